@@ -1,0 +1,57 @@
+/**
+ * The *delete where* entries that lookups, scans and merges honour, found by a hash for each set of lanes.
+ *
+ * A record is tested with one look-up a lane set, however many entries there are. An entry hides the records with a
+ * smaller sequence number than its own. docs/architecture.md, Deletes.
+ */
+import type { DeleteWhere } from './operations.js'
+
+interface LaneSet {
+  readonly lanes: readonly number[]
+  /** By the values of the lanes: the sequence numbers of the entries, in the order of `add`. */
+  readonly sequences: Map<number | string, number[]>
+}
+
+export class DeleteWhereIndex {
+  readonly #laneSets = new Map<string, LaneSet>()
+  #size = 0
+
+  constructor(entries: Iterable<DeleteWhere> = []) {
+    for (const entry of entries) this.add(entry)
+  }
+
+  /** How many entries there are. */
+  get size(): number {
+    return this.#size
+  }
+
+  add(entry: DeleteWhere): void {
+    const name = entry.lanes.join()
+    let laneSet = this.#laneSets.get(name)
+    if (laneSet === undefined)
+      this.#laneSets.set(name, (laneSet = { lanes: entry.lanes, sequences: new Map() }))
+    const values = entry.values.length === 1 ? entry.values[0]! : entry.values.join()
+    const sequences = laneSet.sequences.get(values)
+    if (sequences === undefined) laneSet.sequences.set(values, [entry.sequence])
+    else sequences.push(entry.sequence)
+    this.#size++
+  }
+
+  /**
+   * Whether an entry with a sequence number above `sequence` and below `before` matches row `row` of `lanes`.
+   *
+   * `sequence` is that of the record, or the last one of the bucket file that holds it.
+   */
+  hides(lanes: readonly Uint32Array[], row: number, sequence: number, before: number): boolean {
+    for (const laneSet of this.#laneSets.values()) {
+      const values =
+        laneSet.lanes.length === 1
+          ? lanes[laneSet.lanes[0]!]![row]!
+          : laneSet.lanes.map(lane => lanes[lane]![row]!).join()
+      const sequences = laneSet.sequences.get(values)
+      if (sequences === undefined) continue
+      for (const entry of sequences) if (entry > sequence && entry < before) return true
+    }
+    return false
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Operations in memory: columns of lanes and a column of kinds, grown by doubling.
+ *
+ * Batches, decoded frames, decoded pages and merge buffers all have this one form. Requires: rows of one key stand
+ * in the order in which they were put. docs/architecture.md, Operations.
+ */
+import type { RecordLayout } from './record-layout.js'
+
+/** What an operation does. The numbers are on disk: docs/file-format.md, Operation kinds. */
+export const PUT = 0
+/** Hides every older record of the key; its value lanes mean nothing. */
+export const DELETE_KEY = 1
+/** Hides every older record that equals it in all lanes. */
+export const DELETE_RECORD = 2
+/** Kinds above this one are not known to this version. */
+export const LAST_KIND = DELETE_RECORD
+
+/** Columns of operations, to be read. */
+export interface Operations {
+  readonly count: number
+  /** One column a lane, key lanes first; rows from `count` on mean nothing. */
+  readonly lanes: readonly Uint32Array[]
+  /** `undefined`: all are puts. */
+  readonly kinds: Uint8Array | undefined
+}
+
+/**
+ * *Delete where*: hides every older record whose value lanes `lanes[i]` equal `values[i]`, for all i.
+ *
+ * It has a sequence number of its own: older are the records with a smaller one.
+ */
+export interface DeleteWhere {
+  readonly sequence: number
+  /** Lane numbers within the record (so >= keyLaneCount), ascending. */
+  readonly lanes: readonly number[]
+  readonly values: readonly number[]
+}
+
+/** Columns of operations that grow. */
+export class OperationBuffer implements Operations {
+  count = 0
+  lanes: Uint32Array[]
+  kinds: Uint8Array | undefined = undefined
+  #capacity: number
+
+  constructor(layout: RecordLayout, capacity = 16) {
+    this.#capacity = Math.max(1, capacity)
+    this.lanes = Array.from({ length: layout.laneCount }, () => new Uint32Array(this.#capacity))
+  }
+
+  /** Makes room for `rows` more rows; the columns may be other arrays afterwards. */
+  reserve(rows: number): void {
+    const needed = this.count + rows
+    if (needed <= this.#capacity) return
+    this.#capacity = Math.max(needed, this.#capacity * 2)
+    for (let lane = 0; lane < this.lanes.length; lane++) {
+      const grown = new Uint32Array(this.#capacity)
+      grown.set(this.lanes[lane]!.subarray(0, this.count))
+      this.lanes[lane] = grown
+    }
+    if (this.kinds !== undefined) {
+      const grown = new Uint8Array(this.#capacity)
+      grown.set(this.kinds.subarray(0, this.count))
+      this.kinds = grown
+    }
+  }
+
+  /** The column of kinds, created when the first operation that is no put comes. */
+  needKinds(): Uint8Array {
+    this.kinds ??= new Uint8Array(this.#capacity)
+    return this.kinds
+  }
+
+  /** Appends rows `from` to `to` of `source`. */
+  append(source: Operations, from: number, to: number): void {
+    const rows = to - from
+    this.reserve(rows)
+    for (let lane = 0; lane < this.lanes.length; lane++) {
+      this.lanes[lane]!.set(source.lanes[lane]!.subarray(from, to), this.count)
+    }
+    if (source.kinds !== undefined) {
+      this.needKinds().set(source.kinds.subarray(from, to), this.count)
+    } else if (this.kinds !== undefined) {
+      this.kinds.fill(PUT, this.count, this.count + rows)
+    }
+    this.count += rows
+  }
+
+  /** Drops all rows and keeps the room. */
+  clear(): void {
+    this.count = 0
+    this.kinds = undefined
+  }
+
+  /** Drops the first `rows` rows. */
+  dropFirst(rows: number): void {
+    for (const lane of this.lanes) lane.copyWithin(0, rows, this.count)
+    this.kinds?.copyWithin(0, rows, this.count)
+    this.count -= rows
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * Every error that flashtable raises: a stable `code`, a message that tells what to do, the reason in `cause`.
+ *
+ * Failures of the table or the disk are a {@link FlashTableError}; misuse is a `TypeError` or `RangeError` that
+ * carries a `code` too. docs/api.md, Errors.
+ */
+
+/** The stable codes of {@link FlashTableError}. */
+export type FlashTableErrorCode =
+  | 'FLASHTABLE_NOT_OPEN'
+  | 'FLASHTABLE_LOCKED'
+  | 'FLASHTABLE_NOT_FOUND'
+  | 'FLASHTABLE_EXISTS'
+  | 'FLASHTABLE_SCHEMA_MISMATCH'
+  | 'FLASHTABLE_UNSUPPORTED_FORMAT'
+  | 'FLASHTABLE_CORRUPTION'
+  | 'FLASHTABLE_IO_ERROR'
+  | 'FLASHTABLE_DISK_FULL'
+  | 'FLASHTABLE_READ_ONLY'
+  | 'FLASHTABLE_POISONED'
+  | 'FLASHTABLE_SNAPSHOT_CLOSED'
+
+/** The stable codes on a `TypeError` or `RangeError` for misuse. */
+export type MisuseErrorCode =
+  'FLASHTABLE_INVALID_KEY' | 'FLASHTABLE_INVALID_VALUE' | 'FLASHTABLE_INVALID_OPTION'
+
+/** A failure of the table, its files or the disk below it. */
+export class FlashTableError extends Error {
+  override readonly name = 'FlashTableError'
+  readonly code: FlashTableErrorCode
+
+  constructor(code: FlashTableErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** A `TypeError` with a code: the argument is of a wrong type or shape. */
+export function invalidType(code: MisuseErrorCode, message: string): TypeError & { code: MisuseErrorCode } {
+  return Object.assign(new TypeError(message), { code })
+}
+
+/** A `RangeError` with a code: the argument has the right type, but not a value that fits. */
+export function outOfRange(code: MisuseErrorCode, message: string): RangeError & { code: MisuseErrorCode } {
+  return Object.assign(new RangeError(message), { code })
+}
+
+/** Damage: names the file, the offset, what was expected there and what was found. */
+export function corruption(
+  path: string,
+  offset: number,
+  expected: string,
+  found: string,
+  cause?: unknown,
+): FlashTableError {
+  return new FlashTableError(
+    'FLASHTABLE_CORRUPTION',
+    `${path} is damaged at offset ${offset}: expected ${expected}, found ${found}`,
+    cause === undefined ? undefined : { cause },
+  )
+}

@@ -1,0 +1,91 @@
+/**
+ * A stream of unsigned values of fixed bit widths in 32-bit little-endian words, lowest bit first.
+ *
+ * The packed columns of frames and pages are written and read through it. Hot: the loops work on words and keep the
+ * position in plain numbers. docs/file-format.md, Packed columns.
+ */
+
+/** Bits needed for `value`, 0 to 32. */
+export function bitWidth(value: number): number {
+  return 32 - Math.clz32(value)
+}
+
+/** Words needed for `bits` bits. */
+export function wordsForBits(bits: number): number {
+  return Math.ceil(bits / 32)
+}
+
+/**
+ * Writes `(values[i] - base)` for i in [from, to) at bit `position` of `words`; returns the position behind.
+ *
+ * Requires: the words are zero from `position` on; every difference fits `width` bits.
+ */
+export function packLane(
+  words: Uint32Array,
+  position: number,
+  values: Uint32Array,
+  from: number,
+  to: number,
+  base: number,
+  width: number,
+): number {
+  if (width === 0) return position
+  let word = Math.floor(position / 32)
+  let shift = position % 32
+  for (let i = from; i < to; i++) {
+    const value = (values[i]! - base) >>> 0
+    words[word]! |= value << shift
+    shift += width
+    if (shift >= 32) {
+      word++
+      shift -= 32
+      // What did not fit; a shift by 32 would be one by 0, so only where something is left.
+      if (shift > 0) words[word]! |= value >>> (width - shift)
+    }
+  }
+  return position + (to - from) * width
+}
+
+/** Reads `width` bits at bit `position` counted from word `base`. May touch the word behind the last bit. */
+export function readBits(words: Uint32Array, base: number, position: number, width: number): number {
+  if (width === 0) return 0
+  const word = base + (position >>> 5)
+  const shift = position & 31
+  let value = words[word]! >>> shift
+  if (shift + width > 32) value |= words[word + 1]! << (32 - shift)
+  return width === 32 ? value >>> 0 : value & ((1 << width) - 1)
+}
+
+/**
+ * Reads `count` values of `width` bits from bit `position` (counted from word `first`), adds `base` to each and puts
+ * them at `out[at...]`; returns the position behind.
+ */
+export function unpackLane(
+  words: Uint32Array,
+  first: number,
+  position: number,
+  width: number,
+  base: number,
+  count: number,
+  out: Uint32Array,
+  at: number,
+): number {
+  if (width === 0) {
+    out.fill(base, at, at + count)
+    return position
+  }
+  const mask = width === 32 ? 0xffffffff : 2 ** width - 1
+  let word = first + Math.floor(position / 32)
+  let shift = position % 32
+  for (let i = at; i < at + count; i++) {
+    let value = words[word]! >>> shift
+    if (shift + width > 32) value |= words[word + 1]! << (32 - shift)
+    out[i] = (value & mask) + base
+    shift += width
+    if (shift >= 32) {
+      shift -= 32
+      word++
+    }
+  }
+  return position + count * width
+}

@@ -1,0 +1,33 @@
+/** All file names of a table, built and parsed in this one place. docs/file-format.md, Files. */
+
+export const MANIFEST_NAME = 'MANIFEST'
+/** The new manifest on its way; whatever has this name is an orphan. */
+export const MANIFEST_TEMPORARY_NAME = 'MANIFEST.tmp'
+/** The pid file, which also carries the `flock`. */
+export const LOCK_NAME = 'LOCK'
+
+/** What a name in the table's directory stands for. */
+export type TableFile =
+  | { readonly kind: 'manifest' | 'manifest-temporary' | 'lock' }
+  | { readonly kind: 'wal' | 'bucket'; readonly number: number }
+
+export function walName(number: number): string {
+  return `${String(number).padStart(6, '0')}.wal`
+}
+
+export function bucketName(number: number): string {
+  return `${String(number).padStart(6, '0')}.bucket`
+}
+
+/** `undefined` for a name that flashtable never gives. */
+export function parseFileName(name: string): TableFile | undefined {
+  if (name === MANIFEST_NAME) return { kind: 'manifest' }
+  if (name === MANIFEST_TEMPORARY_NAME) return { kind: 'manifest-temporary' }
+  if (name === LOCK_NAME) return { kind: 'lock' }
+  const match = /^(\d{6,15})\.(wal|bucket)$/.exec(name)
+  if (match === null) return undefined
+  const number = Number(match[1])
+  const kind = match[2] as 'wal' | 'bucket'
+  // One number has one name: 0000012.wal is not ours.
+  return name === (kind === 'wal' ? walName(number) : bucketName(number)) ? { kind, number } : undefined
+}

@@ -1,0 +1,54 @@
+/**
+ * The one seam to the disk: everything that flashtable reads or writes goes through a {@link FileSystem}.
+ *
+ * `node-file-system.ts` is the real one; the tests put a simulated one here, which keeps what was synced apart from
+ * what was not and can stop, tear, reorder, fail or fill up at any call. Calls may be partial as the system's are:
+ * callers use `readFully` and `writeFully`. docs/durability.md, Order of writes.
+ */
+
+/** An open file. Errors are those of Node (`code`: `ENOSPC`, `EIO`, ...). */
+export interface FileHandle {
+  readonly path: string
+  /** Reads up to `buffer.byteLength` bytes at `position`; resolves to the number read, 0 at the end. */
+  read(buffer: Uint8Array, position: number): Promise<number>
+  readSync(buffer: Uint8Array, position: number): number
+  /** Writes up to `buffer.byteLength` bytes at `position`; resolves to the number written. */
+  write(buffer: Uint8Array, position: number): Promise<number>
+  writeSync(buffer: Uint8Array, position: number): number
+  /** `fdatasync`: data and size are on the device when it resolves; the directory entry need not be. */
+  sync(): Promise<void>
+  /** Size in bytes. */
+  size(): Promise<number>
+  close(): Promise<void>
+}
+
+/**
+ * How to open: `read` an existing file; `create` a new one for reading and writing, an error (`EEXIST`) where one
+ * exists; `update` an existing one for reading and writing, its content kept. New files have mode 0600.
+ */
+export type OpenMode = 'read' | 'create' | 'update'
+
+/** What a directory entry is. */
+export interface EntryInfo {
+  readonly kind: 'file' | 'directory' | 'other'
+  readonly bytes: number
+}
+
+export interface FileSystem {
+  open(path: string, mode: OpenMode): Promise<FileHandle>
+  /** Atomic; replaces an existing target. */
+  rename(from: string, to: string): Promise<void>
+  unlink(path: string): Promise<void>
+  /** A second name for the same file; `EEXIST` where the name is taken. */
+  link(existing: string, path: string): Promise<void>
+  /** Names in the directory, in no order. */
+  list(directory: string): Promise<string[]>
+  /** Creates the directory (mode 0700) and its parents; nothing where it exists. */
+  makeDirectory(directory: string): Promise<void>
+  /** After it resolves, creates, renames and unlinks in the directory survive a power cut. */
+  syncDirectory(directory: string): Promise<void>
+  /** Of the entry itself (links are not followed); `undefined` where there is none. */
+  info(path: string): Promise<EntryInfo | undefined>
+  /** Bytes that may still be written to the file system of `path`. */
+  freeBytes(path: string): Promise<number>
+}

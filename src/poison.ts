@@ -1,0 +1,41 @@
+/**
+ * The latch that stops all writes after a failure that may have left the log or the manifest in doubt.
+ *
+ * After a failed sync Linux marks the pages clean, so that a second one would report success for data that are
+ * gone (ATC'20, "Can applications recover from fsync failures?"): nothing is retried, reads go on, writes reject
+ * until the table is opened again. docs/durability.md, Failures.
+ */
+import { FlashTableError } from './errors.js'
+
+export class Poison {
+  #reason: unknown = undefined
+  #latched = false
+
+  /** Whether a failure has been latched. */
+  get latched(): boolean {
+    return this.#latched
+  }
+
+  /** Latches the first failure; returns the error to reject with. */
+  latch(reason: unknown): FlashTableError {
+    if (!this.#latched) {
+      this.#latched = true
+      this.#reason = reason
+    }
+    return this.error()
+  }
+
+  /** Throws `FLASHTABLE_POISONED` once latched. */
+  check(): void {
+    if (this.#latched) throw this.error()
+  }
+
+  error(): FlashTableError {
+    const message = this.#reason instanceof Error ? this.#reason.message : String(this.#reason)
+    return new FlashTableError(
+      'FLASHTABLE_POISONED',
+      `an earlier failure stopped all writes (${message}); reads go on, close the table and open it again to write`,
+      { cause: this.#reason },
+    )
+  }
+}
