@@ -86,6 +86,33 @@ export class OperationBuffer implements Operations {
     this.count += rows
   }
 
+  /** Appends rows [from, to) of `source` in reverse order. */
+  appendReversed(source: Operations, from = 0, to = source.count): void {
+    const at = this.count
+    this.append(source, from, to)
+    for (const lane of this.lanes) lane.subarray(at, this.count).reverse()
+    this.kinds?.subarray(at, this.count).reverse()
+  }
+
+  /** Appends the rows of `source` that `order` names, in its order. */
+  gather(source: Operations, order: Uint32Array): void {
+    const rows = order.length
+    const at = this.count
+    this.reserve(rows)
+    for (let lane = 0; lane < this.lanes.length; lane++) {
+      const from = source.lanes[lane]!
+      const to = this.lanes[lane]!
+      for (let i = 0; i < rows; i++) to[at + i] = from[order[i]!]!
+    }
+    if (source.kinds !== undefined) {
+      const kinds = this.needKinds()
+      for (let i = 0; i < rows; i++) kinds[at + i] = source.kinds[order[i]!]!
+    } else if (this.kinds !== undefined) {
+      this.kinds.fill(PUT, at, at + rows)
+    }
+    this.count += rows
+  }
+
   /** Drops all rows and keeps the room. */
   clear(): void {
     this.count = 0

@@ -1,0 +1,82 @@
+/**
+ * A bucket file as the input of a merge or a scan: its pages in key order, read past the page cache.
+ *
+ * The first read is one page, each further one twice as many up to 256 KiB: a short scan reads little, a long one
+ * sequentially.
+ */
+import { hideRows, type Hiding } from '../columns/hide-rows.js'
+import { rangeEnd, rangeOverlaps, rangeStart, type KeyRange } from '../columns/key-range.js'
+import { OperationBuffer } from '../columns/operations.js'
+import type { RecordLayout } from '../columns/record-layout.js'
+import type { SortedInput } from '../columns/sorted-input.js'
+import { DataPageReader } from '../format/data-page-reader.js'
+import type { BucketFile } from './reader.js'
+
+/** Bytes of the longest read. */
+const READ_BYTES = 2 ** 18
+
+export interface BucketInputOptions {
+  readonly layout: RecordLayout
+  readonly pageBytes: number
+  readonly range: KeyRange
+  readonly reverse: boolean
+  readonly hiding: Hiding
+  /** Pages of the first read; a merge begins with the longest. */
+  readonly firstReadPages?: number
+}
+
+export class BucketInput implements SortedInput {
+  readonly #file: BucketFile
+  readonly #options: BucketInputOptions
+  readonly #page: DataPageReader
+  readonly #decoded: OperationBuffer
+  readonly #readPagesMax: number
+  #readPages: number
+  /** Pages [from, to) are still to be read. */
+  #from: number
+  #to: number
+
+  constructor(file: BucketFile, options: BucketInputOptions) {
+    const { range, layout, pageBytes } = options
+    const { footer } = file
+    this.#file = file
+    this.#options = options
+    this.#page = new DataPageReader(layout, pageBytes)
+    this.#decoded = new OperationBuffer(layout, 1024)
+    this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
+    this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)
+    const overlaps = footer.dataPages > 0 && rangeOverlaps(range, footer.firstKey, footer.lastKey)
+    this.#from = !overlaps || range.lower === undefined ? 0 : file.firstPageFor(range.lower)
+    this.#to = !overlaps ? 0 : range.upper === undefined ? footer.dataPages : file.lastPageFor(range.upper) + 1
+  }
+
+  async next(into: OperationBuffer): Promise<boolean> {
+    const { reverse, pageBytes, hiding, range } = this.#options
+    if (this.#from >= this.#to) return false
+    const count = Math.min(this.#readPages, this.#to - this.#from)
+    const first = reverse ? this.#to - count : this.#from
+    const words = await this.#file.readDataPages(first, first + count)
+    if (reverse) this.#to -= count
+    else this.#from += count
+    this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
+    const decoded = this.#decoded
+    decoded.clear()
+    for (let page = 0; page < count; page++) {
+      this.#page.open(words, (page * pageBytes) / 4)
+      this.#page.decode(decoded)
+    }
+    const end = rangeEnd(range, decoded.lanes, 0, decoded.count)
+    const start = rangeStart(range, decoded.lanes, 0, end)
+    decoded.count = end
+    decoded.dropFirst(start)
+    hideRows(decoded, 0, this.#file.entry.endSequence - 1, hiding)
+    if (reverse) into.appendReversed(decoded)
+    else into.append(decoded, 0, decoded.count)
+    return true
+  }
+
+  /** The file itself stays open: it belongs to the version that the reader holds. */
+  async close(): Promise<void> {
+    this.#from = this.#to
+  }
+}

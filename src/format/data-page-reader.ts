@@ -1,0 +1,376 @@
+/**
+ * Reads data pages where they lie: finds a key, reads single values, decodes whole pages.
+ *
+ * One reader serves all pages of a layout, one after another (`open`); it allocates nothing, so that a lookup in a
+ * cached page costs no garbage. A lookup bisects the restarts and then adds up at most 31 deltas. Hot.
+ * docs/file-format.md, Data page.
+ */
+import { PUT, type OperationBuffer } from '../columns/operations.js'
+import type { RecordLayout } from '../columns/record-layout.js'
+import { readBits, unpackLane } from './bits.js'
+import { restartCount } from './data-page-encoder.js'
+import { DATA_PAGE, PAGE_ROWS_MAX, RESTART_INTERVAL, dataPageLayout, type DataPageLayout } from './page-layout.js'
+
+const TWO_32 = 2 ** 32
+
+export class DataPageReader {
+  readonly #page: DataPageLayout
+  #words: Uint32Array = new Uint32Array(0)
+  /** First word of the page within `#words`. */
+  #base = 0
+  #rows = 0
+  /** Bit positions, counted from the first word of the page, and widths. */
+  readonly #restartAt: Float64Array
+  readonly #restartWidth: Uint8Array
+  readonly #deltaAt: Float64Array
+  readonly #deltaWidth: Uint8Array
+  readonly #laneAt: Float64Array
+  readonly #laneWidth: Uint8Array
+  readonly #laneBase: Uint32Array
+  /** Key minus first key of the page. */
+  readonly #target: Uint32Array
+  readonly #offset: Uint32Array
+  #deltaScratch: Uint32Array[] | undefined
+
+  /** Rows [from, to) found by the last `find`. */
+  from = 0
+  to = 0
+
+  constructor(layout: RecordLayout, pageBytes: number) {
+    this.#page = dataPageLayout(layout, pageBytes)
+    const { keyLaneCount, packedLaneCount } = this.#page
+    this.#restartAt = new Float64Array(keyLaneCount)
+    this.#restartWidth = new Uint8Array(keyLaneCount)
+    this.#deltaAt = new Float64Array(keyLaneCount)
+    this.#deltaWidth = new Uint8Array(keyLaneCount)
+    this.#laneAt = new Float64Array(packedLaneCount)
+    this.#laneWidth = new Uint8Array(packedLaneCount)
+    this.#laneBase = new Uint32Array(packedLaneCount)
+    this.#target = new Uint32Array(keyLaneCount)
+    this.#offset = new Uint32Array(keyLaneCount)
+  }
+
+  /** Rows of the open page. */
+  get rows(): number {
+    return this.#rows
+  }
+
+  /** Opens the page whose first word is `words[base]`. Requires: its checksum has been checked. */
+  open(words: Uint32Array, base: number): void {
+    const page = this.#page
+    this.#words = words
+    this.#base = base
+    const rows = words[base + 1]! >>> 16
+    this.#rows = rows
+    const restartRows = restartCount(rows) - 1
+    const deltaRows = rows - restartRows - 1
+    const widths = base + page.widthsWord
+    let byte = 0
+    let position = page.streamWord * 32
+    for (let lane = 0; lane < page.keyLaneCount; lane++, byte++) {
+      const width = (words[widths + (byte >> 2)]! >>> ((byte & 3) * 8)) & 0xff
+      this.#restartAt[lane] = position
+      this.#restartWidth[lane] = width
+      position += restartRows * width
+    }
+    for (let lane = 0; lane < page.keyLaneCount; lane++, byte++) {
+      const width = (words[widths + (byte >> 2)]! >>> ((byte & 3) * 8)) & 0xff
+      this.#deltaAt[lane] = position
+      this.#deltaWidth[lane] = width
+      position += deltaRows * width
+    }
+    for (let lane = 0; lane < page.packedLaneCount; lane++, byte++) {
+      const width = (words[widths + (byte >> 2)]! >>> ((byte & 3) * 8)) & 0xff
+      this.#laneAt[lane] = position
+      this.#laneWidth[lane] = width
+      this.#laneBase[lane] = words[base + page.basesWord + lane]!
+      position += rows * width
+    }
+  }
+
+  /** Why the open page cannot be a data page of this layout, or `undefined`. To be asked once, when it comes in. */
+  defect(): string | undefined {
+    const page = this.#page
+    const kind = this.#words[this.#base + 1]! & 0xff
+    if (kind !== DATA_PAGE) return `page kind ${kind}`
+    if (this.#rows < 1 || this.#rows > PAGE_ROWS_MAX) return `${this.#rows} rows`
+    for (const widths of [this.#restartWidth, this.#deltaWidth, this.#laneWidth]) {
+      for (const width of widths) if (width > 32) return `a column of ${width} bits`
+    }
+    const last = page.packedLaneCount - 1
+    const end = this.#laneAt[last]! + this.#rows * this.#laneWidth[last]! - page.streamWord * 32
+    return end > page.streamBits ? `${end} bits of columns in ${page.streamBits}` : undefined
+  }
+
+  /** Finds the rows of `key` in the open page: `from` and `to`; true where there is one. */
+  find(key: Uint32Array): boolean {
+    if (this.#page.keyLaneCount <= 2) this.#findKey2(key)
+    else this.#findKey(key)
+    return this.to > this.from
+  }
+
+  /** Value lane `lane` (counted behind the key) of row `row`. */
+  value(lane: number, row: number): number {
+    const width = this.#laneWidth[lane]!
+    if (width === 0) return this.#laneBase[lane]!
+    const offset = readBits(this.#words, this.#base, this.#laneAt[lane]! + row * width, width)
+    return (this.#laneBase[lane]! + offset) >>> 0
+  }
+
+  /** Operation kind of row `row`. */
+  kind(row: number): number {
+    return this.value(this.#page.packedLaneCount - 1, row)
+  }
+
+  /** Whether every row of the page is a put. */
+  get allPuts(): boolean {
+    const lane = this.#page.packedLaneCount - 1
+    return this.#laneWidth[lane] === 0 && this.#laneBase[lane] === PUT
+  }
+
+  /** Appends all rows of the open page to `into`. */
+  decode(into: OperationBuffer): void {
+    const { keyLaneCount, packedLaneCount } = this.#page
+    const rows = this.#rows
+    const at = into.count
+    into.reserve(rows)
+    this.#decodeKeys(into.lanes, at)
+    for (let lane = 0; lane < packedLaneCount - 1; lane++) {
+      const out = into.lanes[keyLaneCount + lane]!
+      const width = this.#laneWidth[lane]!
+      unpackLane(this.#words, this.#base, this.#laneAt[lane]!, width, this.#laneBase[lane]!, rows, out, at)
+    }
+    if (!this.allPuts) {
+      const kinds = into.needKinds()
+      for (let row = 0; row < rows; row++) kinds[at + row] = this.kind(row)
+    } else if (into.kinds !== undefined) {
+      into.kinds.fill(PUT, at, at + rows)
+    }
+    into.count += rows
+  }
+
+  #decodeKeys(lanes: Uint32Array[], at: number): void {
+    const { keyLaneCount, firstKeyWord } = this.#page
+    const rows = this.#rows
+    this.#deltaScratch ??= Array.from({ length: keyLaneCount }, () => new Uint32Array(PAGE_ROWS_MAX))
+    const deltas = this.#deltaScratch
+    const deltaRows = rows - restartCount(rows)
+    for (let lane = 0; lane < keyLaneCount; lane++) {
+      const width = this.#deltaWidth[lane]!
+      unpackLane(this.#words, this.#base, this.#deltaAt[lane]!, width, 0, deltaRows, deltas[lane]!, 0)
+    }
+    let delta = 0
+    for (let row = 0; row < rows; row += RESTART_INTERVAL) {
+      this.#readRestart(row / RESTART_INTERVAL)
+      let carry = 0
+      for (let lane = keyLaneCount - 1; lane >= 0; lane--) {
+        const sum = this.#words[this.#base + firstKeyWord + lane]! + this.#offset[lane]! + carry
+        carry = sum >= TWO_32 ? 1 : 0
+        lanes[lane]![at + row] = sum
+      }
+      const end = Math.min(rows, row + RESTART_INTERVAL)
+      if (keyLaneCount === 2) addDeltas2(lanes, deltas, at + row + 1, at + end, delta)
+      else addDeltas(lanes, deltas, keyLaneCount, at + row + 1, at + end, delta)
+      delta += end - row - 1
+    }
+  }
+
+  /** Puts restart `restart` (0: the first row), as key minus first key, into `#offset`. */
+  #readRestart(restart: number): void {
+    for (let lane = 0; lane < this.#offset.length; lane++) {
+      const width = this.#restartWidth[lane]!
+      this.#offset[lane] =
+        restart === 0 ? 0 : readBits(this.#words, this.#base, this.#restartAt[lane]! + (restart - 1) * width, width)
+    }
+  }
+
+  /**
+   * `find` for keys of one or two lanes, in plain numbers. A key of one lane is one of two whose high lane is 0.
+   */
+  #findKey2(key: Uint32Array): void {
+    const words = this.#words
+    const base = this.#base
+    const first = base + this.#page.firstKeyWord
+    const low = this.#page.keyLaneCount - 1
+    const high = 0
+    this.from = this.to = 0
+    let targetHigh = 0
+    let targetLow = key[low]! - words[first + low]!
+    if (low === 1) {
+      targetHigh = key[0]! - words[first]!
+      if (targetLow < 0) {
+        targetLow += TWO_32
+        targetHigh--
+      }
+      if (targetHigh < 0) return
+    } else if (targetLow < 0) return
+    const highWidth = low === 1 ? this.#restartWidth[high]! : 0
+    const lowWidth = this.#restartWidth[low]!
+    const highAt = this.#restartAt[high]! - highWidth
+    const lowAt = this.#restartAt[low]! - lowWidth
+    // The last restart that is before the key; restart 0 is never after it.
+    let group = 0
+    let above = restartCount(this.#rows)
+    let offsetHigh = 0
+    let offsetLow = 0
+    while (above - group > 1) {
+      const middle = (group + above) >>> 1
+      const middleHigh = readBits(words, base, highAt + middle * highWidth, highWidth)
+      const middleLow = readBits(words, base, lowAt + middle * lowWidth, lowWidth)
+      if (middleHigh < targetHigh || (middleHigh === targetHigh && middleLow < targetLow)) {
+        group = middle
+        offsetHigh = middleHigh
+        offsetLow = middleLow
+      } else above = middle
+    }
+    const deltaHighWidth = low === 1 ? this.#deltaWidth[high]! : 0
+    const deltaLowWidth = this.#deltaWidth[low]!
+    const deltaHighAt = this.#deltaAt[high]!
+    const deltaLowAt = this.#deltaAt[low]!
+    let row = group * RESTART_INTERVAL
+    let delta = group * (RESTART_INTERVAL - 1)
+    const rows = this.#rows
+    while (offsetHigh < targetHigh || (offsetHigh === targetHigh && offsetLow < targetLow)) {
+      row++
+      if (row === rows) {
+        this.from = this.to = rows
+        return
+      }
+      if (row % RESTART_INTERVAL === 0) {
+        const restart = row / RESTART_INTERVAL
+        offsetHigh = readBits(words, base, highAt + restart * highWidth, highWidth)
+        offsetLow = readBits(words, base, lowAt + restart * lowWidth, lowWidth)
+      } else {
+        offsetLow += readBits(words, base, deltaLowAt + delta * deltaLowWidth, deltaLowWidth)
+        offsetHigh += readBits(words, base, deltaHighAt + delta * deltaHighWidth, deltaHighWidth)
+        if (offsetLow >= TWO_32) {
+          offsetLow -= TWO_32
+          offsetHigh++
+        }
+        delta++
+      }
+    }
+    this.from = this.to = row
+    if (offsetHigh !== targetHigh || offsetLow !== targetLow) return
+    this.#target[high] = targetHigh
+    this.#target[low] = targetLow
+    this.#extendEqual(row)
+  }
+
+  /** `find` for keys of any number of lanes. */
+  #findKey(key: Uint32Array): void {
+    const target = this.#target
+    const first = this.#base + this.#page.firstKeyWord
+    this.from = this.to = 0
+    let borrow = 0
+    for (let lane = target.length - 1; lane >= 0; lane--) {
+      const difference = key[lane]! - this.#words[first + lane]! - borrow
+      borrow = difference < 0 ? 1 : 0
+      target[lane] = difference
+    }
+    if (borrow === 1) return
+    let group = 0
+    let above = restartCount(this.#rows)
+    while (above - group > 1) {
+      const middle = (group + above) >>> 1
+      this.#readRestart(middle)
+      if (this.#compareOffset() < 0) group = middle
+      else above = middle
+    }
+    this.#readRestart(group)
+    let row = group * RESTART_INTERVAL
+    let order = this.#compareOffset()
+    while (order < 0) {
+      row++
+      if (row === this.#rows) {
+        this.from = this.to = row
+        return
+      }
+      if (row % RESTART_INTERVAL === 0) this.#readRestart(row / RESTART_INTERVAL)
+      else this.#addDelta(row)
+      order = this.#compareOffset()
+    }
+    this.from = this.to = row
+    if (order === 0) this.#extendEqual(row)
+  }
+
+  #addDelta(row: number): void {
+    const delta = row - Math.floor(row / RESTART_INTERVAL) - 1
+    let carry = 0
+    for (let lane = this.#offset.length - 1; lane >= 0; lane--) {
+      const width = this.#deltaWidth[lane]!
+      const bits = readBits(this.#words, this.#base, this.#deltaAt[lane]! + delta * width, width)
+      const sum = this.#offset[lane]! + bits + carry
+      carry = sum >= TWO_32 ? 1 : 0
+      this.#offset[lane] = sum
+    }
+  }
+
+  #compareOffset(): number {
+    for (let lane = 0; lane < this.#offset.length; lane++) {
+      const difference = this.#offset[lane]! - this.#target[lane]!
+      if (difference !== 0) return difference
+    }
+    return 0
+  }
+
+  /** Moves `to` behind the last row that has the key of row `from`. Requires: `#target` is that key. */
+  #extendEqual(from: number): void {
+    let row = from + 1
+    while (row < this.#rows && this.#equalsTarget(row)) row++
+    this.to = row
+  }
+
+  #equalsTarget(row: number): boolean {
+    if (row % RESTART_INTERVAL === 0) {
+      this.#readRestart(row / RESTART_INTERVAL)
+      return this.#compareOffset() === 0
+    }
+    const delta = row - Math.floor(row / RESTART_INTERVAL) - 1
+    for (let lane = 0; lane < this.#offset.length; lane++) {
+      const width = this.#deltaWidth[lane]!
+      if (width > 0 && readBits(this.#words, this.#base, this.#deltaAt[lane]! + delta * width, width) !== 0) {
+        return false
+      }
+    }
+    return true
+  }
+}
+
+/** Running sum over keys of any number of lanes. */
+function addDeltas(
+  lanes: Uint32Array[],
+  deltas: Uint32Array[],
+  keyLaneCount: number,
+  from: number,
+  to: number,
+  delta: number,
+): void {
+  for (let row = from; row < to; row++, delta++) {
+    let carry = 0
+    for (let lane = keyLaneCount - 1; lane >= 0; lane--) {
+      const sum = lanes[lane]![row - 1]! + deltas[lane]![delta]! + carry
+      carry = sum >= TWO_32 ? 1 : 0
+      lanes[lane]![row] = sum
+    }
+  }
+}
+
+/** The same for two lanes. */
+function addDeltas2(lanes: Uint32Array[], deltas: Uint32Array[], from: number, to: number, delta: number): void {
+  if (from >= to) return
+  const [highs, lows] = [lanes[0]!, lanes[1]!]
+  const [deltasHigh, deltasLow] = [deltas[0]!, deltas[1]!]
+  let high = highs[from - 1]!
+  let low = lows[from - 1]!
+  for (let row = from; row < to; row++, delta++) {
+    low += deltasLow[delta]!
+    high += deltasHigh[delta]!
+    if (low >= TWO_32) {
+      low -= TWO_32
+      high++
+    }
+    highs[row] = high
+    lows[row] = low
+  }
+}

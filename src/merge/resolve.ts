@@ -1,0 +1,110 @@
+/**
+ * What is left of sorted operations: drops what deletes hide, and with `duplicates: 'replace'` what was replaced.
+ *
+ * One key at a time, from its newest operation to its oldest. A delete goes with what it hides only where nothing
+ * older can exist (`keepDeletes` false): in a scan, or in a merge that includes the oldest file (Bitcask #82).
+ * docs/architecture.md, Deletes.
+ */
+import { compareRows } from '../columns/compare.js'
+import { DELETE_KEY, DELETE_RECORD, PUT, type OperationBuffer } from '../columns/operations.js'
+
+export interface ResolveOptions {
+  readonly keyLaneCount: number
+  readonly replace: boolean
+  /** Older operations may exist elsewhere: deletes stay. */
+  readonly keepDeletes: boolean
+}
+
+/** Resolves the rows in place. Requires: sorted by key, within a key oldest first, all operations of each key. */
+export function resolve(rows: OperationBuffer, options: ResolveOptions): void {
+  if (rows.kinds === undefined && !options.replace) return
+  const { keyLaneCount } = options
+  const keep = new Uint8Array(rows.count)
+  for (let from = 0; from < rows.count; ) {
+    let to = from + 1
+    while (to < rows.count && compareRows(rows.lanes, to, rows.lanes, from, keyLaneCount) === 0) to++
+    if (options.replace) resolveReplaced(rows, from, to, keep, options.keepDeletes)
+    else resolveKept(rows, from, to, keep, options.keepDeletes)
+    from = to
+  }
+  dropRows(rows, keep)
+}
+
+/** `duplicates: 'keep'`: every put that no newer delete hides. */
+function resolveKept(rows: OperationBuffer, from: number, to: number, keep: Uint8Array, keepDeletes: boolean): void {
+  const { kinds } = rows
+  let deleted: DeletedRecords | undefined
+  for (let row = to - 1; row >= from; row--) {
+    const kind = kinds === undefined ? PUT : kinds[row]!
+    if (kind === DELETE_KEY) {
+      keep[row] = keepDeletes ? 1 : 0
+      return
+    }
+    if (kind === DELETE_RECORD) {
+      deleted ??= new DeletedRecords(rows)
+      // One delete of a record does what two would.
+      keep[row] = deleted.add(row) && keepDeletes ? 1 : 0
+    } else keep[row] = deleted?.has(row) ? 0 : 1
+  }
+}
+
+/** `duplicates: 'replace'`: the newest operation that settles the key. */
+function resolveReplaced(rows: OperationBuffer, from: number, to: number, keep: Uint8Array, keepDeletes: boolean): void {
+  const { kinds } = rows
+  let deleted: DeletedRecords | undefined
+  for (let row = to - 1; row >= from; row--) {
+    const kind = kinds === undefined ? PUT : kinds[row]!
+    if (kind === DELETE_RECORD) {
+      deleted ??= new DeletedRecords(rows)
+      deleted.add(row)
+      continue
+    }
+    // Older operations are replaced by this one, hidden or not, so the deletes of records in front have done their work.
+    const hidden = kind === DELETE_KEY || deleted?.has(row) === true
+    keep[row] = !hidden || keepDeletes ? 1 : 0
+    if (hidden && keepDeletes) rows.needKinds()[row] = DELETE_KEY
+    return
+  }
+  if (keepDeletes) keep.fill(1, from, to)
+}
+
+function dropRows(rows: OperationBuffer, keep: Uint8Array): void {
+  let kept = 0
+  let puts = true
+  for (let row = 0; row < rows.count; row++) {
+    if (keep[row] === 0) continue
+    if (kept !== row) {
+      for (const lane of rows.lanes) lane[kept] = lane[row]!
+      if (rows.kinds !== undefined) rows.kinds[kept] = rows.kinds[row]!
+    }
+    if (rows.kinds !== undefined && rows.kinds[kept] !== PUT) puts = false
+    kept++
+  }
+  rows.count = kept
+  if (puts) rows.kinds = undefined
+}
+
+/** The records of one key that deletes newer than the row at hand name. */
+class DeletedRecords {
+  readonly #lanes: readonly Uint32Array[]
+  readonly #records = new Set<string>()
+
+  constructor(rows: OperationBuffer) {
+    this.#lanes = rows.lanes
+  }
+
+  /** False where the same record is named already. */
+  add(row: number): boolean {
+    const { size } = this.#records
+    this.#records.add(this.#record(row))
+    return this.#records.size > size
+  }
+
+  has(row: number): boolean {
+    return this.#records.has(this.#record(row))
+  }
+
+  #record(row: number): string {
+    return this.#lanes.map(lane => lane[row]!).join()
+  }
+}
