@@ -1,0 +1,340 @@
+/**
+ * Operations to the bytes of one WAL frame.
+ *
+ * On the way of every put: the encoder keeps one buffer and makes nothing new for a frame. It writes the columns raw or
+ * packed, whichever is smaller: packing pays from a few records on. docs/file-format.md, WAL frames.
+ */
+import { assert } from '../assert.js'
+import type { DeleteWhere, Operations } from '../columns/operations.js'
+import { DELETE_KEY, PUT } from '../columns/operations.js'
+import type { RecordLayout } from '../columns/record-layout.js'
+import { bitWidth, packLane, wordsForBits } from './bits.js'
+import { crc32Words } from './checksum-words.js'
+import {
+  DELETE_WHERE_COUNT_AT,
+  DELETE_WHERE_COUNT_MAX,
+  DELETE_WHERE_HEADER_BYTES,
+  DELETE_WHERE_LANE_BYTES,
+  ENCODING_AT,
+  FIRST_SEQUENCE_AT,
+  FLAGS_AT,
+  FRAME_ALIGNMENT,
+  FRAME_HEADER_BYTES,
+  HEADER_CHECKSUM_AT,
+  KINDS_FLAG,
+  OPERATION_COUNT_AT,
+  OPERATION_COUNT_MAX,
+  PACKED_BASE_BYTES,
+  PACKED_ENCODING,
+  PACKED_WIDTH_BYTES,
+  PAYLOAD_BYTES_AT,
+  PAYLOAD_BYTES_MAX,
+  PAYLOAD_CHECKSUM_AT,
+  RAW_ENCODING,
+  SYNCED_SEQUENCE_AT,
+} from './layout.js'
+import { U48_MAX, viewOf, wordsOf, writeU48 } from './little-endian.js'
+
+/** A buffer that one large frame needed is let go again above this size. */
+const BUFFER_KEPT_BYTES = 4 * 1024 * 1024
+const BUFFER_FIRST_BYTES = 64 * 1024
+
+/** Bytes of the bases and widths in front of a packed payload's bit stream. */
+export function packedTableBytes(layout: RecordLayout): number {
+  return alignFrame((layout.laneCount + 1) * (PACKED_BASE_BYTES + PACKED_WIDTH_BYTES))
+}
+
+/** `bytes` rounded up to where a frame may begin. */
+export function alignFrame(bytes: number): number {
+  return Math.ceil(bytes / FRAME_ALIGNMENT) * FRAME_ALIGNMENT
+}
+
+export class FrameEncoder {
+  readonly #layout: RecordLayout
+  readonly #paddingBytesMax: number
+  /** Of the packed columns: what is subtracted from a lane's values, and the bits of what is left. Kinds come last. */
+  readonly #bases: Uint32Array
+  readonly #widths: Uint8Array
+  #bytes: Uint8Array = new Uint8Array(0)
+  #words: Uint32Array = new Uint32Array(0)
+  #view: DataView = new DataView(new ArrayBuffer(0))
+  /** Columns that cannot be packed from where they stand. */
+  #scratch: Uint32Array = new Uint32Array(0)
+
+  /** `paddingBytesMax`: zeros that {@link bytes} may be asked for behind a frame. */
+  constructor(layout: RecordLayout, paddingBytesMax: number) {
+    this.#layout = layout
+    this.#paddingBytesMax = paddingBytesMax
+    this.#bases = new Uint32Array(layout.laneCount + 1)
+    this.#widths = new Uint8Array(layout.laneCount + 1)
+    this.#reserve(0)
+  }
+
+  /** No frame with so many operations and *delete where* entries is larger. */
+  frameBytesMax(operationCount: number, deleteWhereCount: number): number {
+    const { recordBytes, laneCount, keyLaneCount } = this.#layout
+    const deleteBytes = DELETE_WHERE_HEADER_BYTES + (laneCount - keyLaneCount) * DELETE_WHERE_LANE_BYTES
+    return (
+      FRAME_HEADER_BYTES + alignFrame(operationCount * (recordBytes + 1)) + deleteWhereCount * deleteBytes
+    )
+  }
+
+  /**
+   * Encodes operations [from, to) and the entries as one frame; returns its size, a multiple of four. The bytes are
+   * those of {@link bytes}, until the next call.
+   *
+   * Requires: the entries' sequence numbers ascend and lie within the frame's; `seed` is that of the position.
+   */
+  encode(
+    operations: Operations,
+    from: number,
+    to: number,
+    deletes: readonly DeleteWhere[],
+    firstSequence: number,
+    syncedSequence: number,
+    seed: number,
+  ): number {
+    const count = to - from
+    const endSequence = firstSequence + count + deletes.length
+    assert(count >= 0 && endSequence > firstSequence, 'a frame holds an operation or a delete-where entry')
+    assert(
+      count <= OPERATION_COUNT_MAX && deletes.length <= DELETE_WHERE_COUNT_MAX,
+      'the counts of a frame fit',
+    )
+    assert(
+      syncedSequence <= firstSequence && endSequence <= U48_MAX,
+      'sequence numbers only grow, within 48 bits',
+    )
+
+    const kinds = kindsOf(operations, from, to)
+    const rawBytes = alignFrame(count * (this.#layout.recordBytes + (kinds === undefined ? 0 : 1)))
+    const packedBytes = this.#planPacked(operations, kinds, from, to, rawBytes)
+    const packed = packedBytes < rawBytes
+    const columnBytes = packed ? packedBytes : rawBytes
+    const payloadBytes = columnBytes + deleteWhereBytes(deletes)
+    assert(payloadBytes <= PAYLOAD_BYTES_MAX, 'the payload of a frame fits')
+    const frameBytes = FRAME_HEADER_BYTES + payloadBytes
+    this.#reserve(frameBytes)
+
+    if (packed) this.#writePacked(operations, kinds, from, to, columnBytes)
+    else if (count > 0) this.#writeRaw(operations, kinds, from, to, columnBytes)
+    if (deletes.length > 0) this.#writeDeletes(deletes, columnBytes, firstSequence, endSequence)
+
+    const view = this.#view
+    view.setUint32(PAYLOAD_BYTES_AT, payloadBytes, true)
+    view.setUint32(OPERATION_COUNT_AT, count, true)
+    writeU48(view, FIRST_SEQUENCE_AT, firstSequence)
+    writeU48(view, SYNCED_SEQUENCE_AT, syncedSequence)
+    view.setUint8(ENCODING_AT, packed ? PACKED_ENCODING : RAW_ENCODING)
+    view.setUint8(FLAGS_AT, !packed && kinds !== undefined ? KINDS_FLAG : 0)
+    view.setUint16(DELETE_WHERE_COUNT_AT, deletes.length, true)
+    const payloadWord = FRAME_HEADER_BYTES / 4
+    view.setUint32(PAYLOAD_CHECKSUM_AT, crc32Words(this.#words, payloadWord, frameBytes / 4, seed), true)
+    view.setUint32(
+      HEADER_CHECKSUM_AT,
+      crc32Words(this.#words, PAYLOAD_CHECKSUM_AT / 4, payloadWord, seed),
+      true,
+    )
+    return frameBytes
+  }
+
+  /** The frame of `frameBytes` that was encoded last, with zeros behind it up to `length`. */
+  bytes(frameBytes: number, length: number): Uint8Array {
+    assert(length - frameBytes <= this.#paddingBytesMax, 'the padding behind a frame fits its buffer')
+    this.#bytes.fill(0, frameBytes, length)
+    return this.#bytes.subarray(0, length)
+  }
+
+  #reserve(frameBytes: number): void {
+    const needed = frameBytes + this.#paddingBytesMax
+    const size = this.#bytes.byteLength
+    if (needed <= size && (size <= BUFFER_KEPT_BYTES || needed > BUFFER_KEPT_BYTES)) return
+    this.#bytes = new Uint8Array(2 ** Math.ceil(Math.log2(Math.max(needed, BUFFER_FIRST_BYTES))))
+    this.#words = wordsOf(this.#bytes)
+    this.#view = viewOf(this.#bytes)
+  }
+
+  /** Sets bases and widths; returns the bytes that the packed columns take, `Infinity` where raw is surely smaller. */
+  #planPacked(
+    operations: Operations,
+    kinds: Uint8Array | undefined,
+    from: number,
+    to: number,
+    rawBytes: number,
+  ): number {
+    const { laneCount, keyLaneCount } = this.#layout
+    const count = to - from
+    const tableBytes = packedTableBytes(this.#layout)
+    if (rawBytes <= tableBytes) return Infinity
+    for (let lane = 0; lane < laneCount; lane++) {
+      const values = operations.lanes[lane]!
+      if (kinds === undefined || lane < keyLaneCount) {
+        this.#measure(lane, values, from, to)
+      } else {
+        const filler = values[firstLive(kinds, from, to)] ?? 0
+        this.#measure(lane, this.#liveValues(values, kinds, from, to, filler), 0, count)
+      }
+    }
+    if (kinds === undefined) this.#setWidth(laneCount, PUT, 0)
+    else this.#measure(laneCount, this.#kindValues(kinds, from, to), 0, count)
+
+    let rowBits = 0
+    for (const width of this.#widths) rowBits += width
+    // On disk: OPERATIONS_PER_BYTE_MAX. A row takes a bit even where all lanes are constant.
+    if (rowBits === 0) rowBits = this.#widths[0] = 1
+    return tableBytes + wordsForBits(rowBits * count) * 4
+  }
+
+  /** Hot: base and width of one column. The values are compared as signed numbers, which V8 does faster. */
+  #measure(lane: number, values: Uint32Array, from: number, to: number): void {
+    let min = 0x7fffffff
+    let max = -0x80000000
+    for (let i = from; i < to; i++) {
+      const value = values[i]! ^ 0x80000000
+      min = Math.min(min, value)
+      max = Math.max(max, value)
+    }
+    this.#setWidth(lane, (min ^ 0x80000000) >>> 0, bitWidth(max - min))
+  }
+
+  #setWidth(lane: number, base: number, width: number): void {
+    this.#bases[lane] = base
+    this.#widths[lane] = width
+  }
+
+  #writePacked(
+    operations: Operations,
+    kinds: Uint8Array | undefined,
+    from: number,
+    to: number,
+    columnBytes: number,
+  ): void {
+    const { laneCount, keyLaneCount } = this.#layout
+    const count = to - from
+    const words = this.#words
+    const tableWord = FRAME_HEADER_BYTES / 4
+    const streamWord = tableWord + packedTableBytes(this.#layout) / 4
+    words.fill(0, tableWord, tableWord + columnBytes / 4)
+    words.set(this.#bases, tableWord)
+    this.#bytes.set(this.#widths, FRAME_HEADER_BYTES + this.#bases.byteLength)
+
+    let position = streamWord * 32
+    for (let lane = 0; lane <= laneCount; lane++) {
+      const base = this.#bases[lane]!
+      const width = this.#widths[lane]!
+      if (width === 0) continue
+      if (lane < keyLaneCount || (kinds === undefined && lane < laneCount)) {
+        position = packLane(words, position, operations.lanes[lane]!, from, to, base, width)
+      } else {
+        const values =
+          lane < laneCount
+            ? this.#liveValues(operations.lanes[lane]!, kinds!, from, to, base)
+            : this.#kindValues(kinds!, from, to)
+        position = packLane(words, position, values, 0, count, base, width)
+      }
+    }
+  }
+
+  /** Row by row, the low bytes of each lane; then the kinds. */
+  #writeRaw(
+    operations: Operations,
+    kinds: Uint8Array | undefined,
+    from: number,
+    to: number,
+    columnBytes: number,
+  ): void {
+    const { laneCount, keyLaneCount, laneBytes } = this.#layout
+    const bytes = this.#bytes
+    // The last bytes may be padding.
+    this.#words[(FRAME_HEADER_BYTES + columnBytes) / 4 - 1] = 0
+    let at = FRAME_HEADER_BYTES
+    for (let row = from; row < to; row++) {
+      const lanesWithMeaning = kinds !== undefined && kinds[row] === DELETE_KEY ? keyLaneCount : laneCount
+      for (let lane = 0; lane < laneCount; lane++) {
+        let value = lane < lanesWithMeaning ? operations.lanes[lane]![row]! : 0
+        for (let byte = laneBytes[lane]!; byte > 0; byte--) {
+          bytes[at++] = value
+          value >>>= 8
+        }
+      }
+    }
+    if (kinds !== undefined) bytes.set(kinds.subarray(from, to), at)
+  }
+
+  #writeDeletes(
+    deletes: readonly DeleteWhere[],
+    columnBytes: number,
+    firstSequence: number,
+    endSequence: number,
+  ): void {
+    const { laneCount, keyLaneCount } = this.#layout
+    const view = this.#view
+    let at = FRAME_HEADER_BYTES + columnBytes
+    let least = firstSequence
+    for (const { sequence, lanes, values } of deletes) {
+      assert(sequence >= least && sequence < endSequence, 'sequence numbers of delete-where entries ascend')
+      assert(
+        lanes.length > 0 && lanes.length === values.length,
+        'a delete-where entry has a value for each lane',
+      )
+      least = sequence + 1
+      writeU48(view, at, sequence)
+      view.setUint16(at + 6, lanes.length, true)
+      at += DELETE_WHERE_HEADER_BYTES
+      let leastLane = keyLaneCount
+      for (let i = 0; i < lanes.length; i++) {
+        assert(
+          lanes[i]! >= leastLane && lanes[i]! < laneCount,
+          'a delete-where entry names value lanes, ascending',
+        )
+        leastLane = lanes[i]! + 1
+        view.setUint32(at, lanes[i]!, true)
+        view.setUint32(at + 4, values[i]!, true)
+        at += DELETE_WHERE_LANE_BYTES
+      }
+    }
+  }
+
+  /** The values, but `filler` where the key is deleted: what stands there means nothing and shall cost no bits. */
+  #liveValues(values: Uint32Array, kinds: Uint8Array, from: number, to: number, filler: number): Uint32Array {
+    const scratch = this.#scratchOf(to - from)
+    for (let row = from; row < to; row++) {
+      scratch[row - from] = kinds[row] === DELETE_KEY ? filler : values[row]!
+    }
+    return scratch
+  }
+
+  #kindValues(kinds: Uint8Array, from: number, to: number): Uint32Array {
+    const scratch = this.#scratchOf(to - from)
+    scratch.set(kinds.subarray(from, to))
+    return scratch
+  }
+
+  #scratchOf(count: number): Uint32Array {
+    if (this.#scratch.length < count || this.#scratch.byteLength > BUFFER_KEPT_BYTES) {
+      this.#scratch = new Uint32Array(count)
+    }
+    return this.#scratch
+  }
+}
+
+/** The column of kinds, `undefined` where all of [from, to) are puts. */
+function kindsOf(operations: Operations, from: number, to: number): Uint8Array | undefined {
+  const { kinds } = operations
+  if (kinds === undefined) return undefined
+  for (let row = from; row < to; row++) if (kinds[row] !== PUT) return kinds
+  return undefined
+}
+
+/** The first row of [from, to) that is no *delete key*; `to` where all are. */
+function firstLive(kinds: Uint8Array, from: number, to: number): number {
+  let row = from
+  while (row < to && kinds[row] === DELETE_KEY) row++
+  return row
+}
+
+function deleteWhereBytes(deletes: readonly DeleteWhere[]): number {
+  let bytes = 0
+  for (const { lanes } of deletes) bytes += DELETE_WHERE_HEADER_BYTES + lanes.length * DELETE_WHERE_LANE_BYTES
+  return bytes
+}

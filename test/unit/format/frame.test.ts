@@ -1,0 +1,548 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { DeleteWhere, Operations } from '../../../src/columns/operations.js'
+import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../../../src/columns/operations.js'
+import type { RecordLayout } from '../../../src/columns/record-layout.js'
+import { recordLayout } from '../../../src/columns/record-layout.js'
+import { crc32Words } from '../../../src/format/checksum-words.js'
+import type { FrameHeader } from '../../../src/format/frame-decoder.js'
+import {
+  decodePayload,
+  frameBytesOf,
+  payloadFits,
+  readFrameHeader,
+} from '../../../src/format/frame-decoder.js'
+import { FrameEncoder } from '../../../src/format/frame-encoder.js'
+import {
+  DELETE_WHERE_COUNT_AT,
+  DELETE_WHERE_HEADER,
+  DELETE_WHERE_HEADER_BYTES,
+  DELETE_WHERE_LANE,
+  DELETE_WHERE_LANE_BYTES,
+  ENCODING_AT,
+  FLAGS_AT,
+  FIRST_SEQUENCE_AT,
+  FRAME_HEADER,
+  FRAME_HEADER_BYTES,
+  OPERATION_COUNT_AT,
+  PACKED_ENCODING,
+  PAYLOAD_BYTES_AT,
+  PAYLOAD_CHECKSUM_AT,
+  SYNCED_SEQUENCE_AT,
+} from '../../../src/format/layout.js'
+import { viewOf, wordsOf } from '../../../src/format/little-endian.js'
+
+const SEED = 0xfeedbeef
+/** u64 key; u16, u16, i32. */
+const fingerprints = recordLayout([4, 4], [2, 2, 4])
+/** A set of u8 keys. */
+const byteSet = recordLayout([1], [])
+
+/** A frame's content in the form in which the decoder gives it back. */
+interface Content {
+  rows: number[][]
+  kinds: number[]
+  deletes: DeleteWhere[]
+  firstSequence: number
+  syncedSequence: number
+}
+
+function operationsOf(
+  layout: RecordLayout,
+  rows: readonly number[][],
+  kinds?: readonly number[],
+): OperationBuffer {
+  const operations = new OperationBuffer(layout, rows.length)
+  operations.count = rows.length
+  rows.forEach((row, r) => row.forEach((value, lane) => (operations.lanes[lane]![r] = value)))
+  if (kinds !== undefined) operations.needKinds().set(kinds)
+  return operations
+}
+
+function encode(
+  layout: RecordLayout,
+  operations: Operations,
+  deletes: readonly DeleteWhere[] = [],
+  firstSequence = 0,
+  syncedSequence = 0,
+): Uint8Array {
+  const encoder = new FrameEncoder(layout, 0)
+  const size = encoder.encode(operations, 0, operations.count, deletes, firstSequence, syncedSequence, SEED)
+  return encoder.bytes(size, size).slice()
+}
+
+function encodeContent(layout: RecordLayout, content: Content): Uint8Array {
+  const operations = operationsOf(layout, content.rows, content.kinds)
+  return encode(layout, operations, content.deletes, content.firstSequence, content.syncedSequence)
+}
+
+/** `undefined` where header or payload are refused. */
+function decode(
+  layout: RecordLayout,
+  bytes: Uint8Array,
+  seed = SEED,
+): (Content & { header: FrameHeader }) | undefined {
+  const source = frameBytesOf(bytes)
+  const header = readFrameHeader(source, 0, seed)
+  if (header === undefined || FRAME_HEADER_BYTES + header.payloadBytes > bytes.length) return undefined
+  if (!payloadFits(source, FRAME_HEADER_BYTES, header, seed)) return undefined
+  const operations = new OperationBuffer(layout)
+  const deletes: DeleteWhere[] = []
+  const problem = decodePayload(source, FRAME_HEADER_BYTES, header, layout, operations, deletes)
+  expect(problem).toBeUndefined()
+  const { firstSequence, syncedSequence } = header
+  const rows = Array.from({ length: operations.count }, (_, r) => operations.lanes.map(lane => lane[r]!))
+  const kinds = rows.map((_, r) => operations.kinds?.[r] ?? PUT)
+  return { header, rows, kinds, deletes, firstSequence, syncedSequence }
+}
+
+/** What must come back: value lanes of a deleted key mean nothing. */
+function meaning(layout: RecordLayout, content: Content): Content {
+  const rows = content.rows.map((row, r) =>
+    content.kinds[r] === DELETE_KEY ? row.slice(0, layout.keyLaneCount) : row,
+  )
+  const { kinds, deletes, firstSequence, syncedSequence } = content
+  return { rows, kinds, deletes, firstSequence, syncedSequence }
+}
+
+const layouts: fc.Arbitrary<RecordLayout> = fc
+  .tuple(
+    fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 8 }),
+    fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 20 }),
+  )
+  .map(([key, value]) => recordLayout(key, value))
+
+/** Rows whose lanes are constant, narrow or wide, so that all widths come up and both encodings win. */
+function contentOf(layout: RecordLayout): fc.Arbitrary<Content> {
+  const columns = layout.laneBytes.map(bytes => {
+    const max = 2 ** (8 * bytes) - 1
+    return fc
+      .tuple(fc.nat(max), fc.constantFrom(0, 1, 3, 200, 0xffffffff))
+      .map(([base, spread]) => ({ base, spread: Math.min(spread, max - base) }))
+  })
+  const entries: fc.Arbitrary<number[][]> =
+    layout.laneCount === layout.keyLaneCount
+      ? fc.constant([])
+      : fc.array(
+          fc.uniqueArray(fc.integer({ min: layout.keyLaneCount, max: layout.laneCount - 1 }), {
+            minLength: 1,
+          }),
+          { maxLength: 4 },
+        )
+  return fc
+    .record({
+      columns: fc.tuple(...columns),
+      count: fc.oneof(fc.nat(3), fc.nat(200)),
+      kinds: fc.constantFrom(
+        [PUT],
+        [PUT, DELETE_KEY],
+        [DELETE_KEY],
+        [PUT, PUT, PUT, DELETE_RECORD, DELETE_KEY],
+      ),
+      entries,
+      firstSequence: fc.nat(2 ** 48 - 1_000_000),
+      synced: fc.double({ min: 0, max: 1, noNaN: true }),
+      random: fc.nat(0xffffffff),
+    })
+    .map(({ columns, count, kinds, entries, firstSequence, synced, random }) => {
+      const next = () => (random = (Math.imul(random, 1664525) + 1013904223) >>> 0)
+      if (count + entries.length === 0) count = 1
+      const total = count + entries.length
+      const sequences = [...Array(total).keys()].toSorted(() => (next() & 1) - 0.5).slice(0, entries.length)
+      sequences.sort((a, b) => a - b)
+      return {
+        rows: Array.from({ length: count }, () => columns.map(c => c.base + (next() % (c.spread + 1)))),
+        kinds: Array.from({ length: count }, () => kinds[next() % kinds.length]!),
+        deletes: entries.map((lanes, i) => ({
+          sequence: firstSequence + sequences[i]!,
+          lanes: lanes.toSorted((a, b) => a - b),
+          values: lanes.map(() => next()),
+        })),
+        firstSequence,
+        syncedSequence: Math.floor(firstSequence * synced),
+      }
+    })
+}
+
+const framed = layouts.chain(layout => fc.tuple(fc.constant(layout), contentOf(layout)))
+
+describe('a frame comes back as it was', () => {
+  test('for all lane counts, widths, kinds and delete-where entries', () => {
+    fc.assert(
+      fc.property(framed, ([layout, content]) => {
+        const decoded = decode(layout, encodeContent(layout, content))
+        expect(decoded).toBeDefined()
+        const { header, ...rest } = decoded!
+        expect(meaning(layout, rest)).toEqual(meaning(layout, content))
+        expect(header.endSequence).toBe(content.firstSequence + content.rows.length + content.deletes.length)
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  test('in the size that the encoder promised at most', () => {
+    fc.assert(
+      fc.property(framed, ([layout, content]) => {
+        const bound = new FrameEncoder(layout, 0).frameBytesMax(content.rows.length, content.deletes.length)
+        const { byteLength } = encodeContent(layout, content)
+        expect(byteLength).toBeLessThanOrEqual(bound)
+        expect(byteLength % 4).toBe(0)
+      }),
+    )
+  })
+
+  test('when the encoder is used again, whatever the frame before it was', () => {
+    fc.assert(
+      fc.property(fc.array(contentOf(fingerprints), { minLength: 2, maxLength: 6 }), contents => {
+        const encoder = new FrameEncoder(fingerprints, 64)
+        for (const content of contents) {
+          const operations = operationsOf(fingerprints, content.rows, content.kinds)
+          const { deletes, firstSequence, syncedSequence } = content
+          const size = encoder.encode(
+            operations,
+            0,
+            operations.count,
+            deletes,
+            firstSequence,
+            syncedSequence,
+            SEED,
+          )
+          const padded = encoder.bytes(size, size + 64)
+          expect(padded.subarray(0, size)).toEqual(encodeContent(fingerprints, content))
+          expect(padded.subarray(size)).toEqual(new Uint8Array(64))
+        }
+      }),
+    )
+  })
+
+  test('when it is a stretch of longer columns', () => {
+    const rows = Array.from({ length: 100 }, (_, i) => [7, i * 1000, i, 3, i * i])
+    const operations = operationsOf(fingerprints, rows)
+    const encoder = new FrameEncoder(fingerprints, 0)
+    for (const [from, to] of [
+      [0, 1],
+      [50, 51],
+      [10, 90],
+    ] as const) {
+      const size = encoder.encode(operations, from, to, [], 5, 5, SEED)
+      expect(decode(fingerprints, encoder.bytes(size, size).slice())!.rows).toEqual(rows.slice(from, to))
+    }
+  })
+
+  test('when it is appended to rows that are there, with and without kinds', () => {
+    const into = new OperationBuffer(fingerprints, 200)
+    const frames = [
+      { rows: [[1, 2, 3, 4, 5]], kinds: [PUT] },
+      { rows: [[2, 2, 0, 0, 0]], kinds: [DELETE_KEY] },
+      { rows: [[3, 2, 3, 4, 5]], kinds: [PUT] },
+      {
+        rows: Array.from({ length: 50 }, (_, i) => [4, i, 0, 0, 9]),
+        kinds: Array<number>(50).fill(DELETE_RECORD),
+      },
+      { rows: Array.from({ length: 50 }, (_, i) => [5, i, 0, 0, 9]), kinds: Array<number>(50).fill(PUT) },
+    ]
+    // What an earlier use of the buffer left behind must not show.
+    into.needKinds().fill(DELETE_RECORD)
+    for (const { rows, kinds } of frames) {
+      const source = frameBytesOf(encode(fingerprints, operationsOf(fingerprints, rows, kinds)))
+      const header = readFrameHeader(source, 0, SEED)!
+      expect(decodePayload(source, FRAME_HEADER_BYTES, header, fingerprints, into, [])).toBeUndefined()
+    }
+    const kinds = frames.flatMap(frame => frame.kinds)
+    expect([...into.kinds!.subarray(0, into.count)]).toEqual(kinds)
+    expect([...into.lanes[0]!.subarray(0, 3)]).toEqual([1, 2, 3])
+  })
+})
+
+describe('the size of a frame', () => {
+  test('of one record is the header and the raw record', () => {
+    expect(encode(fingerprints, operationsOf(fingerprints, [[1, 2, 3, 4, 5]])).byteLength).toBe(32 + 16)
+    expect(encode(byteSet, operationsOf(byteSet, [[255]])).byteLength).toBe(32 + 4)
+  })
+
+  test('of many records of which most lanes are constant is a fraction of the raw records', () => {
+    const rows = Array.from({ length: 1000 }, (_, i) => [0, i, 17, 0, 42])
+    // 10 bits a record behind a table of 30 bytes.
+    expect(encode(fingerprints, operationsOf(fingerprints, rows)).byteLength).toBe(32 + 32 + 1252)
+  })
+
+  test('of records that are all equal still has a bit for each, so that no header can promise more', () => {
+    const rows = Array.from({ length: 8000 }, () => [1, 2, 3, 4, 5])
+    const bytes = encode(fingerprints, operationsOf(fingerprints, rows))
+    expect(bytes.byteLength).toBe(32 + 32 + 1000)
+    expect(decode(fingerprints, bytes)!.rows).toEqual(rows)
+  })
+
+  test('of incompressible records is that of the raw ones', () => {
+    const rows = Array.from({ length: 256 }, (_, i) => [i])
+    expect(encode(byteSet, operationsOf(byteSet, rows)).byteLength).toBe(32 + 256)
+  })
+
+  test('of raw records with a deleted key does not show what stands in its value lanes', () => {
+    const bytes = encode(fingerprints, operationsOf(fingerprints, [[1, 2, 3, 4, 5]], [DELETE_KEY]))
+    expect([...bytes.subarray(32)]).toEqual([
+      1,
+      0,
+      0,
+      0,
+      2,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      DELETE_KEY,
+      0,
+      0,
+      0,
+    ])
+  })
+
+  test('does not grow by what stands in the value lanes of deleted keys', () => {
+    const clean = Array.from({ length: 1000 }, (_, i) => [0, i, 17, 0, 42])
+    const dirty = clean.map((row, i) => (i % 2 === 0 ? row : [row[0]!, row[1]!, i, i * 3, 0xffffffff - i]))
+    const kinds = clean.map((_, i) => (i % 2 === 0 ? PUT : DELETE_KEY))
+    const size = (rows: number[][]) =>
+      encode(fingerprints, operationsOf(fingerprints, rows, kinds)).byteLength
+    expect(size(dirty)).toBe(size(clean))
+  })
+})
+
+describe('damage', () => {
+  test('of any one bit of header or payload is found', () => {
+    const rows = Array.from({ length: 40 }, (_, i) => [i, i * 77, 3, i % 2, 9])
+    const deletes = [{ sequence: 1003, lanes: [4], values: [42] }]
+    for (const count of [1, 40]) {
+      const bytes = encode(fingerprints, operationsOf(fingerprints, rows.slice(0, count)), deletes, 1003, 900)
+      expect(decode(fingerprints, bytes)).toBeDefined()
+      for (let bit = 0; bit < bytes.length * 8; bit++) {
+        bytes[bit >> 3]! ^= 1 << (bit & 7)
+        expect(decode(fingerprints, bytes), `bit ${bit}`).toBeUndefined()
+        bytes[bit >> 3]! ^= 1 << (bit & 7)
+      }
+    }
+  })
+
+  test('of any one bit of the header is found in the header alone', () => {
+    const bytes = encode(fingerprints, operationsOf(fingerprints, [[1, 2, 3, 4, 5]]))
+    for (let bit = 0; bit < FRAME_HEADER_BYTES * 8; bit++) {
+      bytes[bit >> 3]! ^= 1 << (bit & 7)
+      expect(readFrameHeader(frameBytesOf(bytes), 0, SEED), `bit ${bit}`).toBeUndefined()
+      bytes[bit >> 3]! ^= 1 << (bit & 7)
+    }
+  })
+
+  test('by another seed, that of another place, file or table, is found', () => {
+    const bytes = encode(fingerprints, operationsOf(fingerprints, [[1, 2, 3, 4, 5]]))
+    for (const seed of [0, SEED ^ 1, SEED ^ 0x80000000]) {
+      expect(decode(fingerprints, bytes, seed >>> 0)).toBeUndefined()
+    }
+  })
+
+  test('zeros are no frame', () => {
+    expect(readFrameHeader(frameBytesOf(new Uint8Array(64)), 0, 0)).toBeUndefined()
+    expect(readFrameHeader(frameBytesOf(new Uint8Array(64)), 0, SEED)).toBeUndefined()
+  })
+})
+
+describe('hostile bytes', () => {
+  /** Makes both checksums fit. */
+  function sign(bytes: Uint8Array): Uint8Array {
+    const view = viewOf(bytes)
+    const words = wordsOf(bytes)
+    const end = Math.min(FRAME_HEADER_BYTES + view.getUint32(PAYLOAD_BYTES_AT, true), bytes.length)
+    view.setUint32(PAYLOAD_CHECKSUM_AT, crc32Words(words, 8, end >>> 2, SEED), true)
+    view.setUint32(0, crc32Words(words, 1, 8, SEED), true)
+    return bytes
+  }
+
+  /** What a reader does with bytes: never a throw, and no more rows than bits. */
+  function survives(layout: RecordLayout, bytes: Uint8Array): void {
+    const source = frameBytesOf(bytes)
+    const header = readFrameHeader(source, 0, SEED)
+    if (header === undefined || FRAME_HEADER_BYTES + header.payloadBytes > bytes.length) return
+    if (!payloadFits(source, FRAME_HEADER_BYTES, header, SEED)) return
+    const into = new OperationBuffer(layout)
+    const deletes: DeleteWhere[] = []
+    const problem = decodePayload(source, FRAME_HEADER_BYTES, header, layout, into, deletes)
+    expect(into.lanes[0]!.length).toBeLessThanOrEqual(Math.max(16, bytes.length * 8))
+    if (problem === undefined) {
+      expect(into.count).toBe(header.operationCount)
+      expect(deletes.length).toBe(header.deleteWhereCount)
+    } else {
+      expect([into.count, deletes.length]).toEqual([0, 0])
+    }
+  }
+
+  test('random bytes are survived, with and without fitting checksums', () => {
+    fc.assert(
+      fc.property(
+        layouts,
+        fc.uint32Array({ minLength: 9, maxLength: 80 }),
+        fc.boolean(),
+        (layout, words, signed) => {
+          const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength).slice()
+          survives(layout, signed ? sign(bytes) : bytes)
+        },
+      ),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('a frame with any few bytes changed and fitting checksums is survived', () => {
+    const patches = fc.array(
+      fc.tuple(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), fc.nat(255)),
+      {
+        minLength: 1,
+        maxLength: 4,
+      },
+    )
+    fc.assert(
+      fc.property(framed, patches, ([layout, content], patches) => {
+        const bytes = encodeContent(layout, content)
+        for (const [place, value] of patches) bytes[8 + Math.floor(place * (bytes.length - 8))] = value
+        survives(layout, sign(bytes))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('a header with an impossible number is no header', () => {
+    const good = encode(fingerprints, operationsOf(fingerprints, [[1, 2, 3, 4, 5]]))
+    const accepts = (change: (view: DataView) => void) => {
+      const bytes = good.slice()
+      change(viewOf(bytes))
+      return readFrameHeader(frameBytesOf(sign(bytes)), 0, SEED) !== undefined
+    }
+    expect(accepts(() => {})).toBe(true)
+    expect(accepts(view => view.setUint32(PAYLOAD_BYTES_AT, 0, true))).toBe(false)
+    expect(accepts(view => view.setUint32(PAYLOAD_BYTES_AT, 17, true))).toBe(false)
+    expect(accepts(view => view.setUint32(PAYLOAD_BYTES_AT, 0xfffffffc, true))).toBe(false)
+    expect(accepts(view => view.setUint32(OPERATION_COUNT_AT, 0, true))).toBe(false)
+    expect(accepts(view => view.setUint32(OPERATION_COUNT_AT, 0xffffffff, true))).toBe(false)
+    expect(accepts(view => view.setUint8(ENCODING_AT, 2))).toBe(false)
+    expect(accepts(view => view.setUint8(FLAGS_AT, 2))).toBe(false)
+    expect(accepts(view => view.setUint16(ENCODING_AT, PACKED_ENCODING | (1 << 8), true))).toBe(false)
+    // All below the frame may be synced, the frame itself cannot be.
+    expect(accepts(view => view.setUint16(SYNCED_SEQUENCE_AT, 1, true))).toBe(false)
+    const lastSequence = (view: DataView) => {
+      view.setUint32(FIRST_SEQUENCE_AT, 0xffffffff, true)
+      view.setUint16(FIRST_SEQUENCE_AT + 4, 0xffff, true)
+    }
+    expect(accepts(lastSequence)).toBe(false)
+  })
+
+  test('a payload that its header does not describe is named and not decoded', () => {
+    const problemOf = (
+      rows: number[][],
+      deletes: DeleteWhere[],
+      change: (bytes: Uint8Array, view: DataView) => void,
+    ) => {
+      const bytes = encode(fingerprints, operationsOf(fingerprints, rows), deletes)
+      change(bytes, viewOf(bytes))
+      const source = frameBytesOf(sign(bytes))
+      const into = new OperationBuffer(fingerprints)
+      return decodePayload(
+        source,
+        FRAME_HEADER_BYTES,
+        readFrameHeader(source, 0, SEED)!,
+        fingerprints,
+        into,
+        [],
+      )
+    }
+    const one = [[1, 2, 3, 4, 5]]
+    const many = Array.from({ length: 40 }, (_, i) => [i, i, i, i, i])
+    const entry = { sequence: 1, lanes: [2, 4], values: [7, 8] }
+    expect(problemOf(one, [], (_, view) => view.setUint32(OPERATION_COUNT_AT, 2, true))).toBe(
+      '2 operations in 16 bytes',
+    )
+    expect(problemOf(many, [], bytes => (bytes[32 + 24] = 33))).toBe('a bit width above 32')
+    expect(problemOf(many, [], bytes => (bytes[32 + 24] = 31))).toMatch(/^40 operations in \d+ bytes$/)
+    expect(problemOf(many, [], (_, view) => view.setUint32(32 + 20, 3, true))).toBe(
+      'an unknown operation kind',
+    )
+    const entryWithoutBytes = (_: Uint8Array, view: DataView) => {
+      view.setUint32(OPERATION_COUNT_AT, 0, true)
+      view.setUint16(DELETE_WHERE_COUNT_AT, 1, true)
+    }
+    expect(problemOf(one, [], entryWithoutBytes)).toBe('malformed delete-where entries')
+    const bytesWithoutEntry = (_: Uint8Array, view: DataView) =>
+      view.setUint16(DELETE_WHERE_COUNT_AT, 0, true)
+    expect(problemOf(one, [entry], bytesWithoutEntry)).toBe('malformed delete-where entries')
+    for (const [at, value] of [
+      [0, 2], // sequence number behind the frame
+      [6, 0], // no lanes
+      [6, 3], // more lanes than there are bytes
+      [8, 1], // a key lane
+      [8, 5], // no lane of this record
+      [16, 2], // the same lane again
+    ] as const) {
+      expect(problemOf(one, [entry], (_, view) => view.setUint16(48 + at, value, true))).toBe(
+        'malformed delete-where entries',
+      )
+    }
+    expect(problemOf(one, [entry], () => {})).toBeUndefined()
+  })
+
+  test('a raw frame with an unknown kind is named', () => {
+    const bytes = encode(fingerprints, operationsOf(fingerprints, [[1, 2, 0, 0, 0]], [DELETE_KEY]))
+    bytes[48] = 3
+    const source = frameBytesOf(sign(bytes))
+    const header = readFrameHeader(source, 0, SEED)!
+    const into = new OperationBuffer(fingerprints)
+    expect(decodePayload(source, FRAME_HEADER_BYTES, header, fingerprints, into, [])).toBe(
+      'an unknown operation kind',
+    )
+    expect(into.count).toBe(0)
+  })
+})
+
+describe('the tables of the layout', () => {
+  test('leave no gap and add up to the sizes', () => {
+    const end = (fields: typeof FRAME_HEADER) => {
+      let at = 0
+      for (const { offset, bytes } of fields) {
+        expect(offset).toBe(at)
+        at += bytes
+      }
+      return at
+    }
+    expect(end(FRAME_HEADER)).toBe(FRAME_HEADER_BYTES)
+    expect(FRAME_HEADER_BYTES).toBe(32)
+    expect(end(DELETE_WHERE_HEADER)).toBe(DELETE_WHERE_HEADER_BYTES)
+    expect(end(DELETE_WHERE_LANE)).toBe(DELETE_WHERE_LANE_BYTES)
+  })
+
+  test('agree with the bytes of a frame written out by hand', () => {
+    const deletes = [{ sequence: 0x010203040507, lanes: [3], values: [0xaabbccdd] }]
+    const bytes = encode(
+      fingerprints,
+      operationsOf(fingerprints, [[0x01020304, 0x05060708, 0x0910, 0x1112, 0x13141516]], [DELETE_RECORD]),
+      deletes,
+      0x010203040506,
+      0x010203040500,
+    )
+    expect(Buffer.from(bytes.subarray(8)).toString('hex')).toBe(
+      [
+        '24000000', // payload bytes
+        '01000000', // operations
+        '060504030201', // first sequence number
+        '000504030201', // synced sequence number
+        '00', // raw
+        '01', // with kinds
+        '0100', // one delete-where entry
+        '04030201080706051009121116151413', // the record
+        '02000000', // its kind, padding
+        '0705040302010100', // the entry: sequence number, one lane
+        '03000000ddccbbaa', // lane 3, value
+      ].join(''),
+    )
+  })
+})
