@@ -1,0 +1,53 @@
+/**
+ * Says in an error message what was found in place of what was expected.
+ *
+ * It runs on anything that a caller may pass, so it calls none of their code (no `toString`, no getters), and keeps
+ * the message short. docs/api.md, Errors.
+ */
+
+const LONGEST_TEXT = 60
+
+const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as object
+const typedArrayTag = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)!.get!
+const typedArrayLength = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'length')!.get!
+
+/** `'Uint8Array'` and so on, of subclasses and other realms too; `undefined` for all that is no typed array. */
+export function typedArrayName(value: unknown): string | undefined {
+  return typedArrayTag.call(value) as string | undefined
+}
+
+/** The true length of a typed array, whatever properties it was given. */
+export function lengthOfTypedArray(array: ArrayBufferView): number {
+  return typedArrayLength.call(array) as number
+}
+
+/** A short text for any value: `'abc'`, `17n`, `Uint8Array(3)`, `an object`. */
+export function found(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return `'${shorten(value)}'`
+    case 'bigint':
+      return `${shorten(String(value))}n`
+    case 'number':
+      return Object.is(value, -0) ? '-0' : String(value)
+    case 'undefined':
+    case 'boolean':
+      return String(value)
+    case 'function':
+      return 'a function'
+    case 'symbol':
+      return 'a symbol'
+    case 'object':
+      return value === null ? 'null' : foundObject(value)
+  }
+}
+
+function foundObject(value: object): string {
+  const name = typedArrayName(value)
+  if (name !== undefined) return `${name}(${lengthOfTypedArray(value as ArrayBufferView)})`
+  return Array.isArray(value) ? 'an array' : 'an object'
+}
+
+function shorten(text: string): string {
+  return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}…`
+}

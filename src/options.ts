@@ -1,0 +1,237 @@
+/**
+ * The options of one open: names, types, bounds and defaults, checked once at the edge.
+ *
+ * `pageBytes` and `duplicates` are stored when a table is created and stay `undefined` here where the caller left
+ * them out. The encodings pass through untouched: encoding/ checks them. docs/api.md, Options.
+ */
+import { invalidType, outOfRange } from './errors.js'
+import { found } from './found.js'
+
+/** `'keep'`: a multimap, every put adds a record. `'replace'`: a put replaces all older records of its key. */
+export type Duplicates = 'keep' | 'replace'
+
+/** The options of `FlashTable.open` besides the encodings. */
+export interface TableOptions {
+  /**
+   * Opens without the lock and without writing anything; the table may be open for writing elsewhere. Default: false.
+   */
+  readonly readOnly?: boolean | undefined
+  /** Whether a table that is not there is created. Default: true, with `readOnly` false. */
+  readonly createIfMissing?: boolean | undefined
+  /** Whether a table that is there is an error, `FLASHTABLE_EXISTS`. Default: false. */
+  readonly errorIfExists?: boolean | undefined
+  /** How long to wait for another writer to close, in milliseconds; `Infinity` waits without end. Default: 0. */
+  readonly lockTimeoutMs?: number | undefined
+  /** Bytes of raw records that gather in memory before they become a bucket file. Default: 32 MiB. */
+  readonly memtableBytes?: number | undefined
+  /** Bytes of a segment of the write-ahead log: what an open after a crash replays. Default: 64 MiB. */
+  readonly walBytes?: number | undefined
+  /** Bytes of pages of bucket files that are kept in memory. Default: 64 MiB. */
+  readonly cacheBytes?: number | undefined
+  /**
+   * A write is synced at most so many milliseconds after it was made. 0: every commit group is synced before its puts
+   * resolve; `Infinity`: never by time. Default: 5000.
+   */
+  readonly syncIntervalMs?: number | undefined
+  /** Bits of filter a record in new bucket files, 0 for none. Default: 10. */
+  readonly filterBitsPerRecord?: number | undefined
+  /** How many bucket files of a level are merged into one of the next. Default: 8. */
+  readonly fanout?: number | undefined
+  /** Ends a waiting or running open: it rejects with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined
+  /** Stored at creation: bytes of a page, a power of two. Default: 4096, or what the table was created with. */
+  readonly pageBytes?: number | undefined
+  /** Stored at creation: see {@link Duplicates}. Default: `'keep'`, or what the table was created with. */
+  readonly duplicates?: Duplicates | undefined
+}
+
+/** {@link TableOptions} checked, with their defaults. */
+export interface ResolvedOptions {
+  readonly readOnly: boolean
+  readonly createIfMissing: boolean
+  readonly errorIfExists: boolean
+  readonly lockTimeoutMs: number
+  readonly memtableBytes: number
+  readonly walBytes: number
+  readonly cacheBytes: number
+  readonly syncIntervalMs: number
+  readonly filterBitsPerRecord: number
+  readonly fanout: number
+  readonly signal: AbortSignal | undefined
+  /** `undefined`: as stored, {@link DEFAULT_PAGE_BYTES} at creation. */
+  readonly pageBytes: number | undefined
+  /** `undefined`: as stored, {@link DEFAULT_DUPLICATES} at creation. */
+  readonly duplicates: Duplicates | undefined
+  /** As given; for encoding/ to check. */
+  readonly keyEncoding: unknown
+  /** As given; for encoding/ to check. */
+  readonly valueEncoding: unknown
+}
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const GIB = 1024 * MIB
+
+export const DEFAULT_PAGE_BYTES = 4 * KIB
+export const DEFAULT_DUPLICATES: Duplicates = 'keep'
+
+/** The smallest unit that flash devices and file systems write. */
+export const MIN_PAGE_BYTES = 4 * KIB
+/** A page is read for one record: more would only be read amplification. */
+export const MAX_PAGE_BYTES = 64 * KIB
+
+/** The largest record fits. */
+const MIN_MEMTABLE_BYTES = 1 * KIB
+/** Lanes of a byte take four in memory: 4 GiB of it at most. */
+const MAX_MEMTABLE_BYTES = 1 * GIB
+const MIN_WAL_BYTES = MIN_PAGE_BYTES
+const MAX_WAL_BYTES = 1 * GIB
+const MAX_CACHE_BYTES = 1024 * GIB
+/** The longest delay of a Node.js timer. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+const MAX_FILTER_BITS = 32
+const MIN_FANOUT = 2
+const MAX_FANOUT = 64
+
+const OPTION_NAMES: readonly (keyof ResolvedOptions)[] = [
+  'keyEncoding',
+  'valueEncoding',
+  'duplicates',
+  'pageBytes',
+  'readOnly',
+  'createIfMissing',
+  'errorIfExists',
+  'lockTimeoutMs',
+  'memtableBytes',
+  'walBytes',
+  'cacheBytes',
+  'syncIntervalMs',
+  'filterBitsPerRecord',
+  'fanout',
+  'signal',
+]
+
+/**
+ * Checks the options of an open and fills in the defaults.
+ *
+ * Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_OPTION` for an unknown name, a value of a wrong type
+ * or out of bounds, and for options that cannot hold together.
+ */
+export function resolveOptions(options: unknown): ResolvedOptions {
+  const given = readOptions(options)
+  const readOnly = optionalBoolean(given, 'readOnly') ?? false
+  const createIfMissing = optionalBoolean(given, 'createIfMissing')
+  const errorIfExists = optionalBoolean(given, 'errorIfExists') ?? false
+  if (readOnly && createIfMissing === true) throw conflict('readOnly', 'createIfMissing')
+  if (readOnly && errorIfExists) throw conflict('readOnly', 'errorIfExists')
+  if (createIfMissing === false && errorIfExists) {
+    throw invalid('createIfMissing: false and errorIfExists: true leave nothing to open')
+  }
+  return {
+    readOnly,
+    createIfMissing: createIfMissing ?? !readOnly,
+    errorIfExists,
+    lockTimeoutMs: optionalMilliseconds(given, 'lockTimeoutMs') ?? 0,
+    memtableBytes:
+      optionalInteger(given, 'memtableBytes', MIN_MEMTABLE_BYTES, MAX_MEMTABLE_BYTES) ?? 32 * MIB,
+    walBytes: optionalInteger(given, 'walBytes', MIN_WAL_BYTES, MAX_WAL_BYTES) ?? 64 * MIB,
+    cacheBytes: optionalInteger(given, 'cacheBytes', 0, MAX_CACHE_BYTES) ?? 64 * MIB,
+    syncIntervalMs: optionalMilliseconds(given, 'syncIntervalMs') ?? 5000,
+    filterBitsPerRecord: optionalInteger(given, 'filterBitsPerRecord', 0, MAX_FILTER_BITS) ?? 10,
+    fanout: optionalInteger(given, 'fanout', MIN_FANOUT, MAX_FANOUT) ?? 8,
+    signal: optionalSignal(given),
+    pageBytes: optionalPageBytes(given),
+    duplicates: optionalDuplicates(given),
+    keyEncoding: given.get('keyEncoding'),
+    valueEncoding: given.get('valueEncoding'),
+  }
+}
+
+type GivenOptions = ReadonlyMap<keyof ResolvedOptions, unknown>
+
+/** Every option read once: a getter is not asked again behind a check. */
+function readOptions(options: unknown): GivenOptions {
+  if (options === undefined) return new Map()
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalid(`the options: expected an object, found ${found(options)}`)
+  }
+  for (const name of Object.keys(options)) {
+    if (!(OPTION_NAMES as readonly string[]).includes(name)) {
+      throw invalid(`there is no option ${found(name)}; the options are ${OPTION_NAMES.join(', ')}`)
+    }
+  }
+  const source = options as Partial<Record<string, unknown>>
+  return new Map(OPTION_NAMES.map(name => [name, source[name]]))
+}
+
+function optionalBoolean(given: GivenOptions, name: keyof ResolvedOptions): boolean | undefined {
+  const value = given.get(name)
+  if (value === undefined || typeof value === 'boolean') return value
+  throw unexpected(name, 'true or false', value)
+}
+
+function optionalInteger(
+  given: GivenOptions,
+  name: keyof ResolvedOptions,
+  min: number,
+  max: number,
+): number | undefined {
+  const value = given.get(name)
+  if (value === undefined) return undefined
+  const expected = `an integer from ${min} to ${max}`
+  if (typeof value !== 'number') throw unexpected(name, expected, value)
+  if (!Number.isInteger(value) || value < min || value > max) throw outside(name, expected, value)
+  return value
+}
+
+function optionalMilliseconds(given: GivenOptions, name: keyof ResolvedOptions): number | undefined {
+  const value = given.get(name)
+  if (value === undefined || value === Infinity) return value
+  const expected = `milliseconds, an integer from 0 to ${MAX_TIMER_MS} or Infinity`
+  if (typeof value !== 'number') throw unexpected(name, expected, value)
+  if (!Number.isInteger(value) || value < 0 || value > MAX_TIMER_MS) throw outside(name, expected, value)
+  return value
+}
+
+function optionalPageBytes(given: GivenOptions): number | undefined {
+  const value = given.get('pageBytes')
+  if (value === undefined) return undefined
+  const expected = `a power of two from ${MIN_PAGE_BYTES} to ${MAX_PAGE_BYTES}`
+  if (typeof value !== 'number') throw unexpected('pageBytes', expected, value)
+  const isPowerOfTwo = Number.isInteger(value) && (value & (value - 1)) === 0
+  if (!isPowerOfTwo || value < MIN_PAGE_BYTES || value > MAX_PAGE_BYTES) {
+    throw outside('pageBytes', expected, value)
+  }
+  return value
+}
+
+function optionalDuplicates(given: GivenOptions): Duplicates | undefined {
+  const value = given.get('duplicates')
+  if (value === undefined || value === 'keep' || value === 'replace') return value
+  throw unexpected('duplicates', "'keep' or 'replace'", value)
+}
+
+function optionalSignal(given: GivenOptions): AbortSignal | undefined {
+  const value = given.get('signal')
+  if (value === undefined || value instanceof AbortSignal) return value
+  throw unexpected('signal', 'an AbortSignal', value)
+}
+
+function invalid(message: string): TypeError {
+  return invalidType('FLASHTABLE_INVALID_OPTION', message)
+}
+
+function unexpected(name: string, expected: string, value: unknown): TypeError {
+  return invalid(`option '${name}': expected ${expected}, found ${found(value)}`)
+}
+
+function outside(name: string, expected: string, value: unknown): RangeError {
+  return outOfRange(
+    'FLASHTABLE_INVALID_OPTION',
+    `option '${name}': expected ${expected}, found ${found(value)}`,
+  )
+}
+
+function conflict(one: string, other: string): TypeError {
+  return invalid(`options '${one}' and '${other}' exclude each other: nothing is created without writing`)
+}

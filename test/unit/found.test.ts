@@ -1,0 +1,63 @@
+import { runInNewContext } from 'node:vm'
+import { describe, expect, it } from 'vitest'
+import { found, lengthOfTypedArray, typedArrayName } from '../../src/found.js'
+
+describe('found', () => {
+  it.each([
+    ['abc', "'abc'"],
+    ['x'.repeat(1000), `'${'x'.repeat(60)}…'`],
+    [17n, '17n'],
+    [10n ** 100n, `1${'0'.repeat(59)}…n`],
+    [1.5, '1.5'],
+    [-0, '-0'],
+    [NaN, 'NaN'],
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [true, 'true'],
+    [() => 1, 'a function'],
+    [Symbol('x'), 'a symbol'],
+    [{}, 'an object'],
+    [[1, 2], 'an array'],
+    [new Uint16Array(3), 'Uint16Array(3)'],
+    [Buffer.alloc(2), 'Uint8Array(2)'],
+  ])('names %o in a few words', (value, text) => {
+    expect(found(value)).toBe(text)
+  })
+
+  it('runs no code of the value', () => {
+    const trap = (): never => {
+      throw new Error('ran')
+    }
+    const value = {
+      toString: trap,
+      toJSON: trap,
+      get [Symbol.toStringTag](): string {
+        return trap()
+      },
+    }
+    expect(found(value)).toBe('an object')
+    expect(found(new Proxy({}, { get: trap, ownKeys: trap, getPrototypeOf: trap }))).toBe('an object')
+  })
+})
+
+describe('the name of a typed array', () => {
+  it('is that of the class of the language, for subclasses and other realms too', () => {
+    expect(typedArrayName(Buffer.alloc(1))).toBe('Uint8Array')
+    expect(typedArrayName(runInNewContext('new BigUint64Array(2)'))).toBe('BigUint64Array')
+  })
+
+  it.each([
+    [new DataView(new ArrayBuffer(1))],
+    [{ [Symbol.toStringTag]: 'Uint8Array' }],
+    [null],
+    ['a'],
+    [[]],
+  ])('is undefined for %o', value => {
+    expect(typedArrayName(value)).toBeUndefined()
+  })
+
+  it('comes with a length that no property hides', () => {
+    const array = Object.defineProperty(new Uint8Array(3), 'length', { value: 5 })
+    expect(lengthOfTypedArray(array)).toBe(3)
+  })
+})
