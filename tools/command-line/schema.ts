@@ -1,0 +1,76 @@
+/**
+ * The schema of a table as text: `key:u64,time:u16,flags:u16,id:i32`, in the order of the fields in the file.
+ *
+ * One field is named `key`; without any other the table is a set. A single field named `value` is a table whose
+ * values are no structs. README.md, Command line.
+ */
+import {
+  FIELD_NAME_RULE,
+  isFieldName,
+  MAX_KEY_BYTES,
+  SCALAR_KEY_NAMES,
+  SCALAR_NAMES,
+  type ScalarName,
+} from '../../src/encoding/stored-schema.js'
+import { UsageError } from './usage.js'
+
+/** One field of a record. */
+export interface Field {
+  readonly name: string
+  readonly type: ScalarName | 'bytes'
+  readonly byteLength: number
+  /** Where in the record it begins. */
+  readonly offset: number
+}
+
+/** The fields of a record, in the order of the file. */
+export interface RecordSchema {
+  readonly fields: readonly Field[]
+  readonly recordBytes: number
+}
+
+/** Reads a schema; throws a {@link UsageError} that says what is wrong where. */
+export function parseSchema(text: string): RecordSchema {
+  const fields: Field[] = []
+  let offset = 0
+  for (const part of text.split(',')) {
+    const [, name, typeName] = /^\s*([^\s:]+)\s*:\s*(.*?)\s*$/.exec(part) ?? []
+    if (name === undefined || typeName === undefined) {
+      throw new UsageError(`"${part}" is not of the form name:type, for example time:u16`)
+    }
+    if (fields.some(field => field.name === name)) throw new UsageError(`field "${name}" is there twice`)
+    if (name !== 'key' && name !== 'value' && !isFieldName(name)) {
+      throw new UsageError(`a field cannot be named "${name}": a name is ${FIELD_NAME_RULE}`)
+    }
+    const field = { name, ...parseType(name, typeName), offset }
+    fields.push(field)
+    offset += field.byteLength
+  }
+  checkKey(fields)
+  if (fields.length > 2 && fields.some(field => field.name === 'value')) {
+    throw new UsageError('a field named "value" can only be the only one beside the key')
+  }
+  return { fields, recordBytes: offset }
+}
+
+function parseType(name: string, text: string): Pick<Field, 'type' | 'byteLength'> {
+  const type = SCALAR_NAMES.find(scalar => scalar === text)
+  // The number in the name of a type is its width in bits.
+  if (type !== undefined) return { type, byteLength: Number(type.slice(1)) / 8 }
+  const [, length] = /^bytes\(([1-9]\d{0,3})\)$/.exec(text) ?? []
+  if (length !== undefined) return { type: 'bytes', byteLength: Number(length) }
+  throw new UsageError(
+    `field "${name}" has the type "${text}"; the types are ${SCALAR_NAMES.join(' ')} and bytes(n)`,
+  )
+}
+
+function checkKey(fields: readonly Field[]): void {
+  const key = fields.find(field => field.name === 'key')
+  if (key === undefined) throw new UsageError('no field is named "key"')
+  const fits =
+    key.type === 'bytes'
+      ? key.byteLength <= MAX_KEY_BYTES
+      : (SCALAR_KEY_NAMES as readonly string[]).includes(key.type)
+  if (fits) return
+  throw new UsageError(`the key must be ${SCALAR_KEY_NAMES.join(' ')} or bytes(1) to bytes(${MAX_KEY_BYTES})`)
+}
