@@ -50,6 +50,18 @@ export function readMemmapTable(): Buffer {
   return unpack('music-table.memmap.br')
 }
 
+/** The 140,235 records of the memory-mapped hash table, in the order of its slots. */
+export function readMemmapRecords(): Fingerprints {
+  const [buckets, slots] = MEMMAP_SHAPE
+  const table = readMemmapTable()
+  const inUse: Uint8Array[] = []
+  for (let slot = 0; slot < buckets * slots; slot++) {
+    const record = table.subarray(slot * RECORD_BYTES, (slot + 1) * RECORD_BYTES)
+    if (slot % slots !== 0 && (record.readUInt16LE(10) & 1) === 1) inUse.push(record)
+  }
+  return decodeRecords(Buffer.concat(inUse))
+}
+
 /** The 16 clips. */
 export function readClips(): Clip[] {
   const stored = JSON.parse(unpack('music-clips.json.br').toString()) as Record<
