@@ -1,0 +1,185 @@
+/**
+ * The real {@link FileSystem}: thin promises over the callback calls of `node:fs`, on raw file descriptors.
+ *
+ * A table consists of regular files that flashtable has made. Links are not followed (`ELOOP`) and nothing but a
+ * regular file is opened, so that a file put into the directory by somebody else can neither redirect a write nor
+ * block an open (a pipe would). docs/durability.md, Order of writes.
+ */
+import * as fs from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { EntryInfo, FileHandle, FileSystem, OpenMode } from './file-system.js'
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
+
+// O_NONBLOCK changes nothing for a regular file; it lets the open of a pipe return, which is then refused.
+const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
+  read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
+  create: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK,
+  update: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
+}
+
+// On macOS neither fsync(2) nor fdatasync empties the drive's cache; Node's fsync issues F_FULLFSYNC there.
+const syncData = process.platform === 'darwin' ? fs.fsync : fs.fdatasync
+
+type Callback<T> = (error: NodeJS.ErrnoException | null, result: T) => void
+
+/** A callback call as a promise. Errors of calls on descriptors carry no path by themselves: they get `path`. */
+function promised<T>(path: string, start: (callback: Callback<T>) => void): Promise<T> {
+  return new Promise((fulfil, reject) => {
+    start((error, result) => {
+      if (error === null || error === undefined) fulfil(result)
+      else reject(withPath(error, path))
+    })
+  })
+}
+
+function withPath(error: unknown, path: string): unknown {
+  if (error instanceof Error && !('path' in error)) Object.assign(error, { path })
+  return error
+}
+
+function refusal(code: string, reason: string, syscall: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${reason}, ${syscall} '${path}'`), { code, syscall, path })
+}
+
+class NodeFileHandle implements FileHandle {
+  readonly path: string
+  readonly #openDescriptor: number
+  #closed = false
+
+  constructor(path: string, descriptor: number) {
+    this.path = path
+    this.#openDescriptor = descriptor
+  }
+
+  read(buffer: Uint8Array, position: number): Promise<number> {
+    return promised(this.path, done =>
+      fs.read(this.#descriptor('read'), buffer, 0, buffer.byteLength, position, done),
+    )
+  }
+
+  readSync(buffer: Uint8Array, position: number): number {
+    try {
+      return fs.readSync(this.#descriptor('read'), buffer, 0, buffer.byteLength, position)
+    } catch (error) {
+      throw withPath(error, this.path)
+    }
+  }
+
+  write(buffer: Uint8Array, position: number): Promise<number> {
+    return promised(this.path, done =>
+      fs.write(this.#descriptor('write'), buffer, 0, buffer.byteLength, position, done),
+    )
+  }
+
+  writeSync(buffer: Uint8Array, position: number): number {
+    try {
+      return fs.writeSync(this.#descriptor('write'), buffer, 0, buffer.byteLength, position)
+    } catch (error) {
+      throw withPath(error, this.path)
+    }
+  }
+
+  async sync(): Promise<void> {
+    await promised<unknown>(this.path, done =>
+      syncData(this.#descriptor('fdatasync'), done as fs.NoParamCallback),
+    )
+  }
+
+  async size(): Promise<number> {
+    const stats = await promised<fs.Stats>(this.path, done => fs.fstat(this.#descriptor('fstat'), done))
+    return stats.size
+  }
+
+  async close(): Promise<void> {
+    const descriptor = this.#descriptor('close')
+    this.#closed = true
+    await closeDescriptor(this.path, descriptor)
+  }
+
+  // The system gives the number of a closed descriptor to the next file that is opened, by anybody in the process:
+  // a late call with it would read, overwrite or close a stranger's file.
+  #descriptor(syscall: string): number {
+    if (this.#closed) throw refusal('EBADF', 'bad file descriptor', syscall, this.path)
+    return this.#openDescriptor
+  }
+}
+
+function openDescriptor(path: string, flags: number, mode?: number): Promise<number> {
+  return promised<number>(path, done => fs.open(path, flags, mode, done))
+}
+
+async function closeDescriptor(path: string, descriptor: number): Promise<void> {
+  await promised<unknown>(path, done => fs.close(descriptor, done as fs.NoParamCallback))
+}
+
+async function open(path: string, mode: OpenMode): Promise<FileHandle> {
+  const descriptor = await openDescriptor(path, OPEN_FLAGS[mode], 0o600)
+  try {
+    const stats = await promised<fs.Stats>(path, done => fs.fstat(descriptor, done))
+    if (stats.isDirectory()) throw refusal('EISDIR', 'illegal operation on a directory', 'open', path)
+    if (!stats.isFile()) throw refusal('EINVAL', 'not a regular file', 'open', path)
+  } catch (error) {
+    await closeDescriptor(path, descriptor)
+    throw error
+  }
+  return new NodeFileHandle(path, descriptor)
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const descriptor = await openDescriptor(directory, O_RDONLY | O_DIRECTORY)
+  try {
+    await promised<unknown>(directory, done => fs.fsync(descriptor, done as fs.NoParamCallback))
+  } finally {
+    await closeDescriptor(directory, descriptor)
+  }
+}
+
+/** Every directory made here gets its entry synced, the topmost first: a path of them is there whole or in part. */
+async function makeDirectory(directory: string): Promise<void> {
+  const topmost = await promised<string | undefined>(directory, done =>
+    fs.mkdir(directory, { recursive: true, mode: 0o700 }, done),
+  )
+  if (topmost === undefined) return
+  const parents: string[] = []
+  for (let made = resolve(directory); ; made = dirname(made)) {
+    parents.unshift(dirname(made))
+    if (made === resolve(topmost)) break
+  }
+  for (const parent of parents) await syncDirectory(parent)
+}
+
+async function info(path: string): Promise<EntryInfo | undefined> {
+  try {
+    const stats = await promised<fs.Stats>(path, done => fs.lstat(path, done))
+    const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other'
+    return { kind, bytes: stats.size }
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** The file system of the machine. */
+export const nodeFileSystem: FileSystem = {
+  open,
+  async rename(from, to) {
+    await promised<unknown>(from, done => fs.rename(from, to, done as fs.NoParamCallback))
+  },
+  async unlink(path) {
+    await promised<unknown>(path, done => fs.unlink(path, done as fs.NoParamCallback))
+  },
+  async link(existing, path) {
+    await promised<unknown>(existing, done => fs.link(existing, path, done as fs.NoParamCallback))
+  },
+  list(directory) {
+    return promised<string[]>(directory, done => fs.readdir(directory, done))
+  },
+  makeDirectory,
+  syncDirectory,
+  info,
+  async freeBytes(path) {
+    const stats = await promised<fs.StatsFs>(path, done => fs.statfs(path, done))
+    return stats.bavail * stats.bsize
+  },
+}
