@@ -28,10 +28,20 @@ export type MisuseErrorCode =
 export class FlashTableError extends Error {
   override readonly name = 'FlashTableError'
   readonly code: FlashTableErrorCode
+  /** Where it is about one place in one file: its path. */
+  readonly path: string | undefined
+  /** The byte offset in that file. */
+  readonly offset: number | undefined
 
-  constructor(code: FlashTableErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options)
+  constructor(
+    code: FlashTableErrorCode,
+    message: string,
+    options: { cause?: unknown; path?: string; offset?: number } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
+    this.path = options.path
+    this.offset = options.offset
   }
 }
 
@@ -56,6 +66,18 @@ export function corruption(
   return new FlashTableError(
     'FLASHTABLE_CORRUPTION',
     `${path} is damaged at offset ${offset}: expected ${expected}, found ${found}`,
-    cause === undefined ? undefined : { cause },
+    { path, offset, cause },
+  )
+}
+
+/** What a failed call of the file system becomes: `FLASHTABLE_DISK_FULL` or `FLASHTABLE_IO_ERROR`; ours stay as they are. */
+export function diskError(error: unknown, what: string): FlashTableError {
+  if (error instanceof FlashTableError) return error
+  const { code, message } = error as { code?: unknown; message?: unknown }
+  const full = code === 'ENOSPC' || code === 'EDQUOT'
+  return new FlashTableError(
+    full ? 'FLASHTABLE_DISK_FULL' : 'FLASHTABLE_IO_ERROR',
+    full ? `${what}: no space left` : `${what}: ${String(message ?? error)}`,
+    { cause: error },
   )
 }

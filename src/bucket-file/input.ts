@@ -47,7 +47,11 @@ export class BucketInput implements SortedInput {
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)
     const overlaps = footer.dataPages > 0 && rangeOverlaps(range, footer.firstKey, footer.lastKey)
     this.#from = !overlaps || range.lower === undefined ? 0 : file.firstPageFor(range.lower)
-    this.#to = !overlaps ? 0 : range.upper === undefined ? footer.dataPages : file.lastPageFor(range.upper) + 1
+    this.#to = !overlaps
+      ? 0
+      : range.upper === undefined
+        ? footer.dataPages
+        : file.lastPageFor(range.upper) + 1
   }
 
   async next(into: OperationBuffer): Promise<boolean> {

@@ -104,7 +104,11 @@ export class BucketFile implements CachedFile {
 
   /** Bytes that stay in memory besides the page cache. */
   get residentBytes(): number {
-    return this.#filter.byteLength + this.#filterEnds.byteLength * (this.#fences.length + 1) + this.slots.byteLength
+    return (
+      this.#filter.byteLength +
+      this.#filterEnds.byteLength * (this.#fences.length + 1) +
+      this.slots.byteLength
+    )
   }
 
   /** The last page whose first key is not after `key`; -1 where the key is before all. */
@@ -232,9 +236,13 @@ export class BucketFile implements CachedFile {
   #readError(error: unknown, page: number): unknown {
     if (error instanceof FlashTableError) return error
     const offset = page * this.#options.pageBytes
-    return new FlashTableError('FLASHTABLE_IO_ERROR', `${this.#file.path} cannot be read at offset ${offset}`, {
-      cause: error,
-    })
+    return new FlashTableError(
+      'FLASHTABLE_IO_ERROR',
+      `${this.#file.path} cannot be read at offset ${offset}`,
+      {
+        cause: error,
+      },
+    )
   }
 }
 
@@ -249,7 +257,12 @@ function checkPage(
 ): void {
   const { pageBytes } = options
   if (count < pageBytes) {
-    throw corruption(path, page * pageBytes, `a page of ${pageBytes} bytes`, `the end after ${Math.max(0, count)} bytes`)
+    throw corruption(
+      path,
+      page * pageBytes,
+      `a page of ${pageBytes} bytes`,
+      `the end after ${Math.max(0, count)} bytes`,
+    )
   }
   const [found, expected] = pageChecksums(bytes, seed, page)
   if (found !== expected) throw corruption(path, page * pageBytes, `checksum ${hex(expected)}`, hex(found))
@@ -259,13 +272,22 @@ function hex(value: number): string {
   return value.toString(16).padStart(8, '0')
 }
 
-async function openFooter(options: BucketFileOptions, entry: BucketFileEntry, file: FileHandle): Promise<Footer> {
+async function openFooter(
+  options: BucketFileOptions,
+  entry: BucketFileEntry,
+  file: FileHandle,
+): Promise<Footer> {
   const { pageBytes, layout, tableId } = options
   const path = file.path
   const size = await file.size()
   const offset = (entry.pages - 1) * pageBytes
   if (size !== entry.pages * pageBytes) {
-    throw corruption(path, Math.min(size, entry.pages * pageBytes), `a file of ${entry.pages * pageBytes} bytes`, `${size}`)
+    throw corruption(
+      path,
+      Math.min(size, entry.pages * pageBytes),
+      `a file of ${entry.pages * pageBytes} bytes`,
+      `${size}`,
+    )
   }
   const page = new Uint8Array(pageBytes)
   const count = await readFully(file, page, offset)
@@ -320,12 +342,26 @@ async function readSections(
   const deletePage = filterPage + footer.filterPages
   const fencePage = deletePage + footer.deleteWherePages
   const filter = wordsOf(await readSection(options, entry, file, filterPage, footer.filterPages, FILTER_PAGE))
-  const deleteBytes = await readSection(options, entry, file, deletePage, footer.deleteWherePages, DELETE_WHERE_PAGE)
+  const deleteBytes = await readSection(
+    options,
+    entry,
+    file,
+    deletePage,
+    footer.deleteWherePages,
+    DELETE_WHERE_PAGE,
+  )
   const deletes = readDeleteWheres(deleteBytes, 0, footer.deleteWhereCount, keyLaneCount, laneCount)
   if (deletes === undefined) {
-    throw corruption(file.path, deletePage * pageBytes, `${footer.deleteWhereCount} delete-where entries`, 'fewer')
+    throw corruption(
+      file.path,
+      deletePage * pageBytes,
+      `${footer.deleteWhereCount} delete-where entries`,
+      'fewer',
+    )
   }
-  const fenceWords = wordsOf(await readSection(options, entry, file, fencePage, footer.fencePages, FENCE_PAGE))
+  const fenceWords = wordsOf(
+    await readSection(options, entry, file, fencePage, footer.fencePages, FENCE_PAGE),
+  )
   const stride = keyLaneCount + 1
   if (fenceWords.length < footer.dataPages * stride) {
     throw corruption(file.path, fencePage * pageBytes, `fences of ${footer.dataPages} pages`, 'fewer')
@@ -334,8 +370,16 @@ async function readSections(
     Uint32Array.from({ length: footer.dataPages }, (_, page) => fenceWords[page * stride + lane]!)
   const filterEnds = column(keyLaneCount)
   const filterWords = filterEnds.at(-1) ?? 0
-  if (filterWords > filter.length || filterEnds.some((end, page) => page > 0 && end < filterEnds[page - 1]!)) {
-    throw corruption(file.path, fencePage * pageBytes, `filter blocks within ${filter.length} words`, `${filterWords}`)
+  if (
+    filterWords > filter.length ||
+    filterEnds.some((end, page) => page > 0 && end < filterEnds[page - 1]!)
+  ) {
+    throw corruption(
+      file.path,
+      fencePage * pageBytes,
+      `filter blocks within ${filter.length} words`,
+      `${filterWords}`,
+    )
   }
   return {
     fences: Array.from({ length: keyLaneCount }, (_, lane) => column(lane)),
@@ -360,7 +404,7 @@ async function readSection(
   const section = new Uint8Array(pages * payload)
   const piecePages = Math.max(1, Math.floor(2 ** 20 / pageBytes))
   const buffer = new Uint8Array(Math.min(pages, piecePages) * pageBytes)
-  for (let done = 0; done < pages; ) {
+  for (let done = 0; done < pages;) {
     const count = Math.min(pages - done, piecePages)
     const bytes = buffer.subarray(0, count * pageBytes)
     const read = await readFully(file, bytes, (firstPage + done) * pageBytes)

@@ -9,7 +9,13 @@ import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
 import { compareRows } from '../columns/compare.js'
 import { GrowingWords } from '../columns/growing-words.js'
 import { hashKey } from '../columns/hash.js'
-import { DELETE_KEY, DELETE_RECORD, OperationBuffer, type DeleteWhere, type Operations } from '../columns/operations.js'
+import {
+  DELETE_KEY,
+  DELETE_RECORD,
+  OperationBuffer,
+  type DeleteWhere,
+  type Operations,
+} from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { assert } from '../assert.js'
 import { fileSeed } from '../format/checksum.js'
@@ -151,7 +157,15 @@ export class BucketFileWriter {
     await this.#file.close()
     assert(this.#writtenBytes === this.#pages * pageBytes, 'a bucket file is full pages')
     const { number, epoch, level, firstSequence, endSequence } = this.#target
-    return { number, epoch, level, pages: this.#pages, records: this.#counts.records, firstSequence, endSequence }
+    return {
+      number,
+      epoch,
+      level,
+      pages: this.#pages,
+      records: this.#counts.records,
+      firstSequence,
+      endSequence,
+    }
   }
 
   /** Removes the file. Best effort: what cannot be removed is an orphan, gone at the next open. */
@@ -181,7 +195,8 @@ export class BucketFileWriter {
     const { lanes, kinds } = this.#rows
     const counts = this.#counts
     for (let lane = 0; lane < keyLaneCount; lane++) this.#fences.push(lanes[lane]![from]!)
-    if (counts.distinctKeys === 0) for (let lane = 0; lane < keyLaneCount; lane++) this.#firstKey[lane] = lanes[lane]![from]!
+    if (counts.distinctKeys === 0)
+      for (let lane = 0; lane < keyLaneCount; lane++) this.#firstKey[lane] = lanes[lane]![from]!
     let keys = 0
     for (let row = from; row < to; row++) {
       // The first row of a page always goes into its filter; it is a new key only if the page before did not end in it.

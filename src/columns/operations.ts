@@ -126,3 +126,11 @@ export class OperationBuffer implements Operations {
     this.count -= rows
   }
 }
+
+/** How many of the operations are puts. */
+export function countPuts({ kinds, count }: Operations): number {
+  if (kinds === undefined) return count
+  let puts = 0
+  for (let row = 0; row < count; row++) if (kinds[row] === PUT) puts++
+  return puts
+}

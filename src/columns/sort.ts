@@ -48,6 +48,10 @@ export function sortedOrder(
  */
 export function sortRows(lanes: readonly Uint32Array[], keyLaneCount: number, rows: Uint32Array): void {
   if (isSorted(lanes, keyLaneCount, rows)) return
+  if (rows.length <= INSERTION_ROWS) {
+    insertByKey(lanes, keyLaneCount, rows)
+    return
+  }
   const sort = new RadixSort(lanes, keyLaneCount, rows)
   sort.sortByLanesFrom(0, 0, rows.length)
   sort.copyRowsTo(rows)
@@ -89,6 +93,19 @@ function compareFrom(
     if (difference !== 0) return difference
   }
   return 0
+}
+
+/** Insertion sort of a few rows, without the room that a radix sort takes. */
+function insertByKey(lanes: readonly Uint32Array[], keyLaneCount: number, rows: Uint32Array): void {
+  for (let i = 1; i < rows.length; i++) {
+    const row = rows[i]!
+    let place = i
+    while (place > 0 && compareFrom(lanes, 0, keyLaneCount, rows[place - 1]!, row) > 0) {
+      rows[place] = rows[place - 1]!
+      place--
+    }
+    rows[place] = row
+  }
 }
 
 function forBlocks(from: number, to: number, work: (start: number, end: number) => void): void {
@@ -178,7 +195,7 @@ class RadixSort {
       if (nextLane < this.#keyLaneCount) this.sortByLanesFrom(nextLane, from, to)
       return
     }
-    const digitBits = Math.min(bits, DIGIT_BITS, 33 - Math.clz32(to - from))
+    const digitBits = Math.min(bits, digitBitsFor(to - from))
     const restBits = bits - digitBits
     const longestRun = this.#split(from, to, restBits, digitBits, inSpare)
     if (longestRun === to - from) {
@@ -250,6 +267,12 @@ interface PrefixPart {
   readonly column: Uint32Array
   readonly min: number
   readonly width: number
+}
+
+/** About two places a row in all, so that few rows share one, in digits of about the same size. */
+function digitBitsFor(rows: number): number {
+  const bits = 33 - Math.clz32(rows)
+  return Math.ceil(bits / Math.ceil(bits / DIGIT_BITS))
 }
 
 function markRows(rows: Uint32Array, words: Uint32Array, from: number, to: number): void {

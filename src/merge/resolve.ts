@@ -7,6 +7,7 @@
  */
 import { compareRows } from '../columns/compare.js'
 import { DELETE_KEY, DELETE_RECORD, PUT, type OperationBuffer } from '../columns/operations.js'
+import { RecordSet } from '../columns/record-set.js'
 
 export interface ResolveOptions {
   readonly keyLaneCount: number
@@ -20,7 +21,7 @@ export function resolve(rows: OperationBuffer, options: ResolveOptions): void {
   if (rows.kinds === undefined && !options.replace) return
   const { keyLaneCount } = options
   const keep = new Uint8Array(rows.count)
-  for (let from = 0; from < rows.count; ) {
+  for (let from = 0; from < rows.count;) {
     let to = from + 1
     while (to < rows.count && compareRows(rows.lanes, to, rows.lanes, from, keyLaneCount) === 0) to++
     if (options.replace) resolveReplaced(rows, from, to, keep, options.keepDeletes)
@@ -31,9 +32,15 @@ export function resolve(rows: OperationBuffer, options: ResolveOptions): void {
 }
 
 /** `duplicates: 'keep'`: every put that no newer delete hides. */
-function resolveKept(rows: OperationBuffer, from: number, to: number, keep: Uint8Array, keepDeletes: boolean): void {
+function resolveKept(
+  rows: OperationBuffer,
+  from: number,
+  to: number,
+  keep: Uint8Array,
+  keepDeletes: boolean,
+): void {
   const { kinds } = rows
-  let deleted: DeletedRecords | undefined
+  let deleted: RecordSet | undefined
   for (let row = to - 1; row >= from; row--) {
     const kind = kinds === undefined ? PUT : kinds[row]!
     if (kind === DELETE_KEY) {
@@ -41,26 +48,32 @@ function resolveKept(rows: OperationBuffer, from: number, to: number, keep: Uint
       return
     }
     if (kind === DELETE_RECORD) {
-      deleted ??= new DeletedRecords(rows)
+      deleted ??= new RecordSet()
       // One delete of a record does what two would.
-      keep[row] = deleted.add(row) && keepDeletes ? 1 : 0
-    } else keep[row] = deleted?.has(row) ? 0 : 1
+      keep[row] = deleted.add(rows.lanes, row) && keepDeletes ? 1 : 0
+    } else keep[row] = deleted?.has(rows.lanes, row) ? 0 : 1
   }
 }
 
 /** `duplicates: 'replace'`: the newest operation that settles the key. */
-function resolveReplaced(rows: OperationBuffer, from: number, to: number, keep: Uint8Array, keepDeletes: boolean): void {
+function resolveReplaced(
+  rows: OperationBuffer,
+  from: number,
+  to: number,
+  keep: Uint8Array,
+  keepDeletes: boolean,
+): void {
   const { kinds } = rows
-  let deleted: DeletedRecords | undefined
+  let deleted: RecordSet | undefined
   for (let row = to - 1; row >= from; row--) {
     const kind = kinds === undefined ? PUT : kinds[row]!
     if (kind === DELETE_RECORD) {
-      deleted ??= new DeletedRecords(rows)
-      deleted.add(row)
+      deleted ??= new RecordSet()
+      deleted.add(rows.lanes, row)
       continue
     }
     // Older operations are replaced by this one, hidden or not, so the deletes of records in front have done their work.
-    const hidden = kind === DELETE_KEY || deleted?.has(row) === true
+    const hidden = kind === DELETE_KEY || deleted?.has(rows.lanes, row) === true
     keep[row] = !hidden || keepDeletes ? 1 : 0
     if (hidden && keepDeletes) rows.needKinds()[row] = DELETE_KEY
     return
@@ -82,29 +95,4 @@ function dropRows(rows: OperationBuffer, keep: Uint8Array): void {
   }
   rows.count = kept
   if (puts) rows.kinds = undefined
-}
-
-/** The records of one key that deletes newer than the row at hand name. */
-class DeletedRecords {
-  readonly #lanes: readonly Uint32Array[]
-  readonly #records = new Set<string>()
-
-  constructor(rows: OperationBuffer) {
-    this.#lanes = rows.lanes
-  }
-
-  /** False where the same record is named already. */
-  add(row: number): boolean {
-    const { size } = this.#records
-    this.#records.add(this.#record(row))
-    return this.#records.size > size
-  }
-
-  has(row: number): boolean {
-    return this.#records.has(this.#record(row))
-  }
-
-  #record(row: number): string {
-    return this.#lanes.map(lane => lane[row]!).join()
-  }
 }

@@ -1,0 +1,312 @@
+/**
+ * The way of a put: joins a commit group, becomes part of one log frame, then of the memtable, then resolves.
+ *
+ * All calls that wait at a moment share a frame, one write and, where they ask for it, one sync. A call is never split
+ * over two frames, so it is recovered whole or not at all. docs/architecture.md, Commit groups.
+ */
+import { Mutex } from 'async-mutex'
+import { OperationBuffer, countPuts, type DeleteWhere } from '../columns/operations.js'
+import type { RecordLayout } from '../columns/record-layout.js'
+import type { SegmentInfo } from '../columns/segment-info.js'
+import type { Poison } from '../poison.js'
+import type { TableState } from '../state/table-state.js'
+import type { WalWriter } from '../wal/writer.js'
+
+/** A group takes no more calls when it has so many bytes of raw records. */
+const GROUP_BYTES = 2 ** 20
+/** Columns of so many rows make a group of their own, without a copy. */
+const OWN_GROUP_ROWS = 1024
+/** Sealed memtables that may wait for their bucket file; then puts wait. */
+const SEALED_MAX = 2
+/** A group takes no more *delete where* entries (a frame counts them in 16 bits). */
+const GROUP_DELETES_MAX = 65_535
+
+/** A *delete where* that has no sequence number yet: it hides what stands before row `position` of its group. */
+export interface PendingDelete {
+  readonly position: number
+  readonly lanes: readonly number[]
+  readonly values: readonly number[]
+}
+
+/** One call: all of it becomes visible and durable at once. */
+export interface Call {
+  readonly operations: OperationBuffer
+  readonly deletes: readonly PendingDelete[]
+}
+
+interface Deferred {
+  readonly promise: Promise<void>
+  resolve(): void
+  reject(reason: unknown): void
+}
+
+interface Group {
+  readonly operations: OperationBuffer
+  readonly deletes: PendingDelete[]
+  /** Settled when the group is with the operating system; where a call waits for that. */
+  written: Deferred | undefined
+  /** Settled when the group is on the device; where a call asked for that. */
+  synced: Deferred | undefined
+  /** Takes no more calls. */
+  full: boolean
+}
+
+export interface CommitterOptions {
+  readonly state: TableState
+  readonly wal: WalWriter
+  readonly poison: Poison
+  readonly layout: RecordLayout
+  readonly memtableRecords: number
+  readonly syncIntervalMs: number
+  /** Wakes the compactor, after a seal. */
+  readonly onSealed: () => void
+  /** Resolves when a seal has ended. */
+  readonly sealFinished: () => Promise<void>
+}
+
+export class Committer {
+  readonly #options: CommitterOptions
+  readonly #groupRows: number
+  /** Held while a group is committed, and by whoever needs the log and the memtable to stand still. */
+  readonly #committing = new Mutex()
+  /** Segments that have ended, by number. */
+  readonly #ended = new Map<number, SegmentInfo>()
+  #queue: Group[] = []
+  #draining: Promise<void> | undefined
+  #syncTimer: NodeJS.Timeout | undefined
+  /** A sync that nobody awaits; its failure is latched by the log. */
+  #backgroundSync: Promise<void> = Promise.resolve()
+  /** Puts since the table was opened. */
+  recordsPut = 0
+  /** Time that puts have waited for seals. */
+  waitedMs = 0
+  waits = 0
+
+  constructor(options: CommitterOptions) {
+    this.#options = options
+    const rows = Math.floor(GROUP_BYTES / options.layout.recordBytes)
+    this.#groupRows = Math.max(1, Math.min(options.memtableRecords, rows))
+  }
+
+  /** Commits one put, del or delRecord: `append` adds its row to the group, or throws and adds nothing. */
+  commitRow(append: (operations: OperationBuffer) => void, sync: boolean): Promise<void> {
+    const group = this.#openGroup(1, 0)
+    append(group.operations)
+    return this.#joined(group, sync)
+  }
+
+  /** Commits a call of many operations. The buffer belongs to the committer from now on. */
+  commit({ operations, deletes }: Call, sync: boolean): Promise<void> {
+    let group: Group
+    if (operations.count >= OWN_GROUP_ROWS) {
+      const last = this.#queue.at(-1)
+      if (last !== undefined) last.full = true
+      group = newGroup(operations)
+      group.full = true
+      this.#queue.push(group)
+    } else {
+      group = this.#openGroup(operations.count, deletes.length)
+    }
+    const before = group.operations === operations ? 0 : group.operations.count
+    for (const entry of deletes) group.deletes.push({ ...entry, position: before + entry.position })
+    if (group.operations !== operations) group.operations.append(operations, 0, operations.count)
+    return this.#joined(group, sync)
+  }
+
+  /** A call without operations: resolves behind all that came before. */
+  async nothing(sync: boolean): Promise<void> {
+    await (sync ? this.sync() : this.#drained())
+  }
+
+  /** Everything put before this call is on the device when it resolves. */
+  async sync(): Promise<void> {
+    await this.#drained()
+    await this.#options.wal.sync()
+  }
+
+  /** Runs `action` while no group is being committed, behind all calls that came before. */
+  async exclusive<T>(action: () => Promise<T>): Promise<T> {
+    await this.#drained()
+    return this.#committing.runExclusive(action)
+  }
+
+  /** Seals the active memtable unless it is empty. Requires: called within `exclusive`. */
+  async seal(): Promise<void> {
+    const { state, wal } = this.#options
+    const { memtable } = state.active
+    if (memtable.endSequence === memtable.firstSequence) return
+    const ended = wal.rotate()
+    if (ended !== undefined) this.#ended.set(ended.number, ended)
+    state.seal()
+  }
+
+  /** The segments of this session that hold what is in no bucket file yet, oldest first. */
+  liveSegments(): SegmentInfo[] {
+    const { state, wal } = this.#options
+    const numbers = [...state.version.sealed, state.active].flatMap(({ segments }) => segments)
+    return numbers.flatMap(number => {
+      const segment = wal.activeSegment?.number === number ? wal.activeSegment : this.#ended.get(number)
+      return segment === undefined ? [] : [segment]
+    })
+  }
+
+  /** Ends: what is queued is committed, then nothing runs any more. */
+  async close(): Promise<void> {
+    await this.#drained()
+    clearTimeout(this.#syncTimer)
+    await this.#backgroundSync
+  }
+
+  #openGroup(rows: number, deletes: number): Group {
+    const last = this.#queue.at(-1)
+    if (
+      last !== undefined &&
+      !last.full &&
+      last.operations.count + rows <= this.#groupRows &&
+      last.deletes.length + deletes <= GROUP_DELETES_MAX
+    ) {
+      return last
+    }
+    const group = newGroup(new OperationBuffer(this.#options.layout, 16))
+    this.#queue.push(group)
+    return group
+  }
+
+  #joined(group: Group, sync: boolean): Promise<void> {
+    this.#draining ??= this.#drain()
+    if (!sync) {
+      group.written ??= newDeferred()
+      return group.written.promise
+    }
+    group.synced ??= newDeferred()
+    return group.synced.promise
+  }
+
+  async #drained(): Promise<void> {
+    while (this.#draining !== undefined) await this.#draining
+  }
+
+  /** Commits groups until none waits. Never rejects: each group's promises tell. */
+  async #drain(): Promise<void> {
+    // Lets all calls of this turn of the event loop join; and a loop of awaited puts gives others a turn.
+    await new Promise(resolve => void setImmediate(resolve))
+    for (;;) {
+      const group = this.#queue.shift()
+      if (group === undefined) break
+      group.full = true
+      // A call that was refused may have opened a group that nobody joined.
+      if (group.operations.count + group.deletes.length === 0) continue
+      try {
+        await this.#committing.runExclusive(() => this.#commitGroup(group))
+        group.written?.resolve()
+      } catch (error) {
+        group.written?.reject(error)
+        group.synced?.reject(error)
+        continue
+      }
+      this.#scheduleSync(group)
+    }
+    this.#draining = undefined
+  }
+
+  async #commitGroup(group: Group): Promise<void> {
+    const { state, wal, poison } = this.#options
+    poison.check()
+    const { operations } = group
+    const rows = operations.count
+    const full = state.active.memtable.count + rows > state.active.memtable.capacity
+    if (full || !wal.hasRoom(operations, 0, rows, group.deletes.length)) await this.#sealForRoom()
+    const deletes = this.#numberDeletes(group, wal.nextSequence)
+    const appended = wal.append(operations, 0, rows, deletes)
+    // Crash: from now on a manifest must not say that the log begins behind this segment.
+    this.#noteSegment()
+    if (appended !== undefined) await appended
+    try {
+      this.#insert(group, deletes)
+    } catch (error) {
+      // The log is ahead of the memtable now: only recovery puts that right (acoustid-index PR #158).
+      throw poison.latch(error)
+    }
+  }
+
+  /** Seals, and waits where too many memtables are sealed already. */
+  async #sealForRoom(): Promise<void> {
+    const { state, onSealed, sealFinished } = this.#options
+    if (state.version.sealed.length >= SEALED_MAX) {
+      const startMs = performance.now()
+      this.waits++
+      while (state.version.sealed.length >= SEALED_MAX) await sealFinished()
+      this.waitedMs += performance.now() - startMs
+    }
+    await this.seal()
+    onSealed()
+  }
+
+  /** Gives the group's *delete where* entries their sequence numbers; operations take those between. */
+  #numberDeletes(group: Group, firstSequence: number): DeleteWhere[] {
+    return group.deletes.map(({ position, lanes, values }, i) => ({
+      sequence: firstSequence + position + i,
+      lanes,
+      values,
+    }))
+  }
+
+  #insert(group: Group, deletes: readonly DeleteWhere[]): void {
+    const { state } = this.#options
+    const { memtable } = state.active
+    const { operations } = group
+    let from = 0
+    for (let i = 0; i < deletes.length; i++) {
+      const { position } = group.deletes[i]!
+      if (position > from) memtable.append(operations, from, position)
+      memtable.appendDeleteWhere(deletes[i]!)
+      state.addDelete(deletes[i]!)
+      from = position
+    }
+    if (operations.count > from) memtable.append(operations, from, operations.count)
+    this.recordsPut += countPuts(operations)
+  }
+
+  #noteSegment(): void {
+    const { state, wal } = this.#options
+    const { segments } = state.active
+    const number = wal.activeSegment?.number
+    if (number !== undefined && segments.at(-1) !== number) segments.push(number)
+  }
+
+  #scheduleSync(group: Group): void {
+    const { wal, syncIntervalMs } = this.#options
+    if (group.synced !== undefined) {
+      wal.sync().then(group.synced.resolve, group.synced.reject)
+      return
+    }
+    if (syncIntervalMs === 0) this.#syncInBackground()
+    else if (syncIntervalMs !== Infinity && this.#syncTimer === undefined) {
+      this.#syncTimer = setTimeout(() => {
+        this.#syncTimer = undefined
+        if (wal.syncedSequence < wal.nextSequence) this.#syncInBackground()
+      }, syncIntervalMs)
+      // The data are with the operating system: the process may end.
+      this.#syncTimer.unref()
+    }
+  }
+
+  #syncInBackground(): void {
+    const sync = this.#options.wal.sync().catch(() => {})
+    this.#backgroundSync = Promise.all([this.#backgroundSync, sync]).then(() => {})
+  }
+}
+
+function newGroup(operations: OperationBuffer): Group {
+  return { operations, deletes: [], written: undefined, synced: undefined, full: false }
+}
+
+function newDeferred(): Deferred {
+  let resolve!: () => void
+  let reject!: (reason: unknown) => void
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve
+    reject = onReject
+  })
+  return { promise, resolve, reject }
+}

@@ -1,0 +1,315 @@
+/**
+ * The compactor: turns sealed memtables into bucket files and merges those, in the background.
+ *
+ * Two lanes, so that no seal waits for a long merge: one seals, oldest memtable first, one merges. A job reads and
+ * writes through the executor; its result counts when the manifest is installed. A full disk only makes it wait: the
+ * inputs are still there. Any other failure poisons the table. docs/architecture.md, Compaction.
+ */
+import { Mutex } from 'async-mutex'
+import type { BucketFile } from '../bucket-file/reader.js'
+import { FlashTableError, diskError } from '../errors.js'
+import type { DeleteWhere } from '../columns/operations.js'
+import type { TableState } from '../state/table-state.js'
+import type { MemtableInUse } from '../state/version.js'
+import type { CompactionJob, CompactionResult, Executor } from './job.js'
+import { operationsIn } from './run.js'
+import { levelOf, nextMerge } from './policy.js'
+
+/** How long to wait before a full disk is tried again. */
+const DISK_FULL_PAUSE_MS = 1000
+/** `compact` takes memtables as inputs where the files hold no more than so many memtables. */
+const SMALL_TABLE_MEMTABLES = 8
+
+export interface CompactorOptions {
+  readonly state: TableState
+  readonly executor: Executor
+  readonly fanout: number
+  readonly filterBitsPerRecord: number
+  readonly replace: boolean
+  /** Counters that change outside of compactions, for the manifest. */
+  readonly counters: () => { walBytes: number; records: number; recordBytes: number }
+  /** Log segments whose records are in installed bucket files. */
+  readonly retireSegments: (numbers: number[]) => Promise<void>
+  /** Resolves after so many milliseconds, or when the signal aborts. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
+  readonly publish: (event: CompactionEvent) => void
+}
+
+/** What happened, for `stats()` and `diagnostics_channel`. */
+export interface CompactionEvent {
+  readonly kind: 'seal' | 'merge' | 'compact' | 'wait'
+  readonly inputFiles: number
+  readonly operations: number
+  readonly bytesWritten: number
+  readonly durationMs: number
+}
+
+export interface CompactOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
+}
+
+/** What goes into a job and where its output stands. */
+interface Inputs {
+  readonly files: readonly BucketFile[]
+  readonly memtables: readonly MemtableInUse[]
+  readonly includesOldest: boolean
+  readonly level: number
+}
+
+export class Compactor {
+  readonly #options: CompactorOptions
+  readonly #sealing = new Mutex()
+  readonly #merging = new Mutex()
+  readonly #closing = new AbortController()
+  /** Aborts the background merge that runs, so that `compact` need not wait for it. */
+  #backgroundMerge: AbortController | undefined
+  #sealLane: Promise<void> | undefined
+  #mergeLane: Promise<void> | undefined
+  #sealWaiters: { resolve: () => void; reject: (reason: unknown) => void }[] = []
+  /** Whether the last job was put off because the disk is full. */
+  waitingForSpace = false
+
+  constructor(options: CompactorOptions) {
+    this.#options = options
+  }
+
+  /** Starts what is due. To be called after each seal; never rejects, failures are latched. */
+  wake(): void {
+    if (this.#closing.signal.aborted) return
+    this.#sealLane ??= this.#runSeals().finally(() => (this.#sealLane = undefined))
+    this.#mergeLane ??= this.#runMerges().finally(() => (this.#mergeLane = undefined))
+  }
+
+  /** Resolves when a seal has ended; rejects where the disk is full or the table poisoned. */
+  sealFinished(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#sealWaiters.push({ resolve, reject })
+      this.wake()
+    })
+  }
+
+  /**
+   * Merges everything into one file of at most one level. `takeMemtables`: seals the active memtable, so that it can be
+   * an input; called while no seal runs.
+   */
+  async compactAll(takeMemtables: () => Promise<void>, options: CompactOptions): Promise<void> {
+    this.#backgroundMerge?.abort()
+    await this.#merging.runExclusive(async () => {
+      options.signal?.throwIfAborted()
+      const { state } = this.#options
+      const fileRecords = state.manifest.files.reduce((sum, file) => sum + file.records, 0)
+      const small = fileRecords <= SMALL_TABLE_MEMTABLES * state.options.memtableRecords
+      await takeMemtables()
+      if (small) await this.#sealing.runExclusive(() => this.#compactInputs(state.version.sealed, options))
+      else {
+        // The memtables are little beside the files: sealed first, so that puts do not wait for the long merge.
+        await this.#runSeals()
+        await this.#compactInputs([], options)
+      }
+    })
+    this.wake()
+  }
+
+  /** Runs `action` while nothing is compacted; a merge that runs is aborted and starts again afterwards. */
+  async exclusive(action: () => Promise<void>): Promise<void> {
+    this.#backgroundMerge?.abort()
+    await this.#merging.runExclusive(() => this.#sealing.runExclusive(action))
+    this.wake()
+  }
+
+  /** Aborts merges, waits for the seal that runs. */
+  async close(): Promise<void> {
+    this.#closing.abort(new FlashTableError('FLASHTABLE_NOT_OPEN', 'the table was closed'))
+    this.#backgroundMerge?.abort()
+    await this.#sealLane
+    await this.#mergeLane
+    await this.#merging.runExclusive(() => {})
+    await this.#sealing.runExclusive(() => {})
+    await this.#options.executor.close()
+  }
+
+  async #compactInputs(memtables: readonly MemtableInUse[], options: CompactOptions): Promise<void> {
+    const { state } = this.#options
+    const { files } = state.version
+    const onlyFile =
+      files.length === 1 && memtables.every(({ memtable }) => memtable.endSequence === memtable.firstSequence)
+    const nothingHidden = files.every(
+      ({ footer, deletes }) => footer.deleteKeys + footer.deleteRecords + deletes.length === 0,
+    )
+    if ((onlyFile && nothingHidden) || (files.length === 0 && memtables.length === 0)) return
+    const records =
+      files.reduce((sum, file) => sum + file.entry.records, 0) +
+      memtables.reduce((sum, { memtable }) => sum + memtable.count, 0)
+    const level = levelOf(records, state.options.memtableRecords, this.#options.fanout)
+    const signals = options.signal === undefined ? [] : [options.signal]
+    const signal = AbortSignal.any([this.#closing.signal, ...signals])
+    await this.#run('compact', { files, memtables, includesOldest: true, level }, signal, options)
+  }
+
+  /** The seal lane: until nothing is sealed any more. */
+  async #runSeals(): Promise<void> {
+    const { state } = this.#options
+    while (state.version.sealed.length > 0 && !state.options.poison.latched) {
+      try {
+        await this.#sealing.runExclusive(async () => {
+          const oldest = state.version.sealed[0]
+          if (oldest === undefined) return
+          const includesOldest = state.version.files.length === 0
+          await this.#run('seal', { files: [], memtables: [oldest], includesOldest, level: 0 }, undefined, {})
+        })
+        this.#settleSealWaiters()
+      } catch (error) {
+        this.#settleSealWaiters(error)
+        if (!isDiskFull(error)) return
+        if (this.#closing.signal.aborted) return
+        await this.#options.wait(DISK_FULL_PAUSE_MS, this.#closing.signal)
+      }
+      if (this.#closing.signal.aborted) return
+      this.#mergeLane ??= this.#runMerges().finally(() => (this.#mergeLane = undefined))
+    }
+    this.#settleSealWaiters(state.options.poison.latched ? state.options.poison.error() : undefined)
+  }
+
+  /** The merge lane: until the policy has nothing to do. */
+  async #runMerges(): Promise<void> {
+    const { state, fanout } = this.#options
+    for (;;) {
+      if (this.#closing.signal.aborted || state.options.poison.latched) return
+      const abort = new AbortController()
+      try {
+        const more = await this.#merging.runExclusive(async () => {
+          const { files } = state.version
+          const planned = nextMerge(
+            files.map(file => file.entry),
+            fanout,
+          )
+          if (planned === undefined) return false
+          const inputs = files.slice(planned.from, planned.to)
+          if (!(await this.#hasRoomFor(inputs)))
+            throw new FlashTableError('FLASHTABLE_DISK_FULL', 'no room for a merge')
+          this.#backgroundMerge = abort
+          const { level } = planned
+          const includesOldest = planned.from === 0
+          await this.#run('merge', { files: inputs, memtables: [], includesOldest, level }, abort.signal, {})
+          return true
+        })
+        this.waitingForSpace = false
+        if (!more) return
+      } catch (error) {
+        if (abort.signal.aborted || !isDiskFull(error)) return
+        this.waitingForSpace = true
+        this.#publishWait()
+        await this.#options.wait(DISK_FULL_PAUSE_MS, this.#closing.signal)
+      } finally {
+        this.#backgroundMerge = undefined
+      }
+    }
+  }
+
+  /** Whether the disk has room for the output, which is no larger than the inputs together. */
+  async #hasRoomFor(files: readonly BucketFile[]): Promise<boolean> {
+    const { fileSystem, directory, pageBytes } = this.#options.state.options
+    const bytes = files.reduce((sum, file) => sum + file.entry.pages, 0) * pageBytes
+    return (await fileSystem.freeBytes(directory)) >= bytes
+  }
+
+  async #run(
+    kind: 'seal' | 'merge' | 'compact',
+    inputs: Inputs,
+    signal: AbortSignal | undefined,
+    { onProgress }: CompactOptions,
+  ): Promise<void> {
+    const { state, executor, retireSegments, counters } = this.#options
+    const job = this.#job(inputs)
+    const total = operationsIn(job)
+    const startMs = performance.now()
+    let result: CompactionResult
+    try {
+      result = await executor.run(job, {
+        signal,
+        onProgress: onProgress && (done => onProgress({ done: Math.min(done, total), total })),
+      })
+      await state.install(
+        {
+          removeFiles: job.files.map(file => file.number),
+          addFile: result.entry,
+          removeSealed: inputs.memtables.length,
+          bucketBytes: result.bytesWritten,
+        },
+        counters,
+      )
+    } catch (error) {
+      if (signal?.aborted === true) throw error
+      const failure = diskError(error, `a ${kind} failed in ${state.options.directory}`)
+      if (isDiskFull(failure)) throw failure
+      throw state.options.poison.latched ? state.options.poison.error() : state.options.poison.latch(failure)
+    }
+    await retireSegments(inputs.memtables.flatMap(({ segments }) => segments))
+    onProgress?.({ done: total, total })
+    this.#options.publish({
+      kind,
+      inputFiles: job.files.length,
+      operations: total,
+      bytesWritten: result.bytesWritten,
+      durationMs: performance.now() - startMs,
+    })
+  }
+
+  #job({ files, memtables, includesOldest, level }: Inputs): CompactionJob {
+    const { state, filterBitsPerRecord, replace } = this.#options
+    const { directory, tableId, layout, pageBytes } = state.options
+    const ownDeletes: DeleteWhere[] = [
+      ...files.flatMap(file => file.deletes),
+      ...memtables.flatMap(({ memtable }) => memtable.deletes),
+    ]
+    const ranges = [...files.map(file => file.entry), ...memtables.map(({ memtable }) => memtable)]
+    return {
+      directory,
+      tableId,
+      layout,
+      pageBytes,
+      replace,
+      files: files.map(file => file.entry),
+      memtables: memtables.map(({ memtable }) => memtable.image()),
+      // Crash: entries that are in the log alone could be lost, while what they hide would be gone for good.
+      deletes: [
+        ...state.version.files.flatMap(file => file.deletes),
+        ...memtables.flatMap(({ memtable }) => memtable.deletes),
+      ],
+      ownDeletes,
+      includesOldest,
+      output: {
+        number: state.takeFileNumber(),
+        epoch: state.manifest.epoch,
+        level,
+        filterBitsPerRecord,
+        firstSequence: ranges[0]!.firstSequence,
+        endSequence: ranges.at(-1)!.endSequence,
+      },
+    }
+  }
+
+  #settleSealWaiters(error?: unknown): void {
+    const waiters = this.#sealWaiters
+    this.#sealWaiters = []
+    for (const { resolve, reject } of waiters) {
+      if (error === undefined) resolve()
+      else reject(error)
+    }
+  }
+
+  #publishWait(): void {
+    this.#options.publish({
+      kind: 'wait',
+      inputFiles: 0,
+      operations: 0,
+      bytesWritten: 0,
+      durationMs: DISK_FULL_PAUSE_MS,
+    })
+  }
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof FlashTableError && error.code === 'FLASHTABLE_DISK_FULL'
+}

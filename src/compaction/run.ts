@@ -1,0 +1,99 @@
+/**
+ * Runs one compaction: sealed memtables and bucket files in, one bucket file out, synced with its directory entry.
+ *
+ * Crash: the output counts for nothing until a manifest names it; whatever is left of it is an orphan.
+ */
+import { BucketFile } from '../bucket-file/reader.js'
+import { BucketInput } from '../bucket-file/input.js'
+import { BucketFileWriter } from '../bucket-file/writer.js'
+import { DeleteWhereIndex } from '../columns/delete-where-index.js'
+import type { Hiding } from '../columns/hide-rows.js'
+import { ALL_KEYS } from '../columns/key-range.js'
+import { sortedOrder } from '../columns/sort.js'
+import type { SortedInput } from '../columns/sorted-input.js'
+import type { FileSystem } from '../io/file-system.js'
+import { Memtable } from '../memtable/memtable.js'
+import { RunInput } from '../memtable/run-input.js'
+import { Merge } from '../merge/merge.js'
+import type { CompactionControl, CompactionJob, CompactionResult } from './job.js'
+
+/** Pages of the first read of an input: all of them will be read. */
+const FIRST_READ_PAGES = 64
+
+/** Rows of the first stretch of a memtable. */
+const FIRST_ROWS = 16_384
+
+/**
+ * Runs the job. Rejects with `signal.reason` when aborted, and with what went wrong otherwise; the partial output is
+ * removed then. `pause` is awaited between output chunks, so that a host loop can breathe.
+ */
+export async function runCompaction(
+  fileSystem: FileSystem,
+  job: CompactionJob,
+  control: CompactionControl,
+  pause: () => Promise<void> | void,
+): Promise<CompactionResult> {
+  const files: BucketFile[] = []
+  let writer: BucketFileWriter | undefined
+  let merge: Merge | undefined
+  try {
+    for (const entry of job.files) files.push(await BucketFile.open({ ...job, fileSystem }, entry))
+    merge = new Merge(inputsOf(job, files), {
+      layout: job.layout,
+      reverse: false,
+      replace: job.replace,
+      keepDeletes: !job.includesOldest,
+    })
+    const deletes = job.includesOldest ? [] : job.ownDeletes
+    let operationsWritten = 0
+    const createWriter = () => BucketFileWriter.create({ fileSystem, ...job, ...job.output, deletes })
+    if (deletes.length > 0) writer = await createWriter()
+    for (;;) {
+      control.signal?.throwIfAborted()
+      const rows = await merge.next()
+      if (rows === undefined) break
+      writer ??= await createWriter()
+      await writer.add(rows)
+      operationsWritten += rows.count
+      control.onProgress?.(operationsWritten)
+      await pause()
+    }
+    const entry = await writer?.finish()
+    const bytesWritten = writer?.writtenBytes ?? 0
+    writer = undefined
+    if (entry !== undefined) await fileSystem.syncDirectory(job.directory)
+    return { entry, bytesWritten, operationsRead: operationsIn(job) }
+  } finally {
+    await writer?.abandon()
+    await merge?.close()
+    for (const file of files) await file.close()
+  }
+}
+
+function inputsOf(job: CompactionJob, files: readonly BucketFile[]): SortedInput[] {
+  const { layout, pageBytes, replace } = job
+  const hiding: Hiding = { deletes: new DeleteWhereIndex(job.deletes), before: Infinity, replace }
+  const fromFiles = files.map(
+    file =>
+      new BucketInput(file, {
+        layout,
+        pageBytes,
+        range: ALL_KEYS,
+        reverse: false,
+        hiding,
+        firstReadPages: FIRST_READ_PAGES,
+      }),
+  )
+  const fromMemtables = job.memtables.map(image => {
+    const memtable = Memtable.fromImage(layout, image)
+    const order = sortedOrder(memtable.lanes, layout.keyLaneCount, 0, memtable.count)
+    return new RunInput(memtable, order, { length: memtable.count, firstRows: FIRST_ROWS, ...hiding })
+  })
+  return [...fromFiles, ...fromMemtables]
+}
+
+/** Operations that the job reads, at most: what progress is measured against. */
+export function operationsIn(job: CompactionJob): number {
+  const inFiles = job.files.reduce((sum, file) => sum + file.records, 0)
+  return job.memtables.reduce((sum, memtable) => sum + memtable.count, inFiles)
+}

@@ -1,0 +1,75 @@
+/**
+ * Runs compactions in worker threads, so that the event loop goes on: one for seals and, beside it, one for merges.
+ *
+ * Threads start when they are needed. They keep the process alive only while they run a job; a thread that dies fails
+ * its job, and the compactor poisons the table.
+ */
+import { Worker } from 'node:worker_threads'
+import type { CompactionControl, CompactionJob, CompactionResult, Executor } from './job.js'
+import { errorOf, type FromWorker, type ToWorker } from './worker-protocol.js'
+
+/** The worker's script: built JavaScript, or beside the sources a script that can load them. */
+const WORKER_URL = import.meta.url.endsWith('.ts')
+  ? new URL('./worker-development.mjs', import.meta.url)
+  : new URL('./worker.js', import.meta.url)
+
+export function workerExecutor(workerUrl: URL = WORKER_URL): Executor {
+  const idle: Worker[] = []
+  const ended = new WeakSet<Worker>()
+  const start = (): Worker => {
+    const worker = new Worker(workerUrl)
+    worker.once('exit', () => ended.add(worker))
+    return worker
+  }
+  return {
+    async run(job, control) {
+      control.signal?.throwIfAborted()
+      const worker = idle.pop() ?? start()
+      worker.ref()
+      try {
+        return await runIn(worker, job, control)
+      } finally {
+        worker.unref()
+        if (ended.has(worker)) await worker.terminate()
+        else idle.push(worker)
+      }
+    },
+    async close() {
+      await Promise.all(idle.splice(0).map(worker => worker.terminate()))
+    },
+  }
+}
+
+/** Runs one job in an idle worker. */
+function runIn(worker: Worker, job: CompactionJob, control: CompactionControl): Promise<CompactionResult> {
+  const { signal, onProgress } = control
+  return new Promise<CompactionResult>((resolve, reject) => {
+    const post = (message: ToWorker): void => worker.postMessage(message)
+    const onAbort = (): void => post({ kind: 'abort' })
+    const settle = (action: () => void): void => {
+      signal?.removeEventListener('abort', onAbort)
+      worker.off('message', onMessage).off('error', onError).off('exit', onExit)
+      action()
+    }
+    const onMessage = (message: FromWorker): void => {
+      switch (message.kind) {
+        case 'progress':
+          onProgress?.(message.operations)
+          break
+        case 'done':
+          settle(() => resolve(message.result))
+          break
+        case 'failed':
+          settle(() => reject(signal?.aborted === true ? signal.reason : errorOf(message.failure)))
+          break
+      }
+    }
+    // An uncaught error ends the thread; it must not be given another job.
+    const onError = (error: unknown): void => void worker.terminate().then(() => settle(() => reject(error)))
+    const onExit = (code: number): void =>
+      settle(() => reject(new Error(`the compaction thread ended with exit code ${code}`)))
+    worker.on('message', onMessage).on('error', onError).on('exit', onExit)
+    signal?.addEventListener('abort', onAbort)
+    post({ kind: 'run', job })
+  })
+}

@@ -1,0 +1,43 @@
+/** The messages between `worker-executor.ts` and `worker.ts`. */
+import { FlashTableError, type FlashTableErrorCode } from '../errors.js'
+import type { CompactionJob, CompactionResult } from './job.js'
+
+/** One worker runs one job at a time. */
+export type ToWorker = { readonly kind: 'run'; readonly job: CompactionJob } | { readonly kind: 'abort' }
+
+export type FromWorker =
+  | { readonly kind: 'progress'; readonly operations: number }
+  | { readonly kind: 'done'; readonly result: CompactionResult }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+
+/** An error as plain data: a structured clone keeps no `code`. */
+export interface Failure {
+  readonly ours: boolean
+  readonly code: string | undefined
+  readonly message: string
+  readonly stack: string | undefined
+  readonly cause: Failure | undefined
+}
+
+export function failureOf(error: unknown): Failure {
+  if (!(error instanceof Error)) {
+    return { ours: false, code: undefined, message: String(error), stack: undefined, cause: undefined }
+  }
+  const { code } = error as { code?: unknown }
+  return {
+    ours: error instanceof FlashTableError,
+    code: typeof code === 'string' ? code : undefined,
+    message: error.message,
+    stack: error.stack,
+    cause: error.cause === undefined ? undefined : failureOf(error.cause),
+  }
+}
+
+export function errorOf({ ours, code, message, stack, cause }: Failure): Error {
+  const options = cause === undefined ? {} : { cause: errorOf(cause) }
+  const error = ours
+    ? new FlashTableError(code as FlashTableErrorCode, message, options)
+    : Object.assign(new Error(message, options), code === undefined ? {} : { code })
+  if (stack !== undefined) error.stack = stack
+  return error
+}

@@ -1,0 +1,50 @@
+/** The worker thread: runs the jobs that `worker-executor.ts` sends, one at a time, on the memory of the memtables themselves. */
+import { parentPort } from 'node:worker_threads'
+import { nodeFileSystem } from '../io/node-file-system.js'
+import type { CompactionJob } from './job.js'
+import { runCompaction } from './run.js'
+import { failureOf, type FromWorker, type ToWorker } from './worker-protocol.js'
+
+/** Time between two reports of progress. */
+const PROGRESS_INTERVAL_MS = 50
+
+const port = parentPort!
+let abort = new AbortController()
+
+port.on('message', (message: ToWorker) => {
+  switch (message.kind) {
+    case 'abort':
+      abort.abort()
+      break
+    case 'run':
+      abort = new AbortController()
+      void run(message.job, abort.signal)
+      break
+  }
+})
+
+/** Never rejects: the outcome is posted. */
+async function run(job: CompactionJob, signal: AbortSignal): Promise<void> {
+  let reportedMs = performance.now()
+  const onProgress = (operations: number): void => {
+    const nowMs = performance.now()
+    if (nowMs - reportedMs < PROGRESS_INTERVAL_MS) return
+    reportedMs = nowMs
+    post({ kind: 'progress', operations })
+  }
+  try {
+    const result = await runCompaction(nodeFileSystem, job, { signal, onProgress }, nextTurn)
+    post({ kind: 'done', result })
+  } catch (error) {
+    post({ kind: 'failed', failure: failureOf(error) })
+  }
+}
+
+function post(message: FromWorker): void {
+  port.postMessage(message)
+}
+
+/** Lets an abort come in. */
+function nextTurn(): Promise<void> {
+  return new Promise(resolve => void setImmediate(resolve))
+}

@@ -1,0 +1,509 @@
+/**
+ * `FlashTable`, the face of the library: checks that the table is open, turns keys and values into lanes, and hands on
+ * to the parts. No bytes and no files here. docs/api.md.
+ */
+import { OperationBuffer, type Operations } from './columns/operations.js'
+import { publishCompaction } from './diagnostics.js'
+import type {
+  ColumnsIn,
+  ColumnsOut,
+  EncodingOptions,
+  KeyEncoding,
+  KeyIn,
+  KeyOut,
+  KeysIn,
+  ValueColumnsOut,
+  ValueEncoding,
+  ValueIn,
+  ValueOut,
+  WhereIn,
+} from './encoding/types.js'
+import { nodeEnvironment, type Environment } from './environment.js'
+import { FlashTableError, invalidType, outOfRange } from './errors.js'
+import { found } from './found.js'
+import { openReader, openTable, type TableParts, type WriterParts } from './open.js'
+import type { TableOptions } from './options.js'
+import type { Call } from './commit/committer.js'
+import { checkRange, checkSignal } from './query/range-options.js'
+import { eachKey, eachRow, stretches, type ScanOptions } from './query/ranges.js'
+import { Snapshot } from './snapshot.js'
+import { Pins } from './state/pins.js'
+import type { View } from './state/table-state.js'
+import { tableStats, type TableStats } from './stats.js'
+
+/** Options of a write. */
+export interface WriteOptions {
+  /** Resolve when the data are on the device and survive a power cut. Default: false. */
+  readonly sync?: boolean | undefined
+}
+
+/** Options of a read. */
+export interface ReadOptions {
+  /** Read this state instead of the newest. */
+  readonly snapshot?: Snapshot | undefined
+}
+
+/** Options of a scan; keys order as unsigned big-endian numbers, within a key records stand in insertion order. */
+export interface RangeOptions<K> extends ReadOptions {
+  readonly gt?: K | undefined
+  readonly gte?: K | undefined
+  readonly lt?: K | undefined
+  readonly lte?: K | undefined
+  /** The exact reverse. Default: false. */
+  readonly reverse?: boolean | undefined
+  /** Records at most (`keys`: keys); -1 or `Infinity` for no limit. Default: no limit. */
+  readonly limit?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Options of `compact`. */
+export interface CompactOptions {
+  /** Stops the merge; the table stays as it was. */
+  readonly signal?: AbortSignal | undefined
+  /** Called now and then with operations merged so far and in all. */
+  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
+}
+
+/** One operation of a batch. */
+export type BatchOperation<K, V> =
+  | { readonly type: 'put'; readonly key: K; readonly value?: V | undefined }
+  | { readonly type: 'del'; readonly key: K }
+  | { readonly type: 'delRecord'; readonly key: K; readonly value?: V | undefined }
+
+/** What `open` takes: encodings and options. */
+export type OpenOptions<K extends KeyEncoding, V extends ValueEncoding> = EncodingOptions<K, V> & TableOptions
+
+/** The value argument, which a set does not have. */
+type ValueArguments<V extends ValueEncoding, Options> = [V] extends [undefined]
+  ? [value?: undefined, options?: Options]
+  : [value: ValueIn<V>, options?: Options]
+
+/**
+ * A multimap of fixed-width records in the files of one directory.
+ *
+ * All methods reject with `FLASHTABLE_NOT_OPEN` once it is closed.
+ */
+export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEncoding = ValueEncoding> {
+  #parts: TableParts
+  readonly #environment: Environment
+  readonly #pins = new Pins()
+  readonly #key: Uint32Array
+  /** Reads and compactions in flight: `close` waits for them. */
+  readonly #running = new Set<Promise<unknown>>()
+  #closed: Promise<void> | undefined
+  #refreshing: Promise<void> | undefined
+
+  private constructor(parts: TableParts, environment: Environment) {
+    this.#parts = parts
+    this.#environment = environment
+    this.#key = new Uint32Array(parts.schema.layout.keyLaneCount)
+  }
+
+  /**
+   * Opens the table in directory `location`, or creates it.
+   *
+   * An existing table knows its encodings: they may be left out, others are refused (`FLASHTABLE_SCHEMA_MISMATCH`).
+   * Rejects with `FLASHTABLE_LOCKED` where another writer has it open, `_NOT_FOUND`, `_EXISTS`, `_CORRUPTION`,
+   * `_UNSUPPORTED_FORMAT`, `_DISK_FULL`, `_IO_ERROR`, `_INVALID_OPTION`, or `signal.reason`. Cost: reads the log and all
+   * filters and fences; writes the manifest and, after an unclean end, the log's records as a bucket file.
+   */
+  static open<const K extends KeyEncoding, const V extends ValueEncoding = undefined>(
+    location: string,
+    options: OpenOptions<K, V>,
+  ): Promise<FlashTable<K, V>>
+  static open(location: string, options?: TableOptions): Promise<FlashTable>
+  static open(location: string, options?: unknown): Promise<FlashTable> {
+    return FlashTable.openIn(location, options, nodeEnvironment)
+  }
+
+  /**
+   * `open` on another disk, lock or clock.
+   *
+   * @internal
+   */
+  static async openIn(location: string, options: unknown, environment: Environment): Promise<FlashTable> {
+    if (typeof location !== 'string' || location === '') {
+      throw invalidType(
+        'FLASHTABLE_INVALID_OPTION',
+        `location: expected the path of a directory, found ${found(location)}`,
+      )
+    }
+    const parts = await openTable(location, options, environment, event => publishCompaction(location, event))
+    return new FlashTable(parts, environment)
+  }
+
+  /** The directory of the table. */
+  get location(): string {
+    return this.#parts.directory
+  }
+
+  /**
+   * Adds a record. It is visible and survives the end of the process when the promise resolves, with `sync` a power
+   * cut too. Rejects with `FLASHTABLE_INVALID_KEY`, `_INVALID_VALUE`, `_DISK_FULL`, `_POISONED`, `_READ_ONLY`.
+   */
+  put(key: KeyIn<K>, ...[value, options]: ValueArguments<V, WriteOptions>): Promise<void> {
+    return this.#commitRow(options, (rows, { schema }) => schema.appendPut(rows, key, value))
+  }
+
+  /** Deletes all records of the key that were put before. Errors as `put`. Cost: a log entry. */
+  del(key: KeyIn<K>, options?: WriteOptions): Promise<void> {
+    return this.#commitRow(options, (rows, { schema }) => schema.appendDeleteKey(rows, key))
+  }
+
+  /** Deletes all records put before that equal this one. Errors as `put`. Cost: a log entry. */
+  delRecord(key: KeyIn<K>, ...[value, options]: ValueArguments<V, WriteOptions>): Promise<void> {
+    return this.#commitRow(options, (rows, { schema }) => schema.appendDeleteRecord(rows, key, value))
+  }
+
+  /**
+   * Hides all records put before whose fields have these values, whatever their key: `delWhere({ id: 42 })`. Several
+   * fields mean "and". Errors as `put`. Cost: a log entry; merges drop what is hidden.
+   */
+  delWhere(where: WhereIn<V>, options?: WriteOptions): Promise<void> {
+    return this.#commit(options, ({ schema }) => {
+      const { lanes, values } = schema.whereLanes(where)
+      return { operations: new OperationBuffer(schema.layout, 1), deletes: [{ position: 0, lanes, values }] }
+    })
+  }
+
+  /** Commits operations as one: all become visible at once and are recovered whole or not at all. Errors as `put`. */
+  batch(operations: Iterable<BatchOperation<KeyIn<K>, ValueIn<V>>>, options?: WriteOptions): Promise<void> {
+    return this.#commit(options, ({ schema }) => {
+      const rows = new OperationBuffer(schema.layout)
+      for (const operation of operations) {
+        if (operation.type === 'put') schema.appendPut(rows, operation.key, operation.value)
+        else if (operation.type === 'del') schema.appendDeleteKey(rows, operation.key)
+        else if (operation.type === 'delRecord')
+          schema.appendDeleteRecord(rows, operation.key, operation.value)
+        else throw unknownOperation(operation)
+      }
+      return { operations: rows, deletes: [] }
+    })
+  }
+
+  /**
+   * Adds a record for each row of the columns, as one atomic batch: typed arrays of one length, `key` and one a field
+   * (`value` where the value is no struct). They are copied. Errors as `put`; `RangeError` for more than
+   * `memtableBytes`.
+   */
+  putColumns(columns: ColumnsIn<K, V>, options?: WriteOptions): Promise<void> {
+    return this.#commit(options, ({ schema }) => ({
+      operations: schema.columnsToOperations(columns),
+      deletes: [],
+    }))
+  }
+
+  /** The newest record of the key, or `undefined`. Rejects with `FLASHTABLE_CORRUPTION`, `_IO_ERROR`. Cost: a page read. */
+  async get(key: KeyIn<K>, options?: ReadOptions): Promise<ValueOut<V> | undefined> {
+    const rows = await this.#find(key, 1, options)
+    return rows.count === 0 ? undefined : this.#value(rows, 0)
+  }
+
+  /** The newest record of each key, or `undefined`, in the order of the keys. */
+  async getMany(keys: KeysIn<K>, options?: ReadOptions): Promise<(ValueOut<V> | undefined)[]> {
+    const { hits, starts, ends } = await this.#findMany(keys, 1, options)
+    return Array.from(starts, (start, i) => (ends[i] === start ? undefined : this.#value(hits, start)))
+  }
+
+  /** Every record of the key, in insertion order. */
+  async getAll(key: KeyIn<K>, options?: ReadOptions): Promise<ValueOut<V>[]> {
+    return this.#valuesOldestFirst(await this.#find(key, Infinity, options))
+  }
+
+  /** As `get`; blocks where a page must be read from disk. Throws what `get` rejects with. */
+  getSync(key: KeyIn<K>, options?: ReadOptions): ValueOut<V> | undefined {
+    const rows = this.#findSync(key, 1, options)
+    return rows.count === 0 ? undefined : this.#value(rows, 0)
+  }
+
+  /** As `getAll`; blocks where pages must be read from disk. */
+  getAllSync(key: KeyIn<K>, options?: ReadOptions): ValueOut<V>[] {
+    return this.#valuesOldestFirst(this.#findSync(key, Infinity, options))
+  }
+
+  /**
+   * All records of all keys as columns: `query` (which key, as a position in `keys`) and one a field; in query order,
+   * then insertion order. The columns belong to the caller.
+   */
+  async getColumns(
+    keys: KeysIn<K>,
+    options?: ReadOptions,
+  ): Promise<{ query: Uint32Array<ArrayBuffer> } & ValueColumnsOut<V>> {
+    const { hits, starts, ends } = await this.#findMany(keys, Infinity, options)
+    const { schema } = this.#parts
+    const query = new Uint32Array(hits.count)
+    const order = new Uint32Array(hits.count)
+    let at = 0
+    for (let i = 0; i < starts.length; i++) {
+      for (let row = ends[i]! - 1; row >= starts[i]!; row--, at++) {
+        query[at] = i
+        order[at] = row
+      }
+    }
+    const ordered = new OperationBuffer(schema.layout, at)
+    ordered.gather(hits, order)
+    return { query, ...(schema.lanesToColumns(ordered.lanes, 0, at, false) as ValueColumnsOut<V>) }
+  }
+
+  /** Whether the key has a record. */
+  async has(key: KeyIn<K>, options?: ReadOptions): Promise<boolean> {
+    return (await this.#count(key, 1, options)) > 0
+  }
+
+  /** How many records the key has. */
+  async count(key: KeyIn<K>, options?: ReadOptions): Promise<number> {
+    return this.#count(key, Infinity, options)
+  }
+
+  /** `[key, value]` of each record in the range. One consistent state, taken when the iteration starts. */
+  async *entries(range?: RangeOptions<KeyIn<K>>): AsyncGenerator<[KeyOut<K>, ValueOut<V>], void> {
+    for await (const { rows, row } of eachRow(...this.#scan(range)))
+      yield [this.#keyOf(rows, row), this.#value(rows, row)]
+  }
+
+  /** Each key in the range once. */
+  async *keys(range?: RangeOptions<KeyIn<K>>): AsyncGenerator<KeyOut<K>, void> {
+    const { keyLaneCount } = this.#parts.schema.layout
+    for await (const { rows, row } of eachKey(...this.#scan(range), keyLaneCount))
+      yield this.#keyOf(rows, row)
+  }
+
+  /** The value of each record in the range. */
+  async *values(range?: RangeOptions<KeyIn<K>>): AsyncGenerator<ValueOut<V>, void> {
+    for await (const { rows, row } of eachRow(...this.#scan(range))) yield this.#value(rows, row)
+  }
+
+  /** The records in the range as columns, some thousand rows at a time. The columns belong to the caller. */
+  async *scanColumns(range?: RangeOptions<KeyIn<K>>): AsyncGenerator<ColumnsOut<K, V>, void> {
+    const [reader, pin, options] = this.#scan(range)
+    const { schema } = this.#parts
+    for await (const { rows, from, to } of stretches(reader, pin, options)) {
+      const ordered = options.reverse ? new OperationBuffer(schema.layout, to - from) : rows
+      if (ordered instanceof OperationBuffer && options.reverse) ordered.appendReversed(rows, from, to)
+      const start = options.reverse ? 0 : from
+      yield schema.lanesToColumns(ordered.lanes, start, start + to - from, true) as ColumnsOut<K, V>
+    }
+  }
+
+  /** Pins the state of this moment: everything put and resolved so far. Close it to give its files back. */
+  snapshot(): Snapshot {
+    this.#assertOpen()
+    return new Snapshot(this.#pins.pin(this.#parts.state), this)
+  }
+
+  /** Everything put before is on the device when it resolves. Rejects with `FLASHTABLE_POISONED`. */
+  async sync(): Promise<void> {
+    await this.#track(this.#writer().committer.sync())
+  }
+
+  /**
+   * Merges everything into one bucket file. Puts and reads go on. Rejects with `signal.reason`, `FLASHTABLE_DISK_FULL`
+   * (nothing changed), `_POISONED`. Cost: reads and writes the whole table once.
+   */
+  async compact(options: CompactOptions = {}): Promise<void> {
+    const { committer, compactor } = this.#writer()
+    const signal = checkSignal(options.signal)
+    const takeMemtables = () => committer.exclusive(() => committer.seal())
+    await this.#track(compactor.compactAll(takeMemtables, { signal, onProgress: options.onProgress }))
+  }
+
+  /** Deletes all records, by one manifest change. */
+  async clear(): Promise<void> {
+    const { committer, compactor, wal } = this.#writer()
+    const { state } = this.#parts
+    const cleared = compactor.exclusive(() =>
+      committer.exclusive(async () => {
+        wal.rotate()
+        const { segments } = await state.clear()
+        await wal.retire(segments)
+      }),
+    )
+    await this.#track(cleared)
+  }
+
+  /** A reader moves on to the newest state. Rejects for a table opened for writing, which always sees it. */
+  async refresh(): Promise<void> {
+    this.#assertOpen()
+    if (this.#parts.writer !== undefined) {
+      throw new FlashTableError(
+        'FLASHTABLE_READ_ONLY',
+        'refresh() is for tables opened with readOnly; a writer sees every put',
+      )
+    }
+    this.#refreshing ??= this.#track(this.#refresh()).finally(() => (this.#refreshing = undefined))
+    await this.#refreshing
+  }
+
+  /** Counts, sizes, levels, and what was written in the life of the table. */
+  async stats(): Promise<TableStats> {
+    this.#assertOpen()
+    return this.#track(tableStats(this.#parts, this.#pins.size))
+  }
+
+  /**
+   * Ends: what was put is committed and synced, running merges are abandoned, running reads reject. Idempotent.
+   * Rejects with what kept the last sync from succeeding; everything is let go of nevertheless.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const { state, writer, poison } = this.#parts
+    let failure: unknown
+    try {
+      if (writer !== undefined) {
+        await writer.committer.close()
+        await writer.compactor.close()
+      }
+      await Promise.allSettled(this.#running)
+      await this.#pins.releaseAll()
+      if (writer !== undefined && !poison.latched) {
+        await writer.wal.sync()
+        await state.installClean(writer.committer.liveSegments(), writer.counters())
+      }
+    } catch (error) {
+      failure = error
+    }
+    await writer?.wal.close()
+    await state.close()
+    await writer?.lock.release()
+    if (failure !== undefined) throw failure
+  }
+
+  async #refresh(): Promise<void> {
+    const { directory, options, state } = this.#parts
+    const parts = await openReader(directory, options, this.#environment)
+    this.#parts = parts
+    await state.close()
+  }
+
+  #assertOpen(): void {
+    if (this.#closed !== undefined)
+      throw new FlashTableError('FLASHTABLE_NOT_OPEN', `the table ${this.location} is closed`)
+  }
+
+  #writer(): WriterParts {
+    this.#assertOpen()
+    const { writer } = this.#parts
+    if (writer === undefined) {
+      throw new FlashTableError('FLASHTABLE_READ_ONLY', `the table ${this.location} was opened with readOnly`)
+    }
+    return writer
+  }
+
+  /** Waits for the promise, and lets `close` wait for it. */
+  async #track<T>(promise: Promise<T>): Promise<T> {
+    this.#running.add(promise)
+    try {
+      return await promise
+    } finally {
+      this.#running.delete(promise)
+    }
+  }
+
+  #commitRow(
+    options: WriteOptions | undefined,
+    append: (rows: OperationBuffer, parts: TableParts) => void,
+  ): Promise<void> {
+    try {
+      return this.#writer().committer.commitRow(rows => append(rows, this.#parts), checkSync(options))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #commit(options: WriteOptions | undefined, make: (parts: TableParts) => Call): Promise<void> {
+    try {
+      const { committer } = this.#writer()
+      const call = make(this.#parts)
+      const { memtableRecords } = this.#parts.state.options
+      if (call.operations.count > memtableRecords) {
+        throw outOfRange(
+          'FLASHTABLE_INVALID_VALUE',
+          `a batch holds at most memtableBytes, here ${memtableRecords} records; found ${call.operations.count}: ` +
+            'use smaller batches, or FlashTable.bulkLoad for a new table',
+        )
+      }
+      if (call.operations.count + call.deletes.length === 0) return committer.nothing(checkSync(options))
+      return committer.commit(call, checkSync(options))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #view(options: ReadOptions | undefined): View {
+    this.#assertOpen()
+    return options?.snapshot === undefined ? this.#parts.state.view() : options.snapshot.viewFor(this)
+  }
+
+  #findSync(key: unknown, limit: number, options: ReadOptions | undefined): Operations {
+    const view = this.#view(options)
+    this.#parts.schema.encodeKey(key, this.#key)
+    return this.#parts.reader.findSync(view, this.#key, limit)
+  }
+
+  async #find(key: unknown, limit: number, options: ReadOptions | undefined): Promise<Operations> {
+    const view = this.#view(options)
+    this.#parts.schema.encodeKey(key, this.#key)
+    return this.#read(this.#parts.reader.find(view, this.#key, limit))
+  }
+
+  async #count(key: unknown, limit: number, options: ReadOptions | undefined): Promise<number> {
+    const view = this.#view(options)
+    this.#parts.schema.encodeKey(key, this.#key)
+    return this.#read(this.#parts.reader.count(view, this.#key, limit))
+  }
+
+  async #findMany(keys: unknown, limit: number, options: ReadOptions | undefined) {
+    const view = this.#view(options)
+    return this.#read(this.#parts.reader.findMany(view, this.#parts.schema.keysToLanes(keys).lanes, limit))
+  }
+
+  async #read<T>(promise: Promise<T>): Promise<T> {
+    const result = await this.#track(promise)
+    this.#assertOpen()
+    return result
+  }
+
+  #scan(options: RangeOptions<KeyIn<K>> | undefined): Parameters<typeof eachRow> {
+    const view = this.#view(options)
+    const checked = checkRange(this.#parts.schema, options)
+    const scan: ScanOptions = { ...checked, assertOpen: () => this.#assertOpen() }
+    return [this.#parts.reader, this.#pins.pinView(view), scan]
+  }
+
+  #keyOf(rows: Operations, row: number): KeyOut<K> {
+    return this.#parts.schema.decodeKey(rows.lanes, row) as KeyOut<K>
+  }
+
+  #value(rows: Operations, row: number): ValueOut<V> {
+    return this.#parts.schema.decodeValue(rows.lanes, row) as ValueOut<V>
+  }
+
+  #valuesOldestFirst(rows: Operations): ValueOut<V>[] {
+    return Array.from({ length: rows.count }, (_, i) => this.#value(rows, rows.count - 1 - i))
+  }
+}
+
+function checkSync(options: WriteOptions | undefined): boolean {
+  const sync: unknown = options?.sync
+  if (sync === undefined || typeof sync === 'boolean') return sync ?? false
+  throw invalidType(
+    'FLASHTABLE_INVALID_OPTION',
+    `option 'sync': expected true or false, found ${found(sync)}`,
+  )
+}
+
+function unknownOperation(operation: unknown): TypeError {
+  const type = (operation as { type?: unknown } | null | undefined)?.type
+  return invalidType(
+    'FLASHTABLE_INVALID_VALUE',
+    `batch: expected type 'put', 'del' or 'delRecord', found ${found(type)}`,
+  )
+}

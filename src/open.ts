@@ -1,0 +1,300 @@
+/**
+ * Opens a table: checks the options, takes the lock, creates or recovers, and wires the parts.
+ *
+ * The only place that knows them all; `flash-table.ts` is the face of what is made here.
+ */
+import { dirname, resolve } from 'node:path'
+import { PageCache } from './bucket-file/page-cache.js'
+import { Committer } from './commit/committer.js'
+import { Compactor, type CompactionEvent } from './compaction/compactor.js'
+import { Schema } from './encoding/schema.js'
+import type { Environment } from './environment.js'
+import { FlashTableError, diskError } from './errors.js'
+import { MANIFEST_NAME } from './io/file-names.js'
+import type { Manifest } from './manifest/manifest.js'
+import { installManifest, loadManifest } from './manifest/store.js'
+import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, resolveOptions, type ResolvedOptions } from './options.js'
+import { Poison } from './poison.js'
+import { TableReader } from './query/reader.js'
+import {
+  assertNoTableFiles,
+  recoverReader,
+  recoverWriter,
+  type Recovered,
+  type RecoveryOptions,
+} from './recovery.js'
+import { TableState, newMemtable } from './state/table-state.js'
+import { WalWriter } from './wal/writer.js'
+
+/** Bytes of the random id that goes into all checksums. */
+const TABLE_ID_BYTES = 16
+
+/** A writer's parts. */
+export interface WriterParts {
+  readonly wal: WalWriter
+  readonly committer: Committer
+  readonly compactor: Compactor
+  readonly lock: { release(): Promise<void> }
+  /** Counters of the whole life of the table, up to now. */
+  readonly counters: () => Manifest['counters']
+}
+
+export interface TableParts {
+  readonly directory: string
+  readonly options: ResolvedOptions
+  readonly schema: Schema
+  readonly poison: Poison
+  readonly state: TableState
+  readonly reader: TableReader
+  /** `undefined`: opened with `readOnly`. */
+  readonly writer: WriterParts | undefined
+}
+
+/** Opens the table. Errors: docs/api.md, `FlashTable.open`. */
+export async function openTable(
+  location: string,
+  givenOptions: unknown,
+  environment: Environment,
+  publish: (event: CompactionEvent) => void,
+): Promise<TableParts> {
+  const options = resolveOptions(givenOptions)
+  const directory = resolve(location)
+  options.signal?.throwIfAborted()
+  try {
+    if (options.readOnly) return await openReader(directory, options, environment)
+    return await openWriter(directory, options, environment, publish)
+  } catch (error) {
+    throw ownError(error, directory)
+  }
+}
+
+/** Opens for reading: takes no lock, writes nothing. */
+export async function openReader(
+  directory: string,
+  options: ResolvedOptions,
+  environment: Environment,
+): Promise<TableParts> {
+  const { fileSystem } = environment
+  let schema!: Schema
+  const poison = new Poison()
+  const optionsFor = (manifest: Manifest): RecoveryOptions => {
+    schema = openSchema(directory, manifest, options)
+    return recoveryOptions(directory, manifest, schema, options, environment)
+  }
+  const recovered = await recoverReader(optionsFor, fileSystem, directory)
+  const state = newState(recovered, recovered.options, poison)
+  return {
+    directory,
+    options,
+    schema,
+    poison,
+    state,
+    reader: newReader(recovered.options, recovered.manifest),
+    writer: undefined,
+  }
+}
+
+async function openWriter(
+  directory: string,
+  options: ResolvedOptions,
+  environment: Environment,
+  publish: (event: CompactionEvent) => void,
+): Promise<TableParts> {
+  await prepareDirectory(directory, options, environment)
+  const { lockTimeoutMs: timeoutMs, signal } = options
+  const lock = await environment.acquireLock(directory, { timeoutMs, signal })
+  try {
+    options.signal?.throwIfAborted()
+    return await openLocked(directory, options, environment, lock, publish)
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+}
+
+/** Makes the directory where a table may be created; says so where none is and none may be. */
+async function prepareDirectory(
+  directory: string,
+  options: ResolvedOptions,
+  { fileSystem }: Environment,
+): Promise<void> {
+  const info = await fileSystem.info(directory)
+  if (info !== undefined && info.kind === 'file') {
+    throw new FlashTableError('FLASHTABLE_IO_ERROR', `${directory}: expected a directory, found a file`)
+  }
+  if (!options.createIfMissing) {
+    if (info === undefined || (await fileSystem.info(`${directory}/${MANIFEST_NAME}`)) === undefined) {
+      throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no table in ${directory}`)
+    }
+  }
+  if (info !== undefined) return
+  await fileSystem.makeDirectory(directory)
+  await fileSystem.syncDirectory(dirname(directory))
+}
+
+async function openLocked(
+  directory: string,
+  options: ResolvedOptions,
+  environment: Environment,
+  lock: { release(): Promise<void> },
+  publish: (event: CompactionEvent) => void,
+): Promise<TableParts> {
+  const { fileSystem } = environment
+  const poison = new Poison()
+  const loaded = await loadManifest(fileSystem, directory)
+  if (loaded !== undefined && options.errorIfExists) {
+    throw new FlashTableError('FLASHTABLE_EXISTS', `there is a table in ${directory} already`)
+  }
+  const schema =
+    loaded === undefined ? Schema.create(options) : openSchema(directory, loaded.manifest, options)
+  const executor = environment.newExecutor()
+  try {
+    const base = loaded?.manifest ?? (await createTable(directory, schema, options, environment, poison))
+    const recovery = recoveryOptions(directory, base, schema, options, environment)
+    const replace = base.duplicates === 'replace'
+    const recovered =
+      loaded === undefined
+        ? newTable(recovery, base)
+        : await recoverWriter(recovery, base, {
+            executor,
+            poison,
+            replace,
+            filterBitsPerRecord: options.filterBitsPerRecord,
+          })
+    const state = newState(recovered, recovery, poison)
+    const wal = new WalWriter({
+      fileSystem,
+      directory,
+      tableId: recovery.tableId,
+      layout: schema.layout,
+      pageBytes: base.pageBytes,
+      epoch: recovered.manifest.epoch,
+      segmentBytes: options.walBytes,
+      takeFileNumber: () => state.takeFileNumber(),
+      nextSequence: recovered.active.memtable.endSequence,
+      spares: [...recovered.spares],
+      poison,
+    })
+    const atOpen = recovered.manifest.counters
+    const counters = (): Manifest['counters'] => ({
+      ...state.manifest.counters,
+      walBytes: atOpen.walBytes + wal.bytesWritten,
+      records: atOpen.records + committer.recordsPut,
+      recordBytes: atOpen.recordBytes + committer.recordsPut * schema.layout.recordBytes,
+    })
+    const compactor: Compactor = new Compactor({
+      state,
+      executor,
+      fanout: options.fanout,
+      filterBitsPerRecord: options.filterBitsPerRecord,
+      replace,
+      counters,
+      retireSegments: numbers => wal.retire(numbers),
+      wait: environment.wait,
+      publish,
+    })
+    const committer: Committer = new Committer({
+      state,
+      wal,
+      poison,
+      layout: schema.layout,
+      memtableRecords: recovery.memtableRecords,
+      syncIntervalMs: options.syncIntervalMs,
+      onSealed: () => compactor.wake(),
+      sealFinished: () => compactor.sealFinished(),
+    })
+    compactor.wake()
+    const reader = newReader(recovery, base)
+    return {
+      directory,
+      options,
+      schema,
+      poison,
+      state,
+      reader,
+      writer: { wal, committer, compactor, lock, counters },
+    }
+  } catch (error) {
+    await executor.close()
+    throw error
+  }
+}
+
+/** The first manifest. Crash: before its rename there is no table, only a directory. */
+async function createTable(
+  directory: string,
+  schema: Schema,
+  options: ResolvedOptions,
+  { fileSystem, randomBytes }: Environment,
+  poison: Poison,
+): Promise<Manifest> {
+  await assertNoTableFiles(fileSystem, directory)
+  const manifest: Manifest = {
+    tableId: Buffer.from(randomBytes(TABLE_ID_BYTES)).toString('hex'),
+    epoch: 1,
+    schema: schema.stored,
+    pageBytes: options.pageBytes ?? DEFAULT_PAGE_BYTES,
+    duplicates: options.duplicates ?? DEFAULT_DUPLICATES,
+    files: [],
+    log: { closed: [], firstSegment: 1 },
+    firstLogSequence: 0,
+    nextSequence: 0,
+    nextFileNumber: 1,
+    clean: false,
+    counters: { walBytes: 0, bucketBytes: 0, manifestBytes: 0, recordBytes: 0, records: 0 },
+  }
+  const { bytes } = await installManifest(fileSystem, directory, manifest, poison)
+  return { ...manifest, counters: { ...manifest.counters, manifestBytes: bytes } }
+}
+
+function newTable(options: RecoveryOptions, manifest: Manifest): Recovered {
+  return { manifest, files: [], sealed: [], active: newMemtable(options, manifest.nextSequence), spares: [] }
+}
+
+function newState(recovered: Recovered, options: RecoveryOptions, poison: Poison): TableState {
+  const { manifest, files, sealed, active } = recovered
+  return new TableState({ ...options, poison }, manifest, files, sealed, active)
+}
+
+function newReader(options: RecoveryOptions, manifest: Manifest): TableReader {
+  const { layout, pageBytes, cache } = options
+  return new TableReader({ layout, pageBytes, replace: manifest.duplicates === 'replace', cache: cache! })
+}
+
+function recoveryOptions(
+  directory: string,
+  manifest: Manifest,
+  schema: Schema,
+  options: ResolvedOptions,
+  { fileSystem }: Environment,
+): RecoveryOptions {
+  return {
+    fileSystem,
+    directory,
+    tableId: Uint8Array.from(Buffer.from(manifest.tableId, 'hex')),
+    layout: schema.layout,
+    pageBytes: manifest.pageBytes,
+    cache: new PageCache(options.cacheBytes, manifest.pageBytes),
+    memtableRecords: Math.max(1, Math.floor(options.memtableBytes / schema.layout.recordBytes)),
+  }
+}
+
+/** The stored schema and stored options, checked against what the caller asks for. */
+function openSchema(directory: string, manifest: Manifest, options: ResolvedOptions): Schema {
+  const path = `${directory}/${MANIFEST_NAME}`
+  for (const name of ['pageBytes', 'duplicates'] as const) {
+    if (options[name] === undefined || options[name] === manifest[name]) continue
+    throw new FlashTableError(
+      'FLASHTABLE_SCHEMA_MISMATCH',
+      `${path}: the table was created with ${name} ${manifest[name]}, asked for is ${options[name]}; leave it out`,
+    )
+  }
+  return Schema.open(manifest.schema, path, options)
+}
+
+/** Errors of Node's file system become ours; misuse and aborts stay what they are. */
+function ownError(error: unknown, directory: string): unknown {
+  const code = (error as { code?: unknown } | undefined)?.code
+  if (typeof code !== 'string' || code.startsWith('FLASHTABLE_')) return error
+  return diskError(error, `${directory} cannot be opened`)
+}

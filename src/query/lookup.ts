@@ -1,0 +1,162 @@
+/**
+ * Looks keys up: active memtable, sealed memtables from the newest on, bucket files from the newest on.
+ *
+ * Hits come newest first; the first delete of the key, or the limit, ends the search. One `Lookup` serves all lookups
+ * of a table one after another: it allocates nothing for a key that is in memory. Hot. docs/architecture.md, Lookup.
+ */
+import type { BucketFile } from '../bucket-file/reader.js'
+import { hashKeyLanes } from '../columns/hash.js'
+import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../columns/operations.js'
+import type { RecordLayout } from '../columns/record-layout.js'
+import { RecordSet } from '../columns/record-set.js'
+import { DataPageReader } from '../format/data-page-reader.js'
+import type { Memtable } from '../memtable/memtable.js'
+import type { View } from '../state/table-state.js'
+import type { PageSource } from './page-source.js'
+
+/** How far a key has been followed. */
+const GO_ON = 0
+const SETTLED = 1
+const PAGE_MISSING = 2
+type Progress = typeof GO_ON | typeof SETTLED | typeof PAGE_MISSING
+
+export class Lookup {
+  readonly #layout: RecordLayout
+  readonly #replace: boolean
+  readonly #page: DataPageReader
+  /** State of the key at hand. */
+  #view!: View
+  #key!: Uint32Array
+  #limit = 0
+  #found = 0
+  #keepRows = true
+  #hits!: OperationBuffer
+  #deleted: RecordSet | undefined
+
+  constructor(layout: RecordLayout, pageBytes: number, replace: boolean) {
+    this.#layout = layout
+    this.#replace = replace
+    this.#page = new DataPageReader(layout, pageBytes)
+  }
+
+  /**
+   * Appends the records of `key`, newest first and `limit` at most, to `hits`; returns how many there are, or -1 where
+   * a page is missing: then `hits` is as before and `pages.missing` tells which. With `keepRows` false it only counts.
+   */
+  collect(
+    view: View,
+    key: Uint32Array,
+    limit: number,
+    hits: OperationBuffer,
+    pages: PageSource,
+    keepRows = true,
+  ): number {
+    this.#view = view
+    this.#key = key
+    this.#limit = limit
+    this.#found = 0
+    this.#hits = hits
+    this.#keepRows = keepRows
+    this.#deleted = undefined
+    const before = hits.count
+    const progress = this.#search(pages)
+    if (progress !== PAGE_MISSING) return this.#found
+    hits.count = before
+    return -1
+  }
+
+  #search(pages: PageSource): Progress {
+    const { version, active, length } = this.#view
+    let progress = this.#searchMemtable(active.memtable, length)
+    for (let i = version.sealed.length - 1; i >= 0 && progress === GO_ON; i--) {
+      const { memtable } = version.sealed[i]!
+      progress = this.#searchMemtable(memtable, memtable.count)
+    }
+    if (progress !== GO_ON) return progress
+    const hash = hashKeyLanes(this.#key)
+    for (let i = version.files.length - 1; i >= 0 && progress === GO_ON; i--) {
+      progress = this.#searchFile(version.files[i]!, hash, pages)
+    }
+    return progress
+  }
+
+  #searchMemtable(memtable: Memtable, length: number): Progress {
+    if (length === 0) return GO_ON
+    const { lanes, kinds } = memtable
+    let row = memtable.findNewest(this.#key, length)
+    while (row >= 0) {
+      const hits = this.#hits
+      hits.reserve(1)
+      for (let lane = 0; lane < lanes.length; lane++) hits.lanes[lane]![hits.count] = lanes[lane]![row]!
+      const kind = kinds === undefined ? PUT : kinds[row]!
+      const sequence = this.#view.deletes.size === 0 ? 0 : memtable.sequenceOf(row)
+      if (this.#take(kind, sequence) === SETTLED) return SETTLED
+      row = memtable.findOlder(row, this.#key)
+    }
+    return GO_ON
+  }
+
+  #searchFile(file: BucketFile, hash: number, pages: PageSource): Progress {
+    const last = file.lastPageFor(this.#key)
+    for (let page = last; page >= 0; page--) {
+      if (file.mayContain(page, hash)) {
+        if (!pages.find(file, page)) {
+          pages.missing.push({ file, from: this.#firstPage(file, page), to: page + 1 })
+          return PAGE_MISSING
+        }
+        this.#page.open(pages.words, pages.base)
+        if (this.#page.find(this.#key) && this.#searchPage(file.entry.endSequence - 1) === SETTLED)
+          return SETTLED
+      }
+      // Only where the page starts with the key can the page before hold older records of it.
+      if (!file.startsWith(page, this.#key)) break
+    }
+    return GO_ON
+  }
+
+  /** The first page that this lookup will want before `page`, `page` included. */
+  #firstPage(file: BucketFile, page: number): number {
+    if (this.#limit === 1) return page
+    let first = page
+    while (first > 0 && file.startsWith(first, this.#key)) first--
+    return first
+  }
+
+  #searchPage(sequence: number): Progress {
+    const page = this.#page
+    const { keyLaneCount, laneCount } = this.#layout
+    const { allPuts } = page
+    for (let row = page.to - 1; row >= page.from; row--) {
+      const hits = this.#hits
+      hits.reserve(1)
+      for (let lane = 0; lane < keyLaneCount; lane++) hits.lanes[lane]![hits.count] = this.#key[lane]!
+      for (let lane = keyLaneCount; lane < laneCount; lane++) {
+        hits.lanes[lane]![hits.count] = page.value(lane - keyLaneCount, row)
+      }
+      if (this.#take(allPuts ? PUT : page.kind(row), sequence) === SETTLED) return SETTLED
+    }
+    return GO_ON
+  }
+
+  /** Judges the operation that stands behind the last hit; it becomes a hit, or is forgotten. */
+  #take(kind: number, sequence: number): Progress {
+    const hits = this.#hits
+    const row = hits.count
+    if (kind === DELETE_KEY) return SETTLED
+    if (kind === DELETE_RECORD) {
+      this.#deleted ??= new RecordSet()
+      this.#deleted.add(hits.lanes, row)
+      return GO_ON
+    }
+    const { deletes } = this.#view
+    const hidden =
+      this.#deleted?.has(hits.lanes, row) === true ||
+      (deletes.size > 0 && deletes.hides(hits.lanes, row, sequence, this.#view.sequence))
+    if (!hidden) {
+      this.#found++
+      if (this.#keepRows) hits.count++
+    }
+    // What the newest put replaced stays replaced, even where that put is hidden.
+    return this.#replace || this.#found === this.#limit ? SETTLED : GO_ON
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Where a lookup gets its pages: the cache, pages at hand from the last read, or - blocking - the disk.
+ *
+ * An asynchronous lookup runs over what is in memory; where a page is missing it notes which and gives up, the pages
+ * are read, and it runs again. What was read for it stays at hand meanwhile, so that it always gets on, however small
+ * the cache.
+ */
+import type { BucketFile, PageInMemory } from '../bucket-file/reader.js'
+import type { PageCache } from '../bucket-file/page-cache.js'
+
+/** Pages [from, to) of a file. */
+export interface PageSpan {
+  readonly file: BucketFile
+  readonly from: number
+  readonly to: number
+}
+
+/** Pages in flight at once. */
+const READS_AT_ONCE = 16
+/** Pages of one read. */
+const SPAN_PAGES_MAX = 64
+
+export class PageSource {
+  readonly #cache: PageCache
+  readonly #blocking: boolean
+  readonly #atHand = new Map<BucketFile, Map<number, PageInMemory>>()
+  /** What the last run lacked. */
+  missing: PageSpan[] = []
+  /** The page found last: its first word is `words[base]`. */
+  words: Uint32Array
+  base = 0
+
+  constructor(cache: PageCache, blocking: boolean) {
+    this.#cache = cache
+    this.#blocking = blocking
+    this.words = cache.words
+  }
+
+  /** Finds a page in memory, or reads it if this source may block. */
+  find(file: BucketFile, page: number): boolean {
+    const base = file.cachedPage(page)
+    if (base >= 0) {
+      this.words = this.#cache.words
+      this.base = base
+      return true
+    }
+    if (this.#blocking) {
+      this.base = file.loadPageSync(page)
+      this.words = this.#cache.words
+      return true
+    }
+    const loaded = this.#atHand.get(file)?.get(page)
+    if (loaded === undefined) return false
+    this.words = loaded.words
+    this.base = loaded.base
+    return true
+  }
+
+  /** Reads what is missing: neighbours in one read, several reads in flight. */
+  async load(): Promise<void> {
+    const spans = joinSpans(this.missing)
+    this.missing = []
+    let next = 0
+    const worker = async (): Promise<void> => {
+      while (next < spans.length) {
+        const { file, from, to } = spans[next++]!
+        const pages = await file.loadPages(from, to)
+        let atHand = this.#atHand.get(file)
+        if (atHand === undefined) this.#atHand.set(file, (atHand = new Map()))
+        for (let i = 0; i < pages.length; i++) atHand.set(from + i, pages[i]!)
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(READS_AT_ONCE, spans.length) }, worker))
+  }
+
+  /** Lets go of the pages at hand; they are in the cache as far as it has room. */
+  release(): void {
+    this.#atHand.clear()
+  }
+}
+
+/** Joins spans that touch or overlap, and cuts what is too long for one read. */
+function joinSpans(spans: readonly PageSpan[]): PageSpan[] {
+  const sorted = [...spans].sort((a, b) =>
+    a.file === b.file ? a.from - b.from : a.file.entry.number - b.file.entry.number,
+  )
+  const joined: PageSpan[] = []
+  for (const span of sorted) {
+    const last = joined.at(-1)
+    if (last !== undefined && last.file === span.file && span.from <= last.to) {
+      joined[joined.length - 1] = { file: last.file, from: last.from, to: Math.max(last.to, span.to) }
+    } else joined.push(span)
+  }
+  return joined.flatMap(({ file, from, to }) =>
+    Array.from({ length: Math.ceil((to - from) / SPAN_PAGES_MAX) }, (_, i) => ({
+      file,
+      from: from + i * SPAN_PAGES_MAX,
+      to: Math.min(to, from + (i + 1) * SPAN_PAGES_MAX),
+    })),
+  )
+}

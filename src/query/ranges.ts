@@ -1,0 +1,94 @@
+/**
+ * Scans as their users want them: a range with a limit, a direction and a signal, one stretch of rows after another.
+ */
+import type { KeyRange } from '../columns/key-range.js'
+import { compareRows } from '../columns/compare.js'
+import type { Operations } from '../columns/operations.js'
+import type { Pin } from '../state/pins.js'
+import type { TableReader } from './reader.js'
+
+export interface ScanOptions {
+  readonly range: KeyRange
+  readonly reverse: boolean
+  /** Rows, or with `distinctKeys` keys, at most. */
+  readonly limit: number
+  readonly signal: AbortSignal | undefined
+  /** Throws where the table has been closed meanwhile. */
+  readonly assertOpen: () => void
+}
+
+/** Rows [from, to) of `rows`, in ascending order; a reverse scan walks them from the end. */
+export interface Stretch {
+  readonly rows: Operations
+  readonly from: number
+  readonly to: number
+}
+
+/** The stretches of a scan. Lets go of the pin at the end, however it ends. */
+export async function* stretches(
+  reader: TableReader,
+  pin: Pin,
+  options: ScanOptions,
+): AsyncGenerator<Stretch, void> {
+  const { range, reverse, signal, assertOpen } = options
+  let left = options.limit
+  try {
+    signal?.throwIfAborted()
+    if (left === 0) return
+    const merge = await reader.scan(pin.view, range, reverse)
+    try {
+      for (;;) {
+        assertOpen()
+        const rows = await merge.next()
+        assertOpen()
+        signal?.throwIfAborted()
+        if (rows === undefined) return
+        const count = Math.min(left, rows.count)
+        yield reverse ? { rows, from: rows.count - count, to: rows.count } : { rows, from: 0, to: count }
+        left -= count
+        if (left === 0) return
+      }
+    } finally {
+      await merge.close()
+    }
+  } finally {
+    await pin.release()
+  }
+}
+
+/** The rows of a scan one by one: where each stands. */
+export async function* eachRow(
+  reader: TableReader,
+  pin: Pin,
+  options: ScanOptions,
+): AsyncGenerator<{ rows: Operations; row: number }, void> {
+  for await (const { rows, from, to } of stretches(reader, pin, options)) {
+    if (options.reverse) for (let row = to - 1; row >= from; row--) yield { rows, row }
+    else for (let row = from; row < to; row++) yield { rows, row }
+  }
+}
+
+/** As {@link eachRow}, the first row of each key alone; the limit counts keys. */
+export async function* eachKey(
+  reader: TableReader,
+  pin: Pin,
+  options: ScanOptions,
+  keyLaneCount: number,
+): AsyncGenerator<{ rows: Operations; row: number }, void> {
+  let left = options.limit
+  // All rows of a key come in one stretch, so it is enough to look within it.
+  for await (const { rows, from, to } of stretches(reader, pin, {
+    ...options,
+    limit: left === 0 ? 0 : Infinity,
+  })) {
+    const step = options.reverse ? -1 : 1
+    const end = options.reverse ? from - 1 : to
+    let previous = -1
+    for (let row = options.reverse ? to - 1 : from; row !== end; row += step) {
+      if (previous >= 0 && compareRows(rows.lanes, row, rows.lanes, previous, keyLaneCount) === 0) continue
+      previous = row
+      yield { rows, row }
+      if (--left === 0) return
+    }
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * Answers lookups and scans of a view: for single keys, for many keys at once, and for ranges.
+ *
+ * Lookups of many keys go in key order, so each page is visited once; missing pages are read together. Blocking and
+ * asynchronous lookups share all but the page source. docs/architecture.md, Lookup.
+ */
+import { BucketInput } from '../bucket-file/input.js'
+import type { PageCache } from '../bucket-file/page-cache.js'
+import { rangeIsEmpty, type KeyRange } from '../columns/key-range.js'
+import { OperationBuffer } from '../columns/operations.js'
+import type { RecordLayout } from '../columns/record-layout.js'
+import { sortedOrder } from '../columns/sort.js'
+import type { SortedInput } from '../columns/sorted-input.js'
+import { RunInput } from '../memtable/run-input.js'
+import { Merge } from '../merge/merge.js'
+import type { View } from '../state/table-state.js'
+import { Lookup } from './lookup.js'
+import { PageSource } from './page-source.js'
+
+/** Keys that are looked up before the event loop gets a turn, and whose missing pages are read together. */
+const KEYS_A_SLICE = 4096
+
+export interface ReaderOptions {
+  readonly layout: RecordLayout
+  readonly pageBytes: number
+  readonly replace: boolean
+  readonly cache: PageCache
+}
+
+/** Hits of many keys. */
+export interface BatchHits {
+  /** Newest first within a key. */
+  readonly hits: OperationBuffer
+  /** Rows [starts[i], ends[i]) of `hits` are those of key i. */
+  readonly starts: Uint32Array
+  readonly ends: Uint32Array
+}
+
+export class TableReader {
+  readonly #options: ReaderOptions
+  readonly #lookup: Lookup
+  readonly #blocking: PageSource
+  readonly #scratch: OperationBuffer
+
+  constructor(options: ReaderOptions) {
+    this.#options = options
+    this.#lookup = new Lookup(options.layout, options.pageBytes, options.replace)
+    this.#blocking = new PageSource(options.cache, true)
+    this.#scratch = new OperationBuffer(options.layout, 16)
+  }
+
+  /**
+   * The records of one key, newest first and `limit` at most, blocking. The rows are valid until the next lookup.
+   */
+  findSync(view: View, key: Uint32Array, limit: number): OperationBuffer {
+    const hits = this.#scratch
+    hits.clear()
+    this.#lookup.collect(view, key, limit, hits, this.#blocking)
+    return hits
+  }
+
+  /** The same, reading missing pages without blocking. Rows of its own. */
+  async find(view: View, key: Uint32Array, limit: number): Promise<OperationBuffer> {
+    const hits = new OperationBuffer(this.#options.layout, 4)
+    await this.#run(view, key, limit, hits, true)
+    return hits
+  }
+
+  /** How many records the key has, `limit` at most. */
+  async count(view: View, key: Uint32Array, limit: number): Promise<number> {
+    return this.#run(view, key, limit, new OperationBuffer(this.#options.layout, 4), false)
+  }
+
+  /** All records of all keys; `keys`: a column a key lane. */
+  async findMany(view: View, keys: readonly Uint32Array[], limit: number): Promise<BatchHits> {
+    const { layout, cache } = this.#options
+    const count = keys[0]!.length
+    const order = sortedOrder(keys, layout.keyLaneCount, 0, count)
+    const result: BatchHits = {
+      hits: new OperationBuffer(layout, count),
+      starts: new Uint32Array(count),
+      ends: new Uint32Array(count),
+    }
+    const key = new Uint32Array(layout.keyLaneCount)
+    const pages = new PageSource(cache, false)
+    view.version.retain()
+    try {
+      for (let from = 0; from < count; from += KEYS_A_SLICE) {
+        if (from > 0) await new Promise(resolve => void setImmediate(resolve))
+        let open: number[] | Uint32Array = order.subarray(from, from + KEYS_A_SLICE)
+        while (open.length > 0) {
+          open = this.#runSlice(view, keys, key, open, limit, result, pages)
+          if (open.length > 0) await pages.load()
+        }
+        pages.release()
+      }
+    } finally {
+      await view.version.release()
+    }
+    return result
+  }
+
+  /** Looks the keys `open` up; returns those for which a page is missing. */
+  #runSlice(
+    view: View,
+    keys: readonly Uint32Array[],
+    key: Uint32Array,
+    open: number[] | Uint32Array,
+    limit: number,
+    result: BatchHits,
+    pages: PageSource,
+  ): number[] {
+    const missing: number[] = []
+    for (const query of open) {
+      for (let lane = 0; lane < key.length; lane++) key[lane] = keys[lane]![query]!
+      result.starts[query] = result.hits.count
+      if (this.#lookup.collect(view, key, limit, result.hits, pages) < 0) missing.push(query)
+      result.ends[query] = result.hits.count
+    }
+    return missing
+  }
+
+  /** A merge over all that the view holds in the range; the caller closes it and releases the version. */
+  async scan(view: View, range: KeyRange, reverse: boolean): Promise<Merge> {
+    const { layout, pageBytes, replace } = this.#options
+    const { version, active, length, sequence, deletes } = view
+    const hiding = { deletes, before: sequence, replace }
+    const inputs: SortedInput[] = []
+    if (!rangeIsEmpty(range)) {
+      for (const file of version.files) {
+        inputs.push(new BucketInput(file, { layout, pageBytes, range, reverse, hiding }))
+      }
+      const memtables = version.sealed.map(sealed => ({ sealed, rows: sealed.memtable.count }))
+      for (const { sealed, rows } of [...memtables, { sealed: active, rows: length }]) {
+        for (const run of await sealed.ordered.runs(rows)) {
+          inputs.push(new RunInput(sealed.memtable, run, { length: rows, range, reverse, ...hiding }))
+        }
+      }
+    }
+    return new Merge(inputs, { layout, reverse, replace, keepDeletes: false })
+  }
+
+  async #run(
+    view: View,
+    key: Uint32Array,
+    limit: number,
+    hits: OperationBuffer,
+    keepRows: boolean,
+  ): Promise<number> {
+    const pages = new PageSource(this.#options.cache, false)
+    const found = this.#lookup.collect(view, key, limit, hits, pages, keepRows)
+    if (found >= 0) return found
+    const ownKey = key.slice()
+    view.version.retain()
+    try {
+      for (;;) {
+        await pages.load()
+        const found = this.#lookup.collect(view, ownKey, limit, hits, pages, keepRows)
+        if (found >= 0) return found
+      }
+    } finally {
+      await view.version.release()
+    }
+  }
+}

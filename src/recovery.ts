@@ -1,0 +1,363 @@
+/**
+ * Opens what is on disk: manifest, bucket files, log - and makes it a table that can be written again.
+ *
+ * After a clean end the log's records go back into the memtable and their segments stay. After any other end they are
+ * written to bucket files of level 0 first: they may have been in the page cache only, and to sync them again would
+ * prove nothing (ATC'20). Then a manifest with the next epoch is installed. Everything before that is repeatable.
+ * docs/durability.md, Recovery.
+ */
+import { BucketFile, type BucketFileOptions } from './bucket-file/reader.js'
+import type { BucketFileEntry } from './columns/bucket-file-entry.js'
+import type { RecordLayout } from './columns/record-layout.js'
+import { countPuts } from './columns/operations.js'
+import type { SegmentInfo } from './columns/segment-info.js'
+import type { CompactionJob, Executor } from './compaction/job.js'
+import { FlashTableError, corruption, diskError } from './errors.js'
+import { MANIFEST_NAME, bucketName, parseFileName, walName } from './io/file-names.js'
+import type { FileSystem } from './io/file-system.js'
+import type { Manifest } from './manifest/manifest.js'
+import { installManifest, loadManifest } from './manifest/store.js'
+import { Memtable } from './memtable/memtable.js'
+import type { Poison } from './poison.js'
+import { newMemtable } from './state/table-state.js'
+import type { MemtableInUse } from './state/version.js'
+import { replayLog, type ReplayedLog } from './wal/replay.js'
+
+/** So many closed segments are not kept for a further life: their records go to a bucket file. */
+const CLOSED_SEGMENTS_MAX = 8
+/** A reader that finds the table changed under its hands starts over so often. */
+const READER_ATTEMPTS = 20
+
+export interface RecoveryOptions extends BucketFileOptions {
+  readonly memtableRecords: number
+}
+
+/** What the table consists of after recovery. */
+export interface Recovered {
+  readonly manifest: Manifest
+  readonly files: readonly BucketFile[]
+  /** Oldest first; of a reader only. */
+  readonly sealed: readonly MemtableInUse[]
+  readonly active: MemtableInUse
+  /** Segment files that may be written over. */
+  readonly spares: readonly number[]
+}
+
+export interface WriterRecovery {
+  readonly executor: Executor
+  readonly poison: Poison
+  readonly replace: boolean
+  readonly filterBitsPerRecord: number
+}
+
+/** The files of a directory, by what they are. */
+interface Listing {
+  readonly wals: readonly number[]
+  readonly buckets: readonly number[]
+  readonly temporaryManifest: boolean
+}
+
+/** Lists the files of a table. */
+export async function listTable(fileSystem: FileSystem, directory: string): Promise<Listing> {
+  const wals: number[] = []
+  const buckets: number[] = []
+  let temporaryManifest = false
+  for (const name of await fileSystem.list(directory)) {
+    const file = parseFileName(name)
+    if (file?.kind === 'wal') wals.push(file.number)
+    else if (file?.kind === 'bucket') buckets.push(file.number)
+    else if (file?.kind === 'manifest-temporary') temporaryManifest = true
+  }
+  return { wals: wals.sort((a, b) => a - b), buckets: buckets.sort((a, b) => a - b), temporaryManifest }
+}
+
+/**
+ * Recovers the table for its writer and installs a manifest with the next epoch.
+ *
+ * Throws `FLASHTABLE_CORRUPTION`, `_DISK_FULL` or `_IO_ERROR`; the table is then as it was. Crash: at any call, the
+ * next recovery does the same again.
+ */
+export async function recoverWriter(
+  options: RecoveryOptions,
+  manifest: Manifest,
+  writer: WriterRecovery,
+): Promise<Recovered> {
+  const { fileSystem, directory } = options
+  const listing = await listTable(fileSystem, directory)
+  await removeOrphans(options, manifest, listing)
+  const log = await replay(options, manifest, listing)
+  const fits = log.memtables.length <= 1 && manifest.log.closed.length < CLOSED_SEGMENTS_MAX
+  const keepLog = manifest.clean && fits
+  const epoch = manifest.epoch + 1
+  let nextFileNumber = 1 + Math.max(manifest.nextFileNumber - 1, ...listing.wals, ...listing.buckets)
+  const entries = [...manifest.files]
+  let bucketBytes = 0
+  if (!keepLog) {
+    for (const { memtable } of log.memtables) {
+      const includesOldest = entries.length === 0
+      const job = sealJob(options, writer, memtable, entries, {
+        number: nextFileNumber++,
+        epoch,
+        includesOldest,
+      })
+      const { entry, bytesWritten } = await writer.executor.run(job, {})
+      if (entry !== undefined) entries.push(entry)
+      bucketBytes += bytesWritten
+    }
+  }
+  const replayed = keepLog ? log.memtables[0] : undefined
+  const active = replayed ?? newMemtable(options, log.endSequence)
+  const next: Manifest = {
+    ...manifest,
+    epoch,
+    files: entries,
+    log: { closed: keepLog ? manifest.log.closed : [], firstSegment: nextFileNumber },
+    firstLogSequence: active.memtable.firstSequence,
+    nextSequence: log.endSequence,
+    nextFileNumber,
+    clean: false,
+    counters: {
+      ...manifest.counters,
+      walBytes: manifest.counters.walBytes + log.unaccountedBytes,
+      records: manifest.counters.records + log.unaccountedRecords,
+      recordBytes: manifest.counters.recordBytes + log.unaccountedRecords * options.layout.recordBytes,
+      bucketBytes: manifest.counters.bucketBytes + bucketBytes,
+    },
+  }
+  const files = await openFiles(options, entries)
+  try {
+    const { bytes } = await installManifest(fileSystem, directory, next, writer.poison)
+    const counters = { ...next.counters, manifestBytes: next.counters.manifestBytes + bytes }
+    const live = new Set(next.log.closed.map(segment => segment.number))
+    return {
+      manifest: { ...next, counters },
+      files,
+      sealed: [],
+      active,
+      spares: listing.wals.filter(number => !live.has(number)),
+    }
+  } catch (error) {
+    await closeFiles(files)
+    throw error
+  }
+}
+
+/**
+ * Opens the table for reading, changes nothing and takes no lock: manifest, files, log, and the manifest once more. If
+ * a writer has changed it meanwhile, all starts over; only under an unchanged manifest is something damaged.
+ */
+export async function recoverReader(
+  optionsFor: (manifest: Manifest) => RecoveryOptions,
+  fileSystem: FileSystem,
+  directory: string,
+): Promise<Recovered & { readonly options: RecoveryOptions }> {
+  for (let attempt = 1; ; attempt++) {
+    const manifest = await requireManifest(fileSystem, directory)
+    const options = optionsFor(manifest)
+    try {
+      const recovered = await readOnce(options, manifest)
+      if (sameFiles(manifest, await requireManifest(fileSystem, directory))) return { ...recovered, options }
+      await closeFiles(recovered.files)
+    } catch (error) {
+      if (sameFiles(manifest, await requireManifest(fileSystem, directory)))
+        throw diskError(error, `${directory} cannot be read`)
+    }
+    if (attempt === READER_ATTEMPTS) {
+      throw new FlashTableError(
+        'FLASHTABLE_IO_ERROR',
+        `${directory} changed ${READER_ATTEMPTS} times while it was being opened for reading; try again`,
+      )
+    }
+  }
+}
+
+/** The manifest, or `FLASHTABLE_NOT_FOUND`. */
+export async function requireManifest(fileSystem: FileSystem, directory: string): Promise<Manifest> {
+  const loaded = await loadManifest(fileSystem, directory)
+  if (loaded !== undefined) return loaded.manifest
+  throw new FlashTableError(
+    'FLASHTABLE_NOT_FOUND',
+    `there is no table in ${directory}: it has no ${MANIFEST_NAME}`,
+  )
+}
+
+/** Whether nothing that a reader depends on changed between the two. */
+function sameFiles(before: Manifest, after: Manifest): boolean {
+  return (
+    before.tableId === after.tableId &&
+    before.epoch === after.epoch &&
+    before.log.firstSegment === after.log.firstSegment &&
+    before.firstLogSequence === after.firstLogSequence &&
+    JSON.stringify(before.files) === JSON.stringify(after.files)
+  )
+}
+
+async function readOnce(options: RecoveryOptions, manifest: Manifest): Promise<Recovered> {
+  const files = await openFiles(options, manifest.files)
+  try {
+    const listing = await listTable(options.fileSystem, options.directory)
+    const log = await replay(options, manifest, listing)
+    const active = log.memtables.pop() ?? newMemtable(options, log.endSequence)
+    return { manifest, files, sealed: log.memtables, active, spares: [] }
+  } catch (error) {
+    await closeFiles(files)
+    throw error
+  }
+}
+
+async function openFiles(
+  options: RecoveryOptions,
+  entries: readonly BucketFileEntry[],
+): Promise<BucketFile[]> {
+  const files: BucketFile[] = []
+  try {
+    for (const entry of entries) files.push(await openFile(options, entry))
+    return files
+  } catch (error) {
+    await closeFiles(files)
+    throw error
+  }
+}
+
+async function openFile(options: RecoveryOptions, entry: BucketFileEntry): Promise<BucketFile> {
+  try {
+    return await BucketFile.open(options, entry)
+  } catch (error) {
+    const path = `${options.directory}/${bucketName(entry.number)}`
+    if ((error as { code?: unknown }).code === 'ENOENT') {
+      throw corruption(path, 0, 'the bucket file that the manifest names', 'no file', error)
+    }
+    throw diskError(error, `${path} cannot be opened`)
+  }
+}
+
+async function closeFiles(files: readonly BucketFile[]): Promise<void> {
+  for (const file of files) await file.close()
+}
+
+/** Removes what no manifest names: it was never part of the table, or is not any more. */
+async function removeOrphans(options: RecoveryOptions, manifest: Manifest, listing: Listing): Promise<void> {
+  const { fileSystem, directory } = options
+  const named = new Set(manifest.files.map(file => file.number))
+  const orphans = listing.buckets.filter(number => !named.has(number)).map(bucketName)
+  if (listing.temporaryManifest) orphans.push(`${MANIFEST_NAME}.tmp`)
+  for (const name of orphans) {
+    try {
+      await fileSystem.unlink(`${directory}/${name}`)
+    } catch (error) {
+      throw diskError(error, `the orphan ${directory}/${name} cannot be removed`)
+    }
+  }
+}
+
+/** The log in memtables, none of them empty. */
+interface LogInMemtables {
+  readonly memtables: MemtableInUse[]
+  readonly endSequence: number
+  /** What the counters of the manifest do not know of: the log of an unclean end. */
+  readonly unaccountedBytes: number
+  readonly unaccountedRecords: number
+}
+
+async function replay(
+  options: RecoveryOptions,
+  manifest: Manifest,
+  listing: Listing,
+): Promise<LogInMemtables> {
+  const memtables: MemtableInUse[] = []
+  const { closed, firstSegment } = manifest.log
+  let unaccountedRecords = 0
+  const closedNumbers = new Set(closed.map(segment => segment.number))
+  const log: ReplayedLog = await replayLog({
+    ...options,
+    closed,
+    epoch: manifest.epoch,
+    openSegments: listing.wals.filter(number => number >= firstSegment && !closedNumbers.has(number)),
+    firstSequence: manifest.firstLogSequence,
+    clean: manifest.clean,
+    onFrame: ({ operations, deletes, firstSequence }, segment) => {
+      let last = memtables.at(-1)
+      if (last === undefined || last.memtable.count + operations.count > last.memtable.capacity) {
+        last = newMemtable(options, firstSequence)
+        memtables.push(last)
+      }
+      insertFrame(last.memtable, operations, deletes, firstSequence)
+      if (last.segments.at(-1) !== segment) last.segments.push(segment)
+      if (firstSequence >= manifest.nextSequence) unaccountedRecords += countPuts(operations)
+    },
+  })
+  return {
+    memtables,
+    endSequence: log.endSequence,
+    unaccountedBytes: log.segments.reduce(
+      (sum, segment) => sum + bytesBehind(segment, manifest.nextSequence),
+      0,
+    ),
+    unaccountedRecords,
+  }
+}
+
+/** The share of the segment's bytes that holds what came after the manifest. */
+function bytesBehind(segment: SegmentInfo, sequence: number): number {
+  const { firstSequence, endSequence, bytes } = segment
+  if (endSequence <= sequence) return 0
+  return Math.round(
+    (bytes * (endSequence - Math.max(firstSequence, sequence))) / (endSequence - firstSequence),
+  )
+}
+
+/** Inserts a frame: operations and, between them, its *delete where* entries. */
+function insertFrame(
+  memtable: Memtable,
+  operations: Parameters<Memtable['append']>[0],
+  deletes: readonly Parameters<Memtable['appendDeleteWhere']>[0][],
+  firstSequence: number,
+): void {
+  let from = 0
+  for (const [i, entry] of deletes.entries()) {
+    const position = entry.sequence - firstSequence - i
+    if (position > from) memtable.append(operations, from, position)
+    memtable.appendDeleteWhere(entry)
+    from = position
+  }
+  if (operations.count > from) memtable.append(operations, from, operations.count)
+}
+
+function sealJob(
+  options: RecoveryOptions,
+  writer: WriterRecovery,
+  memtable: Memtable,
+  entries: readonly BucketFileEntry[],
+  output: { number: number; epoch: number; includesOldest: boolean },
+): CompactionJob {
+  const { directory, tableId, pageBytes } = options
+  const layout: RecordLayout = options.layout
+  return {
+    directory,
+    tableId,
+    layout,
+    pageBytes,
+    replace: writer.replace,
+    files: [],
+    memtables: [memtable.image()],
+    deletes: memtable.deletes,
+    ownDeletes: memtable.deletes,
+    includesOldest: entries.length === 0,
+    output: {
+      number: output.number,
+      epoch: output.epoch,
+      level: 0,
+      filterBitsPerRecord: writer.filterBitsPerRecord,
+      firstSequence: memtable.firstSequence,
+      endSequence: memtable.endSequence,
+    },
+  }
+}
+
+/** Whether the directory holds files of a table although it has no manifest: then it is no place for a new one. */
+export async function assertNoTableFiles(fileSystem: FileSystem, directory: string): Promise<void> {
+  const { wals, buckets } = await listTable(fileSystem, directory)
+  if (wals.length + buckets.length === 0) return
+  const name = buckets.length > 0 ? bucketName(buckets[0]!) : walName(wals[0]!)
+  throw corruption(`${directory}/${MANIFEST_NAME}`, 0, `a manifest beside ${name}`, 'no file')
+}

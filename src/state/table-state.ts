@@ -1,0 +1,270 @@
+/**
+ * What the table consists of right now: manifest, version, active memtable. Everything else reads it here and
+ * changes it through `install` and `seal` alone.
+ *
+ * Invariant: active memtable, sealed memtables and bucket files hold, in this order of age and without overlap, every
+ * operation up to the next sequence number. docs/architecture.md, State.
+ */
+import { Mutex } from 'async-mutex'
+import { BucketFile, type BucketFileOptions } from '../bucket-file/reader.js'
+import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
+import { DeleteWhereIndex } from '../columns/delete-where-index.js'
+import type { DeleteWhere } from '../columns/operations.js'
+import type { SegmentInfo } from '../columns/segment-info.js'
+import { bucketName } from '../io/file-names.js'
+import type { Manifest } from '../manifest/manifest.js'
+import { installManifest } from '../manifest/store.js'
+import { Memtable } from '../memtable/memtable.js'
+import { OrderedView } from '../memtable/ordered-view.js'
+import type { Poison } from '../poison.js'
+import { FileHolders, Version, type MemtableInUse } from './version.js'
+
+/** A point in time: the version, and how much of the active memtable belongs to it. */
+export interface View {
+  readonly version: Version
+  readonly active: MemtableInUse
+  /** Rows of the active memtable that are part of the view. */
+  readonly length: number
+  /** Operations with this sequence number and above are not part of the view. */
+  readonly sequence: number
+  readonly deletes: DeleteWhereIndex
+}
+
+/** A change of what the manifest names. */
+export interface StateChange {
+  /** File numbers that go; neighbours. */
+  readonly removeFiles: readonly number[]
+  /** The file that comes, in their place; behind all others where none goes. */
+  readonly addFile?: BucketFileEntry | undefined
+  /** How many of the oldest sealed memtables the new file holds. */
+  readonly removeSealed: number
+  /** Bytes written for it. */
+  readonly bucketBytes: number
+}
+
+export interface TableStateOptions extends BucketFileOptions {
+  readonly poison: Poison
+  readonly memtableRecords: number
+}
+
+export class TableState {
+  readonly options: TableStateOptions
+  #manifest: Manifest
+  #version: Version
+  #active: MemtableInUse
+  #deletes: DeleteWhereIndex
+  #view: View | undefined
+  readonly #holders: FileHolders
+  readonly #installing = new Mutex()
+  #nextFileNumber: number
+  /** Bytes handed to write calls since the manifest was read, by purpose; the life-long sums are in the manifest. */
+  manifestBytes = 0
+
+  constructor(
+    options: TableStateOptions,
+    manifest: Manifest,
+    files: readonly BucketFile[],
+    sealed: readonly MemtableInUse[],
+    active: MemtableInUse,
+  ) {
+    this.options = options
+    this.#manifest = manifest
+    this.#holders = new FileHolders()
+    this.#version = new Version(files, sealed, this.#holders)
+    this.#active = active
+    this.#deletes = this.#indexDeletes()
+    this.#nextFileNumber = manifest.nextFileNumber
+  }
+
+  get manifest(): Manifest {
+    return this.#manifest
+  }
+
+  get version(): Version {
+    return this.#version
+  }
+
+  get active(): MemtableInUse {
+    return this.#active
+  }
+
+  /** A number that no file of the table has had in this epoch. */
+  takeFileNumber(): number {
+    return this.#nextFileNumber++
+  }
+
+  get nextFileNumber(): number {
+    return this.#nextFileNumber
+  }
+
+  /** The view of everything put so far. Valid until the next `await` unless its version is retained. */
+  view(): View {
+    const { memtable } = this.#active
+    if (this.#view === undefined || this.#view.sequence !== memtable.endSequence) {
+      this.#view = {
+        version: this.#version,
+        active: this.#active,
+        length: memtable.count,
+        sequence: memtable.endSequence,
+        deletes: this.#deletes,
+      }
+    }
+    return this.#view
+  }
+
+  /** Counts a *delete where* entry that the active memtable has just taken. */
+  addDelete(entry: DeleteWhere): void {
+    this.#deletes.add(entry)
+  }
+
+  /** The active memtable becomes the newest sealed one; a new one is active. */
+  seal(): void {
+    const sealed = [...this.#version.sealed, this.#active]
+    this.#active = newMemtable(this.options, this.#active.memtable.endSequence)
+    this.#setVersion(new Version(this.#version.files, sealed, this.#holders))
+  }
+
+  /**
+   * Replaces inputs by their output: opens the new file, installs the manifest, then swaps the version and removes the
+   * inputs. Rejects with the old state intact; failures that leave the manifest in doubt have poisoned the table.
+   *
+   * Crash: before the rename the output is an orphan, after it the inputs are.
+   */
+  async install(change: StateChange, counters: () => Partial<Manifest['counters']>): Promise<void> {
+    await this.#installing.runExclusive(async () => {
+      const added =
+        change.addFile === undefined ? undefined : await BucketFile.open(this.options, change.addFile)
+      try {
+        await this.#write(this.#changedManifest(change, counters()))
+      } catch (error) {
+        await added?.close()
+        throw error
+      }
+      const removed = new Set(change.removeFiles)
+      const { files, sealed } = this.#version
+      const at = files.findIndex(file => removed.has(file.entry.number))
+      const kept = files.filter(file => !removed.has(file.entry.number))
+      if (added !== undefined) kept.splice(at < 0 ? kept.length : at, 0, added)
+      this.#setVersion(new Version(kept, sealed.slice(change.removeSealed), this.#holders))
+      this.#deletes = this.#indexDeletes()
+      this.#view = undefined
+    })
+    await this.#removeFiles(change.removeFiles)
+  }
+
+  /** The last manifest of a session: the log ends here, and everything in it is accounted for. */
+  async installClean(segments: readonly SegmentInfo[], counters: Manifest['counters']): Promise<void> {
+    await this.#installing.runExclusive(() => {
+      const old = this.#manifest
+      const known = new Set(old.log.closed.map(segment => segment.number))
+      return this.#write({
+        ...old,
+        log: {
+          closed: [...old.log.closed, ...segments.filter(segment => !known.has(segment.number))],
+          firstSegment: this.#nextFileNumber,
+        },
+        nextSequence: this.#active.memtable.endSequence,
+        nextFileNumber: this.#nextFileNumber,
+        clean: true,
+        counters,
+      })
+    })
+  }
+
+  /**
+   * Drops all records at once: a manifest without files, and an empty memtable. Resolves to the log segments that are
+   * not needed any more. Requires: nothing is committed or compacted meanwhile.
+   */
+  async clear(): Promise<{ segments: number[] }> {
+    const { files } = this.#version
+    const segments = [...this.#version.sealed, this.#active].flatMap(({ segments }) => segments)
+    await this.#installing.runExclusive(async () => {
+      const { endSequence } = this.#active.memtable
+      await this.#write({
+        ...this.#manifest,
+        files: [],
+        log: { closed: [], firstSegment: this.#nextFileNumber },
+        firstLogSequence: endSequence,
+        nextSequence: endSequence,
+        nextFileNumber: this.#nextFileNumber,
+      })
+      this.#active = newMemtable(this.options, endSequence)
+      this.#setVersion(new Version([], [], this.#holders))
+      this.#deletes = this.#indexDeletes()
+    })
+    await this.#removeFiles(files.map(file => file.entry.number))
+    return { segments }
+  }
+
+  async close(): Promise<void> {
+    await this.#version.release()
+  }
+
+  /** The first log segment that is still needed, when the oldest `removeSealed` sealed memtables are not. */
+  #changedManifest(change: StateChange, counters: Partial<Manifest['counters']>): Manifest {
+    const old = this.#manifest
+    const removed = new Set(change.removeFiles)
+    const at = old.files.findIndex(file => removed.has(file.number))
+    const files = old.files.filter(file => !removed.has(file.number))
+    if (change.addFile !== undefined) files.splice(at < 0 ? files.length : at, 0, change.addFile)
+    const remaining = [...this.#version.sealed.slice(change.removeSealed), this.#active]
+    const needed = new Set(remaining.flatMap(({ segments }) => segments))
+    const closed = old.log.closed.filter(segment => needed.has(segment.number))
+    const open = [...needed].filter(number => !closed.some(segment => segment.number === number))
+    return {
+      ...old,
+      files,
+      log: { closed, firstSegment: Math.min(this.#nextFileNumber, ...open) },
+      firstLogSequence: remaining[0]!.memtable.firstSequence,
+      nextSequence: this.#active.memtable.endSequence,
+      nextFileNumber: this.#nextFileNumber,
+      counters: {
+        ...old.counters,
+        ...counters,
+        bucketBytes: old.counters.bucketBytes + change.bucketBytes,
+      },
+    }
+  }
+
+  async #write(manifest: Manifest): Promise<void> {
+    const { fileSystem, directory, poison } = this.options
+    poison.check()
+    const counters = { ...manifest.counters, manifestBytes: this.#manifest.counters.manifestBytes }
+    const { bytes } = await installManifest(fileSystem, directory, { ...manifest, counters }, poison)
+    // Its own size is part of the next manifest.
+    this.#manifest = { ...manifest, counters: { ...counters, manifestBytes: counters.manifestBytes + bytes } }
+  }
+
+  /** Unlinks files that the manifest does not name any more. What cannot be removed is an orphan: the next open tries. */
+  async #removeFiles(numbers: readonly number[]): Promise<void> {
+    const { fileSystem, directory } = this.options
+    for (const number of numbers)
+      await fileSystem.unlink(`${directory}/${bucketName(number)}`).catch(() => {})
+  }
+
+  #setVersion(version: Version): void {
+    const old = this.#version
+    this.#version = version
+    this.#view = undefined
+    // A failed close of a file that is only read loses nothing.
+    void old.release().catch(() => {})
+  }
+
+  #indexDeletes(): DeleteWhereIndex {
+    const index = new DeleteWhereIndex()
+    for (const file of this.#version.files) for (const entry of file.deletes) index.add(entry)
+    for (const { memtable } of [...this.#version.sealed, this.#active]) {
+      for (const entry of memtable.deletes) index.add(entry)
+    }
+    return index
+  }
+}
+
+/** An empty memtable. */
+export function newMemtable(
+  options: { layout: TableStateOptions['layout']; memtableRecords: number },
+  firstSequence: number,
+): MemtableInUse {
+  const memtable = new Memtable(options.layout, options.memtableRecords, firstSequence)
+  return { memtable, ordered: new OrderedView(memtable), segments: [] }
+}
