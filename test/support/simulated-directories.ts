@@ -78,6 +78,7 @@ export class SimulatedDirectories {
     )
   }
 
+  /** The entry of the directory itself is kept with it, which POSIX does not promise and journals do. */
   endSync(covered: ReadonlySet<EntryOperation>): void {
     const kept = withPredecessors(this.#waiting, operation => covered.has(operation))
     for (const operation of kept) apply(this.#synced, operation)

@@ -153,6 +153,18 @@ describe('after a power cut', () => {
     expect(outcomes(fs, after => String(after.readFile('/t/a')[0]))).toEqual(['1', '2', '3'])
   })
 
+  it('a hole that was synced holds zeros or what was written into it', async () => {
+    const fs = await disk()
+    const handle = await create(fs, '/t/a', new Uint8Array(0))
+    await writeFully(handle, filled(1, 1), 8192)
+    await handle.sync()
+    await fs.syncDirectory('/t')
+    await writeFully(handle, filled(4096, 2), 0)
+    expect(
+      outcomes(fs, after => [...new Set(after.readFile('/t/a').subarray(0, 4096))].sort().join('+')),
+    ).toEqual(['0', '0+2', '2'])
+  })
+
   it('a file may have its new size and zeros, noise or old blocks in place of data', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/gone', filled(8192, 9))
@@ -245,6 +257,19 @@ describe('after a power cut', () => {
     ])
   })
 
+  it('a name that was given to a new file is not on disk without the rename that made it free', async () => {
+    const fs = await disk()
+    await createSynced(fs, '/t/a', filled(1, 1))
+    await fs.rename('/t/a', '/t/b')
+    await (await create(fs, '/t/a', filled(1, 2))).sync()
+    const look = (after: SimulatedFileSystem): string =>
+      after
+        .files()
+        .map(path => `${path} ${after.readFile(path)[0]}`)
+        .join(', ')
+    expect(outcomes(fs, look)).toEqual(['/t/a 1', '/t/a 2, /t/b 1', '/t/b 1'])
+  })
+
   it('two names of one file are one file still', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(512, 1))
@@ -275,6 +300,23 @@ describe('after a power cut', () => {
     expect([...seen].sort()).toEqual(['', 'x', 'x y'])
   })
 
+  it('a file that is on disk has its directory, though nobody has synced the entry of that', async () => {
+    let found = 0
+    for (const seed of SEEDS) {
+      const broken = new SimulatedFileSystem({ seed, crashAt: 1 })
+      await expect(broken.makeDirectory('/x/y')).rejects.toThrow(SimulatedCrash)
+      // The next process finds the directory in the cache and uses it, unsynced as it is.
+      const fs = broken.clone()
+      if (!(await fs.list('/')).includes('x')) continue
+      found++
+      await create(fs, '/x/a', filled(1, 1))
+      expect(new Set(outcomes(fs, names))).toEqual(new Set(['', '/x/a']))
+      await fs.syncDirectory('/x')
+      expect(outcomes(fs, names)).toEqual(['/x/a'])
+    }
+    expect(found).toBeGreaterThan(0)
+  })
+
   it('all and none are what they say', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(100, 1))
@@ -297,6 +339,19 @@ describe('after a power cut', () => {
       expect(names(twice)).toBe(names(once))
       for (const path of once.files()) expectBytes(twice.readFile(path), once.readFile(path))
     }
+  })
+
+  it('a clone and its origin do not see what is written to the other', async () => {
+    const fs = await disk()
+    await createSynced(fs, '/t/a', filled(512, 1))
+    const handle = await fs.open('/t/a', 'update')
+    await writeFully(handle, filled(512, 2), 0)
+    const other = fs.clone()
+    await writeFully(await other.open('/t/a', 'update'), filled(512, 3), 0)
+    await writeFully(handle, filled(512, 4), 0)
+    const look = (after: SimulatedFileSystem): string => String(after.readFile('/t/a')[0])
+    expect(outcomes(fs, look)).toEqual(['1', '2', '4'])
+    expect(outcomes(other, look)).toEqual(['1', '2', '3'])
   })
 
   it('the states of one disk do not see what is written to another', async () => {
@@ -343,16 +398,35 @@ describe('a sync', () => {
   })
 
   it('is not undone by a slower one that began earlier', async () => {
+    const slower = new Set<string>()
     for (const seed of SEEDS) {
       const fs = await disk({ seed })
       const handle = await create(fs, '/t/a', filled(512, 1))
       await fs.syncDirectory('/t')
-      const first = handle.sync()
+      const order: string[] = []
+      const first = handle.sync().then(() => order.push('first'))
       writeFullySync(handle, filled(512, 2), 0)
-      const second = handle.sync()
+      const second = handle.sync().then(() => order.push('second'))
+      // Dirty while both are in flight, or again after the faster one has ended.
+      if (seed % 2 === 0) writeFullySync(handle, filled(512, 3), 0)
+      await Promise.race([first, second])
+      if (seed % 2 === 1) writeFullySync(handle, filled(512, 3), 0)
       await Promise.all([first, second])
       expectBytes(fs.crashState(seed, { data: 'none' }).readFile('/t/a'), filled(512, 2))
+      expectBytes(fs.crashState(seed, { data: 'all' }).readFile('/t/a'), filled(512, 3))
+      slower.add(order.join())
     }
+    expect([...slower].sort()).toEqual(['first,second', 'second,first'])
+  })
+
+  it('does not cover the growth of the file meanwhile', async () => {
+    const fs = await disk()
+    const handle = await create(fs, '/t/a', filled(512, 1))
+    await fs.syncDirectory('/t')
+    const syncing = handle.sync()
+    writeFullySync(handle, filled(512, 2), 512)
+    await syncing
+    expectBytes(fs.crashState(0, { data: 'none' }).readFile('/t/a'), filled(512, 1))
   })
 
   it('covers a page that was written many times meanwhile', async () => {
@@ -401,6 +475,42 @@ describe('a sync', () => {
       lost.push([...new Set(cut)].sort().join('+'))
     }
     expect([...new Set(lost)].sort()).toEqual(['1', '1+2', '2'])
+  })
+
+  it('that failed has lost the page also when it was written again, until the next sync', async () => {
+    const before = new Set<number>()
+    for (const seed of SEEDS) {
+      const fs = await disk({ seed })
+      await createSynced(fs, '/t/a', filled(512, 1))
+      const handle = await fs.open('/t/a', 'update')
+      await writeFully(handle, filled(512, 2), 0)
+      fs.failAt(call => call.op === 'sync', 'EIO')
+      await expect(handle.sync()).rejects.toThrow(/EIO/)
+      await writeFully(handle, filled(1, 3), 0)
+      before.add(fs.crashState(seed, { data: 'none' }).readFile('/t/a')[0]!)
+    }
+    expect([...before].sort()).toEqual([1, 2])
+  })
+
+  it('that failed has its effect on the disk of the next process, and on files without a name', async () => {
+    for (const seed of SEEDS) {
+      const fs = await disk({ seed })
+      await createSynced(fs, '/t/a', filled(512, 1))
+      const handle = await fs.open('/t/a', 'update')
+      await writeFully(handle, filled(512, 2), 0)
+      fs.failAt(call => call.op === 'sync', 'EIO')
+      await expect(handle.sync()).rejects.toThrow(/EIO/)
+      const cut = fs.crashState(seed).readFile('/t/a')
+      const next = fs.clone()
+      expect(next.readFile('/t/a')[0]).toBe(2)
+      next.dropCache()
+      expectBytes(next.readFile('/t/a'), cut)
+      await fs.unlink('/t/a')
+      fs.dropCache()
+      const buffer = new Uint8Array(512)
+      handle.readSync(buffer, 0)
+      expectBytes(buffer, cut)
+    }
   })
 
   it('writes a page again that was lost to a failed one and written since', async () => {
