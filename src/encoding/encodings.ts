@@ -1,0 +1,129 @@
+/**
+ * The encodings that a program declares a table with: `struct`, `bytes`, `fixed` and the integers and floats by name.
+ *
+ * They are encodings of level-transcoder (`new Transcoder(['view']).encoding(struct({ ... }))`) that know the width
+ * of what they encode. The table itself asks them for their types alone and writes lanes. docs/api.md, Encodings.
+ */
+import type {
+  KnownEncodingInput,
+  KnownEncodingName,
+  KnownEncodingOutput,
+  MixedEncoding,
+} from 'level-transcoder'
+import { invalidType, outOfRange } from '../errors.js'
+import { found } from '../found.js'
+import { BytesType, FixedType } from './bytes.js'
+import type { FieldType } from './field-type.js'
+import { builtInCodec, builtInName, customCodec } from './level-encoding.js'
+import { checkByteLength, checkRecordBytes, fieldTypeOf } from './resolve.js'
+import { SCALAR_TYPES } from './scalars.js'
+import {
+  BUILT_IN_NAMES,
+  FIELD_NAME_RULE,
+  isFieldName,
+  MAX_FIELDS,
+  SCALAR_NAMES,
+  type ReservedName,
+  type ScalarName,
+} from './stored-schema.js'
+import { TableEncoding } from './table-encoding.js'
+import type { ScalarEncoding, SizedEncoding, StructEncoding, StructFields } from './types.js'
+import { StructValue } from './value-type.js'
+
+/** The names that level-transcoder knows encodings by. */
+export type LevelEncodingName = KnownEncodingName | keyof LevelAliases
+
+interface LevelAliases {
+  binary: 'buffer'
+  'utf-8': 'utf8'
+}
+
+type LevelName<N extends LevelEncodingName> = N extends keyof LevelAliases ? LevelAliases[N] : N
+type LevelIn<N> = N extends 'json' ? unknown : N extends KnownEncodingName ? KnownEncodingInput<N> : never
+type LevelOut<N> = N extends 'json' ? unknown : N extends KnownEncodingName ? KnownEncodingOutput<N> : never
+
+/** Names that a field cannot have are compile errors too, where they are known. */
+type WithoutReserved<F> = string extends keyof F ? unknown : { readonly [N in keyof F & ReservedName]: never }
+
+/**
+ * The encoding of a value of several fields, stored one after another in the order in which they stand here.
+ *
+ * Fields are integers and floats by name, `bytes(n)` or `fixed(encoding, n)`; 1 to 64 of them. Their names are
+ * identifiers other than `key`, `query` and `value`. Encoded bytes are packed, little-endian.
+ *
+ * Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_OPTION`.
+ */
+export function struct<const F extends StructFields>(fields: F & WithoutReserved<F>): StructEncoding<F> {
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
+    throw invalidOption(`struct: expected an object of fields, found ${found(fields)}`)
+  }
+  const given = Object.entries<unknown>(fields)
+  if (given.length < 1 || given.length > MAX_FIELDS) {
+    throw outOfRange(
+      'FLASHTABLE_INVALID_OPTION',
+      `struct: expected 1 to ${MAX_FIELDS} fields, found ${given.length}`,
+    )
+  }
+  for (const [name] of given) {
+    if (!isFieldName(name)) throw invalidOption(`struct: expected ${FIELD_NAME_RULE}, found ${found(name)}`)
+  }
+  const types = given.map(([name, encoding]) => [name, fieldTypeOf(encoding, `field '${name}'`)] as const)
+  const value = new StructValue(types)
+  checkRecordBytes('struct', value.byteLength)
+  const encoding = TableEncoding.ofStruct(value, Object.fromEntries(given) as StructFields)
+  return encoding as unknown as StructEncoding<F>
+}
+
+/**
+ * The encoding of byte strings of exactly `byteLength` bytes: `Uint8Array`s, which order byte by byte.
+ *
+ * `byteLength` is 1 to 32 in a key, else up to 1024 less the rest of the record. Throws a `RangeError` with
+ * `FLASHTABLE_INVALID_OPTION`.
+ */
+export function bytes(byteLength: number): SizedEncoding<Uint8Array, Uint8Array<ArrayBuffer>> {
+  checkByteLength('bytes', byteLength)
+  return fieldEncoding(new BytesType(byteLength))
+}
+
+/**
+ * Gives an encoding of level-transcoder a declared width: what it encodes to another length is an error, nothing is
+ * padded or cut. `fixed('hex', 20)` takes 40 hex digits.
+ *
+ * `encoding` is a name (`'hex'`, `'utf8'`, `'base64'`, `'json'`, `'view'`, `'buffer'`) or a custom encoding with a
+ * name. A custom one must be given again whenever the table is opened, or its values cannot be read; columns hold the
+ * encoded bytes in any case. Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_OPTION`.
+ */
+export function fixed<N extends LevelEncodingName>(
+  encoding: N,
+  byteLength: number,
+): SizedEncoding<LevelIn<LevelName<N>>, LevelOut<LevelName<N>>>
+export function fixed<In, Format, Out>(
+  encoding: MixedEncoding<In, Format, Out>,
+  byteLength: number,
+): SizedEncoding<In, Out>
+export function fixed(encoding: unknown, byteLength: number): SizedEncoding<never, unknown> {
+  checkByteLength('fixed', byteLength)
+  if (typeof encoding === 'object' && encoding !== null) {
+    return fieldEncoding(new FixedType(customCodec(encoding), byteLength))
+  }
+  const name = typeof encoding === 'string' ? builtInName(encoding) : undefined
+  if (name === undefined) {
+    throw invalidOption(
+      `fixed: expected ${BUILT_IN_NAMES.join(', ')} or an encoding object, found ${found(encoding)}`,
+    )
+  }
+  return fieldEncoding(new FixedType(builtInCodec(name), byteLength))
+}
+
+function fieldEncoding<In, Out>(type: FieldType): SizedEncoding<In, Out> {
+  return TableEncoding.ofField(type) as unknown as SizedEncoding<In, Out>
+}
+
+/** The integers and floats as encoding objects, for use with level-transcoder; a table takes the names as well. */
+export const encodings = Object.freeze(
+  Object.fromEntries(SCALAR_NAMES.map(name => [name, fieldEncoding(SCALAR_TYPES[name])])),
+) as unknown as { readonly [N in ScalarName]: ScalarEncoding<N> }
+
+function invalidOption(message: string): TypeError {
+  return invalidType('FLASHTABLE_INVALID_OPTION', message)
+}

@@ -1,0 +1,92 @@
+/**
+ * Checks of what a caller hands over by field name: the columns of a batch, the fields of a *delete where*.
+ *
+ * Every property is read once, so that a getter is not asked again behind a check. docs/api.md, Columns.
+ */
+import { invalidType, outOfRange } from '../errors.js'
+import { found, lengthOfTypedArray, typedArrayName } from '../found.js'
+import { wrongType, type Column, type FieldType, type Place } from './field-type.js'
+import type { Field } from './value-type.js'
+
+/** The columns of a batch: the right typed arrays, all of `rows` rows. */
+export interface GivenColumns {
+  readonly rows: number
+  readonly key: Column
+  readonly values: readonly { readonly field: Field; readonly column: Column }[]
+}
+
+const COLUMNS: Place = { code: 'FLASHTABLE_INVALID_VALUE', what: 'the columns' }
+const KEY_COLUMN: Place = { code: 'FLASHTABLE_INVALID_KEY', what: "column 'key'" }
+const WHERE: Place = { code: 'FLASHTABLE_INVALID_VALUE', what: 'delWhere' }
+
+export function checkColumns(keyType: FieldType, fields: readonly Field[], columns: unknown): GivenColumns {
+  const names = ['key', ...fields.map(field => field.name)]
+  const given = readProperties(COLUMNS, `an object of the typed arrays ${names.join(', ')}`, names, columns)
+  const { column: key, rows } = checkKeyColumn(keyType, KEY_COLUMN, given.get('key'))
+  const values = fields.map(field => {
+    const place: Place = { code: 'FLASHTABLE_INVALID_VALUE', what: `column '${field.name}'` }
+    const column = checkType(field.type, place, given.get(field.name))
+    const length = lengthOfTypedArray(column)
+    const expected = rows * field.type.rowLength
+    if (length !== expected) {
+      throw outOfRange(
+        place.code,
+        `${place.what}: expected ${expected} elements, as column 'key' has ${rows} rows, found ${length}`,
+      )
+    }
+    return { field, column }
+  })
+  return { rows, key, values }
+}
+
+/** A column of keys and how many they are; `orElse` says what would do as well. */
+export function checkKeyColumn(
+  type: FieldType,
+  place: Place,
+  given: unknown,
+  orElse = '',
+): { readonly column: Column; readonly rows: number } {
+  const column = checkType(type, place, given, orElse)
+  const length = lengthOfTypedArray(column)
+  if (length % type.rowLength === 0) return { column, rows: length / type.rowLength }
+  throw outOfRange(
+    place.code,
+    `${place.what}: expected a multiple of ${type.rowLength} bytes (${type.text}), found ${length}`,
+  )
+}
+
+/** The fields that a *delete where* gives, at least one, by name. */
+export function readWhere(fields: readonly Field[], where: unknown): ReadonlyMap<string, unknown> {
+  if (fields.length === 0) {
+    throw invalidType(WHERE.code, 'delWhere: this table is a set of keys and has no fields; use del(key)')
+  }
+  const names = fields.map(field => field.name)
+  const expected = `one or more of the fields ${names.join(', ')}`
+  const given = readProperties(WHERE, expected, names, where)
+  if (given.size === 0) throw invalidType(WHERE.code, `delWhere: expected ${expected}, found none`)
+  return given
+}
+
+function readProperties(
+  place: Place,
+  expected: string,
+  names: readonly string[],
+  object: unknown,
+): ReadonlyMap<string, unknown> {
+  if (typeof object !== 'object' || object === null || ArrayBuffer.isView(object)) {
+    throw wrongType(place, expected, object)
+  }
+  const given = Object.keys(object)
+  for (const name of given) {
+    if (!names.includes(name)) {
+      throw invalidType(place.code, `${place.what}: expected ${expected}, found another one, ${found(name)}`)
+    }
+  }
+  const source = object as Readonly<Record<string, unknown>>
+  return new Map(given.map(name => [name, source[name]]))
+}
+
+function checkType(type: FieldType, place: Place, column: unknown, orElse = ''): Column {
+  if (typedArrayName(column) === type.columnName) return column as Column
+  throw wrongType(place, `${type.columnName} (${type.text})${orElse}`, column)
+}

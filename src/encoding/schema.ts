@@ -1,0 +1,263 @@
+/**
+ * The schema of a table: the only part of the engine that sees bigints, objects and the columns of the caller.
+ *
+ * Between the API and everything else, which knows lanes alone: keys and values become lanes on their way in, and
+ * lanes become values and columns on their way out. Nothing that does not fit gets in. docs/file-format.md, Schema.
+ */
+import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../columns/operations.js'
+import { recordLayout, type RecordLayout } from '../columns/record-layout.js'
+import { FlashTableError, invalidType } from '../errors.js'
+import { checkColumns, checkKeyColumn, readWhere } from './given-columns.js'
+import { checkRecordBytes, keyTypeOf, keyTypeOfStored, valueTypeOf, valueTypeOfStored } from './resolve.js'
+import type { FieldType, OwnColumn, Place } from './field-type.js'
+import { MAX_KEY_BYTES, MAX_RECORD_BYTES, parseStoredSchema, type StoredSchema } from './stored-schema.js'
+import type { ValueType } from './value-type.js'
+
+/** The encodings of one open, not checked yet. */
+export interface GivenEncodings {
+  readonly keyEncoding?: unknown
+  readonly valueEncoding?: unknown
+}
+
+/** Lanes of keys, all of one length. */
+export interface KeyLanes {
+  readonly count: number
+  readonly lanes: readonly Uint32Array[]
+}
+
+/** What a *delete where* entry matches: lane numbers within the record, ascending, and their values. */
+export interface WhereLanes {
+  readonly lanes: readonly number[]
+  readonly values: readonly number[]
+}
+
+const KEY: Place = { code: 'FLASHTABLE_INVALID_KEY', what: 'the key' }
+
+export class Schema {
+  readonly layout: RecordLayout
+  /** For the manifest. */
+  readonly stored: StoredSchema
+  readonly #key: FieldType
+  readonly #value: ValueType
+  /**
+   * The record that is being encoded, taken by who encodes: a getter or an encoding of the caller's that puts another
+   * record meanwhile finds it gone and makes its own.
+   */
+  #record: Uint32Array | undefined
+
+  private constructor(key: FieldType, value: ValueType) {
+    this.#key = key
+    this.#value = value
+    this.stored = { key: key.stored, value: value.stored }
+    this.layout = recordLayout(key.laneBytes, value.laneBytes)
+    checkRecordBytes('keyEncoding and valueEncoding', this.layout.recordBytes)
+  }
+
+  /** The schema of a new table. Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_OPTION`. */
+  static create({ keyEncoding, valueEncoding }: GivenEncodings): Schema {
+    if (keyEncoding === undefined) {
+      throw invalidType('FLASHTABLE_INVALID_OPTION', 'keyEncoding: needed to create a table, found undefined')
+    }
+    return new Schema(keyTypeOf(keyEncoding), valueTypeOf(valueEncoding))
+  }
+
+  /**
+   * The schema of the table that the manifest `path` describes.
+   *
+   * With `keyEncoding` given the encodings must be those of its creation; with neither given they are taken from
+   * `stored`. Throws `FLASHTABLE_CORRUPTION` where `stored` is damaged, `FLASHTABLE_SCHEMA_MISMATCH` where it is another
+   * schema, `FLASHTABLE_INVALID_OPTION`.
+   */
+  static open(stored: unknown, path: string, given: GivenEncodings): Schema {
+    const schema = Schema.#ofStored(parseStoredSchema(stored, path), path)
+    if (given.keyEncoding === undefined && given.valueEncoding === undefined) return schema
+    if (given.keyEncoding === undefined) {
+      throw invalidType(
+        'FLASHTABLE_INVALID_OPTION',
+        'valueEncoding without keyEncoding: give both, or neither to open the table as it was created',
+      )
+    }
+    const asked = Schema.create(given)
+    checkSame(path, 'keyEncoding', schema.#key, asked.#key)
+    checkSame(path, 'valueEncoding', schema.#value, asked.#value)
+    return asked
+  }
+
+  static #ofStored(stored: StoredSchema, path: string): Schema {
+    const key = keyTypeOfStored(stored.key)
+    const value = valueTypeOfStored(stored.value)
+    const recordBytes = key.byteLength + value.byteLength
+    if (key.byteLength > MAX_KEY_BYTES || recordBytes > MAX_RECORD_BYTES) {
+      throw new FlashTableError(
+        'FLASHTABLE_CORRUPTION',
+        `${path} is damaged at schema: expected keys of at most ${MAX_KEY_BYTES} and records of at most ` +
+          `${MAX_RECORD_BYTES} bytes, found ${key.byteLength} and ${recordBytes}`,
+      )
+    }
+    return new Schema(key, value)
+  }
+
+  /**
+   * Puts the lanes of a key at the start of `into`. Throws with `FLASHTABLE_INVALID_KEY` and leaves `into` as it was.
+   *
+   * Integers and bytes allocate nothing.
+   */
+  encodeKey(key: unknown, into: Uint32Array): void {
+    this.#key.toLanes(key, into, 0, KEY)
+  }
+
+  /** Appends a put. Throws with `FLASHTABLE_INVALID_KEY` or `_VALUE` and leaves `into` as it was. */
+  appendPut(into: OperationBuffer, key: unknown, value: unknown): void {
+    this.#append(into, PUT, key, value)
+  }
+
+  /** Appends a *delete record*: throws as `appendPut` does. */
+  appendDeleteRecord(into: OperationBuffer, key: unknown, value: unknown): void {
+    this.#append(into, DELETE_RECORD, key, value)
+  }
+
+  /** Appends a *delete key*: throws as `encodeKey` does and leaves `into` as it was. */
+  appendDeleteKey(into: OperationBuffer, key: unknown): void {
+    const record = this.#takeRecord()
+    this.#key.toLanes(key, record, 0, KEY)
+    record.fill(0, this.layout.keyLaneCount)
+    appendRecord(into, DELETE_KEY, record)
+    this.#record = record
+  }
+
+  /** The key of row `row`. */
+  decodeKey(lanes: readonly Uint32Array[], row: number): unknown {
+    return this.#key.fromLanes(lanes, 0, row)
+  }
+
+  /** The value of row `row`, `undefined` in a set. */
+  decodeValue(lanes: readonly Uint32Array[], row: number): unknown {
+    return this.#value.fromLanes(lanes, this.layout.keyLaneCount, row)
+  }
+
+  /**
+   * Key and value columns as operations, all puts; copied, so that the caller may reuse the columns at once.
+   *
+   * Throws a `TypeError` for missing and unknown columns and other typed arrays than the field's, a `RangeError` for
+   * columns of different lengths; code `FLASHTABLE_INVALID_KEY` for the column `key`, else `FLASHTABLE_INVALID_VALUE`.
+   */
+  columnsToOperations(columns: unknown): OperationBuffer {
+    const { key, values, rows } = checkColumns(this.#key, this.#value.fields, columns)
+    const operations = new OperationBuffer(this.layout, rows)
+    this.#key.columnToLanes(key, rows, operations.lanes, 0)
+    for (const { field, column } of values) {
+      field.type.columnToLanes(column, rows, operations.lanes, this.layout.keyLaneCount + field.at)
+    }
+    operations.count = rows
+    return operations
+  }
+
+  /**
+   * Keys for a query: their column, or an array of keys. Throws with `FLASHTABLE_INVALID_KEY` that names the position.
+   */
+  keysToLanes(keys: unknown): KeyLanes {
+    if (!Array.isArray(keys)) {
+      const { column, rows: count } = checkKeyColumn(this.#key, KEYS, keys, ' or an array of keys')
+      const lanes = newLanes(this.layout.keyLaneCount, count)
+      this.#key.columnToLanes(column, count, lanes, 0)
+      return { count, lanes }
+    }
+    const count = keys.length
+    const lanes = newLanes(this.layout.keyLaneCount, count)
+    const record = new Uint32Array(lanes.length)
+    const place = new KeyPlace()
+    for (let i = 0; i < count; i++) {
+      place.index = i
+      this.#key.toLanes(keys[i], record, 0, place)
+      for (let lane = 0; lane < lanes.length; lane++) lanes[lane]![i] = record[lane]!
+    }
+    return { count, lanes }
+  }
+
+  /** New columns of the rows `from` to `to`: the fields of the value, and `key` where `withKey` is true. */
+  lanesToColumns(
+    lanes: readonly Uint32Array[],
+    from: number,
+    to: number,
+    withKey: boolean,
+  ): Record<string, OwnColumn> {
+    const columns: Record<string, OwnColumn> = {}
+    if (withKey) columns['key'] = this.#key.columnFromLanes(lanes, 0, from, to)
+    for (const { name, type, at } of this.#value.fields) {
+      columns[name] = type.columnFromLanes(lanes, this.layout.keyLaneCount + at, from, to)
+    }
+    return columns
+  }
+
+  /** The lanes that `delWhere` compares. Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_VALUE`. */
+  whereLanes(where: unknown): WhereLanes {
+    const given = readWhere(this.#value.fields, where)
+    const lanes: number[] = []
+    const values: number[] = []
+    for (const { name, type, at, place } of this.#value.fields) {
+      if (!given.has(name)) continue
+      const encoded = new Uint32Array(type.laneBytes.length)
+      type.toLanes(given.get(name), encoded, 0, place)
+      for (const [lane, value] of encoded.entries()) {
+        lanes.push(this.layout.keyLaneCount + at + lane)
+        values.push(value)
+      }
+    }
+    return { lanes, values }
+  }
+
+  #append(into: OperationBuffer, kind: number, key: unknown, value: unknown): void {
+    const record = this.#takeRecord()
+    this.#key.toLanes(key, record, 0, KEY)
+    this.#value.toLanes(value, record, this.layout.keyLaneCount)
+    appendRecord(into, kind, record)
+    this.#record = record
+  }
+
+  #takeRecord(): Uint32Array {
+    const record = this.#record ?? new Uint32Array(this.layout.laneCount)
+    this.#record = undefined
+    return record
+  }
+}
+
+const KEYS: Place = { code: 'FLASHTABLE_INVALID_KEY', what: 'the keys' }
+
+/** The place of one key of many, without a text for each. */
+class KeyPlace implements Place {
+  readonly code = 'FLASHTABLE_INVALID_KEY'
+  index = 0
+
+  get what(): string {
+    return `keys[${this.index}]`
+  }
+}
+
+/** Nothing of the caller's runs in here: the row counts when all of it is there. */
+function appendRecord(into: OperationBuffer, kind: number, record: Uint32Array): void {
+  into.reserve(1)
+  const row = into.count
+  for (let lane = 0; lane < record.length; lane++) into.lanes[lane]![row] = record[lane]!
+  if (kind !== PUT) into.needKinds()[row] = kind
+  else if (into.kinds !== undefined) into.kinds[row] = PUT
+  into.count = row + 1
+}
+
+function checkSame(
+  path: string,
+  option: string,
+  stored: { readonly stored: unknown; readonly text: string },
+  given: { readonly stored: unknown; readonly text: string },
+): void {
+  // Both are built the same way, so that equal types are equal texts.
+  if (JSON.stringify(stored.stored) === JSON.stringify(given.stored)) return
+  throw new FlashTableError(
+    'FLASHTABLE_SCHEMA_MISMATCH',
+    `${path}: the table was created with another ${option}: expected ${stored.text}, found ${given.text}; ` +
+      'leave the encodings out to open it as it was created',
+  )
+}
+
+function newLanes(laneCount: number, rows: number): readonly Uint32Array[] {
+  return Array.from({ length: laneCount }, () => new Uint32Array(rows))
+}
