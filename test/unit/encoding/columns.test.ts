@@ -95,16 +95,13 @@ describe('columns', () => {
     },
   )
 
-  it('of a stretch hold these rows alone', () => {
-    const schema = fingerprints()
-    const { lanes } = schema.columnsToOperations(columns(10))
-    const out = schema.lanesToColumns(lanes, 3, 6, true)
-    expect(out).toEqual({
-      key: columns(10).key.slice(3, 6),
-      time: columns(10).time.slice(3, 6),
-      flags: new Uint16Array(3),
-      id: columns(10).id.slice(3, 6),
-    })
+  it.each(FIELD_CASES)('of a stretch hold these rows alone: $name', ({ encoding, Column, byteLength }) => {
+    const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: encoding })
+    const bits = Uint8Array.from({ length: byteLength * 10 }, (_, i) => i * 37)
+    const value = new (Column as unknown as typeof Uint8Array)(bits.buffer)
+    const { lanes } = schema.columnsToOperations({ key: new Uint8Array(10), value })
+    const part = schema.lanesToColumns(lanes, 3, 6, false)['value']!
+    expect(new Uint8Array(part.buffer)).toEqual(bits.slice(byteLength * 3, byteLength * 6))
   })
 
   it('may have no rows', () => {

@@ -213,9 +213,10 @@ describe('a value', () => {
       },
       id: 3,
     }
+    schema.appendPut(operations, 1n, { time: 0, flags: 0, id: 0 })
     schema.appendPut(operations, 5n, outer)
-    expect([0, 1].map(row => schema.decodeKey(operations.lanes, row))).toEqual([2n ** 64n - 1n, 5n])
-    expect([0, 1].map(row => schema.decodeValue(operations.lanes, row))).toEqual([
+    expect([1, 2].map(row => schema.decodeKey(operations.lanes, row))).toEqual([2n ** 64n - 1n, 5n])
+    expect([1, 2].map(row => schema.decodeValue(operations.lanes, row))).toEqual([
       { time: 10, flags: 20, id: 30 },
       { time: 1, flags: 2, id: 3 },
     ])
