@@ -2,6 +2,8 @@
  * `FlashTable`, the face of the library: checks that the table is open, turns keys and values into lanes, and hands on
  * to the parts. No bytes and no files here. docs/api.md.
  */
+import { bulkLoad, type ColumnSource } from './bulk-load.js'
+import { writeCheckpoint } from './checkpoint.js'
 import { OperationBuffer, type Operations } from './columns/operations.js'
 import { publishCompaction } from './diagnostics.js'
 import type {
@@ -130,6 +132,25 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     }
     const parts = await openTable(location, options, environment, event => publishCompaction(location, event))
     return new FlashTable(parts, environment)
+  }
+
+  /**
+   * Builds a table from an (async) iterable of columns, without the log: sorted runs, then one file, all or nothing.
+   * Resolves to the open table. Errors as `open` (`FLASHTABLE_EXISTS` where there are records already) and `putColumns`,
+   * or what the source throws. Cost: writes everything once where it fits the memtable, else twice.
+   */
+  static async bulkLoad<const K extends KeyEncoding, const V extends ValueEncoding = undefined>(
+    location: string,
+    options: OpenOptions<K, V>,
+    source: ColumnSource<ColumnsIn<K, V>>,
+  ): Promise<FlashTable<K, V>> {
+    const table = (await FlashTable.openIn(location, options, nodeEnvironment)) as unknown as FlashTable<K, V>
+    try {
+      await table.#load(source)
+    } finally {
+      await table.close()
+    }
+    return FlashTable.open(location, { ...options, errorIfExists: false })
   }
 
   /** The directory of the table. */
@@ -307,6 +328,23 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     await this.#track(compactor.compactAll(takeMemtables, { signal, onProgress: options.onProgress }))
   }
 
+  /**
+   * Makes a copy that can be opened in the new directory `directory`: hard links, or copies where there are none, and
+   * what is in memory as a bucket file. Puts go on. It is complete and on the device when it resolves. Rejects with
+   * `FLASHTABLE_EXISTS`, `_DISK_FULL`, `_IO_ERROR`. Cost: writes the memtable.
+   */
+  async checkpoint(directory: string): Promise<void> {
+    const { executor, committer, counters } = this.#writer()
+    const { state, options } = this.#parts
+    // Behind all that was put before.
+    await committer.exclusive(() => Promise.resolve())
+    const { filterBitsPerRecord } = options
+    const replace = state.manifest.duplicates === 'replace'
+    await this.#track(
+      writeCheckpoint(state, directory, { executor, filterBitsPerRecord, replace, counters: counters() }),
+    )
+  }
+
   /** Deletes all records, by one manifest change. */
   async clear(): Promise<void> {
     const { committer, compactor, wal } = this.#writer()
@@ -374,6 +412,17 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     await state.close()
     await writer?.lock.release()
     if (failure !== undefined) throw failure
+  }
+
+  async #load(source: ColumnSource<unknown>): Promise<void> {
+    const writer = this.#writer()
+    if (this.#parts.state.manifest.nextSequence > 0) {
+      throw new FlashTableError(
+        'FLASHTABLE_EXISTS',
+        `a bulk load makes a new table: ${this.location} has been written to`,
+      )
+    }
+    await this.#track(bulkLoad(this.#parts, writer, source))
   }
 
   async #refresh(): Promise<void> {

@@ -7,6 +7,7 @@ import { dirname, resolve } from 'node:path'
 import { PageCache } from './bucket-file/page-cache.js'
 import { Committer } from './commit/committer.js'
 import { Compactor, type CompactionEvent } from './compaction/compactor.js'
+import type { Executor } from './compaction/job.js'
 import { Schema } from './encoding/schema.js'
 import type { Environment } from './environment.js'
 import { FlashTableError, diskError } from './errors.js'
@@ -34,6 +35,7 @@ export interface WriterParts {
   readonly wal: WalWriter
   readonly committer: Committer
   readonly compactor: Compactor
+  readonly executor: Executor
   readonly lock: { release(): Promise<void> }
   /** Counters of the whole life of the table, up to now. */
   readonly counters: () => Manifest['counters']
@@ -212,7 +214,7 @@ async function openLocked(
       poison,
       state,
       reader,
-      writer: { wal, committer, compactor, lock, counters },
+      writer: { wal, committer, compactor, executor, lock, counters },
     }
   } catch (error) {
     await executor.close()
@@ -232,7 +234,7 @@ async function createTable(
   const manifest: Manifest = {
     tableId: Buffer.from(randomBytes(TABLE_ID_BYTES)).toString('hex'),
     epoch: 1,
-    schema: schema.stored,
+    schema: { ...schema.stored },
     pageBytes: options.pageBytes ?? DEFAULT_PAGE_BYTES,
     duplicates: options.duplicates ?? DEFAULT_DUPLICATES,
     files: [],

@@ -9,7 +9,7 @@
 import { BucketFile, type BucketFileOptions } from './bucket-file/reader.js'
 import type { BucketFileEntry } from './columns/bucket-file-entry.js'
 import type { RecordLayout } from './columns/record-layout.js'
-import { countPuts } from './columns/operations.js'
+import { countPuts, type Operations } from './columns/operations.js'
 import type { SegmentInfo } from './columns/segment-info.js'
 import type { CompactionJob, Executor } from './compaction/job.js'
 import { FlashTableError, corruption, diskError } from './errors.js'
@@ -21,7 +21,7 @@ import { Memtable } from './memtable/memtable.js'
 import type { Poison } from './poison.js'
 import { newMemtable } from './state/table-state.js'
 import type { MemtableInUse } from './state/version.js'
-import { replayLog, type ReplayedLog } from './wal/replay.js'
+import { replayLog, type ReplayedFrame } from './wal/replay.js'
 
 /** So many closed segments are not kept for a further life: their records go to a bucket file. */
 const CLOSED_SEGMENTS_MAX = 8
@@ -264,30 +264,24 @@ async function replay(
   manifest: Manifest,
   listing: Listing,
 ): Promise<LogInMemtables> {
-  const memtables: MemtableInUse[] = []
   const { closed, firstSegment } = manifest.log
-  let unaccountedRecords = 0
   const closedNumbers = new Set(closed.map(segment => segment.number))
-  const log: ReplayedLog = await replayLog({
+  const loader = new LogLoader(options)
+  let unaccountedRecords = 0
+  const log = await replayLog({
     ...options,
     closed,
     epoch: manifest.epoch,
     openSegments: listing.wals.filter(number => number >= firstSegment && !closedNumbers.has(number)),
     firstSequence: manifest.firstLogSequence,
     clean: manifest.clean,
-    onFrame: ({ operations, deletes, firstSequence }, segment) => {
-      let last = memtables.at(-1)
-      if (last === undefined || last.memtable.count + operations.count > last.memtable.capacity) {
-        last = newMemtable(options, firstSequence)
-        memtables.push(last)
-      }
-      insertFrame(last.memtable, operations, deletes, firstSequence)
-      if (last.segments.at(-1) !== segment) last.segments.push(segment)
-      if (firstSequence >= manifest.nextSequence) unaccountedRecords += countPuts(operations)
+    onFrame: (frame, segment) => {
+      loader.load(frame, segment)
+      if (frame.firstSequence >= manifest.nextSequence) unaccountedRecords += countPuts(frame.operations)
     },
   })
   return {
-    memtables,
+    memtables: loader.memtables,
     endSequence: log.endSequence,
     unaccountedBytes: log.segments.reduce(
       (sum, segment) => sum + bytesBehind(segment, manifest.nextSequence),
@@ -306,21 +300,46 @@ function bytesBehind(segment: SegmentInfo, sequence: number): number {
   )
 }
 
-/** Inserts a frame: operations and, between them, its *delete where* entries. */
-function insertFrame(
-  memtable: Memtable,
-  operations: Parameters<Memtable['append']>[0],
-  deletes: readonly Parameters<Memtable['appendDeleteWhere']>[0][],
-  firstSequence: number,
-): void {
-  let from = 0
-  for (const [i, entry] of deletes.entries()) {
-    const position = entry.sequence - firstSequence - i
-    if (position > from) memtable.append(operations, from, position)
-    memtable.appendDeleteWhere(entry)
-    from = position
+/** Fills memtables with what the log hands out; a new one begins where one is full. */
+class LogLoader {
+  readonly memtables: MemtableInUse[] = []
+  readonly #options: RecoveryOptions
+
+  constructor(options: RecoveryOptions) {
+    this.#options = options
   }
-  if (operations.count > from) memtable.append(operations, from, operations.count)
+
+  load({ operations, deletes, firstSequence }: ReplayedFrame, segment: number): void {
+    let from = 0
+    for (const [i, entry] of deletes.entries()) {
+      // Its sequence number tells how many operations stand before it.
+      const position = entry.sequence - firstSequence - i
+      this.#append(operations, from, position, firstSequence + from + i, segment)
+      this.#last(entry.sequence, segment).appendDeleteWhere(entry)
+      from = position
+    }
+    this.#append(operations, from, operations.count, firstSequence + from + deletes.length, segment)
+  }
+
+  #append(operations: Operations, from: number, to: number, sequence: number, segment: number): void {
+    for (let row = from; row < to;) {
+      const memtable = this.#last(sequence + row - from, segment)
+      const end = Math.min(to, row + memtable.capacity - memtable.count)
+      memtable.append(operations, row, end)
+      row = end
+    }
+  }
+
+  /** The memtable that takes the operation with this sequence number. */
+  #last(sequence: number, segment: number): Memtable {
+    let last = this.memtables.at(-1)
+    if (last === undefined || last.memtable.count === last.memtable.capacity) {
+      last = newMemtable(this.#options, sequence)
+      this.memtables.push(last)
+    }
+    if (last.segments.at(-1) !== segment) last.segments.push(segment)
+    return last.memtable
+  }
 }
 
 function sealJob(

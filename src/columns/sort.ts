@@ -148,7 +148,7 @@ class RadixSort {
     let bits = 0
     let lane = firstLane
     for (; lane < this.#keyLaneCount && bits < 32; lane++) {
-      const part = this.#measureLane(lane, from, to)
+      const part = this.#measureLane(lane, from, to, parts.length === 0)
       if (part.width === 0) continue
       parts.push(part)
       bits += part.width
@@ -156,27 +156,34 @@ class RadixSort {
     if (bits === 0) return
     this.#fillPrefixes(parts, Math.min(bits, 32), from, to)
     // A last lane of which low bits found no room counts as not covered.
-    this.#sortByPrefix(from, to, Math.min(bits, 32), bits > 32 ? lane - 1 : lane, false)
+    this.#sortByPrefix(from, to, Math.min(bits, 32), lane, false)
   }
 
-  #measureLane(lane: number, from: number, to: number): PrefixPart {
+  /** Measures a lane; with `keep` its values stay behind as prefixes. */
+  #measureLane(lane: number, from: number, to: number, keep: boolean): PrefixPart {
     const column = this.#lanes[lane]!
+    const words = this.#words
     const extremes = this.#extremes
-    extremes[0] = extremes[1] = column[this.#words[2 * from + 1]! ^ ROW_MARK]!
-    forBlocks(from, to, (start, end) => widenExtremes(column, this.#words, extremes, start, end))
+    extremes[0] = extremes[1] = column[words[2 * from + 1]! ^ ROW_MARK]!
+    if (keep) forBlocks(from, to, (start, end) => loadLane(column, words, extremes, start, end))
+    else forBlocks(from, to, (start, end) => widenExtremes(column, words, extremes, start, end))
     return { column, min: extremes[0], width: 32 - Math.clz32(extremes[1] - extremes[0]) }
   }
 
-  /** Prefix: the differences of the lanes to their minima, one behind another, as far as `bits` bits reach. */
+  /**
+   * Prefix: the differences of the lanes to their minima, one behind another, as far as `bits` bits reach.
+   *
+   * Requires: the prefixes are the values of the first lane.
+   */
   #fillPrefixes(parts: readonly PrefixPart[], bits: number, from: number, to: number): void {
-    let room = bits
-    let keptBits = 0
-    for (const part of parts) {
-      room -= part.width
-      const shift = room
-      const mask = keptBits
-      forBlocks(from, to, (start, end) => addPart(part, shift, mask, this.#words, start, end))
-      keptBits = -1
+    const words = this.#words
+    let shift = bits
+    for (const [index, part] of parts.entries()) {
+      shift -= part.width
+      const partShift = shift
+      if (index === 0)
+        forBlocks(from, to, (start, end) => startPrefixes(words, part.min, partShift, start, end))
+      else forBlocks(from, to, (start, end) => addPart(part, partShift, words, start, end))
     }
   }
 
@@ -285,6 +292,26 @@ function markRows(rows: Uint32Array, words: Uint32Array, from: number, to: numbe
   assert(allBits >>> 0 < ROW_LIMIT, 'row numbers are below 2^29')
 }
 
+/** Hot where rows are gathered from all over the columns: each value is fetched once, and kept. */
+function loadLane(
+  column: Uint32Array,
+  words: Uint32Array,
+  extremes: Uint32Array,
+  from: number,
+  to: number,
+): void {
+  let min = extremes[0]!
+  let max = extremes[1]!
+  for (let i = from; i < to; i++) {
+    const value = column[words[2 * i + 1]! ^ ROW_MARK]!
+    words[2 * i] = value
+    if (value < min) min = value
+    if (value > max) max = value
+  }
+  extremes[0] = min
+  extremes[1] = max
+}
+
 function widenExtremes(
   column: Uint32Array,
   words: Uint32Array,
@@ -303,11 +330,14 @@ function widenExtremes(
   extremes[1] = max
 }
 
+function startPrefixes(words: Uint32Array, min: number, shift: number, from: number, to: number): void {
+  for (let i = from; i < to; i++) words[2 * i] = (words[2 * i]! - min) << shift
+}
+
 /** Adds a lane to the prefixes: moved up by `shift` bits, or down where that is negative. */
 function addPart(
   { column, min }: PrefixPart,
   shift: number,
-  keptBits: number,
   words: Uint32Array,
   from: number,
   to: number,
@@ -316,7 +346,7 @@ function addPart(
   const down = Math.max(-shift, 0)
   for (let i = from; i < to; i++) {
     const difference = column[words[2 * i + 1]! ^ ROW_MARK]! - min
-    words[2 * i] = (words[2 * i]! & keptBits) | ((difference >>> down) << up)
+    words[2 * i]! |= (difference >>> down) << up
   }
 }
 

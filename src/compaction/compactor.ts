@@ -118,6 +118,11 @@ export class Compactor {
     this.wake()
   }
 
+  /** The level where a file of so many records belongs. */
+  levelFor(records: number): number {
+    return levelOf(records, this.#options.state.options.memtableRecords, this.#options.fanout)
+  }
+
   /** Aborts merges, waits for the seal that runs. */
   async close(): Promise<void> {
     this.#closing.abort(new FlashTableError('FLASHTABLE_NOT_OPEN', 'the table was closed'))
@@ -141,7 +146,7 @@ export class Compactor {
     const records =
       files.reduce((sum, file) => sum + file.entry.records, 0) +
       memtables.reduce((sum, { memtable }) => sum + memtable.count, 0)
-    const level = levelOf(records, state.options.memtableRecords, this.#options.fanout)
+    const level = this.levelFor(records)
     const signals = options.signal === undefined ? [] : [options.signal]
     const signal = AbortSignal.any([this.#closing.signal, ...signals])
     await this.#run('compact', { files, memtables, includesOldest: true, level }, signal, options)

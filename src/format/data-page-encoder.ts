@@ -8,7 +8,13 @@ import { DELETE_KEY, PUT, type Operations } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { bitWidth, packLane } from './bits.js'
 import { wordsOf } from './little-endian.js'
-import { DATA_PAGE, PAGE_ROWS_MAX, RESTART_INTERVAL, dataPageLayout, type DataPageLayout } from './page-layout.js'
+import {
+  DATA_PAGE,
+  PAGE_ROWS_MAX,
+  RESTART_INTERVAL,
+  dataPageLayout,
+  type DataPageLayout,
+} from './page-layout.js'
 
 const GROUP_DELTAS = RESTART_INTERVAL - 1
 

@@ -9,7 +9,13 @@ import { PUT, type OperationBuffer } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { readBits, unpackLane } from './bits.js'
 import { restartCount } from './data-page-encoder.js'
-import { DATA_PAGE, PAGE_ROWS_MAX, RESTART_INTERVAL, dataPageLayout, type DataPageLayout } from './page-layout.js'
+import {
+  DATA_PAGE,
+  PAGE_ROWS_MAX,
+  RESTART_INTERVAL,
+  dataPageLayout,
+  type DataPageLayout,
+} from './page-layout.js'
 
 const TWO_32 = 2 ** 32
 
@@ -180,7 +186,9 @@ export class DataPageReader {
     for (let lane = 0; lane < this.#offset.length; lane++) {
       const width = this.#restartWidth[lane]!
       this.#offset[lane] =
-        restart === 0 ? 0 : readBits(this.#words, this.#base, this.#restartAt[lane]! + (restart - 1) * width, width)
+        restart === 0
+          ? 0
+          : readBits(this.#words, this.#base, this.#restartAt[lane]! + (restart - 1) * width, width)
     }
   }
 
@@ -357,7 +365,13 @@ function addDeltas(
 }
 
 /** The same for two lanes. */
-function addDeltas2(lanes: Uint32Array[], deltas: Uint32Array[], from: number, to: number, delta: number): void {
+function addDeltas2(
+  lanes: Uint32Array[],
+  deltas: Uint32Array[],
+  from: number,
+  to: number,
+  delta: number,
+): void {
   if (from >= to) return
   const [highs, lows] = [lanes[0]!, lanes[1]!]
   const [deltasHigh, deltasLow] = [deltas[0]!, deltas[1]!]

@@ -24,7 +24,13 @@ function secondHash(hash: number): number {
 }
 
 /** Adds a key, by its hash, to the block words [from, to). */
-export function addToFilter(words: Uint32Array, from: number, to: number, probes: number, hash: number): void {
+export function addToFilter(
+  words: Uint32Array,
+  from: number,
+  to: number,
+  probes: number,
+  hash: number,
+): void {
   const bits = (to - from) * 32
   const step = secondHash(hash)
   let h = hash
@@ -37,7 +43,13 @@ export function addToFilter(words: Uint32Array, from: number, to: number, probes
 }
 
 /** Whether the block words [from, to) may hold the key; never false for one that was added. */
-export function mayContain(words: Uint32Array, from: number, to: number, probes: number, hash: number): boolean {
+export function mayContain(
+  words: Uint32Array,
+  from: number,
+  to: number,
+  probes: number,
+  hash: number,
+): boolean {
   const bits = (to - from) * 32
   const step = secondHash(hash)
   let h = hash

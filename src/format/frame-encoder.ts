@@ -70,13 +70,12 @@ export class FrameEncoder {
     this.#reserve(0)
   }
 
-  /** No frame with so many operations and *delete where* entries is larger. */
-  frameBytesMax(operationCount: number, deleteWhereCount: number): number {
+  /** No frame with so many operations, with kinds or all puts, and so many *delete where* entries is larger. */
+  frameBytesMax(operationCount: number, hasKinds: boolean, deleteWhereCount: number): number {
     const { recordBytes, laneCount, keyLaneCount } = this.#layout
+    const columnBytes = alignFrame(operationCount * (recordBytes + (hasKinds ? 1 : 0)))
     const deleteBytes = DELETE_WHERE_HEADER_BYTES + (laneCount - keyLaneCount) * DELETE_WHERE_LANE_BYTES
-    return (
-      FRAME_HEADER_BYTES + alignFrame(operationCount * (recordBytes + 1)) + deleteWhereCount * deleteBytes
-    )
+    return FRAME_HEADER_BYTES + columnBytes + deleteWhereCount * deleteBytes
   }
 
   /**

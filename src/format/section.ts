@@ -13,7 +13,11 @@ export function setPageChecksum(page: Uint8Array, seed: number, pageNumber: numb
 }
 
 /** The checksum found in the page and the one that its bytes have. */
-export function pageChecksums(page: Uint8Array, seed: number, pageNumber: number): [found: number, expected: number] {
+export function pageChecksums(
+  page: Uint8Array,
+  seed: number,
+  pageNumber: number,
+): [found: number, expected: number] {
   return [viewOf(page).getUint32(0, true), crc32(page.subarray(4), positionSeed(seed, pageNumber))]
 }
 

@@ -3,7 +3,7 @@
 export const MANIFEST_NAME = 'MANIFEST'
 /** The new manifest on its way; whatever has this name is an orphan. */
 export const MANIFEST_TEMPORARY_NAME = 'MANIFEST.tmp'
-/** The pid file, which also carries the `flock`. */
+/** The pid file of the writer. Names that begin with it and a dot are helpers of lock.ts, and nobody else's concern. */
 export const LOCK_NAME = 'LOCK'
 
 /** What a name in the table's directory stands for. */
@@ -19,11 +19,27 @@ export function bucketName(number: number): string {
   return `${String(number).padStart(6, '0')}.bucket`
 }
 
+/** The record of one who wants the lock, on its way to become {@link LOCK_NAME}. `key`: 32 hex digits. */
+export function lockTemporaryName(key: string): string {
+  return `${LOCK_NAME}.${key}`
+}
+
+/** Who has this name may take the lock from its dead holder `key`. */
+export function lockClaimName(key: string): string {
+  return `${LOCK_NAME}.${key}.next`
+}
+
+/** The helper files of the lock. */
+export function parseLockHelper(name: string): 'temporary' | 'claim' | undefined {
+  if (!/^LOCK\.[0-9a-f]{32}(\.next)?$/.test(name)) return undefined
+  return name.endsWith('.next') ? 'claim' : 'temporary'
+}
+
 /** `undefined` for a name that flashtable never gives. */
 export function parseFileName(name: string): TableFile | undefined {
   if (name === MANIFEST_NAME) return { kind: 'manifest' }
   if (name === MANIFEST_TEMPORARY_NAME) return { kind: 'manifest-temporary' }
-  if (name === LOCK_NAME) return { kind: 'lock' }
+  if (name === LOCK_NAME || parseLockHelper(name) !== undefined) return { kind: 'lock' }
   const match = /^(\d{6,15})\.(wal|bucket)$/.exec(name)
   if (match === null) return undefined
   const number = Number(match[1])

@@ -196,6 +196,41 @@ export class TableState {
     return { segments }
   }
 
+  /**
+   * Installs the one file of a bulk load in the empty table. Requires: nothing is committed or compacted meanwhile.
+   */
+  async installLoaded(
+    entry: BucketFileEntry,
+    endSequence: number,
+    bucketBytes: number,
+    counters: Manifest['counters'],
+  ): Promise<void> {
+    await this.#installing.runExclusive(async () => {
+      const file = await BucketFile.open(this.options, entry)
+      try {
+        await this.#write({
+          ...this.#manifest,
+          files: [entry],
+          log: { closed: [], firstSegment: this.#nextFileNumber },
+          firstLogSequence: endSequence,
+          nextSequence: endSequence,
+          nextFileNumber: this.#nextFileNumber,
+          counters: { ...counters, bucketBytes: counters.bucketBytes + bucketBytes },
+        })
+      } catch (error) {
+        await file.close()
+        throw error
+      }
+      this.#active = newMemtable(this.options, endSequence)
+      this.#setVersion(new Version([file], [], this.#holders))
+    })
+  }
+
+  /** Runs `action` while no manifest is installed: the files that the version names stay in the directory. */
+  async holdFiles(action: (view: View) => Promise<void>): Promise<void> {
+    await this.#installing.runExclusive(() => action(this.view()))
+  }
+
   async close(): Promise<void> {
     await this.#version.release()
   }

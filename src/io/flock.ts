@@ -1,0 +1,57 @@
+/**
+ * `flock` on the table's directory, through the optional native package fs-ext: on top of the pid file.
+ *
+ * The system gives it up with the process, however that ends; it sees through containers, which a pid does not; and it
+ * still holds when somebody deletes the pid file by hand. The directory is what is locked, as its inode never changes
+ * while the pid file's does. docs/durability.md, Locking.
+ */
+import { closeSync, constants, openSync } from 'node:fs'
+import { createRequire } from 'node:module'
+
+export interface Flock {
+  /** `undefined` where this file system has no flock (`ENOTSUP`, ...): then nothing is known and nothing is held. */
+  take(directory: string): HeldFlock | 'taken' | undefined
+}
+
+export interface HeldFlock {
+  release(): void
+}
+
+interface FsExt {
+  flockSync(descriptor: number, mode: 'exnb'): void
+}
+
+/** `undefined` where fs-ext is not installed, or was installed without its build step (it throws when loaded). */
+export function loadFlock(load: () => unknown = requireFsExt): Flock | undefined {
+  try {
+    const fsExt = load()
+    return isFsExt(fsExt) ? { take: directory => take(fsExt, directory) } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function requireFsExt(): unknown {
+  return createRequire(import.meta.url)('fs-ext')
+}
+
+function isFsExt(loaded: unknown): loaded is FsExt {
+  return (
+    typeof loaded === 'object' &&
+    loaded !== null &&
+    typeof (loaded as Partial<FsExt>).flockSync === 'function'
+  )
+}
+
+function take(fsExt: FsExt, directory: string): HeldFlock | 'taken' | undefined {
+  const descriptor = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    fsExt.flockSync(descriptor, 'exnb')
+  } catch (error) {
+    closeSync(descriptor)
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    return code === 'EAGAIN' || code === 'EWOULDBLOCK' ? 'taken' : undefined
+  }
+  // Closing the only descriptor of the open file gives the lock up.
+  return { release: () => closeSync(descriptor) }
+}

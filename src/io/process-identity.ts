@@ -1,0 +1,138 @@
+/**
+ * Who a process is, in a form that another process can judge later: does that one still run?
+ *
+ * A pid alone is given to a stranger soon after; with the boot and the start time of the process it is unique. Where
+ * there is no /proc (macOS), `sysctl` and `ps` tell the same. docs/durability.md, Locking.
+ */
+import { execFile } from 'node:child_process'
+import { readFile, readlink } from 'node:fs/promises'
+
+export interface ProcessIdentity {
+  /** Of the running system, new at every boot; '' where it cannot be known. */
+  readonly bootId: string
+  /** Pids mean something within one namespace only (containers have their own); '' where there are none. */
+  readonly pidNamespace: string
+  readonly pid: number
+  /** When the process began, in whatever form the system tells it; '' where it cannot be known. */
+  readonly startTime: string
+}
+
+/** `unknown`: a process of another pid namespace, which cannot be seen from here. */
+export type Liveness = 'alive' | 'dead' | 'unknown'
+
+export interface Processes {
+  self(): Promise<ProcessIdentity>
+  judge(identity: ProcessIdentity): Promise<Liveness>
+}
+
+interface RunningProcess {
+  readonly startTime: string
+  /** Ended, but not yet waited for by its parent: its files are closed. */
+  readonly ended: boolean
+}
+
+/** How this system tells about its processes. */
+interface Source {
+  bootId(): Promise<string>
+  pidNamespace(): Promise<string>
+  /** `undefined`: no such process, or it may not be seen. */
+  find(pid: number): Promise<RunningProcess | undefined>
+}
+
+const TOOL_TIMEOUT_MS = 5000
+
+/** The processes of this machine; `proc` is where its /proc is, if it has one. */
+export function processesOf(proc: string): Processes {
+  let own: Promise<ProcessIdentity> | undefined
+  const self = (): Promise<ProcessIdentity> => (own ??= identify(proc))
+  return {
+    self,
+    async judge(identity) {
+      return judge(identity, await self(), await sourceFor(proc))
+    },
+  }
+}
+
+async function identify(proc: string): Promise<ProcessIdentity> {
+  const source = await sourceFor(proc)
+  const [bootId, pidNamespace, own] = await Promise.all([
+    source.bootId(),
+    source.pidNamespace(),
+    source.find(process.pid),
+  ])
+  return { bootId, pidNamespace, pid: process.pid, startTime: own?.startTime ?? '' }
+}
+
+async function judge(identity: ProcessIdentity, self: ProcessIdentity, source: Source): Promise<Liveness> {
+  if (identity.bootId !== self.bootId && identity.bootId !== '' && self.bootId !== '') return 'dead'
+  if (identity.pidNamespace !== self.pidNamespace) return 'unknown'
+  if (!exists(identity.pid)) return 'dead'
+  const running = await source.find(identity.pid)
+  // It is there, and hidden from this user: nothing says that it is another one.
+  if (running === undefined) return 'alive'
+  if (running.ended) return 'dead'
+  const same =
+    running.startTime === identity.startTime || running.startTime === '' || identity.startTime === ''
+  return same ? 'alive' : 'dead'
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
+  }
+}
+
+async function sourceFor(proc: string): Promise<Source> {
+  return (await textOf(readFile(`${proc}/self/stat`, 'latin1'))) === '' ? toolSource : procSource(proc)
+}
+
+function procSource(proc: string): Source {
+  return {
+    bootId: () => textOf(readFile(`${proc}/sys/kernel/random/boot_id`, 'latin1')),
+    pidNamespace: () => textOf(readlink(`${proc}/self/ns/pid`)),
+    async find(pid) {
+      const text = await textOf(readFile(`${proc}/${pid}/stat`, 'latin1'))
+      return text === '' ? undefined : parseStat(text)
+    },
+  }
+}
+
+/**
+ * Of proc(5), stat: field 3 is the state, 20 the number of threads, 22 the start time. Field 2 is the name in
+ * parentheses, which may hold anything. While a killed process still has threads, one of them may be in the middle
+ * of a write.
+ */
+export function parseStat(text: string): RunningProcess {
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  const [state, threads, startTime] = [fields[0], Number(fields[17]), fields[19]]
+  return { startTime: startTime ?? '', ended: (state === 'Z' || state === 'X') && threads <= 1 }
+}
+
+const toolSource: Source = {
+  bootId: () => run('/usr/sbin/sysctl', '-n', 'kern.bootsessionuuid'),
+  pidNamespace: () => Promise.resolve(''),
+  async find(pid) {
+    const text = await run('ps', '-o', 'state=', '-o', 'lstart=', '-p', String(pid))
+    const [, state, startTime] = /^(\S+)\s+(.*)$/.exec(text) ?? []
+    return startTime === undefined ? undefined : { startTime, ended: state!.startsWith('Z') }
+  },
+}
+
+/** What a tool prints; '' where it fails or there is none. */
+function run(file: string, ...args: string[]): Promise<string> {
+  const options = { timeout: TOOL_TIMEOUT_MS, env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } }
+  return new Promise(resolve => {
+    execFile(file, args, options, (error, output) => resolve(error === null ? output.trim() : ''))
+  })
+}
+
+async function textOf(reading: Promise<string>): Promise<string> {
+  try {
+    return (await reading).trim()
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The manifest as text: what the table consists of, as JSON behind a line with version, checksum and size.
+ *
+ * Everything read is checked, field by field, before anything is believed: the manifest says which files exist, how
+ * large they are and what of the log counts. docs/file-format.md, Manifest.
+ */
+import { assert } from '../assert.js'
+import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
+import type { SegmentInfo } from '../columns/segment-info.js'
+import { corruption, FlashTableError } from '../errors.js'
+import { crc32 } from '../format/checksum.js'
+import { validateManifest } from './validate.js'
+
+/** The format that this version writes; it reads no higher one. */
+export const MANIFEST_VERSION = 1
+/** A manifest is never larger. */
+export const MANIFEST_BYTES_MAX = 16 * 1024 * 1024
+
+/** Life-long sums. */
+export interface ManifestCounters {
+  /** Bytes handed to write calls, by purpose. */
+  readonly walBytes: number
+  readonly bucketBytes: number
+  readonly manifestBytes: number
+  /** Bytes of raw records that were put, and how many. */
+  readonly recordBytes: number
+  readonly records: number
+}
+
+export interface Manifest {
+  /** 32 hexadecimal digits. */
+  readonly tableId: string
+  /** Of the writer that installed it. */
+  readonly epoch: number
+  /** The schema as JSON; encoding/ knows what is in it. */
+  readonly schema: object
+  readonly pageBytes: number
+  readonly duplicates: 'keep' | 'replace'
+  /** Oldest first; their sequence ranges ascend, their levels do not. */
+  readonly files: readonly BucketFileEntry[]
+  readonly log: {
+    /** Segments of earlier epochs, whose ends are known; oldest first, without a gap from `firstLogSequence` on. */
+    readonly closed: readonly SegmentInfo[]
+    /** Segments of this epoch have this number or a higher one. */
+    readonly firstSegment: number
+  }
+  /** The first sequence number that is not in a bucket file. */
+  readonly firstLogSequence: number
+  /** When the manifest was installed; the log may go on. */
+  readonly nextSequence: number
+  readonly nextFileNumber: number
+  /** Written by `close()`: the log consists of the closed segments alone. */
+  readonly clean: boolean
+  readonly counters: ManifestCounters
+}
+
+const FIRST_LINE = /^flashtable manifest (\d{1,9}) /
+const FIRST_LINE_1 = /^flashtable manifest 1 ([0-9a-f]{8}) (0|[1-9]\d{0,8})\n/
+const FIRST_LINE_BYTES_MAX = 64
+
+/** The bytes of the file. Requires: a manifest that would be read back. */
+export function serializeManifest(manifest: Manifest): Uint8Array {
+  const problem = validateManifest(manifest)
+  assert(problem === undefined, `a manifest is valid before it is written: ${problem}`)
+  const json = Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`)
+  const checksum = crc32(json).toString(16).padStart(8, '0')
+  const bytes = Buffer.concat([
+    Buffer.from(`flashtable manifest ${MANIFEST_VERSION} ${checksum} ${json.byteLength}\n`),
+    json,
+  ])
+  assert(bytes.byteLength <= MANIFEST_BYTES_MAX, 'a manifest fits its size limit')
+  return bytes
+}
+
+/**
+ * Reads the bytes of the file at `path`.
+ *
+ * Throws `FLASHTABLE_UNSUPPORTED_FORMAT` for a manifest of a higher version, `FLASHTABLE_CORRUPTION` for anything else
+ * that is no manifest.
+ */
+export function parseManifest(bytes: Uint8Array, path: string): Manifest {
+  if (bytes.byteLength > MANIFEST_BYTES_MAX) {
+    throw corruption(path, 0, `at most ${MANIFEST_BYTES_MAX} bytes`, `${bytes.byteLength} bytes`)
+  }
+  const start = Buffer.from(bytes.subarray(0, FIRST_LINE_BYTES_MAX)).toString('latin1')
+  const version = FIRST_LINE.exec(start)?.[1]
+  if (version !== undefined && Number(version) > MANIFEST_VERSION) {
+    throw new FlashTableError(
+      'FLASHTABLE_UNSUPPORTED_FORMAT',
+      `${path} has format version ${Number(version)}; this version of flashtable reads versions up to ${MANIFEST_VERSION}`,
+    )
+  }
+  const line = FIRST_LINE_1.exec(start)
+  if (line === null) {
+    throw corruption(path, 0, 'a line like "flashtable manifest 1 <checksum> <bytes>"', quote(start))
+  }
+  const json = bytes.subarray(line[0].length)
+  if (json.byteLength !== Number(line[2])) {
+    throw corruption(path, line[0].length, `${line[2]} bytes`, `${json.byteLength} bytes`)
+  }
+  const checksum = crc32(json).toString(16).padStart(8, '0')
+  if (checksum !== line[1]) throw corruption(path, line[0].length, `checksum ${line[1]}`, checksum)
+  return parseJson(json, path, line[0].length)
+}
+
+/** The checksum fits: what is wrong from here on was made so, by a bug or on purpose. */
+function parseJson(json: Uint8Array, path: string, offset: number): Manifest {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(json))
+  } catch (error) {
+    throw corruption(path, offset, 'JSON', String((error as Error).message), error)
+  }
+  const problem = validateManifest(value)
+  if (problem !== undefined) throw corruption(path, offset, 'a manifest', problem)
+  return value as Manifest
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.split('\n', 1)[0])
+}

@@ -1,0 +1,131 @@
+/**
+ * The manifest on disk: loaded at an open, replaced as a whole at every change.
+ *
+ * The new one is written beside the old one, synced, and renamed over it; then the directory is synced. So there is
+ * one at any time, the old or the new. docs/durability.md, Order of writes.
+ */
+import { corruption, diskError } from '../errors.js'
+import type { FlashTableError } from '../errors.js'
+import { MANIFEST_NAME, MANIFEST_TEMPORARY_NAME } from '../io/file-names.js'
+import type { FileHandle, FileSystem } from '../io/file-system.js'
+import { readFully, writeFully } from '../io/transfer.js'
+import type { Poison } from '../poison.js'
+import type { Manifest } from './manifest.js'
+import { MANIFEST_BYTES_MAX, parseManifest, serializeManifest } from './manifest.js'
+
+/** A manifest, and the size of its file. */
+export interface LoadedManifest {
+  readonly manifest: Manifest
+  readonly bytes: number
+}
+
+/**
+ * Reads the manifest of the directory; `undefined` where there is none.
+ *
+ * Throws `FLASHTABLE_CORRUPTION` where it is damaged, `FLASHTABLE_UNSUPPORTED_FORMAT` where a later version of
+ * flashtable wrote it, `FLASHTABLE_IO_ERROR` where it cannot be read.
+ */
+export async function loadManifest(
+  fileSystem: FileSystem,
+  directory: string,
+): Promise<LoadedManifest | undefined> {
+  const path = `${directory}/${MANIFEST_NAME}`
+  let file: FileHandle
+  try {
+    file = await fileSystem.open(path, 'read')
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw diskError(error, `cannot open ${path}`)
+  }
+  try {
+    const bytes = await readFile(file, path)
+    return { manifest: parseManifest(bytes, path), bytes: bytes.byteLength }
+  } catch (error) {
+    throw diskError(error, `cannot read ${path}`)
+  } finally {
+    // It was only read.
+    await file.close().catch(() => {})
+  }
+}
+
+async function readFile(file: FileHandle, path: string): Promise<Uint8Array> {
+  const size = await file.size()
+  if (size > MANIFEST_BYTES_MAX) {
+    throw corruption(path, 0, `at most ${MANIFEST_BYTES_MAX} bytes`, `${size} bytes`)
+  }
+  const bytes = new Uint8Array(size)
+  return bytes.subarray(0, await readFully(file, bytes, 0))
+}
+
+/**
+ * Replaces the manifest of the directory; durable when it resolves, to the bytes written. One install at a time.
+ *
+ * Rejects with `FLASHTABLE_DISK_FULL`: the old one stands, and a later install may succeed. With
+ * `FLASHTABLE_POISONED` for every other failure, latched: which of the two a power cut leaves may be in doubt.
+ *
+ * Requires: all files that it names are synced, and so are their directory entries.
+ *
+ * Crash: the old one or the new one is there, and perhaps an orphan, the temporary file.
+ */
+export async function installManifest(
+  fileSystem: FileSystem,
+  directory: string,
+  manifest: Manifest,
+  poison: Poison,
+): Promise<{ readonly bytes: number }> {
+  poison.check()
+  const bytes = serializeManifest(manifest)
+  const temporary = `${directory}/${MANIFEST_TEMPORARY_NAME}`
+  const abandon = async (error: unknown): Promise<FlashTableError> => {
+    const failure = diskError(error, `cannot write ${temporary}`)
+    if (failure.code !== 'FLASHTABLE_DISK_FULL') return poison.latch(failure)
+    // It shall take no room on a full disk; where it stays, it is an orphan.
+    await fileSystem.unlink(temporary).catch(() => {})
+    return failure
+  }
+  try {
+    await writeTemporary(fileSystem, temporary, bytes)
+  } catch (error) {
+    throw await abandon(error)
+  }
+  try {
+    await fileSystem.rename(temporary, `${directory}/${MANIFEST_NAME}`)
+  } catch (error) {
+    // It was done or it was not: only while the file has its old name the old manifest surely stands.
+    const there = await fileSystem.info(temporary).catch(() => undefined)
+    throw there === undefined ? poison.latch(error) : await abandon(error)
+  }
+  try {
+    await fileSystem.syncDirectory(directory)
+  } catch (error) {
+    throw poison.latch(diskError(error, `cannot sync ${directory}`))
+  }
+  return { bytes: bytes.byteLength }
+}
+
+async function writeTemporary(fileSystem: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
+  const file = await createAnew(fileSystem, path)
+  try {
+    await writeFully(file, bytes, 0)
+    await file.sync()
+  } catch (error) {
+    await file.close().catch(() => {})
+    throw error
+  }
+  await file.close()
+}
+
+/** An earlier install may have left its file. */
+async function createAnew(fileSystem: FileSystem, path: string): Promise<FileHandle> {
+  try {
+    return await fileSystem.open(path, 'create')
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+  }
+  await fileSystem.unlink(path)
+  return fileSystem.open(path, 'create')
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown }).code
+}

@@ -1,0 +1,111 @@
+/**
+ * Finds the rows of a key in a memtable: a hash table of chains, newest row first.
+ *
+ * Built when somebody looks a key up, not while rows come in: a run of inserts costs nothing here, the next lookup
+ * catches up. Two arrays and no objects, so a lookup allocates nothing. docs/architecture.md, Memtable.
+ */
+import { HASH_START, hashKey, hashKeyLanes, hashLane } from '../columns/hash.js'
+
+const MIN_HEAD_BITS = 10
+/** 4 MiB of heads; memtables of more than 2^20 rows have longer chains. */
+const MAX_HEAD_BITS = 20
+/** Rows that one call of the inner loop takes: small enough that V8 compiles it as a whole after a few calls. */
+const BLOCK_ROWS = 8192
+
+export class HashIndex {
+  readonly #lanes: readonly Uint32Array[]
+  readonly #keyLaneCount: number
+  readonly #capacity: number
+  /** Hash to place in `#heads`: its highest bits. */
+  readonly #shift: number
+  /** By hash, then by row: 1 + the next row to look at, 0 at the end. Fresh zero pages cost nothing. */
+  #heads = new Int32Array(0)
+  #next = new Int32Array(0)
+  /** Rows that are indexed. */
+  #count = 0
+
+  constructor(lanes: readonly Uint32Array[], keyLaneCount: number, capacity: number) {
+    this.#lanes = lanes
+    this.#keyLaneCount = keyLaneCount
+    this.#capacity = capacity
+    const wanted = 32 - Math.clz32(Math.max(1, capacity) - 1)
+    this.#shift = 32 - Math.min(MAX_HEAD_BITS, Math.max(MIN_HEAD_BITS, wanted))
+  }
+
+  /** The newest row below `length` with this key, or -1. Requires: rows below `length` are complete. */
+  findNewest(key: Uint32Array, length: number): number {
+    if (this.#count < length) this.#catchUp(length)
+    if (this.#count === 0) return -1
+    let row = this.#heads[hashKeyLanes(key) >>> this.#shift]! - 1
+    // Newer than the view; the chain leads down to older ones.
+    while (row >= length) row = this.#next[row]! - 1
+    return this.#firstMatch(row, key)
+  }
+
+  /** The next older row with this key, or -1. Requires: `row` was found by this key. */
+  findOlder(row: number, key: Uint32Array): number {
+    return this.#firstMatch(this.#next[row]! - 1, key)
+  }
+
+  /** The first row in the chain from `row` on that has this key, or -1. */
+  #firstMatch(row: number, key: Uint32Array): number {
+    const next = this.#next
+    const lanes = this.#lanes
+    const first = lanes[0]!
+    const key0 = key[0]!
+    if (key.length === 1) {
+      while (row >= 0 && first[row] !== key0) row = next[row]! - 1
+      return row
+    }
+    const second = lanes[1]!
+    const key1 = key[1]!
+    for (; row >= 0; row = next[row]! - 1) {
+      if (first[row] !== key0 || second[row] !== key1) continue
+      let lane = 2
+      while (lane < key.length && lanes[lane]![row] === key[lane]) lane++
+      if (lane === key.length) return row
+    }
+    return -1
+  }
+
+  #catchUp(length: number): void {
+    if (this.#heads.length === 0) this.#heads = new Int32Array(2 ** (32 - this.#shift))
+    if (this.#next.length < length) {
+      const grown = new Int32Array(Math.min(this.#capacity, Math.max(length, 2 * this.#next.length, 1024)))
+      grown.set(this.#next.subarray(0, this.#count))
+      this.#next = grown
+    }
+    for (let from = this.#count; from < length; from += BLOCK_ROWS) {
+      this.#indexBlock(from, Math.min(from + BLOCK_ROWS, length))
+    }
+    this.#count = length
+  }
+
+  /** Hot: a loop of its own for one and for two key lanes, which most tables have. */
+  #indexBlock(from: number, to: number): void {
+    const heads = this.#heads
+    const next = this.#next
+    const shift = this.#shift
+    const first = this.#lanes[0]!
+    if (this.#keyLaneCount === 1) {
+      for (let row = from; row < to; row++) {
+        const head = hashLane(HASH_START, first[row]!) >>> shift
+        next[row] = heads[head]!
+        heads[head] = row + 1
+      }
+    } else if (this.#keyLaneCount === 2) {
+      const second = this.#lanes[1]!
+      for (let row = from; row < to; row++) {
+        const head = hashLane(hashLane(HASH_START, first[row]!), second[row]!) >>> shift
+        next[row] = heads[head]!
+        heads[head] = row + 1
+      }
+    } else {
+      for (let row = from; row < to; row++) {
+        const head = hashKey(this.#lanes, row, this.#keyLaneCount) >>> shift
+        next[row] = heads[head]!
+        heads[head] = row + 1
+      }
+    }
+  }
+}

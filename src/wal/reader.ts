@@ -1,0 +1,147 @@
+/**
+ * Reads one segment of the log through a window: headers and payloads at given offsets, whatever the bytes are.
+ *
+ * What they mean is decided in replay.ts. docs/file-format.md, WAL segments.
+ */
+import type { DeleteWhere, OperationBuffer } from '../columns/operations.js'
+import type { RecordLayout } from '../columns/record-layout.js'
+import { corruption, diskError } from '../errors.js'
+import { fileSeed, positionSeed } from '../format/checksum.js'
+import type { FrameBytes, FrameHeader } from '../format/frame-decoder.js'
+import { decodePayload, frameBytesOf, payloadFits, readFrameHeader } from '../format/frame-decoder.js'
+import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/layout.js'
+import { walName } from '../io/file-names.js'
+import type { FileHandle, FileSystem } from '../io/file-system.js'
+import { readFully } from '../io/transfer.js'
+
+/** Bytes of one read; a larger frame is read whole. */
+const WINDOW_BYTES = 1024 * 1024
+
+export interface SegmentPlace {
+  readonly fileSystem: FileSystem
+  readonly directory: string
+  readonly tableId: Uint8Array
+  readonly layout: RecordLayout
+}
+
+/** A header and where its frame is. */
+export interface FoundFrame {
+  readonly offset: number
+  readonly end: number
+  readonly header: FrameHeader
+}
+
+export class SegmentReader {
+  readonly path: string
+  readonly #handle: FileHandle
+  readonly #layout: RecordLayout
+  readonly #seed: number
+  /** No frame reaches beyond: the end of the file, or an earlier one that is known. */
+  #end: number
+  #window: FrameBytes = frameBytesOf(new Uint8Array(0))
+  #windowStart = 0
+  #windowEnd = 0
+
+  private constructor(path: string, handle: FileHandle, layout: RecordLayout, seed: number, end: number) {
+    this.path = path
+    this.#handle = handle
+    this.#layout = layout
+    this.#seed = seed
+    this.#end = end
+  }
+
+  /** Opens a segment to be read up to `limit`. `FLASHTABLE_CORRUPTION` where there is no file. */
+  static async open(
+    place: SegmentPlace,
+    segment: { readonly number: number; readonly epoch: number },
+    limit: number,
+  ): Promise<SegmentReader> {
+    const path = `${place.directory}/${walName(segment.number)}`
+    const seed = fileSeed(place.tableId, segment.epoch, segment.number)
+    let handle: FileHandle
+    try {
+      handle = await place.fileSystem.open(path, 'read')
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'ENOENT') {
+        throw corruption(path, 0, 'a log segment', 'no file', error)
+      }
+      throw diskError(error, `cannot open ${path}`)
+    }
+    try {
+      return new SegmentReader(path, handle, place.layout, seed, Math.min(await handle.size(), limit))
+    } catch (error) {
+      await handle.close().catch(() => {})
+      throw diskError(error, `cannot read ${path}`)
+    }
+  }
+
+  /** Where the bytes end that there are to be read. */
+  get end(): number {
+    return this.#end
+  }
+
+  /**
+   * Reads so many bytes at `offset` into the window; false where they are not all there. Only a miss makes a promise.
+   *
+   * Requires: `offset` is a multiple of 4.
+   */
+  load(offset: number, bytes: number): boolean | Promise<boolean> {
+    if (offset + bytes > this.#end) return false
+    return (offset >= this.#windowStart && offset + bytes <= this.#windowEnd) || this.#read(offset, bytes)
+  }
+
+  /** The frame that begins at `offset`, by its header alone. Requires: the header is loaded. */
+  frameAt(offset: number): FoundFrame | undefined {
+    const header = readFrameHeader(this.#window, offset - this.#windowStart, this.#seedAt(offset))
+    if (header === undefined) return undefined
+    const end = offset + FRAME_HEADER_BYTES + header.payloadBytes
+    return end <= this.#end ? { offset, end, header } : undefined
+  }
+
+  /** Whether the frame is whole. Requires: all of it is loaded. */
+  isWhole({ offset, header }: FoundFrame): boolean {
+    const payloadAt = offset - this.#windowStart + FRAME_HEADER_BYTES
+    return payloadFits(this.#window, payloadAt, header, this.#seedAt(offset))
+  }
+
+  /** Whether there is anything but zeros where a header could be. Requires: the header's bytes are loaded. */
+  isWritten(offset: number): boolean {
+    const at = offset - this.#windowStart
+    return this.#window.bytes.subarray(at, at + FRAME_HEADER_BYTES).some(byte => byte !== 0)
+  }
+
+  /** Appends what the frame holds. Requires: it is whole, and loaded. */
+  decode({ offset, header }: FoundFrame, into: OperationBuffer, deletes: DeleteWhere[]): void {
+    const payloadAt = offset - this.#windowStart + FRAME_HEADER_BYTES
+    const problem = decodePayload(this.#window, payloadAt, header, this.#layout, into, deletes)
+    // Both checksums fit, so no crash has made it.
+    if (problem !== undefined) throw corruption(this.path, offset, 'a well-formed frame', problem)
+  }
+
+  async close(): Promise<void> {
+    // It was only read.
+    await this.#handle.close().catch(() => {})
+  }
+
+  async #read(offset: number, bytes: number): Promise<boolean> {
+    const wanted = Math.min(Math.max(bytes, WINDOW_BYTES), this.#end - offset)
+    // Frames of an ordinary size share one buffer.
+    const buffer = wanted <= this.#window.bytes.byteLength ? this.#window.bytes : new Uint8Array(wanted)
+    let count: number
+    try {
+      count = await readFully(this.#handle, buffer.subarray(0, wanted), offset)
+    } catch (error) {
+      throw diskError(error, `cannot read ${this.path}`)
+    }
+    if (buffer !== this.#window.bytes) this.#window = frameBytesOf(buffer)
+    this.#windowStart = offset
+    this.#windowEnd = offset + count
+    // A file that is recycled under a reader in another process may have become shorter.
+    if (count < wanted) this.#end = this.#windowEnd
+    return count >= bytes
+  }
+
+  #seedAt(offset: number): number {
+    return positionSeed(this.#seed, offset / FRAME_ALIGNMENT)
+  }
+}

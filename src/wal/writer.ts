@@ -1,0 +1,443 @@
+/**
+ * Writes the write-ahead log: frames one after another into segments, synced page by page.
+ *
+ * A put is acknowledged when `append` has handed its frame to the operating system, or when a `sync` that began later
+ * has ended. One append runs at a time; syncs run beside them. docs/file-format.md, WAL segments;
+ * docs/durability.md, Order of writes.
+ */
+import { assert } from '../assert.js'
+import type { DeleteWhere, Operations } from '../columns/operations.js'
+import type { RecordLayout } from '../columns/record-layout.js'
+import type { SegmentInfo } from '../columns/segment-info.js'
+import { diskError } from '../errors.js'
+import type { FlashTableError } from '../errors.js'
+import { fileSeed } from '../format/checksum.js'
+import { FrameEncoder } from '../format/frame-encoder.js'
+import { walName } from '../io/file-names.js'
+import type { FileHandle, FileSystem } from '../io/file-system.js'
+import type { Poison } from '../poison.js'
+import { SegmentWriter } from './segment-writer.js'
+
+/** Retired segments that are kept to be overwritten: one for the next rotation, one for the memtable behind it. */
+export const SPARES_MAX = 2
+/** Groups of up to so many bytes are written blocking: the call costs less than a turn of the event loop. */
+const BLOCKING_WRITE_BYTES_MAX = 64 * 1024
+
+export interface WalOptions {
+  readonly fileSystem: FileSystem
+  readonly directory: string
+  readonly tableId: Uint8Array
+  readonly layout: RecordLayout
+  readonly pageBytes: number
+  readonly epoch: number
+  /** When a segment is full; the `walBytes` of the table. */
+  readonly segmentBytes: number
+  /** The number for a new file: larger than all before. */
+  readonly takeFileNumber: () => number
+  /** The sequence number of the next operation. Requires: everything below it is durable. */
+  readonly nextSequence: number
+  /** Numbers of retired segments in the directory, to be renamed and overwritten. */
+  readonly spares: readonly number[]
+  readonly poison: Poison
+}
+
+/** A sync that was asked for and has not begun. */
+interface SyncRequest {
+  readonly promise: Promise<void>
+  readonly resolve: () => void
+  readonly reject: (reason: unknown) => void
+}
+
+export class WalWriter {
+  readonly #options: WalOptions
+  readonly #encoder: FrameEncoder
+  readonly #spares: number[]
+  #nextSequence: number
+  #syncedSequence: number
+  /** Bytes handed to write calls for segments that are retired. */
+  #retiredBytesWritten = 0
+  #active: SegmentWriter | undefined
+  /** The number of the segment that is being opened. */
+  #opening: number | undefined
+  /** Rotated, not yet retired; oldest first. */
+  readonly #ended = new Map<number, SegmentWriter>()
+  /** The segment that has a leftover. There is one at most: nothing is appended elsewhere before it is wiped. */
+  #leftover: SegmentWriter | undefined
+  /** Whether an entry in the directory may not be synced. */
+  #directoryChanged = false
+  /** The append in flight; never rejects. */
+  #appending: Promise<void> | undefined
+  /** The sync in flight; never rejects. */
+  #syncing: Promise<void> | undefined
+  #syncRequest: SyncRequest | undefined
+  #closed = false
+
+  constructor(options: WalOptions) {
+    this.#options = options
+    this.#encoder = new FrameEncoder(options.layout, options.pageBytes)
+    this.#spares = options.spares.slice(0, SPARES_MAX)
+    this.#nextSequence = options.nextSequence
+    this.#syncedSequence = options.nextSequence
+  }
+
+  /** The sequence number that the next operation gets. */
+  get nextSequence(): number {
+    return this.#nextSequence
+  }
+
+  /** Everything below it is durable. */
+  get syncedSequence(): number {
+    return this.#syncedSequence
+  }
+
+  /** Bytes handed to write calls. */
+  get bytesWritten(): number {
+    return this.#segments().reduce((sum, segment) => sum + segment.bytesWritten, this.#retiredBytesWritten)
+  }
+
+  /** Numbers of the retired segments that wait to be overwritten. */
+  get spares(): readonly number[] {
+    return this.#spares
+  }
+
+  /**
+   * The segment that takes the next frame, from the moment its number is taken, so with `bytes` 0 at first; `undefined`
+   * where the next append opens one.
+   *
+   * A manifest whose `firstSegment` is above its number would lose what is being written to it.
+   */
+  get activeSegment(): SegmentInfo | undefined {
+    if (this.#active !== undefined) return this.#active.info
+    if (this.#opening === undefined) return undefined
+    const sequence = this.#nextSequence
+    const { epoch } = this.#options
+    return { number: this.#opening, epoch, bytes: 0, firstSequence: sequence, endSequence: sequence }
+  }
+
+  /**
+   * Whether a frame with operations [from, to) and so many *delete where* entries surely fits into the active segment.
+   * An empty segment, or one yet to be opened, takes any frame.
+   */
+  hasRoom(operations: Operations, from: number, to: number, deleteWhereCount: number): boolean {
+    const segment = this.#active
+    if (segment === undefined || segment.isEmpty) return true
+    const { segmentBytes, pageBytes } = this.#options
+    const frameBytes = this.#encoder.frameBytesMax(
+      to - from,
+      operations.kinds !== undefined,
+      deleteWhereCount,
+    )
+    return segment.position + frameBytes <= segmentBytes - (segmentBytes % pageBytes)
+  }
+
+  /**
+   * Appends operations [from, to) and the entries as one frame: all of it is recovered or none. The entries carry their
+   * sequence numbers already, ascending in the range that begins at `nextSequence`; the operations take the others.
+   *
+   * The bytes are with the operating system when it returns, or when the promise that it returned resolves (large
+   * frames, and the first of a segment). `FLASHTABLE_DISK_FULL`: nothing has changed, and a later append may succeed.
+   * `FLASHTABLE_POISONED`: every other failure, latched. Thrown, or the promise rejects.
+   *
+   * Requires: no other append is in flight.
+   */
+  append(
+    operations: Operations,
+    from: number,
+    to: number,
+    deletes: readonly DeleteWhere[],
+  ): void | Promise<void> {
+    this.#options.poison.check()
+    assert(!this.#closed, 'nothing is appended to a closed log')
+    assert(this.#appending === undefined, 'one append at a time')
+    const segment = this.#active
+    if (segment === undefined) return this.#track(this.#appendToNew(operations, from, to, deletes))
+    const endSequence = this.#nextSequence + (to - from) + deletes.length
+    const frameBytes = this.#encode(segment, operations, from, to, deletes)
+    const bytes = segment.bytesFor(this.#encoder, frameBytes)
+    if (bytes.byteLength > BLOCKING_WRITE_BYTES_MAX) {
+      return this.#track(this.#write(segment, bytes, frameBytes, endSequence))
+    }
+    try {
+      segment.writeBlocking(bytes)
+    } catch (error) {
+      throw this.#writeFailed(segment, error)
+    }
+    this.#appended(segment, bytes, frameBytes, endSequence)
+  }
+
+  /**
+   * Everything appended before this call is durable when it resolves. Calls that wait at the same time share one
+   * `fdatasync`; appends go on meanwhile. `FLASHTABLE_POISONED` where it fails: latched, and never tried again.
+   * `FLASHTABLE_DISK_FULL` where a failed append has left what cannot be wiped yet: nothing was synced, nothing latched.
+   */
+  sync(): Promise<void> {
+    if (this.#syncRequest === undefined) {
+      this.#syncRequest = newSyncRequest()
+      // All calls of this moment join.
+      queueMicrotask(() => this.#beginSync())
+    }
+    return this.#syncRequest.promise
+  }
+
+  /**
+   * Ends the active segment, so that the next append opens another; returns what it holds. It stays on disk until it is
+   * retired, and the next sync covers it first. A segment without frames stays active: `undefined`, as where none is.
+   *
+   * Requires: no append is in flight.
+   */
+  rotate(): SegmentInfo | undefined {
+    assert(this.#appending === undefined, 'no rotation during an append')
+    const segment = this.#active
+    if (segment === undefined || segment.isEmpty) return undefined
+    this.#ended.set(segment.number, segment)
+    this.#active = undefined
+    return segment.info
+  }
+
+  /**
+   * Lets go of ended segments, of this epoch or an earlier one: kept as spares, or removed.
+   *
+   * Requires: an installed manifest names the bucket files that hold their records. They need no sync any more.
+   *
+   * Crash: what is left of them is an orphan, removed by the next writer's open.
+   */
+  async retire(numbers: readonly number[]): Promise<void> {
+    const sorted = numbers.toSorted((a, b) => a - b)
+    const handles: FileHandle[] = []
+    for (const number of sorted) {
+      assert(number !== this.activeSegment?.number, 'the active segment is not retired')
+      const segment = this.#ended.get(number)
+      if (segment === undefined) continue
+      this.#ended.delete(number)
+      if (this.#leftover === segment) this.#leftover = undefined
+      this.#retiredBytesWritten += segment.bytesWritten
+      handles.push(segment.handle)
+    }
+    // It may have begun with some of them. One that begins later knows them no more.
+    await this.#syncing
+    for (const handle of handles) {
+      // Nothing in them is needed: a failure loses nothing.
+      await handle.close().catch(() => {})
+    }
+    for (const number of sorted) {
+      if (this.#spares.length < SPARES_MAX) this.#spares.push(number)
+      else await this.#options.fileSystem.unlink(this.#pathOf(number)).catch(() => {})
+    }
+  }
+
+  /** Waits for what is in flight and closes all handles. Does not sync. `FLASHTABLE_IO_ERROR` where a close fails. */
+  async close(): Promise<void> {
+    this.#closed = true
+    while (this.#appending !== undefined || this.#syncing !== undefined || this.#syncRequest !== undefined) {
+      await (this.#appending ?? this.#syncing ?? this.#syncRequest?.promise.catch(() => {}))
+    }
+    const segments = this.#segments()
+    this.#retiredBytesWritten = this.bytesWritten
+    this.#ended.clear()
+    this.#active = undefined
+    const closed = await Promise.allSettled(segments.map(({ handle }) => handle.close()))
+    for (const result of closed) {
+      if (result.status === 'rejected') throw diskError(result.reason, 'cannot close a log segment')
+    }
+  }
+
+  // ---- appending ----
+
+  /** Marks an append as the one in flight, until it has settled. */
+  #track(append: Promise<void>): Promise<void> {
+    const tracked = append.finally(() => {
+      this.#appending = undefined
+      // At once: a caller who goes on with the next append must not keep a sync waiting for ever.
+      this.#beginSync()
+    })
+    this.#appending = tracked.catch(() => {})
+    return tracked
+  }
+
+  async #appendToNew(
+    operations: Operations,
+    from: number,
+    to: number,
+    deletes: readonly DeleteWhere[],
+  ): Promise<void> {
+    let segment: SegmentWriter
+    try {
+      segment = this.#active = await this.#openSegment()
+    } catch (error) {
+      throw this.#failed(error, `cannot open a log segment in ${this.#options.directory}`)
+    } finally {
+      this.#opening = undefined
+    }
+    this.#options.poison.check()
+    this.#wipeLeftover()
+    const endSequence = this.#nextSequence + (to - from) + deletes.length
+    const frameBytes = this.#encode(segment, operations, from, to, deletes)
+    await this.#write(segment, segment.bytesFor(this.#encoder, frameBytes), frameBytes, endSequence)
+  }
+
+  /** Encodes the frame for the segment's position; returns its size. */
+  #encode(
+    segment: SegmentWriter,
+    operations: Operations,
+    from: number,
+    to: number,
+    deletes: readonly DeleteWhere[],
+  ): number {
+    const first = this.#nextSequence
+    return this.#encoder.encode(operations, from, to, deletes, first, this.#syncedSequence, segment.frameSeed)
+  }
+
+  async #write(
+    segment: SegmentWriter,
+    bytes: Uint8Array,
+    frameBytes: number,
+    endSequence: number,
+  ): Promise<void> {
+    try {
+      await segment.write(bytes)
+    } catch (error) {
+      throw this.#writeFailed(segment, error)
+    }
+    // What failed meanwhile, a sync for instance, may concern this frame too.
+    this.#options.poison.check()
+    this.#appended(segment, bytes, frameBytes, endSequence)
+  }
+
+  #appended(segment: SegmentWriter, bytes: Uint8Array, frameBytes: number, endSequence: number): void {
+    segment.append(frameBytes, bytes.byteLength, endSequence)
+    if (this.#leftover === segment) this.#leftover = undefined
+    this.#nextSequence = endSequence
+  }
+
+  /**
+   * Returns the error to throw. Where the disk is full, any part of the frame may be in the file: a leftover.
+   *
+   * Invariant: nothing is acknowledged behind a leftover that could pass for a frame. A failed group was one frame that
+   * began at the position: its header stands there, and all behind it is payload, which holds no header. The leftover
+   * may be whole (a write can fail for its padding, or, on NFS, for what was written before it), and then it would be
+   * replayed in place of the frames that got its sequence numbers. So its header is overwritten: by the next frame,
+   * which begins at the same place, or with zeros before anything goes to another place.
+   *
+   * Crash: a power cut before the next sync may bring the group back, whole, in place of all that came after it.
+   */
+  #writeFailed(segment: SegmentWriter, error: unknown): FlashTableError {
+    const failure = this.#failed(error, `cannot write ${segment.handle.path}`)
+    if (failure.code !== 'FLASHTABLE_DISK_FULL') return failure
+    segment.fail()
+    this.#leftover = segment
+    try {
+      this.#wipeLeftover()
+    } catch (wipeFailure) {
+      // Where the disk is full for this as well, whoever goes to another place tries again.
+      if (this.#options.poison.latched) return wipeFailure as FlashTableError
+    }
+    return failure
+  }
+
+  /** Throws as `append` does. */
+  #wipeLeftover(): void {
+    const segment = this.#leftover
+    if (segment === undefined) return
+    try {
+      segment.wipeLeftover()
+    } catch (error) {
+      throw this.#failed(error, `cannot write ${segment.handle.path}`)
+    }
+    this.#leftover = undefined
+  }
+
+  /** Latches what is not a full disk; returns the error to throw. */
+  #failed(error: unknown, what: string): FlashTableError {
+    const failure = diskError(error, what)
+    return failure.code === 'FLASHTABLE_DISK_FULL' ? failure : this.#options.poison.latch(failure)
+  }
+
+  // ---- segments ----
+
+  /**
+   * Renames a spare, or creates a file. The directory is synced before the segment's first sync counts.
+   *
+   * Crash: a file of a new number in which no frame is valid, since its frames are of another number's seed.
+   */
+  async #openSegment(): Promise<SegmentWriter> {
+    const { fileSystem, tableId, epoch, pageBytes } = this.#options
+    let number = this.#takeNumber()
+    const spare = this.#spares.shift()
+    const recycled = spare !== undefined && (await this.#renameSpare(spare, number))
+    // A rename that failed has perhaps been done all the same: another number is surely free.
+    if (spare !== undefined && !recycled) number = this.#takeNumber()
+    const handle = await fileSystem.open(this.#pathOf(number), recycled ? 'update' : 'create')
+    const segment = { number, epoch, firstSequence: this.#nextSequence }
+    return new SegmentWriter(segment, handle, fileSeed(tableId, epoch, number), pageBytes)
+  }
+
+  #takeNumber(): number {
+    this.#opening = this.#options.takeFileNumber()
+    this.#directoryChanged = true
+    return this.#opening
+  }
+
+  /** False where it failed: no harm, a new file serves as well. */
+  async #renameSpare(spare: number, number: number): Promise<boolean> {
+    try {
+      await this.#options.fileSystem.rename(this.#pathOf(spare), this.#pathOf(number))
+      return true
+    } catch (error) {
+      // Of any other failure the spare may be the cause: it becomes an orphan.
+      if (diskError(error, 'rename').code === 'FLASHTABLE_DISK_FULL') this.#spares.unshift(spare)
+      return false
+    }
+  }
+
+  #segments(): SegmentWriter[] {
+    return this.#active === undefined ? [...this.#ended.values()] : [...this.#ended.values(), this.#active]
+  }
+
+  #pathOf(number: number): string {
+    return `${this.#options.directory}/${walName(number)}`
+  }
+
+  // ---- syncing ----
+
+  /** Begins the sync that was asked for, unless an append or a sync is in flight: at the end of that it is called again. */
+  #beginSync(): void {
+    const request = this.#syncRequest
+    if (request === undefined || this.#appending !== undefined || this.#syncing !== undefined) return
+    this.#syncRequest = undefined
+    this.#syncing = this.#syncAll()
+      .then(request.resolve, request.reject)
+      .then(() => {
+        this.#syncing = undefined
+        this.#beginSync()
+      })
+  }
+
+  /** Syncs what has been appended so far, oldest first: nothing counts as synced before all that is older. */
+  async #syncAll(): Promise<void> {
+    const { poison, fileSystem, directory } = this.#options
+    poison.check()
+    if (this.#leftover?.isInsidePage === true) this.#wipeLeftover()
+    const endSequence = this.#nextSequence
+    const unsynced = this.#segments().filter(segment => segment.unsynced)
+    const directoryChanged = this.#directoryChanged && unsynced.length > 0
+    if (directoryChanged) this.#directoryChanged = false
+    for (const segment of unsynced) segment.beginSync()
+    try {
+      for (const { handle } of unsynced) await handle.sync()
+      if (directoryChanged) await fileSystem.syncDirectory(directory)
+    } catch (error) {
+      throw poison.latch(diskError(error, 'cannot sync the log'))
+    }
+    this.#syncedSequence = endSequence
+  }
+}
+
+function newSyncRequest(): SyncRequest {
+  let resolve!: () => void
+  let reject!: (reason: unknown) => void
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve
+    reject = onReject
+  })
+  return { promise, resolve, reject }
+}
