@@ -156,7 +156,7 @@ class RadixSort {
     if (bits === 0) return
     this.#fillPrefixes(parts, Math.min(bits, 32), from, to)
     // A last lane of which low bits found no room counts as not covered.
-    this.#sortByPrefix(from, to, Math.min(bits, 32), lane, false)
+    this.#sortByPrefix(from, to, Math.min(bits, 32), bits > 32 ? lane - 1 : lane, false)
   }
 
   /** Measures a lane; with `keep` its values stay behind as prefixes. */
