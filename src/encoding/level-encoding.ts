@@ -7,7 +7,7 @@
 import { Transcoder, type MixedEncoding } from 'level-transcoder'
 import { invalidType } from '../errors.js'
 import { found, typedArrayName } from '../found.js'
-import { wrongType, type Place } from './field-type.js'
+import { outOfBounds, wrongType, type Place } from './field-type.js'
 import { ENCODING_NAME_RULE, isBuiltInName, isEncodingName, type BuiltInName } from './stored-schema.js'
 
 /** An encoding to and from bytes of any length. */
@@ -73,7 +73,8 @@ export function builtInCodec(name: BuiltInName): ByteCodec {
     encode(value, place) {
       if (!takes(value)) throw wrongType(place, accepts, value)
       const bytes = encodeWith(encoding.encode, value, place)
-      if (typeof value === 'string' && !holds(bufferOf(bytes), value)) throw wrongType(place, accepts, value)
+      if (typeof value === 'string' && !holds(bufferOf(bytes), value))
+        throw outOfBounds(place, accepts, value)
       return bytes
     },
     decode: encoding.decode,

@@ -220,24 +220,29 @@ describe('fixed', () => {
     ['hex', 'abc', 'which hex would cut to one byte'],
     ['hex', 'zz', 'which hex would take for nothing'],
     ['hex', '01zz', 'the half of which is no hex'],
-    ['hex', Uint8Array.of(1), 'which hex would take for text'],
     ['base64', 'A!Q', 'of which base64 would skip a character'],
     ['base64', 'AR', 'the last bits of which base64 would drop'],
     ['utf8', '\ud800', 'half of a character'],
     ['utf8', '\uFEFF', 'which would be lost in decoding'],
+    ['view', '\ud800', 'half of a character'],
+  ] as const)('refuses for %s the text %j, %s', (name, value, _reason) => {
+    const error = thrownBy(() => untyped(fixed(name, 1)).encode(value))
+    expect(error).toMatchObject({ name: 'RangeError', code: 'FLASHTABLE_INVALID_VALUE' })
+    expect(error.message).toContain('the value: expected ')
+  })
+
+  it.each([
+    ['hex', Uint8Array.of(1), 'which hex would take for text'],
     ['utf8', 12, 'a number'],
     ['utf8', undefined, 'nothing'],
-    ['view', '\ud800', 'half of a character'],
     ['view', 5, 'a number'],
     ['view', new Uint16Array(1), 'two bytes to the element'],
     ['buffer', {}, 'an object'],
     ['json', undefined, 'nothing'],
     ['json', 5n, 'which JSON does not know'],
   ] as const)('refuses for %s the value %o, %s', (name, value, _reason) => {
-    const encoding = untyped(fixed(name, 1))
-    const error = thrownBy(() => encoding.encode(value))
-    expect(error).toBeInstanceOf(TypeError)
-    expect(error).toMatchObject({ code: 'FLASHTABLE_INVALID_VALUE' })
+    const error = thrownBy(() => untyped(fixed(name, 1)).encode(value))
+    expect(error).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_VALUE' })
     expect(error.message).toContain('the value: expected ')
   })
 
