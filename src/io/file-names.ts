@@ -19,14 +19,14 @@ export function bucketName(number: number): string {
   return `${String(number).padStart(6, '0')}.bucket`
 }
 
-/** The record of one who wants the lock, on its way to become {@link LOCK_NAME}. `key`: 32 hex digits. */
-export function lockTemporaryName(key: string): string {
-  return `${LOCK_NAME}.${key}`
+/** The record of one who wants the lock. `token`: 32 hex digits. */
+export function lockTemporaryName(token: string): string {
+  return `${LOCK_NAME}.${token}`
 }
 
-/** Who has this name may take the lock from its dead holder `key`. */
-export function lockClaimName(key: string): string {
-  return `${LOCK_NAME}.${key}.next`
+/** The record of the one who alone may take the lock from a dead holder. `digest`: 32 hex digits. */
+export function lockClaimName(digest: string): string {
+  return `${LOCK_NAME}.${digest}.next`
 }
 
 /** The helper files of the lock. */

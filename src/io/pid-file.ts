@@ -6,27 +6,27 @@
  *
  * To take it:
  *   1. There is no LOCK: `link` own record to LOCK. `link` fails where the name exists, so one wins.
- *   2. LOCK names a dead holder D: `link` own record to LOCK.D.next, the claim on D. One wins, and it alone may
- *      replace D. Is there a claim already, by A: if A is alive, A is about to have the lock. If A is dead, go on with
- *      the claim on A, LOCK.A.next, and so on: holders and claimants form a chain that begins with LOCK, in which all
- *      are dead, but for the last perhaps.
+ *   2. LOCK names a dead holder D: `link` own record to the claim on D, LOCK.<digest of D's file>.next. One wins, and
+ *      it alone may replace D. Is there a claim already, by A: if A is alive, A is about to have the lock. If A is dead,
+ *      go on with the claim on A, and so on: holder and claimants form a chain that begins with LOCK, in which all are
+ *      dead, but for the last perhaps.
  *   3. Having made the last claim, read the chain once more from LOCK on. If it is as before, `rename` own record to
  *      LOCK. If not, take the claim back and begin again.
  *
  * Why two cannot both get through 3:
  *   - Each record has a random token, so LOCK never names D again once it has named another one.
- *   - A claim is removed only by its claimant, who takes it back, and by a holder, who has replaced D before.
+ *   - A claim is removed only by its claimant, who takes it back, and by a holder before it does anything else: so by
+ *     none while LOCK names the dead D.
  *   - Suppose that B finds the chain as before: D, the claim on D by A, the claim on A by B itself. A was dead before B
- *     made its claim, so A takes nothing back any more. No holder has replaced D, or LOCK would name it. So nobody else
- *     can have made the claim on D (it is A's) or on A (it is B's): B alone is at the end of the chain that begins with
- *     LOCK, and stays so until it renames.
+ *     made its claim, so A takes nothing back any more. So nobody else can make the claim on D (it is A's) or on A (it
+ *     is B's): B alone is at the end of the chain that begins with LOCK, and stays so until it renames.
  *   - One who was late, and makes a claim on D after D was replaced and the claims were removed, finds another name in
  *     LOCK in 3, and takes back what means nothing any more.
  * It holds as long as "dead" is final, and true: a process that is dead has no more calls under way.
  *
- * On disk: nothing here is synced. After a power cut all holders are dead (their boot is over). A record that the
- * power cut has torn, or that was never written whole for another reason, belongs to nobody who is alive, and counts
- * as a dead one's; a digest of its name and content stands for its token.
+ * On disk: nothing here is synced. After a power cut all holders are dead (their boot is over). A record that is torn
+ * can only come from a power cut, so it counts as a dead one's. The digest of a link is over its name and its content,
+ * whatever that is: no two links have the same one, not even where a power cut has left the same bytes in both.
  * docs/durability.md, Locking.
  */
 import { createHash } from 'node:crypto'
@@ -46,10 +46,10 @@ export interface LockRecord extends ProcessIdentity {
 
 export type IsAlive = (record: LockRecord) => Promise<boolean>
 
-/** A link of the chain: a file's name, the key that stands for its content, and the record in it unless it is torn. */
+/** A link of the chain: a file's name, the digest of both name and content, and the record in it unless it is torn. */
 interface ChainLink {
   readonly name: string
-  readonly key: string
+  readonly digest: string
   readonly record: LockRecord | undefined
 }
 
@@ -117,7 +117,7 @@ export class PidFile {
       if (link === undefined) return { links, next: name }
       if (link.record !== undefined && (await isAlive(link.record))) return { holder: link.record }
       links.push(link)
-      name = lockClaimName(link.key)
+      name = lockClaimName(link.digest)
     }
     throw new Error(
       `${join(this.#directory, LOCK_NAME)}: the files beside it form no chain; delete all of ${LOCK_NAME}*`,
@@ -149,8 +149,8 @@ export class PidFile {
   }
 
   async #stillThere(links: readonly ChainLink[]): Promise<boolean> {
-    for (const { name, key } of links) {
-      if ((await this.#read(name))?.key !== key) return false
+    for (const { name, digest } of links) {
+      if ((await this.#read(name))?.digest !== digest) return false
     }
     return true
   }
@@ -202,8 +202,8 @@ export class PidFile {
     try {
       const buffer = new Uint8Array(RECORD_BYTES_LIMIT)
       const content = buffer.subarray(0, await readFully(file, buffer, 0))
-      const record = parseRecord(content)
-      return { name, key: record?.token ?? digest(name, content), record }
+      const record = content.length < buffer.length ? parseRecord(content) : undefined
+      return { name, digest: digestOf(name, content), record }
     } finally {
       await file.close()
     }
@@ -235,8 +235,8 @@ export function parseRecord(content: Uint8Array): LockRecord | undefined {
   return { bootId, pidNamespace, pid, startTime, token, flock }
 }
 
-/** With the name in it, so that a torn claim is not taken for the claim on itself. */
-function digest(name: string, content: Uint8Array): string {
+/** What stands for a link in the name of the claim on it. */
+export function digestOf(name: string, content: Uint8Array): string {
   return createHash('sha256').update(`${name}\n`).update(content).digest('hex').slice(0, 32)
 }
 

@@ -223,9 +223,11 @@ export class SimulatedFileSystem implements FileSystem {
 
   open(path: string, mode: OpenMode): Promise<FileHandle> {
     const where = resolve(path)
+    const wholly = (): void => void (mode === 'create' && this.#createFile(where))
     return this.#steps.later({ op: mode === 'read' ? 'open' : mode, path: where }, () => ({
       run: () => this.#openFile(where, mode),
-      partly: () => void (mode === 'create' && this.#random.chance(0.5) && this.#createFile(where)),
+      partly: () => void (this.#random.chance(0.5) && wholly()),
+      wholly,
     }))
   }
 

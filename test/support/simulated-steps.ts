@@ -66,6 +66,8 @@ export interface Action<T> {
   partly?(): void
   /** What a failure leaves, in place of `partly` and whatever the fault's effect is. */
   fail?(): void
+  /** What all of it is for the disk, where `run` does more: it opens a handle. */
+  wholly?(): void
 }
 
 interface Fault {
@@ -173,7 +175,7 @@ export class SimulatedSteps {
     if (fault === undefined) return action.run()
     const effect = fault.options.effect ?? (call.op === 'write' || fault.code === 'EIO' ? 'any' : 'none')
     if (action.fail !== undefined) action.fail()
-    else if (effect === 'all') attempt(() => action.run())
+    else if (effect === 'all') attempt(() => (action.wholly ?? action.run)())
     else if (effect === 'any') this.#doPartly(action)
     throw systemError(fault.code, SYSCALLS[call.op], call.path, call.target)
   }

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest'
+import {
+  bucketName,
+  LOCK_NAME,
+  lockClaimName,
+  lockTemporaryName,
+  MANIFEST_NAME,
+  MANIFEST_TEMPORARY_NAME,
+  parseFileName,
+  parseLockHelper,
+  walName,
+} from '../../../src/io/file-names.js'
+
+const KEY = '0123456789abcdef0123456789abcdef'
+
+describe('file names', () => {
+  it('every name that is built is parsed to what it stands for', () => {
+    for (const number of [0, 1, 999_999, 1_000_000, 999_999_999_999_999]) {
+      expect(parseFileName(walName(number))).toEqual({ kind: 'wal', number })
+      expect(parseFileName(bucketName(number))).toEqual({ kind: 'bucket', number })
+    }
+    expect(parseFileName(MANIFEST_NAME)).toEqual({ kind: 'manifest' })
+    expect(parseFileName(MANIFEST_TEMPORARY_NAME)).toEqual({ kind: 'manifest-temporary' })
+    for (const name of [LOCK_NAME, lockTemporaryName(KEY), lockClaimName(KEY)]) {
+      expect(parseFileName(name)).toEqual({ kind: 'lock' })
+    }
+  })
+
+  it('names sort like their numbers while these have six digits', () => {
+    const names = [7, 12, 100, 99_999, 123_456].map(walName)
+    expect(names.toSorted()).toEqual(names)
+  })
+
+  it('a name that is never built is not ours', () => {
+    const names = [
+      '',
+      '1.wal',
+      '00001.wal',
+      '0000001.wal',
+      '000001.WAL',
+      '000001.wal.tmp',
+      ' 000001.wal',
+      '000001.wal\n',
+      '-00001.wal',
+      '00001a.wal',
+      '1000000000000000.wal',
+      '000001.buckets',
+      'x/000001.wal',
+      'manifest',
+      'MANIFEST.bak',
+      'lock',
+      'LOCK.',
+      'LOCK.next',
+      `LOCK.${KEY.toUpperCase()}`,
+      `LOCK.${KEY}0`,
+      `LOCK.${KEY}.nex`,
+      `LOCK.${KEY}.next.next`,
+    ]
+    for (const name of names) expect(parseFileName(name)).toBeUndefined()
+  })
+
+  it('the helper files of the lock are told apart', () => {
+    expect(parseLockHelper(lockTemporaryName(KEY))).toBe('temporary')
+    expect(parseLockHelper(lockClaimName(KEY))).toBe('claim')
+    expect(parseLockHelper(LOCK_NAME)).toBeUndefined()
+  })
+})
