@@ -76,24 +76,17 @@ export async function installManifest(
   poison.check()
   const bytes = serializeManifest(manifest)
   const temporary = `${directory}/${MANIFEST_TEMPORARY_NAME}`
-  const abandon = async (error: unknown): Promise<FlashTableError> => {
-    const failure = diskError(error, `cannot write ${temporary}`)
-    if (failure.code !== 'FLASHTABLE_DISK_FULL') return poison.latch(failure)
-    // It shall take no room on a full disk; where it stays, it is an orphan.
-    await fileSystem.unlink(temporary).catch(() => {})
-    return failure
-  }
   try {
     await writeTemporary(fileSystem, temporary, bytes)
   } catch (error) {
-    throw await abandon(error)
+    throw await abandon(fileSystem, temporary, error, poison)
   }
   try {
     await fileSystem.rename(temporary, `${directory}/${MANIFEST_NAME}`)
   } catch (error) {
     // It was done or it was not: only while the file has its old name the old manifest surely stands.
     const there = await fileSystem.info(temporary).catch(() => undefined)
-    throw there === undefined ? poison.latch(error) : await abandon(error)
+    throw there === undefined ? poison.latch(error) : await abandon(fileSystem, temporary, error, poison)
   }
   try {
     await fileSystem.syncDirectory(directory)
@@ -101,6 +94,20 @@ export async function installManifest(
     throw poison.latch(diskError(error, `cannot sync ${directory}`))
   }
   return { bytes: bytes.byteLength }
+}
+
+/** The old manifest stands; returns the error to throw. */
+async function abandon(
+  fileSystem: FileSystem,
+  temporary: string,
+  error: unknown,
+  poison: Poison,
+): Promise<FlashTableError> {
+  const failure = diskError(error, `cannot write ${temporary}`)
+  if (failure.code !== 'FLASHTABLE_DISK_FULL') return poison.latch(failure)
+  // It shall take no room on a full disk; where it stays, it is an orphan.
+  await fileSystem.unlink(temporary).catch(() => {})
+  return failure
 }
 
 async function writeTemporary(fileSystem: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
