@@ -21,13 +21,14 @@ export function parseKey(text: string, type: StoredFieldType): unknown {
   }
 }
 
-function parseInteger(text: string, type: string): bigint {
+/** Keys of 64 bits are a `bigint` for the table, all others a number. */
+function parseInteger(text: string, type: string): bigint | number {
   if (!/^(\d+|0x[\da-f]+)$/i.test(text)) {
     throw new UsageError(`"${text}" is no key: the keys are ${type}, written as 4660 or 0x1234`)
   }
   const key = BigInt(text)
   const limit = 2n ** BigInt(type.slice(1))
-  if (key < limit) return key
+  if (key < limit) return type === 'u64' ? key : Number(key)
   throw new UsageError(`${text} does not fit into the keys, which are ${type}: 0 to ${limit - 1n}`)
 }
 

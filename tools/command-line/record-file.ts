@@ -17,7 +17,7 @@ const CHUNK_BYTES = 1024 * 1024
 
 /** A stretch of records, one typed array a field. */
 export interface RecordChunk {
-  readonly columns: Record<string, OwnColumn>
+  readonly columns: { readonly key: OwnColumn; readonly [field: string]: OwnColumn }
   readonly rows: number
   /** Bytes of the file that have been read so far. */
   readonly bytesRead: number
@@ -68,7 +68,7 @@ export class RecordFile {
       const offsets = this.#recordOffsets(chunk.subarray(0, length), position / recordBytes)
       const columns = Object.fromEntries(
         this.#schema.fields.map(field => [field.name, readColumn(chunk, offsets, field)]),
-      )
+      ) as RecordChunk['columns']
       position += length
       yield { columns, rows: offsets.length, bytesRead: position }
     }

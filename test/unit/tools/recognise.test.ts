@@ -58,6 +58,11 @@ describe('the recogniser', () => {
     expect(recognise(hits, Uint16Array.of(30))).toEqual({ id: -3, offset: -20, votes: 6 })
   })
 
+  test('keeps the steps before the start of the track as wide as those behind it', () => {
+    const hits = { query: new Uint32Array(2), time: Uint16Array.of(9, 11), id: new Int32Array(2) }
+    expect(bestMatch(hits, Uint16Array.of(10))?.votes).toBe(1)
+  })
+
   test('recognises the 14 clips that have a track, at the right second, and not the 2 without', () => {
     const clips = readClips()
     const answers = clips.map(clip => recognise(lookUp(clip.key), clip.time))

@@ -1,0 +1,55 @@
+#!/usr/bin/env node
+/**
+ * The command line of flashtable: one file a command in commands/, what they share in command-line/.
+ *
+ * Exit codes: 0 done, 1 failed or problem found, 2 wrong usage, 130 interrupted. README.md, Command line.
+ */
+import { createRequire } from 'node:module'
+import { Command } from 'commander'
+import { defineCompact } from './commands/compact.js'
+import { defineGet } from './commands/get.js'
+import { defineImport } from './commands/import.js'
+import { defineStats } from './commands/stats.js'
+import { defineVerify } from './commands/verify.js'
+import { EXIT, reportFailure } from './command-line/output.js'
+
+const EXIT_CODES = `
+Exit codes:
+  0    done
+  1    failed, or a problem was found
+  2    wrong usage, nothing was tried
+  130  interrupted (Ctrl-C); what was done so far is safe`
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    await commandLine().parseAsync(args, { from: 'user' })
+    return process.exitCode === undefined ? EXIT.done : Number(process.exitCode)
+  } catch (error) {
+    return reportFailure(args.includes('--json'), error)
+  }
+}
+
+function commandLine(): Command {
+  const program = new Command('flashtable')
+    .description('Offline tools for flashtable directories')
+    .version(packageVersion())
+    .exitOverride()
+    .showHelpAfterError('(--help tells more)')
+    .addHelpText('afterAll', EXIT_CODES)
+  for (const define of [defineImport, defineCompact, defineVerify, defineStats, defineGet]) define(program)
+  return program
+}
+
+/** By the name of the package: the same from `tools/` and from `dist/tools/`. */
+function packageVersion(): string {
+  const require = createRequire(import.meta.url)
+  return (require('flashtable/package.json') as { version: string }).version
+}
+
+// A reader that has seen enough, such as `head`, closes the pipe: that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+})
+
+process.exitCode = await main(process.argv.slice(2))

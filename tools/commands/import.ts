@@ -1,0 +1,124 @@
+/**
+ * `flashtable import FILE DIR`: packed records or a table that numpy mapped into memory become a flashtable.
+ *
+ * The size of the file is checked before anything is written. README.md, Import.
+ */
+import { Option, type Command } from 'commander'
+import { FlashTable } from '../../src/index.js'
+import { closing } from '../command-line/closing.js'
+import { encodingsOf } from '../command-line/encodings.js'
+import { interruptible } from '../command-line/interrupt.js'
+import { formatBytes, formatCount, report, textList } from '../command-line/output.js'
+import { progressBar } from '../command-line/progress.js'
+import { RecordFile } from '../command-line/record-file.js'
+import { parseSchema, type RecordSchema } from '../command-line/schema.js'
+import { parseShape, type Shape } from '../command-line/shape.js'
+import { readStats, writtenText } from '../command-line/table-stats.js'
+import { UsageError } from '../command-line/usage.js'
+
+const DETAILS = `
+Formats:
+  records  packed little-endian records, nothing between them
+  memmap   a hash table mapped into memory with numpy: --shape BUCKETS,SLOTS of packed records. Slot 0 of
+           a bucket is its head; of the other slots those are taken whose field "flags" has bit 0 set
+
+The schema names the fields in the order of the file: u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 bytes(n). One field
+is named key (u8 to u64 or bytes); without any other the table is a set.
+
+The size of FILE must fit the schema (and the shape), or nothing is written. Records keep their order.
+
+Examples:
+  flashtable import old.memmap prints --format memmap --shape 16384,32 --schema key:u64,time:u16,flags:u16,id:i32
+  flashtable import chunks.bin chunks --format records --schema 'key:bytes(20),size:u32'`
+
+/** What is imported into where. */
+export interface Import {
+  readonly file: string
+  readonly directory: string
+  readonly schema: RecordSchema
+  /** Of a memory-mapped table; without it the file holds plain records. */
+  readonly shape?: Shape | undefined
+  /** Whether a table that is there is added to; otherwise it is `FLASHTABLE_EXISTS`. */
+  readonly append?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Bytes of the file. */
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+/** Imports; returns the number of records. */
+export async function importFile(options: Import): Promise<number> {
+  const { schema, shape, directory, append, signal } = options
+  return closing(await RecordFile.open(options.file, schema, shape), async file => {
+    const table = await FlashTable.open(directory, {
+      ...encodingsOf(schema),
+      errorIfExists: append !== true,
+      signal,
+    })
+    return closing(table, table => putAll(file, table, options))
+  })
+}
+
+async function putAll(file: RecordFile, table: FlashTable, options: Import): Promise<number> {
+  let records = 0
+  try {
+    for await (const { columns, rows, bytesRead } of file.chunks()) {
+      options.signal?.throwIfAborted()
+      if (rows > 0) await table.putColumns(columns)
+      records += rows
+      options.onProgress?.(bytesRead, file.bytes)
+    }
+  } catch (error) {
+    process.stderr.write(`only the first ${records} records of ${file.path} are in ${options.directory}\n`)
+    throw error
+  }
+  return records
+}
+
+export function defineImport(program: Command): void {
+  program
+    .command('import')
+    .summary('make a table of packed records or of a numpy.memmap table')
+    .description('Makes a table in the new directory DIR of the records in FILE.')
+    .argument('<file>', 'what to read')
+    .argument('<dir>', 'directory of the table')
+    .addOption(
+      new Option('--format <format>', 'what FILE is').choices(['records', 'memmap']).makeOptionMandatory(),
+    )
+    .requiredOption('--schema <fields>', 'fields of a record, name:type, separated by commas', parseSchema)
+    .option('--shape <shape>', 'of a memmap: BUCKETS,SLOTS', parseShape)
+    .option('--append', 'add to a table that is there')
+    .option('--json', 'print the result as JSON')
+    .addHelpText('after', DETAILS)
+    .action(runImport)
+}
+
+interface ImportOptions {
+  readonly format: 'records' | 'memmap'
+  readonly schema: RecordSchema
+  readonly shape?: Shape
+  readonly append?: true
+  readonly json?: true
+}
+
+async function runImport(file: string, directory: string, options: ImportOptions): Promise<void> {
+  const { format, schema, shape, append } = options
+  if (format === 'memmap' && shape === undefined) throw new UsageError('--format memmap needs --shape')
+  if (format === 'records' && shape !== undefined) throw new UsageError('--shape is for --format memmap')
+  const progress = progressBar('importing')
+  const records = await interruptible(async signal => {
+    try {
+      return await importFile({ file, directory, schema, shape, append, signal, onProgress: progress.update })
+    } finally {
+      progress.stop()
+    }
+  })
+  const stats = await readStats(directory)
+  const recordBytes = records * schema.recordBytes
+  const { bytesWritten, writeAmplification } = stats
+  report(options.json, { file, directory, records, recordBytes, bytesWritten, writeAmplification }, () =>
+    textList([
+      ['imported', `${formatCount(records)} records (${formatBytes(recordBytes)}) into ${directory}`],
+      ...writtenText(stats),
+    ]),
+  )
+}

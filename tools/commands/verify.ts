@@ -1,0 +1,54 @@
+/**
+ * `flashtable verify DIR`: reads every page and every frame, checks all of them, and changes nothing.
+ *
+ * README.md, Command line.
+ */
+import type { Command } from 'commander'
+import { verifyTable, type Verification } from '../../src/verify.js'
+import { interruptible } from '../command-line/interrupt.js'
+import { EXIT, formatCount, report } from '../command-line/output.js'
+import { progressBar } from '../command-line/progress.js'
+
+export function defineVerify(program: Command): void {
+  program
+    .command('verify')
+    .summary('read and check everything')
+    .description(
+      'Reads every page and frame of the table in DIR: checksums, order, counts. Prints each problem with its ' +
+        'file and offset, and exits with 1 where there is one. Changes nothing.',
+    )
+    .argument('<dir>', 'directory of the table')
+    .option('--json', 'print the result as JSON')
+    .action(runVerify)
+}
+
+async function runVerify(directory: string, options: { readonly json?: true }): Promise<void> {
+  const progress = progressBar('verifying')
+  const result = await interruptible(async signal => {
+    try {
+      return await verifyTable(directory, {
+        signal,
+        onProgress: ({ done, total }) => progress.update(done, total),
+      })
+    } finally {
+      progress.stop()
+    }
+  })
+  report(options.json, { directory, ...result, tornAt: result.tornAt ?? null }, () => resultText(result))
+  if (result.problems.length > 0) process.exitCode = EXIT.failed
+}
+
+/** A line a problem, as compilers print them, and a summary. */
+function resultText({ problems, files, pages, frames, records, tornAt }: Verification): string {
+  const lines = problems.map(
+    ({ file, offset, message }) => `${file}:${offset === undefined ? '' : `${offset}:`} ${message}`,
+  )
+  if (tornAt !== undefined) {
+    lines.push(`${tornAt.path}:${tornAt.offset}: the log ends here, as it may after a crash: no problem`)
+  }
+  const read =
+    `${formatCount(files)} files, ${formatCount(pages)} pages, ${formatCount(frames)} frames, ` +
+    `${formatCount(records)} records`
+  lines.push(`${read}: ${problems.length === 0 ? 'no problem' : `problems: ${formatCount(problems.length)}`}`)
+  return lines.join('\n')
+}
