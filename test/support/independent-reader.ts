@@ -1,0 +1,588 @@
+/**
+ * A reader of tables that was written from docs/file-format.md alone: it imports nothing of src/, and is slow and plain.
+ *
+ * It keeps the document honest: what it cannot read is described wrongly. It checks checksums, counts and order, and
+ * throws at the first thing that is not as the document says.
+ */
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** A value as the API gives it. */
+export type Value = number | bigint | Uint8Array
+
+export interface ReadRecord {
+  readonly key: Value
+  /** By field; a value that is no struct is the field `value`. */
+  readonly fields: Readonly<Record<string, Value>>
+}
+
+/** Natural widths of the lanes, and how many of them are the key's. */
+export interface Lanes {
+  readonly widths: readonly number[]
+  readonly keyLanes: number
+}
+
+export interface Operation {
+  readonly kind: number
+  readonly lanes: readonly number[]
+  /** In a bucket file: that of the last operation of the file. */
+  readonly sequence: number
+}
+
+export interface DeleteWhereEntry {
+  readonly sequence: number
+  readonly lanes: readonly { readonly lane: number; readonly value: number }[]
+}
+
+export interface Frame {
+  readonly firstSequence: number
+  readonly endSequence: number
+  readonly syncedSequence: number
+  readonly packed: boolean
+  readonly operations: readonly Operation[]
+  readonly deletes: readonly DeleteWhereEntry[]
+  /** Where it ends. */
+  readonly end: number
+}
+
+// ---- checksums and hash ----
+
+export function crc32(data: Uint8Array, value = 0): number {
+  let crc = ~value
+  for (const byte of data) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
+  }
+  return ~crc >>> 0
+}
+
+export function fileSeed(tableId: Uint8Array, epoch: number, number: number): number {
+  const bytes = Buffer.alloc(32)
+  bytes.set(tableId)
+  bytes.writeBigUInt64LE(BigInt(epoch), 16)
+  bytes.writeBigUInt64LE(BigInt(number), 24)
+  return crc32(bytes)
+}
+
+export function positionSeed(seed: number, position: number): number {
+  return (seed ^ Math.imul(position + 1, 0x9e3779b1)) >>> 0
+}
+
+export function keyHash(lanes: readonly number[]): number {
+  let h = 0x9e3779b9
+  for (const lane of lanes) {
+    h = Math.imul(h ^ lane, 0x85ebca6b)
+    h ^= h >>> 13
+    h = Math.imul(h, 0xc2b2ae35)
+    h ^= h >>> 16
+  }
+  return h >>> 0
+}
+
+// ---- pieces ----
+
+function check(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new Error(`not as the document says: ${what}`)
+}
+
+function ceil4(bytes: number): number {
+  return Math.ceil(bytes / 4) * 4
+}
+
+function u48(bytes: Buffer, offset: number): number {
+  return bytes.readUIntLE(offset, 6)
+}
+
+/** Takes values out of a bit stream, one bit at a time. */
+class Bits {
+  readonly #bytes: Uint8Array
+  #position: number
+
+  constructor(bytes: Uint8Array, offset: number) {
+    this.#bytes = bytes
+    this.#position = offset * 8
+  }
+
+  take(width: number): number {
+    check(width <= 32, 'a width of at most 32 bits')
+    let value = 0
+    for (let bit = 0; bit < width; bit++, this.#position++) {
+      const byte = this.#bytes[Math.floor(this.#position / 8)]
+      check(byte !== undefined, 'the columns within their payload or page')
+      if ((byte >>> (this.#position % 8)) & 1) value += 2 ** bit
+    }
+    return value
+  }
+
+  /** The first byte of the next word. */
+  get wordEnd(): number {
+    return ceil4(Math.ceil(this.#position / 8))
+  }
+}
+
+function column(bits: Bits, count: number, width: number, base: number): number[] {
+  return Array.from({ length: count }, () => (bits.take(width) + base) % 2 ** 32)
+}
+
+/** The entries from `at` on, and where they end. */
+function readDeletes(bytes: Buffer, at: number, count: number, lanes: Lanes): [DeleteWhereEntry[], number] {
+  const entries: DeleteWhereEntry[] = []
+  for (let entry = 0; entry < count; entry++) {
+    const sequence = u48(bytes, at)
+    const laneCount = bytes.readUInt16LE(at + 6)
+    check(laneCount > 0, 'an entry names lanes')
+    const pairs = Array.from({ length: laneCount }, (_, i) => ({
+      lane: bytes.readUInt32LE(at + 8 + 8 * i),
+      value: bytes.readUInt32LE(at + 12 + 8 * i),
+    }))
+    for (const [i, { lane }] of pairs.entries()) {
+      check(lane >= lanes.keyLanes && lane < lanes.widths.length, 'an entry names value lanes')
+      check(i === 0 || lane > pairs[i - 1]!.lane, 'lanes of an entry ascend')
+    }
+    entries.push({ sequence, lanes: pairs })
+    at += 8 + 8 * laneCount
+  }
+  return [entries, at]
+}
+
+// ---- frames ----
+
+/** The frame at `offset`; where its payload does not fit, what its header says; `undefined` where there is no header. */
+export function readFrame(
+  bytes: Buffer,
+  offset: number,
+  seed: number,
+  lanes: Lanes,
+): Frame | { readonly syncedSequence: number; readonly end?: undefined } | undefined {
+  const at = positionSeed(seed, offset / 4)
+  if (bytes.readUInt32LE(offset) !== crc32(bytes.subarray(offset + 4, offset + 32), at)) return undefined
+  const payloadBytes = bytes.readUInt32LE(offset + 8)
+  const count = bytes.readUInt32LE(offset + 12)
+  const firstSequence = u48(bytes, offset + 16)
+  const syncedSequence = u48(bytes, offset + 22)
+  const encoding = bytes.readUInt8(offset + 28)
+  const flags = bytes.readUInt8(offset + 29)
+  const deleteCount = bytes.readUInt16LE(offset + 30)
+  const possible =
+    payloadBytes >= 4 &&
+    payloadBytes <= 0x7fff0000 &&
+    payloadBytes % 4 === 0 &&
+    count <= payloadBytes * 8 &&
+    count + deleteCount > 0 &&
+    syncedSequence <= firstSequence &&
+    (encoding === 0 ? flags <= 1 : encoding === 1 && flags === 0)
+  const end = offset + 32 + payloadBytes
+  if (!possible || end > bytes.byteLength) return undefined
+  const payload = bytes.subarray(offset + 32, end)
+  if (bytes.readUInt32LE(offset + 4) !== crc32(payload, at)) return { syncedSequence }
+
+  const packed = encoding === 1
+  const [rows, kinds, columnsEnd] = packed
+    ? packedRows(payload, count, lanes)
+    : rawRows(payload, count, lanes, flags === 1)
+  const [deletes, payloadEnd] = readDeletes(payload, columnsEnd, deleteCount, lanes)
+  check(payloadEnd === payload.byteLength, 'the entries end where the payload ends')
+  const endSequence = firstSequence + count + deleteCount
+  const taken = new Set(deletes.map(entry => entry.sequence))
+  const free = Array.from({ length: endSequence - firstSequence }, (_, i) => firstSequence + i).filter(
+    sequence => !taken.has(sequence),
+  )
+  check(free.length === count, 'entries have different sequence numbers of the frame')
+  const operations = rows.map((row, i) => operation(kinds[i]!, row, free[i]!))
+  return { firstSequence, endSequence, syncedSequence, packed, operations, deletes, end }
+}
+
+function operation(kind: number, lanes: readonly number[], sequence: number): Operation {
+  check(kind <= 2, 'an operation kind')
+  return { kind, lanes, sequence }
+}
+
+function packedRows(payload: Buffer, count: number, lanes: Lanes): [number[][], number[], number] {
+  const columns = lanes.widths.length + 1
+  const bits = new Bits(payload, ceil4(5 * columns))
+  const values = Array.from({ length: columns }, (_, lane) =>
+    column(bits, count, payload.readUInt8(4 * columns + lane), payload.readUInt32LE(4 * lane)),
+  )
+  const kinds = values.pop()!
+  return [kinds.map((_, row) => values.map(lane => lane[row]!)), kinds, bits.wordEnd]
+}
+
+function rawRows(
+  payload: Buffer,
+  count: number,
+  lanes: Lanes,
+  hasKinds: boolean,
+): [number[][], number[], number] {
+  let at = 0
+  const rows = Array.from({ length: count }, () =>
+    lanes.widths.map(width => {
+      at += width
+      return payload.readUIntLE(at - width, width)
+    }),
+  )
+  const kinds = rows.map((_, row) => (hasKinds ? payload.readUInt8(at + row) : 0))
+  return [rows, kinds, ceil4(at + (hasKinds ? count : 0))]
+}
+
+// ---- bucket files ----
+
+function checkPage(page: Buffer, seed: number, pageNumber: number, kind: number): void {
+  const checksum = crc32(page.subarray(4), positionSeed(seed, pageNumber))
+  check(page.readUInt32LE(0) === checksum, `the checksum of page ${pageNumber}`)
+  check(page.readUInt8(4) === kind && page.readUInt8(5) === 0, `page ${pageNumber} has kind ${kind}`)
+}
+
+/** The rows of a data page. */
+export function readDataPage(
+  page: Buffer,
+  seed: number,
+  pageNumber: number,
+  lanes: Lanes,
+  sequence: number,
+): Operation[] {
+  checkPage(page, seed, pageNumber, 1)
+  const rows = page.readUInt16LE(6)
+  check(rows >= 1 && rows <= 32_767, 'a row count')
+  const K = lanes.keyLanes
+  const P = lanes.widths.length - K + 1
+  let at = 8
+  const u32s = (count: number): number[] =>
+    Array.from({ length: count }, () => page.readUInt32LE((at += 4) - 4))
+  const u8s = (count: number): number[] => Array.from({ length: count }, () => page.readUInt8(at++))
+  const firstKey = u32s(K)
+  const bases = u32s(P)
+  const restartWidths = u8s(K)
+  const deltaWidths = u8s(K)
+  const packedWidths = u8s(P)
+  const bits = new Bits(page, ceil4(at))
+  const restartRows = Math.ceil(rows / 32) - 1
+  const restarts = restartWidths.map(width => column(bits, restartRows, width, 0))
+  const deltas = deltaWidths.map(width => column(bits, rows - restartRows - 1, width, 0))
+  const packed = packedWidths.map((width, lane) => column(bits, rows, width, bases[lane]!))
+  const kinds = packed.pop()!
+
+  const first = keyNumber(firstKey)
+  const keys: bigint[] = []
+  for (let row = 0; row < rows; row++) {
+    if (row === 0) keys.push(first)
+    else if (row % 32 === 0) keys.push(first + keyNumber(restarts.map(lane => lane[row / 32 - 1]!)))
+    else keys.push(keys[row - 1]! + keyNumber(deltas.map(lane => lane[deltaOf(row)]!)))
+  }
+  return keys.map((key, row) =>
+    operation(kinds[row]!, [...keyLanes(key, K), ...packed.map(lane => lane[row]!)], sequence),
+  )
+}
+
+/** Deltas are those of all rows but the restarts. */
+function deltaOf(row: number): number {
+  return row - Math.floor(row / 32) - 1
+}
+
+function keyNumber(lanes: readonly number[]): bigint {
+  return lanes.reduce((key, lane) => (key << 32n) | BigInt(lane), 0n)
+}
+
+function keyLanes(key: bigint, count: number): number[] {
+  return Array.from({ length: count }, (_, lane) =>
+    Number((key >> BigInt(32 * (count - 1 - lane))) & 0xffffffffn),
+  )
+}
+
+interface FileEntry {
+  readonly number: number
+  readonly epoch: number
+  readonly pages: number
+  readonly records: number
+  readonly firstSequence: number
+  readonly endSequence: number
+}
+
+interface Contents {
+  readonly operations: readonly Operation[]
+  readonly deletes: readonly DeleteWhereEntry[]
+}
+
+function readBucketFile(
+  path: string,
+  tableId: Buffer,
+  entry: FileEntry,
+  pageBytes: number,
+  lanes: Lanes,
+): Contents {
+  const bytes = readFileSync(path)
+  check(bytes.byteLength === entry.pages * pageBytes, 'the size of a bucket file')
+  const seed = fileSeed(tableId, entry.epoch, entry.number)
+  const page = (number: number): Buffer => bytes.subarray(number * pageBytes, (number + 1) * pageBytes)
+  const footer = page(entry.pages - 1)
+  check(footer.toString('latin1', 8, 12) === 'FTBK' && footer.readUInt32LE(12) === 1, 'magic and version')
+  checkPage(footer, seed, entry.pages - 1, 5)
+  check(footer.subarray(16, 32).equals(tableId), 'the table id')
+  check(u48(footer, 32) === entry.epoch && u48(footer, 40) === entry.number, 'epoch and number')
+  const K = footer.readUInt16LE(38)
+  const L = footer.readUInt16LE(46)
+  check(K === lanes.keyLanes && L === lanes.widths.length, 'lane counts')
+  check(footer.readUInt32LE(48) === pageBytes, 'the page size')
+  const [dataPages, filterPages, deletePages, fencePages] = [52, 56, 60, 64].map(at =>
+    footer.readUInt32LE(at),
+  )
+  check(dataPages! + filterPages! + deletePages! + fencePages! + 1 === entry.pages, 'the sum of pages')
+  check(u48(footer, 72) === entry.records, 'the records')
+  check(
+    u48(footer, 96) === entry.firstSequence && u48(footer, 104) === entry.endSequence,
+    'the sequence range',
+  )
+
+  let at = dataPages!
+  const section = (pages: number, kind: number): Buffer => {
+    const pieces = Array.from({ length: pages }, (_, i) => {
+      checkPage(page(at + i), seed, at + i, kind)
+      return page(at + i).subarray(8)
+    })
+    at += pages
+    return Buffer.concat(pieces)
+  }
+  const filter = section(filterPages!, 2)
+  const deleteBytes = section(deletePages!, 3)
+  const fences = section(fencePages!, 4)
+  const [deletes] = readDeletes(deleteBytes, 0, footer.readUInt32LE(68), lanes)
+
+  const probes = footer.readUInt16LE(78)
+  const operations: Operation[] = []
+  let filterEnd = 0
+  for (let number = 0; number < dataPages!; number++) {
+    const rows = readDataPage(page(number), seed, number, lanes, entry.endSequence - 1)
+    const fence = Array.from({ length: K + 1 }, (_, i) => fences.readUInt32LE((number * (K + 1) + i) * 4))
+    check(
+      rows[0]!.lanes.slice(0, K).every((lane, i) => lane === fence[i]),
+      'the fence of a page',
+    )
+    const block = filter.subarray(filterEnd * 4, fence[K]! * 4)
+    filterEnd = fence[K]!
+    for (const row of rows) {
+      check(mayContain(block, probes, row.lanes.slice(0, K)), 'the filter knows each key')
+      const last = operations.at(-1)
+      check(last === undefined || compareKeys(last, row, K) <= 0, 'rows are sorted by key')
+      operations.push(row)
+    }
+  }
+  checkCounts(footer, operations, K, L)
+  return { operations, deletes }
+}
+
+function mayContain(block: Buffer, probes: number, key: readonly number[]): boolean {
+  if (block.byteLength === 0) return true
+  const bits = block.byteLength * 8
+  const h = keyHash(key)
+  let step = h ^ (h >>> 16)
+  step = Math.imul(step, 0x7feb352d)
+  step ^= step >>> 15
+  step = (Math.imul(step, 0x846ca68b) | 1) >>> 0
+  for (let k = 0; k < probes; k++) {
+    const bit = Math.floor((((h + k * step) % 2 ** 32) * bits) / 2 ** 32)
+    if (((block.readUInt32LE(Math.floor(bit / 32) * 4) >>> (bit % 32)) & 1) === 0) return false
+  }
+  return true
+}
+
+function compareKeys(a: Operation, b: Operation, keyLaneCount: number): number {
+  for (let lane = 0; lane < keyLaneCount; lane++) {
+    if (a.lanes[lane] !== b.lanes[lane]) return a.lanes[lane]! - b.lanes[lane]!
+  }
+  return 0
+}
+
+function checkCounts(footer: Buffer, operations: readonly Operation[], K: number, L: number): void {
+  const kinds = [0, 1, 2].map(kind => operations.filter(operation => operation.kind === kind).length)
+  check(
+    [72, 80, 88].every((at, kind) => u48(footer, at) === kinds[kind]),
+    'the counts of operations',
+  )
+  const keys = new Set(operations.map(({ lanes }) => lanes.slice(0, K).join()))
+  check(u48(footer, 112) === keys.size, 'the number of different keys')
+  if (operations.length === 0) return
+  const bound = (i: number): number => footer.readUInt32LE(120 + 4 * i)
+  const live = operations.filter(({ kind }) => kind !== 1)
+  for (let lane = 0; lane < L; lane++) {
+    if (lane < K) {
+      check(bound(lane) === operations[0]!.lanes[lane], 'the first key')
+      check(bound(K + lane) === operations.at(-1)!.lanes[lane], 'the last key')
+      continue
+    }
+    const values = live.map(({ lanes }) => lanes[lane]!)
+    check(bound(K + lane) === Math.min(0xffffffff, ...values), 'the least value')
+    check(bound(L + lane) === Math.max(0, ...values), 'the greatest value')
+  }
+}
+
+// ---- the log ----
+
+interface ClosedSegment {
+  readonly number: number
+  readonly epoch: number
+  readonly bytes: number
+  readonly endSequence: number
+}
+
+interface Manifest {
+  readonly tableId: string
+  readonly epoch: number
+  readonly schema: { readonly key: StoredType; readonly value: StoredType | StoredStruct | null }
+  readonly pageBytes: number
+  readonly duplicates: 'keep' | 'replace'
+  readonly files: readonly FileEntry[]
+  readonly log: { readonly closed: readonly ClosedSegment[]; readonly firstSegment: number }
+  readonly firstLogSequence: number
+  readonly nextSequence: number
+  readonly clean: boolean
+}
+
+function readLog(
+  directory: string,
+  manifest: Manifest,
+  lanes: Lanes,
+): Contents & { readonly endSequence: number } {
+  const tableId = Buffer.from(manifest.tableId, 'hex')
+  const closedNumbers = new Set(manifest.log.closed.map(({ number }) => number))
+  const open = readdirSync(directory)
+    .filter(name => /^\d{6,15}\.wal$/.test(name))
+    .map(name => Number.parseInt(name, 10))
+    .filter(number => number >= manifest.log.firstSegment && !closedNumbers.has(number))
+    .sort((a, b) => a - b)
+    .map(number => ({ number, epoch: manifest.epoch, bytes: Infinity, endSequence: undefined }))
+  const operations: Operation[] = []
+  const deletes: DeleteWhereEntry[] = []
+  let expected = manifest.firstLogSequence
+  for (const segment of [...manifest.log.closed, ...(manifest.clean ? [] : open)]) {
+    const seed = fileSeed(tableId, segment.epoch, segment.number)
+    const file = readFileSync(join(directory, `${String(segment.number).padStart(6, '0')}.wal`))
+    const bytes = file.subarray(0, Math.min(file.byteLength, segment.bytes))
+    let lastEnd = 0
+    for (let offset = 0; offset + 32 <= bytes.byteLength;) {
+      const frame = readFrame(bytes, offset, seed, lanes)
+      if (frame?.end !== undefined && frame.firstSequence === expected) {
+        operations.push(...frame.operations)
+        deletes.push(...frame.deletes)
+        expected = frame.endSequence
+        offset = lastEnd = frame.end
+        continue
+      }
+      check(frame === undefined || frame.syncedSequence <= expected, 'nothing is missing that was synced')
+      offset = (Math.floor(offset / manifest.pageBytes) + 1) * manifest.pageBytes
+    }
+    if (segment.endSequence === undefined) continue
+    check(expected === segment.endSequence && lastEnd === segment.bytes, 'the end of a closed segment')
+  }
+  if (manifest.clean) check(expected === manifest.nextSequence, 'the end of the log')
+  return { operations, deletes, endSequence: expected }
+}
+
+// ---- the table ----
+
+interface StoredType {
+  readonly type: string
+  readonly bytes?: number
+}
+
+interface StoredStruct {
+  readonly type: 'struct'
+  readonly fields: readonly (StoredType & { readonly name: string })[]
+}
+
+function widthsOf({ type, bytes }: StoredType): number[] {
+  if (bytes !== undefined) {
+    const words = Math.floor(bytes / 4)
+    return [...Array.from({ length: words }, () => 4), ...(bytes % 4 === 0 ? [] : [bytes % 4])]
+  }
+  const width = Number(type.slice(1)) / 8
+  return width === 8 ? [4, 4] : [width]
+}
+
+function valueOf({ type, bytes }: StoredType, lanes: readonly number[]): Value {
+  if (bytes !== undefined) {
+    const widths = widthsOf({ type, bytes })
+    const value = Buffer.alloc(bytes)
+    for (const [i, width] of widths.entries()) value.writeUIntBE(lanes[i]!, 4 * i, width)
+    return new Uint8Array(value)
+  }
+  const bits = Number(type.slice(1))
+  if (type.startsWith('f')) {
+    const value = Buffer.alloc(8)
+    for (const [i, lane] of lanes.entries()) value.writeUInt32BE(lane, 4 * i)
+    return bits === 32 ? value.readFloatBE() : value.readDoubleBE()
+  }
+  if (bits === 64) return keyNumber(lanes) - (type === 'i64' ? 2n ** 63n : 0n)
+  return lanes[0]! - (type.startsWith('i') ? 2 ** (bits - 1) : 0)
+}
+
+export function readManifest(directory: string): Manifest {
+  const bytes = readFileSync(join(directory, 'MANIFEST'))
+  const [, version, checksum, size] = /^flashtable manifest (\d+) ([0-9a-f]{8}) (\d+)\n/.exec(
+    bytes.toString('latin1', 0, 64),
+  )!
+  check(version === '1', 'manifest version 1')
+  const json = bytes.subarray(bytes.indexOf('\n') + 1)
+  check(json.byteLength === Number(size), 'the size of the manifest')
+  check(crc32(json).toString(16).padStart(8, '0') === checksum, 'the checksum of the manifest')
+  return JSON.parse(json.toString('utf8')) as Manifest
+}
+
+/** All records of the table, by key, those of a key from old to new. */
+export function readTable(directory: string): ReadRecord[] {
+  const manifest = readManifest(directory)
+  const { key, value } = manifest.schema
+  const fields = value === null ? [] : 'fields' in value ? value.fields : [{ ...value, name: 'value' }]
+  const widths = [...widthsOf(key), ...fields.flatMap(widthsOf)]
+  const lanes: Lanes = { widths, keyLanes: widthsOf(key).length }
+  const tableId = Buffer.from(manifest.tableId, 'hex')
+  const sources: Contents[] = manifest.files.map(entry => {
+    const path = join(directory, `${String(entry.number).padStart(6, '0')}.bucket`)
+    return readBucketFile(path, tableId, entry, manifest.pageBytes, lanes)
+  })
+  sources.push(readLog(directory, manifest, lanes))
+  const deletes = sources.flatMap(source => source.deletes)
+  const operations = sources.flatMap(source => source.operations)
+  // Sorting is stable: within a key they keep their age order.
+  const sorted = operations.sort((a, b) => compareKeys(a, b, lanes.keyLanes))
+  const live: Operation[] = []
+  for (let from = 0; from < sorted.length;) {
+    let to = from + 1
+    while (to < sorted.length && compareKeys(sorted[from]!, sorted[to]!, lanes.keyLanes) === 0) to++
+    live.push(...liveOf(sorted.slice(from, to), deletes, manifest.duplicates === 'replace'))
+    from = to
+  }
+  return live.map(operation => {
+    let at = lanes.keyLanes
+    const values = fields.map(field => {
+      const lane = at
+      at += widthsOf(field).length
+      return [field.name, valueOf(field, operation.lanes.slice(lane, at))] as const
+    })
+    return { key: valueOf(key, operation.lanes.slice(0, lanes.keyLanes)), fields: Object.fromEntries(values) }
+  })
+}
+
+/** What is left of the operations of one key. */
+function liveOf(
+  operations: readonly Operation[],
+  deletes: readonly DeleteWhereEntry[],
+  replace: boolean,
+): Operation[] {
+  const live: Operation[] = []
+  const deleted = new Set<string>()
+  for (const operation of operations.toReversed()) {
+    if (operation.kind === 1) break
+    if (operation.kind === 2) {
+      deleted.add(operation.lanes.join())
+      continue
+    }
+    const hidden =
+      deleted.has(operation.lanes.join()) ||
+      deletes.some(
+        ({ sequence, lanes }) =>
+          sequence > operation.sequence && lanes.every(({ lane, value }) => operation.lanes[lane] === value),
+      )
+    if (!hidden) live.unshift(operation)
+    if (replace) break
+  }
+  return live
+}
