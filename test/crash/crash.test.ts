@@ -1,0 +1,20 @@
+/**
+ * Every workload, stopped at every call of the file system, opened again in many of the states that may be left.
+ *
+ * `FLASHTABLE_CRASH_STATES` explores more or fewer; a failure names the command that shows it again.
+ */
+import { describe, expect, test } from 'vitest'
+import { explore } from './explorer.js'
+import { WORKLOADS } from './workloads.js'
+
+const STATES = Number(process.env['FLASHTABLE_CRASH_STATES'] ?? 14_000)
+const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000)
+
+describe(`a crash at any call leaves a prefix of the history (seed ${SEED})`, () => {
+  const names = Object.keys(WORKLOADS)
+  test.each(names)('workload %s', { timeout: 600_000 }, async name => {
+    const { states, steps } = await explore(name, STATES / names.length, SEED)
+    console.log(`${name}: ${states} states over ${steps} stops`)
+    expect(states).toBeGreaterThanOrEqual(steps)
+  })
+})

@@ -1,0 +1,79 @@
+/**
+ * What a workload has asked of the table, call by call, and what it was promised: the oracle of the crash tests.
+ *
+ * After a crash the table must hold the state behind some prefix of the calls, one that contains everything that was
+ * acknowledged as durable. docs/durability.md, How it is tested.
+ */
+
+/** A record of the crash tests: `{ keyEncoding: 'u64', valueEncoding: struct({ time: 'u16', id: 'i32' }) }`. */
+export interface CrashRecord {
+  readonly key: number
+  readonly time: number
+  readonly id: number
+}
+
+/** One effect of a call. */
+export type Effect =
+  | { readonly kind: 'put'; readonly record: CrashRecord }
+  | { readonly kind: 'del'; readonly key: number }
+  | { readonly kind: 'delRecord'; readonly record: CrashRecord }
+  | { readonly kind: 'delWhere'; readonly id: number }
+  | { readonly kind: 'clear' }
+
+/** What is promised of the calls so far: how many of them a state after a crash must contain at least. */
+export class History {
+  readonly calls: (readonly Effect[])[] = []
+  /** Calls [0, written) survive the end of the process, calls [0, durable) a power cut. */
+  written = 0
+  durable = 0
+
+  /** Notes a call that is about to be made; returns how many there are now. */
+  note(effects: readonly Effect[]): number {
+    return this.calls.push(effects)
+  }
+
+  /** The first `count` calls have been acknowledged. */
+  acknowledge(count: number, durable: boolean): void {
+    this.written = Math.max(this.written, count)
+    if (durable) this.durable = Math.max(this.durable, count)
+  }
+
+  /** The state behind each prefix, as text: position k is the state behind k calls. */
+  states(): string[] {
+    let records: CrashRecord[] = []
+    const states = [stateText(records)]
+    for (const effects of this.calls) {
+      for (const effect of effects) records = apply(records, effect)
+      states.push(stateText(records))
+    }
+    return states
+  }
+}
+
+function apply(records: CrashRecord[], effect: Effect): CrashRecord[] {
+  switch (effect.kind) {
+    case 'put':
+      return [...records, effect.record]
+    case 'del':
+      return records.filter(({ key }) => key !== effect.key)
+    case 'delRecord':
+      return records.filter(record => recordText(record) !== recordText(effect.record))
+    case 'delWhere':
+      return records.filter(({ id }) => id !== effect.id)
+    case 'clear':
+      return []
+  }
+}
+
+export function recordText({ key, time, id }: CrashRecord): string {
+  return `${key}:${time}:${id}`
+}
+
+/** Records in key order, within a key in insertion order: what a scan of the table gives. */
+export function stateText(records: readonly CrashRecord[]): string {
+  return records
+    .map((record, at) => ({ record, at }))
+    .sort((a, b) => a.record.key - b.record.key || a.at - b.at)
+    .map(({ record }) => recordText(record))
+    .join(' ')
+}
