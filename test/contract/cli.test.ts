@@ -245,19 +245,35 @@ describe('flashtable import', () => {
     expect(stderr).toContain('FLASHTABLE_SCHEMA_MISMATCH')
   })
 
-  test('ends with 130 when it is interrupted, tells what is there, and leaves the lock free', async () => {
+  test('interrupted, it ends with 130, imports nothing, and can be done again', async () => {
     const path = freshPath()
     const file = await fileOf(new Uint8Array(64 * 1024 * 1024))
-    const { child, result } = startCli('import', file, path, '--format', 'records', '--schema', FINGERPRINT)
+    const args = ['import', file, path, '--format', 'records', '--schema', FINGERPRINT]
+    const { child, result } = startCli(...args)
     await untilExists(join(path, 'MANIFEST'))
     child.kill('SIGINT')
     const { code, stderr } = await result
     expect(code).toBe(130)
+    expect(stderr).toContain(`nothing of ${file} is in ${path}`)
     expect(stderr).toContain('interrupted by SIGINT')
+    expect(await runCliJson('stats', path)).toMatchObject({ records: 0, recordsPut: 0, files: [] })
+    expect(await runCliJson(...args)).toMatchObject({ records: 4 * 1024 * 1024 })
+  })
+
+  test('interrupted while it appends, it ends with 130 and tells what is there', async () => {
+    const path = await smallTable()
+    const file = await fileOf(new Uint8Array(64 * 1024 * 1024))
+    const options = ['--format', 'records', '--schema', FINGERPRINT, '--append']
+    const { child, result } = startCli('import', file, path, ...options)
+    await untilExists(join(path, 'LOCK'))
+    child.kill('SIGTERM')
+    const { code, stderr } = await result
+    expect(code).toBe(143)
     const [, told] = /only the first (\d+) records/.exec(stderr) ?? []
     expect(told).toBeDefined()
     const table = await FlashTable.open(path, ENCODINGS)
     expect(await table.count(0n)).toBe(Number(told))
+    expect(await table.count(7n)).toBe(2)
     await table.close()
   })
 })

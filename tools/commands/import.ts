@@ -4,7 +4,7 @@
  * The size of the file is checked before anything is written. README.md, Import.
  */
 import { Option, type Command } from 'commander'
-import { FlashTable } from '../../src/index.js'
+import { FlashTable, FlashTableError } from '../../src/index.js'
 import { closing } from '../command-line/closing.js'
 import { encodingsOf } from '../command-line/encodings.js'
 import { interruptible } from '../command-line/interrupt.js'
@@ -25,7 +25,9 @@ Formats:
 The schema names the fields in the order of the file: u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 bytes(n). One field
 is named key (u8 to u64 or bytes); without any other the table is a set.
 
-The size of FILE must fit the schema (and the shape), or nothing is written. Records keep their order.
+The size of FILE must fit the schema (and the shape), or nothing is written. Records keep their order. The import
+is all or nothing; interrupted, it leaves an empty table that the next one may fill. Only with --append, what was
+read so far stays.
 
 Examples:
   flashtable import old.memmap prints --format memmap --shape 16384,32 --schema key:u64,time:u16,flags:u16,id:i32
@@ -38,40 +40,72 @@ export interface Import {
   readonly schema: RecordSchema
   /** Of a memory-mapped table; without it the file holds plain records. */
   readonly shape?: Shape | undefined
-  /** Whether a table that is there is added to; otherwise it is `FLASHTABLE_EXISTS`. */
+  /** Adds to a table that is there; otherwise one that holds anything is `FLASHTABLE_EXISTS`. */
   readonly append?: boolean | undefined
   readonly signal?: AbortSignal | undefined
   /** Bytes of the file. */
   readonly onProgress?: (done: number, total: number) => void
 }
 
-/** Imports; returns the number of records. */
+/** Imports, all or nothing unless it appends; returns the number of records. */
 export async function importFile(options: Import): Promise<number> {
-  const { schema, shape, directory, append, signal } = options
-  return closing(await RecordFile.open(options.file, schema, shape), async file => {
-    const table = await FlashTable.open(directory, {
-      ...encodingsOf(schema),
-      errorIfExists: append !== true,
-      signal,
-    })
-    return closing(table, table => putAll(file, table, options))
-  })
+  const { schema, shape, append } = options
+  return closing(await RecordFile.open(options.file, schema, shape), file =>
+    append === true ? appendAll(file, options) : loadAll(file, options),
+  )
 }
 
-async function putAll(file: RecordFile, table: FlashTable, options: Import): Promise<number> {
+/** Into a new table, or an empty one such as an import that was interrupted leaves behind. */
+async function loadAll(file: RecordFile, { directory, schema, signal, onProgress }: Import): Promise<number> {
+  if (!(await isEmptyOrMissing(directory))) {
+    throw new FlashTableError('FLASHTABLE_EXISTS', `${directory} holds a table; --append adds to it`)
+  }
   let records = 0
-  try {
+  async function* columns() {
     for await (const { columns, rows, bytesRead } of file.chunks()) {
-      options.signal?.throwIfAborted()
-      if (rows > 0) await table.putColumns(columns)
       records += rows
-      options.onProgress?.(bytesRead, file.bytes)
+      yield columns
+      onProgress?.(bytesRead, file.bytes)
     }
+  }
+  try {
+    const table = await FlashTable.bulkLoad(directory, { ...encodingsOf(schema), signal }, columns())
+    await table.close()
   } catch (error) {
-    process.stderr.write(`only the first ${records} records of ${file.path} are in ${options.directory}\n`)
+    process.stderr.write(`nothing of ${file.path} is in ${directory}\n`)
     throw error
   }
   return records
+}
+
+async function appendAll(file: RecordFile, options: Import): Promise<number> {
+  const { directory, schema, signal, onProgress } = options
+  const table = await FlashTable.open(directory, { ...encodingsOf(schema), signal })
+  return closing(table, async table => {
+    let records = 0
+    try {
+      for await (const { columns, rows, bytesRead } of file.chunks()) {
+        signal?.throwIfAborted()
+        await table.putColumns(columns)
+        records += rows
+        onProgress?.(bytesRead, file.bytes)
+      }
+    } catch (error) {
+      process.stderr.write(`only the first ${records} records of ${file.path} are in ${directory}\n`)
+      throw error
+    }
+    return records
+  })
+}
+
+/** Whether nothing was ever put: read before it is opened for writing, which changes a table a little. */
+async function isEmptyOrMissing(directory: string): Promise<boolean> {
+  try {
+    return (await readStats(directory)).sequence.next === 0
+  } catch (error) {
+    if (error instanceof FlashTableError && error.code === 'FLASHTABLE_NOT_FOUND') return true
+    throw error
+  }
 }
 
 export function defineImport(program: Command): void {
