@@ -8,7 +8,7 @@ import type { DeleteWhere } from './operations.js'
 
 interface LaneSet {
   readonly lanes: readonly number[]
-  /** By the values of the lanes: the sequence numbers of the entries, in the order of `add`. */
+  /** By the values of the lanes: the sequence numbers of the entries, ascending. */
   readonly sequences: Map<number | string, number[]>
 }
 
@@ -33,7 +33,7 @@ export class DeleteWhereIndex {
     const values = entry.values.length === 1 ? entry.values[0]! : entry.values.join()
     const sequences = laneSet.sequences.get(values)
     if (sequences === undefined) laneSet.sequences.set(values, [entry.sequence])
-    else sequences.push(entry.sequence)
+    else insertSequence(sequences, entry.sequence)
     this.#size++
   }
 
@@ -50,8 +50,28 @@ export class DeleteWhereIndex {
           : laneSet.lanes.map(lane => lanes[lane]![row]!).join()
       const sequences = laneSet.sequences.get(values)
       if (sequences === undefined) continue
-      for (const entry of sequences) if (entry > sequence && entry < before) return true
+      if (newestBelow(sequences, before) > sequence) return true
     }
     return false
   }
+}
+
+/** Entries come oldest first but for a few, so that the place is nearly always the end. */
+function insertSequence(sequences: number[], sequence: number): void {
+  let place = sequences.length
+  while (place > 0 && sequences[place - 1]! > sequence) place--
+  sequences.splice(place, 0, sequence)
+}
+
+/** The greatest of the ascending numbers that is below `before`, else -1. */
+function newestBelow(sequences: readonly number[], before: number): number {
+  let low = 0
+  let high = sequences.length
+  if (high > 0 && sequences[high - 1]! < before) return sequences[high - 1]!
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (sequences[middle]! < before) low = middle + 1
+    else high = middle
+  }
+  return low === 0 ? -1 : sequences[low - 1]!
 }
