@@ -42,7 +42,7 @@ export class BucketInput implements SortedInput {
     this.#file = file
     this.#options = options
     this.#page = new DataPageReader(layout, pageBytes)
-    this.#decoded = new OperationBuffer(layout, 1024)
+    this.#decoded = new OperationBuffer(layout, 256)
     this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)
     const overlaps = footer.dataPages > 0 && rangeOverlaps(range, footer.firstKey, footer.lastKey)

@@ -22,7 +22,7 @@ import { fileSeed } from '../format/checksum.js'
 import { DataPageEncoder } from '../format/data-page-encoder.js'
 import { addToFilter, filterBlockWords, probeCount } from '../format/filter.js'
 import { writeFooter } from '../format/footer.js'
-import { DELETE_WHERE_PAGE, FENCE_PAGE, FILTER_PAGE, PAGE_ROWS_MAX } from '../format/page-layout.js'
+import { DELETE_WHERE_PAGE, FENCE_PAGE, FILTER_PAGE } from '../format/page-layout.js'
 import {
   deleteWhereBytes,
   sectionPages,
@@ -36,6 +36,8 @@ import { writeFully } from '../io/transfer.js'
 
 /** Bytes of one write call. */
 const WRITE_BYTES = 2 ** 20
+/** Bytes of pages for which there is room at first. */
+const FIRST_CHUNK_BYTES = 2 ** 16
 /** Bytes between two syncs. */
 const SYNC_BYTES = 2 ** 24
 
@@ -71,14 +73,15 @@ export class BucketFileWriter {
   readonly #probes: number
   /** Rows that did not fill a page yet. */
   readonly #rows: OperationBuffer
-  readonly #chunk: Uint8Array
+  /** Pages on their way to the file; grown to the size of a write call by large files alone. */
+  #chunk: Uint8Array
   #chunkBytes = 0
   #writtenBytes = 0
   #syncedBytes = 0
   #pages = 0
   readonly #fences = new GrowingWords()
   readonly #filter = new GrowingWords()
-  readonly #hashes = new Uint32Array(PAGE_ROWS_MAX)
+  #hashes = new Uint32Array(0)
   readonly #counts: BucketFileCounts = { records: 0, deleteKeys: 0, deleteRecords: 0, distinctKeys: 0 }
   readonly #firstKey: Uint32Array
   readonly #lastKey: Uint32Array
@@ -93,8 +96,8 @@ export class BucketFileWriter {
     this.#seed = fileSeed(target.tableId, target.epoch, target.number)
     this.#encoder = new DataPageEncoder(layout, pageBytes)
     this.#probes = target.filterBitsPerRecord === 0 ? 0 : probeCount(target.filterBitsPerRecord)
-    this.#rows = new OperationBuffer(layout, 1024)
-    this.#chunk = new Uint8Array(Math.max(WRITE_BYTES, pageBytes))
+    this.#rows = new OperationBuffer(layout, 256)
+    this.#chunk = new Uint8Array(Math.max(FIRST_CHUNK_BYTES, pageBytes))
     this.#firstKey = new Uint32Array(layout.keyLaneCount)
     this.#lastKey = new Uint32Array(layout.keyLaneCount)
     this.#minValues = new Uint32Array(valueLaneCount).fill(0xffffffff)
@@ -197,6 +200,7 @@ export class BucketFileWriter {
     for (let lane = 0; lane < keyLaneCount; lane++) this.#fences.push(lanes[lane]![from]!)
     if (counts.distinctKeys === 0)
       for (let lane = 0; lane < keyLaneCount; lane++) this.#firstKey[lane] = lanes[lane]![from]!
+    if (this.#hashes.length < to - from) this.#hashes = new Uint32Array(2 * (to - from))
     let keys = 0
     for (let row = from; row < to; row++) {
       // The first row of a page always goes into its filter; it is a new key only if the page before did not end in it.
@@ -231,13 +235,18 @@ export class BucketFileWriter {
 
   async #writePage(fill: (page: Uint8Array) => void): Promise<void> {
     const { pageBytes } = this.#target
+    if (this.#chunkBytes === this.#chunk.byteLength) {
+      const grown = new Uint8Array(2 * this.#chunk.byteLength)
+      grown.set(this.#chunk)
+      this.#chunk = grown
+    }
     const page = this.#chunk.subarray(this.#chunkBytes, this.#chunkBytes + pageBytes)
     page.fill(0)
     fill(page)
     setPageChecksum(page, this.#seed, this.#pages)
     this.#pages++
     this.#chunkBytes += pageBytes
-    if (this.#chunkBytes === this.#chunk.byteLength) await this.#writeChunk()
+    if (this.#chunkBytes === WRITE_BYTES) await this.#writeChunk()
   }
 
   async #writeChunk(): Promise<void> {

@@ -17,6 +17,8 @@ import {
 } from './page-layout.js'
 
 const GROUP_DELTAS = RESTART_INTERVAL - 1
+/** Rows for which there is room at first. */
+const FIRST_ROWS = 512
 
 /** Widths so far: what decides whether one more stretch of rows fits. */
 interface Extent {
@@ -32,9 +34,10 @@ interface Extent {
 export class DataPageEncoder {
   readonly #layout: RecordLayout
   readonly #page: DataPageLayout
-  readonly #deltas: Uint32Array[]
-  readonly #restarts: Uint32Array[]
-  readonly #scratch = new Uint32Array(PAGE_ROWS_MAX)
+  /** Columns of one page, grown to the rows that pages turn out to have. */
+  #deltas: Uint32Array[] = []
+  #restarts: Uint32Array[] = []
+  #scratch: Uint32Array = new Uint32Array(0)
   readonly #difference: Uint32Array
   #accepted: Extent
   #tried: Extent
@@ -42,9 +45,7 @@ export class DataPageEncoder {
   constructor(layout: RecordLayout, pageBytes: number) {
     this.#layout = layout
     this.#page = dataPageLayout(layout, pageBytes)
-    const column = () => new Uint32Array(PAGE_ROWS_MAX)
-    this.#deltas = Array.from({ length: layout.keyLaneCount }, column)
-    this.#restarts = Array.from({ length: layout.keyLaneCount }, column)
+    this.#reserve(FIRST_ROWS)
     this.#difference = new Uint32Array(layout.keyLaneCount)
     this.#accepted = this.#newExtent()
     this.#tried = this.#newExtent()
@@ -61,6 +62,7 @@ export class DataPageEncoder {
     while (from + this.#accepted.rows < end) {
       const begin = this.#accepted.rows
       const rowsToTry = Math.min(stretch, end - from - begin)
+      this.#reserve(begin + rowsToTry)
       this.#copy(this.#accepted, this.#tried)
       this.#extend(this.#tried, rows, from, begin, begin + rowsToTry)
       if (this.#bits(this.#tried) <= this.#page.streamBits) {
@@ -128,6 +130,21 @@ export class DataPageEncoder {
       scratch[row] = kinds[from + row] === DELETE_KEY ? base : values[from + row]!
     }
     return { values: scratch, from: 0 }
+  }
+
+  #reserve(rows: number): void {
+    if (rows <= this.#scratch.length) return
+    const capacity = Math.min(PAGE_ROWS_MAX, Math.max(rows, 2 * this.#scratch.length))
+    const grow = (column: Uint32Array = new Uint32Array(0)): Uint32Array => {
+      const grown = new Uint32Array(capacity)
+      grown.set(column)
+      return grown
+    }
+    this.#deltas = Array.from({ length: this.#layout.keyLaneCount }, (_, lane) => grow(this.#deltas[lane]))
+    this.#restarts = Array.from({ length: this.#layout.keyLaneCount }, (_, lane) =>
+      grow(this.#restarts[lane]),
+    )
+    this.#scratch = grow(this.#scratch)
   }
 
   #newExtent(): Extent {

@@ -36,7 +36,7 @@ export class DataPageReader {
   /** Key minus first key of the page. */
   readonly #target: Uint32Array
   readonly #offset: Uint32Array
-  #deltaScratch: Uint32Array[] | undefined
+  #deltaScratch: Uint32Array[] = []
 
   /** Rows [from, to) found by the last `find`. */
   from = 0
@@ -158,7 +158,9 @@ export class DataPageReader {
   #decodeKeys(lanes: Uint32Array[], at: number): void {
     const { keyLaneCount, firstKeyWord } = this.#page
     const rows = this.#rows
-    this.#deltaScratch ??= Array.from({ length: keyLaneCount }, () => new Uint32Array(PAGE_ROWS_MAX))
+    if (this.#deltaScratch[0] === undefined || this.#deltaScratch[0].length < rows) {
+      this.#deltaScratch = Array.from({ length: keyLaneCount }, () => new Uint32Array(rows * 2))
+    }
     const deltas = this.#deltaScratch
     const deltaRows = rows - restartCount(rows)
     for (let lane = 0; lane < keyLaneCount; lane++) {

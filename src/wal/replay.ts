@@ -100,7 +100,7 @@ class Replay {
     this.#options = options
     this.#expected = options.firstSequence
     this.#stretchStart = options.firstSequence
-    this.#operations = new OperationBuffer(options.layout, STRETCH_ROWS)
+    this.#operations = new OperationBuffer(options.layout, 256)
     this.#sources = [
       ...options.closed.map(closed => ({ number: closed.number, epoch: closed.epoch, closed })),
       ...(options.clean ? [] : options.openSegments).map(number => ({
