@@ -26,7 +26,8 @@ import { found } from './found.js'
 import { openReader, openTable, type TableParts, type WriterParts } from './open.js'
 import type { TableOptions } from './options.js'
 import type { Call } from './commit/committer.js'
-import { checkRange, checkSignal } from './query/range-options.js'
+import { findNear, orderHits } from './query/near.js'
+import { checkRange, checkSignal, checkWithin } from './query/range-options.js'
 import { eachKey, eachRow, stretches, type ScanOptions } from './query/ranges.js'
 import { Snapshot } from './snapshot.js'
 import { Pins } from './state/pins.js'
@@ -71,6 +72,14 @@ export type BatchOperation<K, V> =
   | { readonly type: 'put'; readonly key: K; readonly value?: V | undefined }
   | { readonly type: 'del'; readonly key: K }
   | { readonly type: 'delRecord'; readonly key: K; readonly value?: V | undefined }
+
+/** What `getColumns` gives: which key each row answers, and a column a field. */
+export type HitColumns<V extends ValueEncoding> = { query: Uint32Array<ArrayBuffer> } & ValueColumnsOut<V>
+
+/** The same with the key of each row, for `within`. */
+export type NearColumns<K extends KeyEncoding, V extends ValueEncoding> = {
+  query: Uint32Array<ArrayBuffer>
+} & ColumnsOut<K, V>
 
 /** What `open` takes: encodings and options. */
 export type OpenOptions<K extends KeyEncoding, V extends ValueEncoding> = EncodingOptions<K, V> & TableOptions
@@ -244,26 +253,30 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /**
    * All records of all keys as columns: `query` (which key, as a position in `keys`) and one a field; in query order,
-   * then insertion order. The columns belong to the caller.
+   * then key order, then insertion order. With `within: r` all records whose key differs by at most r, and a column
+   * `key`. The columns belong to the caller. Rejects with `FLASHTABLE_INVALID_KEY`, `_CORRUPTION`, `_IO_ERROR`.
    */
+  getColumns(
+    keys: KeysIn<K>,
+    options: ReadOptions & { readonly within: number | bigint },
+  ): Promise<NearColumns<K, V>>
+  getColumns(keys: KeysIn<K>, options?: ReadOptions & { readonly within?: undefined }): Promise<HitColumns<V>>
   async getColumns(
     keys: KeysIn<K>,
-    options?: ReadOptions,
-  ): Promise<{ query: Uint32Array<ArrayBuffer> } & ValueColumnsOut<V>> {
-    const { hits, starts, ends } = await this.#findMany(keys, Infinity, options)
-    const { schema } = this.#parts
-    const query = new Uint32Array(hits.count)
-    const order = new Uint32Array(hits.count)
-    let at = 0
-    for (let i = 0; i < starts.length; i++) {
-      for (let row = ends[i]! - 1; row >= starts[i]!; row--, at++) {
-        query[at] = i
-        order[at] = row
-      }
-    }
-    const ordered = new OperationBuffer(schema.layout, at)
-    ordered.gather(hits, order)
-    return { query, ...(schema.lanesToColumns(ordered.lanes, 0, at, false) as ValueColumnsOut<V>) }
+    options?: ReadOptions & { readonly within?: number | bigint | undefined },
+  ): Promise<HitColumns<V>> {
+    const { schema, reader } = this.#parts
+    const { layout } = schema
+    const view = this.#view(options)
+    const { lanes } = schema.keysToLanes(keys)
+    const within = checkWithin(options?.within)
+    const found =
+      within === undefined
+        ? reader.findMany(view, lanes, Infinity).then(hits => orderHits(layout, hits))
+        : findNear(reader, layout, view, lanes, within)
+    const { query, rows } = await this.#read(found)
+    const columns = schema.lanesToColumns(rows.lanes, 0, rows.count, within !== undefined)
+    return { query, ...(columns as ValueColumnsOut<V>) }
   }
 
   /** Whether the key has a record. */

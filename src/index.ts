@@ -3,21 +3,28 @@ export { FlashTable } from './flash-table.js'
 export type {
   BatchOperation,
   CompactOptions,
+  HitColumns,
+  NearColumns,
   OpenOptions,
   RangeOptions,
   ReadOptions,
   WriteOptions,
 } from './flash-table.js'
 export { Snapshot } from './snapshot.js'
-export { bytes, fixed, struct } from './encoding/encodings.js'
+export { bytes, encodings, fixed, struct } from './encoding/encodings.js'
+export type { LevelEncodingName } from './encoding/encodings.js'
 export type {
   ColumnsIn,
   ColumnsOut,
+  EncodingOptions,
   FieldEncoding,
+  KeyColumn,
   KeyEncoding,
   KeyIn,
   KeyOut,
   KeysIn,
+  ScalarEncoding,
+  SizedEncoding,
   StructEncoding,
   StructFields,
   ValueColumnsOut,
@@ -29,5 +36,6 @@ export type {
 } from './encoding/types.js'
 export { FlashTableError } from './errors.js'
 export type { FlashTableErrorCode, MisuseErrorCode } from './errors.js'
+export type { ColumnSource } from './bulk-load.js'
 export type { Duplicates, TableOptions } from './options.js'
 export type { FileStats, TableStats } from './stats.js'

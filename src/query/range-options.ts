@@ -48,6 +48,25 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
   )
 }
 
+/** How far a key may be away: a whole number from 0. */
+export function checkWithin(within: unknown): bigint | undefined {
+  if (within === undefined) return undefined
+  const expected = 'a whole number from 0, as a safe integer or a bigint'
+  if (typeof within !== 'number' && typeof within !== 'bigint') {
+    throw invalidType(
+      'FLASHTABLE_INVALID_OPTION',
+      `option 'within': expected ${expected}, found ${found(within)}`,
+    )
+  }
+  if ((typeof within === 'number' && !Number.isSafeInteger(within)) || within < 0) {
+    throw outOfRange(
+      'FLASHTABLE_INVALID_OPTION',
+      `option 'within': expected ${expected}, found ${found(within)}`,
+    )
+  }
+  return BigInt(within)
+}
+
 function bound(
   schema: Schema,
   side: 'lower' | 'upper',

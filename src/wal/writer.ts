@@ -151,6 +151,7 @@ export class WalWriter {
     assert(this.#appending === undefined, 'one append at a time')
     const segment = this.#active
     if (segment === undefined) return this.#track(this.#appendToNew(operations, from, to, deletes))
+    if (this.#leftover !== segment) this.#wipeLeftover()
     const endSequence = this.#nextSequence + (to - from) + deletes.length
     const frameBytes = this.#encode(segment, operations, from, to, deletes)
     const bytes = segment.bytesFor(this.#encoder, frameBytes)
@@ -318,7 +319,7 @@ export class WalWriter {
    * replayed in place of the frames that got its sequence numbers. So its header is overwritten: by the next frame,
    * which begins at the same place, or with zeros before anything goes to another place.
    *
-   * Crash: a power cut before the next sync may bring the group back, whole, in place of all that came after it.
+   * Crash: until a sync has covered that, a power cut may bring the group back in place of all that came after it.
    */
   #writeFailed(segment: SegmentWriter, error: unknown): FlashTableError {
     const failure = this.#failed(error, `cannot write ${segment.handle.path}`)

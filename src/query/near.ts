@@ -1,0 +1,192 @@
+/**
+ * Near-key lookups: the records whose key differs by at most r from a query key (as Panako-style matching wants them).
+ *
+ * A small r is answered by looking up every key in reach, which filters and the page cache make cheap; a large one by
+ * scans, one for queries whose reaches touch. docs/api.md, getColumns.
+ */
+import { compareKeyToRow } from '../columns/compare.js'
+import { greatestKeyNumber, incrementKey, keyNumber, keyOfNumber } from '../columns/key-number.js'
+import { OperationBuffer, type Operations } from '../columns/operations.js'
+import type { RecordLayout } from '../columns/record-layout.js'
+import { sortedOrder } from '../columns/sort.js'
+import type { View } from '../state/table-state.js'
+import type { BatchHits, TableReader } from './reader.js'
+
+/** Up to so many keys in reach of a query are looked up one by one. */
+const LOOKUPS_A_QUERY_MAX = 33
+/** Scans in flight at once. */
+const SCANS_AT_ONCE = 16
+
+/** Rows in query order, then key order, then insertion order. */
+export interface OrderedHits {
+  /** The query that each row answers. */
+  readonly query: Uint32Array<ArrayBuffer>
+  readonly rows: OperationBuffer
+}
+
+/** Puts hits into query order; `queryOf` names the query of a position where several positions belong to one. */
+export function orderHits(
+  layout: RecordLayout,
+  { hits, starts, ends }: BatchHits,
+  queryOf: (position: number) => number = position => position,
+): OrderedHits {
+  const query = new Uint32Array(hits.count)
+  const order = new Uint32Array(hits.count)
+  let at = 0
+  for (let position = 0; position < starts.length; position++) {
+    // Hits come newest first.
+    for (let row = ends[position]! - 1; row >= starts[position]!; row--, at++) {
+      query[at] = queryOf(position)
+      order[at] = row
+    }
+  }
+  const rows = new OperationBuffer(layout, at)
+  rows.gather(hits, order)
+  return { query, rows }
+}
+
+/** All records at most `within` away from each key; `keys`: a column a key lane. */
+export async function findNear(
+  reader: TableReader,
+  layout: RecordLayout,
+  view: View,
+  keys: readonly Uint32Array[],
+  within: bigint,
+): Promise<OrderedHits> {
+  const greatest = greatestKeyNumber(layout)
+  const queries = Array.from(keys[0]!, (_, query) => {
+    const number = keyNumber(keys, query, layout)
+    const first = number < within ? 0n : number - within
+    return { first, last: greatest - number < within ? greatest : number + within }
+  })
+  return within * 2n + 1n <= BigInt(LOOKUPS_A_QUERY_MAX)
+    ? lookUpEach(reader, layout, view, queries)
+    : scanEach(reader, layout, view, queries)
+}
+
+/** The keys that a query reaches, as numbers. */
+interface Reach {
+  readonly first: bigint
+  readonly last: bigint
+}
+
+async function lookUpEach(
+  reader: TableReader,
+  layout: RecordLayout,
+  view: View,
+  queries: readonly Reach[],
+): Promise<OrderedHits> {
+  const counts = queries.map(({ first, last }) => Number(last - first) + 1)
+  const total = counts.reduce((sum, count) => sum + count, 0)
+  const keys = Array.from({ length: layout.keyLaneCount }, () => new Uint32Array(total))
+  const queryOf = new Uint32Array(total)
+  let position = 0
+  for (const [query, { first }] of queries.entries()) {
+    const key = keyOfNumber(first, layout)
+    for (let i = 0; i < counts[query]!; i++, position++) {
+      for (let lane = 0; lane < keys.length; lane++) keys[lane]![position] = key[lane]!
+      queryOf[position] = query
+      incrementKey(key, layout)
+    }
+  }
+  return orderHits(layout, await reader.findMany(view, keys, Infinity), at => queryOf[at]!)
+}
+
+/** A stretch of keys that several queries reach. */
+interface Group extends Reach {
+  readonly queries: number[]
+}
+
+async function scanEach(
+  reader: TableReader,
+  layout: RecordLayout,
+  view: View,
+  queries: readonly Reach[],
+): Promise<OrderedHits> {
+  const groups = groupReaches(queries)
+  const found: Operations[] = []
+  let next = 0
+  view.version.retain()
+  try {
+    const worker = async (): Promise<void> => {
+      while (next < groups.length) {
+        const group = next++
+        found[group] = await scanAll(reader, layout, view, groups[group]!)
+      }
+    }
+    await Promise.all(Array.from({ length: SCANS_AT_ONCE }, worker))
+  } finally {
+    await view.version.release()
+  }
+  const rows = new OperationBuffer(layout, 64)
+  const answers: number[] = []
+  for (const [i, group] of groups.entries()) {
+    for (const query of group.queries) {
+      const { first, last } = queries[query]!
+      const from = firstRowAt(found[i]!, keyOfNumber(first, layout), false)
+      const to = firstRowAt(found[i]!, keyOfNumber(last, layout), true)
+      rows.append(found[i]!, from, to)
+      for (let row = from; row < to; row++) answers.push(query)
+    }
+  }
+  return inQueryOrder(layout, rows, answers)
+}
+
+/** Joins reaches that touch, so that each key is read once. */
+function groupReaches(queries: readonly Reach[]): Group[] {
+  const order = queries.map((_, query) => query)
+  order.sort((a, b) =>
+    queries[a]!.first < queries[b]!.first ? -1 : queries[a]!.first > queries[b]!.first ? 1 : a - b,
+  )
+  const groups: Group[] = []
+  for (const query of order) {
+    const { first, last } = queries[query]!
+    const group = groups.at(-1)
+    if (group !== undefined && first <= group.last + 1n) {
+      group.queries.push(query)
+      if (last > group.last) groups[groups.length - 1] = { ...group, last }
+    } else groups.push({ first, last, queries: [query] })
+  }
+  return groups
+}
+
+async function scanAll(
+  reader: TableReader,
+  layout: RecordLayout,
+  view: View,
+  { first, last }: Reach,
+): Promise<OperationBuffer> {
+  const range = { lower: keyOfNumber(first, layout), upper: keyOfNumber(last, layout) }
+  const rows = new OperationBuffer(layout, 64)
+  const merge = await reader.scan(view, range, false)
+  try {
+    for (let stretch = await merge.next(); stretch !== undefined; stretch = await merge.next()) {
+      rows.append(stretch, 0, stretch.count)
+    }
+  } finally {
+    await merge.close()
+  }
+  return rows
+}
+
+/** The first row with this key or a greater one; with `behind`, the first one with a greater key. */
+function firstRowAt(rows: Operations, key: Uint32Array, behind: boolean): number {
+  let low = 0
+  let high = rows.count
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const order = compareKeyToRow(key, rows.lanes, middle)
+    if (order > 0 || (behind && order === 0)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Sorts the rows by the queries that they answer; they are in key order already. */
+function inQueryOrder(layout: RecordLayout, rows: OperationBuffer, answers: readonly number[]): OrderedHits {
+  const queries = Uint32Array.from(answers)
+  const order = sortedOrder([queries], 1, 0, queries.length)
+  const ordered = new OperationBuffer(layout, rows.count)
+  ordered.gather(rows, order)
+  return { query: Uint32Array.from(order, row => queries[row]!), rows: ordered }
+}
