@@ -6,6 +6,7 @@
  */
 import { createRequire } from 'node:module'
 import { Command } from 'commander'
+import { defineCheckpoint } from './commands/checkpoint.js'
 import { defineCompact } from './commands/compact.js'
 import { defineGet } from './commands/get.js'
 import { defineImport } from './commands/import.js'
@@ -36,7 +37,8 @@ function commandLine(): Command {
     .exitOverride()
     .showHelpAfterError('(--help tells more)')
     .addHelpText('afterAll', EXIT_CODES)
-  for (const define of [defineImport, defineCompact, defineVerify, defineStats, defineGet]) define(program)
+  for (const define of [defineImport, defineCompact, defineVerify, defineStats, defineGet, defineCheckpoint])
+    define(program)
   return program
 }
 

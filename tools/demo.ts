@@ -23,7 +23,7 @@ import {
 import { closing } from './command-line/closing.js'
 import { formatBytes, formatCount, textTable } from './command-line/output.js'
 import { parseSchema } from './command-line/schema.js'
-import { readStats } from './command-line/table-stats.js'
+import { filesOf, readStats } from './command-line/table-stats.js'
 import { importFile } from './commands/import.js'
 import { InPlaceTable } from './in-place-table.js'
 import { bestMatch, MINIMUM_VOTES, recognise } from './recognise.js'
@@ -161,9 +161,15 @@ function printWritten(ingested: TableStats, compacted: TableStats): void {
         row('written to the manifest', stats => stats.bytesWritten.manifest),
         row('written in all', stats => writtenBytes(stats)),
         ['written / put (write amplification)', ...columns.map(stats => stats.writeAmplification.toFixed(2))],
-        row('on disk', stats => stats.bytesOnDisk),
+        row('on disk: bucket files', stats => filesOf(stats).bucketBytes),
+        row('on disk: log and manifest', stats => filesOf(stats).otherBytes),
       ],
     ),
+  )
+  const bytesPerRecord = compacted.dataBytesOnDisk / compacted.records
+  print(
+    `\nCompacted, a record of 16 bytes takes ${bytesPerRecord.toFixed(2)} bytes in data pages; the rest of a bucket file is its ` +
+      'filter and index.\nThe log of a compacted table is kept, to be written over by what comes next.',
   )
 }
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bytes, FlashTable, struct } from '../../src/index.js'
 import { countWrongKeys } from '../support/found-again.js'
 import { readMemmapRecords, readMemmapTable } from '../support/fixtures.js'
-import { runCli, runCliJson, startCli } from '../support/run-cli.js'
+import { Cli, startNode } from '../support/run-cli.js'
 
 const FINGERPRINT = 'key:u64,time:u16,flags:u16,id:i32'
 const ENCODINGS = {
@@ -15,12 +15,15 @@ const ENCODINGS = {
   valueEncoding: struct({ time: 'u16', flags: 'u16', id: 'i32' }),
 } as const
 
+let cli: Cli
 let directory: string
 beforeAll(async () => {
+  cli = await Cli.build()
   directory = await mkdtemp(join(tmpdir(), 'flashtable-cli-'))
 })
 afterAll(async () => {
   await rm(directory, { recursive: true })
+  await cli.remove()
 })
 
 let names = 0
@@ -73,15 +76,17 @@ async function imageOf(path: string): Promise<unknown[]> {
 
 describe('flashtable', () => {
   test('--help tells commands and exit codes, and is no failure', async () => {
-    const { code, stdout, stderr } = await runCli('--help')
+    const { code, stdout, stderr } = await cli.run('--help')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    for (const word of ['import', 'compact', 'verify', 'stats', 'get', 'Exit codes'])
+    for (const word of ['import', 'compact', 'verify', 'stats', 'get', 'checkpoint', 'Exit codes'])
       expect(stdout).toContain(word)
   })
 
-  test('--version is that of the package', async () => {
+  test('--version is that of the package, compiled and from the sources', async () => {
     const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
-    expect(await runCli('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+    const expected = { code: 0, stdout: `${version}\n`, stderr: '' }
+    expect(await cli.run('--version')).toEqual(expected)
+    expect(await startNode('--import', 'tsx', 'tools/cli.ts', '--version').result).toEqual(expected)
   })
 
   test.each([
@@ -108,19 +113,19 @@ describe('flashtable', () => {
       says: 'field named "flags"',
     },
   ])('answers wrong usage with 2 and a reason: $says', async ({ args, says }) => {
-    const { code, stdout, stderr } = await runCli(...args)
+    const { code, stdout, stderr } = await cli.run(...args)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toContain(says)
   })
 
-  test.each(['compact', 'verify', 'stats', 'get'])(
+  test.each([['compact'], ['verify'], ['stats'], ['get', '1'], ['checkpoint', 'nowhere']])(
     '%s of a directory without a table answers 1, and creates nothing',
-    async command => {
+    async (command, ...more) => {
       const missing = freshPath()
       const empty = freshPath()
       await mkdir(empty)
       for (const path of [missing, empty]) {
-        const { code, stdout, stderr } = await runCli(command, path, ...(command === 'get' ? ['1'] : []))
+        const { code, stdout, stderr } = await cli.run(command!, path, ...more)
         expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
         expect(stderr).toContain('FLASHTABLE_NOT_FOUND')
         expect(stderr).not.toContain(' at ')
@@ -131,10 +136,10 @@ describe('flashtable', () => {
   )
 
   test('--json tells failures as JSON too', async () => {
-    const { code, stdout } = await runCli('stats', freshPath(), '--json')
+    const { code, stdout } = await cli.run('stats', freshPath(), '--json')
     expect(code).toBe(1)
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'FLASHTABLE_NOT_FOUND' } })
-    const wrong = await runCli('stats', '--json')
+    const wrong = await cli.run('stats', '--json')
     expect(wrong.code).toBe(2)
     expect(JSON.parse(wrong.stdout)).toMatchObject({ error: { code: 'WRONG_USAGE' } })
   })
@@ -145,7 +150,7 @@ describe('flashtable import', () => {
     const file = await fileOf(readMemmapTable())
     const path = freshPath()
     const options = ['--format', 'memmap', '--shape', '16384,32', '--schema', FINGERPRINT]
-    const { code, stdout, stderr } = await runCli('import', file, path, ...options)
+    const { code, stdout, stderr } = await cli.run('import', file, path, ...options)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain('140,235 records (2,243,760 bytes)')
     expect(stdout).toMatch(/write amplification +0\.\d\d/)
@@ -158,7 +163,7 @@ describe('flashtable import', () => {
   test('imports packed records and keeps the order of those of a key', async () => {
     const path = freshPath()
     const file = await fileOf(records(5n, 6n, 5n, 2n ** 64n - 1n, 5n))
-    const result = await runCliJson('import', file, path, '--format', 'records', '--schema', FINGERPRINT)
+    const result = await cli.json('import', file, path, '--format', 'records', '--schema', FINGERPRINT)
     expect(result).toMatchObject({ file, directory: path, records: 5, recordBytes: 80 })
     expect(result['writeAmplification']).toBeGreaterThan(0)
     const table = await FlashTable.open(path, { ...ENCODINGS, readOnly: true })
@@ -170,7 +175,7 @@ describe('flashtable import', () => {
   test('makes a set of a schema that has the key alone', async () => {
     const path = freshPath()
     const file = await fileOf(Uint8Array.of(1, 2, 3, 1, 2, 4))
-    const { code } = await runCli('import', file, path, '--format', 'records', '--schema', 'key:bytes(3)')
+    const { code } = await cli.run('import', file, path, '--format', 'records', '--schema', 'key:bytes(3)')
     expect(code).toBe(0)
     const table = await FlashTable.open(path, { keyEncoding: bytes(3), readOnly: true })
     expect([await table.has(Uint8Array.of(1, 2, 3)), await table.has(Uint8Array.of(1, 2, 5))]).toEqual([
@@ -191,7 +196,7 @@ describe('flashtable import', () => {
     async ({ format, expected }) => {
       const path = freshPath()
       const file = await fileOf(new Uint8Array(65))
-      const { code, stdout, stderr } = await runCli(
+      const { code, stdout, stderr } = await cli.run(
         'import',
         file,
         path,
@@ -208,7 +213,7 @@ describe('flashtable import', () => {
 
   test('answers 1 where there is no file, and creates nothing', async () => {
     const path = freshPath()
-    const { code, stderr } = await runCli(
+    const { code, stderr } = await cli.run(
       'import',
       freshPath(),
       path,
@@ -227,12 +232,12 @@ describe('flashtable import', () => {
     const before = await imageOf(path)
     const file = await fileOf(records(7n))
     const args = ['import', file, path, '--format', 'records', '--schema', FINGERPRINT]
-    const refused = await runCli(...args)
+    const refused = await cli.run(...args)
     expect(refused.code).toBe(1)
     expect(refused.stderr).toContain('FLASHTABLE_EXISTS')
     expect(await imageOf(path)).toEqual(before)
-    expect((await runCli(...args, '--append')).code).toBe(0)
-    const { records: found } = await runCliJson('get', path, '7')
+    expect((await cli.run(...args, '--append')).code).toBe(0)
+    const { records: found } = await cli.json('get', path, '7')
     expect(found).toHaveLength(3)
   })
 
@@ -240,7 +245,7 @@ describe('flashtable import', () => {
     const path = await smallTable()
     const file = await fileOf(new Uint8Array(12))
     const options = ['--format', 'records', '--schema', 'key:u64,id:u32', '--append']
-    const { code, stderr } = await runCli('import', file, path, ...options)
+    const { code, stderr } = await cli.run('import', file, path, ...options)
     expect(code).toBe(1)
     expect(stderr).toContain('FLASHTABLE_SCHEMA_MISMATCH')
   })
@@ -249,23 +254,26 @@ describe('flashtable import', () => {
     const path = freshPath()
     const file = await fileOf(new Uint8Array(64 * 1024 * 1024))
     const args = ['import', file, path, '--format', 'records', '--schema', FINGERPRINT]
-    const { child, result } = startCli(...args)
+    const { child, result } = cli.start(...args)
     await untilExists(join(path, 'MANIFEST'))
     child.kill('SIGINT')
     const { code, stderr } = await result
     expect(code).toBe(130)
     expect(stderr).toContain(`nothing of ${file} is in ${path}`)
     expect(stderr).toContain('interrupted by SIGINT')
-    expect(await runCliJson('stats', path)).toMatchObject({ records: 0, recordsPut: 0, files: [] })
-    expect(await runCliJson(...args)).toMatchObject({ records: 4 * 1024 * 1024 })
+    expect(await cli.json('stats', path)).toMatchObject({ records: 0, recordsPut: 0, files: [] })
+    expect(await cli.json(...args)).toMatchObject({ records: 4 * 1024 * 1024 })
   })
 
-  test('interrupted while it appends, it ends with 130 and tells what is there', async () => {
+  test('interrupted while it appends, it ends with 143 and tells what is there', async () => {
     const path = await smallTable()
     const file = await fileOf(new Uint8Array(64 * 1024 * 1024))
+    const segments = async () => (await readdir(path)).filter(name => name.endsWith('.wal')).length
+    const before = await segments()
     const options = ['--format', 'records', '--schema', FINGERPRINT, '--append']
-    const { child, result } = startCli('import', file, path, ...options)
-    await untilExists(join(path, 'LOCK'))
+    const { child, result } = cli.start('import', file, path, ...options)
+    // The first record opens a segment of the log.
+    while ((await segments()) === before);
     child.kill('SIGTERM')
     const { code, stderr } = await result
     expect(code).toBe(143)
@@ -283,9 +291,9 @@ describe('flashtable get', () => {
     const path = await smallTable()
     const lines = 'time\tflags\tid\n0\t1\t0\n2\t1\t-2\n'
     for (const key of ['7', '0x7']) {
-      expect(await runCli('get', path, key)).toEqual({ code: 0, stdout: lines, stderr: '' })
+      expect(await cli.run('get', path, key)).toEqual({ code: 0, stdout: lines, stderr: '' })
     }
-    expect(await runCliJson('get', path, '0x7')).toEqual({
+    expect(await cli.json('get', path, '0x7')).toEqual({
       directory: path,
       key: '0x7',
       records: [
@@ -297,14 +305,14 @@ describe('flashtable get', () => {
 
   test('answers 1 and prints nothing where the key has no record', async () => {
     const path = await smallTable()
-    expect(await runCli('get', path, '9')).toEqual({ code: 1, stdout: '', stderr: '' })
-    expect(await runCliJson('get', path, '9')).toMatchObject({ records: [] })
+    expect(await cli.run('get', path, '9')).toEqual({ code: 1, stdout: '', stderr: '' })
+    expect(await cli.json('get', path, '9')).toMatchObject({ records: [] })
   })
 
   test.each(['18446744073709551616', '-1', 'seven'])(
     'answers 2 where the key cannot be one: %s',
     async key => {
-      const { code, stderr } = await runCli('get', await smallTable(), '--', key)
+      const { code, stderr } = await cli.run('get', await smallTable(), '--', key)
       expect(code).toBe(2)
       expect(stderr).toContain('u64')
     },
@@ -322,10 +330,10 @@ describe('flashtable get', () => {
       ratio: Number.NaN,
     })
     await table.close()
-    expect((await runCli('get', path, '00ff')).stdout).toBe(
+    expect((await cli.run('get', path, '00ff')).stdout).toBe(
       'big\tdigest\tratio\n-9223372036854775808\t0102ff\tNaN\n',
     )
-    expect((await runCliJson('get', path, '0x00FF'))['records']).toEqual([
+    expect((await cli.json('get', path, '0x00FF'))['records']).toEqual([
       { big: '-9223372036854775808', digest: '0102ff', ratio: 'NaN' },
     ])
   })
@@ -335,24 +343,24 @@ describe('flashtable get', () => {
     const keys = await FlashTable.open(set, { keyEncoding: 'u32' })
     await keys.put(3)
     await keys.close()
-    expect((await runCli('get', set, '3')).stdout).toBe('key\n3\n')
+    expect((await cli.run('get', set, '3')).stdout).toBe('key\n3\n')
     const plain = freshPath()
     const values = await FlashTable.open(plain, { keyEncoding: 'u32', valueEncoding: 'u16' })
     await values.put(3, 40)
     await values.close()
-    expect((await runCli('get', plain, '3')).stdout).toBe('value\n40\n')
+    expect((await cli.run('get', plain, '3')).stdout).toBe('value\n40\n')
   })
 })
 
 describe('flashtable stats', () => {
   test('tells records, bytes and write amplification', async () => {
     const path = await smallTable()
-    const { code, stdout } = await runCli('stats', path)
+    const { code, stdout } = await cli.run('stats', path)
     expect(code).toBe(0)
     expect(stdout).toMatch(/^records +3$/m)
     expect(stdout).toMatch(/^put +3 records, 48 bytes$/m)
     expect(stdout).toMatch(/^write amplification/m)
-    expect(await runCliJson('stats', path)).toMatchObject({ directory: path, records: 3, recordBytesPut: 48 })
+    expect(await cli.json('stats', path)).toMatchObject({ directory: path, records: 3, recordBytesPut: 48 })
   })
 })
 
@@ -365,12 +373,12 @@ describe('stats, get and verify', () => {
       ['get', path, '7'],
       ['verify', path],
     ]) {
-      expect((await runCli(...args)).code).toBe(0)
+      expect((await cli.run(...args)).code).toBe(0)
     }
     expect(await imageOf(path)).toEqual(before)
     const writer = await FlashTable.open(path)
-    expect((await runCli('stats', path)).code).toBe(0)
-    expect((await runCli('get', path, '7')).code).toBe(0)
+    expect((await cli.run('stats', path)).code).toBe(0)
+    expect((await cli.run('get', path, '7')).code).toBe(0)
     await writer.close()
   })
 })
@@ -378,19 +386,19 @@ describe('stats, get and verify', () => {
 describe('flashtable compact', () => {
   test('merges everything into one file and keeps all records', async () => {
     const path = await smallTable()
-    const { code, stdout, stderr } = await runCli('compact', path)
+    const { code, stdout, stderr } = await cli.run('compact', path)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(/^before +0 +0 +\S+$/m)
     expect(stdout).toMatch(/^after +1 +\S+ +\S+$/m)
-    const again = await runCliJson('compact', path)
+    const again = await cli.json('compact', path)
     expect(again).toMatchObject({ directory: path, before: { bucketFiles: 1 }, after: { bucketFiles: 1 } })
-    expect((await runCli('get', path, '7')).stdout).toBe('time\tflags\tid\n0\t1\t0\n2\t1\t-2\n')
+    expect((await cli.run('get', path, '7')).stdout).toBe('time\tflags\tid\n0\t1\t0\n2\t1\t-2\n')
   })
 
   test('answers 1 at once where another process has the table open', async () => {
     const path = await smallTable()
     const writer = await FlashTable.open(path)
-    const { code, stderr } = await runCli('compact', path)
+    const { code, stderr } = await cli.run('compact', path)
     await writer.close()
     expect(code).toBe(1)
     expect(stderr).toContain('FLASHTABLE_LOCKED')
@@ -399,15 +407,15 @@ describe('flashtable compact', () => {
   test('interrupted, it ends with 130 and leaves the table as it was, the lock free', async () => {
     const path = freshPath()
     const file = await fileOf(new Uint8Array(64 * 1024 * 1024))
-    await runCli('import', file, path, '--format', 'records', '--schema', FINGERPRINT)
-    const before = await runCliJson('stats', path)
-    const { child, result } = startCli('compact', path)
+    await cli.run('import', file, path, '--format', 'records', '--schema', FINGERPRINT)
+    const before = await cli.json('stats', path)
+    const { child, result } = cli.start('compact', path)
     await untilExists(join(path, 'LOCK'))
     child.kill('SIGINT')
     const { code, stdout, stderr } = await result
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' })
     expect(stderr).toContain('interrupted by SIGINT')
-    expect(await runCliJson('stats', path)).toMatchObject({
+    expect(await cli.json('stats', path)).toMatchObject({
       files: before['files'],
       records: before['records'],
     })
@@ -417,28 +425,42 @@ describe('flashtable compact', () => {
   })
 })
 
+describe('flashtable checkpoint', () => {
+  test('makes a copy with all records, and leaves alone what is there', async () => {
+    const path = await smallTable()
+    const copy = freshPath()
+    const { code, stdout, stderr } = await cli.run('checkpoint', path, copy)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^3 records, \S+ bytes, in /)
+    expect((await cli.run('get', copy, '8')).stdout).toBe('time\tflags\tid\n1\t1\t-1\n')
+    const again = await cli.run('checkpoint', path, copy)
+    expect(again.code).toBe(1)
+    expect(again.stderr).toContain('FLASHTABLE_EXISTS')
+  })
+})
+
 describe('flashtable verify', () => {
   test('finds no problem in a sound table', async () => {
     const path = await smallTable()
-    const { code, stdout } = await runCli('verify', path)
+    const { code, stdout } = await cli.run('verify', path)
     expect(code).toBe(0)
     expect(stdout).toContain('3 records: no problem')
-    expect(await runCliJson('verify', path)).toMatchObject({ directory: path, problems: [], records: 3 })
+    expect(await cli.json('verify', path)).toMatchObject({ directory: path, problems: [], records: 3 })
   })
 
   test('names file and offset of a damaged page, and answers 1', async () => {
     const path = await smallTable()
-    await runCli('compact', path)
+    await cli.run('compact', path)
     const name = (await readdir(path)).find(name => name.endsWith('.bucket'))!
     const content = await readFile(join(path, name))
     content[100]! ^= 1
     await writeFile(join(path, name), content)
     const before = await imageOf(path)
-    const { code, stdout } = await runCli('verify', path)
+    const { code, stdout } = await cli.run('verify', path)
     expect(code).toBe(1)
     expect(stdout).toMatch(new RegExp(`${name}:0: `))
     expect(stdout).toContain('problems: 1')
-    const { problems } = await runCliJson('verify', path)
+    const { problems } = await cli.json('verify', path)
     expect(problems).toMatchObject([{ offset: 0 }])
     expect(await imageOf(path)).toEqual(before)
   })

@@ -1,10 +1,18 @@
-/** Runs the command line as a child process, as a user does. */
-import { spawn, type ChildProcess } from 'node:child_process'
+/**
+ * Runs the command line as a child process, as a user does: compiled, in a package of its own.
+ *
+ * Compiled once, a command starts in a third of the time that it takes from its sources.
+ */
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { copyFile, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
-const CLI = fileURLToPath(new URL('../../tools/cli.ts', import.meta.url))
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 export interface CliResult {
   readonly code: number | null
@@ -12,28 +20,54 @@ export interface CliResult {
   readonly stderr: string
 }
 
-/** Starts the command line; `result` resolves when it has ended. */
-export function startCli(...args: string[]): { child: ChildProcess; result: Promise<CliResult> } {
-  const child = spawn(process.execPath, ['--import', 'tsx', CLI, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+/** The compiled command line. */
+export class Cli {
+  readonly #directory: string
+
+  private constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  static async build(): Promise<Cli> {
+    const directory = await mkdtemp(join(tmpdir(), 'flashtable-built-'))
+    const compiler = join(ROOT, 'node_modules/typescript/bin/tsc')
+    const options = ['-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(directory, 'dist')]
+    await promisify(execFile)(process.execPath, [compiler, ...options])
+    await copyFile(join(ROOT, 'package.json'), join(directory, 'package.json'))
+    await symlink(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
+    return new Cli(directory)
+  }
+
+  /** Starts a command; `result` resolves when it has ended. */
+  start(...args: string[]): { child: ChildProcess; result: Promise<CliResult> } {
+    return startNode(join(this.#directory, 'dist/tools/cli.js'), ...args)
+  }
+
+  /** Runs a command to its end. */
+  async run(...args: string[]): Promise<CliResult> {
+    return this.start(...args).result
+  }
+
+  /** Runs a command with `--json` and returns what it prints. */
+  async json(...args: string[]): Promise<Record<string, unknown>> {
+    const { stdout, stderr } = await this.run(...args, '--json')
+    try {
+      return JSON.parse(stdout) as Record<string, unknown>
+    } catch (error) {
+      throw new Error(`no JSON: ${stdout}${stderr}`, { cause: error })
+    }
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.#directory, { recursive: true })
+  }
+}
+
+/** Starts Node.js in the root of the project. */
+export function startNode(...args: string[]): { child: ChildProcess; result: Promise<CliResult> } {
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
   const result = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]).then(
     ([[code], stdout, stderr]) => ({ code: code as number | null, stdout, stderr }),
   )
   return { child, result }
-}
-
-/** Runs the command line to its end. */
-export async function runCli(...args: string[]): Promise<CliResult> {
-  return startCli(...args).result
-}
-
-/** Runs the command line with `--json`; expects a result, and returns it. */
-export async function runCliJson(...args: string[]): Promise<Record<string, unknown>> {
-  const { stdout, stderr } = await runCli(...args, '--json')
-  try {
-    return JSON.parse(stdout) as Record<string, unknown>
-  } catch (error) {
-    throw new Error(`no JSON: ${stdout}${stderr}`, { cause: error })
-  }
 }

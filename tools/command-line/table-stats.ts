@@ -18,18 +18,25 @@ export function writtenText(stats: TableStats): [label: string, value: string][]
         `bucket files ${formatCount(buckets)}, manifest ${formatCount(manifest)}`,
     ],
     ['write amplification', `${stats.writeAmplification.toFixed(2)} (bytes written / bytes of records put)`],
-    ['on disk', formatBytes(stats.bytesOnDisk)],
+    ['on disk', `${formatBytes(stats.bytesOnDisk)}${dataPagesText(stats)}`],
   ]
 }
 
-/** Bucket files, their bytes, and the bytes of all files: log and manifest too. */
+function dataPagesText({ files, dataBytesOnDisk }: TableStats): string {
+  if (files.length === 0) return ''
+  const records = files.reduce((sum, file) => sum + file.records, 0)
+  return `, of which data pages of bucket files ${formatCount(dataBytesOnDisk)}: ${(dataBytesOnDisk / records).toFixed(2)} a record`
+}
+
+/** What is on disk. */
 export interface FileTotals {
   readonly bucketFiles: number
   readonly bucketBytes: number
-  readonly bytesOnDisk: number
+  /** Log and manifest. Segments of the log that are not needed any more are kept, to be written over. */
+  readonly otherBytes: number
 }
 
 export function filesOf({ files, bytesOnDisk }: TableStats): FileTotals {
   const bucketBytes = files.reduce((sum, file) => sum + file.bytes, 0)
-  return { bucketFiles: files.length, bucketBytes, bytesOnDisk }
+  return { bucketFiles: files.length, bucketBytes, otherBytes: bytesOnDisk - bucketBytes }
 }

@@ -44,12 +44,12 @@ async function runCompact(directory: string, options: { readonly json?: true }):
   const { before, after } = await interruptible(signal => compactTable(directory, signal))
   report(options.json, { directory, before, after }, () =>
     textTable(
-      ['', 'bucket files', 'bytes in them', 'bytes on disk'],
+      ['', 'bucket files', 'bytes in them', 'bytes of log and manifest'],
       [totalsRow('before', before), totalsRow('after', after)],
     ),
   )
 }
 
-function totalsRow(label: string, { bucketFiles, bucketBytes, bytesOnDisk }: FileTotals): string[] {
-  return [label, ...[bucketFiles, bucketBytes, bytesOnDisk].map(formatCount)]
+function totalsRow(label: string, { bucketFiles, bucketBytes, otherBytes }: FileTotals): string[] {
+  return [label, ...[bucketFiles, bucketBytes, otherBytes].map(formatCount)]
 }
