@@ -526,13 +526,21 @@ export function readManifest(directory: string): Manifest {
   return JSON.parse(json.toString('utf8')) as Manifest
 }
 
+function fieldsOf({ schema: { value } }: Manifest): readonly (StoredType & { readonly name: string })[] {
+  return value === null ? [] : 'fields' in value ? value.fields : [{ ...value, name: 'value' }]
+}
+
+export function lanesOf(manifest: Manifest): Lanes {
+  const key = widthsOf(manifest.schema.key)
+  return { widths: [...key, ...fieldsOf(manifest).flatMap(widthsOf)], keyLanes: key.length }
+}
+
 /** All records of the table, by key, those of a key from old to new. */
 export function readTable(directory: string): ReadRecord[] {
   const manifest = readManifest(directory)
-  const { key, value } = manifest.schema
-  const fields = value === null ? [] : 'fields' in value ? value.fields : [{ ...value, name: 'value' }]
-  const widths = [...widthsOf(key), ...fields.flatMap(widthsOf)]
-  const lanes: Lanes = { widths, keyLanes: widthsOf(key).length }
+  const { key } = manifest.schema
+  const fields = fieldsOf(manifest)
+  const lanes = lanesOf(manifest)
   const tableId = Buffer.from(manifest.tableId, 'hex')
   const sources: Contents[] = manifest.files.map(entry => {
     const path = join(directory, `${String(entry.number).padStart(6, '0')}.bucket`)

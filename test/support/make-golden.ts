@@ -1,0 +1,238 @@
+/**
+ * Makes the golden tables of a release: `npx tsx test/support/make-golden.ts 0.1`.
+ *
+ * Run once for each release that changes the format, never to make a test pass: later releases must read these very
+ * files. Beside each table stands `expected.json`, which holds the records that a plain model has after the same calls.
+ * test/format/golden.test.ts reads them.
+ */
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inlineExecutor } from '../../src/compaction/inline-executor.js'
+import { nodeEnvironment } from '../../src/environment.js'
+import { bytes, FlashTable, fixed, struct } from '../../src/index.js'
+import { nodeFileSystem } from '../../src/io/node-file-system.js'
+import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../../src/format/layout.js'
+import { fileSeed, lanesOf, readFrame, readManifest } from './independent-reader.js'
+import { Random } from './random.js'
+import { goldenText, type GoldenRecord, type GoldenValue } from './golden-text.js'
+
+/** The calls that both the table and the model take. */
+interface Writer {
+  put(key: unknown, value: unknown, options?: { sync?: boolean }): Promise<void>
+  del(key: unknown): Promise<void>
+  delRecord(key: unknown, value: unknown): Promise<void>
+  delWhere(where: unknown): Promise<void>
+}
+
+/** What a table is, without a table. */
+class Model {
+  readonly #replace: boolean
+  records: GoldenRecord[] = []
+
+  constructor(replace: boolean) {
+    this.#replace = replace
+  }
+
+  put(key: GoldenValue, value: Readonly<Record<string, GoldenValue>>): void {
+    if (this.#replace) this.del(key)
+    this.records.push({ key, value })
+  }
+
+  del(key: GoldenValue): void {
+    this.#drop(record => goldenText(record.key) === goldenText(key))
+  }
+
+  delRecord(key: GoldenValue, value: Readonly<Record<string, GoldenValue>>): void {
+    this.#drop(record => goldenText([record.key, record.value]) === goldenText([key, value]))
+  }
+
+  delWhere(where: Readonly<Record<string, GoldenValue>>): void {
+    const names = Object.keys(where)
+    this.#drop(({ value }) => names.every(name => goldenText(value[name]) === goldenText(where[name])))
+  }
+
+  #drop(dropped: (record: GoldenRecord) => boolean): void {
+    this.records = this.records.filter(record => !dropped(record))
+  }
+}
+
+/** So small that some hundred records are sealed and merged. */
+const SMALL = { memtableBytes: 1024, walBytes: 8192, fanout: 3, syncIntervalMs: Infinity } as const
+
+const FINGERPRINT = {
+  keyEncoding: 'u64',
+  valueEncoding: struct({ time: 'u16', flags: 'u16', id: 'i32' }),
+} as const
+
+/** Every type of field. */
+const EVERY_TYPE = {
+  keyEncoding: bytes(6),
+  valueEncoding: struct({
+    a: 'u8',
+    b: 'u16',
+    c: 'u32',
+    d: 'u64',
+    e: 'i8',
+    f: 'i16',
+    g: 'i32',
+    h: 'i64',
+    i: 'f32',
+    j: 'f64',
+    k: bytes(7),
+    l: fixed('hex', 3),
+  }),
+} as const
+
+/** Opens a table whose compactions run inline, so that nothing depends on when a thread starts. */
+async function open(directory: string, options: object): Promise<Writer & FlashTable> {
+  const environment = { ...nodeEnvironment, newExecutor: () => inlineExecutor(nodeFileSystem) }
+  const table = await FlashTable.openIn(directory, { ...SMALL, ...options }, environment)
+  return table as unknown as Writer & FlashTable
+}
+
+/** A multimap with all kinds of operations in bucket files of several levels and in the log; ended cleanly, thrice. */
+async function makeClean(directory: string): Promise<GoldenRecord[]> {
+  const random = new Random(1)
+  const model = new Model(false)
+  let table = await open(directory, FINGERPRINT)
+  for (let i = 0; i < 790; i++) {
+    if (i === 770 || i === 781) {
+      await table.close()
+      table = await open(directory, {})
+    }
+    // Some keys have many records, some differ in their high half alone.
+    const key = BigInt(random.below(150)) << BigInt(random.pick([0, 0, 0, 31, 56]))
+    const value = { time: random.below(65_536), flags: random.below(2), id: random.below(40) - 20 }
+    await table.put(key, value)
+    model.put(key, value)
+    const chosen = random.pick(model.records)
+    if (i % 23 === 0) {
+      await table.del(chosen.key)
+      model.del(chosen.key)
+    } else if (i % 13 === 0) {
+      await table.delRecord(chosen.key, chosen.value)
+      model.delRecord(chosen.key, chosen.value)
+    } else if (i % 97 === 0) {
+      const where = { flags: chosen.value['flags']!, id: chosen.value['id']! }
+      await table.delWhere(where)
+      model.delWhere(where)
+    }
+    if (i % 100 === 0) await table.sync()
+    await settled(table)
+  }
+  await table.close()
+  return model.records
+}
+
+/**
+ * A table with all types of fields that replaces; as the disk is after a crash: the log open, its last frame torn.
+ * Copied while the table was open.
+ */
+async function makeUnclean(directory: string): Promise<GoldenRecord[]> {
+  const random = new Random(2)
+  const model = new Model(true)
+  const source = `${directory}-open`
+  const table = await open(source, {
+    ...EVERY_TYPE,
+    duplicates: 'replace',
+    pageBytes: 8192,
+    walBytes: 65_536,
+  })
+  const put = async (sync: boolean): Promise<void> => {
+    const key = Uint8Array.of(0, random.below(2), 0, 0, 1, random.below(90))
+    const value = everyType(random)
+    await table.put(key, value, { sync })
+    model.put(key, value)
+  }
+  for (let i = 0; i < 236; i++) {
+    await put(i % 16 === 0)
+    const chosen = random.pick(model.records)
+    if (i % 17 === 0) {
+      await table.del(chosen.key)
+      model.del(chosen.key)
+    } else if (i % 11 === 0) {
+      await table.delRecord(chosen.key, chosen.value)
+      model.delRecord(chosen.key, chosen.value)
+    } else if (i % 71 === 0) {
+      const where = { a: chosen.value['a']! }
+      await table.delWhere(where)
+      model.delWhere(where)
+    }
+    await settled(table)
+  }
+  await table.sync()
+  for (let i = 0; i < 3; i++) await put(false)
+  const { records } = model
+  await table.put(Uint8Array.of(9, 9, 9, 9, 9, 9), everyType(random))
+  await cp(source, directory, { recursive: true })
+  await table.close()
+  await rm(source, { recursive: true })
+  await tearLastFrame(directory)
+  return records
+}
+
+function everyType(random: Random): Readonly<Record<string, GoldenValue>> {
+  const signed64 = BigInt.asIntN(64, (BigInt(random.next()) << 32n) | BigInt(random.next()))
+  return {
+    a: random.below(5),
+    b: random.below(65_536),
+    c: random.next(),
+    d: BigInt.asUintN(64, signed64),
+    e: random.between(-128, 127),
+    f: random.between(-32_768, 32_767),
+    g: random.next() | 0,
+    h: signed64,
+    i: Math.fround(random.next() / 1000),
+    j: random.pick([Math.PI, -0, Infinity, Number.MIN_VALUE, random.next() / 7]),
+    k: random.bytes(7),
+    l: Buffer.from(random.bytes(3)).toString('hex'),
+  }
+}
+
+/** Destroys the second half of the last frame. Behind it there may be older frames: segments are used again. */
+async function tearLastFrame(directory: string): Promise<void> {
+  const manifest = readManifest(directory)
+  const names = (await readdir(directory)).filter(name => name.endsWith('.wal')).sort()
+  const path = join(directory, names.at(-1)!)
+  const content = await readFile(path)
+  const number = Number.parseInt(names.at(-1)!, 10)
+  const seed = fileSeed(Buffer.from(manifest.tableId, 'hex'), manifest.epoch, number)
+  let last: { readonly offset: number; readonly end: number; readonly sequence: number } | undefined
+  for (let offset = 0; offset + FRAME_HEADER_BYTES <= content.byteLength; offset += FRAME_ALIGNMENT) {
+    const frame = readFrame(content, offset, seed, lanesOf(manifest))
+    if (frame?.end === undefined || (last !== undefined && frame.firstSequence < last.sequence)) continue
+    last = { offset, end: frame.end, sequence: frame.firstSequence }
+  }
+  if (last === undefined) throw new Error(`${path} has no frame`)
+  content.fill(0, Math.floor((last.offset + last.end) / 2), last.end)
+  await writeFile(path, content)
+}
+
+/** Waits until nothing is sealed and no level is full. */
+async function settled(table: FlashTable): Promise<void> {
+  for (;;) {
+    const { memtable, levels } = await table.stats()
+    if (memtable.sealed === 0 && levels.every(files => files < SMALL.fanout)) return
+    await new Promise(resolve => void setImmediate(resolve))
+  }
+}
+
+const version = process.argv[2]
+if (version === undefined || !/^\d+\.\d+$/.test(version)) throw new Error('usage: make-golden.ts MAJOR.MINOR')
+const target = join(import.meta.dirname, '../fixtures/golden', version)
+if (existsSync(target)) throw new Error(`${target} exists: golden tables are made once`)
+const work = await mkdtemp(join(tmpdir(), 'flashtable-golden-'))
+try {
+  for (const [name, make] of Object.entries({ clean: makeClean, unclean: makeUnclean })) {
+    const records = await make(join(work, name))
+    await mkdir(join(target, name), { recursive: true })
+    for (const file of await readdir(join(work, name))) {
+      if (!file.startsWith('LOCK')) await cp(join(work, name, file), join(target, name, file))
+    }
+    await writeFile(join(target, name, 'expected.json'), `[\n${records.map(goldenText).join(',\n')}\n]\n`)
+  }
+} finally {
+  await rm(work, { recursive: true })
+}
