@@ -26,11 +26,11 @@ export class DataPageReader {
   #base = 0
   #rows = 0
   /** Bit positions, counted from the first word of the page, and widths. */
-  readonly #restartAt: Float64Array
+  readonly #restartAt: Int32Array
   readonly #restartWidth: Uint8Array
-  readonly #deltaAt: Float64Array
+  readonly #deltaAt: Int32Array
   readonly #deltaWidth: Uint8Array
-  readonly #laneAt: Float64Array
+  readonly #laneAt: Int32Array
   readonly #laneWidth: Uint8Array
   readonly #laneBase: Uint32Array
   /** Key minus first key of the page. */
@@ -45,11 +45,11 @@ export class DataPageReader {
   constructor(layout: RecordLayout, pageBytes: number) {
     this.#page = dataPageLayout(layout, pageBytes)
     const { keyLaneCount, packedLaneCount } = this.#page
-    this.#restartAt = new Float64Array(keyLaneCount)
+    this.#restartAt = new Int32Array(keyLaneCount)
     this.#restartWidth = new Uint8Array(keyLaneCount)
-    this.#deltaAt = new Float64Array(keyLaneCount)
+    this.#deltaAt = new Int32Array(keyLaneCount)
     this.#deltaWidth = new Uint8Array(keyLaneCount)
-    this.#laneAt = new Float64Array(packedLaneCount)
+    this.#laneAt = new Int32Array(packedLaneCount)
     this.#laneWidth = new Uint8Array(packedLaneCount)
     this.#laneBase = new Uint32Array(packedLaneCount)
     this.#target = new Uint32Array(keyLaneCount)
