@@ -208,7 +208,7 @@ export class BucketFile implements CachedFile {
     return words
   }
 
-  /** Reads every page that is no data page again and checks it; data pages are `readDataPages`. */
+  /** Its pages leave the cache. Requires: nobody reads from it any more. */
   async close(): Promise<void> {
     this.#options.cache?.dropFile(this)
     await this.#file.close()

@@ -26,7 +26,7 @@ export interface Footer {
   readonly endSequence: number
   readonly firstKey: Uint32Array
   readonly lastKey: Uint32Array
-  /** Of the puts, a value lane each; min > max where there is none. */
+  /** Of puts and *delete record*s, a value lane each; min > max where there is none. */
   readonly minValues: Uint32Array
   readonly maxValues: Uint32Array
 }

@@ -1,0 +1,82 @@
+/** Bucket files of made-up rows on a simulated disk, written and opened as the engine does it. */
+import { BucketFile, type BucketFileOptions } from '../../src/bucket-file/reader.js'
+import { BucketFileWriter, type BucketFileTarget } from '../../src/bucket-file/writer.js'
+import type { BucketFileEntry } from '../../src/columns/bucket-file-entry.js'
+import { OperationBuffer, type Operations } from '../../src/columns/operations.js'
+import type { RecordLayout } from '../../src/columns/record-layout.js'
+import { DataPageReader } from '../../src/format/data-page-reader.js'
+import type { FileSystem } from '../../src/io/file-system.js'
+import { Random } from './random.js'
+
+export const TABLE_ID = new Random(42).bytes(16)
+export const DIRECTORY = '/table'
+
+/** What the files of a test have in common. */
+export function fileTarget(
+  fileSystem: FileSystem,
+  layout: RecordLayout,
+  changes: Partial<BucketFileTarget> = {},
+): BucketFileTarget {
+  return {
+    fileSystem,
+    directory: DIRECTORY,
+    number: 7,
+    tableId: TABLE_ID,
+    epoch: 3,
+    level: 0,
+    layout,
+    pageBytes: 4096,
+    filterBitsPerRecord: 10,
+    firstSequence: 100,
+    endSequence: 200,
+    deletes: [],
+    ...changes,
+  }
+}
+
+/** How to open what was written to a target. */
+export function optionsFor(target: BucketFileTarget): BucketFileOptions {
+  const { fileSystem, directory, tableId, layout, pageBytes } = target
+  return { fileSystem, directory, tableId, layout, pageBytes }
+}
+
+/** Writes the rows; `stretches` says how many go into each call of `add`, all at once by default. */
+export async function writeBucketFile(
+  target: BucketFileTarget,
+  rows: Operations,
+  stretches: () => number = () => rows.count,
+): Promise<BucketFileEntry> {
+  await target.fileSystem.makeDirectory(target.directory)
+  const writer = await BucketFileWriter.create(target)
+  for (let from = 0; from < rows.count;) {
+    const to = Math.min(rows.count, from + stretches())
+    const stretch = new OperationBuffer(target.layout, to - from)
+    stretch.append(rows, from, to)
+    await writer.add(stretch)
+    // The writer must not rely on what it was given before.
+    for (const lane of stretch.lanes) lane.fill(0xdeadbeef)
+    stretch.kinds?.fill(0xff)
+    from = to
+  }
+  return writer.finish()
+}
+
+/** All rows of an open file, page by page. */
+export async function readAllRows(
+  file: BucketFile,
+  layout: RecordLayout,
+  pageBytes = 4096,
+): Promise<OperationBuffer> {
+  const reader = new DataPageReader(layout, pageBytes)
+  const rows = new OperationBuffer(layout)
+  const { dataPages } = file.footer
+  for (let from = 0; from < dataPages; from += 64) {
+    const to = Math.min(dataPages, from + 64)
+    const words = await file.readDataPages(from, to)
+    for (let page = from; page < to; page++) {
+      reader.open(words, ((page - from) * pageBytes) / 4)
+      reader.decode(rows)
+    }
+  }
+  return rows
+}
