@@ -70,6 +70,63 @@ describe('the pid file', () => {
     expect(fs.files()).toEqual([LOCK, '/t/other'])
   })
 
+  it('is not taken over by one who comes late, who leaves nothing behind', async () => {
+    const fs = newDisk({ LOCK: recordOf(7) })
+    const notSeven = (record: LockRecord): Promise<boolean> => Promise.resolve(record.pid !== 7)
+    const faster = new PidFile(fs, '/t', recordOf(2))
+    let raced = false
+    fs.onCall = async call => {
+      if (call.op !== 'link' || raced) return
+      raced = true
+      await faster.take(notSeven)
+    }
+    expect(await new PidFile(fs, '/t', recordOf(1)).take(notSeven)).toEqual(recordOf(2))
+    expect(holderOn(fs)).toEqual(recordOf(2))
+    expect(fs.files()).toEqual([LOCK, '/t/other'])
+  })
+
+  it('is not taken over on the claim of one who took it back and died, when another has it since', async () => {
+    const fs = newDisk({ LOCK: recordOf(7) })
+    const [first, second, third] = [2, 3, 4].map(pid => new PidFile(fs, '/t', recordOf(pid)))
+    let linked = false
+    let refuse = (_error: Error): void => {}
+    // The first one has made its claim, and waits in front of its second look at LOCK.
+    const waiting = new Promise<void>(resolve => {
+      fs.onCall = call => {
+        if (call.op === 'link') linked = true
+        if (call.op !== 'open' || call.path !== LOCK || !linked) return undefined
+        resolve()
+        return new Promise((_resolve, reject) => (refuse = reject))
+      }
+    })
+    const firstTakes = first!.take(record => Promise.resolve(record.pid !== 7))
+    await waiting
+    fs.onCall = undefined
+    let proceed = (): void => {}
+    let thirdTakes: Promise<LockRecord | undefined> | undefined
+    // The second one has read that claim. Before it asks whether the first is alive, that one gives up and dies, and
+    // the third makes the claim anew and is about to rename.
+    const secondTakes = second!.take(async record => {
+      if (record.pid !== 2) return record.pid !== 7
+      refuse(new Error('no'))
+      await expect(firstTakes).rejects.toThrow('no')
+      await new Promise<void>(resolve => {
+        fs.onCall = call => {
+          if (call.op !== 'rename') return undefined
+          resolve()
+          return new Promise(go => (proceed = go))
+        }
+        thirdTakes = third!.take(other => Promise.resolve(other.pid !== 7))
+      })
+      fs.onCall = undefined
+      return false
+    })
+    expect(await secondTakes).toEqual(recordOf(4))
+    proceed()
+    expect(await thirdTakes).toBeUndefined()
+    expect(holderOn(fs)).toEqual(recordOf(4))
+  })
+
   it('of a dead holder with a living claimant is left alone', async () => {
     const fs = newDisk(chainOf(recordOf(7), recordOf(8)))
     const onlyEight = (record: LockRecord): Promise<boolean> => Promise.resolve(record.pid === 8)
@@ -239,19 +296,23 @@ class Contender {
     const own = stepwise(fs, this.turn)
     for (let round = 0; round < rounds; round++) {
       const lock = new PidFile(own, '/t', recordOf(this.pid, tokens()))
-      const holder = await lock.take(async record => {
+      try {
+        const holder = await lock.take(async record => {
+          await this.turn()
+          const alive = isAlive(record)
+          await this.turn()
+          return alive
+        })
+        if (holder !== undefined) continue
+        this.holds = true
+        this.wins++
         await this.turn()
-        const alive = isAlive(record)
         await this.turn()
-        return alive
-      })
-      if (holder !== undefined) continue
-      this.holds = true
-      this.wins++
-      await this.turn()
-      await this.turn()
-      this.holds = false
-      await lock.release()
+        this.holds = false
+        await lock.release()
+      } catch (error) {
+        if (!(error instanceof Error) || !('code' in error)) throw error
+      }
     }
     this.done = true
   }
@@ -308,6 +369,8 @@ async function contend(seed: number): Promise<number> {
   // A schedule that sticks to one contender for a while reaches deeper than one that changes at every step.
   const stick = random.pick([0, 0.5, 0.9])
   const killing = random.pick([0, 0.002, 0.01])
+  const failing = random.pick([0, 0.01, 0.05])
+  fs.failAt(() => random.chance(failing), 'EIO', { repeat: 'sticky' })
   let chosen: Contender | undefined
   for (;;) {
     const ready = contenders.filter(contender => contender.waits)
@@ -322,16 +385,17 @@ async function contend(seed: number): Promise<number> {
     }
   }
   // All are dead or done: the lock can be had, and what they left is swept away.
+  fs.clearFaults()
   const last = new PidFile(fs, '/t', recordOf(999))
   expect(await last.take(nobodyLives), `seed ${seed}`).toBeUndefined()
   expect(fs.files(), `seed ${seed}`).toEqual([LOCK, '/t/other'])
   return contenders.reduce((sum, { wins }) => sum + wins, 0)
 }
 
-describe('contenders in every order, some killed on the way', () => {
+describe('contenders in every order, with errors, some killed on the way', () => {
   it('never hold the lock two at a time, and never block it for good', async () => {
     let wins = 0
     for (let seed = 0; seed < SCHEDULES; seed++) wins += await contend(seed)
-    expect(wins).toBeGreaterThan(SCHEDULES)
+    expect(wins).toBeGreaterThan(SCHEDULES / 2)
   })
 })
