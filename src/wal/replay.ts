@@ -71,13 +71,20 @@ interface Source {
   readonly closed: SegmentInfo | undefined
 }
 
-/** Where the chain of frames is broken, so far. */
+/** Where the chain of frames is broken. */
 interface Break {
+  /** Behind the last frame: where to look again. */
   readonly source: number
-  readonly path: string
   readonly offset: number
+  /** The most telling place since then. */
+  readonly path: string
+  readonly foundAt: number
   readonly found: string
+  readonly telling: Telling
 }
+
+/** How sure it is that the missing frame was there: in padding it hardly was; a header says that it was. */
+type Telling = 0 | 1 | 2
 
 class Replay {
   readonly #options: ReplayOptions
@@ -119,7 +126,7 @@ class Replay {
       segments: this.#segments,
       bytes: this.#bytes,
       ...(this.#torn && this.#break !== undefined
-        ? { tornAt: { path: this.#break.path, offset: this.#break.offset } }
+        ? { tornAt: { path: this.#break.path, offset: this.#break.foundAt } }
         : {}),
     }
   }
@@ -167,7 +174,7 @@ class Replay {
       if (frame !== undefined && frame.header.syncedSequence > this.#expected) return this.#damaged()
       offset = (Math.floor(offset / pageBytes) + 1) * pageBytes
     }
-    this.#noteBreak(reader, from.source, offset, 'the end of the file')
+    this.#noteBreak(reader, from.source, offset, 'the end of the file', 1)
     return undefined
   }
 
@@ -203,23 +210,29 @@ class Replay {
 
   /** There is no frame at `offset` that could come next. */
   #noteBad(reader: SegmentReader, source: number, offset: number, frame: FoundFrame | undefined): void {
-    // Behind the last frame of a page are zeros; at a page start there may be anything, from an earlier life.
-    const inside = offset % this.#options.pageBytes !== 0
-    if (frame !== undefined || (inside && reader.isWritten(offset))) this.#torn = true
-    let found = 'no frame header'
-    if (frame !== undefined) {
-      const { firstSequence } = frame.header
-      found =
-        firstSequence === this.#expected
-          ? 'a payload that does not fit its checksum'
-          : `a frame that begins with ${firstSequence}`
+    if (frame === undefined) {
+      // Behind the last frame of a page are zeros; at a page start there may be anything, from an earlier life.
+      const inside = offset % this.#options.pageBytes !== 0
+      const written = reader.isWritten(offset)
+      if (inside && written) this.#torn = true
+      this.#noteBreak(reader, source, offset, 'no frame', inside && !written ? 0 : 1)
+      return
     }
-    this.#noteBreak(reader, source, offset, found)
+    this.#torn = true
+    const { firstSequence } = frame.header
+    if (firstSequence === this.#expected) {
+      this.#noteBreak(reader, source, offset, 'a payload that does not fit its checksum', 2)
+    } else {
+      this.#noteBreak(reader, source, offset, `a frame that begins with ${firstSequence}`, 1)
+    }
   }
 
-  /** Keeps the first break since the last frame. */
-  #noteBreak(reader: SegmentReader, source: number, offset: number, found: string): void {
-    this.#break ??= { source, path: reader.path, offset, found }
+  #noteBreak(reader: SegmentReader, source: number, offset: number, found: string, telling: Telling): void {
+    const before = this.#break
+    if (before !== undefined && before.telling >= telling) return
+    const from = before ?? { source, offset }
+    const { path } = reader
+    this.#break = { source: from.source, offset: from.offset, path, foundAt: offset, found, telling }
   }
 
   /**
@@ -229,11 +242,11 @@ class Replay {
    * place is read once more; what had been synced when the later frame was written is there now.
    */
   #damaged(): { source: number; offset: number } {
-    const { source, path, offset, found } = this.#break!
+    const { source, offset, path, foundAt, found } = this.#break!
     if (this.#readAgainFor === this.#expected) {
       throw corruption(
         path,
-        offset,
+        foundAt,
         `the frame that begins with sequence number ${this.#expected}, which was synced`,
         found,
       )
@@ -247,8 +260,8 @@ class Replay {
   #checkEnd(reader: SegmentReader, closed: SegmentInfo): void {
     const last = this.#segments.at(-1)
     if (this.#expected < closed.endSequence) {
-      const { path, offset, found } = this.#break!
-      throw corruption(path, offset, `the frame that begins with sequence number ${this.#expected}`, found)
+      const { path, foundAt, found } = this.#break!
+      throw corruption(path, foundAt, `the frame that begins with sequence number ${this.#expected}`, found)
     }
     if (
       this.#expected > closed.endSequence ||
