@@ -68,6 +68,12 @@ describe('a bucket file', () => {
           const file = await BucketFile.open(optionsFor(target), entry)
           expect(rowsOf(layout, await readAllRows(file, layout, pageBytes))).toEqual(meaningOf(rows))
 
+          // In full pages, as if all had come at once.
+          const other = fileTarget(new SimulatedFileSystem(), layout, { pageBytes, filterBitsPerRecord })
+          await writeBucketFile(other, columnsOf(layout, rows))
+          const bytes = (other.fileSystem as SimulatedFileSystem).readFile(file.path)
+          expect(Buffer.compare(disk.readFile(file.path), bytes)).toBe(0)
+
           const count = (kind: number) => rows.filter(row => row.kind === kind).length
           expect(entry).toEqual({
             number: 7,

@@ -1,0 +1,53 @@
+/**
+ * What a table holds after a history of operations, by the plainest means: the twin of merges and lookups.
+ *
+ * Values are few, so that deletes of records hit.
+ */
+import fc from 'fast-check'
+import { DELETE_KEY, DELETE_RECORD, PUT, type DeleteWhere } from '../../src/columns/operations.js'
+import type { Row } from './rows.js'
+
+/** Applies the operations, oldest first, to records that are there; the records that are left, in insertion order. */
+export function applied(operations: readonly Row[], replace: boolean, records: readonly Row[] = []): Row[] {
+  let left = [...records]
+  for (const row of operations) {
+    const sameKey = (record: Row) => record.key === row.key
+    if (row.kind === DELETE_RECORD) {
+      left = left.filter(record => !sameKey(record) || record.values.join() !== row.values.join())
+    } else {
+      if (row.kind === DELETE_KEY || replace) left = left.filter(record => !sameKey(record))
+      if (row.kind === PUT) left.push(row)
+    }
+  }
+  return left
+}
+
+/** Applies one *delete where* entry: its lanes are counted from the first key lane. */
+export function without(records: readonly Row[], entry: DeleteWhere, keyLanes: number): Row[] {
+  return records.filter(
+    record => !entry.lanes.every((lane, i) => record.values[lane - keyLanes] === entry.values[i]),
+  )
+}
+
+/** In key order; records of a key stay in theirs. */
+export function byKey(rows: readonly Row[]): Row[] {
+  return [...rows].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+}
+
+/** Operations on few keys with few values of two lanes; mostly puts, or of all kinds alike. */
+export function histories(limits: { maxLength: number; keys: number }): fc.Arbitrary<Row[]> {
+  const kinds = fc.constantFrom([PUT], [PUT, PUT, PUT, DELETE_KEY, DELETE_RECORD], [PUT, DELETE_RECORD])
+  return kinds.chain(kinds =>
+    fc.array(
+      fc
+        .record({
+          key: fc.nat(limits.keys - 1),
+          value: fc.nat(1),
+          other: fc.nat(1),
+          kind: fc.constantFrom(...kinds),
+        })
+        .map(({ key, value, other, kind }) => ({ key: BigInt(key), values: [value, other], kind })),
+      { maxLength: limits.maxLength },
+    ),
+  )
+}

@@ -1,0 +1,252 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { OperationBuffer, PUT } from '../../../src/columns/operations.js'
+import type { SortedInput } from '../../../src/columns/sorted-input.js'
+import { Merge, type MergeOptions } from '../../../src/merge/merge.js'
+import { applied, byKey, histories } from '../../support/history.js'
+import { Random } from '../../support/random.js'
+import { columnsOf, meaningOf, rowsOf, wideLayout, type Row } from '../../support/rows.js'
+
+const layout = wideLayout(1, 2)
+
+/** An input that hands out its rows in stretches of these lengths, again and again; some may be empty. */
+class ListInput implements SortedInput {
+  readonly #rows: readonly Row[]
+  readonly #lengths: readonly number[]
+  #from = 0
+  calls = 0
+  closed = false
+
+  /** `rows` in the order in which they go out. */
+  constructor(rows: readonly Row[], lengths: readonly number[]) {
+    this.#rows = rows
+    this.#lengths = lengths
+  }
+
+  async next(into: OperationBuffer): Promise<boolean> {
+    expect(this.closed).toBe(false)
+    if (this.#from === this.#rows.length) return false
+    const to = Math.min(this.#rows.length, this.#from + this.#lengths[this.calls++ % this.#lengths.length]!)
+    into.append(columnsOf(layout, this.#rows.slice(this.#from, to)), 0, to - this.#from)
+    this.#from = to
+    return true
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+  }
+}
+
+const OPTIONS: MergeOptions = { layout, reverse: false, replace: false, keepDeletes: false }
+
+/** Lengths of stretches, at least one of them not 0. */
+const lengths = fc
+  .array(fc.constantFrom(0, 0, 1, 2, 3, 7, 100), { minLength: 1, maxLength: 5 })
+  .map(lengths => (lengths.every(length => length === 0) ? [...lengths, 1] : lengths))
+
+interface Source {
+  /** Operations in the order in which they were made. */
+  readonly operations: readonly Row[]
+  readonly lengths: readonly number[]
+}
+
+/** Inputs, oldest first. */
+const sources: fc.Arbitrary<Source[]> = fc
+  .constantFrom(3, 12, 1000)
+  .chain(keys =>
+    fc.array(fc.record({ operations: histories({ maxLength: 40, keys }), lengths }), { maxLength: 6 }),
+  )
+
+function inputOf({ operations, lengths }: Source, reverse = false): ListInput {
+  const rows = byKey(operations)
+  return new ListInput(reverse ? rows.toReversed() : rows, lengths)
+}
+
+/** The stretches of a merge, which is closed then. */
+async function stretchesOf(inputs: readonly ListInput[], options: Partial<MergeOptions>): Promise<Row[][]> {
+  const merge = new Merge(inputs, { ...OPTIONS, ...options })
+  const stretches: Row[][] = []
+  for (;;) {
+    const rows = await merge.next()
+    if (rows === undefined) break
+    expect(rows.count).toBeGreaterThan(0)
+    stretches.push(rowsOf(layout, rows))
+  }
+  expect(await merge.next()).toBeUndefined()
+  await merge.close()
+  expect(inputs.every(input => input.closed)).toBe(true)
+  return stretches
+}
+
+describe.each([
+  ['keep', false],
+  ['replace', true],
+])('a merge with duplicates: %s', (_, replace) => {
+  test('leaves the records that the history of all inputs leaves, in key and then insertion order', async () => {
+    await fc.assert(
+      fc.asyncProperty(sources, async sources => {
+        const stretches = await stretchesOf(
+          sources.map(source => inputOf(source)),
+          { replace },
+        )
+        const history = sources.flatMap(source => source.operations)
+        expect(stretches.flat()).toEqual(byKey(applied(history, replace)))
+        for (const [i, stretch] of stretches.entries()) {
+          // A key is never torn apart.
+          if (i > 0) expect(stretch[0]!.key).toBeGreaterThan(stretches[i - 1]!.at(-1)!.key)
+        }
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  test('gives the exact reverse when it runs in reverse', async () => {
+    await fc.assert(
+      fc.asyncProperty(sources, fc.boolean(), async (sources, keepDeletes) => {
+        const options = { replace, keepDeletes }
+        const forward = await stretchesOf(
+          sources.map(source => inputOf(source)),
+          options,
+        )
+        const backward = await stretchesOf(
+          sources.map(source => inputOf(source, true)),
+          { ...options, reverse: true },
+        )
+        expect(backward.toReversed().flat()).toEqual(forward.flat())
+        for (const [i, stretch] of backward.entries()) {
+          if (i > 0) expect(stretch.at(-1)!.key).toBeLessThan(backward[i - 1]![0]!.key)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('of neighbours, merged on with the rest in any order, brings nothing back that was deleted', async () => {
+    await fc.assert(
+      fc.asyncProperty(sources, fc.nat(0xffffffff), async (sources, seed) => {
+        const random = new Random(seed)
+        const expected = byKey(
+          applied(
+            sources.flatMap(source => source.operations),
+            replace,
+          ),
+        )
+        let left = sources.map(({ operations, lengths }) => ({ operations: byKey(operations), lengths }))
+        while (left.length > 1) {
+          const from = random.below(left.length)
+          const to = random.between(from + 1, left.length)
+          const merged = await stretchesOf(
+            left.slice(from, to).map(source => inputOf(source)),
+            { replace, keepDeletes: from > 0 },
+          )
+          const part = { operations: merged.flat(), lengths: random.pick(sources).lengths }
+          left = [...left.slice(0, from), part, ...left.slice(to)]
+          // A scan sees the same at every moment.
+          const seen = await stretchesOf(
+            left.map(source => inputOf(source)),
+            { replace },
+          )
+          expect(seen.flat()).toEqual(expected)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+describe('a merge', () => {
+  const put = (key: number, value: number): Row => ({ key: BigInt(key), values: [value, 0], kind: PUT })
+
+  test('of no inputs, and of inputs without rows, is empty', async () => {
+    expect(await stretchesOf([], {})).toEqual([])
+    expect(await stretchesOf([new ListInput([], [1]), new ListInput([], [1])], {})).toEqual([])
+  })
+
+  test.each([false, true])('takes a key over as many stretches as it needs (reverse: %s)', async reverse => {
+    const rows = [1, 2, 3].map(input => [
+      put(1, input),
+      ...Array.from({ length: 3000 }, (_, i) => put(5, input * 10_000 + i)),
+      put(9, input),
+    ])
+    const inputs = rows.map(rows => new ListInput(reverse ? rows.toReversed() : rows, [10, 0, 3]))
+    const found = await stretchesOf(inputs, { reverse })
+    expect((reverse ? found.toReversed() : found).flat()).toEqual(byKey(rows.flat()))
+    // The records of key 5 come in one stretch.
+    expect(found.filter(stretch => stretch.some(row => row.key === 5n))).toHaveLength(1)
+  })
+
+  test('asks an input for no more than it needs to go on', async () => {
+    const inputs = [10, 50].map(
+      (length, input) =>
+        new ListInput(
+          Array.from({ length: 100 }, (_, i) => put(2 * i + input, i)),
+          [length],
+        ),
+    )
+    const merge = new Merge(inputs, OPTIONS)
+    for (const calls of [
+      [1, 1],
+      [2, 1],
+      [3, 1],
+    ]) {
+      await merge.next()
+      expect(inputs.map(input => input.calls)).toEqual(calls)
+    }
+  })
+
+  test('keeps what it handed out until the next call, whatever becomes of its inputs', async () => {
+    const inputs = [0, 1].map(
+      input =>
+        new ListInput(
+          Array.from({ length: 20 }, (_, i) => put(2 * i + input, i)),
+          [5],
+        ),
+    )
+    const merge = new Merge(inputs, OPTIONS)
+    const rows = await merge.next()
+    const before = rowsOf(layout, rows!)
+    await inputs[0]!.next(new OperationBuffer(layout))
+    expect(rowsOf(layout, rows!)).toEqual(before)
+    await merge.close()
+    expect(inputs.map(input => input.closed)).toEqual([true, true])
+  })
+
+  test('passes on what an input throws, and can be closed then', async () => {
+    const inputs = [new ListInput([put(1, 1), put(2, 2)], [1]), new ListInput([put(1, 1)], [1])]
+    inputs[1]!.next = () => Promise.reject(new Error('unreadable'))
+    const merge = new Merge(inputs, OPTIONS)
+    await expect(merge.next()).rejects.toThrow('unreadable')
+    await merge.close()
+    expect(inputs.map(input => input.closed)).toEqual([true, true])
+  })
+
+  test('orders keys of several lanes as unsigned numbers', async () => {
+    const wide = wideLayout(3, 0)
+    const random = new Random(4)
+    const keys = Array.from({ length: 400 }, () => {
+      const lanes = [0, 1, 2].map(() => random.pick([0, 1, 0x7fffffff, 0x80000000, 0xffffffff]))
+      return lanes.reduce((key, lane) => (key << 32n) | BigInt(lane), 0n)
+    })
+    const rows = keys.map((key): Row => ({ key, values: [], kind: PUT }))
+    const inputs = [0, 1, 2].map((input): SortedInput => {
+      const part = byKey(rows.filter((_, i) => i % 3 === input))
+      let from = 0
+      return {
+        next: async into => {
+          if (from === part.length) return false
+          const to = Math.min(part.length, from + 9)
+          into.append(columnsOf(wide, part.slice(from, to)), 0, to - from)
+          from = to
+          return true
+        },
+        close: async () => {},
+      }
+    })
+    const merge = new Merge(inputs, { ...OPTIONS, layout: wide })
+    const found: Row[] = []
+    for (let next = await merge.next(); next !== undefined; next = await merge.next()) {
+      found.push(...rowsOf(wide, next))
+    }
+    expect(found).toEqual(meaningOf(byKey(rows)))
+  })
+})
