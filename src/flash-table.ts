@@ -327,7 +327,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /** Everything put before is on the device when it resolves. Rejects with `FLASHTABLE_POISONED`. */
   async sync(): Promise<void> {
-    await this.#track(this.#writer().committer.sync())
+    await this.#track(this.#writer().committer.barrier(true))
   }
 
   /**
@@ -350,7 +350,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     const { executor, committer, counters } = this.#writer()
     const { state, options } = this.#parts
     // Behind all that was put before.
-    await committer.exclusive(() => Promise.resolve())
+    await committer.barrier(false)
     const { filterBitsPerRecord } = options
     const replace = state.manifest.duplicates === 'replace'
     await this.#track(
@@ -492,7 +492,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
             'use smaller batches, or FlashTable.bulkLoad for a new table',
         )
       }
-      if (call.operations.count + call.deletes.length === 0) return committer.nothing(checkSync(options))
+      if (call.operations.count + call.deletes.length === 0) return committer.barrier(checkSync(options))
       return committer.commit(call, checkSync(options))
     } catch (error) {
       return Promise.reject(error)
@@ -527,6 +527,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return this.#read(this.#parts.reader.findMany(view, this.#parts.schema.keysToLanes(keys).lanes, limit))
   }
 
+  /** Requires: the promise was made while the table was open. */
   async #read<T>(promise: Promise<T>): Promise<T> {
     const result = await this.#track(promise)
     this.#assertOpen()
@@ -536,7 +537,8 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   #scan(options: RangeOptions<KeyIn<K>> | undefined): Parameters<typeof eachRow> {
     const view = this.#view(options)
     const checked = checkRange(this.#parts.schema, options)
-    const scan: ScanOptions = { ...checked, assertOpen: () => this.#assertOpen() }
+    const read = <T>(step: Promise<T>): Promise<T> => this.#read(step)
+    const scan: ScanOptions = { ...checked, read }
     return [this.#parts.reader, this.#pins.pinView(view), scan]
   }
 

@@ -259,8 +259,8 @@ function newState(recovered: Recovered, options: RecoveryOptions, poison: Poison
 }
 
 function newReader(options: RecoveryOptions, manifest: Manifest): TableReader {
-  const { layout, pageBytes, cache } = options
-  return new TableReader({ layout, pageBytes, replace: manifest.duplicates === 'replace', cache: cache! })
+  const { layout, pageBytes } = options
+  return new TableReader({ layout, pageBytes, replace: manifest.duplicates === 'replace' })
 }
 
 function recoveryOptions(

@@ -35,6 +35,8 @@ export interface BucketFileOptions {
   readonly pageBytes: number
   /** Where data pages are kept; a merge that reads each page once needs none. */
   readonly cache?: PageCache | undefined
+  /** False: the filter is not read, and every page may hold every key. A merge looks nothing up. Default: true. */
+  readonly withFilter?: boolean | undefined
 }
 
 /** A data page in memory: its first word is `words[base]`. */
@@ -145,6 +147,11 @@ export class BucketFile implements CachedFile {
     const end = this.#filterEnds[page]!
     const begin = page === 0 ? 0 : this.#filterEnds[page - 1]!
     return begin === end || mayContain(this.#filter, begin, end, this.footer.filterProbes, hash)
+  }
+
+  /** The cache's memory. */
+  get cacheWords(): Uint32Array {
+    return this.#options.cache!.words
   }
 
   /** The first word of the page in the cache's memory, or -1. */
@@ -341,7 +348,8 @@ async function readSections(
   const filterPage = footer.dataPages
   const deletePage = filterPage + footer.filterPages
   const fencePage = deletePage + footer.deleteWherePages
-  const filter = wordsOf(await readSection(options, entry, file, filterPage, footer.filterPages, FILTER_PAGE))
+  const filterPages = options.withFilter === false ? 0 : footer.filterPages
+  const filter = wordsOf(await readSection(options, entry, file, filterPage, filterPages, FILTER_PAGE))
   const deleteBytes = await readSection(
     options,
     entry,
@@ -366,9 +374,13 @@ async function readSections(
   if (fenceWords.length < footer.dataPages * stride) {
     throw corruption(file.path, fencePage * pageBytes, `fences of ${footer.dataPages} pages`, 'fewer')
   }
-  const column = (lane: number) =>
-    Uint32Array.from({ length: footer.dataPages }, (_, page) => fenceWords[page * stride + lane]!)
-  const filterEnds = column(keyLaneCount)
+  // A plain loop: a large file has a hundred thousand pages, and this runs on the event loop.
+  const column = (lane: number): Uint32Array => {
+    const values = new Uint32Array(footer.dataPages)
+    for (let page = 0; page < values.length; page++) values[page] = fenceWords[page * stride + lane]!
+    return values
+  }
+  const filterEnds = options.withFilter === false ? new Uint32Array(footer.dataPages) : column(keyLaneCount)
   const filterWords = filterEnds.at(-1) ?? 0
   if (
     filterWords > filter.length ||

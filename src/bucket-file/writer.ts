@@ -22,6 +22,7 @@ import { fileSeed } from '../format/checksum.js'
 import { DataPageEncoder } from '../format/data-page-encoder.js'
 import { addToFilter, filterBlockWords, probeCount } from '../format/filter.js'
 import { writeFooter } from '../format/footer.js'
+import { wordsOf } from '../format/little-endian.js'
 import { DELETE_WHERE_PAGE, FENCE_PAGE, FILTER_PAGE } from '../format/page-layout.js'
 import {
   deleteWhereBytes,
@@ -128,11 +129,13 @@ export class BucketFileWriter {
     await this.#writePages(true)
     const { pageBytes, deletes } = this.#target
     const dataPages = this.#pages
-    const filterPages = await this.#writeSection(bytesOf(this.#filter.view()), FILTER_PAGE)
+    const filterPages = await this.#writeSection(this.#filter, FILTER_PAGE)
     const deleteBytes = new Uint8Array(deleteWhereBytes(deletes))
     writeDeleteWheres(deletes, deleteBytes, 0)
-    const deleteWherePages = await this.#writeSection(deleteBytes, DELETE_WHERE_PAGE)
-    const fencePages = await this.#writeSection(bytesOf(this.#fences.view()), FENCE_PAGE)
+    const deleteWords = new GrowingWords()
+    deleteWords.append(wordsOf(deleteBytes))
+    const deleteWherePages = await this.#writeSection(deleteWords, DELETE_WHERE_PAGE)
+    const fencePages = await this.#writeSection(this.#fences, FENCE_PAGE)
     await this.#writePage(page =>
       writeFooter(
         {
@@ -210,11 +213,11 @@ export class BucketFileWriter {
     const continued = counts.distinctKeys > 0 && this.#lastKey.every((lane, i) => lane === lanes[i]![from]!)
     counts.distinctKeys += continued ? keys - 1 : keys
     for (let lane = 0; lane < keyLaneCount; lane++) this.#lastKey[lane] = lanes[lane]![to - 1]!
-    const begin = this.#filter.length
-    const words = this.#filter.extend(filterBlockWords(keys, filterBitsPerRecord))
+    const block = new Uint32Array(filterBlockWords(keys, filterBitsPerRecord))
     for (let key = 0; key < keys && this.#probes > 0; key++) {
-      addToFilter(words, begin, this.#filter.length, this.#probes, this.#hashes[key]!)
+      addToFilter(block, 0, block.length, this.#probes, this.#hashes[key]!)
     }
+    this.#filter.append(block)
     this.#fences.push(this.#filter.length)
     for (let lane = 0; lane < layout.laneCount - keyLaneCount; lane++) {
       const { min, max } = this.#encoder.bounds(lane)
@@ -225,8 +228,8 @@ export class BucketFileWriter {
     else for (let row = from; row < to; row++) countKind(counts, kinds[row]!)
   }
 
-  async #writeSection(section: Uint8Array, kind: number): Promise<number> {
-    const pages = sectionPages(section.byteLength, this.#target.pageBytes)
+  async #writeSection(section: GrowingWords, kind: number): Promise<number> {
+    const pages = sectionPages(4 * section.length, this.#target.pageBytes)
     for (let piece = 0; piece < pages; piece++) {
       await this.#writePage(page => writeSectionPage(section, piece, kind, page))
     }
@@ -263,8 +266,4 @@ function countKind(counts: BucketFileCounts, kind: number): void {
   if (kind === DELETE_KEY) counts.deleteKeys++
   else if (kind === DELETE_RECORD) counts.deleteRecords++
   else counts.records++
-}
-
-function bytesOf(words: Uint32Array): Uint8Array {
-  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
 }

@@ -1,26 +1,47 @@
-/** A `Uint32Array` that grows by doubling. */
-export class GrowingWords {
-  #words = new Uint32Array(1024)
-  length = 0
+/**
+ * Words that are appended one after another: filter and fences of a bucket file in the making.
+ *
+ * Kept in chunks, so that growing copies nothing: the filter of a hundred million records has 125 MB.
+ */
+const CHUNK_WORDS = 2 ** 16
 
-  /** Makes room for `count` more words, zeroed, and counts them in; returns the array, which may be a new one. */
-  extend(count: number): Uint32Array {
-    const length = this.length + count
-    if (length > this.#words.length) {
-      const grown = new Uint32Array(Math.max(length, this.#words.length * 2))
-      grown.set(this.#words)
-      this.#words = grown
-    }
-    this.length = length
-    return this.#words
+export class GrowingWords {
+  readonly #chunks: Uint32Array[] = []
+  #length = 0
+
+  get length(): number {
+    return this.#length
   }
 
   push(word: number): void {
-    this.extend(1)[this.length - 1] = word
+    const at = this.#length % CHUNK_WORDS
+    if (at === 0) this.#chunks.push(new Uint32Array(CHUNK_WORDS))
+    this.#chunks.at(-1)![at] = word
+    this.#length++
   }
 
-  /** The words so far; a view that the next growth leaves behind. */
-  view(): Uint32Array {
-    return this.#words.subarray(0, this.length)
+  append(words: Uint32Array): void {
+    for (let from = 0; from < words.length;) {
+      const at = this.#length % CHUNK_WORDS
+      if (at === 0) this.#chunks.push(new Uint32Array(CHUNK_WORDS))
+      const piece = words.subarray(from, from + CHUNK_WORDS - at)
+      this.#chunks.at(-1)!.set(piece, at)
+      from += piece.length
+      this.#length += piece.length
+    }
+  }
+
+  /** Copies the words from `from` on into `target`, as many as there are and fit. */
+  copyTo(target: Uint32Array, from: number): void {
+    const end = Math.min(this.#length, from + target.length)
+    for (let word = from; word < end;) {
+      const at = word % CHUNK_WORDS
+      const piece = this.#chunks[(word - at) / CHUNK_WORDS]!.subarray(
+        at,
+        Math.min(CHUNK_WORDS, at + end - word),
+      )
+      target.set(piece, word - from)
+      word += piece.length
+    }
   }
 }

@@ -113,28 +113,34 @@ export class Committer {
     return this.#joined(group, sync)
   }
 
-  /** A call without operations: resolves behind all that came before. */
-  async nothing(sync: boolean): Promise<void> {
-    await (sync ? this.sync() : this.#drained())
-  }
-
-  /** Everything put before this call is on the device when it resolves. */
-  async sync(): Promise<void> {
-    await this.#drained()
-    await this.#options.wal.sync()
+  /** Resolves when all calls that came before have been committed or refused; with `sync`, synced too. */
+  async barrier(sync: boolean): Promise<void> {
+    if (this.#draining !== undefined) {
+      // An empty group of its own: it is settled in its turn, however many calls come behind.
+      const group = newGroup(new OperationBuffer(this.#options.layout, 1))
+      group.full = true
+      group.written = newDeferred()
+      this.#queue.push(group)
+      await group.written.promise
+    }
+    if (sync) await this.#options.wal.sync()
   }
 
   /** Runs `action` while no group is being committed, behind all calls that came before. */
   async exclusive<T>(action: () => Promise<T>): Promise<T> {
-    await this.#drained()
+    await this.barrier(false)
     return this.#committing.runExclusive(action)
   }
 
-  /** Seals the active memtable unless it is empty. Requires: called within `exclusive`. */
+  /**
+   * Seals the active memtable unless it is empty; waits where too many are sealed already. Requires: called within
+   * `exclusive`, or while a group is being committed.
+   */
   async seal(): Promise<void> {
     const { state, wal } = this.#options
     const { memtable } = state.active
     if (memtable.endSequence === memtable.firstSequence) return
+    await this.#waitForSeals()
     const ended = wal.rotate()
     if (ended !== undefined) this.#ended.set(ended.number, ended)
     state.seal()
@@ -152,7 +158,7 @@ export class Committer {
 
   /** Ends: what is queued is committed, then nothing runs any more. */
   async close(): Promise<void> {
-    await this.#drained()
+    await this.barrier(false)
     clearTimeout(this.#syncTimer)
     await this.#backgroundSync
   }
@@ -182,10 +188,6 @@ export class Committer {
     return group.synced.promise
   }
 
-  async #drained(): Promise<void> {
-    while (this.#draining !== undefined) await this.#draining
-  }
-
   /** Commits groups until none waits. Never rejects: each group's promises tell. */
   async #drain(): Promise<void> {
     // Lets all calls of this turn of the event loop join; and a loop of awaited puts gives others a turn.
@@ -194,8 +196,11 @@ export class Committer {
       const group = this.#queue.shift()
       if (group === undefined) break
       group.full = true
-      // A call that was refused may have opened a group that nobody joined.
-      if (group.operations.count + group.deletes.length === 0) continue
+      // A barrier; or a call that was refused has opened a group that nobody joined.
+      if (group.operations.count + group.deletes.length === 0) {
+        group.written?.resolve()
+        continue
+      }
       try {
         await this.#committing.runExclusive(() => this.#commitGroup(group))
         group.written?.resolve()
@@ -210,12 +215,15 @@ export class Committer {
   }
 
   async #commitGroup(group: Group): Promise<void> {
-    const { state, wal, poison } = this.#options
+    const { state, wal, poison, onSealed } = this.#options
     poison.check()
     const { operations } = group
     const rows = operations.count
     const full = state.active.memtable.count + rows > state.active.memtable.capacity
-    if (full || !wal.hasRoom(operations, 0, rows, group.deletes.length)) await this.#sealForRoom()
+    if (full || !wal.hasRoom(operations, 0, rows, group.deletes.length)) {
+      await this.seal()
+      onSealed()
+    }
     const deletes = this.#numberDeletes(group, wal.nextSequence)
     const appended = wal.append(operations, 0, rows, deletes)
     // Crash: from now on a manifest must not say that the log begins behind this segment.
@@ -229,17 +237,13 @@ export class Committer {
     }
   }
 
-  /** Seals, and waits where too many memtables are sealed already. */
-  async #sealForRoom(): Promise<void> {
-    const { state, onSealed, sealFinished } = this.#options
-    if (state.version.sealed.length >= SEALED_MAX) {
-      const startMs = performance.now()
-      this.waits++
-      while (state.version.sealed.length >= SEALED_MAX) await sealFinished()
-      this.waitedMs += performance.now() - startMs
-    }
-    await this.seal()
-    onSealed()
+  async #waitForSeals(): Promise<void> {
+    const { state, sealFinished } = this.#options
+    if (state.version.sealed.length < SEALED_MAX) return
+    const startMs = performance.now()
+    this.waits++
+    while (state.version.sealed.length >= SEALED_MAX) await sealFinished()
+    this.waitedMs += performance.now() - startMs
   }
 
   /** Gives the group's *delete where* entries their sequence numbers; operations take those between. */

@@ -9,19 +9,15 @@ import { BucketFileWriter } from '../bucket-file/writer.js'
 import { DeleteWhereIndex } from '../columns/delete-where-index.js'
 import type { Hiding } from '../columns/hide-rows.js'
 import { ALL_KEYS } from '../columns/key-range.js'
-import { sortedOrder } from '../columns/sort.js'
 import type { SortedInput } from '../columns/sorted-input.js'
 import type { FileSystem } from '../io/file-system.js'
 import { Memtable } from '../memtable/memtable.js'
-import { RunInput } from '../memtable/run-input.js'
+import { SealInput } from '../memtable/seal-input.js'
 import { Merge } from '../merge/merge.js'
 import type { CompactionControl, CompactionJob, CompactionResult } from './job.js'
 
 /** Pages of the first read of an input: all of them will be read. */
 const FIRST_READ_PAGES = 64
-
-/** Rows of the first stretch of a memtable. */
-const FIRST_ROWS = 16_384
 
 /**
  * Runs the job. Rejects with `signal.reason` when aborted, and with what went wrong otherwise; the partial output is
@@ -37,7 +33,8 @@ export async function runCompaction(
   let writer: BucketFileWriter | undefined
   let merge: Merge | undefined
   try {
-    for (const entry of job.files) files.push(await BucketFile.open({ ...job, fileSystem }, entry))
+    for (const entry of job.files)
+      files.push(await BucketFile.open({ ...job, fileSystem, withFilter: false }, entry))
     merge = new Merge(inputsOf(job, files), {
       layout: job.layout,
       reverse: false,
@@ -84,11 +81,7 @@ function inputsOf(job: CompactionJob, files: readonly BucketFile[]): SortedInput
         firstReadPages: FIRST_READ_PAGES,
       }),
   )
-  const fromMemtables = job.memtables.map(image => {
-    const memtable = Memtable.fromImage(layout, image)
-    const order = sortedOrder(memtable.lanes, layout.keyLaneCount, 0, memtable.count)
-    return new RunInput(memtable, order, { length: memtable.count, firstRows: FIRST_ROWS, ...hiding })
-  })
+  const fromMemtables = job.memtables.map(image => new SealInput(Memtable.fromImage(layout, image), hiding))
   return [...fromFiles, ...fromMemtables]
 }
 

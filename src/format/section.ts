@@ -2,9 +2,10 @@
  * Pages of a bucket file besides the data pages: checksums for all, sections of bytes cut into pages, and the
  * *delete where* entries in them. docs/file-format.md, Pages.
  */
+import type { GrowingWords } from '../columns/growing-words.js'
 import type { DeleteWhere } from '../columns/operations.js'
 import { crc32, positionSeed } from './checksum.js'
-import { readU48, viewOf, writeU48 } from './little-endian.js'
+import { readU48, viewOf, wordsOf, writeU48 } from './little-endian.js'
 import { PAGE_HEADER_BYTES } from './page-layout.js'
 
 /** Seals a page: the checksum over all bytes behind it. `seed` is the file's. */
@@ -27,10 +28,10 @@ export function sectionPages(bytes: number, pageBytes: number): number {
 }
 
 /** Copies piece `piece` of a section into the zeroed page. */
-export function writeSectionPage(section: Uint8Array, piece: number, kind: number, page: Uint8Array): void {
-  const payload = page.byteLength - PAGE_HEADER_BYTES
+export function writeSectionPage(section: GrowingWords, piece: number, kind: number, page: Uint8Array): void {
+  const payload = wordsOf(page.subarray(PAGE_HEADER_BYTES))
   page[4] = kind
-  page.set(section.subarray(piece * payload, (piece + 1) * payload), PAGE_HEADER_BYTES)
+  section.copyTo(payload, piece * payload.length)
 }
 
 const DELETE_WHERE_HEADER_BYTES = 6 + 2

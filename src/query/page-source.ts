@@ -6,7 +6,6 @@
  * the cache.
  */
 import type { BucketFile, PageInMemory } from '../bucket-file/reader.js'
-import type { PageCache } from '../bucket-file/page-cache.js'
 
 /** Pages [from, to) of a file. */
 export interface PageSpan {
@@ -21,32 +20,29 @@ const READS_AT_ONCE = 16
 const SPAN_PAGES_MAX = 64
 
 export class PageSource {
-  readonly #cache: PageCache
   readonly #blocking: boolean
   readonly #atHand = new Map<BucketFile, Map<number, PageInMemory>>()
   /** What the last run lacked. */
   missing: PageSpan[] = []
   /** The page found last: its first word is `words[base]`. */
-  words: Uint32Array
+  words: Uint32Array = new Uint32Array(0)
   base = 0
 
-  constructor(cache: PageCache, blocking: boolean) {
-    this.#cache = cache
+  constructor(blocking: boolean) {
     this.#blocking = blocking
-    this.words = cache.words
   }
 
   /** Finds a page in memory, or reads it if this source may block. */
   find(file: BucketFile, page: number): boolean {
     const base = file.cachedPage(page)
     if (base >= 0) {
-      this.words = this.#cache.words
+      this.words = file.cacheWords
       this.base = base
       return true
     }
     if (this.#blocking) {
       this.base = file.loadPageSync(page)
-      this.words = this.#cache.words
+      this.words = file.cacheWords
       return true
     }
     const loaded = this.#atHand.get(file)?.get(page)

@@ -13,8 +13,8 @@ export interface ScanOptions {
   /** Rows, or with `distinctKeys` keys, at most. */
   readonly limit: number
   readonly signal: AbortSignal | undefined
-  /** Throws where the table has been closed meanwhile. */
-  readonly assertOpen: () => void
+  /** Waits for one step; `close` of the table waits for it too, and then it rejects. */
+  readonly read: <T>(step: Promise<T>) => Promise<T>
 }
 
 /** Rows [from, to) of `rows`, in ascending order; a reverse scan walks them from the end. */
@@ -30,17 +30,15 @@ export async function* stretches(
   pin: Pin,
   options: ScanOptions,
 ): AsyncGenerator<Stretch, void> {
-  const { range, reverse, signal, assertOpen } = options
+  const { range, reverse, signal, read } = options
   let left = options.limit
   try {
     signal?.throwIfAborted()
     if (left === 0) return
-    const merge = await reader.scan(pin.view, range, reverse)
+    const merge = await read(reader.scan(pin.view, range, reverse))
     try {
       for (;;) {
-        assertOpen()
-        const rows = await merge.next()
-        assertOpen()
+        const rows = await read(merge.next())
         signal?.throwIfAborted()
         if (rows === undefined) return
         const count = Math.min(left, rows.count)

@@ -5,7 +5,6 @@
  * asynchronous lookups share all but the page source. docs/architecture.md, Lookup.
  */
 import { BucketInput } from '../bucket-file/input.js'
-import type { PageCache } from '../bucket-file/page-cache.js'
 import { rangeIsEmpty, type KeyRange } from '../columns/key-range.js'
 import { OperationBuffer } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
@@ -24,7 +23,6 @@ export interface ReaderOptions {
   readonly layout: RecordLayout
   readonly pageBytes: number
   readonly replace: boolean
-  readonly cache: PageCache
 }
 
 /** Hits of many keys. */
@@ -45,15 +43,16 @@ export class TableReader {
   constructor(options: ReaderOptions) {
     this.#options = options
     this.#lookup = new Lookup(options.layout, options.pageBytes, options.replace)
-    this.#blocking = new PageSource(options.cache, true)
+    this.#blocking = new PageSource(true)
     this.#scratch = new OperationBuffer(options.layout, 16)
   }
 
   /**
-   * The records of one key, newest first and `limit` at most, blocking. The rows are valid until the next lookup.
+   * The records of one key, newest first and `limit` at most, blocking. With a limit of 1 the row is valid until the next
+   * lookup.
    */
   findSync(view: View, key: Uint32Array, limit: number): OperationBuffer {
-    const hits = this.#scratch
+    const hits = limit === 1 ? this.#scratch : new OperationBuffer(this.#options.layout, 4)
     hits.clear()
     this.#lookup.collect(view, key, limit, hits, this.#blocking)
     return hits
@@ -73,7 +72,7 @@ export class TableReader {
 
   /** All records of all keys; `keys`: a column a key lane. */
   async findMany(view: View, keys: readonly Uint32Array[], limit: number): Promise<BatchHits> {
-    const { layout, cache } = this.#options
+    const { layout } = this.#options
     const count = keys[0]!.length
     const order = sortedOrder(keys, layout.keyLaneCount, 0, count)
     const result: BatchHits = {
@@ -82,7 +81,7 @@ export class TableReader {
       ends: new Uint32Array(count),
     }
     const key = new Uint32Array(layout.keyLaneCount)
-    const pages = new PageSource(cache, false)
+    const pages = new PageSource(false)
     view.version.retain()
     try {
       for (let from = 0; from < count; from += KEYS_A_SLICE) {
@@ -147,7 +146,7 @@ export class TableReader {
     hits: OperationBuffer,
     keepRows: boolean,
   ): Promise<number> {
-    const pages = new PageSource(this.#options.cache, false)
+    const pages = new PageSource(false)
     const found = this.#lookup.collect(view, key, limit, hits, pages, keepRows)
     if (found >= 0) return found
     const ownKey = key.slice()

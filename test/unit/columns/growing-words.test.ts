@@ -1,28 +1,32 @@
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { GrowingWords } from '../../../src/columns/growing-words.js'
 
-describe('growing words', () => {
-  test('hold all that was pushed, over many growths', () => {
-    const words = new GrowingWords()
-    for (let i = 0; i < 5000; i++) words.push(i)
-    expect(words.length).toBe(5000)
-    expect(words.view()).toEqual(Uint32Array.from({ length: 5000 }, (_, i) => i))
-  })
+test('words come back in the order in which they were pushed and appended, over chunks', () => {
+  const words = new GrowingWords()
+  const expected: number[] = []
+  for (let i = 0; expected.length < 200_000; i++) {
+    if (i % 3 === 0) {
+      words.push(i)
+      expected.push(i)
+    } else {
+      const piece = Uint32Array.from({ length: (i * 37) % 1000 }, (_, j) => i + j)
+      words.append(piece)
+      expected.push(...piece)
+    }
+  }
+  expect(words.length).toBe(expected.length)
+  const all = new Uint32Array(expected.length)
+  words.copyTo(all, 0)
+  expect(all).toEqual(Uint32Array.from(expected))
+  const some = new Uint32Array(1021)
+  words.copyTo(some, 65_000)
+  expect(some).toEqual(Uint32Array.from(expected.slice(65_000, 66_021)))
+})
 
-  test('come zeroed where room is made, which is counted in', () => {
-    const words = new GrowingWords()
-    words.push(7)
-    const array = words.extend(3000)
-    expect(words.length).toBe(3001)
-    expect(words.view()).toEqual(Uint32Array.from({ length: 3001 }, (_, i) => (i === 0 ? 7 : 0)))
-    array[3000] = 9
-    words.push(8)
-    expect([...words.view().subarray(2999)]).toEqual([0, 9, 8])
-  })
-
-  test('may be extended by nothing', () => {
-    const words = new GrowingWords()
-    words.extend(0)
-    expect(words.view()).toHaveLength(0)
-  })
+test('a copy that reaches beyond the end leaves the rest as it is', () => {
+  const words = new GrowingWords()
+  words.append(Uint32Array.of(1, 2, 3))
+  const target = new Uint32Array(4).fill(9)
+  words.copyTo(target, 1)
+  expect(target).toEqual(Uint32Array.of(2, 3, 9, 9))
 })
