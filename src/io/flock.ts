@@ -7,6 +7,7 @@
  */
 import { closeSync, constants, openSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { isMainThread } from 'node:worker_threads'
 
 export interface Flock {
   /** `undefined` where this file system has no flock (`ENOTSUP`, ...): then nothing is known and nothing is held. */
@@ -21,7 +22,7 @@ interface FsExt {
   flockSync(descriptor: number, mode: 'exnb'): void
 }
 
-/** `undefined` where fs-ext is not installed, or was installed without its build step (it throws when loaded). */
+/** `undefined` where fs-ext is not installed, was installed without its build step (it throws when loaded), or in a worker. */
 export function loadFlock(load: () => unknown = requireFsExt): Flock | undefined {
   try {
     const fsExt = load()
@@ -31,7 +32,9 @@ export function loadFlock(load: () => unknown = requireFsExt): Flock | undefined
   }
 }
 
+/** In the main thread only: loaded a second time in the same process, for a worker, fs-ext 2.1.1 aborts the process. */
 function requireFsExt(): unknown {
+  if (!isMainThread) return undefined
   return createRequire(import.meta.url)('fs-ext')
 }
 

@@ -46,14 +46,15 @@ const FIRST_WAIT_MS = 5
 const LONGEST_WAIT_MS = 100
 
 /** The lock of the real disk. Throws `FLASHTABLE_LOCKED`, `_IO_ERROR`, `_DISK_FULL`. Requires: the directory exists. */
-export const acquireLock: AcquireLock = (directory, options) => lockOf(realParts())(directory, options)
+export const acquireLock: AcquireLock = (directory, options) => lockOf(realLockParts())(directory, options)
 
 /** For a table on a simulated disk. */
 export const noLock: AcquireLock = () => Promise.resolve({ release: () => Promise.resolve() })
 
 let real: LockParts | undefined
 
-function realParts(): LockParts {
+/** @internal What the lock of the real disk is made of. */
+export function realLockParts(): LockParts {
   real ??= {
     fileSystem: nodeFileSystem,
     processes: processesOf('/proc'),
