@@ -1,0 +1,127 @@
+/** Memtables with rows, kinds and *delete where* entries made up from a seed, and the plain twin of their meaning. */
+import type { Hiding } from '../../src/columns/hide-rows.js'
+import {
+  DELETE_KEY,
+  DELETE_RECORD,
+  OperationBuffer,
+  PUT,
+  type DeleteWhere,
+} from '../../src/columns/operations.js'
+import { recordLayout, type RecordLayout } from '../../src/columns/record-layout.js'
+import { DeleteWhereIndex } from '../../src/columns/delete-where-index.js'
+import { Memtable } from '../../src/memtable/memtable.js'
+import { randomKeyColumns } from './key-columns.js'
+import type { Random } from './random.js'
+
+/** Keys of so many lanes, and two value lanes. */
+export function layoutOf(keyLaneCount: number): RecordLayout {
+  return recordLayout(Array<number>(keyLaneCount).fill(4), [4, 4])
+}
+
+/** Operations with keys that are hard to sort and values below 4; one in eight is a delete, with `kinds`. */
+export function randomOperations(
+  random: Random,
+  keyLaneCount: number,
+  rows: number,
+  kinds: boolean,
+): OperationBuffer {
+  const operations = new OperationBuffer(layoutOf(keyLaneCount), rows)
+  const values = [0, 1].map(() => Uint32Array.from({ length: rows }, () => random.below(4)))
+  const lanes = [...randomKeyColumns(random, keyLaneCount, rows), ...values]
+  for (const [lane, column] of lanes.entries()) operations.lanes[lane]!.set(column)
+  if (kinds) {
+    const column = operations.needKinds()
+    for (let row = 0; row < rows; row++)
+      column[row] = random.pick([PUT, PUT, PUT, PUT, PUT, PUT, DELETE_KEY, DELETE_RECORD])
+  }
+  operations.count = rows
+  return operations
+}
+
+/** A memtable of these operations, in pieces, with `entries` *delete where* entries between them. */
+export function memtableOf(
+  random: Random,
+  operations: OperationBuffer,
+  entries = 0,
+  firstSequence = 1000,
+): Memtable {
+  const { count, lanes } = operations
+  const keyLaneCount = lanes.length - 2
+  const memtable = new Memtable(layoutOf(keyLaneCount), Math.max(1, count), firstSequence)
+  const positions = Array.from({ length: entries }, () => random.below(count + 1)).sort((a, b) => a - b)
+  for (const position of positions) {
+    memtable.append(operations, memtable.count, position)
+    memtable.appendDeleteWhere(randomEntry(random, keyLaneCount, memtable.endSequence))
+  }
+  memtable.append(operations, memtable.count, count)
+  return memtable
+}
+
+/** An entry for one value lane, or for both. */
+export function randomEntry(random: Random, keyLaneCount: number, sequence: number): DeleteWhere {
+  const both = random.chance(0.5)
+  return {
+    sequence,
+    lanes: both ? [keyLaneCount, keyLaneCount + 1] : [keyLaneCount + random.below(2)],
+    values: both ? [random.below(4), random.below(4)] : [random.below(4)],
+  }
+}
+
+/** What a reader is to see of a row. */
+export interface PlainRow {
+  readonly row: number
+  readonly lanes: readonly number[]
+  readonly kind: number
+}
+
+/** The rows that remain of a memtable below `length` when the entries have had their effect, in row order. */
+export function remainingRows(
+  memtable: Memtable,
+  length: number,
+  entries: readonly DeleteWhere[],
+  { before, replace }: Pick<Hiding, 'before' | 'replace'>,
+): PlainRow[] {
+  return Array.from({ length }, (_, row) => row).flatMap(row => {
+    const kind = memtable.kinds?.[row] ?? PUT
+    const lanes = memtable.lanes.map(lane => lane[row]!)
+    const sequence = memtable.sequenceOf(row)
+    const hidden =
+      kind === PUT &&
+      entries.some(
+        entry =>
+          entry.sequence > sequence &&
+          entry.sequence < before &&
+          entry.lanes.every((lane, i) => lanes[lane] === entry.values[i]),
+      )
+    if (hidden && !replace) return []
+    return [{ row, lanes, kind: hidden ? DELETE_KEY : kind }]
+  })
+}
+
+/** Key order, then row order. */
+export function byKeyThenRow(keyLaneCount: number): (a: PlainRow, b: PlainRow) => number {
+  return (a, b) => {
+    for (let lane = 0; lane < keyLaneCount; lane++) {
+      if (a.lanes[lane] !== b.lanes[lane]) return a.lanes[lane]! - b.lanes[lane]!
+    }
+    return a.row - b.row
+  }
+}
+
+/** The rows of a buffer as text, a row each. */
+export function textOf(rows: Iterable<Omit<PlainRow, 'row'>>): string[] {
+  return Array.from(rows, ({ lanes, kind }) => `${kind}: ${lanes.join(' ')}`)
+}
+
+/** The rows of a buffer. */
+export function plainRows(operations: OperationBuffer): Omit<PlainRow, 'row'>[] {
+  return Array.from({ length: operations.count }, (_, row) => ({
+    lanes: operations.lanes.map(lane => lane[row]!),
+    kind: operations.kinds?.[row] ?? PUT,
+  }))
+}
+
+/** How a reader hides with these entries. */
+export function hidingOf(entries: readonly DeleteWhere[], before: number, replace: boolean): Hiding {
+  return { deletes: new DeleteWhereIndex(entries), before, replace }
+}
