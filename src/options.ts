@@ -29,8 +29,8 @@ export interface TableOptions {
   /** Bytes of pages of bucket files that are kept in memory. Default: 64 MiB. */
   readonly cacheBytes?: number | undefined
   /**
-   * A write is synced at most so many milliseconds after it was made. 0: every commit group is synced before its puts
-   * resolve; `Infinity`: never by time. Default: 5000.
+   * A sync starts at most so many milliseconds after a write; no put waits for it. 0: after each commit group;
+   * `Infinity`: never by time. Default: 5000.
    */
   readonly syncIntervalMs?: number | undefined
   /** Bits of filter a record in new bucket files, 0 for none. Default: 10. */
