@@ -499,6 +499,15 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     }
   }
 
+  /**
+   * Commits operations as they are inside, for repair.
+   *
+   * @internal
+   */
+  commitOperations(call: Call): Promise<void> {
+    return this.#commit(undefined, () => call)
+  }
+
   #view(options: ReadOptions | undefined): View {
     this.#assertOpen()
     return options?.snapshot === undefined ? this.#parts.state.view() : options.snapshot.viewFor(this)

@@ -223,10 +223,10 @@ async function openLocked(
 }
 
 /** The first manifest. Crash: before its rename there is no table, only a directory. */
-async function createTable(
+export async function createTable(
   directory: string,
   schema: Schema,
-  options: ResolvedOptions,
+  options: Pick<ResolvedOptions, 'pageBytes' | 'duplicates'>,
   { fileSystem, randomBytes }: Environment,
   poison: Poison,
 ): Promise<Manifest> {

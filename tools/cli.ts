@@ -10,6 +10,7 @@ import { defineCheckpoint } from './commands/checkpoint.js'
 import { defineCompact } from './commands/compact.js'
 import { defineGet } from './commands/get.js'
 import { defineImport } from './commands/import.js'
+import { defineRepair } from './commands/repair.js'
 import { defineStats } from './commands/stats.js'
 import { defineVerify } from './commands/verify.js'
 import { EXIT, reportFailure } from './command-line/output.js'
@@ -37,7 +38,15 @@ function commandLine(): Command {
     .exitOverride()
     .showHelpAfterError('(--help tells more)')
     .addHelpText('afterAll', EXIT_CODES)
-  for (const define of [defineImport, defineCompact, defineVerify, defineStats, defineGet, defineCheckpoint])
+  for (const define of [
+    defineImport,
+    defineCompact,
+    defineVerify,
+    defineRepair,
+    defineStats,
+    defineGet,
+    defineCheckpoint,
+  ])
     define(program)
   return program
 }
