@@ -43,7 +43,10 @@ export interface FileSystem {
   link(existing: string, path: string): Promise<void>
   /** Names in the directory, in no order. */
   list(directory: string): Promise<string[]>
-  /** Creates the directory (mode 0700) and its parents; nothing where it exists. */
+  /**
+   * Creates the directory (mode 0700) and its parents, and syncs the entries of those it creates; nothing where it
+   * exists.
+   */
   makeDirectory(directory: string): Promise<void>
   /** After it resolves, creates, renames and unlinks in the directory survive a power cut. */
   syncDirectory(directory: string): Promise<void>
