@@ -116,6 +116,19 @@ describe('the page cache', () => {
     cache.dropFile(files[0]!)
     expect(checkSlots(cache, files, 16)).toBe(16)
   })
+
+  test('does not lose a page that was dropped and came in again', () => {
+    const cache = new PageCache(16 * PAGE_BYTES, PAGE_BYTES)
+    const files = [cachedFile(1), cachedFile(40)]
+    load(cache, files, 0, 0)
+    cache.drop(files[0]!, 0)
+    load(cache, files, 0, 0)
+    // One of these gets the slot where it lay first.
+    for (let page = 0; page < 40; page++) {
+      load(cache, files, 1, page)
+      expect(load(cache, files, 0, 0)).toBe(true)
+    }
+  })
 })
 
 describe('pages of a bucket file in the cache', () => {
