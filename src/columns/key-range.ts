@@ -4,7 +4,7 @@
  * Made in query/ from `gt`, `gte`, `lt` and `lte`; memtable runs and bucket files start and stop by it. docs/api.md,
  * Ranges.
  */
-import { compareKeyToRow, compareKeys, lowerBound, upperBound } from './compare.js'
+import { compareKeys, lowerBound, upperBound } from './compare.js'
 
 export interface KeyRange {
   /** All lanes of a key; `undefined`: from the smallest key on. */
@@ -28,47 +28,23 @@ export function rangeIsEmpty(range: KeyRange): boolean {
   return range.lowerExclusive === true || range.upperExclusive === true
 }
 
-/** Whether the key of row `row` lies before the range. */
-export function rowIsBelow(range: KeyRange, lanes: readonly Uint32Array[], row: number): boolean {
-  if (range.lower === undefined) return false
-  const order = compareKeyToRow(range.lower, lanes, row)
-  return range.lowerExclusive === true ? order >= 0 : order > 0
-}
-
-/** Whether the key of row `row` lies behind the range. */
-export function rowIsAbove(range: KeyRange, lanes: readonly Uint32Array[], row: number): boolean {
-  if (range.upper === undefined) return false
-  const order = compareKeyToRow(range.upper, lanes, row)
-  return range.upperExclusive === true ? order <= 0 : order < 0
-}
-
-/** Whether the key of row `row` is in the range. */
-export function rangeContainsRow(range: KeyRange, lanes: readonly Uint32Array[], row: number): boolean {
-  return !rowIsBelow(range, lanes, row) && !rowIsAbove(range, lanes, row)
+/** Whether some key from `first` to `last`, both included, may be in the range. */
+export function rangeOverlaps(range: KeyRange, first: Uint32Array, last: Uint32Array): boolean {
+  return !keyIsBelow(range, last) && !keyIsAbove(range, first)
 }
 
 /** Whether `key` lies before the range. */
-export function keyIsBelow(range: KeyRange, key: Uint32Array): boolean {
+function keyIsBelow(range: KeyRange, key: Uint32Array): boolean {
   if (range.lower === undefined) return false
   const order = compareKeys(range.lower, key)
   return range.lowerExclusive === true ? order >= 0 : order > 0
 }
 
 /** Whether `key` lies behind the range. */
-export function keyIsAbove(range: KeyRange, key: Uint32Array): boolean {
+function keyIsAbove(range: KeyRange, key: Uint32Array): boolean {
   if (range.upper === undefined) return false
   const order = compareKeys(range.upper, key)
   return range.upperExclusive === true ? order <= 0 : order < 0
-}
-
-/** Whether `key` is in the range. */
-export function rangeContains(range: KeyRange, key: Uint32Array): boolean {
-  return !keyIsBelow(range, key) && !keyIsAbove(range, key)
-}
-
-/** Whether some key from `first` to `last`, both included, may be in the range. */
-export function rangeOverlaps(range: KeyRange, first: Uint32Array, last: Uint32Array): boolean {
-  return !keyIsBelow(range, last) && !keyIsAbove(range, first)
 }
 
 /** The first row in [from, to) that is not before the range, else `to`. Requires: these rows are sorted by key. */

@@ -10,6 +10,9 @@ import { PUT, type DeleteWhere, type Operations } from '../columns/operations.js
 import type { RecordLayout } from '../columns/record-layout.js'
 import { HashIndex } from './hash-index.js'
 
+/** Rows that a memtable has room for at most; row numbers carry marks in their highest bits where they are sorted. */
+export const MEMTABLE_ROWS_MAX = 2 ** 29
+
 /** A *delete where* entry, and how many rows came before it: those are the ones that it may hide. */
 export interface MemtableDelete extends DeleteWhere {
   readonly position: number
@@ -43,6 +46,7 @@ export class Memtable implements Operations {
 
   /** An empty memtable, or with `image` the same memory once more. Memory is taken as rows come, not by capacity. */
   constructor(layout: RecordLayout, capacity: number, firstSequence: number, image?: MemtableImage) {
+    assert(capacity > 0 && capacity <= MEMTABLE_ROWS_MAX, 'a memtable has room for 1 to 2^29 rows')
     const columnBytes = capacity * Uint32Array.BYTES_PER_ELEMENT
     const buffer = image?.lanes ?? new SharedArrayBuffer(layout.laneCount * columnBytes)
     assert(buffer.byteLength === layout.laneCount * columnBytes, 'a memtable image fits its layout')

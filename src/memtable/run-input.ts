@@ -1,5 +1,5 @@
 /**
- * A sorted run of a memtable as the input of a merge: scans take the runs of an ordered view, a seal takes one of all rows.
+ * A sorted run of a memtable as the input of a merge: a scan takes one for each run of an ordered view.
  *
  * The first stretch is short and each further one twice as long: a short scan costs little, a long one goes in few
  * steps. docs/architecture.md, Memtable.
@@ -27,8 +27,6 @@ export interface RunInputOptions {
   readonly before: number
   /** `duplicates: 'replace'`. */
   readonly replace: boolean
-  /** Rows of the first stretch, 64 where nothing is said. */
-  readonly firstRows?: number | undefined
 }
 
 export class RunInput implements SortedInput {
@@ -38,7 +36,7 @@ export class RunInput implements SortedInput {
   /** Places [from, to) of the run are still to be handed out. */
   #from: number
   #to: number
-  #stretchRows: number
+  #stretchRows = FIRST_ROWS
   /** The stretch at hand: row numbers in the order in which they go out, and their kinds. */
   #rows = new Uint32Array(0)
   #kinds = new Uint8Array(0)
@@ -50,7 +48,6 @@ export class RunInput implements SortedInput {
     this.#memtable = memtable
     this.#run = run
     this.#options = options
-    this.#stretchRows = Math.min(MAX_ROWS, options.firstRows ?? FIRST_ROWS)
     this.#to = upper === undefined ? run.length : this.#placeOf(upper, upperExclusive !== true)
     this.#from = lower === undefined ? 0 : this.#placeOf(lower, lowerExclusive === true)
   }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
 import { DELETE_KEY, OperationBuffer, PUT } from '../../../src/columns/operations.js'
-import { Memtable, type MemtableImage } from '../../../src/memtable/memtable.js'
+import { Memtable, MEMTABLE_ROWS_MAX, type MemtableImage } from '../../../src/memtable/memtable.js'
 import { layoutOf, memtableOf, plainRows, randomOperations, textOf } from '../../support/memtables.js'
 import { Random } from '../../support/random.js'
 
@@ -85,6 +85,11 @@ describe('a memtable', () => {
     memtable.append(puts(3), 0, 3)
     expect(() => memtable.append(puts(2), 0, 2)).toThrow('no more rows than it has room for')
     expect(memtable.count).toBe(3)
+  })
+
+  test('has room for one row at least, and for no more than can be sorted', () => {
+    expect(() => new Memtable(layout, 0, 0)).toThrow('room for 1 to 2^29 rows')
+    expect(() => new Memtable(layout, MEMTABLE_ROWS_MAX + 1, 0)).toThrow('room for 1 to 2^29 rows')
   })
 
   test('refuses a delete where entry that is out of sequence', () => {
