@@ -27,6 +27,8 @@ import {
 import { TableState, newMemtable } from './state/table-state.js'
 import { WalWriter } from './wal/writer.js'
 
+/** A lane takes four bytes in memory, however small the field: records of a few bytes are limited by count. */
+const MEMTABLE_RECORDS_MAX = 2 ** 26
 /** Bytes of the random id that goes into all checksums. */
 const TABLE_ID_BYTES = 16
 
@@ -277,7 +279,10 @@ function recoveryOptions(
     layout: schema.layout,
     pageBytes: manifest.pageBytes,
     cache: new PageCache(options.cacheBytes, manifest.pageBytes),
-    memtableRecords: Math.max(1, Math.floor(options.memtableBytes / schema.layout.recordBytes)),
+    memtableRecords: Math.min(
+      MEMTABLE_RECORDS_MAX,
+      Math.floor(options.memtableBytes / schema.layout.recordBytes),
+    ),
   }
 }
 

@@ -1,0 +1,95 @@
+/**
+ * The package as its users get it: packed, installed in an empty project, and run with plain node - as ES modules,
+ * through `require`, under strict TypeScript, by its command line, without a compiler for `fs-ext`.
+ */
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+const REPOSITORY = resolve(import.meta.dirname, '../..')
+let project: string
+
+async function run(command: string, args: readonly string[], cwd = project): Promise<string> {
+  const { stdout } = await promisify(execFile)(command, args, { cwd, maxBuffer: 2 ** 24 })
+  return stdout
+}
+
+beforeAll(async () => {
+  project = await mkdtemp(join(tmpdir(), 'flashtable-packed-'))
+  const packed = join(project, 'packed')
+  await mkdir(packed)
+  await run('npm', ['pack', '--pack-destination', packed], REPOSITORY)
+  const [tarball] = await readdir(packed)
+  await writeFile(join(project, 'package.json'), '{ "name": "user", "private": true, "type": "module" }')
+  await run('npm', ['install', '--ignore-scripts', '--prefer-offline', join(packed, tarball!)])
+}, 180_000)
+
+afterAll(() => rm(project, { recursive: true, force: true }))
+
+test('an ES module opens a table, and the compactor runs in its worker thread', async () => {
+  await writeFile(
+    join(project, 'user.mjs'),
+    `import { FlashTable, struct } from 'flashtable'
+     const options = { keyEncoding: 'u64', valueEncoding: struct({ id: 'u32' }), memtableBytes: 65536, fanout: 3 }
+     const table = await FlashTable.open('./table', options)
+     for (let i = 0; i < 60000; i += 3000) {
+       const key = BigUint64Array.from({ length: 3000 }, (_, j) => BigInt((i + j) * 7919))
+       await table.putColumns({ key, id: Uint32Array.from(key, (_, j) => i + j) })
+     }
+     await table.compact()
+     const { files, records } = await table.stats()
+     console.log(JSON.stringify({ files: files.length, records, hit: table.getSync(7919n * 41999n) }))
+     await table.close()`,
+  )
+  const output = await run(process.execPath, ['user.mjs'])
+  expect(JSON.parse(output)).toEqual({ files: 1, records: 60_000, hit: { id: 41_999 } })
+})
+
+test('require() works, and a table that is never closed does not keep the process alive', async () => {
+  await writeFile(
+    join(project, 'user.cjs'),
+    `const { FlashTable } = require('flashtable')
+     FlashTable.open('./table').then(table => table.put(1n, { id: 5 })).then(() => console.log('put'))`,
+  )
+  expect(await run(process.execPath, ['user.cjs'])).toBe('put\n')
+})
+
+test('the command line is there', async () => {
+  const output = await run('npx', ['flashtable', 'verify', 'table', '--json'])
+  expect(JSON.parse(output)).toMatchObject({ problems: [], records: 60_001 })
+})
+
+test('strict TypeScript takes right columns and refuses wrong ones', async () => {
+  await writeFile(
+    join(project, 'user.ts'),
+    `import { FlashTable, bytes, struct } from 'flashtable'
+     const table = await FlashTable.open('./typed', { keyEncoding: bytes(4), valueEncoding: struct({ id: 'u32' }) })
+     await table.putColumns({ key: new Uint8Array(4), id: new Uint32Array(1) })
+     const value: { id: number } | undefined = await table.get(new Uint8Array(4))
+     // @ts-expect-error a column of another type
+     await table.putColumns({ key: new Uint8Array(4), id: new Uint8Array(1) })
+     // @ts-expect-error a field that is not there
+     await table.put(new Uint8Array(4), { other: 1 })
+     export { value }`,
+  )
+  await writeFile(
+    join(project, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: {
+        strict: true,
+        noEmit: true,
+        target: 'es2022',
+        lib: ['es2022', 'esnext.disposable'],
+        module: 'nodenext',
+        skipLibCheck: false,
+        types: ['node'],
+        typeRoots: [join(REPOSITORY, 'node_modules/@types')],
+      },
+      files: ['user.ts'],
+    }),
+  )
+  await run(process.execPath, [join(REPOSITORY, 'node_modules/typescript/bin/tsc'), '-p', '.'])
+})
