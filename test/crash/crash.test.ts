@@ -7,14 +7,18 @@ import { describe, expect, test } from 'vitest'
 import { explore } from './explorer.js'
 import { WORKLOADS } from './workloads.js'
 
-const STATES = Number(process.env['FLASHTABLE_CRASH_STATES'] ?? 14_000)
+const STATES = Number(
+  process.env['FLASHTABLE_CRASH_STATES'] ?? (process.env['CI'] === undefined ? 14_000 : 100_000),
+)
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000)
 
 describe(`a crash at any call leaves a prefix of the history (seed ${SEED})`, () => {
   const names = Object.keys(WORKLOADS)
   test.each(names)('workload %s', { timeout: 600_000 }, async name => {
-    const { states, steps } = await explore(name, STATES / names.length, SEED)
-    console.log(`${name}: ${states} states over ${steps} stops`)
+    const { states, steps, disks, recoveries } = await explore(name, STATES / names.length, SEED)
+    console.log(
+      `${name}: ${states} states over ${steps} stops, ${disks} disks, ${recoveries} stops of recoveries`,
+    )
     expect(states).toBeGreaterThanOrEqual(steps)
   })
 })

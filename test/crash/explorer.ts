@@ -3,22 +3,35 @@
  * opens them again (ALICE, OSDI'14).
  *
  * Each disk must open without help and hold the state behind a prefix of the calls, with everything acknowledged as
- * durable in it; a second recovery gives the same; then put, sync, power cut and open work once more.
+ * durable in it; then put, sync, power cut and open work, and show the same and that put. Recovery is stopped at a call
+ * of its own too: what comes after must find the same. Many draws give the same disk; it is opened once for each way
+ * to go on, and what it held is compared with what was promised at each stop.
  */
+import { crc32 } from 'node:zlib'
+import type { CallName } from '../support/simulated-file-system.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
-import { History, stateText, type CrashRecord } from './history.js'
-import { Driver, WORKLOADS, openOn, type CrashTable } from './workloads.js'
+import { Driver } from './driver.js'
+import { History } from './history.js'
+import { contents, openOn } from './table.js'
+import { WORKLOADS, type Workload } from './workloads.js'
 
-/** One stop of one workload, and one disk that it may leave. */
+/** One stop of one workload, and one disk that it may leave: what is needed to see a failure again. */
 export interface State {
   readonly workload: string
   readonly step: number
+  /** -1: the process dies and the page cache survives. */
   readonly seed: number
 }
 
 export interface Exploration {
-  readonly states: number
+  /** Stops: calls that the workload makes. */
   readonly steps: number
+  /** Disks drawn. */
+  readonly states: number
+  /** Those that no other draw of the workload gave. */
+  readonly disks: number
+  /** Different stops of recoveries. */
+  readonly recoveries: number
 }
 
 /** How one run of a workload ended. */
@@ -27,123 +40,228 @@ interface Run {
   readonly history: History
 }
 
+/** What a disk holds, and how many calls it takes to open it. */
+interface Held {
+  readonly table: string
+  /** Of each copy; `undefined`: it is no table. */
+  readonly copies: readonly (string | undefined)[]
+  readonly openCalls: number
+}
+
+/** Every so many draws the recovery is stopped too. */
+const INTERRUPTED_EVERY = 8
+/** Every so many different disks a reader opens it first. */
+const READER_EVERY = 4
+const READER_CALLS: ReadonlySet<CallName> = new Set(['open', 'read', 'size', 'close', 'list', 'info'])
+
 /** Runs the workload until it ends, or until call `step`. */
 export async function run(workload: string, step?: number): Promise<Run> {
   const disk = new SimulatedFileSystem({ seed: 1, crashAt: step })
   disk.writeFile('/tables/.keep', new Uint8Array(0))
-  const history = new History()
-  const driver = new Driver(disk, history)
+  const { options = {}, run } = workloadOf(workload)
+  const history = new History(options.duplicates === 'replace')
   try {
-    await WORKLOADS[workload]!(driver)
+    await run(new Driver(disk, history, options))
   } catch (error) {
     if (!disk.crashed) throw error
   }
   return { disk, history }
 }
 
-/** Calls that the workload makes when nothing stops it. */
-export async function stepsOf(workload: string): Promise<number> {
-  return (await run(workload)).disk.calls
-}
-
 /**
  * Explores about `states` states of the workload, over all its stops alike. Throws at the first state that breaks a
- * promise, with what is needed to see it again.
+ * promise, with what is needed to see it again. `onState` is called after each, with how many there have been.
  */
-export async function explore(workload: string, states: number, firstSeed: number): Promise<Exploration> {
-  const steps = await stepsOf(workload)
-  const seeds = Math.max(1, Math.ceil(states / steps))
-  let explored = 0
+export async function explore(
+  workload: string,
+  states: number,
+  firstSeed: number,
+  onState: (states: number) => void = () => {},
+): Promise<Exploration> {
+  const { disk } = await run(workload)
+  const steps = disk.calls
+  const seeds = Math.max(1, Math.ceil(states / steps) - 1)
+  const explorer = new Explorer(workload)
   for (let step = 1; step <= steps; step++) {
-    const stopped = await run(workload, step)
-    const states = stopped.history.states()
+    await explorer.stopAt(step)
+    await explorer.check(-1, false)
     for (let i = 0; i < seeds; i++) {
-      await checkState(stopped, states, { workload, step, seed: firstSeed + i })
-      explored++
+      // Each stop has seeds of its own, or all would make the same choices.
+      await explorer.check(firstSeed + (step - 1) * seeds + i, false)
+      onState(explorer.states)
     }
-    // kill -9 at the same place: the page cache survives.
-    await check(stopped.disk.clone(), stopped.history.written, states, { workload, step, seed: -1 })
-    explored++
   }
-  return { states: explored, steps }
+  return { steps, states: explorer.states, disks: explorer.disks, recoveries: explorer.recoveries }
 }
 
-/** Checks one state again: what a failure message names. */
+/** Checks one state again, in every way. */
 export async function replay({ workload, step, seed }: State): Promise<void> {
-  const stopped = await run(workload, step)
-  const states = stopped.history.states()
-  if (seed < 0) await check(stopped.disk.clone(), stopped.history.written, states, { workload, step, seed })
-  else await checkState(stopped, states, { workload, step, seed })
+  const explorer = new Explorer(workload)
+  await explorer.stopAt(step)
+  await explorer.check(seed, true)
 }
 
-async function checkState(stopped: Run, states: readonly string[], state: State): Promise<void> {
-  await check(stopped.disk.crashState(state.seed), stopped.history.durable, states, state)
-}
+class Explorer {
+  states = 0
+  recoveries = 0
+  readonly #workload: string
+  readonly #options: NonNullable<Workload['options']>
+  readonly #held = new Map<string, Held>()
+  readonly #interrupted = new Set<string>()
+  #step = 0
+  #run!: Run
+  /** The state behind each prefix of the calls. */
+  #prefixes: string[] = []
 
-async function check(
-  disk: SimulatedFileSystem,
-  promised: number,
-  states: readonly string[],
-  state: State,
-): Promise<void> {
-  try {
-    const untouched = disk.clone()
-    const table = await openOn(disk)
-    const found = await contents(table)
-    const prefix = states.lastIndexOf(found)
-    if (prefix < 0) throw new Error(`no prefix of the history has this state: ${difference(found, states)}`)
-    if (prefix < promised) throw new Error(`the state behind ${prefix} calls, but ${promised} were promised`)
-    await checkAgain(untouched, found, state.seed)
-    await checkGoesOn(disk, table, found)
-  } catch (error) {
-    throw new Error(
-      `${(error as Error).message}\n  to see it again: npm run test:crash -- --workload ${state.workload} ` +
-        `--step ${state.step} --seed ${state.seed}\n  ${disk.history.join('\n  ')}`,
-      { cause: error },
-    )
+  constructor(workload: string) {
+    this.#workload = workload
+    this.#options = workloadOf(workload).options ?? {}
   }
-}
 
-/** A second recovery, after one that was cut off at a call of its own, gives the same. */
-async function checkAgain(disk: SimulatedFileSystem, expected: string, seed: number): Promise<void> {
-  // A stop somewhere within the first thirty calls of an open.
-  disk.crashAt = 1 + (Math.abs(seed) % 30)
-  await openOn(disk).catch((error: unknown) => {
-    if (!disk.crashed) throw error
-  })
-  // After kill -9 the page cache is still there; a power cut might take what the first recovery saw in it.
-  const second = seed < 0 ? disk.clone() : disk.crashState(seed)
-  const table = await openOn(second)
-  const found = await contents(table)
-  if (found !== expected) throw new Error(`a second recovery differs: ${found} instead of ${expected}`)
-}
+  get disks(): number {
+    return this.#held.size
+  }
 
-/** Put, sync, power cut, open: the table works on. */
-async function checkGoesOn(disk: SimulatedFileSystem, table: CrashTable, before: string): Promise<void> {
-  await table.put(1_000_000, { time: 1, id: 1 }, { sync: true })
-  const after = await openOn(disk.crashState(1))
-  const expected = before === '' ? '1000000:1:1' : `${before} 1000000:1:1`
-  const found = await contents(after)
-  if (found !== expected) throw new Error(`a record put after recovery is missing: ${found}`)
-}
+  async stopAt(step: number): Promise<void> {
+    this.#step = step
+    this.#run = await run(this.#workload, step)
+    this.#prefixes = this.#run.history.states()
+  }
 
-/** Everything in the table, by a scan; lookups must say the same. */
-async function contents(table: CrashTable): Promise<string> {
-  const records: CrashRecord[] = []
-  for await (const [key, { time, id }] of table.entries()) records.push({ key: Number(key), time, id })
-  const keys = [...new Set(records.map(({ key }) => key))].slice(0, 3)
-  for (const key of keys) {
-    const all = await table.getAll(key)
-    const scanned = records.filter(record => record.key === key)
-    if (stateText(all.map(({ time, id }) => ({ key, time, id }))) !== stateText(scanned)) {
-      throw new Error(`getAll(${key}) and the scan differ`)
+  /** Draws a disk and checks it; `thoroughly`: in every way, whatever the seed. */
+  async check(seed: number, thoroughly: boolean): Promise<void> {
+    const { disk: stopped } = this.#run
+    const disk = seed < 0 ? stopped.clone() : stopped.crashState(seed)
+    this.states++
+    try {
+      const identity = identityOf(disk)
+      let held = this.#held.get(identity)
+      // Of a page cache that survives more is to come than its bytes tell: what of it is synced.
+      if (held === undefined || seed < 0) {
+        if (thoroughly || this.#held.size % READER_EVERY === 0) await this.#checkReader(disk.clone())
+        held = await this.#open(disk.clone())
+        if (seed >= 0) this.#held.set(identity, held)
+      }
+      this.#expectPromised(held, seed < 0)
+      if (thoroughly || seed % INTERRUPTED_EVERY === 0) await this.#interrupt(disk, identity, held, seed)
+    } catch (error) {
+      throw new Error(
+        `${(error as Error).message}\n  to see it again: npm run test:crash -- --workload ${this.#workload} ` +
+          `--step ${this.#step} --seed ${seed}\n  ${disk.history.join('\n  ')}`,
+        { cause: error },
+      )
     }
   }
-  return stateText(records)
+
+  #expectPromised({ table, copies }: Held, processOnly: boolean): void {
+    const { history } = this.#run
+    const promised = processOnly ? history.written : history.durable
+    const prefix = this.#prefixes.lastIndexOf(table)
+    if (prefix < 0)
+      throw new Error(`no prefix of the history has this state: ${difference(table, this.#prefixes)}`)
+    if (prefix < promised) throw new Error(`the state behind ${prefix} calls, but ${promised} were promised`)
+    for (const [i, { directory, from, done }] of history.copies.entries()) {
+      const copy = copies[i]
+      if (copy === undefined) {
+        if (done) throw new Error(`${directory} is no table, although the checkpoint was complete`)
+      } else if (this.#prefixes.lastIndexOf(copy) < from) {
+        throw new Error(
+          `${directory} holds no state behind ${from} calls or more: ${difference(copy, this.#prefixes)}`,
+        )
+      }
+    }
+  }
+
+  /** A first recovery; then put, sync, power cut and a second one. */
+  async #open(disk: SimulatedFileSystem): Promise<Held> {
+    const table = await openOn(disk, this.#options)
+    const openCalls = disk.calls
+    const held = await contents(table)
+    await table.put(1_000_000, { time: 1, id: 1 }, { sync: true })
+    const cut = disk.crashState(1)
+    disk.crashNow()
+    const found = await contents(await openOn(cut, this.#options))
+    cut.crashNow()
+    const expected = held === '' ? '1000000:1:1' : `${held} 1000000:1:1`
+    if (found !== expected)
+      throw new Error(`after recovery, put and sync: '${found}' instead of '${expected}'`)
+    const copies: (string | undefined)[] = []
+    for (const { directory } of this.#run.history.copies)
+      copies.push(await this.#copyIn(disk.clone(), directory))
+    return { table: held, copies, openCalls }
+  }
+
+  async #copyIn(disk: SimulatedFileSystem, directory: string): Promise<string | undefined> {
+    try {
+      return await contents(await openOn(disk, { ...this.#options, createIfMissing: false }, directory))
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'FLASHTABLE_NOT_FOUND') return undefined
+      throw error
+    }
+  }
+
+  /** A reader sees what a writer would find, and leaves the disk as it is, byte for byte. */
+  async #checkReader(disk: SimulatedFileSystem): Promise<void> {
+    const before = identityOf(disk)
+    let found: string
+    try {
+      const reader = await openOn(disk, { ...this.#options, readOnly: true })
+      found = await contents(reader)
+      await reader.close()
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'FLASHTABLE_NOT_FOUND') throw error
+      found = ''
+    }
+    const changing = disk.log.find(({ op }) => !READER_CALLS.has(op))
+    if (changing !== undefined || identityOf(disk) !== before || disk.openHandles > 0) {
+      throw new Error(`a reader changed the disk or kept a file open: ${changing?.op} ${changing?.path}`)
+    }
+    if (!this.#prefixes.includes(found)) {
+      throw new Error(`a reader sees no prefix of the history: ${difference(found, this.#prefixes)}`)
+    }
+  }
+
+  /** A recovery is stopped at a call of its own; the next one finds the same. */
+  async #interrupt(disk: SimulatedFileSystem, identity: string, held: Held, seed: number): Promise<void> {
+    const step = 1 + ((Math.imul(seed + 2, 0x9e3779b1) >>> 8) % held.openCalls)
+    const key = `${step} ${identity}`
+    if (this.#interrupted.has(key)) return
+    this.#interrupted.add(key)
+    this.recoveries++
+    disk.crashAt = step
+    await openOn(disk, this.#options).catch((error: unknown) => {
+      if (!disk.crashed) throw error
+    })
+    // After kill -9 the page cache is still there; a power cut might take what the first recovery saw in it.
+    const next = seed < 0 ? disk.clone() : disk.crashState(seed)
+    disk.crashNow()
+    const found = await contents(await openOn(next, this.#options))
+    next.crashNow()
+    if (found !== held.table) {
+      throw new Error(`after a recovery stopped at call ${step}: '${found}' instead of '${held.table}'`)
+    }
+  }
 }
 
-function difference(found: string, states: readonly string[]): string {
-  const last = states.at(-1)!.split(' ')
+function workloadOf(name: string): Workload {
+  const workload = WORKLOADS[name]
+  if (workload !== undefined) return workload
+  throw new Error(`there is no workload '${name}', only ${Object.keys(WORKLOADS).join(', ')}`)
+}
+
+/** What is on the disk: names, sizes and checksums. */
+function identityOf(disk: SimulatedFileSystem): string {
+  return disk
+    .files()
+    .map(path => {
+      const bytes = disk.readFile(path)
+      return `${path}:${bytes.byteLength}:${crc32(bytes)}`
+    })
+    .join(' ')
+}
+
+function difference(found: string, prefixes: readonly string[]): string {
+  const last = prefixes.at(-1)!.split(' ')
   const here = found.split(' ')
   const missing = last.filter(record => !here.includes(record)).length
   const extra = here.filter(record => !last.includes(record))

@@ -20,12 +20,27 @@ export type Effect =
   | { readonly kind: 'delWhere'; readonly id: number }
   | { readonly kind: 'clear' }
 
+/** What is promised of a copy of the table: it is there with at least `from` calls, or it is no table. */
+export interface Copy {
+  readonly directory: string
+  readonly from: number
+  /** The call has resolved: a copy that is no table is an error now. */
+  done: boolean
+}
+
 /** What is promised of the calls so far: how many of them a state after a crash must contain at least. */
 export class History {
   readonly calls: (readonly Effect[])[] = []
+  readonly copies: Copy[] = []
   /** Calls [0, written) survive the end of the process, calls [0, durable) a power cut. */
   written = 0
   durable = 0
+  readonly #replace: boolean
+
+  /** `replace`: of a table in which a put replaces the older records of its key. */
+  constructor(replace = false) {
+    this.#replace = replace
+  }
 
   /** Notes a call that is about to be made; returns how many there are now. */
   note(effects: readonly Effect[]): number {
@@ -43,17 +58,19 @@ export class History {
     let records: CrashRecord[] = []
     const states = [stateText(records)]
     for (const effects of this.calls) {
-      for (const effect of effects) records = apply(records, effect)
+      for (const effect of effects) records = apply(records, effect, this.#replace)
       states.push(stateText(records))
     }
     return states
   }
 }
 
-function apply(records: CrashRecord[], effect: Effect): CrashRecord[] {
+function apply(records: CrashRecord[], effect: Effect, replace: boolean): CrashRecord[] {
   switch (effect.kind) {
-    case 'put':
-      return [...records, effect.record]
+    case 'put': {
+      const { record } = effect
+      return [...(replace ? records.filter(({ key }) => key !== record.key) : records), record]
+    }
     case 'del':
       return records.filter(({ key }) => key !== effect.key)
     case 'delRecord':

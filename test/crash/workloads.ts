@@ -1,221 +1,284 @@
 /**
  * Workloads of the crash explorer: small tables, so that every state on disk comes up within a few hundred calls of the
  * file system - groups, seals, merges, recycled segments, manifests, recovery itself.
+ *
+ * A workload fails where it does not reach what it is there for.
  */
-import { FlashTable, struct } from '../../src/index.js'
-import { simulatedEnvironment } from '../support/simulated-environment.js'
-import type { SimulatedFileSystem } from '../support/simulated-file-system.js'
-import type { CrashRecord, Effect, History } from './history.js'
+import type { Driver } from './driver.js'
+import { MEMTABLE_RECORDS, contents } from './table.js'
+import type { CrashRecord } from './history.js'
 
-export const DIRECTORY = '/tables/crash'
-
-const VALUE = struct({ time: 'u16', id: 'i32' })
-/** 14 bytes a record: 73 records to a memtable. */
-export const OPTIONS = {
-  keyEncoding: 'u64',
-  valueEncoding: VALUE,
-  memtableBytes: 1024,
-  walBytes: 8192,
-  cacheBytes: 65_536,
-  fanout: 2,
-  syncIntervalMs: Infinity,
-} as const
-
-export type CrashTable = FlashTable<'u64', typeof VALUE>
-
-export async function openOn(disk: SimulatedFileSystem, options: object = {}): Promise<CrashTable> {
-  const table = await FlashTable.openIn(DIRECTORY, { ...OPTIONS, ...options }, simulatedEnvironment(disk))
-  return table as unknown as CrashTable
+export interface Workload {
+  /** Of every open. */
+  readonly options?: { readonly duplicates?: 'replace'; readonly syncIntervalMs?: number }
+  readonly run: (driver: Driver) => Promise<void>
 }
 
-/** Drives a table and keeps its history. */
-export class Driver {
-  readonly disk: SimulatedFileSystem
-  readonly history: History
-  table!: CrashTable
-  #next = 0
-
-  constructor(disk: SimulatedFileSystem, history: History) {
-    this.disk = disk
-    this.history = history
-  }
-
-  async open(): Promise<void> {
-    this.table = await openOn(this.disk)
-  }
-
-  /** Records that differ in all fields and share keys now and then. */
-  records(count: number): CrashRecord[] {
-    return Array.from({ length: count }, () => {
-      const n = this.#next++
-      return { key: (n * 7919) % 97, time: n % 65536, id: n % 5 }
-    })
-  }
-
-  put(record: CrashRecord, sync = false): Promise<void> {
-    const { key, time, id } = record
-    return this.#call([{ kind: 'put', record }], sync, () => this.table.put(key, { time, id }, { sync }))
-  }
-
-  batch(effects: readonly Exclude<Effect, { kind: 'delWhere' | 'clear' }>[], sync = false): Promise<void> {
-    const operations = effects.map(effect =>
-      effect.kind === 'del'
-        ? { type: 'del' as const, key: effect.key }
-        : {
-            type: effect.kind,
-            key: effect.record.key,
-            value: { time: effect.record.time, id: effect.record.id },
-          },
-    )
-    return this.#call(effects, sync, () => this.table.batch(operations, { sync }))
-  }
-
-  columns(records: readonly CrashRecord[], sync = false): Promise<void> {
-    const effects = records.map(record => ({ kind: 'put' as const, record }))
-    const columns = {
-      key: BigUint64Array.from(records, ({ key }) => BigInt(key)),
-      time: Uint16Array.from(records, ({ time }) => time),
-      id: Int32Array.from(records, ({ id }) => id),
-    }
-    return this.#call(effects, sync, () => this.table.putColumns(columns, { sync }))
-  }
-
-  del(key: number, sync = false): Promise<void> {
-    return this.#call([{ kind: 'del', key }], sync, () => this.table.del(key, { sync }))
-  }
-
-  delRecord(record: CrashRecord): Promise<void> {
-    const { key, time, id } = record
-    return this.#call([{ kind: 'delRecord', record }], false, () => this.table.delRecord(key, { time, id }))
-  }
-
-  delWhere(id: number, sync = false): Promise<void> {
-    return this.#call([{ kind: 'delWhere', id }], sync, () => this.table.delWhere({ id }, { sync }))
-  }
-
-  clear(): Promise<void> {
-    return this.#call([{ kind: 'clear' }], true, () => this.table.clear())
-  }
-
-  async sync(): Promise<void> {
-    const calls = this.history.written
-    await this.table.sync()
-    this.history.acknowledge(calls, true)
-  }
-
-  async close(): Promise<void> {
-    const calls = this.history.calls.length
-    await this.table.close()
-    this.history.acknowledge(calls, true)
-  }
-
-  async #call(effects: readonly Effect[], durable: boolean, run: () => Promise<void>): Promise<void> {
-    const calls = this.history.note(effects)
-    await run()
-    this.history.acknowledge(calls, durable)
-  }
-}
-
-export type Workload = (driver: Driver) => Promise<void>
+const COPY = '/tables/copy'
 
 const put = (record: CrashRecord) => ({ kind: 'put', record }) as const
 
 export const WORKLOADS: Readonly<Record<string, Workload>> = {
   /** Single puts, some synced, some awaited together. */
-  async puts(driver) {
-    await driver.open()
-    for (const record of driver.records(6)) await driver.put(record)
-    await driver.put(driver.records(1)[0]!, true)
-    await Promise.all(driver.records(9).map((record, i) => driver.put(record, i % 4 === 0)))
-    await driver.sync()
-    for (const record of driver.records(3)) await driver.put(record)
-    await driver.close()
+  puts: {
+    async run(driver) {
+      await driver.open()
+      for (const record of driver.records(6)) await driver.put(record)
+      await driver.put(driver.record(), true)
+      await Promise.all(driver.records(9).map((record, i) => driver.put(record, i % 4 === 0)))
+      await driver.sync()
+      for (const record of driver.records(3)) await driver.put(record)
+      await driver.close()
+    },
   },
 
   /** Batches, columns larger than a page and as large as a memtable; seals and merges as they come. */
-  async batches(driver) {
-    await driver.open()
-    await driver.batch(driver.records(20).map(put))
-    await driver.columns(driver.records(73), true)
-    await driver.columns(driver.records(60))
-    await driver.batch(driver.records(30).map(put), true)
-    for (let i = 0; i < 4; i++) await driver.columns(driver.records(73))
-    await driver.sync()
-    await driver.columns(driver.records(10))
-    await driver.close()
+  batches: {
+    async run(driver) {
+      await driver.open()
+      await driver.batch(driver.records(20).map(put))
+      await driver.columns(driver.records(MEMTABLE_RECORDS), true)
+      await driver.columns(driver.records(60))
+      await driver.batch(driver.records(30).map(put), true)
+      for (let i = 0; i < 4; i++) await driver.columns(driver.records(MEMTABLE_RECORDS))
+      await driver.sync()
+      await driver.columns(driver.records(10))
+      await driver.close()
+      const merged = countOf(driver, 'unlink', '.bucket')
+      expectReached('a merge', `${merged} bucket files removed`, merged >= 2)
+    },
   },
 
   /** Deletes of every kind, over seals and merges. */
-  async deletes(driver) {
-    await driver.open()
-    const first = driver.records(60)
-    await driver.columns(first)
-    await driver.del(first[3]!.key)
-    await driver.delRecord(first[5]!)
-    await driver.delWhere(2, true)
-    const second = driver.records(60)
-    await driver.columns(second)
-    await driver.batch([
-      put(second[0]!),
-      { kind: 'del', key: second[1]!.key },
-      put(second[1]!),
-      { kind: 'delRecord', record: second[2]! },
-    ])
-    await driver.delWhere(4)
-    await driver.columns(driver.records(70), true)
-    await driver.del(second[7]!.key, true)
-    await driver.columns(driver.records(73))
-    await driver.columns(driver.records(73))
-    await driver.close()
+  deletes: { run: deletes },
+
+  /** The same where a put replaces the older records of its key. */
+  replace: { options: { duplicates: 'replace' }, run: deletes },
+
+  /** Several lives: clean ends, so that closed segments pile up. */
+  lives: {
+    async run(driver) {
+      for (let life = 0; life < 4; life++) {
+        await driver.open()
+        await driver.columns(driver.records(25), life % 2 === 0)
+        for (const record of driver.records(3)) await driver.put(record)
+        if (life === 2) await driver.columns(driver.records(MEMTABLE_RECORDS))
+        await driver.close()
+      }
+    },
   },
 
-  /** Several lives: clean ends, so that closed segments pile up, and recycled segments. */
-  async lives(driver) {
-    for (let life = 0; life < 4; life++) {
+  /** Segments written over in their second and third life, with frames of the earlier ones behind. */
+  recycled: {
+    async run(driver) {
       await driver.open()
-      await driver.columns(driver.records(25), life % 2 === 0)
-      for (const record of driver.records(3)) await driver.put(record)
-      if (life === 2) await driver.columns(driver.records(73))
+      for (let i = 0; i < 5; i++) {
+        await driver.columns(driver.records(70 - 9 * i))
+        for (const record of driver.records(4)) await driver.put(record, i % 2 === 0)
+      }
+      await driver.sync()
+      await driver.put(driver.record())
+      const recycled = driver.disk.log.filter(({ op, target }) => op === 'rename' && target?.endsWith('.wal'))
+      expectReached('two recycled segments', `${recycled.length}`, recycled.length >= 2)
+      // kill -9 in the middle of a recycled segment, then a clean end in another.
+      await driver.open()
+      await driver.columns(driver.records(30))
+      await driver.put(driver.record(), true)
+      await driver.columns(driver.records(60))
       await driver.close()
-    }
+    },
   },
 
   /** `compact` while puts go on, then once more. */
-  async compact(driver) {
-    await driver.open()
-    await driver.columns(driver.records(73), true)
-    await driver.columns(driver.records(40))
-    const compacting = driver.table.compact()
-    const putting = driver.columns(driver.records(20), true)
-    await Promise.all([compacting, putting])
-    await driver.del(driver.records(1)[0]!.key)
-    await driver.table.compact()
-    await driver.columns(driver.records(5))
-    await driver.close()
+  compact: {
+    async run(driver) {
+      await driver.open()
+      await driver.columns(driver.records(MEMTABLE_RECORDS), true)
+      await driver.columns(driver.records(40))
+      const compacting = driver.table.compact()
+      const putting = driver.columns(driver.records(20), true)
+      await Promise.all([compacting, putting])
+      await driver.del(driver.record().key)
+      await driver.table.compact()
+      await driver.columns(driver.records(5))
+      await driver.close()
+    },
+  },
+
+  /** A snapshot, and a scan that has begun, stay what they are over seals, merges and `compact`. */
+  snapshot: {
+    async run(driver) {
+      await driver.open()
+      await driver.columns(driver.records(MEMTABLE_RECORDS), true)
+      await driver.columns(driver.records(50))
+      await using snapshot = driver.table.snapshot()
+      const before = await contents(driver.table)
+      const scan = driver.table.keys({ snapshot })
+      await scan.next()
+      await driver.delWhere(3)
+      await driver.columns(driver.records(MEMTABLE_RECORDS), true)
+      await driver.table.compact()
+      await driver.columns(driver.records(30))
+      const held = await contents(driver.table, snapshot)
+      if (held !== before) throw new Error(`the snapshot held '${before}', and now '${held}'`)
+      for await (const key of scan) if (key > 97n) throw new Error('a key that was never put')
+      await snapshot.close()
+      await driver.close()
+    },
+  },
+
+  /** `close` while a merge and a `compact` run, with puts waiting. */
+  closing: {
+    async run(driver) {
+      await driver.open()
+      for (let i = 0; i < 4; i++) await driver.columns(driver.records(MEMTABLE_RECORDS), i === 1)
+      await driver.close()
+      await driver.open()
+      await driver.columns(driver.records(MEMTABLE_RECORDS))
+      const compacting = driver.table.compact().then(
+        () => 'done',
+        (error: { code?: unknown }) => error.code,
+      )
+      const putting = driver.columns(driver.records(10))
+      await Promise.all([putting, driver.close()])
+      const outcome = await compacting
+      expectReached('a compaction that close ends', `${outcome}`, outcome === 'FLASHTABLE_NOT_OPEN')
+      await driver.open()
+      await driver.put(driver.record(), true)
+      await driver.close()
+    },
   },
 
   /** `clear` between other things. */
-  async clear(driver) {
-    await driver.open()
-    await driver.columns(driver.records(80 - 7), true)
-    await driver.columns(driver.records(30))
-    await driver.clear()
-    await driver.columns(driver.records(30), true)
-    await driver.columns(driver.records(73))
-    await driver.close()
+  clear: {
+    async run(driver) {
+      await driver.open()
+      await driver.columns(driver.records(MEMTABLE_RECORDS), true)
+      await driver.columns(driver.records(30))
+      await driver.clear()
+      await driver.columns(driver.records(30), true)
+      await driver.columns(driver.records(MEMTABLE_RECORDS))
+      await driver.close()
+    },
+  },
+
+  /** A checkpoint while puts go on; it is opened too, or is no table. */
+  checkpoint: {
+    async run(driver) {
+      await driver.open()
+      await driver.columns(driver.records(MEMTABLE_RECORDS), true)
+      await driver.columns(driver.records(40))
+      await driver.delWhere(1)
+      await Promise.all([
+        driver.checkpoint(COPY),
+        driver.columns(driver.records(50)),
+        driver.put(driver.record(), true),
+      ])
+      await driver.columns(driver.records(30))
+      await driver.close()
+    },
+  },
+
+  /** A bulk load of several runs: all of it or nothing; then ordinary life. */
+  bulk: {
+    async run(driver) {
+      await driver.bulkLoad(driver.records(200), 45)
+      await driver.open()
+      await driver.columns(driver.records(20), true)
+      await driver.close()
+    },
+  },
+
+  /** Readers that open, read and refresh while the writer puts, seals and merges. */
+  readers: {
+    async run(driver) {
+      await driver.open()
+      await driver.columns(driver.records(50))
+      await Promise.all([driver.read(), driver.columns(driver.records(60))])
+      await driver.read(async reader => {
+        await Promise.all([driver.columns(driver.records(MEMTABLE_RECORDS), true), reader.refresh()])
+      })
+      await Promise.all([driver.table.compact(), driver.read(), driver.put(driver.record())])
+      await Promise.all([driver.close(), driver.read()])
+      await driver.read()
+    },
+  },
+
+  /** Puts with and without sync, all at once, while memtables are sealed under them. */
+  mixed: {
+    async run(driver) {
+      await driver.open()
+      await driver.columns(driver.records(65))
+      await Promise.all(driver.records(24).map((record, i) => driver.put(record, i % 3 === 1)))
+      await Promise.all([
+        driver.columns(driver.records(60), true),
+        ...driver.records(8).map((record, i) => driver.put(record, i % 2 === 0)),
+        driver.sync(),
+        driver.columns(driver.records(40)),
+        driver.put(driver.record(), true),
+      ])
+      await driver.close()
+    },
+  },
+
+  /** A sync behind every commit group. */
+  'sync-each-group': {
+    options: { syncIntervalMs: 0 },
+    async run(driver) {
+      await driver.open()
+      for (const record of driver.records(4)) await driver.put(record)
+      await Promise.all(driver.records(5).map(record => driver.put(record)))
+      await driver.columns(driver.records(60))
+      await driver.columns(driver.records(30))
+      await driver.put(driver.record(), true)
+      await driver.close()
+    },
   },
 
   /** Recovery itself: the process dies with its log full, recovers, dies again. */
-  async recovery(driver) {
-    await driver.open()
-    await driver.columns(driver.records(70), true)
-    await driver.columns(driver.records(70))
-    await driver.put(driver.records(1)[0]!)
-    // kill -9: nothing is closed; the next life finds what the operating system has.
-    await driver.open()
-    await driver.columns(driver.records(30), true)
-    await driver.open()
-    await driver.put(driver.records(1)[0]!, true)
-    await driver.close()
+  recovery: {
+    async run(driver) {
+      await driver.open()
+      await driver.columns(driver.records(70), true)
+      await driver.columns(driver.records(70))
+      await driver.put(driver.record())
+      // kill -9: nothing is closed; the next life finds what the operating system has.
+      await driver.open()
+      await driver.columns(driver.records(30), true)
+      await driver.open()
+      await driver.put(driver.record(), true)
+      await driver.close()
+    },
   },
+}
+
+async function deletes(driver: Driver): Promise<void> {
+  await driver.open()
+  const first = driver.records(60)
+  await driver.columns(first)
+  await driver.del(first[3]!.key)
+  await driver.delRecord(first[5]!)
+  await driver.delWhere(2, true)
+  const second = driver.records(60)
+  await driver.columns(second)
+  await driver.batch([
+    put(second[0]!),
+    { kind: 'del', key: second[1]!.key },
+    put(second[1]!),
+    { kind: 'delRecord', record: second[2]! },
+  ])
+  await driver.delWhere(4)
+  await driver.columns(driver.records(70), true)
+  await driver.del(second[7]!.key, true)
+  await driver.columns(driver.records(MEMTABLE_RECORDS))
+  await driver.columns(driver.records(MEMTABLE_RECORDS))
+  await driver.close()
+}
+
+function countOf({ disk }: Driver, op: string, suffix: string): number {
+  return disk.log.filter(call => call.op === op && call.path.endsWith(suffix)).length
+}
+
+function expectReached(what: string, found: string, reached: boolean): void {
+  if (!reached) throw new Error(`the workload does not reach what it is there for: ${what}, found ${found}`)
 }

@@ -1,0 +1,137 @@
+/** Drives a table on a simulated disk and keeps the history of what it asked and was promised. */
+import { bulkLoad } from '../../src/bulk-load.js'
+import { openTable } from '../../src/open.js'
+import { simulatedEnvironment } from '../support/simulated-environment.js'
+import type { SimulatedFileSystem } from '../support/simulated-file-system.js'
+import type { CrashRecord, Effect, History } from './history.js'
+import { DIRECTORY, OPTIONS, columnsOf, contents, openOn, type CrashTable } from './table.js'
+
+/** An operation of a batch. */
+export type BatchEffect = Exclude<Effect, { kind: 'delWhere' | 'clear' }>
+
+export class Driver {
+  readonly disk: SimulatedFileSystem
+  readonly history: History
+  readonly options: object
+  table!: CrashTable
+  #next = 0
+
+  constructor(disk: SimulatedFileSystem, history: History, options: object = {}) {
+    this.disk = disk
+    this.history = history
+    this.options = options
+  }
+
+  async open(): Promise<void> {
+    this.table = await openOn(this.disk, this.options)
+  }
+
+  /** Records that differ in all fields and share keys now and then. */
+  records(count: number): CrashRecord[] {
+    return Array.from({ length: count }, () => {
+      const n = this.#next++
+      return { key: (n * 7919) % 97, time: n % 65536, id: n % 5 }
+    })
+  }
+
+  record(): CrashRecord {
+    return this.records(1)[0]!
+  }
+
+  put(record: CrashRecord, sync = false): Promise<void> {
+    const { key, time, id } = record
+    return this.#call([{ kind: 'put', record }], sync, () => this.table.put(key, { time, id }, { sync }))
+  }
+
+  batch(effects: readonly BatchEffect[], sync = false): Promise<void> {
+    const operations = effects.map(effect =>
+      effect.kind === 'del'
+        ? { type: 'del' as const, key: effect.key }
+        : {
+            type: effect.kind,
+            key: effect.record.key,
+            value: { time: effect.record.time, id: effect.record.id },
+          },
+    )
+    return this.#call(effects, sync, () => this.table.batch(operations, { sync }))
+  }
+
+  columns(records: readonly CrashRecord[], sync = false): Promise<void> {
+    const effects = records.map(record => ({ kind: 'put' as const, record }))
+    return this.#call(effects, sync, () => this.table.putColumns(columnsOf(records), { sync }))
+  }
+
+  del(key: number, sync = false): Promise<void> {
+    return this.#call([{ kind: 'del', key }], sync, () => this.table.del(key, { sync }))
+  }
+
+  delRecord(record: CrashRecord): Promise<void> {
+    const { key, time, id } = record
+    return this.#call([{ kind: 'delRecord', record }], false, () => this.table.delRecord(key, { time, id }))
+  }
+
+  delWhere(id: number, sync = false): Promise<void> {
+    return this.#call([{ kind: 'delWhere', id }], sync, () => this.table.delWhere({ id }, { sync }))
+  }
+
+  clear(): Promise<void> {
+    return this.#call([{ kind: 'clear' }], true, () => this.table.clear())
+  }
+
+  async sync(): Promise<void> {
+    const calls = this.history.written
+    await this.table.sync()
+    this.history.acknowledge(calls, true)
+  }
+
+  async close(): Promise<void> {
+    const calls = this.history.calls.length
+    await this.table.close()
+    this.history.acknowledge(calls, true)
+  }
+
+  /** A bulk load into a table that is not open; it stays open afterwards, without a handle: the process dies. */
+  bulkLoad(records: readonly CrashRecord[], rowsAtOnce: number): Promise<void> {
+    const effects = records.map(record => ({ kind: 'put' as const, record }))
+    return this.#call(effects, true, async () => {
+      const environment = simulatedEnvironment(this.disk)
+      const parts = await openTable(DIRECTORY, { ...OPTIONS, ...this.options }, environment, () => {})
+      const stretches = Array.from({ length: Math.ceil(records.length / rowsAtOnce) }, (_, i) =>
+        columnsOf(records.slice(i * rowsAtOnce, (i + 1) * rowsAtOnce)),
+      )
+      await bulkLoad(parts, parts.writer!, stretches)
+    })
+  }
+
+  /** A checkpoint holds at least what was acknowledged when it was asked for. */
+  async checkpoint(directory: string): Promise<void> {
+    const copy = { directory, from: this.history.written, done: false }
+    this.history.copies.push(copy)
+    await this.table.checkpoint(directory)
+    copy.done = true
+  }
+
+  /** A reader beside the writer sees a state between what was acknowledged before and what was asked for by the end. */
+  async read(during: (reader: CrashTable) => Promise<void> = () => Promise.resolve()): Promise<void> {
+    const before = this.history.written
+    const reader = await openOn(this.disk, { ...this.options, readOnly: true })
+    this.#expectPrefix(await contents(reader), before)
+    const later = this.history.written
+    await during(reader)
+    await reader.refresh()
+    this.#expectPrefix(await contents(reader), later)
+    await reader.close()
+  }
+
+  #expectPrefix(found: string, from: number): void {
+    if (this.history.states().lastIndexOf(found) < from) {
+      throw new Error(`a reader sees no state behind ${from} calls or more: ${found}`)
+    }
+  }
+
+  async #call(effects: readonly Effect[], durable: boolean, run: () => Promise<void>): Promise<void> {
+    const calls = this.history.note(effects)
+    await run()
+    this.history.acknowledge(calls, durable)
+  }
+}
