@@ -9,7 +9,7 @@ export type {
   RangeOptions,
   ReadOptions,
   WriteOptions,
-} from './flash-table.js'
+} from './table-types.js'
 export { Snapshot } from './snapshot.js'
 export { bytes, encodings, fixed, struct } from './encoding/encodings.js'
 export type { LevelEncodingName } from './encoding/encodings.js'

@@ -1,0 +1,215 @@
+/**
+ * What is read when a bucket file is opened: footer, filter, *delete where* entries, fences - each checked before anything
+ * in it is believed. docs/file-format.md, Bucket file.
+ */
+import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
+import type { DeleteWhere } from '../columns/operations.js'
+import type { RecordLayout } from '../columns/record-layout.js'
+import { FlashTableError, corruption } from '../errors.js'
+import { fileSeed } from '../format/checksum.js'
+import { footerIdentity, readFooter, type Footer } from '../format/footer.js'
+import { wordsOf } from '../format/little-endian.js'
+import {
+  BUCKET_FORMAT_VERSION,
+  BUCKET_MAGIC,
+  DELETE_WHERE_PAGE,
+  FENCE_PAGE,
+  FILTER_PAGE,
+  PAGE_HEADER_BYTES,
+} from '../format/page-layout.js'
+import { pageChecksums, readDeleteWheres } from '../format/section.js'
+import type { FileHandle, FileSystem } from '../io/file-system.js'
+import { readFully } from '../io/transfer.js'
+import type { PageCache } from './page-cache.js'
+
+export interface BucketFileOptions {
+  readonly fileSystem: FileSystem
+  readonly directory: string
+  readonly tableId: Uint8Array
+  readonly layout: RecordLayout
+  readonly pageBytes: number
+  /** Where data pages are kept; a merge that reads each page once needs none. */
+  readonly cache?: PageCache | undefined
+  /** False: the filter is not read, and every page may hold every key. A merge looks nothing up. Default: true. */
+  readonly withFilter?: boolean | undefined
+}
+
+/** Checks that a page came in whole and has its checksum. */
+export function checkPage(
+  options: BucketFileOptions,
+  path: string,
+  bytes: Uint8Array,
+  seed: number,
+  page: number,
+  count: number,
+): void {
+  const { pageBytes } = options
+  if (count < pageBytes) {
+    throw corruption(
+      path,
+      page * pageBytes,
+      `a page of ${pageBytes} bytes`,
+      `the end after ${Math.max(0, count)} bytes`,
+    )
+  }
+  const [found, expected] = pageChecksums(bytes, seed, page)
+  if (found !== expected) throw corruption(path, page * pageBytes, `checksum ${hex(expected)}`, hex(found))
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(8, '0')
+}
+
+export async function openFooter(
+  options: BucketFileOptions,
+  entry: BucketFileEntry,
+  file: FileHandle,
+): Promise<Footer> {
+  const { pageBytes, layout, tableId } = options
+  const path = file.path
+  const size = await file.size()
+  const offset = (entry.pages - 1) * pageBytes
+  if (size !== entry.pages * pageBytes) {
+    throw corruption(
+      path,
+      Math.min(size, entry.pages * pageBytes),
+      `a file of ${entry.pages * pageBytes} bytes`,
+      `${size}`,
+    )
+  }
+  const page = new Uint8Array(pageBytes)
+  const count = await readFully(file, page, offset)
+  const { magic, version } = footerIdentity(page)
+  if (magic === BUCKET_MAGIC && version > BUCKET_FORMAT_VERSION) {
+    throw new FlashTableError(
+      'FLASHTABLE_UNSUPPORTED_FORMAT',
+      `${path} has bucket file format ${version}; this release reads up to ${BUCKET_FORMAT_VERSION}`,
+    )
+  }
+  checkPage(options, path, page, fileSeed(tableId, entry.epoch, entry.number), entry.pages - 1, count)
+  const footer = readFooter(page, layout)
+  const expected: [string, number, number][] = [
+    ['magic', BUCKET_MAGIC, magic],
+    ['file number', entry.number, footer.fileNumber],
+    ['epoch', entry.epoch, footer.epoch],
+    ['page size', pageBytes, footer.pageBytes],
+    ['key lanes', layout.keyLaneCount, footer.keyLaneCount],
+    ['lanes', layout.laneCount, footer.laneCount],
+    ['records', entry.records, footer.records],
+    ['first sequence number', entry.firstSequence, footer.firstSequence],
+    ['end sequence number', entry.endSequence, footer.endSequence],
+    [
+      'pages',
+      entry.pages,
+      footer.dataPages + footer.filterPages + footer.deleteWherePages + footer.fencePages + 1,
+    ],
+  ]
+  for (const [what, wanted, found] of expected) {
+    if (wanted !== found) throw corruption(path, offset, `${what} ${wanted}`, `${found}`)
+  }
+  return footer
+}
+
+export interface Sections {
+  readonly fences: Uint32Array[]
+  readonly filterEnds: Uint32Array
+  readonly filter: Uint32Array
+  readonly deletes: DeleteWhere[]
+}
+
+/** Reads filter, delete-where entries and fences, and checks that they fit each other. */
+export async function readSections(
+  options: BucketFileOptions,
+  entry: BucketFileEntry,
+  file: FileHandle,
+  footer: Footer,
+): Promise<Sections> {
+  const { layout, pageBytes } = options
+  const { keyLaneCount, laneCount } = layout
+  const filterPage = footer.dataPages
+  const deletePage = filterPage + footer.filterPages
+  const fencePage = deletePage + footer.deleteWherePages
+  const filterPages = options.withFilter === false ? 0 : footer.filterPages
+  const filter = wordsOf(await readSection(options, entry, file, filterPage, filterPages, FILTER_PAGE))
+  const deleteBytes = await readSection(
+    options,
+    entry,
+    file,
+    deletePage,
+    footer.deleteWherePages,
+    DELETE_WHERE_PAGE,
+  )
+  const deletes = readDeleteWheres(deleteBytes, 0, footer.deleteWhereCount, keyLaneCount, laneCount)
+  if (deletes === undefined) {
+    throw corruption(
+      file.path,
+      deletePage * pageBytes,
+      `${footer.deleteWhereCount} delete-where entries`,
+      'fewer',
+    )
+  }
+  const fenceWords = wordsOf(
+    await readSection(options, entry, file, fencePage, footer.fencePages, FENCE_PAGE),
+  )
+  const stride = keyLaneCount + 1
+  if (fenceWords.length < footer.dataPages * stride) {
+    throw corruption(file.path, fencePage * pageBytes, `fences of ${footer.dataPages} pages`, 'fewer')
+  }
+  // A plain loop: a large file has a hundred thousand pages, and this runs on the event loop.
+  const column = (lane: number): Uint32Array => {
+    const values = new Uint32Array(footer.dataPages)
+    for (let page = 0; page < values.length; page++) values[page] = fenceWords[page * stride + lane]!
+    return values
+  }
+  const filterEnds = options.withFilter === false ? new Uint32Array(footer.dataPages) : column(keyLaneCount)
+  const filterWords = filterEnds.at(-1) ?? 0
+  if (
+    filterWords > filter.length ||
+    filterEnds.some((end, page) => page > 0 && end < filterEnds[page - 1]!)
+  ) {
+    throw corruption(
+      file.path,
+      fencePage * pageBytes,
+      `filter blocks within ${filter.length} words`,
+      `${filterWords}`,
+    )
+  }
+  return {
+    fences: Array.from({ length: keyLaneCount }, (_, lane) => column(lane)),
+    filterEnds,
+    filter: filter.subarray(0, filterWords),
+    deletes: deletes.entries,
+  }
+}
+
+/** The bytes of a section; at most one page of zeros behind its end. */
+async function readSection(
+  options: BucketFileOptions,
+  entry: BucketFileEntry,
+  file: FileHandle,
+  firstPage: number,
+  pages: number,
+  kind: number,
+): Promise<Uint8Array> {
+  const { pageBytes, tableId } = options
+  const payload = pageBytes - PAGE_HEADER_BYTES
+  const seed = fileSeed(tableId, entry.epoch, entry.number)
+  const section = new Uint8Array(pages * payload)
+  const piecePages = Math.max(1, Math.floor(2 ** 20 / pageBytes))
+  const buffer = new Uint8Array(Math.min(pages, piecePages) * pageBytes)
+  for (let done = 0; done < pages;) {
+    const count = Math.min(pages - done, piecePages)
+    const bytes = buffer.subarray(0, count * pageBytes)
+    const read = await readFully(file, bytes, (firstPage + done) * pageBytes)
+    for (let i = 0; i < count; i++) {
+      const page = bytes.subarray(i * pageBytes, (i + 1) * pageBytes)
+      checkPage(options, file.path, page, seed, firstPage + done + i, read - i * pageBytes)
+      if (page[4] !== kind) {
+        throw corruption(file.path, (firstPage + done + i) * pageBytes, `page kind ${kind}`, `${page[4]}`)
+      }
+      section.set(page.subarray(PAGE_HEADER_BYTES), (done + i) * payload)
+    }
+    done += count
+  }
+  return section
+}
