@@ -49,6 +49,6 @@ export class Pins {
   }
 
   async releaseAll(): Promise<void> {
-    for (const pin of [...this.#pins]) await pin.release()
+    for (const pin of this.#pins) await pin.release()
   }
 }
