@@ -1,4 +1,5 @@
 /** The command line as a user sees it: output, exit codes, and what it leaves on disk. */
+import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -255,7 +256,7 @@ describe('flashtable import', () => {
     const file = await fileOf(new Uint8Array(64 * 1024 * 1024))
     const args = ['import', file, path, '--format', 'records', '--schema', FINGERPRINT]
     const { child, result } = cli.start(...args)
-    await untilExists(join(path, 'MANIFEST'))
+    await until(child, async () => existsSync(join(path, 'MANIFEST')))
     child.kill('SIGINT')
     const { code, stderr } = await result
     expect(code).toBe(130)
@@ -273,7 +274,7 @@ describe('flashtable import', () => {
     const options = ['--format', 'records', '--schema', FINGERPRINT, '--append']
     const { child, result } = cli.start('import', file, path, ...options)
     // The first record opens a segment of the log.
-    while ((await segments()) === before);
+    await until(child, async () => (await segments()) > before)
     child.kill('SIGTERM')
     const { code, stderr } = await result
     expect(code).toBe(143)
@@ -410,7 +411,7 @@ describe('flashtable compact', () => {
     await cli.run('import', file, path, '--format', 'records', '--schema', FINGERPRINT)
     const before = await cli.json('stats', path)
     const { child, result } = cli.start('compact', path)
-    await untilExists(join(path, 'LOCK'))
+    await until(child, async () => existsSync(join(path, 'LOCK')))
     child.kill('SIGINT')
     const { code, stdout, stderr } = await result
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' })
@@ -466,7 +467,11 @@ describe('flashtable verify', () => {
   })
 })
 
-/** Resolves when a file is there. */
-async function untilExists(path: string): Promise<void> {
-  while (!existsSync(path)) await new Promise(resolve => setImmediate(resolve))
+/** Resolves when the condition holds; throws where the child ends before. */
+async function until(child: ChildProcess, condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) {
+    if (child.exitCode !== null)
+      throw new Error(`it ended with ${child.exitCode} before it could be interrupted`)
+    await new Promise(resolve => setImmediate(resolve))
+  }
 }
