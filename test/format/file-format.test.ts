@@ -115,7 +115,7 @@ describe('the tables of frames', () => {
 
 describe('the tables of bucket files', () => {
   test('the kinds of pages are those of the code', () => {
-    const [table] = sectionOf(DOCUMENT, 'Bucket files').tables
+    const [table] = sectionOf(DOCUMENT, 'Bucket file').tables
     expect(table!.map(row => [row['pages'], Number(row['kind'])])).toEqual([
       ['data pages', DATA_PAGE],
       ['filter pages', FILTER_PAGE],
@@ -184,7 +184,7 @@ describe('the tables of bucket files', () => {
   })
 
   test('the kinds of operations are those of the code', () => {
-    const [table] = sectionOf(DOCUMENT, 'Operations').tables
+    const [table] = sectionOf(DOCUMENT, 'Operation kinds').tables
     expect(table!.map(row => [row['name'], Number(row['kind'])])).toEqual([
       ['put', PUT],
       ['delete key', DELETE_KEY],
