@@ -228,7 +228,11 @@ export class Committer {
     const appended = wal.append(operations, 0, rows, deletes)
     // Crash: from now on a manifest must not say that the log begins behind this segment.
     this.#noteSegment()
-    if (appended !== undefined) await appended
+    if (appended !== undefined) {
+      await appended
+      // Where a spare could not be renamed, the segment got another number.
+      this.#noteSegment()
+    }
     try {
       this.#insert(group, deletes)
     } catch (error) {
