@@ -319,8 +319,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     const { state } = this.#parts
     const cleared = compactor.exclusive(() =>
       committer.exclusive(async () => {
-        wal.rotate()
+        // A clear that fails leaves the log as it was: its segment ends only when the manifest does without it.
         const { segments } = await state.clear()
+        wal.rotate()
         await wal.retire(segments)
       }),
     )
