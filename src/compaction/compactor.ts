@@ -95,27 +95,22 @@ export class Compactor {
    */
   async compactAll(takeMemtables: () => Promise<void>, options: CompactOptions): Promise<void> {
     this.#backgroundMerge?.abort()
-    await this.#merging.runExclusive(async () => {
-      options.signal?.throwIfAborted()
-      const { state } = this.#options
-      const fileRecords = state.manifest.files.reduce((sum, file) => sum + file.records, 0)
-      const small = fileRecords <= SMALL_TABLE_MEMTABLES * state.options.memtableRecords
-      await takeMemtables()
-      if (small) await this.#sealing.runExclusive(() => this.#compactInputs(state.version.sealed, options))
-      else {
-        // The memtables are little beside the files: sealed first, so that puts do not wait for the long merge.
-        await this.#runSeals()
-        await this.#compactInputs([], options)
-      }
-    })
-    this.wake()
+    try {
+      await this.#merging.runExclusive(() => this.#takeAndCompact(takeMemtables, options))
+    } finally {
+      // However it ended, it may have sealed a memtable, and it has aborted the merge that ran.
+      this.wake()
+    }
   }
 
   /** Runs `action` while nothing is compacted; a merge that runs is aborted and starts again afterwards. */
   async exclusive(action: () => Promise<void>): Promise<void> {
     this.#backgroundMerge?.abort()
-    await this.#merging.runExclusive(() => this.#sealing.runExclusive(action))
-    this.wake()
+    try {
+      await this.#merging.runExclusive(() => this.#sealing.runExclusive(action))
+    } finally {
+      this.wake()
+    }
   }
 
   /** The level where a file of so many records belongs. */
@@ -132,6 +127,20 @@ export class Compactor {
     await this.#merging.runExclusive(() => {})
     await this.#sealing.runExclusive(() => {})
     await this.#options.executor.close()
+  }
+
+  async #takeAndCompact(takeMemtables: () => Promise<void>, options: CompactOptions): Promise<void> {
+    options.signal?.throwIfAborted()
+    const { state } = this.#options
+    const fileRecords = state.manifest.files.reduce((sum, file) => sum + file.records, 0)
+    const small = fileRecords <= SMALL_TABLE_MEMTABLES * state.options.memtableRecords
+    await takeMemtables()
+    if (small) await this.#sealing.runExclusive(() => this.#compactInputs(state.version.sealed, options))
+    else {
+      // The memtables are little beside the files: sealed first, so that puts do not wait for the long merge.
+      await this.#runSeals()
+      await this.#compactInputs([], options)
+    }
   }
 
   async #compactInputs(memtables: readonly MemtableInUse[], options: CompactOptions): Promise<void> {
