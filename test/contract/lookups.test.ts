@@ -163,15 +163,15 @@ describe('a lookup', () => {
     const columns = (round: number) =>
       fingerprintColumns(round * 100, round * 100 + 100, number => spreadKey(number % 100))
     await table.putColumns(columns(0))
-    let writing = true
+    const writer = { ended: false }
     const write = async (): Promise<void> => {
       for (let round = 1; round < 20; round++) await table.putColumns(columns(round))
       await table.compact()
-      writing = false
+      writer.ended = true
     }
     let reads = 0
     const read = async (): Promise<void> => {
-      while (writing) {
+      while (!writer.ended) {
         const newest = (await table.getMany(keys)) as Fingerprint[]
         expect(new Set(newest.map(({ id }) => Math.floor(-id / 100))).size).toBe(1)
         const { query } = await table.getColumns(keys)

@@ -120,18 +120,18 @@ describe('a batch', () => {
 
   test('becomes visible at once', async () => {
     const table = await tables.fingerprints()
-    let writing = true
+    const writer = { ended: false }
     const write = async (): Promise<void> => {
       for (let i = 0; i < 150; i++) {
         await (i % 2 === 0
           ? table.batch(putsOf(7n, i * 10, i * 10 + 10))
           : table.putColumns(fingerprintColumns(i * 10, i * 10 + 10, () => 7n)))
       }
-      writing = false
+      writer.ended = true
     }
     const seen = new Set<number>()
     const read = async (): Promise<void> => {
-      while (writing) {
+      while (!writer.ended) {
         const count = await table.count(7n)
         expect(count % 10).toBe(0)
         expect(table.getAllSync(7n).length % 10).toBe(0)

@@ -11,6 +11,7 @@ import {
   type KeyEncoding,
   type OpenOptions,
   type TableOptions,
+  type TableStats,
   type ValueEncoding,
 } from '../../src/index.js'
 import { FINGERPRINT } from './fingerprints.js'
@@ -110,6 +111,24 @@ export async function imageOf(directory: string): Promise<unknown[]> {
 /** Sizes of all files in the directory, by name. */
 export async function sizesOf(directory: string): Promise<Map<string, number>> {
   const sizes = new Map<string, number>()
-  for (const name of await readdir(directory)) sizes.set(name, (await stat(join(directory, name))).size)
+  for (const name of await readdir(directory)) {
+    // What is gone meanwhile was not there to stay.
+    const found = await stat(join(directory, name)).catch(() => undefined)
+    if (found !== undefined) sizes.set(name, found.size)
+  }
   return sizes
+}
+
+/** Resolves when nothing is sealed or merged any more: the files on disk are those of the table. */
+export async function settled(table: FingerprintTable): Promise<TableStats> {
+  for (;;) {
+    const before = await table.stats()
+    const names = [...(await sizesOf(table.location)).keys()]
+    const after = await table.stats()
+    const buckets = names.filter(name => name.endsWith('.bucket')).length
+    const temporary = names.includes('MANIFEST.tmp')
+    const same = JSON.stringify(before) === JSON.stringify(after)
+    if (same && after.memtable.sealed === 0 && buckets === after.files.length && !temporary) return after
+    await new Promise(resolve => void setImmediate(resolve))
+  }
 }
