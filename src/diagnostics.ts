@@ -1,18 +1,17 @@
-/**
- * What happens inside, on `node:diagnostics_channel`: no cost without a subscriber. docs/api.md, Events.
- */
+/** What happens inside, on `node:diagnostics_channel`: no cost without a subscriber. docs/api.md, Events. */
 import { channel } from 'node:diagnostics_channel'
-import type { CompactionEvent } from './compaction/compactor.js'
+import type { TableEvent } from './table-event.js'
 
 const CHANNELS = {
   seal: channel('flashtable:seal'),
   merge: channel('flashtable:compaction'),
   compact: channel('flashtable:compaction'),
   wait: channel('flashtable:wait'),
+  recovery: channel('flashtable:recovery'),
 } as const
 
-/** Publishes what the compactor of the table in `directory` has done. */
-export function publishCompaction(directory: string, event: CompactionEvent): void {
+/** Publishes what has happened in the table that was opened as `directory`. */
+export function publishEvent(directory: string, event: TableEvent): void {
   const target = CHANNELS[event.kind]
   if (target.hasSubscribers) target.publish({ directory, ...event })
 }

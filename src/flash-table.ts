@@ -5,7 +5,7 @@
 import { bulkLoad, type ColumnSource } from './bulk-load.js'
 import { writeCheckpoint } from './checkpoint.js'
 import { OperationBuffer, type Operations } from './columns/operations.js'
-import { publishCompaction } from './diagnostics.js'
+import { publishEvent } from './diagnostics.js'
 import type {
   ColumnsIn,
   ColumnsOut,
@@ -94,7 +94,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
         `location: expected the path of a directory, found ${found(location)}`,
       )
     }
-    const parts = await openTable(location, options, environment, event => publishCompaction(location, event))
+    const parts = await openTable(location, options, environment, event => publishEvent(location, event))
     return new FlashTable(parts, environment)
   }
 

@@ -6,7 +6,7 @@
 import { dirname, resolve } from 'node:path'
 import { PageCache } from './bucket-file/page-cache.js'
 import { Committer } from './commit/committer.js'
-import { Compactor, type CompactionEvent } from './compaction/compactor.js'
+import { Compactor } from './compaction/compactor.js'
 import type { Executor } from './compaction/job.js'
 import { Schema } from './encoding/schema.js'
 import type { Environment } from './environment.js'
@@ -25,6 +25,7 @@ import {
   type RecoveryOptions,
 } from './recovery.js'
 import { TableState, newMemtable } from './state/table-state.js'
+import type { TableEvent } from './table-event.js'
 import { WalWriter } from './wal/writer.js'
 
 /** A lane takes four bytes in memory, however small the field: records of a few bytes are limited by count. */
@@ -59,7 +60,7 @@ export async function openTable(
   location: string,
   givenOptions: unknown,
   environment: Environment,
-  publish: (event: CompactionEvent) => void,
+  publish: (event: TableEvent) => void,
 ): Promise<TableParts> {
   const options = resolveOptions(givenOptions)
   const directory = resolve(location)
@@ -102,7 +103,7 @@ async function openWriter(
   directory: string,
   options: ResolvedOptions,
   environment: Environment,
-  publish: (event: CompactionEvent) => void,
+  publish: (event: TableEvent) => void,
 ): Promise<TableParts> {
   await prepareDirectory(directory, options, environment)
   const { lockTimeoutMs: timeoutMs, signal } = options
@@ -141,7 +142,7 @@ async function openLocked(
   options: ResolvedOptions,
   environment: Environment,
   lock: { release(): Promise<void> },
-  publish: (event: CompactionEvent) => void,
+  publish: (event: TableEvent) => void,
 ): Promise<TableParts> {
   const { fileSystem } = environment
   const poison = new Poison()
@@ -156,6 +157,7 @@ async function openLocked(
     const base = loaded?.manifest ?? (await createTable(directory, schema, options, environment, poison))
     const recovery = recoveryOptions(directory, base, schema, options, environment)
     const replace = base.duplicates === 'replace'
+    const startMs = performance.now()
     const recovered =
       loaded === undefined
         ? newTable(recovery, base)
@@ -165,6 +167,10 @@ async function openLocked(
             replace,
             filterBitsPerRecord: options.filterBitsPerRecord,
           })
+    if (loaded !== undefined) {
+      const { operations, bytesWritten } = recovered.replayed
+      publish({ kind: 'recovery', operations, bytesWritten, durationMs: performance.now() - startMs })
+    }
     const state = newState(recovered, recovery, poison)
     const wal = new WalWriter({
       fileSystem,
@@ -206,6 +212,7 @@ async function openLocked(
       syncIntervalMs: options.syncIntervalMs,
       onSealed: () => compactor.wake(),
       sealFinished: () => compactor.sealFinished(),
+      publish,
     })
     compactor.wake()
     const reader = newReader(recovery, base)
@@ -252,7 +259,14 @@ export async function createTable(
 }
 
 function newTable(options: RecoveryOptions, manifest: Manifest): Recovered {
-  return { manifest, files: [], sealed: [], active: newMemtable(options, manifest.nextSequence), spares: [] }
+  return {
+    manifest,
+    files: [],
+    sealed: [],
+    active: newMemtable(options, manifest.nextSequence),
+    spares: [],
+    replayed: { operations: 0, bytesWritten: 0 },
+  }
 }
 
 function newState(recovered: Recovered, options: RecoveryOptions, poison: Poison): TableState {

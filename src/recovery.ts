@@ -41,6 +41,8 @@ export interface Recovered {
   readonly active: MemtableInUse
   /** Segment files that may be written over. */
   readonly spares: readonly number[]
+  /** Operations of the log, and bytes of the bucket files that were written of them. */
+  readonly replayed: { readonly operations: number; readonly bytesWritten: number }
 }
 
 export interface WriterRecovery {
@@ -135,6 +137,7 @@ export async function recoverWriter(
       sealed: [],
       active,
       spares: listing.wals.filter(number => !live.has(number)),
+      replayed: { operations: log.endSequence - manifest.firstLogSequence, bytesWritten: bucketBytes },
     }
   } catch (error) {
     await closeFiles(files)
@@ -198,7 +201,15 @@ async function readOnce(options: RecoveryOptions, manifest: Manifest): Promise<R
     const listing = await listTable(options.fileSystem, options.directory)
     const log = await replay(options, manifest, listing)
     const active = log.memtables.pop() ?? newMemtable(options, log.endSequence)
-    return { manifest, files, sealed: log.memtables, active, spares: [] }
+    const operations = log.endSequence - manifest.firstLogSequence
+    return {
+      manifest,
+      files,
+      sealed: log.memtables,
+      active,
+      spares: [],
+      replayed: { operations, bytesWritten: 0 },
+    }
   } catch (error) {
     await closeFiles(files)
     throw error

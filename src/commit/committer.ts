@@ -10,6 +10,7 @@ import type { RecordLayout } from '../columns/record-layout.js'
 import type { SegmentInfo } from '../columns/segment-info.js'
 import type { Poison } from '../poison.js'
 import type { TableState } from '../state/table-state.js'
+import type { TableEvent } from '../table-event.js'
 import type { WalWriter } from '../wal/writer.js'
 
 /** A group takes no more calls when it has so many bytes of raw records. */
@@ -62,6 +63,7 @@ export interface CommitterOptions {
   readonly onSealed: () => void
   /** Resolves when a seal has ended. */
   readonly sealFinished: () => Promise<void>
+  readonly publish: (event: TableEvent) => void
 }
 
 export class Committer {
@@ -242,12 +244,14 @@ export class Committer {
   }
 
   async #waitForSeals(): Promise<void> {
-    const { state, sealFinished } = this.#options
+    const { state, sealFinished, publish } = this.#options
     if (state.version.sealed.length < SEALED_MAX) return
     const startMs = performance.now()
     this.waits++
     while (state.version.sealed.length >= SEALED_MAX) await sealFinished()
-    this.waitedMs += performance.now() - startMs
+    const durationMs = performance.now() - startMs
+    this.waitedMs += durationMs
+    publish({ kind: 'wait', reason: 'seal', durationMs })
   }
 
   /** Gives the group's *delete where* entries their sequence numbers; operations take those between. */

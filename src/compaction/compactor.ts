@@ -11,6 +11,7 @@ import { FlashTableError, diskError } from '../errors.js'
 import type { DeleteWhere } from '../columns/operations.js'
 import type { TableState } from '../state/table-state.js'
 import type { MemtableInUse } from '../state/version.js'
+import type { TableEvent } from '../table-event.js'
 import type { CompactionJob, CompactionResult, Executor } from './job.js'
 import { operationsIn } from './run.js'
 import { levelOf, nextMerge } from './policy.js'
@@ -32,16 +33,7 @@ export interface CompactorOptions {
   readonly retireSegments: (numbers: number[]) => Promise<void>
   /** Resolves after so many milliseconds, or when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
-  readonly publish: (event: CompactionEvent) => void
-}
-
-/** What happened, for `stats()` and `diagnostics_channel`. */
-export interface CompactionEvent {
-  readonly kind: 'seal' | 'merge' | 'compact' | 'wait'
-  readonly inputFiles: number
-  readonly operations: number
-  readonly bytesWritten: number
-  readonly durationMs: number
+  readonly publish: (event: TableEvent) => void
 }
 
 export interface CompactOptions {
@@ -213,7 +205,7 @@ export class Compactor {
       } catch (error) {
         if (abort.signal.aborted || !isDiskFull(error)) return
         this.waitingForSpace = true
-        this.#publishWait()
+        this.#options.publish({ kind: 'wait', reason: 'space', durationMs: DISK_FULL_PAUSE_MS })
         await this.#options.wait(DISK_FULL_PAUSE_MS, this.#closing.signal)
       } finally {
         this.#backgroundMerge = undefined
@@ -311,16 +303,6 @@ export class Compactor {
       if (error === undefined) resolve()
       else reject(error)
     }
-  }
-
-  #publishWait(): void {
-    this.#options.publish({
-      kind: 'wait',
-      inputFiles: 0,
-      operations: 0,
-      bytesWritten: 0,
-      durationMs: DISK_FULL_PAUSE_MS,
-    })
   }
 }
 

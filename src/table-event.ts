@@ -1,0 +1,19 @@
+/** What happens inside a table, for `node:diagnostics_channel`. docs/api.md, Events. */
+export type TableEvent =
+  /** A memtable has become a bucket file (`seal`), bucket files have become one (`merge`, `compact`). */
+  | {
+      readonly kind: 'seal' | 'merge' | 'compact'
+      readonly inputFiles: number
+      readonly operations: number
+      readonly bytesWritten: number
+      readonly durationMs: number
+    }
+  /** Puts have waited for a seal, or a merge waits for space on the disk. */
+  | { readonly kind: 'wait'; readonly reason: 'seal' | 'space'; readonly durationMs: number }
+  /** An open has replayed the log; `bytesWritten` where it wrote bucket files of it. */
+  | {
+      readonly kind: 'recovery'
+      readonly operations: number
+      readonly bytesWritten: number
+      readonly durationMs: number
+    }
