@@ -156,6 +156,17 @@ describe('docs/api.md', () => {
     expect(tables.map(row => row['code']!.replaceAll('`', '')).sort()).toEqual([...codes].sort())
   })
 
+  test('names every channel of events, and every kind', () => {
+    const source = readDocument('src/diagnostics.ts')
+    const channels = [...source.matchAll(/^ {2}(\w+): channel\('([\w:]+)'\)/gm)]
+    const [table] = sectionOf(API, 'Events').tables
+    expect(table!.map(row => row['channel']!.replaceAll('`', '')).sort()).toEqual(
+      [...new Set(channels.map(match => match[2]!))].sort(),
+    )
+    const text = JSON.stringify(table)
+    for (const [, kind] of channels) expect(text).toMatch(new RegExp(`['\`]${kind}['\`]`))
+  })
+
   test('names every field of the statistics', async () => {
     const location = join(directory, 'statistics')
     const table = await flashtable.FlashTable.open(location, { keyEncoding: 'u8' })
@@ -169,8 +180,12 @@ describe('docs/api.md', () => {
 
 /** Public methods of a table. */
 function methodNames(): string[] {
+  const source = readDocument('src/flash-table.ts')
+  const internal = [...source.matchAll(/@internal\s*\*\/\s*(?:static )?(?:async )?(\w+)\(/g)].map(
+    match => match[1]!,
+  )
   const all = Object.getOwnPropertyNames(flashtable.FlashTable.prototype)
-  return all.filter(name => name !== 'constructor' && name !== 'location')
+  return all.filter(name => name !== 'constructor' && name !== 'location' && !internal.includes(name))
 }
 
 /** `32 MiB`, `5000`, `` `true` ``. */
