@@ -182,17 +182,18 @@ export class WalWriter {
 
   /**
    * Ends the active segment, so that the next append opens another; returns what it holds. It stays on disk until it is
-   * retired, and the next sync covers it first. A segment without frames stays active: `undefined`, as where none is.
+   * retired, and the next sync covers it first. `undefined`: none was active, or nothing is in it; that one ends too,
+   * or it would go on in a memtable that does not know it, below the first segment of the manifest.
    *
    * Requires: no append is in flight.
    */
   rotate(): SegmentInfo | undefined {
     assert(this.#appending === undefined, 'no rotation during an append')
     const segment = this.#active
-    if (segment === undefined || segment.isEmpty) return undefined
+    if (segment === undefined) return undefined
     this.#ended.set(segment.number, segment)
     this.#active = undefined
-    return segment.info
+    return segment.isEmpty ? undefined : segment.info
   }
 
   /**

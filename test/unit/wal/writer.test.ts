@@ -349,15 +349,18 @@ describe('segments', () => {
     expect(log.writer.activeSegment).toMatchObject({ number: 8, bytes: ONE, endSequence: 101 })
   })
 
-  test('a segment without frames is not ended', async () => {
+  test('a segment without frames is ended too, and holds nothing', async () => {
     const log = await newLog()
     log.disk.failAt(call => call.op === 'write', 'ENOSPC', { effect: 'none' })
     await failureOf(() => log.append())
     expect(log.writer.activeSegment).toMatchObject({ number: 1, bytes: 0 })
     expect(log.writer.rotate()).toBeUndefined()
+    expect(log.writer.activeSegment).toBeUndefined()
     await log.append()
-    expect(segmentNumbers(log.disk)).toEqual([1])
+    expect(segmentNumbers(log.disk)).toEqual([1, 2])
     expect((await replay(log.disk)).tags).toEqual(log.tags)
+    await log.writer.retire([1])
+    expect(log.disk.openPaths).toEqual([pathOf(2)])
   })
 
   test('an ended segment stays, its handle open, until it is retired', async () => {
