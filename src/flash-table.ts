@@ -361,26 +361,39 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   async #close(): Promise<void> {
-    const { state, writer, poison } = this.#parts
-    let failure: unknown
-    try {
-      if (writer !== undefined) {
-        await writer.committer.close()
-        await writer.compactor.close()
+    const { writer } = this.#parts
+    const failures: unknown[] = []
+    const attempt = async (step: () => Promise<void> | undefined): Promise<void> => {
+      try {
+        await step()
+      } catch (error) {
+        failures.push(error)
       }
-      await Promise.allSettled(this.#running)
-      await this.#pins.releaseAll()
-      if (writer !== undefined && !poison.latched) {
-        await writer.wal.sync()
-        await state.installClean(writer.committer.liveSegments(), writer.counters())
-      }
-    } catch (error) {
-      failure = error
     }
-    await writer?.wal.close()
-    await state.close()
-    await writer?.lock.release()
-    if (failure !== undefined) throw failure
+    await attempt(() => this.#end(writer))
+    await attempt(() => writer?.wal.close())
+    // Those of now: a refresh may have ended meanwhile.
+    await attempt(() => this.#parts.state.close())
+    await attempt(() => writer?.lock.release())
+    if (failures.length > 0) throw failures[0]
+  }
+
+  /** Waits for what runs; then a writer syncs its log and notes where it ends. */
+  async #end(writer: WriterParts | undefined): Promise<void> {
+    await writer?.committer.close()
+    await writer?.compactor.close()
+    await Promise.allSettled(this.#running)
+    await this.#pins.releaseAll()
+    if (writer === undefined) return
+    const { state, poison } = this.#parts
+    const { wal, committer } = writer
+    if (poison.latched) {
+      // Whoever has not met the failure yet must not take this for the sync that it is not.
+      if (wal.syncedSequence < wal.nextSequence) throw poison.error()
+      return
+    }
+    await wal.sync()
+    await state.installClean(committer.liveSegments(), writer.counters())
   }
 
   async #load(source: ColumnSource<unknown>): Promise<void> {

@@ -76,7 +76,7 @@ export class BucketFile implements CachedFile {
       const sections = await readSections(options, entry, file, footer)
       return new BucketFile(options, entry, file, footer, sections)
     } catch (error) {
-      await file.close()
+      await file.close().catch(() => {})
       throw error
     }
   }
@@ -196,10 +196,10 @@ export class BucketFile implements CachedFile {
     return words
   }
 
-  /** Its pages leave the cache. Requires: nobody reads from it any more. */
+  /** Its pages leave the cache. Never rejects: it was only read. Requires: nobody reads from it any more. */
   async close(): Promise<void> {
     this.#options.cache?.dropFile(this)
-    await this.#file.close()
+    await this.#file.close().catch(() => {})
   }
 
   #compareFence(page: number, key: Uint32Array): number {

@@ -56,6 +56,8 @@ export class TableState {
   #view: View | undefined
   readonly #holders: FileHolders
   readonly #installing = new Mutex()
+  /** Settled when the versions that were replaced have been let go of. */
+  #released: Promise<unknown> = Promise.resolve()
   #nextFileNumber: number
   /** Bytes handed to write calls since the manifest was read, by purpose; the life-long sums are in the manifest. */
   manifestBytes = 0
@@ -231,8 +233,10 @@ export class TableState {
     await this.#installing.runExclusive(() => action(this.view()))
   }
 
+  /** Lets go of the newest version, and waits until the files of those before are closed. */
   async close(): Promise<void> {
     await this.#version.release()
+    await this.#released
   }
 
   /** The first log segment that is still needed, when the oldest `removeSealed` sealed memtables are not. */
@@ -281,8 +285,7 @@ export class TableState {
     const old = this.#version
     this.#version = version
     this.#view = undefined
-    // A failed close of a file that is only read loses nothing.
-    void old.release().catch(() => {})
+    this.#released = Promise.all([this.#released, old.release()])
   }
 
   #indexDeletes(): DeleteWhereIndex {
