@@ -14,7 +14,7 @@ import { readFully, writeFully } from './io/transfer.js'
 import type { Manifest } from './manifest/manifest.js'
 import { installManifest } from './manifest/store.js'
 import type { MemtableImage } from './memtable/memtable.js'
-import { Poison } from './poison.js'
+import { Poison, latchedReason } from './poison.js'
 import type { TableState, View } from './state/table-state.js'
 
 /** Bytes of one step of a copy. */
@@ -40,17 +40,25 @@ export async function writeCheckpoint(
 ): Promise<void> {
   const { fileSystem } = state.options
   const directory = resolve(location)
-  if ((await fileSystem.info(directory)) !== undefined) {
-    throw new FlashTableError('FLASHTABLE_EXISTS', `a checkpoint needs a new directory: ${directory} exists`)
+  try {
+    await makeNewDirectory(fileSystem, directory)
+  } catch (error) {
+    throw diskError(error, `the checkpoint ${directory} cannot be begun`)
   }
-  await fileSystem.makeDirectory(directory)
   try {
     await writeFiles(state, directory, options)
     await fileSystem.syncDirectory(dirname(directory))
   } catch (error) {
     await removeFiles(fileSystem, directory)
-    throw diskError(error, `the checkpoint ${directory} failed`)
+    throw diskError(latchedReason(error), `the checkpoint ${directory} failed`)
   }
+}
+
+async function makeNewDirectory(fileSystem: FileSystem, directory: string): Promise<void> {
+  if ((await fileSystem.info(directory)) !== undefined) {
+    throw new FlashTableError('FLASHTABLE_EXISTS', `a checkpoint needs a new directory: ${directory} exists`)
+  }
+  await fileSystem.makeDirectory(directory)
 }
 
 async function writeFiles(state: TableState, directory: string, options: CheckpointOptions): Promise<void> {

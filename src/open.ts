@@ -15,7 +15,7 @@ import { MANIFEST_NAME } from './io/file-names.js'
 import type { Manifest } from './manifest/manifest.js'
 import { installManifest, loadManifest } from './manifest/store.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, resolveOptions, type ResolvedOptions } from './options.js'
-import { Poison } from './poison.js'
+import { Poison, latchedReason } from './poison.js'
 import { TableReader } from './query/reader.js'
 import {
   assertNoTableFiles,
@@ -313,9 +313,10 @@ function openSchema(directory: string, manifest: Manifest, options: ResolvedOpti
   return Schema.open(manifest.schema, path, options)
 }
 
-/** Errors of Node's file system become ours; misuse and aborts stay what they are. */
+/** Errors of Node's file system become ours, and so does a latch of a table that never opened; others stay what they are. */
 function ownError(error: unknown, directory: string): unknown {
-  const code = (error as { code?: unknown } | undefined)?.code
-  if (typeof code !== 'string' || code.startsWith('FLASHTABLE_')) return error
-  return diskError(error, `${directory} cannot be opened`)
+  const reason = latchedReason(error)
+  const code = (reason as { code?: unknown } | undefined)?.code
+  if (typeof code !== 'string' || code.startsWith('FLASHTABLE_')) return reason
+  return diskError(reason, `${directory} cannot be opened`)
 }

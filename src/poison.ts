@@ -7,6 +7,11 @@
  */
 import { FlashTableError } from './errors.js'
 
+/** What was latched, where `error` says that something was: of a latch that nobody else sees. */
+export function latchedReason(error: unknown): unknown {
+  return error instanceof FlashTableError && error.code === 'FLASHTABLE_POISONED' ? error.cause : error
+}
+
 export class Poison {
   #reason: unknown = undefined
   #latched = false
