@@ -122,6 +122,8 @@ export interface Replayed extends ReplayResult {
   /** The tag of each row, by sequence number. */
   readonly tags: readonly number[]
   readonly deletes: readonly DeleteWhere[]
+  /** Rows of each stretch that was handed out. */
+  readonly stretches: readonly number[]
 }
 
 export interface ReplayChoice {
@@ -137,6 +139,7 @@ export interface ReplayChoice {
 export async function replay(disk: SimulatedFileSystem, choice: ReplayChoice = {}): Promise<Replayed> {
   const tags: number[] = []
   const deletes: DeleteWhere[] = []
+  const stretches: number[] = []
   const closedNumbers = (choice.closed ?? []).map(segment => segment.number)
   let end = choice.firstSequence ?? 0
   const result = await replayLog({
@@ -158,6 +161,7 @@ export async function replay(disk: SimulatedFileSystem, choice: ReplayChoice = {
         throw new Error(`${operations.count} rows from ${firstSequence} to ${endSequence}`)
       }
       end = endSequence
+      stretches.push(operations.count)
       const taken = new Set(entries.map(entry => entry.sequence))
       deletes.push(...entries)
       let sequence = firstSequence
@@ -169,7 +173,7 @@ export async function replay(disk: SimulatedFileSystem, choice: ReplayChoice = {
     },
   })
   if (result.endSequence !== end) throw new Error(`the end is ${result.endSequence}, handed out up to ${end}`)
-  return { ...result, tags, deletes }
+  return { ...result, tags, deletes, stretches }
 }
 
 function checkRow(lanes: readonly Uint32Array[], row: number, sequence: number): number {

@@ -179,6 +179,14 @@ describe('the end of the log', () => {
     }
   })
 
+  test('is reached in stretches of many small groups, or one large one', async () => {
+    const log = await newLog({ segmentBytes: 64 * 1024 * 1024 })
+    await appendAll(log, ...Array<number>(20_000).fill(1), 50_000, 1)
+    const { stretches, endSequence } = await replay(log.disk)
+    expect(endSequence).toBe(70_001)
+    expect(stretches).toEqual([16_384, 3616 + 50_000, 1])
+  })
+
   test('is found over reads that transfer less than asked', async () => {
     const log = await newLog()
     await appendAll(log, 1, 3000, 1, 50)
@@ -302,7 +310,12 @@ describe('damage in what was synced', () => {
   test('in padding is nothing: it holds nothing', async () => {
     const log = await syncedLog()
     for (const at of [80, 200, PAGE - 1, 4 * PAGE - 4]) log.disk.flipByte(FIRST, at)
-    expect((await replay(log.disk)).tags).toEqual(log.tags)
+    const replayed = await replay(log.disk)
+    expect(replayed.tags).toEqual(log.tags)
+    expect(replayed.tornAt).toBeUndefined()
+    // It does not draw the report away from what comes behind it either.
+    log.disk.flipByte(FIRST, 2 * PAGE)
+    expect((await failureOf(() => replay(log.disk))).message).toMatch(/damaged at offset 8192: /)
   })
 })
 
@@ -329,6 +342,14 @@ describe('a closed segment', () => {
       const error = await failureOf(() => replay(disk, { closed: [closed], clean: true }))
       expect(error.code, `byte ${at}`).toBe('FLASHTABLE_CORRUPTION')
     }
+  })
+
+  test('ends where the manifest says, although a frame follows', async () => {
+    const { log, closed, ends } = await closedLog(1, 50, 2)
+    const earlier = { ...closed, bytes: ends[1]!, endSequence: 51 }
+    const replayed = await replay(log.disk, { closed: [earlier], clean: true })
+    expect(replayed).toMatchObject({ endSequence: 51, segments: [earlier] })
+    expect(replayed.tornAt).toBeUndefined()
   })
 
   test('that is damaged names the place of the frame', async () => {
@@ -568,6 +589,17 @@ describe('a reader beside a writer', () => {
     expect(error.message).toMatch(
       new RegExp(`^${pathOf(2)} is damaged at offset ${bytes}: .* 90000, which was synced`),
     )
+  })
+
+  test('that finds a segment shorter than it was replays what is there', async () => {
+    for (const length of [0, 30, 90, PAGE, PAGE + 100]) {
+      const log = await newLog()
+      await appendAll(log, 1, 1, 1000)
+      log.disk.onCall = call => {
+        if (call.op === 'read') log.disk.truncateFile(FIRST, length)
+      }
+      expect((await replay(log.disk)).endSequence).toBe(length < 80 ? 0 : length < 96 ? 1 : 2)
+    }
   })
 
   test('that finds a segment gone reports it with its cause, for the caller to look at the manifest', async () => {

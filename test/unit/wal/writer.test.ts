@@ -356,6 +356,7 @@ describe('segments', () => {
     expect(log.writer.activeSegment).toMatchObject({ number: 1, bytes: 0 })
     expect(log.writer.rotate()).toBeUndefined()
     expect(log.writer.activeSegment).toBeUndefined()
+    expect(log.writer.hasRoom(rowsOf(0, 100_000, 0), 0, 100_000, 0)).toBe(true)
     await log.append()
     expect(segmentNumbers(log.disk)).toEqual([1, 2])
     expect((await replay(log.disk)).tags).toEqual(log.tags)
@@ -630,6 +631,20 @@ describe('a full disk', () => {
       })
     }
 
+    test('a rejected group is not brought back by a power cut once the next segment has been synced', async () => {
+      for (let seed = 0; seed < 30; seed++) {
+        const log = await newLog()
+        await log.append(5)
+        await log.sync()
+        wholeButFailed(log)
+        await failureOf(() => log.append(3))
+        log.writer.rotate()
+        await log.append(2)
+        await log.sync()
+        expect((await replay(log.disk.crashState(seed, { data: 'pages' }))).tags).toEqual(log.tags)
+      }
+    })
+
     /** The frame is there whole, and for its header to be wiped the disk is full too. */
     async function withLeftover(): Promise<Log> {
       const log = await newLog()
@@ -665,6 +680,16 @@ describe('a full disk', () => {
       log.disk.clearFaults()
       await log.append(2)
       expect((await replay(log.disk.clone())).tags).toEqual(log.tags)
+    })
+
+    test('a rejected group that cannot be wiped for another reason than a full disk latches', async () => {
+      const log = await newLog()
+      await log.append(5)
+      wholeButFailed(log)
+      const first = log.disk.calls + 1
+      log.disk.failAt(call => call.op === 'write' && call.step > first, 'EIO')
+      expect((await failureOf(() => log.append(3))).code).toBe('FLASHTABLE_POISONED')
+      expect(log.poison.latched).toBe(true)
     })
 
     test('the next frame in its place is enough', async () => {
