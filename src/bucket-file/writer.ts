@@ -204,12 +204,8 @@ export class BucketFileWriter {
     if (counts.distinctKeys === 0)
       for (let lane = 0; lane < keyLaneCount; lane++) this.#firstKey[lane] = lanes[lane]![from]!
     if (this.#hashes.length < to - from) this.#hashes = new Uint32Array(2 * (to - from))
-    let keys = 0
-    for (let row = from; row < to; row++) {
-      // The first row of a page always goes into its filter; it is a new key only if the page before did not end in it.
-      if (row > from && compareRows(lanes, row, lanes, row - 1, keyLaneCount) === 0) continue
-      this.#hashes[keys++] = hashKey(lanes, row, keyLaneCount)
-    }
+    // The first row of a page always goes into its filter; it is a new key only if the page before did not end in it.
+    const keys = hashKeys(lanes, from, to, keyLaneCount, this.#hashes)
     const continued = counts.distinctKeys > 0 && this.#lastKey.every((lane, i) => lane === lanes[i]![from]!)
     counts.distinctKeys += continued ? keys - 1 : keys
     for (let lane = 0; lane < keyLaneCount; lane++) this.#lastKey[lane] = lanes[lane]![to - 1]!
@@ -260,6 +256,22 @@ export class BucketFileWriter {
     await this.#file.sync()
     this.#syncedBytes = this.#writtenBytes
   }
+}
+
+/** Puts the hash of each different key of the sorted rows [from, to) into `hashes`; returns how many. Hot. */
+function hashKeys(
+  lanes: readonly Uint32Array[],
+  from: number,
+  to: number,
+  keyLaneCount: number,
+  hashes: Uint32Array,
+): number {
+  let keys = 0
+  for (let row = from; row < to; row++) {
+    if (row > from && compareRows(lanes, row, lanes, row - 1, keyLaneCount) === 0) continue
+    hashes[keys++] = hashKey(lanes, row, keyLaneCount)
+  }
+  return keys
 }
 
 function countKind(counts: BucketFileCounts, kind: number): void {

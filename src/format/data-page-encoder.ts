@@ -59,7 +59,9 @@ export class DataPageEncoder {
     this.#reset(this.#accepted)
     const end = Math.min(to, from + PAGE_ROWS_MAX)
     let stretch = RESTART_INTERVAL
-    while (from + this.#accepted.rows < end) {
+    let full = false
+    // Bits only ever grow with the rows: once a stretch does not fit, halves of it find the last row that does.
+    while (stretch > 0 && from + this.#accepted.rows < end) {
       const begin = this.#accepted.rows
       const rowsToTry = Math.min(stretch, end - from - begin)
       this.#reserve(begin + rowsToTry)
@@ -67,11 +69,8 @@ export class DataPageEncoder {
       this.#extend(this.#tried, rows, from, begin, begin + rowsToTry)
       if (this.#bits(this.#tried) <= this.#page.streamBits) {
         ;[this.#accepted, this.#tried] = [this.#tried, this.#accepted]
-      } else if (stretch === RESTART_INTERVAL) {
-        stretch = 1
-      } else {
-        break
-      }
+      } else full = true
+      if (full) stretch >>>= 1
     }
     return this.#accepted.rows
   }
@@ -184,16 +183,8 @@ export class DataPageEncoder {
     const kindLane = this.#page.packedLaneCount - 1
     for (let packed = 0; packed < kindLane; packed++) {
       const values = rows.lanes[keyLaneCount + packed]!
-      let min = extent.min[packed]!
-      let max = extent.max[packed]!
-      for (let row = from + begin; row < from + end; row++) {
-        if (kinds !== undefined && kinds[row] === DELETE_KEY) continue
-        const value = values[row]!
-        if (value < min) min = value
-        if (value > max) max = value
-      }
-      extent.min[packed] = min
-      extent.max[packed] = max
+      if (kinds === undefined) widen(extent, packed, values, from + begin, from + end)
+      else widenLive(extent, packed, values, kinds, from + begin, from + end)
     }
     let minKind = extent.min[kindLane]!
     let maxKind = extent.max[kindLane]!
@@ -293,6 +284,40 @@ export class DataPageEncoder {
     }
     return bits
   }
+}
+
+/** Takes values [from, to) into the bounds of a packed lane. */
+function widen(extent: Extent, packed: number, values: Uint32Array, from: number, to: number): void {
+  let min = extent.min[packed]!
+  let max = extent.max[packed]!
+  for (let row = from; row < to; row++) {
+    const value = values[row]!
+    if (value < min) min = value
+    if (value > max) max = value
+  }
+  extent.min[packed] = min
+  extent.max[packed] = max
+}
+
+/** The same where keys are deleted: those rows have no values. */
+function widenLive(
+  extent: Extent,
+  packed: number,
+  values: Uint32Array,
+  kinds: Uint8Array,
+  from: number,
+  to: number,
+): void {
+  let min = extent.min[packed]!
+  let max = extent.max[packed]!
+  for (let row = from; row < to; row++) {
+    if (kinds[row] === DELETE_KEY) continue
+    const value = values[row]!
+    if (value < min) min = value
+    if (value > max) max = value
+  }
+  extent.min[packed] = min
+  extent.max[packed] = max
 }
 
 /** Restarts of a page of `rows` rows, the first row included. */

@@ -23,6 +23,11 @@ function secondHash(hash: number): number {
   return (Math.imul(h, 0x846ca68b) | 1) >>> 0
 }
 
+/** Takes a hash to a bit of the block, by its upper bits: exact in doubles, as a block has fewer than 2^21 bits. */
+function scaleOf(from: number, to: number): number {
+  return ((to - from) * 32) / 2 ** 32
+}
+
 /** Adds a key, by its hash, to the block words [from, to). */
 export function addToFilter(
   words: Uint32Array,
@@ -31,12 +36,11 @@ export function addToFilter(
   probes: number,
   hash: number,
 ): void {
-  const bits = (to - from) * 32
+  const scale = scaleOf(from, to)
   const step = secondHash(hash)
   let h = hash
   for (let probe = 0; probe < probes; probe++) {
-    // The upper bits of h, scaled to the block: exact in doubles.
-    const bit = Math.floor((h * bits) / 2 ** 32)
+    const bit = (h * scale) >>> 0
     words[from + (bit >>> 5)]! |= 1 << (bit & 31)
     h = (h + step) >>> 0
   }
@@ -50,11 +54,11 @@ export function mayContain(
   probes: number,
   hash: number,
 ): boolean {
-  const bits = (to - from) * 32
+  const scale = scaleOf(from, to)
   const step = secondHash(hash)
   let h = hash
   for (let probe = 0; probe < probes; probe++) {
-    const bit = Math.floor((h * bits) / 2 ** 32)
+    const bit = (h * scale) >>> 0
     if ((words[from + (bit >>> 5)]! & (1 << (bit & 31))) === 0) return false
     h = (h + step) >>> 0
   }
