@@ -349,19 +349,35 @@ describe('segments', () => {
     expect(log.writer.activeSegment).toMatchObject({ number: 8, bytes: ONE, endSequence: 101 })
   })
 
-  test('a segment without frames is ended too, and holds nothing', async () => {
+  test('a segment without frames takes any frame, is ended too, and retired like others', async () => {
     const log = await newLog()
     log.disk.failAt(call => call.op === 'write', 'ENOSPC', { effect: 'none' })
     await failureOf(() => log.append())
     expect(log.writer.activeSegment).toMatchObject({ number: 1, bytes: 0 })
+    expect(log.writer.hasRoom(rowsOf(0, 100_000, 0), 0, 100_000, 0)).toBe(true)
     expect(log.writer.rotate()).toBeUndefined()
     expect(log.writer.activeSegment).toBeUndefined()
-    expect(log.writer.hasRoom(rowsOf(0, 100_000, 0), 0, 100_000, 0)).toBe(true)
     await log.append()
     expect(segmentNumbers(log.disk)).toEqual([1, 2])
     expect((await replay(log.disk)).tags).toEqual(log.tags)
     await log.writer.retire([1])
     expect(log.disk.openPaths).toEqual([pathOf(2)])
+    await log.append()
+    expect((await replay(log.disk, { firstSegment: 2 })).tags).toEqual(log.tags)
+    expect(log.writer.spares).toEqual([1])
+  })
+
+  test('a number that was taken and never became a file is retired like others', async () => {
+    const log = await newLog()
+    log.disk.failAt(call => call.op === 'create', 'ENOSPC')
+    await failureOf(() => log.append())
+    expect(log.writer.activeSegment).toBeUndefined()
+    expect(log.writer.rotate()).toBeUndefined()
+    await log.writer.retire([1])
+    await log.append(3)
+    await log.sync()
+    const after = log.disk.crashState(0, { data: 'none', entries: 'none' })
+    expect((await replay(after, { firstSegment: 2 })).tags).toEqual(log.tags)
   })
 
   test('an ended segment stays, its handle open, until it is retired', async () => {
