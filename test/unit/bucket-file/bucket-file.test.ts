@@ -206,6 +206,26 @@ describe('a bucket file', () => {
       expect(file.mayContain(page, page * 7919)).toBe(true)
   })
 
+  test('opened without its filter reads no page of it, and may contain every key', async () => {
+    const rows = Array.from({ length: 2000 }, (_, i): Row => ({
+      key: BigInt(i) << 30n,
+      values: [i, i, i],
+      kind: PUT,
+    }))
+    const disk = new SimulatedFileSystem()
+    const target = fileTarget(disk, fingerprints)
+    const entry = await writeBucketFile(target, columnsOf(fingerprints, rows))
+    const before = disk.calls
+    const file = await BucketFile.open({ ...optionsFor(target), withFilter: false }, entry)
+    const { dataPages, filterPages } = file.footer
+    expect(filterPages).toBeGreaterThan(0)
+    for (const { op, position } of disk.log.slice(before)) {
+      if (op === 'read') expect(position).toBeGreaterThanOrEqual((dataPages + filterPages) * 4096)
+    }
+    for (let page = 0; page < dataPages; page++) expect(file.mayContain(page, page * 7919)).toBe(true)
+    expect(rowsOf(fingerprints, await readAllRows(file, fingerprints))).toEqual(rows)
+  })
+
   test('answers most keys that are not there by its filter', async () => {
     const random = new Random(3)
     const keys = Array.from({ length: 20_000 }, () => (BigInt(random.next()) << 32n) | BigInt(random.next()))
