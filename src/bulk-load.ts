@@ -18,7 +18,9 @@ export async function bulkLoad(
   writer: WriterParts,
   source: ColumnSource<unknown>,
 ): Promise<void> {
-  await writer.compactor.exclusive(() => new BulkLoad(parts, writer).run(source))
+  await writer.compactor.holdMerges(() =>
+    writer.compactor.holdSeals(() => new BulkLoad(parts, writer).run(source)),
+  )
 }
 
 class BulkLoad {

@@ -317,14 +317,13 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   async clear(): Promise<void> {
     const { committer, compactor, wal } = this.#writer()
     const { state } = this.#parts
-    const cleared = compactor.exclusive(() =>
-      committer.exclusive(async () => {
-        // A clear that fails leaves the log as it was: its segment ends only when the manifest does without it.
-        const { segments } = await state.clear()
-        wal.rotate()
-        await wal.retire(segments)
-      }),
-    )
+    const empty = async (): Promise<void> => {
+      // A clear that fails leaves the log as it was: its segment ends only when the manifest does without it.
+      const { segments } = await state.clear()
+      wal.rotate()
+      await wal.retire(segments)
+    }
+    const cleared = compactor.holdMerges(() => committer.exclusive(() => compactor.holdSeals(empty)))
     await this.#track(cleared)
   }
 

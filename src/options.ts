@@ -86,7 +86,8 @@ const MIN_MEMTABLE_BYTES = 1 * KIB
 const MAX_MEMTABLE_BYTES = 1 * GIB
 const MIN_WAL_BYTES = MIN_PAGE_BYTES
 const MAX_WAL_BYTES = 1 * GIB
-const MAX_CACHE_BYTES = 1024 * GIB
+/** One typed array holds the cache. */
+const MAX_CACHE_BYTES = 8 * GIB
 /** The longest delay of a Node.js timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 const MAX_FILTER_BITS = 32

@@ -21,6 +21,7 @@ import { Memtable } from './memtable/memtable.js'
 import type { Poison } from './poison.js'
 import { newMemtable } from './state/table-state.js'
 import type { MemtableInUse } from './state/version.js'
+import { SPARES_MAX } from './wal/writer.js'
 import { replayLog, type ReplayedFrame } from './wal/replay.js'
 
 /** So many closed segments are not kept for a further life: their records go to a bucket file. */
@@ -86,8 +87,8 @@ export async function recoverWriter(
 ): Promise<Recovered> {
   const { fileSystem, directory } = options
   const listing = await listTable(fileSystem, directory)
-  await removeOrphans(options, manifest, listing)
   const log = await replay(options, manifest, listing)
+  await removeOrphans(options, manifest, listing)
   const fits = log.memtables.length <= 1 && manifest.log.closed.length < CLOSED_SEGMENTS_MAX
   const keepLog = manifest.clean && fits
   const epoch = manifest.epoch + 1
@@ -96,12 +97,7 @@ export async function recoverWriter(
   let bucketBytes = 0
   if (!keepLog) {
     for (const { memtable } of log.memtables) {
-      const includesOldest = entries.length === 0
-      const job = sealJob(options, writer, memtable, entries, {
-        number: nextFileNumber++,
-        epoch,
-        includesOldest,
-      })
+      const job = sealJob(options, writer, memtable, entries, { number: nextFileNumber++, epoch })
       const { entry, bytesWritten } = await writer.executor.run(job, {})
       if (entry !== undefined) entries.push(entry)
       bucketBytes += bytesWritten
@@ -131,12 +127,17 @@ export async function recoverWriter(
     const { bytes } = await installManifest(fileSystem, directory, next, writer.poison)
     const counters = { ...next.counters, manifestBytes: next.counters.manifestBytes + bytes }
     const live = new Set(next.log.closed.map(segment => segment.number))
+    const retired = listing.wals.filter(number => !live.has(number))
+    // What cannot be removed is tried again by the next open.
+    for (const number of retired.slice(SPARES_MAX)) {
+      await fileSystem.unlink(`${directory}/${walName(number)}`).catch(() => {})
+    }
     return {
       manifest: { ...next, counters },
       files,
       sealed: [],
       active,
-      spares: listing.wals.filter(number => !live.has(number)),
+      spares: retired.slice(0, SPARES_MAX),
       replayed: { operations: log.endSequence - manifest.firstLogSequence, bytesWritten: bucketBytes },
     }
   } catch (error) {
@@ -288,7 +289,8 @@ async function replay(
     clean: manifest.clean,
     onFrame: (frame, segment) => {
       loader.load(frame, segment)
-      if (frame.firstSequence >= manifest.nextSequence) unaccountedRecords += countPuts(frame.operations)
+      // A stretch of frames may begin before the manifest and end behind it.
+      unaccountedRecords += countPuts(frame.operations, manifest.nextSequence - frame.firstSequence)
     },
   })
   return {
@@ -358,7 +360,7 @@ function sealJob(
   writer: WriterRecovery,
   memtable: Memtable,
   entries: readonly BucketFileEntry[],
-  output: { number: number; epoch: number; includesOldest: boolean },
+  output: { number: number; epoch: number },
 ): CompactionJob {
   const { directory, tableId, pageBytes } = options
   const layout: RecordLayout = options.layout

@@ -83,10 +83,13 @@ export async function tableStats(parts: TableParts, pins: number): Promise<Table
   const hidden = version.files.some(
     file => file.footer.deleteKeys + file.footer.deleteRecords + file.deletes.length > 0,
   )
+  // One bucket file holds a key once; together with others, or in a memtable, it may be there again.
+  const replaced =
+    manifest.duplicates === 'replace' && (files.length > 1 || memtables.some(({ count }) => count > 0))
   const live = countLive(memtables, files)
   return {
     records: live.records,
-    recordsAreExact: !hidden && live.exact && manifest.duplicates === 'keep',
+    recordsAreExact: !hidden && !replaced && live.exact,
     recordsPut: records,
     recordBytesPut: recordBytes,
     bytesWritten: { wal: walBytes, buckets: bucketBytes, manifest: manifestBytes },

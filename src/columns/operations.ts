@@ -127,10 +127,11 @@ export class OperationBuffer implements Operations {
   }
 }
 
-/** How many of the operations are puts. */
-export function countPuts({ kinds, count }: Operations): number {
-  if (kinds === undefined) return count
+/** How many of the operations from row `from` on are puts. */
+export function countPuts({ kinds, count }: Operations, from = 0): number {
+  const first = Math.max(0, from)
+  if (kinds === undefined) return Math.max(0, count - first)
   let puts = 0
-  for (let row = 0; row < count; row++) if (kinds[row] === PUT) puts++
+  for (let row = first; row < count; row++) if (kinds[row] === PUT) puts++
   return puts
 }

@@ -145,6 +145,8 @@ export class Committer {
     await this.#waitForSeals()
     const ended = wal.rotate()
     if (ended !== undefined) this.#ended.set(ended.number, ended)
+    const needed = new Set([...state.version.sealed, state.active].flatMap(({ segments }) => segments))
+    for (const number of this.#ended.keys()) if (!needed.has(number)) this.#ended.delete(number)
     state.seal()
   }
 
@@ -154,7 +156,8 @@ export class Committer {
     const numbers = [...state.version.sealed, state.active].flatMap(({ segments }) => segments)
     return numbers.flatMap(number => {
       const segment = wal.activeSegment?.number === number ? wal.activeSegment : this.#ended.get(number)
-      return segment === undefined ? [] : [segment]
+      // A segment whose first frame the disk had no room for holds nothing.
+      return segment === undefined || segment.bytes === 0 ? [] : [segment]
     })
   }
 

@@ -86,23 +86,28 @@ export class Compactor {
    * an input; called while no seal runs.
    */
   async compactAll(takeMemtables: () => Promise<void>, options: CompactOptions): Promise<void> {
+    await this.holdMerges(() => this.#takeAndCompact(takeMemtables, options))
+  }
+
+  /**
+   * Runs `action` while nothing is merged; a merge that runs is aborted and starts again afterwards.
+   *
+   * Invariant: whoever needs several takes them in this order: merges, commits, seals. A put that waits for a seal holds
+   * the commits.
+   */
+  async holdMerges(action: () => Promise<void>): Promise<void> {
     this.#backgroundMerge?.abort()
     try {
-      await this.#merging.runExclusive(() => this.#takeAndCompact(takeMemtables, options))
+      await this.#merging.runExclusive(action)
     } finally {
       // However it ended, it may have sealed a memtable, and it has aborted the merge that ran.
       this.wake()
     }
   }
 
-  /** Runs `action` while nothing is compacted; a merge that runs is aborted and starts again afterwards. */
-  async exclusive(action: () => Promise<void>): Promise<void> {
-    this.#backgroundMerge?.abort()
-    try {
-      await this.#merging.runExclusive(() => this.#sealing.runExclusive(action))
-    } finally {
-      this.wake()
-    }
+  /** Runs `action` while nothing is sealed. */
+  async holdSeals(action: () => Promise<void>): Promise<void> {
+    await this.#sealing.runExclusive(action)
   }
 
   /** The level where a file of so many records belongs. */
@@ -147,6 +152,7 @@ export class Compactor {
     const records =
       files.reduce((sum, file) => sum + file.entry.records, 0) +
       memtables.reduce((sum, { memtable }) => sum + memtable.count, 0)
+    await this.#requireRoomFor(files)
     const level = this.levelFor(records)
     const signals = options.signal === undefined ? [] : [options.signal]
     const signal = AbortSignal.any([this.#closing.signal, ...signals])
@@ -192,8 +198,7 @@ export class Compactor {
           )
           if (planned === undefined) return false
           const inputs = files.slice(planned.from, planned.to)
-          if (!(await this.#hasRoomFor(inputs)))
-            throw new FlashTableError('FLASHTABLE_DISK_FULL', 'no room for a merge')
+          await this.#requireRoomFor(inputs)
           this.#backgroundMerge = abort
           const { level } = planned
           const includesOldest = planned.from === 0
@@ -213,11 +218,17 @@ export class Compactor {
     }
   }
 
-  /** Whether the disk has room for the output, which is no larger than the inputs together. */
-  async #hasRoomFor(files: readonly BucketFile[]): Promise<boolean> {
+  /** Throws where the disk has no room for the output, which is no larger than the inputs together. */
+  async #requireRoomFor(files: readonly BucketFile[]): Promise<void> {
     const { fileSystem, directory, pageBytes } = this.#options.state.options
     const bytes = files.reduce((sum, file) => sum + file.entry.pages, 0) * pageBytes
-    return (await fileSystem.freeBytes(directory)) >= bytes
+    // Where the system does not tell, the write itself will.
+    const freeBytes = await fileSystem.freeBytes(directory).catch(() => Infinity)
+    if (freeBytes >= bytes) return
+    throw new FlashTableError(
+      'FLASHTABLE_DISK_FULL',
+      `${directory}: a merge needs up to ${bytes} bytes, ${freeBytes} are free`,
+    )
   }
 
   async #run(

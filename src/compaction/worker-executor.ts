@@ -18,7 +18,7 @@ export function workerExecutor(workerUrl: URL = WORKER_URL): Executor {
   const ended = new WeakSet<Worker>()
   const start = (): Worker => {
     const worker = new Worker(workerUrl)
-    worker.once('exit', () => ended.add(worker))
+    worker.once('exit', () => ended.add(worker)).once('error', () => ended.add(worker))
     return worker
   }
   return {
@@ -64,8 +64,8 @@ function runIn(worker: Worker, job: CompactionJob, control: CompactionControl): 
           break
       }
     }
-    // An uncaught error ends the thread; it must not be given another job.
-    const onError = (error: unknown): void => void worker.terminate().then(() => settle(() => reject(error)))
+    // An uncaught error ends the thread; it is not given another job.
+    const onError = (error: unknown): void => settle(() => reject(error))
     const onExit = (code: number): void =>
       settle(() => reject(new Error(`the compaction thread ended with exit code ${code}`)))
     worker.on('message', onMessage).on('error', onError).on('exit', onExit)
