@@ -1,0 +1,95 @@
+/**
+ * Random operations against a plain model: all methods, over seals, merges, reopening, kills and power cuts.
+ *
+ * A failure names the seed; `FLASHTABLE_SEED` runs it again, `FLASHTABLE_STEPS` makes runs longer.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { FlashTable } from '../../src/index.js'
+import { verifyTable } from '../../src/verify.js'
+import { SCHEMA_CASES } from '../support/schemas.js'
+import { simulatedEnvironment } from '../support/simulated-environment.js'
+import { SimulatedFileSystem } from '../support/simulated-file-system.js'
+import { TableRun, type AnyTable, type Tally, type World } from './table-run.js'
+
+const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000_000)
+const STEPS = Number(process.env['FLASHTABLE_STEPS'] ?? 500)
+/** Of the run on the real disk, with threads and syncs that take their time. */
+const STEPS_ON_DISK = Math.ceil(STEPS / 4)
+
+async function verified(directory: string, fileSystem?: SimulatedFileSystem): Promise<void> {
+  const { problems } = await verifyTable(directory, fileSystem === undefined ? {} : { fileSystem })
+  if (problems.length > 0) throw new Error(`verify: ${problems.map(({ message }) => message).join('; ')}`)
+}
+
+/** A disk in memory that transfers parts, and may lose what was not synced. */
+function simulatedWorld(seed: number): World {
+  const options = { seed, shortTransfers: 0.05 }
+  let disk = new SimulatedFileSystem(options)
+  disk.writeFile('/tables/.keep', new Uint8Array(0))
+  return {
+    directory: '/tables/one',
+    open: async (directory, given) =>
+      (await FlashTable.openIn(directory, given, simulatedEnvironment(disk))) as AnyTable,
+    kill() {
+      const old = disk
+      disk = old.clone(options)
+      old.crashNow()
+    },
+    cutPower(seed) {
+      const old = disk
+      disk = old.crashState(seed, {}, options)
+      old.crashNow()
+    },
+    verify: () => verified('/tables/one', disk),
+  }
+}
+
+/** The run was what it is there for: files of several levels came and went. */
+function expectBusy({ filesMax, levelsMax, bucketBytes }: Tally): void {
+  if (STEPS < 300) return
+  expect(filesMax).toBeGreaterThan(1)
+  expect(levelsMax).toBeGreaterThan(1)
+  expect(bucketBytes).toBeGreaterThan(100_000)
+}
+
+async function replayable(schema: string, act: () => Promise<void>): Promise<void> {
+  try {
+    await act()
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    throw new Error(
+      `FLASHTABLE_SEED=${SEED} FLASHTABLE_STEPS=${STEPS} npx vitest run test/property/table.test.ts -t '${schema}'\n${text}`,
+      { cause: error },
+    )
+  }
+}
+
+describe(`a table under random operations is as its model (seed ${SEED})`, () => {
+  test.each(SCHEMA_CASES)('$name', async schema => {
+    await replayable(schema.name, async () => {
+      const run = new TableRun(simulatedWorld(SEED), schema, SEED)
+      await run.run(STEPS)
+      expectBusy(run.tally)
+    })
+  })
+
+  test('on the disk of this machine, with threads', async () => {
+    const parent = await mkdtemp(join(tmpdir(), 'flashtable-property-'))
+    const directory = join(parent, 'one')
+    const world: World = {
+      directory,
+      open: async (path, options) => (await FlashTable.open(path, options)) as AnyTable,
+      verify: () => verified(directory),
+    }
+    try {
+      await replayable('on the disk', async () => {
+        await new TableRun(world, SCHEMA_CASES[SEED % SCHEMA_CASES.length]!, SEED).run(STEPS_ON_DISK)
+      })
+    } finally {
+      await rm(parent, { recursive: true })
+    }
+  })
+})
