@@ -175,10 +175,13 @@ export async function recoverReader(
   }
 }
 
-/** The manifest, or `FLASHTABLE_NOT_FOUND`. */
+/** The manifest; `FLASHTABLE_NOT_FOUND` where there is no table, `_CORRUPTION` where only its manifest is missing. */
 export async function requireManifest(fileSystem: FileSystem, directory: string): Promise<Manifest> {
   const loaded = await loadManifest(fileSystem, directory)
   if (loaded !== undefined) return loaded.manifest
+  // A directory with files of a table that has lost its manifest is damaged, not empty.
+  if ((await fileSystem.info(directory))?.kind === 'directory')
+    await assertNoTableFiles(fileSystem, directory)
   throw new FlashTableError(
     'FLASHTABLE_NOT_FOUND',
     `there is no table in ${directory}: it has no ${MANIFEST_NAME}`,
