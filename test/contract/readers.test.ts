@@ -1,0 +1,68 @@
+/** Many readers in other processes, without a lock, beside a writer that seals, merges, recycles its log and compacts. */
+import { execFile } from 'node:child_process'
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { FlashTable, struct } from '../../src/index.js'
+
+const READERS = 4
+/** `FLASHTABLE_READERS_MS=30000` for the long form. */
+const DURATION_MS = Number(process.env['FLASHTABLE_READERS_MS'] ?? 6000)
+const RECORDS_A_BATCH = 50
+const SCRIPT = resolve(import.meta.dirname, '../support/reader-process.mts')
+
+test('four readers and a writer: whole batches, nothing acknowledged is missing, no false alarm', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'flashtable-readers-'))
+  const location = join(directory, 'table')
+  const notes = join(directory, 'acknowledged')
+  const table = await FlashTable.open(location, {
+    keyEncoding: 'u32',
+    valueEncoding: struct({ id: 'u32' }),
+    memtableBytes: 32_768,
+    walBytes: 32_768,
+    fanout: 3,
+  })
+  let batch = 0
+  const put = async (): Promise<void> => {
+    const key = new Uint32Array(RECORDS_A_BATCH).fill(batch)
+    await table.putColumns({ key, id: key })
+    batch++
+    await writeFile(`${notes}.new`, String(batch))
+    await rename(`${notes}.new`, notes)
+  }
+  try {
+    await put()
+    const readers = Array.from({ length: READERS }, () =>
+      promisify(execFile)(process.execPath, [
+        '--import',
+        'tsx',
+        SCRIPT,
+        location,
+        notes,
+        String(DURATION_MS),
+      ]),
+    )
+    let running = true
+    const done = Promise.allSettled(readers).then(results => {
+      running = false
+      return results
+    })
+    while (running) {
+      await put()
+      if (batch % 400 === 0) await table.compact()
+    }
+    const results = await done
+    for (const result of results) {
+      if (result.status === 'rejected') throw result.reason
+      const { opens, refreshes, batches } = JSON.parse(result.value.stdout) as Record<string, number>
+      console.log(`a reader: ${opens} opens, ${refreshes} refreshes, ${batches} batches at last, of ${batch}`)
+      expect(refreshes).toBeGreaterThan(0)
+    }
+    expect((await table.stats()).bytesWritten.buckets).toBeGreaterThan(0)
+  } finally {
+    await table.close()
+    await rm(directory, { recursive: true, force: true })
+  }
+}, 180_000)
