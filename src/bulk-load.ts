@@ -5,9 +5,11 @@
  * sorted and written by a worker, the next one is filled. docs/architecture.md, Bulk load.
  */
 import type { CompactionJob, CompactionResult } from './compaction/job.js'
+import { diskError, type FlashTableError } from './errors.js'
 import { bucketName } from './io/file-names.js'
 import { Memtable } from './memtable/memtable.js'
 import type { TableParts, WriterParts } from './open.js'
+import { latchedReason } from './poison.js'
 
 /** The columns to load: any iterable of what `putColumns` takes. */
 export type ColumnSource<Columns> = Iterable<Columns> | AsyncIterable<Columns>
@@ -72,7 +74,7 @@ class BulkLoad {
     await this.#settleRun()
     const full = this.#memtable
     this.#memtable = this.#newMemtable(full.endSequence)
-    this.#writing = this.#writer.executor.run(this.#job([], [full]), { signal: this.#parts.options.signal })
+    this.#writing = this.#compact([], [full])
     // Met by #settleRun.
     this.#writing.catch(() => {})
   }
@@ -95,15 +97,33 @@ class BulkLoad {
     if (files.length + memtables.length === 0) return
     const start = state.active.memtable.endSequence
     const records = memtable.endSequence - start
-    const signal = this.#parts.options.signal
     const result =
-      files.length === 1 && memtables.length === 0
-        ? this.#runs[0]!
-        : await this.#writer.executor.run(this.#job(files, memtables), { signal })
+      files.length === 1 && memtables.length === 0 ? this.#runs[0]! : await this.#compact(files, memtables)
     if (result !== this.#runs[0]) this.#bytesWritten += result.bytesWritten
     this.#writer.committer.recordsPut += records
     const entry = { ...result.entry!, level: this.#writer.compactor.levelFor(records) }
-    await state.installLoaded(entry, memtable.endSequence, this.#bytesWritten, this.#writer.counters())
+    try {
+      await state.installLoaded(entry, memtable.endSequence, this.#bytesWritten, this.#writer.counters())
+    } catch (error) {
+      throw this.#failure(latchedReason(error))
+    }
+  }
+
+  async #compact(
+    files: CompactionJob['files'],
+    memtables: readonly Memtable[],
+  ): Promise<CompactionResult> {
+    const { signal } = this.#parts.options
+    try {
+      return await this.#writer.executor.run(this.#job(files, memtables), { signal })
+    } catch (error) {
+      throw signal?.aborted === true ? error : this.#failure(error)
+    }
+  }
+
+  /** What went wrong with the table, apart from what the source throws. */
+  #failure(error: unknown): FlashTableError {
+    return diskError(error, `the bulk load of ${this.#parts.directory} failed`)
   }
 
   #job(files: CompactionJob['files'], memtables: readonly Memtable[]): CompactionJob {
