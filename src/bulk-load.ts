@@ -109,10 +109,7 @@ class BulkLoad {
     }
   }
 
-  async #compact(
-    files: CompactionJob['files'],
-    memtables: readonly Memtable[],
-  ): Promise<CompactionResult> {
+  async #compact(files: CompactionJob['files'], memtables: readonly Memtable[]): Promise<CompactionResult> {
     const { signal } = this.#parts.options
     try {
       return await this.#writer.executor.run(this.#job(files, memtables), { signal })
