@@ -1,0 +1,75 @@
+/**
+ * Bytes that reach a device: an ext4 file system of its own in a file, on a loop device whose counters nobody else moves.
+ *
+ * Needs root and loop devices; without them bytes given to write calls are counted where a store can tell them, and the
+ * result says so. docs/benchmarks.md.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+
+/** The kernel counts sectors of this size, whatever the device has. */
+const SECTOR_BYTES = 512
+/** Field of /sys/block/X/stat: sectors written. */
+const SECTORS_WRITTEN = 6
+
+/** A mounted file system. */
+export interface Device {
+  /** Such as `loop0`. */
+  readonly name: string
+  readonly directory: string
+  unmount(): void
+}
+
+/** Makes and mounts a file system in `directory`, or says why that does not work here. */
+export function mountDevice(directory: string, bytes: number): Device | string {
+  if (process.getuid?.() !== 0) return 'not root'
+  const image = join(directory, 'device.img')
+  const mountPoint = join(directory, 'device')
+  let loop: string | undefined
+  try {
+    writeFileSync(image, '')
+    truncateSync(image, bytes)
+    mkdirSync(mountPoint, { recursive: true })
+    loop = run('losetup', '--find', '--show', image).trim()
+    // All inode tables at once: their lazy initialisation would be counted later.
+    run('mkfs.ext4', '-q', '-E', 'lazy_itable_init=0,lazy_journal_init=0,nodiscard', loop)
+    run('mount', loop, mountPoint)
+  } catch (error) {
+    if (loop !== undefined) run('losetup', '--detach', loop)
+    rmSync(image, { force: true })
+    return `no loop device: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`
+  }
+  const device = loop
+  return {
+    name: basename(device),
+    directory: mountPoint,
+    unmount() {
+      run('umount', mountPoint)
+      run('losetup', '--detach', device)
+      rmSync(image)
+    },
+  }
+}
+
+/** Bytes written to the device so far; syncs its file system first, so that nothing is still to come. */
+export function deviceBytes(name: string, directory: string): number {
+  run('sync', '--file-system', directory)
+  const fields = readFileSync(`/sys/block/${name}/stat`, 'utf8').trim().split(/\s+/)
+  return Number(fields[SECTORS_WRITTEN]) * SECTOR_BYTES
+}
+
+/** The kernel forgets file contents that it holds; returns whether it may (root). */
+export function dropCaches(): boolean {
+  try {
+    run('sync')
+    writeFileSync('/proc/sys/vm/drop_caches', '3')
+    return true
+  } catch {
+    return false
+  }
+}
+
+function run(command: string, ...args: string[]): string {
+  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+}

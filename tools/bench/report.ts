@@ -1,0 +1,79 @@
+/** Figures as a table for people. */
+import Table from 'cli-table3'
+import type { FigureKind, Figures, StoreName } from './workload.js'
+
+export interface WorkloadResult {
+  readonly workload: string
+  readonly sentence: string
+  readonly figures: Readonly<Record<string, FigureKind>>
+  readonly records: number
+  /** What counts as bytes written. */
+  readonly counted: string
+  readonly at: string
+  readonly stores: Partial<Record<StoreName, { runs: Figures[]; median: Figures } | { problem: string }>>
+}
+
+export interface Report {
+  readonly machine: object
+  readonly node: string
+  readonly versions: Record<string, string>
+  readonly commit: string
+  readonly options: object
+  readonly results: readonly WorkloadResult[]
+}
+
+/** One row a figure, one column a store, and the ratio against the best peer. */
+export function printResult(result: WorkloadResult): void {
+  const stores = Object.keys(result.stores) as StoreName[]
+  const peers = stores.filter(store => store !== 'flashtable')
+  const table = new Table({
+    head: ['', ...stores, ...(peers.length > 0 ? ['to the best peer'] : []), 'target'],
+    style: { head: [], border: [], compact: true },
+  })
+  for (const [name, kind] of Object.entries(result.figures)) {
+    const ours = medianOf(result, 'flashtable', name)
+    const row = [kind.unit, ...stores.map(store => formatFigure(medianOf(result, store, name)))]
+    if (peers.length > 0)
+      row.push(
+        formatRatio(
+          ours,
+          bestOf(
+            peers.map(peer => medianOf(result, peer, name)),
+            kind,
+          ),
+        ),
+      )
+    table.push([...row, formatTarget(kind)])
+  }
+  const problems = stores.flatMap(store => {
+    const outcome = result.stores[store]!
+    return 'problem' in outcome ? [`${store}: ${outcome.problem.split('\n')[0]}`] : []
+  })
+  const head = `\n${result.workload}: ${result.records.toLocaleString('en-US')} records, ${result.counted}\n${result.sentence}`
+  process.stdout.write(`${[head, table.toString(), ...problems].join('\n')}\n`)
+}
+
+export function medianOf({ stores }: WorkloadResult, store: StoreName, figure: string): number | undefined {
+  const outcome = stores[store]
+  return outcome !== undefined && 'median' in outcome ? outcome.median[figure] : undefined
+}
+
+export function formatFigure(value: number | undefined): string {
+  if (value === undefined || !Number.isFinite(value)) return ''
+  if (value >= 1000) return Math.round(value).toLocaleString('en-US')
+  return String(Number(value.toPrecision(3)))
+}
+
+function formatTarget({ target, better }: FigureKind): string {
+  return target === undefined ? '' : `${better === 'less' ? '<=' : '>='} ${formatFigure(target)}`
+}
+
+function bestOf(values: readonly (number | undefined)[], { better }: FigureKind): number | undefined {
+  const known = values.filter(value => value !== undefined)
+  if (known.length === 0 || better === undefined) return undefined
+  return better === 'less' ? Math.min(...known) : Math.max(...known)
+}
+
+function formatRatio(ours: number | undefined, best: number | undefined): string {
+  return ours === undefined || best === undefined ? '' : `${formatFigure(ours / best)} x`
+}

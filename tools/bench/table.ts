@@ -1,0 +1,62 @@
+/** flashtable as the workloads use it. */
+import { join } from 'node:path'
+import { nextMerge } from '../../src/compaction/policy.js'
+import { FlashTable, struct, type TableOptions, type TableStats } from '../../src/index.js'
+import { randomRecords } from './records.js'
+
+export const ENCODINGS = {
+  keyEncoding: 'u64',
+  valueEncoding: struct({ time: 'u16', flags: 'u16', id: 'i32' }),
+} as const
+
+export type Table = Awaited<ReturnType<typeof openTable>>
+
+/** Records between two syncs: 1 MiB of them. */
+export const SYNC_RECORDS = 65_536
+/** Records a batch, where nothing else is said. */
+export const BATCH_RECORDS = 10_000
+/** Default of the option: tables with another one are not measured. */
+const FANOUT = 8
+
+export function tableDirectory(directory: string): string {
+  return join(directory, 'table')
+}
+
+export function openTable(directory: string, options: TableOptions = {}) {
+  return FlashTable.open(tableDirectory(directory), { ...ENCODINGS, ...options })
+}
+
+/** Puts random records [from, to) in batches, with a sync every MiB. */
+export async function putRandom(table: Table, from: number, to: number): Promise<void> {
+  let synced = from
+  for (let at = from; at < to; at += BATCH_RECORDS) {
+    await table.putColumns(randomRecords(at, Math.min(at + BATCH_RECORDS, to)))
+    if (at - synced < SYNC_RECORDS) continue
+    await table.sync()
+    synced = at
+  }
+  await table.sync()
+}
+
+/** Builds a table of random records as one file, without the log, and opens it. */
+export async function bulkLoadRandom(directory: string, records: number, options: TableOptions = {}) {
+  function* source() {
+    for (let at = 0; at < records; at += SYNC_RECORDS)
+      yield randomRecords(at, Math.min(at + SYNC_RECORDS, records))
+  }
+  return FlashTable.bulkLoad(tableDirectory(directory), { ...ENCODINGS, ...options }, source())
+}
+
+/** Waits until no seal and no merge is left to be done; returns the statistics then. */
+export async function settled(table: Table): Promise<TableStats> {
+  for (;;) {
+    const stats = await table.stats()
+    if (stats.memtable.sealed === 0 && nextMerge(stats.files, FANOUT) === undefined) return stats
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+
+/** Bytes given to write calls. */
+export function bytesWritten({ bytesWritten: { wal, buckets, manifest } }: TableStats): number {
+  return wal + buckets + manifest
+}

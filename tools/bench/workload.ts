@@ -1,0 +1,48 @@
+/** What a workload is, and what it is given. One file a workload in workloads/; each run is a process of its own. */
+
+/** The stores; the first is ours. */
+export const STORES = ['flashtable', 'rocksdb', 'leveldb', 'lmdb', 'sqlite', 'memmap'] as const
+export type StoreName = (typeof STORES)[number]
+
+/** What a figure counts. */
+export interface FigureKind {
+  readonly unit: string
+  /** Which is better; `undefined`: a fact, not a result. */
+  readonly better?: 'less' | 'more'
+  /** The target of flashtable, if there is one. */
+  readonly target?: number
+}
+
+/** What a run is given. */
+export interface RunSettings {
+  /** An empty directory. */
+  readonly directory: string
+  /** The block device under it, if it has one of its own. */
+  readonly device: string | undefined
+  readonly store: StoreName
+  readonly records: number
+  /** Everything at full size, however long it takes. */
+  readonly full: boolean
+}
+
+/** A figure a name; only those that could be measured. */
+export type Figures = Record<string, number>
+
+export interface Workload {
+  readonly name: string
+  /** What is done, in a sentence. */
+  readonly sentence: string
+  readonly stores: readonly StoreName[]
+  /** By default. */
+  readonly records: number
+  readonly figures: Readonly<Record<string, FigureKind>>
+  run(settings: RunSettings): Promise<Figures>
+}
+
+/** A store cannot be had here, or not so: the run is skipped with this reason. */
+export class Skipped extends Error {}
+
+/** Throws where an answer is wrong: a benchmark of wrong answers is worth nothing. */
+export function check(holds: boolean, problem: () => string): void {
+  if (!holds) throw new Error(`wrong answer: ${problem()}`)
+}

@@ -1,0 +1,50 @@
+/** Bulk load against putColumns, compaction and checkpoint. */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { bulkLoadRandom, bytesWritten, openTable, putRandom, settled, tableDirectory } from '../table.js'
+import { RECORD_BYTES } from '../records.js'
+import { seconds } from '../timing.js'
+import { check, type Workload } from '../workload.js'
+
+export const keeping: Workload = {
+  name: 'keeping',
+  sentence:
+    'The same random records by `bulkLoad` and by `putColumns`; the latter are compacted and checkpointed.',
+  stores: ['flashtable'],
+  records: 30_000_000,
+  figures: {
+    bulkLoadSeconds: { unit: 's bulkLoad', better: 'less' },
+    bulkLoadAmplification: { unit: 'bytes written / record bytes by bulkLoad', better: 'less' },
+    putColumnsSeconds: { unit: 's putColumns, merges included', better: 'less' },
+    bulkLoadShare: { unit: 'bulkLoad time / putColumns time', better: 'less', target: 0.5 },
+    checkpointMs: { unit: 'ms checkpoint', better: 'less' },
+    compactSeconds: { unit: 's compact', better: 'less' },
+  },
+  async run({ directory, records }) {
+    let amplification = 0
+    const bulkLoadSeconds = await seconds(async () => {
+      const table = await bulkLoadRandom(directory, records)
+      amplification = bytesWritten(await table.stats()) / (records * RECORD_BYTES)
+      await table.close()
+    })
+    rmSync(tableDirectory(directory), { recursive: true })
+    const table = await openTable(directory)
+    const putColumnsSeconds = await seconds(async () => {
+      await putRandom(table, 0, records)
+      await settled(table)
+    })
+    const checkpointMs = 1000 * (await seconds(() => table.checkpoint(join(directory, 'checkpoint'))))
+    const compactSeconds = await seconds(() => table.compact())
+    const stats = await table.stats()
+    check(stats.records === records && stats.files.length === 1, () => `${stats.records} records`)
+    await table.close()
+    return {
+      bulkLoadSeconds,
+      bulkLoadAmplification: amplification,
+      putColumnsSeconds,
+      bulkLoadShare: bulkLoadSeconds / putColumnsSeconds,
+      checkpointMs,
+      compactSeconds,
+    }
+  },
+}
