@@ -50,6 +50,9 @@ interface Held {
 
 /** Every so many draws the recovery is stopped too. */
 const INTERRUPTED_EVERY = 8
+/** Every so many draws what opens the disk merges as the workload does; else the merges that are due wait. */
+const MERGING_EVERY = 4
+const PATIENT_FANOUT = 8
 /** Every so many different disks a reader opens it first. */
 const READER_EVERY = 4
 const READER_CALLS: ReadonlySet<CallName> = new Set(['open', 'read', 'size', 'close', 'list', 'info'])
@@ -78,10 +81,10 @@ export async function explore(
   firstSeed: number,
   onState: (states: number) => void = () => {},
 ): Promise<Exploration> {
-  const { disk } = await run(workload)
-  const steps = disk.calls
+  const whole = await run(workload)
+  const steps = whole.disk.calls
   const seeds = Math.max(1, Math.ceil(states / steps) - 1)
-  const explorer = new Explorer(workload)
+  const explorer = new Explorer(workload, whole)
   for (let step = 1; step <= steps; step++) {
     await explorer.stopAt(step)
     await explorer.check(-1, false)
@@ -96,7 +99,7 @@ export async function explore(
 
 /** Checks one state again, in every way. */
 export async function replay({ workload, step, seed }: State): Promise<void> {
-  const explorer = new Explorer(workload)
+  const explorer = new Explorer(workload, await run(workload))
   await explorer.stopAt(step)
   await explorer.check(seed, true)
 }
@@ -108,14 +111,20 @@ class Explorer {
   readonly #options: NonNullable<Workload['options']>
   readonly #held = new Map<string, Held>()
   readonly #interrupted = new Set<string>()
+  /** The state behind each prefix of all calls of the workload. */
+  readonly #allPrefixes: readonly string[]
+  readonly #calls: History['calls']
   #step = 0
   #run!: Run
-  /** The state behind each prefix of the calls. */
-  #prefixes: string[] = []
+  /** The state behind each prefix of the calls up to the stop. */
+  #prefixes: readonly string[] = []
 
-  constructor(workload: string) {
+  /** `whole` is the run that nothing stops. */
+  constructor(workload: string, whole: Run) {
     this.#workload = workload
     this.#options = workloadOf(workload).options ?? {}
+    this.#allPrefixes = whole.history.states()
+    this.#calls = whole.history.calls
   }
 
   get disks(): number {
@@ -125,7 +134,11 @@ class Explorer {
   async stopAt(step: number): Promise<void> {
     this.#step = step
     this.#run = await run(this.#workload, step)
-    this.#prefixes = this.#run.history.states()
+    const { calls } = this.#run.history
+    if (calls.some((effects, i) => effects.length !== this.#calls[i]!.length)) {
+      throw new Error(`${this.#workload} asks for something else when it is stopped at call ${step}`)
+    }
+    this.#prefixes = this.#allPrefixes.slice(0, calls.length + 1)
   }
 
   /** Draws a disk and checks it; `thoroughly`: in every way, whatever the seed. */
@@ -139,7 +152,7 @@ class Explorer {
       // Of a page cache that survives more is to come than its bytes tell: what of it is synced.
       if (held === undefined || seed < 0) {
         if (thoroughly || this.#held.size % READER_EVERY === 0) await this.#checkReader(disk.clone())
-        held = await this.#open(disk.clone())
+        held = await this.#open(disk.clone(), seed % MERGING_EVERY === 0)
         if (seed >= 0) this.#held.set(identity, held)
       }
       this.#expectPromised(held, seed < 0)
@@ -173,14 +186,15 @@ class Explorer {
   }
 
   /** A first recovery; then put, sync, power cut and a second one. */
-  async #open(disk: SimulatedFileSystem): Promise<Held> {
-    const table = await openOn(disk, this.#options)
+  async #open(disk: SimulatedFileSystem, merging: boolean): Promise<Held> {
+    const options = merging ? this.#options : { ...this.#options, fanout: PATIENT_FANOUT }
+    const table = await openOn(disk, options)
     const openCalls = disk.calls
     const held = await contents(table)
     await table.put(1_000_000, { time: 1, id: 1 }, { sync: true })
     const cut = disk.crashState(1)
     disk.crashNow()
-    const found = await contents(await openOn(cut, this.#options))
+    const found = await contents(await openOn(cut, options))
     cut.crashNow()
     const expected = held === '' ? '1000000:1:1' : `${held} 1000000:1:1`
     if (found !== expected)
@@ -228,14 +242,15 @@ class Explorer {
     if (this.#interrupted.has(key)) return
     this.#interrupted.add(key)
     this.recoveries++
+    const options = { ...this.#options, fanout: PATIENT_FANOUT }
     disk.crashAt = step
-    await openOn(disk, this.#options).catch((error: unknown) => {
+    await openOn(disk, options).catch((error: unknown) => {
       if (!disk.crashed) throw error
     })
     // After kill -9 the page cache is still there; a power cut might take what the first recovery saw in it.
     const next = seed < 0 ? disk.clone() : disk.crashState(seed)
     disk.crashNow()
-    const found = await contents(await openOn(next, this.#options))
+    const found = await contents(await openOn(next, options))
     next.crashNow()
     if (found !== held.table) {
       throw new Error(`after a recovery stopped at call ${step}: '${found}' instead of '${held.table}'`)
