@@ -33,16 +33,7 @@ export function printResult(result: WorkloadResult): void {
   for (const [name, kind] of Object.entries(result.figures)) {
     const ours = medianOf(result, 'flashtable', name)
     const row = [kind.unit, ...stores.map(store => formatFigure(medianOf(result, store, name)))]
-    if (peers.length > 0)
-      row.push(
-        formatRatio(
-          ours,
-          bestOf(
-            peers.map(peer => medianOf(result, peer, name)),
-            kind,
-          ),
-        ),
-      )
+    if (peers.length > 0) row.push(formatRatio(ours, bestPeer(result, name, kind)))
     table.push([...row, formatTarget(kind)])
   }
   const problems = stores.flatMap(store => {
@@ -64,16 +55,18 @@ export function formatFigure(value: number | undefined): string {
   return String(Number(value.toPrecision(3)))
 }
 
-function formatTarget({ target, better }: FigureKind): string {
+export function formatTarget({ target, better }: FigureKind): string {
   return target === undefined ? '' : `${better === 'less' ? '<=' : '>='} ${formatFigure(target)}`
 }
 
-function bestOf(values: readonly (number | undefined)[], { better }: FigureKind): number | undefined {
-  const known = values.filter(value => value !== undefined)
+/** What the best of the other stores reached. */
+export function bestPeer(result: WorkloadResult, figure: string, { better }: FigureKind): number | undefined {
+  const peers = (Object.keys(result.stores) as StoreName[]).filter(store => store !== 'flashtable')
+  const known = peers.map(peer => medianOf(result, peer, figure)).filter(value => value !== undefined)
   if (known.length === 0 || better === undefined) return undefined
   return better === 'less' ? Math.min(...known) : Math.max(...known)
 }
 
-function formatRatio(ours: number | undefined, best: number | undefined): string {
+export function formatRatio(ours: number | undefined, best: number | undefined): string {
   return ours === undefined || best === undefined ? '' : `${formatFigure(ours / best)} x`
 }

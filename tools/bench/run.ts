@@ -32,7 +32,9 @@ const DEVICE_BYTES = 48 * 2 ** 30
 async function main(options: Options): Promise<void> {
   const base = mkdtempSync(join(resolve(options.dir), 'flashtable-bench-'))
   const results: WorkloadResult[] = []
-  const report = (): Report => ({ ...describeMachine(), options, results })
+  // As it is at the start: the tree may move on while this runs.
+  const description = describeMachine()
+  const report = (): Report => ({ ...description, options, results })
   const save = () => {
     if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report(), null, 2)}\n`)
   }
