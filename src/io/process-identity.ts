@@ -43,18 +43,15 @@ const TOOL_TIMEOUT_MS = 5000
 
 /** The processes of this machine; `proc` is where its /proc is, if it has one. */
 export function processesOf(proc: string): Processes {
+  // Once and for all: what two sources tell about one process is not the same text.
+  let source: Promise<Source> | undefined
   let own: Promise<ProcessIdentity> | undefined
-  const self = (): Promise<ProcessIdentity> => (own ??= identify(proc))
-  return {
-    self,
-    async judge(identity) {
-      return judge(identity, await self(), await sourceFor(proc))
-    },
-  }
+  const theSource = (): Promise<Source> => (source ??= sourceFor(proc))
+  const self = (): Promise<ProcessIdentity> => (own ??= theSource().then(identify))
+  return { self, judge: async identity => judge(identity, await self(), await theSource()) }
 }
 
-async function identify(proc: string): Promise<ProcessIdentity> {
-  const source = await sourceFor(proc)
+async function identify(source: Source): Promise<ProcessIdentity> {
   const [bootId, pidNamespace, own] = await Promise.all([
     source.bootId(),
     source.pidNamespace(),
@@ -71,9 +68,13 @@ async function judge(identity: ProcessIdentity, self: ProcessIdentity, source: S
   // It is there, and hidden from this user: nothing says that it is another one.
   if (running === undefined) return 'alive'
   if (running.ended) return 'dead'
-  const same =
-    running.startTime === identity.startTime || running.startTime === '' || identity.startTime === ''
-  return same ? 'alive' : 'dead'
+  return mayBeSame(running.startTime, identity.startTime) ? 'alive' : 'dead'
+}
+
+/** Times of two sources cannot be compared: those of /proc are numbers. */
+function mayBeSame(one: string, other: string): boolean {
+  const isNumber = (text: string): boolean => /^\d+$/.test(text)
+  return one === other || one === '' || other === '' || isNumber(one) !== isNumber(other)
 }
 
 function exists(pid: number): boolean {

@@ -37,7 +37,7 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
-  for (const agent of agents.splice(0)) agent.kill('SIGKILL')
+  await Promise.all(agents.splice(0).map(kill))
   await rm(directory, { recursive: true, force: true })
 })
 
@@ -59,6 +59,7 @@ const take = (agent: ChildProcess, timeoutMs = 0): Promise<FromAgent> =>
 const release = (agent: ChildProcess): Promise<FromAgent> => ask(agent, { release: true })
 
 async function kill(agent: ChildProcess): Promise<void> {
+  if (agent.exitCode !== null || agent.signalCode !== null) return
   agent.kill('SIGKILL')
   await once(agent, 'exit')
 }

@@ -34,6 +34,12 @@ describe.each(sources)('processes, by %s', proc => {
     expect(await processes.judge({ ...self, startTime: `${self.startTime}0` })).toBe('dead')
   })
 
+  it('one whose start was told by another source is alive as long as its pid is in use', async () => {
+    const self = await processes.self()
+    const other = /^\d+$/.test(self.startTime) ? 'Sun Nov 22 15:00:00 2026' : '4711'
+    expect(await processes.judge({ ...self, startTime: other })).toBe('alive')
+  })
+
   it('one whose start is not known is alive as long as its pid is in use', async () => {
     const self = await processes.self()
     expect(await processes.judge({ ...self, startTime: '' })).toBe('alive')
