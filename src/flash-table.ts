@@ -179,9 +179,8 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /** The newest record of the key, or `undefined`. Rejects with `FLASHTABLE_CORRUPTION`, `_IO_ERROR`. Cost: a page read. */
-  async get(key: KeyIn<K>, options?: ReadOptions): Promise<ValueOut<V> | undefined> {
-    const rows = await this.#find(key, 1, options)
-    return rows.count === 0 ? undefined : this.#value(rows, 0)
+  get(key: KeyIn<K>, options?: ReadOptions): Promise<ValueOut<V> | undefined> {
+    return this.#find(key, 1, options, rows => (rows.count === 0 ? undefined : this.#value(rows, 0)))
   }
 
   /** The newest record of each key, or `undefined`, in the order of the keys. */
@@ -191,8 +190,8 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /** Every record of the key, in insertion order. */
-  async getAll(key: KeyIn<K>, options?: ReadOptions): Promise<ValueOut<V>[]> {
-    return this.#valuesOldestFirst(await this.#find(key, Infinity, options))
+  getAll(key: KeyIn<K>, options?: ReadOptions): Promise<ValueOut<V>[]> {
+    return this.#find(key, Infinity, options, rows => this.#valuesOldestFirst(rows))
   }
 
   /** As `get`; blocks where a page must be read from disk. Throws what `get` rejects with. */
@@ -487,10 +486,23 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return this.#parts.reader.findSync(view, this.#key, limit)
   }
 
-  async #find(key: unknown, limit: number, options: ReadOptions | undefined): Promise<Operations> {
-    const view = this.#view(options)
-    this.#parts.schema.encodeKey(key, this.#key)
-    return this.#read(this.#parts.reader.find(view, this.#key, limit))
+  /** Answers at once where all is in memory; the rows may be used by the next lookup, so `answer` runs before that. */
+  #find<T>(
+    key: unknown,
+    limit: number,
+    options: ReadOptions | undefined,
+    answer: (rows: Operations) => T,
+  ): Promise<T> {
+    try {
+      const view = this.#view(options)
+      const { schema, reader } = this.#parts
+      schema.encodeKey(key, this.#key)
+      const rows = reader.findInMemory(view, this.#key, limit)
+      if (rows !== undefined) return Promise.resolve(answer(rows))
+      return this.#read(reader.find(view, this.#key, limit)).then(answer)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   async #count(key: unknown, limit: number, options: ReadOptions | undefined): Promise<number> {

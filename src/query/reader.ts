@@ -38,6 +38,7 @@ export class TableReader {
   readonly #options: ReaderOptions
   readonly #lookup: Lookup
   readonly #blocking: PageSource
+  readonly #inMemory = new PageSource(false)
   readonly #scratch: OperationBuffer
 
   constructor(options: ReaderOptions) {
@@ -52,9 +53,22 @@ export class TableReader {
    * lookup.
    */
   findSync(view: View, key: Uint32Array, limit: number): OperationBuffer {
+    const hits = this.#hitsFor(limit)
+    this.#lookup.collect(view, key, limit, hits, this.#blocking)
+    return hits
+  }
+
+  /** As {@link findSync}, but `undefined` where a page must be read: then `find` reads it. */
+  findInMemory(view: View, key: Uint32Array, limit: number): OperationBuffer | undefined {
+    const hits = this.#hitsFor(limit)
+    const found = this.#lookup.collect(view, key, limit, hits, this.#inMemory)
+    this.#inMemory.missing = []
+    return found < 0 ? undefined : hits
+  }
+
+  #hitsFor(limit: number): OperationBuffer {
     const hits = limit === 1 ? this.#scratch : new OperationBuffer(this.#options.layout, 4)
     hits.clear()
-    this.#lookup.collect(view, key, limit, hits, this.#blocking)
     return hits
   }
 
