@@ -84,6 +84,7 @@ export async function openFooter(
     throw new FlashTableError(
       'FLASHTABLE_UNSUPPORTED_FORMAT',
       `${path} has bucket file format ${version}; this release reads up to ${BUCKET_FORMAT_VERSION}`,
+      { path, offset },
     )
   }
   checkPage(options, path, page, fileSeed(tableId, entry.epoch, entry.number), entry.pages - 1, count)

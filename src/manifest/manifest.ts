@@ -88,6 +88,7 @@ export function parseManifest(bytes: Uint8Array, path: string): Manifest {
     throw new FlashTableError(
       'FLASHTABLE_UNSUPPORTED_FORMAT',
       `${path} has format version ${Number(version)}; this version of flashtable reads versions up to ${MANIFEST_VERSION}`,
+      { path, offset: 0 },
     )
   }
   const line = FIRST_LINE_1.exec(start)
