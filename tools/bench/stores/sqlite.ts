@@ -27,6 +27,7 @@ export async function openSqlite(directory: string): Promise<Store> {
   const { module, version } = await importPeer<{ default: SqliteClass }>('better-sqlite3')
   const db = new module.default(`${directory}/records.sqlite`)
   db.pragma('journal_mode = WAL')
+  db.pragma('synchronous = NORMAL')
   db.exec(
     'create table records (key integer, time integer, flags integer, id integer, primary key (key, time, id)) without rowid',
   )
