@@ -6,7 +6,7 @@ import { BucketFile, type BucketFileOptions } from './bucket-file/reader.js'
 import type { BucketFileEntry } from './columns/bucket-file-entry.js'
 import { compareRows } from './columns/compare.js'
 import { hashKey } from './columns/hash.js'
-import { DELETE_KEY, DELETE_RECORD, LAST_KIND, OperationBuffer, PUT } from './columns/operations.js'
+import { DELETE_KEY, DELETE_RECORD, KIND_COUNT, OperationBuffer, PUT } from './columns/operations.js'
 import { Schema } from './encoding/schema.js'
 import { diskError } from './errors.js'
 import { DataPageReader } from './format/data-page-reader.js'
@@ -245,7 +245,7 @@ class PageChecker {
     }
     for (let row = 0; row < rows.count; row++) {
       const kind = rows.kinds === undefined ? PUT : rows.kinds[row]!
-      if (kind > LAST_KIND) this.#report(offset, `row ${row} has the unknown operation kind ${kind}`)
+      if (kind >= KIND_COUNT) this.#report(offset, `row ${row} has the unknown operation kind ${kind}`)
       else this.#counts[kind]!++
       if (row > 0 && compareRows(rows.lanes, row - 1, rows.lanes, row, this.#keyLaneCount) > 0) {
         this.#report(offset, `row ${row} has a smaller key than the row before`)

@@ -12,8 +12,8 @@ export const PUT = 0
 export const DELETE_KEY = 1
 /** Hides every older record that equals it in all lanes. */
 export const DELETE_RECORD = 2
-/** Kinds above this one are not known to this version. */
-export const LAST_KIND = DELETE_RECORD
+/** Kinds from this number on are not known to this version. */
+export const KIND_COUNT = 3
 
 /** Columns of operations, to be read. */
 export interface Operations {

@@ -6,7 +6,7 @@
  * docs/file-format.md, WAL frames.
  */
 import type { DeleteWhere, OperationBuffer } from '../columns/operations.js'
-import { LAST_KIND, PUT } from '../columns/operations.js'
+import { KIND_COUNT, PUT } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { unpackLane, wordsForBits } from './bits.js'
 import { crc32Words } from './checksum-words.js'
@@ -194,7 +194,7 @@ function decodePacked(
   }
   const kinds = new Uint32Array(count)
   unpackLane(words, streamWord, position, width, base, count, kinds, 0)
-  if (!kinds.every(kind => kind <= LAST_KIND)) return false
+  if (!kinds.every(kind => kind < KIND_COUNT)) return false
   into.needKinds().set(kinds, into.count)
   return true
 }
@@ -228,7 +228,7 @@ function decodeRaw(
     return true
   }
   const kinds = bytes.subarray(offset + count * recordBytes, offset + count * (recordBytes + 1))
-  if (!kinds.every(kind => kind <= LAST_KIND)) return false
+  if (!kinds.every(kind => kind < KIND_COUNT)) return false
   into.needKinds().set(kinds, into.count)
   return true
 }

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { hashKeyLanes } from '../../src/columns/hash.js'
-import { DELETE_KEY, DELETE_RECORD, LAST_KIND, PUT } from '../../src/columns/operations.js'
+import { DELETE_KEY, DELETE_RECORD, KIND_COUNT, PUT } from '../../src/columns/operations.js'
 import { recordLayout } from '../../src/columns/record-layout.js'
 import * as checksum from '../../src/format/checksum.js'
 import { footerBytes } from '../../src/format/footer.js'
@@ -190,7 +190,7 @@ describe('the tables of bucket files', () => {
       ['delete key', DELETE_KEY],
       ['delete record', DELETE_RECORD],
     ])
-    expect(table!.length).toBe(LAST_KIND + 1)
+    expect(table!.length).toBe(KIND_COUNT)
   })
 })
 
