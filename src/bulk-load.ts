@@ -52,7 +52,8 @@ class BulkLoad {
       numbers.push(...this.#runNumbers())
       await this.#finish()
     } catch (error) {
-      await this.#writing?.catch(() => {})
+      // One that is still being written is removed too, once it is there.
+      await this.#settleRun().catch(() => {})
       await this.#removeRuns([...numbers, ...this.#runNumbers()])
       throw error
     }
