@@ -5,8 +5,8 @@ import { bulkLoadRandom, openTable, type Table } from '../table.js'
 import { rssMiB, seconds } from '../timing.js'
 import { check, type Figures, type Workload } from '../workload.js'
 
-const LOOKUPS = 2_000_000
-const COLD_LOOKUPS = 20_000
+const LOOKUPS = 1_000_000
+const COLD_LOOKUPS = 2000
 const NEAR_LOOKUPS = 100_000
 const KEYS_A_CALL = 10_000
 
