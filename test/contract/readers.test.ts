@@ -44,12 +44,12 @@ test('four readers and a writer: whole batches, nothing acknowledged is missing,
         String(DURATION_MS),
       ]),
     )
-    let running = true
+    const state = { running: true }
     const done = Promise.allSettled(readers).then(results => {
-      running = false
+      state.running = false
       return results
     })
-    while (running) {
+    while (state.running) {
       await put()
       if (batch % 400 === 0) await table.compact()
     }
