@@ -134,7 +134,6 @@ async function prepareDirectory(
   }
   if (info !== undefined) return
   await fileSystem.makeDirectory(directory)
-  await fileSystem.syncDirectory(dirname(directory))
 }
 
 async function openLocked(
@@ -254,6 +253,11 @@ export async function createTable(
     clean: false,
     counters: { walBytes: 0, bucketBytes: 0, manifestBytes: 0, recordBytes: 0, records: 0 },
   }
+  // Crash: the directory may be new, made by an open that was cut off or by the user; without its entry all is lost.
+  await fileSystem.syncDirectory(dirname(directory)).catch((error: unknown) => {
+    // A parent that may not be read cannot be opened to be synced; its entry is older than this process.
+    if ((error as { code?: unknown }).code !== 'EACCES') throw error
+  })
   const { bytes } = await installManifest(fileSystem, directory, manifest, poison)
   return { ...manifest, counters: { ...manifest.counters, manifestBytes: bytes } }
 }
