@@ -11,7 +11,7 @@ import type { BucketFileEntry } from './columns/bucket-file-entry.js'
 import type { RecordLayout } from './columns/record-layout.js'
 import { countPuts, type Operations } from './columns/operations.js'
 import type { SegmentInfo } from './columns/segment-info.js'
-import type { CompactionJob, Executor } from './compaction/job.js'
+import type { CompactionJob, CompactionResult, Executor } from './compaction/job.js'
 import { FlashTableError, corruption, diskError } from './errors.js'
 import { MANIFEST_NAME, bucketName, parseFileName, walName } from './io/file-names.js'
 import type { FileSystem } from './io/file-system.js'
@@ -98,7 +98,7 @@ export async function recoverWriter(
   if (!keepLog) {
     for (const { memtable } of log.memtables) {
       const job = sealJob(options, writer, memtable, entries, { number: nextFileNumber++, epoch })
-      const { entry, bytesWritten } = await writer.executor.run(job, {})
+      const { entry, bytesWritten } = await runJob(writer.executor, job)
       if (entry !== undefined) entries.push(entry)
       bucketBytes += bytesWritten
     }
@@ -355,6 +355,14 @@ class LogLoader {
     }
     if (last.segments.at(-1) !== segment) last.segments.push(segment)
     return last.memtable
+  }
+}
+
+async function runJob(executor: Executor, job: CompactionJob): Promise<CompactionResult> {
+  try {
+    return await executor.run(job, {})
+  } catch (error) {
+    throw diskError(error, `the log of ${job.directory} cannot be written to a bucket file`)
   }
 }
 

@@ -17,14 +17,22 @@ export function workerExecutor(workerUrl: URL = WORKER_URL): Executor {
   const idle: Worker[] = []
   const ended = new WeakSet<Worker>()
   const start = (): Worker => {
-    const worker = new Worker(workerUrl)
+    // Flags of the program are not for this thread: with --input-type or a preloaded module it might not even start.
+    const worker = new Worker(workerUrl, { execArgv: [] })
     worker.once('exit', () => ended.add(worker)).once('error', () => ended.add(worker))
     return worker
+  }
+  /** An idle worker that has not died meanwhile: a dead one would never answer. */
+  const take = (): Worker | undefined => {
+    for (;;) {
+      const worker = idle.pop()
+      if (worker === undefined || !ended.has(worker)) return worker
+    }
   }
   return {
     async run(job, control) {
       control.signal?.throwIfAborted()
-      const worker = idle.pop() ?? start()
+      const worker = take() ?? start()
       worker.ref()
       try {
         return await runIn(worker, job, control)
