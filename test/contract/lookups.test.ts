@@ -157,6 +157,22 @@ describe('a lookup', () => {
     expect(pageReads).toBeGreaterThan(5 * (dataBytesOnDisk / 4096))
   })
 
+  test('runs beside any number of others, all of which wait for pages', async () => {
+    const table = await fill({ cacheBytes: 0 })
+    await table.compact()
+    const expected = QUERIES.map(recordsOf)
+    const lookups = QUERIES.map(async (number, i) => {
+      const key = spreadKey(number)
+      if (i % 3 === 0) return [await table.get(key)]
+      return i % 3 === 1 ? table.getAll(key) : [await table.count(key)]
+    })
+    const found = await Promise.all(lookups)
+    for (const [i, records] of expected.entries()) {
+      if (i % 3 === 0) expect(found[i]).toEqual([records.at(-1)])
+      else expect(found[i]).toEqual(i % 3 === 1 ? records : [records.length])
+    }
+  })
+
   test('of many keys at once sees one state, while puts and merges go on', async () => {
     const table = await tables.fingerprints({ ...SMALL, cacheBytes: 0 })
     const keys = Array.from({ length: 100 }, (_, i) => spreadKey(i))

@@ -42,13 +42,16 @@ function expectedRows(queries: readonly bigint[], within: bigint): [number, bigi
   })
 }
 
+const QUERIES = [5n, 299n, 2n ** 32n, 0n, MAX, 2n ** 50n + 500n, 2n ** 40n, 5n, 6n, MAX - 2n]
+
 describe('getColumns with within', () => {
   test('finds all records in reach of each query, whether they are looked up or scanned', async () => {
     const table = await filled()
-    const queries = [5n, 299n, 2n ** 32n, 0n, MAX, 2n ** 50n + 500n, 2n ** 40n, 5n, 6n, MAX - 2n]
     for (const compacted of [false, true]) {
       if (compacted) await table.compact()
       for (const within of [0, 1, 2, 16, 17, 100, 5000n, 2n ** 33n, 2n ** 64n]) {
+        // What reaches over all keys finds them all for each query: two will do.
+        const queries = within < 2 ** 32 ? QUERIES : QUERIES.slice(0, 2)
         const rows = expectedRows(queries, BigInt(within))
         const expected = {
           query: Uint32Array.from(rows, ([query]) => query),

@@ -111,6 +111,7 @@ export class TableRun {
       [6, 'lookups', () => this.#lookups()],
       [4, 'near', () => this.#near()],
       [10, 'range', () => this.#range()],
+      [4, 'crowd', () => this.#crowd()],
       [3, 'snapshot', () => this.#takeSnapshot()],
       [2, 'release', () => this.#releaseSnapshot()],
       [3, 'scan', () => this.#beginScan()],
@@ -406,16 +407,21 @@ export class TableRun {
     const expected = records.map(({ value }) => value)
     this.#detail(keyText(key))
     const blocking = this.#random.chance(0.5)
-    const all = blocking ? table.getAllSync(key, options) : await table.getAll(key, options)
+    // All calls are made at once: what is put meanwhile is not for them.
+    const [all, newest, count, has] = await Promise.all([
+      blocking ? table.getAllSync(key, options) : table.getAll(key, options),
+      blocking ? table.getSync(key, options) : table.get(key, options),
+      table.count(key, options),
+      table.has(key, options),
+    ])
     same(`getAll(${keyText(key)})`, this.#values(all), expected)
-    const newest = blocking ? table.getSync(key, options) : await table.get(key, options)
     // A set has no values: has() tells.
     if (this.#schema.fields.size > 0) {
       const found = newest === undefined ? [] : [newest]
       same(`get(${keyText(key)})`, this.#values(found), expected.slice(-1))
     }
-    same(`count(${keyText(key)})`, [await table.count(key, options)], [records.length])
-    same(`has(${keyText(key)})`, [await table.has(key, options)], [records.length > 0])
+    same(`count(${keyText(key)})`, [count], [records.length])
+    same(`has(${keyText(key)})`, [has], [records.length > 0])
   }
 
   /** Keys for a query, as an array or as a column. */
@@ -431,15 +437,16 @@ export class TableRun {
     const groups = byKey(state)
     const found = keys.map(key => groups.get(keyText(key)) ?? [])
     this.#detail(`of ${keys.length}`)
-    if (this.#schema.fields.size > 0) {
-      const newest = await table.getMany(given, options)
-      same(
-        'getMany',
-        newest.map(value => (value === undefined ? 'none' : valueText(this.#schema, value))),
-        found.map(records => records.at(-1)?.value ?? 'none'),
-      )
-    }
-    const columns = await table.getColumns(given, options)
+    const isSet = this.#schema.fields.size === 0
+    const [newest, columns] = await Promise.all([
+      isSet ? [] : table.getMany(given, options),
+      table.getColumns(given, options),
+    ])
+    same(
+      'getMany',
+      newest.map(value => (value === undefined ? 'none' : valueText(this.#schema, value))),
+      isSet ? [] : found.map(records => records.at(-1)?.value ?? 'none'),
+    )
     const rows = rowsOf(this.#schema, columns)
     same(
       'getColumns',
@@ -468,6 +475,14 @@ export class TableRun {
       rows.map((row, i) => `${columns.query[i]}:${rowText(row)}`),
       expected,
     )
+  }
+
+  /** Many reads at once, and writes that come while they run. */
+  async #crowd(): Promise<void> {
+    const random = this.#random
+    const kinds = [() => this.#lookup(), () => this.#lookup(), () => this.#lookups(), () => this.#range()]
+    const reads = Array.from({ length: random.between(2, 20) }, () => random.pick(kinds)())
+    await Promise.all([...reads, this.#burst()])
   }
 
   #randomRange(): { range: object; model: ModelRange } {
