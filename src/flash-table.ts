@@ -197,7 +197,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   /** As `get`; blocks where a page must be read from disk. Throws what `get` rejects with. */
   getSync(key: KeyIn<K>, options?: ReadOptions): ValueOut<V> | undefined {
     const rows = this.#findSync(key, 1, options)
-    return rows.count === 0 ? undefined : this.#value(rows, 0)
+    const value = rows.count === 0 ? undefined : this.#value(rows, 0)
+    this.#parts.reader.giveBack(rows)
+    return value
   }
 
   /** As `getAll`; blocks where pages must be read from disk. */
@@ -480,13 +482,13 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return options?.snapshot === undefined ? this.#parts.state.view() : options.snapshot.viewFor(this)
   }
 
-  #findSync(key: unknown, limit: number, options: ReadOptions | undefined): Operations {
+  #findSync(key: unknown, limit: number, options: ReadOptions | undefined): OperationBuffer {
     const view = this.#view(options)
     this.#parts.schema.encodeKey(key, this.#key)
     return this.#parts.reader.findSync(view, this.#key, limit)
   }
 
-  /** Answers at once where all is in memory; the rows may be used by the next lookup, so `answer` runs before that. */
+  /** Answers at once where all is in memory; the next lookup uses the rows, so `answer` keeps none. */
   #find<T>(
     key: unknown,
     limit: number,
@@ -498,7 +500,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
       const { schema, reader } = this.#parts
       schema.encodeKey(key, this.#key)
       const rows = reader.findInMemory(view, this.#key, limit)
-      if (rows !== undefined) return Promise.resolve(answer(rows))
+      if (rows !== undefined) {
+        const answered = answer(rows)
+        if (limit === 1) reader.giveBack(rows)
+        return Promise.resolve(answered)
+      }
       return this.#read(reader.find(view, this.#key, limit)).then(answer)
     } catch (error) {
       return Promise.reject(error)

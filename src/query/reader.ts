@@ -39,7 +39,11 @@ export class TableReader {
   readonly #lookup: Lookup
   readonly #blocking: PageSource
   readonly #inMemory = new PageSource(false)
-  readonly #scratch: OperationBuffer
+  /**
+   * Rows for lookups of one record. The lookup that runs takes them: an encoding of the caller's that looks another key
+   * up while it decodes finds them gone, and gets rows of its own.
+   */
+  #scratch: OperationBuffer | undefined
 
   constructor(options: ReaderOptions) {
     this.#options = options
@@ -49,8 +53,7 @@ export class TableReader {
   }
 
   /**
-   * The records of one key, newest first and `limit` at most, blocking. With a limit of 1 the row is valid until the next
-   * lookup.
+   * The records of one key, newest first and `limit` at most, blocking. With a limit of 1 the caller gives the rows back.
    */
   findSync(view: View, key: Uint32Array, limit: number): OperationBuffer {
     const hits = this.#hitsFor(limit)
@@ -63,11 +66,20 @@ export class TableReader {
     const hits = this.#hitsFor(limit)
     const found = this.#lookup.collect(view, key, limit, hits, this.#inMemory)
     this.#inMemory.missing = []
-    return found < 0 ? undefined : hits
+    if (found >= 0) return hits
+    if (limit === 1) this.giveBack(hits)
+    return undefined
+  }
+
+  /** Takes the rows of a lookup of one record back, once they are decoded. */
+  giveBack(rows: OperationBuffer): void {
+    this.#scratch = rows
   }
 
   #hitsFor(limit: number): OperationBuffer {
-    const hits = limit === 1 ? this.#scratch : new OperationBuffer(this.#options.layout, 4)
+    const hits = limit === 1 ? this.#scratch : undefined
+    if (hits === undefined) return new OperationBuffer(this.#options.layout, 4)
+    this.#scratch = undefined
     hits.clear()
     return hits
   }

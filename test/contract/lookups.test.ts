@@ -1,5 +1,6 @@
 /** `get`, `getMany`, `getAll`, `getColumns`, `getSync`, `getAllSync`, `has`, `count`: in memory, in files, and mixed. */
 import { describe, expect, test } from 'vitest'
+import { fixed, struct } from '../../src/index.js'
 import {
   fingerprint,
   fingerprintColumns,
@@ -155,6 +156,35 @@ describe('a lookup', () => {
     const { dataBytesOnDisk, pageReads } = await table.stats()
     expect(dataBytesOnDisk).toBeGreaterThan(40 * 4096)
     expect(pageReads).toBeGreaterThan(5 * (dataBytesOnDisk / 4096))
+  })
+
+  test('may be made by an encoding, while it decodes what another one has found', async () => {
+    const inner: (() => unknown)[] = []
+    const nosy = {
+      name: 'nosy',
+      format: 'view',
+      encode: (byte: number) => Uint8Array.of(byte),
+      decode(bytes: Uint8Array) {
+        inner.pop()?.()
+        return bytes[0]!
+      },
+    } as const
+    const valueEncoding = struct({ a: fixed(nosy, 1), b: 'u8', c: fixed(nosy, 1) })
+    const table = await tables.open(tables.path(), { ...SMALL, keyEncoding: 'u8', valueEncoding })
+    const records = [1, 2].map(n => ({ a: n, b: 10 + n, c: 20 + n }))
+    await table.put(1, records[0]!)
+    await table.put(2, records[1]!)
+    for (const place of ['memory', 'file']) {
+      if (place === 'file') await table.compact()
+      for (const lookup of [() => table.getSync(2), () => table.getAllSync(2), () => void table.get(2)]) {
+        inner.push(lookup)
+        expect(table.getSync(1)).toEqual(records[0])
+        inner.push(lookup)
+        expect(await table.get(1)).toEqual(records[0])
+        inner.push(lookup)
+        expect(await table.getAll(1)).toEqual([records[0]])
+      }
+    }
   })
 
   test('runs beside any number of others, all of which wait for pages', async () => {
