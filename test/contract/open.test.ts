@@ -267,16 +267,32 @@ describe('open with readOnly', () => {
 
   test('stays at its state until refresh(), while the writer merges and removes files', async () => {
     const writer = await tables.fingerprints()
+    for (let i = 0; i < 1000; i++) void writer.put(spreadKey(i % 10), fingerprint(i))
     await writer.put(1n, fingerprint(1))
-    const reader = await tables.open(writer.location, { ...FINGERPRINT, ...SMALL, readOnly: true })
+    const reader = await tables.open(writer.location, {
+      ...FINGERPRINT,
+      ...SMALL,
+      cacheBytes: 0,
+      readOnly: true,
+    })
+    expect((await reader.stats()).files.length).toBeGreaterThan(0)
+    const before = await collect(reader.entries())
     for (let i = 0; i < 3000; i++) void writer.put(1n, fingerprint(2 + i))
     await writer.compact()
+    expect(await collect(reader.entries())).toEqual(before)
     expect(await reader.getAll(1n)).toEqual([fingerprint(1)])
     const snapshot = reader.snapshot()
     await reader.refresh()
     expect(await reader.count(1n)).toBe(3001)
     expect(await reader.getAll(1n)).toEqual(await writer.getAll(1n))
+    await writer.clear()
+    // Files that are gone from the directory, and from the reader's newest state.
     expect(await reader.getAll(1n, { snapshot })).toEqual([fingerprint(1)])
+    expect(await reader.getMany([spreadKey(3)], { snapshot })).toEqual([fingerprint(993)])
+    expect(await collect(reader.entries({ snapshot }))).toEqual(before)
+    await reader.refresh()
+    expect(await collect(reader.entries())).toEqual([])
+    expect(await collect(reader.entries({ snapshot }))).toEqual(before)
   })
 
   test('writes nothing, neither after a clean end nor while a writer has it open', async () => {

@@ -210,7 +210,7 @@ export class TableRun {
   async #kill(): Promise<void> {
     this.#world.kill!()
     this.#forget()
-    await this.#open()
+    await this.#openAfterCrash()
   }
 
   /** What was synced is there again; all else was nothing. */
@@ -218,6 +218,16 @@ export class TableRun {
     await this.#table.sync()
     this.#world.cutPower!(this.#random.next())
     this.#forget()
+    await this.#openAfterCrash()
+  }
+
+  /** A reader may be there first: it recovers for itself, and changes nothing. */
+  async #openAfterCrash(): Promise<void> {
+    if (this.#random.chance(0.5)) {
+      const reader = await this.#world.open(this.#world.directory, { readOnly: true, memtableBytes: 1024 })
+      await this.#compareAll(reader, this.#state, 'a reader after a crash')
+      await reader.close()
+    }
     await this.#open()
   }
 
