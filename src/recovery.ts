@@ -27,7 +27,7 @@ import { replayLog, type ReplayedFrame } from './wal/replay.js'
 /** So many closed segments are not kept for a further life: their records go to a bucket file. */
 const CLOSED_SEGMENTS_MAX = 8
 /** A reader that finds the table changed under its hands starts over so often. */
-const READER_ATTEMPTS = 20
+const READER_ATTEMPTS = 50
 
 export interface RecoveryOptions extends BucketFileOptions {
   readonly memtableRecords: number
@@ -148,7 +148,8 @@ export async function recoverWriter(
 
 /**
  * Opens the table for reading, changes nothing and takes no lock: manifest, files, log, and the manifest once more. If
- * a writer has changed it meanwhile, all starts over; only under an unchanged manifest is something damaged.
+ * a writer may have written over the log meanwhile, all starts over; only under an unchanged manifest is something
+ * damaged.
  */
 export async function recoverReader(
   optionsFor: (manifest: Manifest) => RecoveryOptions,
@@ -160,7 +161,11 @@ export async function recoverReader(
     const options = optionsFor(manifest)
     try {
       const recovered = await readOnce(options, manifest)
-      if (sameFiles(manifest, await requireManifest(fileSystem, directory))) return { ...recovered, options }
+      const after = await requireManifest(fileSystem, directory)
+      // A segment is written over only once an installed manifest has its records in bucket files: what was replayed up
+      // to there, or beyond, was replayed whole. The bucket files are open, and may be gone from the directory.
+      const whole = recovered.active.memtable.endSequence >= after.firstLogSequence
+      if (whole && after.tableId === manifest.tableId) return { ...recovered, options }
       await closeFiles(recovered.files)
     } catch (error) {
       if (sameFiles(manifest, await requireManifest(fileSystem, directory)))
