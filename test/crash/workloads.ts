@@ -221,6 +221,24 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
     },
   },
 
+  /** Groups written while a sync of the ones before runs, at the start of new and of recycled segments too. */
+  overlapping: {
+    async run(driver) {
+      await driver.open()
+      for (let i = 0; i < 3; i++) await putDuringSync(driver, 1 + i)
+      for (let i = 0; i < 4; i++) {
+        await driver.columns(driver.records(68))
+        await putDuringSync(driver, 3)
+        await putDuringSync(driver, 1)
+      }
+      // kill -9, and a new segment over an old one.
+      await driver.open()
+      await putDuringSync(driver, 2)
+      await putDuringSync(driver, 2)
+      await driver.close()
+    },
+  },
+
   /** A sync behind every commit group. */
   'sync-each-group': {
     options: { syncIntervalMs: 0 },
@@ -250,6 +268,24 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
       await driver.close()
     },
   },
+}
+
+/** A synced put; when its sync has begun, so many others, and the sync ends behind them. */
+async function putDuringSync(driver: Driver, count: number): Promise<void> {
+  const { disk } = driver
+  let during: Promise<void> | undefined
+  disk.onCall = ({ op, path }) => {
+    if (op !== 'sync' || !path.endsWith('.wal')) return undefined
+    disk.onCall = undefined
+    during = putAll(driver, count)
+    return during
+  }
+  await driver.put(driver.record(), true)
+  await during
+}
+
+async function putAll(driver: Driver, count: number): Promise<void> {
+  for (const record of driver.records(count)) await driver.put(record)
 }
 
 async function deletes(driver: Driver): Promise<void> {
