@@ -13,7 +13,7 @@ import {
   testTables,
 } from '../support/tables.js'
 
-const tables = testTables({ onDisk: true })
+const tables = testTables()
 const OPTIONS = { ...FINGERPRINT, ...SMALL, memtableBytes: 16_384 } as const
 
 /** Fingerprints `from` to `to` in stretches of `step`. */
