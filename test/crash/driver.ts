@@ -78,6 +78,15 @@ export class Driver {
     return this.#call([{ kind: 'clear' }], true, () => this.table.clear())
   }
 
+  /** Lets what runs in the background come to rest. */
+  async settle(): Promise<void> {
+    for (let quiet = 0; quiet < 4;) {
+      const { calls } = this.disk
+      await new Promise(resolve => void setImmediate(resolve))
+      quiet = this.disk.calls === calls ? quiet + 1 : 0
+    }
+  }
+
   async sync(): Promise<void> {
     const calls = this.history.written
     await this.table.sync()

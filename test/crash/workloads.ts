@@ -89,6 +89,37 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
     },
   },
 
+  /** A manifest is installed while the log opens a segment. */
+  opening: {
+    async run(driver) {
+      await driver.open()
+      await driver.columns(driver.records(MEMTABLE_RECORDS))
+      for (let i = 0; i < 3; i++) {
+        const installed = installWhileOpening(driver)
+        await driver.columns(driver.records(MEMTABLE_RECORDS - 1))
+        await driver.put(driver.record(), true)
+        expectReached('an install while a segment is opened', `none at ${i}`, installed())
+      }
+      await driver.close()
+    },
+  },
+
+  /** A *delete where* in the log alone, while older files are merged without it. */
+  hiding: {
+    async run(driver) {
+      await driver.open()
+      await driver.columns(driver.records(MEMTABLE_RECORDS))
+      await driver.columns(driver.records(MEMTABLE_RECORDS))
+      await driver.columns(driver.records(20))
+      await driver.delWhere(1)
+      await driver.settle()
+      const merged = countOf(driver, 'unlink', '.bucket')
+      expectReached('a merge', `${merged} bucket files removed`, merged >= 2)
+      await driver.put(driver.record())
+      await driver.close()
+    },
+  },
+
   /** `compact` while puts go on, then once more. */
   compact: {
     async run(driver) {
@@ -225,11 +256,12 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
   overlapping: {
     async run(driver) {
       await driver.open()
-      for (let i = 0; i < 3; i++) await putDuringSync(driver, 1 + i)
-      for (let i = 0; i < 4; i++) {
-        await driver.columns(driver.records(68))
+      for (let i = 0; i < 2; i++) await putDuringSync(driver, 1 + i)
+      for (let i = 0; i < 3; i++) {
+        await driver.put(driver.record())
+        await driver.columns(driver.records(60))
         await putDuringSync(driver, 3)
-        await putDuringSync(driver, 1)
+        await putDuringSync(driver, 0)
       }
       // kill -9, and a new segment over an old one.
       await driver.open()
@@ -270,6 +302,29 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
   },
 }
 
+/**
+ * The next segment of the log is opened only when a manifest has been installed meanwhile; returns whether that has
+ * happened. Requires: the segment is needed because a memtable is sealed.
+ */
+function installWhileOpening({ disk }: Driver): () => boolean {
+  let installed = false
+  const waitForInstall = async (): Promise<void> => {
+    const begun = disk.calls
+    while (!installed && !disk.crashed) {
+      await new Promise(resolve => void setImmediate(resolve))
+      const renamed = disk.log.find(({ step, target }) => step > begun && target?.endsWith('/MANIFEST'))
+      // The sync of the directory, which ends the install, is the last call or behind it.
+      installed = renamed !== undefined && disk.calls > renamed.step + 1
+    }
+  }
+  disk.onCall = ({ op, path, target }) => {
+    if ((op !== 'create' && op !== 'rename') || !(target ?? path).endsWith('.wal')) return undefined
+    disk.onCall = undefined
+    return waitForInstall()
+  }
+  return () => installed
+}
+
 /** A synced put; when its sync has begun, so many others, and the sync ends behind them. */
 async function putDuringSync(driver: Driver, count: number): Promise<void> {
   const { disk } = driver
@@ -286,6 +341,7 @@ async function putDuringSync(driver: Driver, count: number): Promise<void> {
 
 async function putAll(driver: Driver, count: number): Promise<void> {
   for (const record of driver.records(count)) await driver.put(record)
+  await driver.columns(driver.records(40))
 }
 
 async function deletes(driver: Driver): Promise<void> {
