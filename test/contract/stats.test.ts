@@ -130,7 +130,7 @@ describe('stats', () => {
     for (let from = 0; from < 100_000; from += 1000) {
       await table.putColumns(fingerprintColumns(from, from + 1000, spreadKey))
     }
-    await settled(table)
+    await settled(table, 8)
     expect((await table.stats()).writeAmplification).toBeLessThan(2.3)
   })
 

@@ -119,16 +119,19 @@ export async function sizesOf(directory: string): Promise<Map<string, number>> {
   return sizes
 }
 
-/** Resolves when nothing is sealed or merged any more: the files on disk are those of the table. */
-export async function settled(table: FingerprintTable): Promise<TableStats> {
+/**
+ * Resolves when nothing is sealed or merged any more: the files on disk are those of the table. `fanout` is that of the
+ * table: where a level has so many files, a merge is due.
+ */
+export async function settled(table: FingerprintTable, fanout: number = SMALL.fanout): Promise<TableStats> {
   for (;;) {
     const before = await table.stats()
     const names = [...(await sizesOf(table.location)).keys()]
     const after = await table.stats()
     const buckets = names.filter(name => name.endsWith('.bucket')).length
-    const temporary = names.includes('MANIFEST.tmp')
     const same = JSON.stringify(before) === JSON.stringify(after)
-    if (same && after.memtable.sealed === 0 && buckets === after.files.length && !temporary) return after
+    const isDue = after.memtable.sealed > 0 || after.levels.some(count => count >= fanout)
+    if (same && !isDue && buckets === after.files.length && !names.includes('MANIFEST.tmp')) return after
     await new Promise(resolve => void setImmediate(resolve))
   }
 }
