@@ -59,7 +59,7 @@ const SNAPSHOTS_MAX = 4
 const SCANS_MAX = 3
 const LOG_LINES = 40
 /** Above this the run deletes more than it puts. */
-const RECORDS_MAX = 3000
+const RECORDS_MAX = 2000
 
 interface Held {
   readonly snapshot: Snapshot

@@ -15,7 +15,7 @@ import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import { TableRun, type AnyTable, type Tally, type World } from './table-run.js'
 
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000_000)
-const STEPS = Number(process.env['FLASHTABLE_STEPS'] ?? 500)
+const STEPS = Number(process.env['FLASHTABLE_STEPS'] ?? 450)
 /** Of the run on the real disk, with threads and syncs that take their time. */
 const STEPS_ON_DISK = Math.ceil(STEPS / 4)
 
