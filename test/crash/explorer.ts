@@ -152,7 +152,7 @@ class Explorer {
       // Of a page cache that survives more is to come than its bytes tell: what of it is synced.
       if (held === undefined || seed < 0) {
         if (thoroughly || this.#held.size % READER_EVERY === 0) await this.#checkReader(disk.clone())
-        held = await this.#open(disk.clone(), seed % MERGING_EVERY === 0)
+        held = await this.#open(disk.clone(), seed)
         if (seed >= 0) this.#held.set(identity, held)
       }
       this.#expectPromised(held, seed < 0)
@@ -186,13 +186,13 @@ class Explorer {
   }
 
   /** A first recovery; then put, sync, power cut and a second one. */
-  async #open(disk: SimulatedFileSystem, merging: boolean): Promise<Held> {
-    const options = merging ? this.#options : { ...this.#options, fanout: PATIENT_FANOUT }
+  async #open(disk: SimulatedFileSystem, seed: number): Promise<Held> {
+    const options = seed % MERGING_EVERY === 0 ? this.#options : { ...this.#options, fanout: PATIENT_FANOUT }
     const table = await openOn(disk, options)
     const openCalls = disk.calls
     const held = await contents(table)
     await table.put(1_000_000, { time: 1, id: 1 }, { sync: true })
-    const cut = disk.crashState(1)
+    const cut = disk.crashState(this.#step + seed)
     disk.crashNow()
     const found = await contents(await openOn(cut, options))
     cut.crashNow()
