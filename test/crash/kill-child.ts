@@ -27,12 +27,23 @@ async function put(call: number): Promise<void> {
     }
     await table.putColumns(columns, options)
   }
-  // Blocking, so that no acknowledgement is on its way when the process dies.
-  writeSync(1, `${call}\n`)
+  say(`${call}\n`)
+}
+
+/** Blocking, so that no acknowledgement is on its way when the process dies; the pipe may be full for a moment. */
+function say(text: string): void {
+  for (;;) {
+    try {
+      writeSync(1, text)
+      return
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'EAGAIN') throw error
+    }
+  }
 }
 
 let next = Number(first)
-writeSync(1, `open ${next}\n`)
+say(`open ${next}\n`)
 let compacting: Promise<void> | undefined
 for (;;) {
   const end = next + AT_ONCE
