@@ -159,15 +159,18 @@ export async function recoverReader(
   for (let attempt = 1; ; attempt++) {
     const manifest = await requireManifest(fileSystem, directory)
     const options = optionsFor(manifest)
+    let opened: readonly BucketFile[] = []
     try {
       const recovered = await readOnce(options, manifest)
+      opened = recovered.files
       const after = await requireManifest(fileSystem, directory)
       // A segment is written over only once an installed manifest has its records in bucket files: what was replayed up
       // to there, or beyond, was replayed whole. The bucket files are open, and may be gone from the directory.
       const whole = recovered.active.memtable.endSequence >= after.firstLogSequence
       if (whole && after.tableId === manifest.tableId) return { ...recovered, options }
-      await closeFiles(recovered.files)
+      await closeFiles(opened)
     } catch (error) {
+      await closeFiles(opened)
       if (sameFiles(manifest, await requireManifest(fileSystem, directory)))
         throw diskError(error, `${directory} cannot be read`)
     }
