@@ -7,6 +7,7 @@ import { SimulatedFileSystem, describeCall, type Call } from '../support/simulat
 import { Driver } from './driver.js'
 import { FaultyLife, expectState, outcomeOf, reopened, type Asked } from './faulty-life.js'
 import { History } from './history.js'
+import { contents, openOn } from './table.js'
 
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000)
 /** Calls that take room on the disk. */
@@ -257,6 +258,16 @@ describe(`a disk that fails (seed ${SEED})`, () => {
     }
   })
 
+  test('EIO at any call of a reader: it says so, keeps no file open, and goes on with what it had', async () => {
+    const calls = await readerLife(Infinity)
+    for (let call = 1; call <= calls; call++) {
+      await readerLife(call).catch((error: unknown) => {
+        throw new Error(`EIO at call ${call}, seed ${SEED}: ${(error as Error).message}`, { cause: error })
+      })
+    }
+    expect(calls).toBeGreaterThan(HITS_MIN)
+  })
+
   test('EIO and ENOSPC at any call of a bulk load: all of it is there or nothing, and the error is ours', async () => {
     const { calls } = await bulkLoaded(new SimulatedFileSystem({ seed: SEED }))
     for (const { step, op } of calls) {
@@ -275,6 +286,54 @@ describe(`a disk that fails (seed ${SEED})`, () => {
     expect(calls.length).toBeGreaterThan(HITS_MIN)
   })
 })
+
+/**
+ * A reader that opens, reads, and refreshes when the writer has gone on. Its call `failing` fails; the writer rests
+ * while it is at work. Resolves to the calls that the reader has made.
+ */
+async function readerLife(failing: number): Promise<number> {
+  const disk = new SimulatedFileSystem({ seed: SEED })
+  disk.writeFile('/tables/.keep', new Uint8Array(0))
+  const driver = new Driver(disk, new History())
+  await driver.open()
+  const goOn = async (): Promise<string> => {
+    for (let i = 0; i < 3; i++) await driver.columns(driver.records(60), true)
+    await driver.settle()
+    return driver.history.states().at(-1)!
+  }
+  let calls = 0
+  let reading = false
+  disk.failAt(() => reading && ++calls === failing, 'EIO')
+  const failed = (): boolean => calls >= failing
+  const read = async <T>(action: () => Promise<T>): Promise<T> => {
+    reading = true
+    try {
+      return await action()
+    } finally {
+      reading = false
+    }
+  }
+
+  const first = await goOn()
+  const writerHandles = disk.openHandles
+  const reader = await read(() => openOn(disk, { readOnly: true })).catch((error: unknown) => {
+    expect([failed(), error]).toEqual([true, expect.objectContaining({ code: 'FLASHTABLE_IO_ERROR' })])
+  })
+  if (reader === undefined) {
+    expect(disk.openPaths.length).toBe(writerHandles)
+    return calls
+  }
+  const found = await read(() => contents(reader)).catch(() => contents(reader))
+  expect(found).toBe(first)
+  const second = await goOn()
+  const code = await read(() => outcomeOf(reader.refresh()))
+  if (code !== undefined) expect([failed(), code]).toEqual([true, 'FLASHTABLE_IO_ERROR'])
+  expect(await contents(reader)).toBe(code === undefined ? second : first)
+  await read(() => reader.close())
+  await driver.close()
+  expect(disk.openPaths).toEqual([])
+  return calls
+}
 
 const BULK_RECORDS = 200
 
