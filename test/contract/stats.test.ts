@@ -162,7 +162,7 @@ describe('stats', () => {
     const table = await tables.fingerprints({ ...SMALL, fanout: 64 })
     for (let from = 0; from < 1000; from += 250)
       await table.putColumns(fingerprintColumns(from, from + 250, spreadKey))
-    await settled(table)
+    await settled(table, 64)
     const reader = await tables.open(table.location, { readOnly: true })
     const { records, files, levels, bytesOnDisk } = await table.stats()
     expect(await reader.stats()).toMatchObject({ records, files, levels, bytesOnDisk })
