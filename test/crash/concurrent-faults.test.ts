@@ -63,14 +63,19 @@ async function live(table: CrashTable, random: Random): Promise<Asked[]> {
   return asked
 }
 
-/** For some calls in a row the disk is full, or some of them fail. */
+/** For some calls in a row the disk is full, or some of them fail; or a sync fails, and leaves the pages clean. */
 function failForAWhile(disk: SimulatedFileSystem, random: Random): void {
-  const code = random.pick(['ENOSPC', 'EIO'] as const)
-  const from = random.between(5, 200)
+  const from = random.between(5, 500)
   const to = from + random.between(1, 12)
-  const fails = ({ step, op }: Call): boolean =>
-    step >= from && step < to && (code === 'EIO' ? random.chance(0.2) : TAKES_ROOM.has(op))
-  disk.failAt(fails, code, { repeat: 'sticky' })
+  const inTime = ({ step }: Call): boolean => step >= from && step < to
+  switch (random.pick(['full', 'some', 'sync'] as const)) {
+    case 'full':
+      return disk.failAt(call => inTime(call) && TAKES_ROOM.has(call.op), 'ENOSPC', { repeat: 'sticky' })
+    case 'some':
+      return disk.failAt(call => inTime(call) && random.chance(0.2), 'EIO', { repeat: 'sticky' })
+    case 'sync':
+      return disk.failAt(({ step, op }) => step >= from && op === 'sync', 'EIO')
+  }
 }
 
 /** Which calls are there. Throws where one is there in part. */
