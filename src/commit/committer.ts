@@ -92,8 +92,16 @@ export class Committer {
 
   /** Commits one put, del or delRecord: `append` adds its row to the group, or throws and adds nothing. */
   commitRow(append: (operations: OperationBuffer) => void, sync: boolean): Promise<void> {
-    const group = this.#openGroup(1, 0)
-    append(group.operations)
+    let group = this.#openGroup(1, 0)
+    const { operations } = group
+    append(operations)
+    if (operations.count > this.#groupRows) {
+      // An encoding of the caller's has put another record meanwhile, and that took the last place.
+      group = newGroup(new OperationBuffer(this.#options.layout, 1))
+      group.operations.append(operations, operations.count - 1, operations.count)
+      operations.count--
+      this.#queue.push(group)
+    }
     return this.#joined(group, sync)
   }
 
@@ -101,8 +109,6 @@ export class Committer {
   commit({ operations, deletes }: Call, sync: boolean): Promise<void> {
     let group: Group
     if (operations.count >= OWN_GROUP_ROWS) {
-      const last = this.#queue.at(-1)
-      if (last !== undefined) last.full = true
       group = newGroup(operations)
       group.full = true
       this.#queue.push(group)

@@ -135,7 +135,10 @@ export class Compactor {
     if (small) await this.#sealing.runExclusive(() => this.#compactInputs(state.version.sealed, options))
     else {
       // The memtables are little beside the files: sealed first, so that puts do not wait for the long merge.
-      await this.#runSeals()
+      while (state.version.sealed.length > 0) {
+        options.signal?.throwIfAborted()
+        await this.#sealOldest()
+      }
       await this.#compactInputs([], options)
     }
   }
@@ -164,23 +167,32 @@ export class Compactor {
     const { state } = this.#options
     while (state.version.sealed.length > 0 && !state.options.poison.latched) {
       try {
-        await this.#sealing.runExclusive(async () => {
-          const oldest = state.version.sealed[0]
-          if (oldest === undefined) return
-          const includesOldest = state.version.files.length === 0
-          await this.#run('seal', { files: [], memtables: [oldest], includesOldest, level: 0 }, undefined, {})
-        })
-        this.#settleSealWaiters()
+        await this.#sealOldest()
       } catch (error) {
-        this.#settleSealWaiters(error)
-        if (!isDiskFull(error)) return
-        if (this.#closing.signal.aborted) return
+        if (!isDiskFull(error) || this.#closing.signal.aborted) return
         await this.#options.wait(DISK_FULL_PAUSE_MS, this.#closing.signal)
       }
       if (this.#closing.signal.aborted) return
       this.#mergeLane ??= this.#runMerges().finally(() => (this.#mergeLane = undefined))
     }
     this.#settleSealWaiters(state.options.poison.latched ? state.options.poison.error() : undefined)
+  }
+
+  /** Turns the oldest sealed memtable, where there is one, into a bucket file; tells those who wait how it ended. */
+  async #sealOldest(): Promise<void> {
+    const { state } = this.#options
+    try {
+      await this.#sealing.runExclusive(async () => {
+        const oldest = state.version.sealed[0]
+        if (oldest === undefined) return
+        const includesOldest = state.version.files.length === 0
+        await this.#run('seal', { files: [], memtables: [oldest], includesOldest, level: 0 }, undefined, {})
+      })
+    } catch (error) {
+      this.#settleSealWaiters(error)
+      throw error
+    }
+    this.#settleSealWaiters()
   }
 
   /** The merge lane: until the policy has nothing to do. */

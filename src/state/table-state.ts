@@ -59,8 +59,6 @@ export class TableState {
   /** Settled when the versions that were replaced have been let go of. */
   #released: Promise<unknown> = Promise.resolve()
   #nextFileNumber: number
-  /** Bytes handed to write calls since the manifest was read, by purpose; the life-long sums are in the manifest. */
-  manifestBytes = 0
 
   constructor(
     options: TableStateOptions,
@@ -93,10 +91,6 @@ export class TableState {
   /** A number that no file of the table has had in this epoch. */
   takeFileNumber(): number {
     return this.#nextFileNumber++
-  }
-
-  get nextFileNumber(): number {
-    return this.#nextFileNumber
   }
 
   /** The view of everything put so far. Valid until the next `await` unless its version is retained. */
@@ -142,14 +136,10 @@ export class TableState {
         await added?.close()
         throw error
       }
-      const removed = new Set(change.removeFiles)
       const { files, sealed } = this.#version
-      const at = files.findIndex(file => removed.has(file.entry.number))
-      const kept = files.filter(file => !removed.has(file.entry.number))
-      if (added !== undefined) kept.splice(at < 0 ? kept.length : at, 0, added)
-      this.#setVersion(new Version(kept, sealed.slice(change.removeSealed), this.#holders))
+      const replaced = replaceFiles(files, file => file.entry.number, change.removeFiles, added)
+      this.#setVersion(new Version(replaced, sealed.slice(change.removeSealed), this.#holders))
       this.#deletes = this.#indexDeletes()
-      this.#view = undefined
     })
     await this.#removeFiles(change.removeFiles)
   }
@@ -239,13 +229,10 @@ export class TableState {
     await this.#released
   }
 
-  /** The first log segment that is still needed, when the oldest `removeSealed` sealed memtables are not. */
+  /** The manifest after the change; its log begins at the first segment that a memtable still needs. */
   #changedManifest(change: StateChange, counters: Partial<Manifest['counters']>): Manifest {
     const old = this.#manifest
-    const removed = new Set(change.removeFiles)
-    const at = old.files.findIndex(file => removed.has(file.number))
-    const files = old.files.filter(file => !removed.has(file.number))
-    if (change.addFile !== undefined) files.splice(at < 0 ? files.length : at, 0, change.addFile)
+    const files = replaceFiles(old.files, file => file.number, change.removeFiles, change.addFile)
     const remaining = [...this.#version.sealed.slice(change.removeSealed), this.#active]
     const needed = new Set(remaining.flatMap(({ segments }) => segments))
     const closed = old.log.closed.filter(segment => needed.has(segment.number))
@@ -296,6 +283,20 @@ export class TableState {
     }
     return index
   }
+}
+
+/** The files without those removed, and `added` in their place; behind all others where none was removed. */
+function replaceFiles<T>(
+  files: readonly T[],
+  numberOf: (file: T) => number,
+  removed: readonly number[],
+  added: T | undefined,
+): T[] {
+  const gone = new Set(removed)
+  const at = files.findIndex(file => gone.has(numberOf(file)))
+  const kept = files.filter(file => !gone.has(numberOf(file)))
+  if (added !== undefined) kept.splice(at < 0 ? kept.length : at, 0, added)
+  return kept
 }
 
 /** An empty memtable. */

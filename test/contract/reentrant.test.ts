@@ -1,0 +1,38 @@
+/** Encodings of the caller's that use the table while it encodes: odd, but nothing may break. */
+import { expect, test } from 'vitest'
+import { FlashTable, fixed } from '../../src/index.js'
+import { simulatedEnvironment } from '../support/simulated-environment.js'
+import { SimulatedFileSystem } from '../support/simulated-file-system.js'
+
+test('an encoding that puts another record while it encodes does not overfill a commit group', async () => {
+  const disk = new SimulatedFileSystem({ seed: 1 })
+  disk.writeFile('/tables/.keep', new Uint8Array(0))
+  let inner: Promise<void>[] = []
+  let table: FlashTable | undefined
+  const valueEncoding = fixed(
+    {
+      name: 'reentrant',
+      format: 'view' as const,
+      encode: (value: number) => {
+        if (value < 1000) inner.push(table!.put(1_000_000 + value, 1000 + value))
+        return Uint8Array.of(value & 255, value >>> 8)
+      },
+      decode: (bytes: Uint8Array) => bytes[0]! + 256 * bytes[1]!,
+    },
+    2,
+  )
+  // 170 records to a memtable, and as many to a group.
+  const options = { keyEncoding: 'u32', valueEncoding, memtableBytes: 1024 }
+  table = await FlashTable.openIn('/tables/reentrant', options, simulatedEnvironment(disk))
+  // One record by itself, so that the pairs do not fill a group evenly.
+  inner.push(table.put(5_000_000, 1000))
+  const outer = Array.from({ length: 200 }, (_, i) => table!.put(i, i))
+  await Promise.all(outer)
+  await Promise.all(inner)
+  inner = []
+  for (let i = 0; i < 200; i++) {
+    expect(table.getSync(i)).toBe(i)
+    expect(table.getSync(1_000_000 + i)).toBe(1000 + i)
+  }
+  await table.close()
+})
