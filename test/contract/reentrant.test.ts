@@ -8,13 +8,13 @@ test('an encoding that puts another record while it encodes does not overfill a 
   const disk = new SimulatedFileSystem({ seed: 1 })
   disk.writeFile('/tables/.keep', new Uint8Array(0))
   let inner: Promise<void>[] = []
-  let table: FlashTable | undefined
+  const open: { table?: FlashTable } = {}
   const valueEncoding = fixed(
     {
       name: 'reentrant',
       format: 'view' as const,
       encode: (value: number) => {
-        if (value < 1000) inner.push(table!.put(1_000_000 + value, 1000 + value))
+        if (value < 1000) inner.push(open.table!.put(1_000_000 + value, 1000 + value))
         return Uint8Array.of(value & 255, value >>> 8)
       },
       decode: (bytes: Uint8Array) => bytes[0]! + 256 * bytes[1]!,
@@ -23,10 +23,11 @@ test('an encoding that puts another record while it encodes does not overfill a 
   )
   // 170 records to a memtable, and as many to a group.
   const options = { keyEncoding: 'u32', valueEncoding, memtableBytes: 1024 }
-  table = await FlashTable.openIn('/tables/reentrant', options, simulatedEnvironment(disk))
+  const table = await FlashTable.openIn('/tables/reentrant', options, simulatedEnvironment(disk))
+  open.table = table
   // One record by itself, so that the pairs do not fill a group evenly.
   inner.push(table.put(5_000_000, 1000))
-  const outer = Array.from({ length: 200 }, (_, i) => table!.put(i, i))
+  const outer = Array.from({ length: 200 }, (_, i) => table.put(i, i))
   await Promise.all(outer)
   await Promise.all(inner)
   inner = []
