@@ -16,6 +16,7 @@ import { bucketName } from '../io/file-names.js'
 import type { FileHandle } from '../io/file-system.js'
 import { readFully, readFullySync } from '../io/transfer.js'
 import type { CachedFile } from './page-cache.js'
+import { PageIndex } from './page-index.js'
 import { checkPage, openFooter, readSections, type BucketFileOptions, type Sections } from './sections.js'
 
 export type { BucketFileOptions } from './sections.js'
@@ -25,6 +26,9 @@ export interface PageInMemory {
   readonly words: Uint32Array
   readonly base: number
 }
+
+/** 64 bytes come from memory together. */
+const WORDS_A_LINE = 16
 
 export class BucketFile implements CachedFile {
   readonly entry: BucketFileEntry
@@ -36,8 +40,7 @@ export class BucketFile implements CachedFile {
   readonly #options: BucketFileOptions
   readonly #file: FileHandle
   readonly #seed: number
-  /** First key of each page, a column each lane. */
-  readonly #fences: readonly Uint32Array[]
+  readonly #index: PageIndex
   /** End of each page's block in `#filter`. */
   readonly #filterEnds: Uint32Array
   readonly #filter: Uint32Array
@@ -56,7 +59,7 @@ export class BucketFile implements CachedFile {
     this.#seed = fileSeed(options.tableId, entry.epoch, entry.number)
     this.footer = footer
     this.deletes = sections.deletes
-    this.#fences = sections.fences
+    this.#index = new PageIndex(sections.fences)
     this.#filterEnds = sections.filterEnds
     this.#filter = sections.filter
     this.slots = new Int32Array(options.cache === undefined ? 0 : footer.dataPages).fill(-1)
@@ -88,39 +91,23 @@ export class BucketFile implements CachedFile {
   /** Bytes that stay in memory besides the page cache. */
   get residentBytes(): number {
     return (
-      this.#filter.byteLength +
-      this.#filterEnds.byteLength * (this.#fences.length + 1) +
-      this.slots.byteLength
+      this.#filter.byteLength + this.#filterEnds.byteLength + this.#index.byteLength + this.slots.byteLength
     )
   }
 
   /** The last page whose first key is not after `key`; -1 where the key is before all. */
   lastPageFor(key: Uint32Array): number {
-    let low = -1
-    let high = this.footer.dataPages
-    while (high - low > 1) {
-      const middle = (low + high) >>> 1
-      if (this.#compareFence(middle, key) <= 0) low = middle
-      else high = middle
-    }
-    return low
+    return this.#index.lastPageFor(key)
   }
 
-  /** The first page that may hold `key` or greater keys: the one before the first page that starts at or after it. */
+  /** The first page that may hold `key` or greater keys. */
   firstPageFor(key: Uint32Array): number {
-    let low = 0
-    let high = this.footer.dataPages
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.#compareFence(middle, key) < 0) low = middle + 1
-      else high = middle
-    }
-    return Math.max(0, low - 1)
+    return this.#index.firstPageFor(key)
   }
 
   /** Whether page `page` starts with `key`: then the page before may hold it too. */
   startsWith(page: number, key: Uint32Array): boolean {
-    return this.#compareFence(page, key) === 0
+    return this.#index.compare(page, key) === 0
   }
 
   /** Whether page `page` may hold the key with this hash; true where the file has no filter. */
@@ -128,6 +115,32 @@ export class BucketFile implements CachedFile {
     const end = this.#filterEnds[page]!
     const begin = page === 0 ? 0 : this.#filterEnds[page - 1]!
     return begin === end || mayContain(this.#filter, begin, end, this.footer.filterProbes, hash)
+  }
+
+  /**
+   * The last page that may hold the key with this hash, or -1. Where it starts with the key, those before may too.
+   */
+  pageFor(key: Uint32Array, hash: number): number {
+    const page = this.#index.lastPageFor(key)
+    return page >= 0 && this.mayContain(page, hash) ? page : -1
+  }
+
+  /**
+   * Reads a word of every line of the filter block of each page, so that they are on their way from memory; returns
+   * something that depends on them. Pages of -1 are passed over.
+   */
+  touchFilters(pages: Int32Array, from: number, to: number): number {
+    const ends = this.#filterEnds
+    const filter = this.#filter
+    let touched = 0
+    for (let i = from; i < to; i++) {
+      const page = pages[i]!
+      if (page < 0) continue
+      const end = ends[page]!
+      for (let word = page === 0 ? 0 : ends[page - 1]!; word < end; word += WORDS_A_LINE)
+        touched ^= filter[word]!
+    }
+    return touched
   }
 
   /** The cache's memory. */
@@ -200,14 +213,6 @@ export class BucketFile implements CachedFile {
   async close(): Promise<void> {
     this.#options.cache?.dropFile(this)
     await this.#file.close().catch(() => {})
-  }
-
-  #compareFence(page: number, key: Uint32Array): number {
-    for (let lane = 0; lane < key.length; lane++) {
-      const difference = this.#fences[lane]![page]! - key[lane]!
-      if (difference !== 0) return difference
-    }
-    return 0
   }
 
   #check(bytes: Uint8Array, page: number, count: number): void {

@@ -36,6 +36,21 @@ export interface DeleteWhere {
   readonly values: readonly number[]
 }
 
+/** Columns of so many rows are copied by a loop: making a `subarray` costs more, in garbage above all. */
+const LOOP_ROWS_MAX = 32
+
+/** Copies rows [from, to) of a column. */
+export function copyColumn<C extends Uint32Array | Uint8Array>(
+  source: C,
+  from: number,
+  to: number,
+  target: C,
+  at: number,
+): void {
+  if (to - from > LOOP_ROWS_MAX) target.set(source.subarray(from, to), at)
+  else for (let row = from; row < to; row++, at++) target[at] = source[row]!
+}
+
 /** Columns of operations that grow. */
 export class OperationBuffer implements Operations {
   count = 0
@@ -76,10 +91,10 @@ export class OperationBuffer implements Operations {
     const rows = to - from
     this.reserve(rows)
     for (let lane = 0; lane < this.lanes.length; lane++) {
-      this.lanes[lane]!.set(source.lanes[lane]!.subarray(from, to), this.count)
+      copyColumn(source.lanes[lane]!, from, to, this.lanes[lane]!, this.count)
     }
     if (source.kinds !== undefined) {
-      this.needKinds().set(source.kinds.subarray(from, to), this.count)
+      copyColumn(source.kinds, from, to, this.needKinds(), this.count)
     } else if (this.kinds !== undefined) {
       this.kinds.fill(PUT, this.count, this.count + rows)
     }

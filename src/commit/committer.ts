@@ -5,6 +5,7 @@
  * over two frames, so it is recovered whole or not at all. docs/architecture.md, Commit groups.
  */
 import { Mutex } from 'async-mutex'
+import { assert } from '../assert.js'
 import { OperationBuffer, countPuts, type DeleteWhere } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import type { SegmentInfo } from '../columns/segment-info.js'
@@ -15,10 +16,14 @@ import type { WalWriter } from '../wal/writer.js'
 
 /** A group takes no more calls when it has so many bytes of raw records. */
 const GROUP_BYTES = 2 ** 20
+/** Rows that a group has room for at first, and that its buffer is kept for. */
+const GROUP_FIRST_ROWS = 16
 /** Columns of so many rows make a group of their own, without a copy. */
 const OWN_GROUP_ROWS = 1024
 /** Sealed memtables that may wait for their bucket file; then puts wait. */
 const SEALED_MAX = 2
+/** After so many groups that made nobody wait, the rest of the program gets a turn of the event loop. */
+const GROUPS_A_TURN = 16
 /** A group takes no more *delete where* entries (a frame counts them in 16 bits). */
 const GROUP_DELETES_MAX = 65_535
 
@@ -43,6 +48,7 @@ interface Deferred {
 
 interface Group {
   readonly operations: OperationBuffer
+  calls: number
   readonly deletes: PendingDelete[]
   /** Settled when the group is with the operating system; where a call waits for that. */
   written: Deferred | undefined
@@ -75,6 +81,11 @@ export class Committer {
   readonly #ended = new Map<number, SegmentInfo>()
   #queue: Group[] = []
   #draining: Promise<void> | undefined
+  /** Whether the last group was a single call: then probably of a caller who awaits each, and whom nobody joins. */
+  #alone = false
+  #groupsThisTurn = 0
+  /** Rows of a group that has been committed, for the next one. */
+  #spareRows: OperationBuffer | undefined
   #syncTimer: NodeJS.Timeout | undefined
   /** A sync that nobody awaits; its failure is latched by the log. */
   #backgroundSync: Promise<void> = Promise.resolve()
@@ -184,12 +195,14 @@ export class Committer {
     ) {
       return last
     }
-    const group = newGroup(new OperationBuffer(this.#options.layout, 16))
+    const group = newGroup(this.#spareRows ?? new OperationBuffer(this.#options.layout, GROUP_FIRST_ROWS))
+    this.#spareRows = undefined
     this.#queue.push(group)
     return group
   }
 
   #joined(group: Group, sync: boolean): Promise<void> {
+    group.calls++
     this.#draining ??= this.#drain()
     if (!sync) {
       group.written ??= newDeferred()
@@ -201,8 +214,9 @@ export class Committer {
 
   /** Commits groups until none waits. Never rejects: each group's promises tell. */
   async #drain(): Promise<void> {
-    // Lets all calls of this turn of the event loop join; and a loop of awaited puts gives others a turn.
-    await new Promise(resolve => void setImmediate(resolve))
+    // Lets others join: all calls made at this moment, or, where there were some, in this turn of the event loop.
+    if (this.#alone && this.#groupsThisTurn < GROUPS_A_TURN) await Promise.resolve()
+    else await this.#nextTurn()
     for (;;) {
       const group = this.#queue.shift()
       if (group === undefined) break
@@ -212,8 +226,10 @@ export class Committer {
         group.written?.resolve()
         continue
       }
+      this.#alone = group.calls === 1
+      if (++this.#groupsThisTurn > GROUPS_A_TURN) await this.#nextTurn()
       try {
-        await this.#committing.runExclusive(() => this.#commitGroup(group))
+        if (!this.#commitAtOnce(group)) await this.#committing.runExclusive(() => this.#commitGroup(group))
         group.written?.resolve()
       } catch (error) {
         group.written?.reject(error)
@@ -221,22 +237,54 @@ export class Committer {
         continue
       }
       this.#scheduleSync(group)
+      this.#keepRows(group)
     }
     this.#draining = undefined
   }
 
+  async #nextTurn(): Promise<void> {
+    await new Promise(resolve => void setImmediate(resolve))
+    this.#groupsThisTurn = 0
+  }
+
+  #keepRows({ operations }: Group): void {
+    if (operations.count > GROUP_FIRST_ROWS) return
+    operations.clear()
+    this.#spareRows = operations
+  }
+
+  /** Commits a group that nothing has to be waited for; false where something has. */
+  #commitAtOnce(group: Group): boolean {
+    const { wal, poison } = this.#options
+    const { operations } = group
+    if (this.#committing.isLocked() || !this.#hasRoom(group)) return false
+    if (!wal.appendsAtOnce(operations, group.deletes.length)) return false
+    poison.check()
+    const deletes = this.#numberDeletes(group, wal.nextSequence)
+    const appended = wal.append(operations, 0, operations.count, deletes)
+    assert(appended === undefined, 'an append at once leaves nothing to wait for')
+    this.#noteSegment()
+    this.#insert(group, deletes)
+    return true
+  }
+
+  #hasRoom({ operations, deletes }: Group): boolean {
+    const { state, wal } = this.#options
+    const { memtable } = state.active
+    const rows = operations.count
+    return memtable.count + rows <= memtable.capacity && wal.hasRoom(operations, 0, rows, deletes.length)
+  }
+
   async #commitGroup(group: Group): Promise<void> {
-    const { state, wal, poison, onSealed } = this.#options
+    const { wal, poison, onSealed } = this.#options
     poison.check()
     const { operations } = group
-    const rows = operations.count
-    const full = state.active.memtable.count + rows > state.active.memtable.capacity
-    if (full || !wal.hasRoom(operations, 0, rows, group.deletes.length)) {
+    if (!this.#hasRoom(group)) {
       await this.seal()
       onSealed()
     }
     const deletes = this.#numberDeletes(group, wal.nextSequence)
-    const appended = wal.append(operations, 0, rows, deletes)
+    const appended = wal.append(operations, 0, operations.count, deletes)
     // Crash: from now on a manifest must not say that the log begins behind this segment.
     this.#noteSegment()
     if (appended !== undefined) {
@@ -244,12 +292,7 @@ export class Committer {
       // Where a spare could not be renamed, the segment got another number.
       this.#noteSegment()
     }
-    try {
-      this.#insert(group, deletes)
-    } catch (error) {
-      // The log is ahead of the memtable now: only recovery puts that right (acoustid-index PR #158).
-      throw poison.latch(error)
-    }
+    this.#insert(group, deletes)
   }
 
   async #waitForSeals(): Promise<void> {
@@ -272,7 +315,17 @@ export class Committer {
     }))
   }
 
+  /** The group, which is in the log, becomes visible. */
   #insert(group: Group, deletes: readonly DeleteWhere[]): void {
+    try {
+      this.#insertRows(group, deletes)
+    } catch (error) {
+      // The log is ahead of the memtable now: only recovery puts that right (acoustid-index PR #158).
+      throw this.#options.poison.latch(error)
+    }
+  }
+
+  #insertRows(group: Group, deletes: readonly DeleteWhere[]): void {
     const { state } = this.#options
     const { memtable } = state.active
     const { operations } = group
@@ -319,7 +372,7 @@ export class Committer {
 }
 
 function newGroup(operations: OperationBuffer): Group {
-  return { operations, deletes: [], written: undefined, synced: undefined, full: false }
+  return { operations, calls: 0, deletes: [], written: undefined, synced: undefined, full: false }
 }
 
 function newDeferred(): Deferred {

@@ -18,6 +18,15 @@ import {
 } from './page-layout.js'
 
 const TWO_32 = 2 ** 32
+const TWO_53 = 2 ** 53
+/** 64 bytes come from memory together. */
+const WORDS_A_LINE = 16
+
+/** How `settle` goes on: the key is before the page; in plain numbers; lane by lane. */
+const NOWHERE = 0
+const BY_NUMBER = 1
+const BY_LANES = 2
+type Way = typeof NOWHERE | typeof BY_NUMBER | typeof BY_LANES
 
 export class DataPageReader {
   readonly #page: DataPageLayout
@@ -37,6 +46,12 @@ export class DataPageReader {
   readonly #target: Uint32Array
   readonly #offset: Uint32Array
   #deltaScratch: Uint32Array[] = []
+  /** What `seek` found: the way on, the group of rows, how far the key is behind its restart. */
+  #way: Way = NOWHERE
+  #group = 0
+  #distance = 0
+  /** How far behind the restart the row is that `#walk` found. */
+  #walked = 0
 
   /** Rows [from, to) found by the last `find`. */
   from = 0
@@ -110,9 +125,50 @@ export class DataPageReader {
 
   /** Finds the rows of `key` in the open page: `from` and `to`; true where there is one. */
   find(key: Uint32Array): boolean {
-    if (this.#page.keyLaneCount <= 2) this.#findKey2(key)
-    else this.#findKey(key)
+    this.seek(key)
+    return this.settle(key)
+  }
+
+  /** The first half of `find`: finds the group of rows where the key is, if it is in the page. */
+  seek(key: Uint32Array): void {
+    this.#way = this.#page.keyLaneCount > 2 ? BY_LANES : this.#seekNumber(key)
+  }
+
+  /** The second half of `find`. Requires: `seek` with this key came before it. */
+  settle(key: Uint32Array): boolean {
+    this.from = this.to = 0
+    if (this.#way === BY_NUMBER) this.#settleNumber()
+    else if (this.#way === BY_LANES) this.#findKey(key)
     return this.to > this.from
+  }
+
+  /**
+   * Puts the places in `words` where the second half of `find` and reading the values will look into `into`, from `at`
+   * on, as far as they can be told after the first; returns the place behind. Requires: room for `touchedMax`.
+   */
+  wordsAhead(into: Int32Array, at: number): number {
+    if (this.#way !== BY_NUMBER) return at
+    const base = this.#base
+    const delta = this.#group * (RESTART_INTERVAL - 1)
+    const row = this.#group * RESTART_INTERVAL + RESTART_INTERVAL / 2
+    for (let lane = 0; lane < this.#deltaAt.length; lane++) {
+      const width = this.#deltaWidth[lane]!
+      if (width === 0) continue
+      const word = base + ((this.#deltaAt[lane]! + delta * width) >>> 5)
+      into[at++] = word
+      // The keys of a group take up to two lines.
+      if (width > WORDS_A_LINE) into[at++] = word + WORDS_A_LINE
+    }
+    for (let lane = 0; lane < this.#laneAt.length - 1; lane++) {
+      const width = this.#laneWidth[lane]!
+      if (width > 0) into[at++] = base + ((this.#laneAt[lane]! + row * width) >>> 5)
+    }
+    return at
+  }
+
+  /** The most places that `wordsAhead` tells. */
+  get wordsAheadMax(): number {
+    return 2 * this.#deltaAt.length + this.#laneAt.length
   }
 
   /** Value lane `lane` (counted behind the key) of row `row`. */
@@ -195,76 +251,84 @@ export class DataPageReader {
   }
 
   /**
-   * `find` for keys of one or two lanes, in plain numbers. A key of one lane is one of two whose high lane is 0.
+   * `seek` for keys of one or two lanes, in plain numbers: a key of one lane is one of two whose high lane is 0.
    */
-  #findKey2(key: Uint32Array): void {
+  #seekNumber(key: Uint32Array): Way {
     const words = this.#words
     const base = this.#base
-    const first = base + this.#page.firstKeyWord
     const low = this.#page.keyLaneCount - 1
-    const high = 0
-    this.from = this.to = 0
-    let targetHigh = 0
+    const first = base + this.#page.firstKeyWord
+    let targetHigh = low === 1 ? key[0]! - words[first]! : 0
     let targetLow = key[low]! - words[first + low]!
-    if (low === 1) {
-      targetHigh = key[0]! - words[first]!
-      if (targetLow < 0) {
-        targetLow += TWO_32
-        targetHigh--
-      }
-      if (targetHigh < 0) return
-    } else if (targetLow < 0) return
-    const highWidth = low === 1 ? this.#restartWidth[high]! : 0
+    if (targetLow < 0) {
+      targetLow += TWO_32
+      targetHigh--
+    }
+    if (targetHigh < 0) return NOWHERE
+    const highWidth = low === 1 ? this.#restartWidth[0]! : 0
     const lowWidth = this.#restartWidth[low]!
-    const highAt = this.#restartAt[high]! - highWidth
+    const highAt = this.#restartAt[0]! - highWidth
     const lowAt = this.#restartAt[low]! - lowWidth
     // The last restart that is before the key; restart 0 is never after it.
     let group = 0
     let above = restartCount(this.#rows)
-    let offsetHigh = 0
-    let offsetLow = 0
     while (above - group > 1) {
       const middle = (group + above) >>> 1
-      const middleHigh = readBits(words, base, highAt + middle * highWidth, highWidth)
-      const middleLow = readBits(words, base, lowAt + middle * lowWidth, lowWidth)
-      if (middleHigh < targetHigh || (middleHigh === targetHigh && middleLow < targetLow)) {
-        group = middle
-        offsetHigh = middleHigh
-        offsetLow = middleLow
-      } else above = middle
+      const high = readBits(words, base, highAt + middle * highWidth, highWidth)
+      const before =
+        high < targetHigh ||
+        (high === targetHigh && readBits(words, base, lowAt + middle * lowWidth, lowWidth) < targetLow)
+      if (before) group = middle
+      else above = middle
     }
-    const deltaHighWidth = low === 1 ? this.#deltaWidth[high]! : 0
-    const deltaLowWidth = this.#deltaWidth[low]!
-    const deltaHighAt = this.#deltaAt[high]!
-    const deltaLowAt = this.#deltaAt[low]!
-    let row = group * RESTART_INTERVAL
-    let delta = group * (RESTART_INTERVAL - 1)
-    const rows = this.#rows
-    while (offsetHigh < targetHigh || (offsetHigh === targetHigh && offsetLow < targetLow)) {
-      row++
-      if (row === rows) {
-        this.from = this.to = rows
-        return
-      }
-      if (row % RESTART_INTERVAL === 0) {
-        const restart = row / RESTART_INTERVAL
-        offsetHigh = readBits(words, base, highAt + restart * highWidth, highWidth)
-        offsetLow = readBits(words, base, lowAt + restart * lowWidth, lowWidth)
-      } else {
-        offsetLow += readBits(words, base, deltaLowAt + delta * deltaLowWidth, deltaLowWidth)
-        offsetHigh += readBits(words, base, deltaHighAt + delta * deltaHighWidth, deltaHighWidth)
-        if (offsetLow >= TWO_32) {
-          offsetLow -= TWO_32
-          offsetHigh++
-        }
-        delta++
-      }
-    }
-    this.from = this.to = row
-    if (offsetHigh !== targetHigh || offsetLow !== targetLow) return
-    this.#target[high] = targetHigh
+    const offsetHigh = group === 0 ? 0 : readBits(words, base, highAt + group * highWidth, highWidth)
+    const offsetLow = group === 0 ? 0 : readBits(words, base, lowAt + group * lowWidth, lowWidth)
+    this.#group = group
+    this.#distance = (targetHigh - offsetHigh) * TWO_32 + (targetLow - offsetLow)
+    if (low === 1) this.#target[0] = targetHigh
     this.#target[low] = targetLow
-    this.#extendEqual(row)
+    // Up to here doubles are exact; sums beyond may be rounded, but not to less.
+    return this.#distance < TWO_53 ? BY_NUMBER : BY_LANES
+  }
+
+  #settleNumber(): void {
+    const row = this.#walk()
+    this.from = this.to = row
+    if (row === this.#rows) return
+    if (row === (this.#group + 1) * RESTART_INTERVAL) {
+      // The restart behind the group is not before the key: it is the key or greater.
+      this.#readRestart(this.#group + 1)
+      if (this.#compareOffset() === 0) this.#extendEqual(row)
+    } else if (this.#walked === this.#distance) this.#extendEqual(row)
+  }
+
+  /**
+   * The first row of the group that is at least `#distance` behind its restart, or the one behind the group; how far
+   * behind the restart that row is, in `#walked`. Hot.
+   */
+  #walk(): number {
+    const group = this.#group
+    const distance = this.#distance
+    const words = this.#words
+    const base = this.#base
+    const low = this.#page.keyLaneCount - 1
+    const highWidth = low === 1 ? this.#deltaWidth[0]! : 0
+    const lowWidth = this.#deltaWidth[low]!
+    const delta = group * (RESTART_INTERVAL - 1)
+    let highAt = this.#deltaAt[0]! + delta * highWidth
+    let lowAt = this.#deltaAt[low]! + delta * lowWidth
+    let row = group * RESTART_INTERVAL
+    const end = Math.min(this.#rows, row + RESTART_INTERVAL)
+    let walked = 0
+    while (walked < distance) {
+      row++
+      if (row === end) break
+      walked += readBits(words, base, highAt, highWidth) * TWO_32 + readBits(words, base, lowAt, lowWidth)
+      highAt += highWidth
+      lowAt += lowWidth
+    }
+    this.#walked = walked
+    return row
   }
 
   /** `find` for keys of any number of lanes. */

@@ -6,7 +6,7 @@
  * docs/architecture.md, Memtable.
  */
 import { assert } from '../assert.js'
-import { PUT, type DeleteWhere, type Operations } from '../columns/operations.js'
+import { copyColumn, PUT, type DeleteWhere, type Operations } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { HashIndex } from './hash-index.js'
 
@@ -107,10 +107,12 @@ export class Memtable implements Operations {
       'a memtable takes no more rows than it has room for',
     )
     for (let lane = 0; lane < this.lanes.length; lane++) {
-      this.lanes[lane]!.set(operations.lanes[lane]!.subarray(from, to), this.#count)
+      copyColumn(operations.lanes[lane]!, from, to, this.lanes[lane]!, this.#count)
     }
-    const kinds = operations.kinds?.subarray(from, to)
-    if (kinds?.some(kind => kind !== PUT) === true) this.#needKinds().set(kinds, this.#count)
+    const { kinds } = operations
+    if (kinds !== undefined && hasOtherThanPuts(kinds, from, to)) {
+      copyColumn(kinds, from, to, this.#needKinds(), this.#count)
+    }
     this.#count += rows
   }
 
@@ -152,4 +154,9 @@ export class Memtable implements Operations {
     this.#kinds ??= new Uint8Array(this.#kindsBuffer)
     return this.#kinds
   }
+}
+
+function hasOtherThanPuts(kinds: Uint8Array, from: number, to: number): boolean {
+  for (let row = from; row < to; row++) if (kinds[row] !== PUT) return true
+  return false
 }

@@ -12,6 +12,7 @@ import { RecordSet } from '../columns/record-set.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import type { Memtable } from '../memtable/memtable.js'
 import type { View } from '../state/table-state.js'
+import type { KeyBlock } from './key-block.js'
 import type { PageSource } from './page-source.js'
 
 /** How far a key has been followed. */
@@ -42,6 +43,7 @@ export class Lookup {
   /**
    * Appends the records of `key`, newest first and `limit` at most, to `hits`; returns how many there are, or -1 where
    * a page is missing: then `hits` is as before and `pages.missing` tells which. With `keepRows` false it only counts.
+   * `block`: has the key ready, in this place of it.
    */
   collect(
     view: View,
@@ -50,6 +52,8 @@ export class Lookup {
     hits: OperationBuffer,
     pages: PageSource,
     keepRows = true,
+    block?: KeyBlock,
+    place = 0,
   ): number {
     this.#view = view
     this.#key = key
@@ -59,13 +63,13 @@ export class Lookup {
     this.#keepRows = keepRows
     this.#deleted = undefined
     const before = hits.count
-    const progress = this.#search(pages)
+    const progress = this.#search(pages, block, place)
     if (progress !== PAGE_MISSING) return this.#found
     hits.count = before
     return -1
   }
 
-  #search(pages: PageSource): Progress {
+  #search(pages: PageSource, block: KeyBlock | undefined, place: number): Progress {
     const { version, active, length } = this.#view
     let progress = this.#searchMemtable(active.memtable, length)
     for (let i = version.sealed.length - 1; i >= 0 && progress === GO_ON; i--) {
@@ -75,7 +79,9 @@ export class Lookup {
     if (progress !== GO_ON) return progress
     const hash = hashKeyLanes(this.#key)
     for (let i = version.files.length - 1; i >= 0 && progress === GO_ON; i--) {
-      progress = this.#searchFile(version.files[i]!, hash, pages)
+      const file = version.files[i]!
+      const page = block === undefined ? file.pageFor(this.#key, hash) : block.pageFor(place, i)
+      if (page >= 0) progress = this.#searchFile(file, page, hash, pages, block?.readerFor(place, i))
     }
     return progress
   }
@@ -96,22 +102,36 @@ export class Lookup {
     return GO_ON
   }
 
-  #searchFile(file: BucketFile, hash: number, pages: PageSource): Progress {
-    const last = file.lastPageFor(this.#key)
-    for (let page = last; page >= 0; page--) {
-      if (file.mayContain(page, hash)) {
-        if (!pages.find(file, page)) {
-          pages.missing.push({ file, from: this.#firstPage(file, page), to: page + 1 })
-          return PAGE_MISSING
-        }
-        this.#page.open(pages.words, pages.base)
-        if (this.#page.find(this.#key) && this.#searchPage(file.entry.endSequence - 1) === SETTLED)
-          return SETTLED
+  /**
+   * Searches the pages from `last` back that may hold the key. `sought`: a reader that has page `last` open, and the key
+   * sought in it.
+   */
+  #searchFile(
+    file: BucketFile,
+    last: number,
+    hash: number,
+    pages: PageSource,
+    sought: DataPageReader | undefined,
+  ): Progress {
+    const sequence = file.entry.endSequence - 1
+    if (sought !== undefined) {
+      if (sought.settle(this.#key) && this.#takeRows(sought, sequence) === SETTLED) return SETTLED
+    }
+    for (let page = sought === undefined ? last : this.#pageBefore(file, last, hash); page >= 0;) {
+      if (!pages.find(file, page)) {
+        pages.missing.push({ file, from: this.#firstPage(file, page), to: page + 1 })
+        return PAGE_MISSING
       }
-      // Only where the page starts with the key can the page before hold older records of it.
-      if (!file.startsWith(page, this.#key)) break
+      this.#page.open(pages.words, pages.base)
+      if (this.#page.find(this.#key) && this.#takeRows(this.#page, sequence) === SETTLED) return SETTLED
+      page = this.#pageBefore(file, page, hash)
     }
     return GO_ON
+  }
+
+  /** The page before where it may hold older records of the key, which only the first key of a page tells; or -1. */
+  #pageBefore(file: BucketFile, page: number, hash: number): number {
+    return file.startsWith(page, this.#key) && page > 0 && file.mayContain(page - 1, hash) ? page - 1 : -1
   }
 
   /** The first page that this lookup will want before `page`, `page` included. */
@@ -122,8 +142,8 @@ export class Lookup {
     return first
   }
 
-  #searchPage(sequence: number): Progress {
-    const page = this.#page
+  /** Takes the rows that the reader found, from the newest on. */
+  #takeRows(page: DataPageReader, sequence: number): Progress {
     const { keyLaneCount, laneCount } = this.#layout
     const { allPuts } = page
     for (let row = page.to - 1; row >= page.from; row--) {

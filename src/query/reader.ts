@@ -13,6 +13,7 @@ import type { SortedInput } from '../columns/sorted-input.js'
 import { RunInput } from '../memtable/run-input.js'
 import { Merge } from '../merge/merge.js'
 import type { View } from '../state/table-state.js'
+import { KEYS_A_BLOCK, KeyBlock } from './key-block.js'
 import { Lookup } from './lookup.js'
 import { PageSource } from './page-source.js'
 
@@ -37,6 +38,7 @@ export interface BatchHits {
 export class TableReader {
   readonly #options: ReaderOptions
   readonly #lookup: Lookup
+  readonly #block: KeyBlock
   readonly #blocking: PageSource
   readonly #inMemory = new PageSource(false)
   /**
@@ -48,6 +50,7 @@ export class TableReader {
   constructor(options: ReaderOptions) {
     this.#options = options
     this.#lookup = new Lookup(options.layout, options.pageBytes, options.replace)
+    this.#block = new KeyBlock(options.layout, options.pageBytes)
     this.#blocking = new PageSource(true)
     this.#scratch = new OperationBuffer(options.layout, 16)
   }
@@ -136,10 +139,16 @@ export class TableReader {
     pages: PageSource,
   ): number[] {
     const missing: number[] = []
-    for (const query of open) {
+    const { files } = view.version
+    const block = this.#block
+    for (let i = 0; i < open.length; i++) {
+      const place = i % KEYS_A_BLOCK
+      if (place === 0) block.prepare(files, keys, open, i, Math.min(i + KEYS_A_BLOCK, open.length))
+      const query = open[i]!
       for (let lane = 0; lane < key.length; lane++) key[lane] = keys[lane]![query]!
       result.starts[query] = result.hits.count
-      if (this.#lookup.collect(view, key, limit, result.hits, pages) < 0) missing.push(query)
+      const found = this.#lookup.collect(view, key, limit, result.hits, pages, true, block, place)
+      if (found < 0) missing.push(query)
       result.ends[query] = result.hits.count
     }
     return missing

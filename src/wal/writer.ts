@@ -130,6 +130,14 @@ export class WalWriter {
     return segment.position + frameBytes <= segmentBytes - (segmentBytes % pageBytes)
   }
 
+  /** Whether `append` of these operations and so many *delete where* entries will return without a promise. */
+  appendsAtOnce(operations: Operations, deleteWhereCount: number): boolean {
+    const { kinds, count } = operations
+    const frameBytes = this.#encoder.frameBytesMax(count, kinds !== undefined, deleteWhereCount)
+    // The padding of a page comes on top.
+    return this.#active !== undefined && frameBytes + this.#options.pageBytes <= BLOCKING_WRITE_BYTES_MAX
+  }
+
   /**
    * Appends operations [from, to) and the entries as one frame: all of it is recovered or none. The entries carry their
    * sequence numbers already, ascending in the range that begins at `nextSequence`; the operations take the others.
