@@ -1,15 +1,19 @@
 /**
  * Builds a table from columns without the log: sorted runs as large as a memtable, then one merge into one file.
  *
- * All or nothing: until the last manifest is installed the table is empty and the runs are orphans. While a run is
- * sorted and written by a worker, the next one is filled. docs/architecture.md, Bulk load.
+ * All or nothing: until the last manifest is installed the table is empty and the runs are orphans. While runs are
+ * sorted and written by workers, the next one is filled; the merge keeps all of them busy too. docs/architecture.md, Bulk load.
  */
-import type { CompactionJob, CompactionResult } from './compaction/job.js'
+import type { CompactionControl, CompactionJob, CompactionResult } from './compaction/job.js'
+import { mergeInRanges } from './compaction/merge-in-ranges.js'
 import { diskError, type FlashTableError } from './errors.js'
 import { bucketName } from './io/file-names.js'
 import { Memtable } from './memtable/memtable.js'
 import type { TableParts, WriterParts } from './open.js'
 import { latchedReason } from './poison.js'
+
+/** Runs are read once, from end to end. */
+const NO_FILTER = 0
 
 /** The columns to load: any iterable of what `putColumns` takes. */
 export type ColumnSource<Columns> = Iterable<Columns> | AsyncIterable<Columns>
@@ -31,8 +35,8 @@ class BulkLoad {
   readonly #runs: CompactionResult[] = []
   #bytesWritten = 0
   #memtable: Memtable
-  /** The run that is being written; its failure is met at the next run. */
-  #writing: Promise<CompactionResult> | undefined
+  /** Runs that are being written, oldest first; a failure is met when room for another is made. */
+  readonly #writing: Promise<CompactionResult>[] = []
 
   constructor(parts: TableParts, writer: WriterParts) {
     this.#parts = parts
@@ -48,12 +52,12 @@ class BulkLoad {
         signal?.throwIfAborted()
         await this.#add(columns)
       }
-      await this.#settleRun()
+      await this.#endRuns()
       numbers.push(...this.#runNumbers())
       await this.#finish()
     } catch (error) {
-      // One that is still being written is removed too, once it is there.
-      await this.#settleRun().catch(() => {})
+      // Those that are still being written are removed too, once they are there.
+      while (this.#writing.length > 0) await this.#settleRun().catch(() => {})
       await this.#removeRuns([...numbers, ...this.#runNumbers()])
       throw error
     }
@@ -70,50 +74,69 @@ class BulkLoad {
     }
   }
 
-  /** Hands the full memtable to the executor, once it has written the one before. */
+  /** Hands the memtable to the executor, once it has room. */
   async #startRun(): Promise<void> {
-    await this.#settleRun()
+    if (this.#writing.length === this.#writer.executor.threads) await this.#settleRun()
     const full = this.#memtable
     this.#memtable = this.#newMemtable(full.endSequence)
-    this.#writing = this.#compact([], [full])
+    const writing = this.#run([full], NO_FILTER)
     // Met by #settleRun.
-    this.#writing.catch(() => {})
+    writing.catch(() => {})
+    this.#writing.push(writing)
   }
 
+  /** Waits for the oldest run that is being written. */
   async #settleRun(): Promise<void> {
-    const writing = this.#writing
+    const writing = this.#writing.shift()
     if (writing === undefined) return
     const run = await writing
-    this.#writing = undefined
     this.#bytesWritten += run.bytesWritten
     this.#runs.push(run)
   }
 
-  /** Merges the runs and the last memtable into the one file of the table. */
+  /** Writes what is left as the last run, unless it is all there is. */
+  async #endRuns(): Promise<void> {
+    const isAll = this.#runs.length + this.#writing.length === 0
+    if (!isAll && this.#memtable.count > 0) await this.#startRun()
+    while (this.#writing.length > 0) await this.#settleRun()
+  }
+
+  /** Merges the runs, or writes the only memtable, into the one file of the table. */
   async #finish(): Promise<void> {
-    const { state } = this.#parts
-    const files = this.#runs.flatMap(({ entry }) => (entry === undefined ? [] : [entry]))
-    const memtable = this.#memtable
-    const memtables = memtable.count === 0 ? [] : [memtable]
-    if (files.length + memtables.length === 0) return
+    const { state, options } = this.#parts
     const start = state.active.memtable.endSequence
-    const records = memtable.endSequence - start
+    const end = this.#memtable.endSequence
+    if (end === start) return
     const result =
-      files.length === 1 && memtables.length === 0 ? this.#runs[0]! : await this.#compact(files, memtables)
-    if (result !== this.#runs[0]) this.#bytesWritten += result.bytesWritten
-    this.#writer.committer.recordsPut += records
-    const entry = { ...result.entry!, level: this.#writer.compactor.levelFor(records) }
+      this.#runs.length === 0
+        ? await this.#run([this.#memtable], options.filterBitsPerRecord)
+        : await this.#mergeRuns(options.filterBitsPerRecord)
+    this.#bytesWritten += result.bytesWritten
+    this.#writer.committer.recordsPut += end - start
+    const entry = { ...result.entry!, level: this.#writer.compactor.levelFor(end - start) }
     try {
-      await state.installLoaded(entry, memtable.endSequence, this.#bytesWritten, this.#writer.counters())
+      await state.installLoaded(entry, end, this.#bytesWritten, this.#writer.counters())
     } catch (error) {
       throw this.#failure(latchedReason(error))
     }
   }
 
-  async #compact(files: CompactionJob['files'], memtables: readonly Memtable[]): Promise<CompactionResult> {
+  #run(memtables: readonly Memtable[], filterBitsPerRecord: number): Promise<CompactionResult> {
+    const job = this.#job([], memtables, filterBitsPerRecord)
+    return this.#attempt(control => this.#writer.executor.run(job, control))
+  }
+
+  #mergeRuns(filterBitsPerRecord: number): Promise<CompactionResult> {
+    const files = this.#runs.flatMap(({ entry }) => (entry === undefined ? [] : [entry]))
+    const job = this.#job(files, [], filterBitsPerRecord)
+    const { fileSystem } = this.#parts.state.options
+    return this.#attempt(control => mergeInRanges(fileSystem, this.#writer.executor, job, control))
+  }
+
+  async #attempt(run: (control: CompactionControl) => Promise<CompactionResult>): Promise<CompactionResult> {
     const { signal } = this.#parts.options
     try {
-      return await this.#writer.executor.run(this.#job(files, memtables), { signal })
+      return await run({ signal })
     } catch (error) {
       throw signal?.aborted === true ? error : this.#failure(error)
     }
@@ -124,8 +147,12 @@ class BulkLoad {
     return diskError(error, `the bulk load of ${this.#parts.directory} failed`)
   }
 
-  #job(files: CompactionJob['files'], memtables: readonly Memtable[]): CompactionJob {
-    const { state, options } = this.#parts
+  #job(
+    files: CompactionJob['files'],
+    memtables: readonly Memtable[],
+    filterBitsPerRecord: number,
+  ): CompactionJob {
+    const { state } = this.#parts
     const { directory, tableId, layout, pageBytes } = state.options
     const ranges = [...files, ...memtables]
     return {
@@ -143,7 +170,7 @@ class BulkLoad {
         number: state.takeFileNumber(),
         epoch: state.manifest.epoch,
         level: 0,
-        filterBitsPerRecord: options.filterBitsPerRecord,
+        filterBitsPerRecord,
         firstSequence: ranges[0]!.firstSequence,
         endSequence: ranges.at(-1)!.endSequence,
       },

@@ -1,5 +1,7 @@
 /** One compaction as plain data: it can be handed to a worker thread as it is. */
+import type { BuiltPages } from '../bucket-file/page-builder.js'
 import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
+import type { KeyRange } from '../columns/key-range.js'
 import type { DeleteWhere } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import type { MemtableImage } from '../memtable/memtable.js'
@@ -47,9 +49,18 @@ export interface CompactionControl {
   readonly onProgress?: ((operations: number) => void) | undefined
 }
 
-/** Where a job runs: in a worker thread, or inline for tests on a simulated file system. */
+/** A part of a job: the pages with keys of a range, to be built apart. Requires: its inputs are files alone. */
+export interface RangeJob extends CompactionJob {
+  readonly range: KeyRange
+}
+
+/** Where jobs run: in worker threads, or inline for tests on a simulated file system. */
 export interface Executor {
+  /** How many jobs are worth running at once where nothing else wants the processors. */
+  readonly threads: number
   run(job: CompactionJob, control: CompactionControl): Promise<CompactionResult>
+  /** Builds the data pages of a range; writes nothing. */
+  build(job: RangeJob, control: CompactionControl): Promise<BuiltPages>
   /** Lets go of threads. Requires: no job is running. */
   close(): Promise<void>
 }

@@ -5,19 +5,22 @@
  */
 import { BucketFile } from '../bucket-file/reader.js'
 import { BucketInput } from '../bucket-file/input.js'
+import { PageBuilder, type BuiltPages } from '../bucket-file/page-builder.js'
 import { BucketFileWriter } from '../bucket-file/writer.js'
 import { DeleteWhereIndex } from '../columns/delete-where-index.js'
 import type { Hiding } from '../columns/hide-rows.js'
-import { ALL_KEYS } from '../columns/key-range.js'
+import { ALL_KEYS, type KeyRange } from '../columns/key-range.js'
 import type { SortedInput } from '../columns/sorted-input.js'
 import type { FileSystem } from '../io/file-system.js'
 import { Memtable } from '../memtable/memtable.js'
 import { SealInput } from '../memtable/seal-input.js'
 import { Merge } from '../merge/merge.js'
-import type { CompactionControl, CompactionJob, CompactionResult } from './job.js'
+import type { CompactionControl, CompactionJob, CompactionResult, RangeJob } from './job.js'
 
 /** Pages of the first read of an input: all of them will be read. */
 const FIRST_READ_PAGES = 64
+/** Pages for which there is room at first where a range is built. */
+const FIRST_BUILT_PAGES = 64
 
 /**
  * Runs the job. Rejects with `signal.reason` when aborted, and with what went wrong otherwise; the partial output is
@@ -29,18 +32,10 @@ export async function runCompaction(
   control: CompactionControl,
   pause: () => Promise<void> | void,
 ): Promise<CompactionResult> {
-  const files: BucketFile[] = []
   let writer: BucketFileWriter | undefined
-  let merge: Merge | undefined
+  const inputs = await openInputs(fileSystem, job)
   try {
-    for (const entry of job.files)
-      files.push(await BucketFile.open({ ...job, fileSystem, withFilter: false }, entry))
-    merge = new Merge(inputsOf(job, files), {
-      layout: job.layout,
-      reverse: false,
-      replace: job.replace,
-      keepDeletes: !job.includesOldest,
-    })
+    const merge = mergeOf(job, inputs, ALL_KEYS)
     const deletes = job.includesOldest ? [] : job.ownDeletes
     let operationsWritten = 0
     const createWriter = () => BucketFileWriter.create({ fileSystem, ...job, ...job.output, deletes })
@@ -62,12 +57,73 @@ export async function runCompaction(
     return { entry, bytesWritten, operationsRead: operationsIn(job) }
   } finally {
     await writer?.abandon()
-    await merge?.close()
-    for (const file of files) await file.close()
+    await closeAll(inputs)
   }
 }
 
-function inputsOf(job: CompactionJob, files: readonly BucketFile[]): SortedInput[] {
+/** Builds the pages of the job's range; writes nothing. Rejects as `runCompaction` does. */
+export async function buildRange(
+  fileSystem: FileSystem,
+  job: RangeJob,
+  { signal }: CompactionControl,
+  pause: () => Promise<void> | void,
+): Promise<BuiltPages> {
+  const { layout, pageBytes, output } = job
+  const inputs = await openInputs(fileSystem, job)
+  try {
+    const merge = mergeOf(job, inputs, job.range)
+    const builder = new PageBuilder(layout, pageBytes, output.filterBitsPerRecord)
+    let bytes = new Uint8Array(FIRST_BUILT_PAGES * pageBytes)
+    const build = (last: boolean): void => {
+      for (;;) {
+        const at = builder.pages * pageBytes
+        if (at === bytes.byteLength) {
+          const grown = new Uint8Array(2 * at)
+          grown.set(bytes)
+          bytes = grown
+        }
+        if (!builder.build(bytes.subarray(at, at + pageBytes), last)) return
+      }
+    }
+    for (let rows = await merge.next(); rows !== undefined; rows = await merge.next()) {
+      signal?.throwIfAborted()
+      builder.add(rows)
+      build(false)
+      await pause()
+    }
+    build(true)
+    return { ...builder.built(), bytes: bytes.subarray(0, builder.pages * pageBytes) }
+  } finally {
+    await closeAll(inputs)
+  }
+}
+
+async function openInputs(fileSystem: FileSystem, job: CompactionJob): Promise<BucketFile[]> {
+  const files: BucketFile[] = []
+  try {
+    for (const entry of job.files)
+      files.push(await BucketFile.open({ ...job, fileSystem, withFilter: false }, entry))
+    return files
+  } catch (error) {
+    await closeAll(files)
+    throw error
+  }
+}
+
+async function closeAll(files: readonly BucketFile[]): Promise<void> {
+  for (const file of files) await file.close()
+}
+
+function mergeOf(job: CompactionJob, files: readonly BucketFile[], range: KeyRange): Merge {
+  return new Merge(inputsOf(job, files, range), {
+    layout: job.layout,
+    reverse: false,
+    replace: job.replace,
+    keepDeletes: !job.includesOldest,
+  })
+}
+
+function inputsOf(job: CompactionJob, files: readonly BucketFile[], range: KeyRange): SortedInput[] {
   const { layout, pageBytes, replace } = job
   const hiding: Hiding = { deletes: new DeleteWhereIndex(job.deletes), before: Infinity, replace }
   const fromFiles = files.map(
@@ -75,7 +131,7 @@ function inputsOf(job: CompactionJob, files: readonly BucketFile[]): SortedInput
       new BucketInput(file, {
         layout,
         pageBytes,
-        range: ALL_KEYS,
+        range,
         reverse: false,
         hiding,
         firstReadPages: FIRST_READ_PAGES,

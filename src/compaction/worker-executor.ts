@@ -4,9 +4,13 @@
  * Threads start when they are needed. They keep the process alive only while they run a job; a thread that dies fails
  * its job, and the compactor poisons the table.
  */
+import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import type { CompactionControl, CompactionJob, CompactionResult, Executor } from './job.js'
-import { errorOf, type FromWorker, type ToWorker } from './worker-protocol.js'
+import type { CompactionControl, Executor } from './job.js'
+import { errorOf, type FromWorker, type Outcome, type Task, type ToWorker } from './worker-protocol.js'
+
+/** Threads for work that somebody waits for: beyond so many the disk is what it waits for. */
+const THREADS_MAX = 4
 
 /** The worker's script: built JavaScript, or beside the sources a script that can load them. */
 const WORKER_URL = import.meta.url.endsWith('.ts')
@@ -29,29 +33,35 @@ export function workerExecutor(workerUrl: URL = WORKER_URL): Executor {
       if (worker === undefined || !ended.has(worker)) return worker
     }
   }
+  const perform = async <T extends Task>(task: T, control: CompactionControl): Promise<Outcome<T>> => {
+    control.signal?.throwIfAborted()
+    const worker = take() ?? start()
+    worker.ref()
+    try {
+      return await performIn(worker, task, control)
+    } finally {
+      worker.unref()
+      if (ended.has(worker)) await worker.terminate()
+      else idle.push(worker)
+    }
+  }
   return {
-    async run(job, control) {
-      control.signal?.throwIfAborted()
-      const worker = take() ?? start()
-      worker.ref()
-      try {
-        return await runIn(worker, job, control)
-      } finally {
-        worker.unref()
-        if (ended.has(worker)) await worker.terminate()
-        else idle.push(worker)
-      }
-    },
+    threads: Math.min(THREADS_MAX, availableParallelism()),
+    run: (job, control) => perform({ kind: 'run', job }, control),
+    build: (job, control) => perform({ kind: 'build', job }, control),
     async close() {
       await Promise.all(idle.splice(0).map(worker => worker.terminate()))
     },
   }
 }
 
-/** Runs one job in an idle worker. */
-function runIn(worker: Worker, job: CompactionJob, control: CompactionControl): Promise<CompactionResult> {
-  const { signal, onProgress } = control
-  return new Promise<CompactionResult>((resolve, reject) => {
+/** Performs one task in an idle worker. */
+function performIn<T extends Task>(
+  worker: Worker,
+  task: T,
+  { signal, onProgress }: CompactionControl,
+): Promise<Outcome<T>> {
+  return new Promise<Outcome<T>>((resolve, reject) => {
     const post = (message: ToWorker): void => worker.postMessage(message)
     const onAbort = (): void => post({ kind: 'abort' })
     const settle = (action: () => void): void => {
@@ -65,7 +75,7 @@ function runIn(worker: Worker, job: CompactionJob, control: CompactionControl): 
           onProgress?.(message.operations)
           break
         case 'done':
-          settle(() => resolve(message.result))
+          settle(() => resolve(message.result as Outcome<T>))
           break
         case 'failed':
           settle(() => reject(signal?.aborted === true ? signal.reason : errorOf(message.failure)))
@@ -78,6 +88,6 @@ function runIn(worker: Worker, job: CompactionJob, control: CompactionControl): 
       settle(() => reject(new Error(`the compaction thread ended with exit code ${code}`)))
     worker.on('message', onMessage).on('error', onError).on('exit', onExit)
     signal?.addEventListener('abort', onAbort)
-    post({ kind: 'run', job })
+    post(task)
   })
 }

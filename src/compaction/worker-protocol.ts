@@ -1,13 +1,19 @@
 /** The messages between `worker-executor.ts` and `worker.ts`. */
+import type { BuiltPages } from '../bucket-file/page-builder.js'
 import { FlashTableError, type FlashTableErrorCode } from '../errors.js'
-import type { CompactionJob, CompactionResult } from './job.js'
+import type { CompactionJob, CompactionResult, RangeJob } from './job.js'
 
 /** One worker runs one job at a time. */
-export type ToWorker = { readonly kind: 'run'; readonly job: CompactionJob } | { readonly kind: 'abort' }
+export type Task =
+  { readonly kind: 'run'; readonly job: CompactionJob } | { readonly kind: 'build'; readonly job: RangeJob }
+export type ToWorker = Task | { readonly kind: 'abort' }
+
+/** What comes of a task. */
+export type Outcome<T extends Task> = T['kind'] extends 'run' ? CompactionResult : BuiltPages
 
 export type FromWorker =
   | { readonly kind: 'progress'; readonly operations: number }
-  | { readonly kind: 'done'; readonly result: CompactionResult }
+  | { readonly kind: 'done'; readonly result: CompactionResult | BuiltPages }
   | { readonly kind: 'failed'; readonly failure: Failure }
 
 /** An error as plain data: a structured clone keeps no `code`. */

@@ -1,9 +1,8 @@
 /** The worker thread: runs the jobs that `worker-executor.ts` sends, one at a time, on the memory of the memtables themselves. */
 import { parentPort } from 'node:worker_threads'
 import { nodeFileSystem } from '../io/node-file-system.js'
-import type { CompactionJob } from './job.js'
-import { runCompaction } from './run.js'
-import { failureOf, type FromWorker, type ToWorker } from './worker-protocol.js'
+import { buildRange, runCompaction } from './run.js'
+import { failureOf, type FromWorker, type Task, type ToWorker } from './worker-protocol.js'
 
 /** Time between two reports of progress. */
 const PROGRESS_INTERVAL_MS = 50
@@ -17,14 +16,15 @@ port.on('message', (message: ToWorker) => {
       abort.abort()
       break
     case 'run':
+    case 'build':
       abort = new AbortController()
-      void run(message.job, abort.signal)
+      void perform(message, abort.signal)
       break
   }
 })
 
 /** Never rejects: the outcome is posted. */
-async function run(job: CompactionJob, signal: AbortSignal): Promise<void> {
+async function perform(task: Task, signal: AbortSignal): Promise<void> {
   let reportedMs = performance.now()
   const onProgress = (operations: number): void => {
     const nowMs = performance.now()
@@ -33,15 +33,21 @@ async function run(job: CompactionJob, signal: AbortSignal): Promise<void> {
     post({ kind: 'progress', operations })
   }
   try {
-    const result = await runCompaction(nodeFileSystem, job, { signal, onProgress }, nextTurn)
-    post({ kind: 'done', result })
+    if (task.kind === 'run') {
+      const result = await runCompaction(nodeFileSystem, task.job, { signal, onProgress }, nextTurn)
+      post({ kind: 'done', result })
+    } else {
+      const result = await buildRange(nodeFileSystem, task.job, { signal }, nextTurn)
+      // Handed over, not copied.
+      post({ kind: 'done', result }, [result.bytes.buffer, result.fences.buffer, result.filter.buffer])
+    }
   } catch (error) {
     post({ kind: 'failed', failure: failureOf(error) })
   }
 }
 
-function post(message: FromWorker): void {
-  port.postMessage(message)
+function post(message: FromWorker, transfer: readonly ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer)
 }
 
 /** Lets an abort come in. */

@@ -28,21 +28,24 @@ function scaleOf(from: number, to: number): number {
   return ((to - from) * 32) / 2 ** 32
 }
 
-/** Adds a key, by its hash, to the block words [from, to). */
+/** Adds keys, by the first `count` of their hashes, to the block words [from, to). Hot. */
 export function addToFilter(
   words: Uint32Array,
   from: number,
   to: number,
   probes: number,
-  hash: number,
+  hashes: Uint32Array,
+  count: number,
 ): void {
   const scale = scaleOf(from, to)
-  const step = secondHash(hash)
-  let h = hash
-  for (let probe = 0; probe < probes; probe++) {
-    const bit = (h * scale) >>> 0
-    words[from + (bit >>> 5)]! |= 1 << (bit & 31)
-    h = (h + step) >>> 0
+  for (let key = 0; key < count; key++) {
+    let h = hashes[key]!
+    const step = secondHash(h)
+    for (let probe = 0; probe < probes; probe++) {
+      const bit = (h * scale) >>> 0
+      words[from + (bit >>> 5)]! |= 1 << (bit & 31)
+      h = (h + step) >>> 0
+    }
   }
 }
 

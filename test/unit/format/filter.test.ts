@@ -8,7 +8,7 @@ import { Random } from '../../support/random.js'
 function blockOf(hashes: readonly number[], bitsPerRecord: number, before = 0): Uint32Array {
   const words = new Uint32Array(before + filterBlockWords(hashes.length, bitsPerRecord))
   const probes = probeCount(bitsPerRecord)
-  for (const hash of hashes) addToFilter(words, before, words.length, probes, hash)
+  addToFilter(words, before, words.length, probes, Uint32Array.from(hashes), hashes.length)
   return words
 }
 

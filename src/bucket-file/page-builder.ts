@@ -1,0 +1,207 @@
+/**
+ * Packs sorted operations into data pages, and keeps what the file must say of them: filter, fences, counts, bounds.
+ *
+ * Pure: bytes in memory, nothing is written. A file writer has a builder of its own; or pages are built by other
+ * threads, a range of keys each, and go to the writer as {@link BuiltPages}. docs/file-format.md, Bucket file.
+ */
+import { assert } from '../assert.js'
+import { compareKeys, compareRows } from '../columns/compare.js'
+import { GrowingWords } from '../columns/growing-words.js'
+import { HASH_START, hashKey, hashLane } from '../columns/hash.js'
+import { DELETE_KEY, DELETE_RECORD, OperationBuffer, type Operations } from '../columns/operations.js'
+import type { RecordLayout } from '../columns/record-layout.js'
+import { DataPageEncoder } from '../format/data-page-encoder.js'
+import { addToFilter, filterBlockWords, probeCount } from '../format/filter.js'
+
+/** Counts that the footer keeps. */
+export interface BucketFileCounts {
+  records: number
+  deleteKeys: number
+  deleteRecords: number
+  distinctKeys: number
+}
+
+/** First and last key, least and greatest value of each value lane; what they are of no pages means nothing. */
+export interface Bounds {
+  readonly firstKey: Uint32Array
+  readonly lastKey: Uint32Array
+  readonly minValues: Uint32Array
+  readonly maxValues: Uint32Array
+}
+
+/** Data pages that have been built apart, as plain data. */
+export interface BuiltPages {
+  readonly pages: number
+  /** The pages, but for their checksums, which depend on their place in the file. */
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** For each page its first key, a word a lane, and the words of `filter` up to the end of its block. */
+  readonly fences: Uint32Array<ArrayBuffer>
+  readonly filter: Uint32Array<ArrayBuffer>
+  readonly counts: BucketFileCounts
+  readonly bounds: Bounds
+}
+
+export class PageBuilder {
+  readonly #layout: RecordLayout
+  readonly #filterBitsPerRecord: number
+  readonly #encoder: DataPageEncoder
+  /** Rows that are in no page yet: those from `#from` on. */
+  readonly #rows: OperationBuffer
+  #from = 0
+  #hashes = new Uint32Array(0)
+  /** Of the filter; 0: there is none. */
+  readonly probes: number
+  pages = 0
+  readonly fences = new GrowingWords()
+  readonly filter = new GrowingWords()
+  readonly counts: BucketFileCounts = { records: 0, deleteKeys: 0, deleteRecords: 0, distinctKeys: 0 }
+  readonly bounds: Bounds
+
+  constructor(layout: RecordLayout, pageBytes: number, filterBitsPerRecord: number) {
+    const valueLaneCount = layout.laneCount - layout.keyLaneCount
+    this.#layout = layout
+    this.#filterBitsPerRecord = filterBitsPerRecord
+    this.#encoder = new DataPageEncoder(layout, pageBytes)
+    this.#rows = new OperationBuffer(layout, 256)
+    this.probes = filterBitsPerRecord === 0 ? 0 : probeCount(filterBitsPerRecord)
+    this.bounds = {
+      firstKey: new Uint32Array(layout.keyLaneCount),
+      lastKey: new Uint32Array(layout.keyLaneCount),
+      minValues: new Uint32Array(valueLaneCount).fill(0xffffffff),
+      maxValues: new Uint32Array(valueLaneCount),
+    }
+  }
+
+  /** Takes rows. Requires: sorted by key, behind all that came before. */
+  add(rows: Operations): void {
+    this.#rows.dropFirst(this.#from)
+    this.#from = 0
+    this.#rows.append(rows, 0, rows.count)
+  }
+
+  /**
+   * Builds the next page into the zeroed `page`, but for its checksum. False where the rows do not fill one; with
+   * `last` where there are none any more.
+   */
+  build(page: Uint8Array, last: boolean): boolean {
+    const rows = this.#rows
+    if (this.#from === rows.count) return false
+    const count = this.#encoder.fit(rows, this.#from, rows.count)
+    const to = this.#from + count
+    if (to === rows.count && !last) return false
+    this.#encoder.write(rows, this.#from, page)
+    this.#account(this.#from, to)
+    this.#from = to
+    return true
+  }
+
+  /** What it has counted so far, as plain data; the pages are with the caller. */
+  built(): Omit<BuiltPages, 'bytes'> {
+    const fences = new Uint32Array(this.fences.length)
+    this.fences.copyTo(fences, 0)
+    const filter = new Uint32Array(this.filter.length)
+    this.filter.copyTo(filter, 0)
+    return { pages: this.pages, fences, filter, counts: this.counts, bounds: this.bounds }
+  }
+
+  /** Counts pages that were built apart, as those behind its own. Requires: greater keys, and no row waits here. */
+  takeIn({ pages, fences, filter, counts, bounds }: BuiltPages): void {
+    if (pages === 0) return
+    const { keyLaneCount } = this.#layout
+    assert(this.#from === this.#rows.count, 'no row waits while built pages come')
+    assert(
+      this.pages === 0 || compareKeys(this.bounds.lastKey, bounds.firstKey) < 0,
+      'built pages come in the order of their keys, which they do not share',
+    )
+    if (this.pages === 0) this.bounds.firstKey.set(bounds.firstKey)
+    const filterBefore = this.filter.length
+    for (let page = 0, at = 0; page < pages; page++) {
+      for (let lane = 0; lane < keyLaneCount; lane++) this.fences.push(fences[at++]!)
+      this.fences.push(filterBefore + fences[at++]!)
+    }
+    this.filter.append(filter)
+    this.counts.records += counts.records
+    this.counts.deleteKeys += counts.deleteKeys
+    this.counts.deleteRecords += counts.deleteRecords
+    this.counts.distinctKeys += counts.distinctKeys
+    this.bounds.lastKey.set(bounds.lastKey)
+    for (let lane = 0; lane < bounds.minValues.length; lane++) {
+      this.#widen(lane, bounds.minValues[lane]!, bounds.maxValues[lane]!)
+    }
+    this.pages += pages
+  }
+
+  /** Fence, filter block, counts and bounds of the page with rows [from, to). */
+  #account(from: number, to: number): void {
+    const { keyLaneCount, laneCount } = this.#layout
+    const { lanes, kinds } = this.#rows
+    const { counts, bounds } = this
+    for (let lane = 0; lane < keyLaneCount; lane++) this.fences.push(lanes[lane]![from]!)
+    if (this.pages === 0)
+      for (let lane = 0; lane < keyLaneCount; lane++) bounds.firstKey[lane] = lanes[lane]![from]!
+    if (this.#hashes.length < to - from) this.#hashes = new Uint32Array(2 * (to - from))
+    // The first row of a page always goes into its filter; it is a new key only if the page before did not end in it.
+    const keys = hashKeys(lanes, from, to, keyLaneCount, this.#hashes)
+    const continued = this.pages > 0 && bounds.lastKey.every((lane, i) => lane === lanes[i]![from]!)
+    counts.distinctKeys += continued ? keys - 1 : keys
+    for (let lane = 0; lane < keyLaneCount; lane++) bounds.lastKey[lane] = lanes[lane]![to - 1]!
+    if (this.probes > 0) {
+      const block = new Uint32Array(filterBlockWords(keys, this.#filterBitsPerRecord))
+      addToFilter(block, 0, block.length, this.probes, this.#hashes, keys)
+      this.filter.append(block)
+    }
+    this.fences.push(this.filter.length)
+    for (let lane = 0; lane < laneCount - keyLaneCount; lane++) {
+      const { min, max } = this.#encoder.bounds(lane)
+      this.#widen(lane, min, max)
+    }
+    if (kinds === undefined) counts.records += to - from
+    else for (let row = from; row < to; row++) countKind(counts, kinds[row]!)
+    this.pages++
+  }
+
+  #widen(lane: number, min: number, max: number): void {
+    const { minValues, maxValues } = this.bounds
+    if (min < minValues[lane]!) minValues[lane] = min
+    if (max > maxValues[lane]!) maxValues[lane] = max
+  }
+}
+
+/** Puts the hash of each different key of the sorted rows [from, to) into `hashes`; returns how many. Hot. */
+function hashKeys(
+  lanes: readonly Uint32Array[],
+  from: number,
+  to: number,
+  keyLaneCount: number,
+  hashes: Uint32Array,
+): number {
+  if (keyLaneCount === 2) return hashKeys2(lanes[0]!, lanes[1]!, from, to, hashes)
+  let keys = 0
+  for (let row = from; row < to; row++) {
+    if (row > from && compareRows(lanes, row, lanes, row - 1, keyLaneCount) === 0) continue
+    hashes[keys++] = hashKey(lanes, row, keyLaneCount)
+  }
+  return keys
+}
+
+/** The same for keys of two lanes (u64). */
+function hashKeys2(
+  high: Uint32Array,
+  low: Uint32Array,
+  from: number,
+  to: number,
+  hashes: Uint32Array,
+): number {
+  let keys = 0
+  for (let row = from; row < to; row++) {
+    if (row > from && low[row] === low[row - 1] && high[row] === high[row - 1]) continue
+    hashes[keys++] = hashLane(hashLane(HASH_START, high[row]!), low[row]!)
+  }
+  return keys
+}
+
+function countKind(counts: BucketFileCounts, kind: number): void {
+  if (kind === DELETE_KEY) counts.deleteKeys++
+  else if (kind === DELETE_RECORD) counts.deleteRecords++
+  else counts.records++
+}
