@@ -28,9 +28,10 @@ export async function mergeInRanges(
   executor: Executor,
   job: CompactionJob,
   control: CompactionControl,
+  rangeBytes = RANGE_BYTES,
 ): Promise<CompactionResult> {
   assert(job.memtables.length === 0 && job.includesOldest, 'ranges are merged from files, all there are')
-  const ranges = await splitKeys(fileSystem, job)
+  const ranges = await splitKeys(fileSystem, job, rangeBytes)
   const building: Promise<BuiltPages>[] = []
   let next = 0
   const startNext = (): void => {
@@ -62,9 +63,13 @@ export async function mergeInRanges(
 }
 
 /** Ranges that together are all keys, ascending. */
-async function splitKeys(fileSystem: FileSystem, job: CompactionJob): Promise<KeyRange[]> {
+async function splitKeys(
+  fileSystem: FileSystem,
+  job: CompactionJob,
+  rangeBytes: number,
+): Promise<KeyRange[]> {
   const pages = job.files.reduce((sum, file) => sum + file.pages, 0)
-  const ranges = Math.ceil((pages * job.pageBytes) / RANGE_BYTES)
+  const ranges = Math.ceil((pages * job.pageBytes) / rangeBytes)
   const step = Math.max(1, Math.floor(pages / (ranges * SAMPLES_A_RANGE)))
   const samples: Uint32Array[] = []
   for (const entry of job.files) {
