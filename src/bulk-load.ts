@@ -33,6 +33,8 @@ class BulkLoad {
   readonly #parts: TableParts
   readonly #writer: WriterParts
   readonly #runs: CompactionResult[] = []
+  /** Of memtables that have become runs. */
+  readonly #spareMemory: SharedArrayBuffer[] = []
   #bytesWritten = 0
   #memtable: Memtable
   /** Runs that are being written, oldest first; a failure is met when room for another is made. */
@@ -79,7 +81,7 @@ class BulkLoad {
     if (this.#writing.length === this.#writer.executor.threads) await this.#settleRun()
     const full = this.#memtable
     this.#memtable = this.#newMemtable(full.endSequence)
-    const writing = this.#run([full], NO_FILTER)
+    const writing = this.#run([full], NO_FILTER).finally(() => this.#spareMemory.push(full.memory))
     // Met by #settleRun.
     writing.catch(() => {})
     this.#writing.push(writing)
@@ -192,6 +194,6 @@ class BulkLoad {
 
   #newMemtable(firstSequence: number): Memtable {
     const { layout, memtableRecords } = this.#parts.state.options
-    return new Memtable(layout, memtableRecords, firstSequence)
+    return new Memtable(layout, memtableRecords, firstSequence, this.#spareMemory.pop())
   }
 }

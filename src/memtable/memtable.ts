@@ -39,22 +39,34 @@ export class Memtable implements Operations {
   readonly lanes: readonly Uint32Array[]
   #kinds: Uint8Array | undefined
   #count = 0
-  readonly #buffer: SharedArrayBuffer
+  /** Of the lanes. */
+  readonly memory: SharedArrayBuffer
   #kindsBuffer: SharedArrayBuffer | undefined
   readonly #deletes: MemtableDelete[]
   readonly #index: HashIndex
 
-  /** An empty memtable, or with `image` the same memory once more. Memory is taken as rows come, not by capacity. */
-  constructor(layout: RecordLayout, capacity: number, firstSequence: number, image?: MemtableImage) {
+  /**
+   * An empty memtable; in `memory`, where that of another one with this layout and capacity is given, else in new memory,
+   * which is taken as rows come, not by capacity.
+   */
+  constructor(
+    layout: RecordLayout,
+    capacity: number,
+    firstSequence: number,
+    memory?: SharedArrayBuffer,
+    image?: MemtableImage,
+  ) {
     assert(capacity > 0 && capacity <= MEMTABLE_ROWS_MAX, 'a memtable has room for 1 to 2^29 rows')
     const columnBytes = capacity * Uint32Array.BYTES_PER_ELEMENT
-    const buffer = image?.lanes ?? new SharedArrayBuffer(layout.laneCount * columnBytes)
-    assert(buffer.byteLength === layout.laneCount * columnBytes, 'a memtable image fits its layout')
+    this.memory = memory ?? new SharedArrayBuffer(layout.laneCount * columnBytes)
+    assert(
+      this.memory.byteLength === layout.laneCount * columnBytes,
+      'the memory of a memtable fits its layout',
+    )
     this.layout = layout
     this.capacity = capacity
     this.firstSequence = firstSequence
-    this.#buffer = buffer
-    this.lanes = layout.laneBytes.map((_, lane) => new Uint32Array(buffer, lane * columnBytes, capacity))
+    this.lanes = layout.laneBytes.map((_, lane) => new Uint32Array(this.memory, lane * columnBytes, capacity))
     this.#kindsBuffer = image?.kinds
     this.#kinds = image?.kinds === undefined ? undefined : new Uint8Array(image.kinds)
     this.#count = image?.count ?? 0
@@ -64,13 +76,13 @@ export class Memtable implements Operations {
 
   /** The memtable that `image` was taken of, as it was then, over the same memory. Requires: it is sealed. */
   static fromImage(layout: RecordLayout, image: MemtableImage): Memtable {
-    return new Memtable(layout, image.capacity, image.firstSequence, image)
+    return new Memtable(layout, image.capacity, image.firstSequence, image.lanes, image)
   }
 
   /** What another thread needs to see this memtable. */
   image(): MemtableImage {
     return {
-      lanes: this.#buffer,
+      lanes: this.memory,
       kinds: this.#kindsBuffer,
       capacity: this.capacity,
       count: this.#count,
@@ -148,7 +160,7 @@ export class Memtable implements Operations {
     return this.#index.findOlder(row, key)
   }
 
-  /** Invariant: fresh memory is zero, so all rows up to here are puts. */
+  /** Invariant: fresh memory is zero, so all rows up to here are puts. That of another memtable is not used for it. */
   #needKinds(): Uint8Array {
     this.#kindsBuffer ??= new SharedArrayBuffer(this.capacity)
     this.#kinds ??= new Uint8Array(this.#kindsBuffer)

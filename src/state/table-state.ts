@@ -17,7 +17,10 @@ import { installManifest } from '../manifest/store.js'
 import { Memtable } from '../memtable/memtable.js'
 import { OrderedView } from '../memtable/ordered-view.js'
 import type { Poison } from '../poison.js'
-import { FileHolders, Version, type MemtableInUse } from './version.js'
+import { Holders, Version, type MemtableInUse } from './version.js'
+
+/** Memtables whose memory is kept for the next ones. */
+const SPARE_MEMORY_MAX = 1
 
 /** A point in time: the version, and how much of the active memtable belongs to it. */
 export interface View {
@@ -51,10 +54,11 @@ export class TableState {
   readonly options: TableStateOptions
   #manifest: Manifest
   #version: Version
-  #active: MemtableInUse
   #deletes: DeleteWhereIndex
   #view: View | undefined
-  readonly #holders: FileHolders
+  readonly #holders = new Holders(memtable => this.#keepMemory(memtable))
+  /** Memory of memtables that nobody reads any more: left to the garbage collector, it would stay for long. */
+  readonly #spareMemory: SharedArrayBuffer[] = []
   readonly #installing = new Mutex()
   /** Settled when the versions that were replaced have been let go of. */
   #released: Promise<unknown> = Promise.resolve()
@@ -69,9 +73,7 @@ export class TableState {
   ) {
     this.options = options
     this.#manifest = manifest
-    this.#holders = new FileHolders()
-    this.#version = new Version(files, sealed, this.#holders)
-    this.#active = active
+    this.#version = new Version(files, sealed, active, this.#holders)
     this.#deletes = this.#indexDeletes()
     this.#nextFileNumber = manifest.nextFileNumber
   }
@@ -85,7 +87,7 @@ export class TableState {
   }
 
   get active(): MemtableInUse {
-    return this.#active
+    return this.#version.active
   }
 
   /** A number that no file of the table has had in this epoch. */
@@ -95,11 +97,11 @@ export class TableState {
 
   /** The view of everything put so far. Valid until the next `await` unless its version is retained. */
   view(): View {
-    const { memtable } = this.#active
+    const { memtable } = this.active
     if (this.#view === undefined || this.#view.sequence !== memtable.endSequence) {
       this.#view = {
         version: this.#version,
-        active: this.#active,
+        active: this.active,
         length: memtable.count,
         sequence: memtable.endSequence,
         deletes: this.#deletes,
@@ -115,9 +117,9 @@ export class TableState {
 
   /** The active memtable becomes the newest sealed one; a new one is active. */
   seal(): void {
-    const sealed = [...this.#version.sealed, this.#active]
-    this.#active = newMemtable(this.options, this.#active.memtable.endSequence)
-    this.#setVersion(new Version(this.#version.files, sealed, this.#holders))
+    const { files, sealed, active } = this.#version
+    const next = this.#newMemtable(active.memtable.endSequence)
+    this.#setVersion(new Version(files, [...sealed, active], next, this.#holders))
   }
 
   /**
@@ -136,9 +138,9 @@ export class TableState {
         await added?.close()
         throw error
       }
-      const { files, sealed } = this.#version
+      const { files, sealed, active } = this.#version
       const replaced = replaceFiles(files, file => file.entry.number, change.removeFiles, added)
-      this.#setVersion(new Version(replaced, sealed.slice(change.removeSealed), this.#holders))
+      this.#setVersion(new Version(replaced, sealed.slice(change.removeSealed), active, this.#holders))
       this.#deletes = this.#indexDeletes()
     })
     await this.#removeFiles(change.removeFiles)
@@ -155,7 +157,7 @@ export class TableState {
           closed: [...old.log.closed, ...segments.filter(segment => !known.has(segment.number))],
           firstSegment: this.#nextFileNumber,
         },
-        nextSequence: this.#active.memtable.endSequence,
+        nextSequence: this.active.memtable.endSequence,
         nextFileNumber: this.#nextFileNumber,
         clean: true,
         counters,
@@ -169,9 +171,9 @@ export class TableState {
    */
   async clear(): Promise<{ segments: number[] }> {
     const { files } = this.#version
-    const segments = [...this.#version.sealed, this.#active].flatMap(({ segments }) => segments)
+    const segments = [...this.#version.sealed, this.active].flatMap(({ segments }) => segments)
     await this.#installing.runExclusive(async () => {
-      const { endSequence } = this.#active.memtable
+      const { endSequence } = this.active.memtable
       await this.#write({
         ...this.#manifest,
         files: [],
@@ -180,8 +182,7 @@ export class TableState {
         nextSequence: endSequence,
         nextFileNumber: this.#nextFileNumber,
       })
-      this.#active = newMemtable(this.options, endSequence)
-      this.#setVersion(new Version([], [], this.#holders))
+      this.#setVersion(new Version([], [], this.#newMemtable(endSequence), this.#holders))
       this.#deletes = this.#indexDeletes()
     })
     await this.#removeFiles(files.map(file => file.entry.number))
@@ -213,8 +214,7 @@ export class TableState {
         await file.close()
         throw error
       }
-      this.#active = newMemtable(this.options, endSequence)
-      this.#setVersion(new Version([file], [], this.#holders))
+      this.#setVersion(new Version([file], [], this.#newMemtable(endSequence), this.#holders))
     })
   }
 
@@ -233,7 +233,7 @@ export class TableState {
   #changedManifest(change: StateChange, counters: Partial<Manifest['counters']>): Manifest {
     const old = this.#manifest
     const files = replaceFiles(old.files, file => file.number, change.removeFiles, change.addFile)
-    const remaining = [...this.#version.sealed.slice(change.removeSealed), this.#active]
+    const remaining = [...this.#version.sealed.slice(change.removeSealed), this.active]
     const needed = new Set(remaining.flatMap(({ segments }) => segments))
     const closed = old.log.closed.filter(segment => needed.has(segment.number))
     const open = [...needed].filter(number => !closed.some(segment => segment.number === number))
@@ -242,7 +242,7 @@ export class TableState {
       files,
       log: { closed, firstSegment: Math.min(this.#nextFileNumber, ...open) },
       firstLogSequence: remaining[0]!.memtable.firstSequence,
-      nextSequence: this.#active.memtable.endSequence,
+      nextSequence: this.active.memtable.endSequence,
       nextFileNumber: this.#nextFileNumber,
       counters: {
         ...old.counters,
@@ -275,10 +275,20 @@ export class TableState {
     this.#released = Promise.all([this.#released, old.release()])
   }
 
+  #newMemtable(firstSequence: number): MemtableInUse {
+    return newMemtable(this.options, firstSequence, this.#spareMemory.pop())
+  }
+
+  #keepMemory({ memory, capacity }: Memtable): void {
+    if (capacity === this.options.memtableRecords && this.#spareMemory.length < SPARE_MEMORY_MAX) {
+      this.#spareMemory.push(memory)
+    }
+  }
+
   #indexDeletes(): DeleteWhereIndex {
     const index = new DeleteWhereIndex()
     for (const file of this.#version.files) for (const entry of file.deletes) index.add(entry)
-    for (const { memtable } of [...this.#version.sealed, this.#active]) {
+    for (const { memtable } of [...this.#version.sealed, this.active]) {
       for (const entry of memtable.deletes) index.add(entry)
     }
     return index
@@ -299,11 +309,12 @@ function replaceFiles<T>(
   return kept
 }
 
-/** An empty memtable. */
+/** An empty memtable; `memory`: that of one that nobody reads any more. */
 export function newMemtable(
   options: { layout: TableStateOptions['layout']; memtableRecords: number },
   firstSequence: number,
+  memory?: SharedArrayBuffer,
 ): MemtableInUse {
-  const memtable = new Memtable(options.layout, options.memtableRecords, firstSequence)
+  const memtable = new Memtable(options.layout, options.memtableRecords, firstSequence, memory)
   return { memtable, ordered: new OrderedView(memtable), segments: [] }
 }

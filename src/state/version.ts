@@ -23,14 +23,23 @@ export class Version {
   readonly files: readonly BucketFile[]
   /** Oldest first; all newer than the files. */
   readonly sealed: readonly MemtableInUse[]
-  readonly #holders: FileHolders
+  /** Newer than all sealed ones; it grows. */
+  readonly active: MemtableInUse
+  readonly #holders: Holders
   #references = 1
 
-  constructor(files: readonly BucketFile[], sealed: readonly MemtableInUse[], holders: FileHolders) {
+  constructor(
+    files: readonly BucketFile[],
+    sealed: readonly MemtableInUse[],
+    active: MemtableInUse,
+    holders: Holders,
+  ) {
     this.files = files
     this.sealed = sealed
+    this.active = active
     this.#holders = holders
     for (const file of files) holders.hold(file)
+    for (const { memtable } of this.#memtables()) holders.hold(memtable)
   }
 
   retain(): void {
@@ -38,29 +47,45 @@ export class Version {
     this.#references++
   }
 
-  /** Lets go; files that no other version names are closed. */
+  /** Lets go; files that no other version names are closed, and the memory of such memtables is free. */
   async release(): Promise<void> {
     assert(this.#references > 0, 'a version is released once for each retain')
     if (--this.#references > 0) return
-    for (const file of this.files) await this.#holders.letGo(file)
+    for (const { memtable } of this.#memtables()) this.#holders.letGoOfMemtable(memtable)
+    for (const file of this.files) await this.#holders.letGoOfFile(file)
+  }
+
+  #memtables(): MemtableInUse[] {
+    return [...this.sealed, this.active]
   }
 }
 
-/** Counts the versions that hold each open bucket file. */
-export class FileHolders {
-  readonly #counts = new Map<BucketFile, number>()
+/** Counts the versions that hold each open bucket file and each memtable. */
+export class Holders {
+  readonly #counts = new Map<BucketFile | Memtable, number>()
+  readonly #onMemtableFree: (memtable: Memtable) => void
 
-  hold(file: BucketFile): void {
-    this.#counts.set(file, (this.#counts.get(file) ?? 0) + 1)
+  constructor(onMemtableFree: (memtable: Memtable) => void) {
+    this.#onMemtableFree = onMemtableFree
   }
 
-  async letGo(file: BucketFile): Promise<void> {
-    const count = this.#counts.get(file)! - 1
-    if (count > 0) {
-      this.#counts.set(file, count)
-      return
-    }
-    this.#counts.delete(file)
-    await file.close()
+  hold(held: BucketFile | Memtable): void {
+    this.#counts.set(held, (this.#counts.get(held) ?? 0) + 1)
+  }
+
+  async letGoOfFile(file: BucketFile): Promise<void> {
+    if (this.#letGo(file)) await file.close()
+  }
+
+  letGoOfMemtable(memtable: Memtable): void {
+    if (this.#letGo(memtable)) this.#onMemtableFree(memtable)
+  }
+
+  /** Whether nobody holds it any more. */
+  #letGo(held: BucketFile | Memtable): boolean {
+    const count = this.#counts.get(held)! - 1
+    if (count > 0) this.#counts.set(held, count)
+    else this.#counts.delete(held)
+    return count === 0
   }
 }
