@@ -73,9 +73,10 @@ export class Compactor {
     this.#mergeLane ??= this.#runMerges().finally(() => (this.#mergeLane = undefined))
   }
 
-  /** Resolves when a seal has ended; rejects where the disk is full or the table poisoned. */
-  sealFinished(): Promise<void> {
-    return new Promise((resolve, reject) => {
+  /** Resolves when a seal has ended; rejects where the disk is full, the table poisoned, or no seal will begin any more. */
+  async sealFinished(): Promise<void> {
+    this.#closing.signal.throwIfAborted()
+    await new Promise<void>((resolve, reject) => {
       this.#sealWaiters.push({ resolve, reject })
       this.wake()
     })
@@ -120,6 +121,8 @@ export class Compactor {
     this.#closing.abort(new FlashTableError('FLASHTABLE_NOT_OPEN', 'the table was closed'))
     this.#backgroundMerge?.abort()
     await this.#sealLane
+    // First: a `compact` that waits for seals holds the merges.
+    this.#settleSealWaiters(this.#closing.signal.reason)
     await this.#mergeLane
     await this.#merging.runExclusive(() => {})
     await this.#sealing.runExclusive(() => {})

@@ -1,6 +1,7 @@
 /** `compact()` of a table much larger than its memtable, where the disk has no room to seal first. */
 import { expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
+import type { Environment } from '../../src/environment.js'
 import { simulatedEnvironment } from '../support/simulated-environment.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 
@@ -30,3 +31,44 @@ test('says so, changes nothing, and works once there is room', async () => {
   expect([files.length, records]).toEqual([1, 3000])
   await table.close()
 })
+
+/** Two memtables that cannot be sealed, as many as may wait, and one more in memory. */
+async function stuckTable(code: 'ENOSPC' | 'EIO'): Promise<FlashTable> {
+  const disk = new SimulatedFileSystem({ seed: 1 })
+  disk.writeFile('/tables/.keep', new Uint8Array(0))
+  const environment: Environment = {
+    ...simulatedEnvironment(disk),
+    // Of a full disk, which is not tried again within this test.
+    wait: (_, signal) =>
+      new Promise(resolve => {
+        if (signal.aborted) resolve()
+        signal.addEventListener('abort', () => resolve())
+      }),
+  }
+  const table = await FlashTable.openIn('/tables/stuck', OPTIONS, environment)
+  disk.failAt(({ path }) => path.endsWith('.bucket'), code, { repeat: 'sticky' })
+  const put = (from: number) =>
+    table.putColumns({ key: BigUint64Array.from({ length: 100 }, (_, i) => BigInt(from + i)) })
+  await Promise.allSettled([put(0), put(100), put(200)])
+  return table
+}
+
+// Found by cutting the power of real file systems: the process that had lost its disk did not end.
+test.each(['ENOSPC', 'EIO'] as const)(
+  'close() ends a compact() that waits for seals which fail with %s, whenever it comes',
+  { timeout: 10_000 },
+  async code => {
+    for (let turns = 0; turns < 8; turns++) {
+      const table = await stuckTable(code)
+      const compacting = table.compact().then(
+        () => 'done',
+        (error: { code?: unknown }) => error.code,
+      )
+      for (let turn = 0; turn < turns; turn++) await new Promise(resolve => void setImmediate(resolve))
+      await table.close().catch(() => {})
+      expect(['FLASHTABLE_NOT_OPEN', 'FLASHTABLE_POISONED', 'FLASHTABLE_DISK_FULL']).toContain(
+        await compacting,
+      )
+    }
+  },
+)
