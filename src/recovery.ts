@@ -96,9 +96,11 @@ export async function recoverWriter(
   const entries = [...manifest.files]
   let bucketBytes = 0
   if (!keepLog) {
-    for (const { memtable } of log.memtables) {
-      const job = sealJob(options, writer, memtable, entries, { number: nextFileNumber++, epoch })
-      const { entry, bytesWritten } = await runJob(writer.executor, job)
+    const jobs = log.memtables.map(({ memtable }, i) => {
+      const includesOldest = i === 0 && entries.length === 0
+      return sealJob(options, writer, memtable, includesOldest, { number: nextFileNumber++, epoch })
+    })
+    for (const { entry, bytesWritten } of await runJobs(writer.executor, jobs)) {
       if (entry !== undefined) entries.push(entry)
       bucketBytes += bytesWritten
     }
@@ -366,19 +368,27 @@ class LogLoader {
   }
 }
 
-async function runJob(executor: Executor, job: CompactionJob): Promise<CompactionResult> {
-  try {
-    return await executor.run(job, {})
-  } catch (error) {
-    throw diskError(error, `the log of ${job.directory} cannot be written to a bucket file`)
+/** Runs as many at once as there are threads; where one fails, those beside it have ended. */
+async function runJobs(executor: Executor, jobs: readonly CompactionJob[]): Promise<CompactionResult[]> {
+  const results: CompactionResult[] = []
+  for (let from = 0; from < jobs.length; from += executor.threads) {
+    const running = jobs.slice(from, from + executor.threads).map(job => executor.run(job, {}))
+    for (const settled of await Promise.allSettled(running)) {
+      if (settled.status === 'fulfilled') results.push(settled.value)
+      else {
+        const { directory } = jobs[0]!
+        throw diskError(settled.reason, `the log of ${directory} cannot be written to a bucket file`)
+      }
+    }
   }
+  return results
 }
 
 function sealJob(
   options: RecoveryOptions,
   writer: WriterRecovery,
   memtable: Memtable,
-  entries: readonly BucketFileEntry[],
+  includesOldest: boolean,
   output: { number: number; epoch: number },
 ): CompactionJob {
   const { directory, tableId, pageBytes } = options
@@ -393,7 +403,7 @@ function sealJob(
     memtables: [memtable.image()],
     deletes: memtable.deletes,
     ownDeletes: memtable.deletes,
-    includesOldest: entries.length === 0,
+    includesOldest,
     output: {
       number: output.number,
       epoch: output.epoch,
