@@ -14,7 +14,8 @@ import type { MemtableInUse } from '../state/version.js'
 import type { TableEvent } from '../table-event.js'
 import type { CompactionJob, CompactionResult, Executor } from './job.js'
 import { operationsIn } from './run.js'
-import { levelOf, nextMerge } from './policy.js'
+import { HiddenEstimates } from './hidden.js'
+import { hiddenMerge, levelOf, nextMerge, type PlannedMerge } from './policy.js'
 
 /** How long to wait before a full disk is tried again. */
 const DISK_FULL_PAUSE_MS = 1000
@@ -54,6 +55,7 @@ export class Compactor {
   readonly #sealing = new Mutex()
   readonly #merging = new Mutex()
   readonly #closing = new AbortController()
+  readonly #hidden: HiddenEstimates
   /** Aborts the background merge that runs, so that `compact` need not wait for it. */
   #backgroundMerge: AbortController | undefined
   #sealLane: Promise<void> | undefined
@@ -64,6 +66,8 @@ export class Compactor {
 
   constructor(options: CompactorOptions) {
     this.#options = options
+    const { layout, pageBytes } = options.state.options
+    this.#hidden = new HiddenEstimates({ layout, pageBytes, replace: options.replace })
   }
 
   /** Starts what is due. To be called after each seal; never rejects, failures are latched. */
@@ -200,21 +204,19 @@ export class Compactor {
 
   /** The merge lane: until the policy has nothing to do. */
   async #runMerges(): Promise<void> {
-    const { state, fanout } = this.#options
+    const { state } = this.#options
     for (;;) {
       if (this.#closing.signal.aborted || state.options.poison.latched) return
       const abort = new AbortController()
       try {
         const more = await this.#merging.runExclusive(async () => {
+          this.#backgroundMerge = abort
           const { files } = state.version
-          const planned = nextMerge(
-            files.map(file => file.entry),
-            fanout,
-          )
-          if (planned === undefined) return false
+          const planned = await this.#plan(files, abort.signal)
+          // A seal may have ended while samples were read.
+          if (planned === undefined) return state.version.files !== files
           const inputs = files.slice(planned.from, planned.to)
           await this.#requireRoomFor(inputs)
-          this.#backgroundMerge = abort
           const { level } = planned
           const includesOldest = planned.from === 0
           await this.#run('merge', { files: inputs, memtables: [], includesOldest, level }, abort.signal, {})
@@ -231,6 +233,14 @@ export class Compactor {
         this.#backgroundMerge = undefined
       }
     }
+  }
+
+  /** What is due: a full level, or else much that is hidden. Requires: no file goes meanwhile. */
+  async #plan(files: readonly BucketFile[], signal: AbortSignal): Promise<PlannedMerge | undefined> {
+    const { state, fanout } = this.#options
+    const entries = files.map(file => file.entry)
+    const { deletes } = state.view()
+    return nextMerge(entries, fanout) ?? hiddenMerge(await this.#hidden.of(files, deletes, signal))
   }
 
   /** Throws where the disk has no room for the output, which is no larger than the inputs together. */

@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { levelOf, nextMerge } from '../../../src/compaction/policy.js'
+import {
+  hiddenMerge,
+  levelOf,
+  nextMerge,
+  type EstimatedFile,
+  type PlannedMerge,
+} from '../../../src/compaction/policy.js'
 
 interface File {
   readonly level: number
@@ -36,7 +42,7 @@ function settled(files: readonly File[], fanout: number): { files: File[]; writt
 }
 
 /** Invariant: oldest first, levels never rise. */
-function expectLevels(files: readonly File[]): void {
+function expectLevels(files: readonly { level: number }[]): void {
   for (let i = 1; i < files.length; i++) {
     expect(files[i]!.level).toBeLessThanOrEqual(files[i - 1]!.level)
   }
@@ -104,6 +110,134 @@ describe('nothing is merged', () => {
     expect(nextMerge([], 8)).toBeUndefined()
   })
 })
+
+/** A file of 100 operations; `hidden` for as many newer files as it has entries, the last one for all others. */
+function estimated(level: number, hidden: readonly number[], hiding = 0, operations = 100) {
+  return { level, hidden, hiding, operations }
+}
+
+/** Gives each file a `hidden` for every newer one. */
+function completed(files: readonly EstimatedFile[]): EstimatedFile[] {
+  return files.map((file, i) => ({
+    ...file,
+    hidden: Array.from({ length: files.length - i }, (_, k) => file.hidden[k] ?? file.hidden.at(-1) ?? 0),
+  }))
+}
+
+describe('what is hidden makes a merge due', () => {
+  const cases: [string, EstimatedFile[], PlannedMerge | undefined][] = [
+    ['of no files: none', [], undefined],
+    ['nothing hidden: none', [estimated(2, [0]), estimated(0, [0])], undefined],
+    ['less than a third: none', [estimated(0, [33])], undefined],
+    ['a third of a file: that file, at its level', [estimated(3, [34]), estimated(1, [0])], merge(0, 1, 3)],
+    ['of a file in the middle', [estimated(3, [9]), estimated(2, [40]), estimated(0, [0])], merge(1, 2, 2)],
+    ['the file of which most is hidden', [estimated(3, [50]), estimated(2, [60])], merge(1, 2, 2)],
+    ['the oldest of those alike', [estimated(3, [50]), estimated(2, [50])], merge(0, 1, 3)],
+    [
+      'by operations of another file: both',
+      [estimated(3, [0, 70]), estimated(2, [0]), estimated(1, [0])],
+      merge(0, 2, 3),
+    ],
+    [
+      'by operations of several: all, and what lies between',
+      [estimated(3, [0, 0, 60, 99]), estimated(2, [0, 50]), estimated(1, [0, 50]), estimated(1, [0])],
+      merge(0, 4, 3),
+    ],
+    [
+      'but not where the files to read are much larger than what goes',
+      [estimated(3, [0]), estimated(2, [0, 100]), estimated(1, [0], 0, 1000)],
+      undefined,
+    ],
+    [
+      'what hides counts with the oldest file',
+      [estimated(1, [0, 30]), estimated(0, [0], 40)],
+      merge(0, 2, 1),
+    ],
+    ['and not without it', [estimated(2, [0]), estimated(1, [0, 30]), estimated(0, [0], 40)], undefined],
+    [
+      'what hides in the oldest file hides nothing',
+      [estimated(1, [0], 40), estimated(0, [0])],
+      merge(0, 1, 1),
+    ],
+  ]
+
+  test.each(cases)('%s', (_, files, expected) => {
+    expect(hiddenMerge(completed(files))).toEqual(expected)
+  })
+
+  test('and it comes to an end, and keeps the order of levels, whatever the estimates of several files', () => {
+    const lists = fc.array(fc.record({ level: fc.nat(4), records: fc.nat(60), deletes: fc.nat(60) }), {
+      maxLength: 12,
+    })
+    fc.assert(
+      fc.property(lists, fc.infiniteStream(fc.nat(100)), (list, guesses) => {
+        let files = list.sort((a, b) => b.level - a.level).map(file => new GuessedFile(file, guesses))
+        // Each merge leaves fewer files, or fewer operations in one.
+        const mergesMost = list.reduce((total, { records, deletes }) => total + 1 + records + deletes, 0)
+        for (let merges = 0; ; merges++) {
+          expect(merges).toBeLessThanOrEqual(mergesMost)
+          const due = hiddenMerge(files.map((file, i) => file.estimate(files.length - i)))
+          if (due === undefined) break
+          const output = GuessedFile.merged(files.slice(due.from, due.to), due, guesses)
+          files = [
+            ...files.slice(0, due.from),
+            ...(output === undefined ? [] : [output]),
+            ...files.slice(due.to),
+          ]
+          expectLevels(files)
+        }
+      }),
+    )
+  })
+})
+
+function merge(from: number, to: number, level: number): PlannedMerge {
+  return { from, to, level }
+}
+
+/** A file of which what a merge with others drops is guessed, and nothing of that comes true. */
+class GuessedFile {
+  readonly level: number
+  readonly records: number
+  readonly deletes: number
+  /** Records that *delete where* entries hide: they were seen. */
+  readonly seen: number
+  readonly #guesses: Iterator<number>
+
+  constructor(
+    { level, records, deletes }: { level: number; records: number; deletes: number },
+    guesses: Iterator<number>,
+  ) {
+    this.level = level
+    this.records = records
+    this.deletes = deletes
+    this.seen = this.#chosen(guesses, records)
+    this.#guesses = guesses
+  }
+
+  static merged(
+    inputs: readonly GuessedFile[],
+    { from, level }: PlannedMerge,
+    guesses: Iterator<number>,
+  ): GuessedFile | undefined {
+    const sum = (of: (file: GuessedFile) => number) => inputs.reduce((total, file) => total + of(file), 0)
+    const records = sum(file => file.records - file.seen)
+    const deletes = from === 0 ? 0 : sum(file => file.deletes)
+    return records + deletes === 0 ? undefined : new GuessedFile({ level, records, deletes }, guesses)
+  }
+
+  estimate(files: number): EstimatedFile {
+    const hidden = [this.seen]
+    while (hidden.length < files)
+      hidden.push(Math.max(hidden.at(-1)!, this.#chosen(this.#guesses, this.records)))
+    return { level: this.level, operations: this.records + this.deletes, hidden, hiding: this.deletes }
+  }
+
+  /** Any number up to `most`. */
+  #chosen(guesses: Iterator<number>, most: number): number {
+    return Math.floor(((guesses.next().value as number) * most) / 100)
+  }
+}
 
 describe('the level of a file', () => {
   test('is the one that merges from memtables up give a file of its size', () => {
