@@ -8,7 +8,7 @@ import { dirname, resolve } from 'node:path'
 import type { BucketFileEntry } from './columns/bucket-file-entry.js'
 import type { CompactionJob, Executor } from './compaction/job.js'
 import { FlashTableError, diskError } from './errors.js'
-import { bucketName } from './io/file-names.js'
+import { bucketName, parseFileName } from './io/file-names.js'
 import type { FileSystem } from './io/file-system.js'
 import { readFully, writeFully } from './io/transfer.js'
 import type { Manifest } from './manifest/manifest.js'
@@ -40,8 +40,9 @@ export async function writeCheckpoint(
 ): Promise<void> {
   const { fileSystem } = state.options
   const directory = resolve(location)
+  let topmost: string
   try {
-    await makeNewDirectory(fileSystem, directory)
+    topmost = await makeNewDirectory(fileSystem, directory)
   } catch (error) {
     throw diskError(error, `the checkpoint ${directory} cannot be begun`)
   }
@@ -50,15 +51,24 @@ export async function writeCheckpoint(
     await fileSystem.syncDirectory(dirname(directory))
   } catch (error) {
     await removeFiles(fileSystem, directory)
+    await removeDirectories(fileSystem, directory, topmost)
     throw diskError(latchedReason(error), `the checkpoint ${directory} failed`)
   }
 }
 
-async function makeNewDirectory(fileSystem: FileSystem, directory: string): Promise<void> {
-  if ((await fileSystem.info(directory)) !== undefined) {
-    throw new FlashTableError('FLASHTABLE_EXISTS', `a checkpoint needs a new directory: ${directory} exists`)
-  }
-  await fileSystem.makeDirectory(directory)
+/** Returns the topmost directory that was made on the way. */
+async function makeNewDirectory(fileSystem: FileSystem, directory: string): Promise<string> {
+  const exists = (): FlashTableError =>
+    new FlashTableError('FLASHTABLE_EXISTS', `a checkpoint needs a new directory: ${directory} exists`)
+  if ((await fileSystem.info(directory)) !== undefined) throw exists()
+  const topmost = await fileSystem.makeDirectory(directory).catch(async (error: unknown) => {
+    // It may have been made all the same; a moment ago it was not there.
+    await removeDirectories(fileSystem, directory, directory)
+    throw error
+  })
+  // Somebody else was quicker.
+  if (topmost === undefined) throw exists()
+  return topmost
 }
 
 async function writeFiles(state: TableState, directory: string, options: CheckpointOptions): Promise<void> {
@@ -178,5 +188,14 @@ async function writeMemtable(
 /** Best effort, after a failure. */
 async function removeFiles(fileSystem: FileSystem, directory: string): Promise<void> {
   const names = await fileSystem.list(directory).catch(() => [])
-  for (const name of names) await fileSystem.unlink(`${directory}/${name}`).catch(() => {})
+  for (const name of names) {
+    if (parseFileName(name) !== undefined) await fileSystem.unlink(`${directory}/${name}`).catch(() => {})
+  }
+}
+
+/** Removes `directory` and those above it up to `topmost`, as far as they are empty. Best effort, after a failure. */
+async function removeDirectories(fileSystem: FileSystem, directory: string, topmost: string): Promise<void> {
+  for (let made = directory; made.length >= topmost.length; made = dirname(made)) {
+    await fileSystem.removeDirectory(made).catch(() => {})
+  }
 }

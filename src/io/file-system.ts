@@ -45,9 +45,11 @@ export interface FileSystem {
   list(directory: string): Promise<string[]>
   /**
    * Creates the directory (mode 0700) and its parents, and syncs the entries of those it creates; nothing where it
-   * exists.
+   * exists. Resolves to the topmost that it has created, if any.
    */
-  makeDirectory(directory: string): Promise<void>
+  makeDirectory(directory: string): Promise<string | undefined>
+  /** `ENOTEMPTY` where something is in it. */
+  removeDirectory(directory: string): Promise<void>
   /** After it resolves, creates, renames and unlinks in the directory survive a power cut. */
   syncDirectory(directory: string): Promise<void>
   /** Of the entry itself (links are not followed); `undefined` where there is none. */

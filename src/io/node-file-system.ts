@@ -136,17 +136,18 @@ async function syncDirectory(directory: string): Promise<void> {
 }
 
 /** Every directory made here gets its entry synced, the topmost first: a path of them is there whole or in part. */
-async function makeDirectory(directory: string): Promise<void> {
+async function makeDirectory(directory: string): Promise<string | undefined> {
   const topmost = await promised<string | undefined>(directory, done =>
     fs.mkdir(directory, { recursive: true, mode: 0o700 }, done),
   )
-  if (topmost === undefined) return
+  if (topmost === undefined) return undefined
   const parents: string[] = []
   for (let made = resolve(directory); ; made = dirname(made)) {
     parents.unshift(dirname(made))
     if (made === resolve(topmost)) break
   }
   for (const parent of parents) await syncDirectory(parent)
+  return resolve(topmost)
 }
 
 async function info(path: string): Promise<EntryInfo | undefined> {
@@ -176,6 +177,9 @@ export const nodeFileSystem: FileSystem = {
     return promised<string[]>(directory, done => fs.readdir(directory, done))
   },
   makeDirectory,
+  async removeDirectory(directory) {
+    await promised<unknown>(directory, done => fs.rmdir(directory, done as fs.NoParamCallback))
+  },
   syncDirectory,
   info,
   async freeBytes(path) {

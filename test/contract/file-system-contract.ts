@@ -268,10 +268,10 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
     })
 
     describe('directories', () => {
-      it('makeDirectory makes the parents too, and nothing where it exists', async () => {
-        await fileSystem.makeDirectory(at('x/y/z'))
+      it('makeDirectory makes the parents too, says where it began, and makes nothing where it exists', async () => {
+        expect(await fileSystem.makeDirectory(at('x/y/z'))).toBe(at('x'))
         await store('x/y/z/a', 'kept')
-        await fileSystem.makeDirectory(at('x/y/z'))
+        expect(await fileSystem.makeDirectory(at('x/y/z'))).toBeUndefined()
         expect(await load('x/y/z/a')).toBe('kept')
         expect(await fileSystem.list(at('x'))).toEqual(['y'])
       })
@@ -280,6 +280,19 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         await store('a', '')
         await expect(fileSystem.makeDirectory(at('a'))).rejects.toMatchObject({ code: 'EEXIST' })
         await expect(fileSystem.makeDirectory(at('a/b'))).rejects.toMatchObject({ code: 'ENOTDIR' })
+      })
+
+      it('removeDirectory removes what is empty, and nothing else', async () => {
+        await fileSystem.makeDirectory(at('x/y'))
+        await store('x/a', 'kept')
+        for (const path of ['x', 'x/a', 'no']) {
+          const code = { x: 'ENOTEMPTY', 'x/a': 'ENOTDIR', no: 'ENOENT' }[path]
+          await expect(fileSystem.removeDirectory(at(path))).rejects.toMatchObject({ code, syscall: 'rmdir' })
+        }
+        await fileSystem.removeDirectory(at('x/y'))
+        expect(await fileSystem.list(at('x'))).toEqual(['a'])
+        expect(await load('x/a')).toBe('kept')
+        expect(await fileSystem.makeDirectory(at('x/y'))).toBe(at('x/y'))
       })
 
       it('list gives files and directories, and an error where there is none', async () => {

@@ -16,6 +16,7 @@ export type EntryOperation =
   | { readonly kind: 'remove'; readonly path: string }
   | { readonly kind: 'rename'; readonly from: string; readonly path: string; readonly file: SimulatedFile }
   | { readonly kind: 'directory'; readonly path: string }
+  | { readonly kind: 'removeDirectory'; readonly path: string }
 
 /** What a power cut leaves of the waiting operations: none, all, those up to a point, any that are possible. */
 export type EntryMode = 'none' | 'all' | 'prefix' | 'any'
@@ -128,16 +129,22 @@ export class SimulatedDirectories {
   }
 }
 
-/** The chosen ones, every earlier one on the same names, and the directories they are in; in their order. */
+/**
+ * The chosen ones, every earlier one on the same names, the directories they are in, and what has emptied those that
+ * they remove; in their order.
+ */
 function withPredecessors(
   operations: readonly EntryOperation[],
   choose: (operation: EntryOperation) => boolean,
 ): ReadonlySet<EntryOperation> {
   const needed = new Set<string>()
+  const removed = new Set<string>()
   const chosen: EntryOperation[] = []
   for (const operation of operations.toReversed()) {
-    if (!choose(operation) && !namesOf(operation).some(name => needed.has(name))) continue
+    const isNeeded = namesOf(operation).some(name => needed.has(name) || removed.has(dirname(name)))
+    if (!choose(operation) && !isNeeded) continue
     chosen.push(operation)
+    if (operation.kind === 'removeDirectory') removed.add(operation.path)
     for (const name of namesOf(operation)) {
       needed.add(name)
       for (let above = dirname(name); above !== '/'; above = dirname(above)) needed.add(above)
@@ -165,6 +172,9 @@ function apply(tree: Tree, operation: EntryOperation): void {
       break
     case 'directory':
       if (!tree.has(operation.path)) tree.set(operation.path, new Map())
+      break
+    case 'removeDirectory':
+      tree.delete(operation.path)
       break
   }
 }

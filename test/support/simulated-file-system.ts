@@ -271,11 +271,26 @@ export class SimulatedFileSystem implements FileSystem {
     }))
   }
 
-  makeDirectory(directory: string): Promise<void> {
+  makeDirectory(directory: string): Promise<string | undefined> {
     const where = resolve(directory)
     return this.#steps.later({ op: 'makeDirectory', path: where }, () => ({
-      run: () => this.#settleDirectories(this.#makeDirectories(where)),
+      run: () => {
+        const made = this.#makeDirectories(where)
+        this.#settleDirectories(made)
+        return made[0]
+      },
       partly: () => void this.#makeDirectories(where, this.#random.below(3)),
+    }))
+  }
+
+  removeDirectory(directory: string): Promise<void> {
+    const where = resolve(directory)
+    return this.#steps.later({ op: 'removeDirectory', path: where }, () => ({
+      run: () => {
+        this.#requireDirectory(where, 'rmdir', where)
+        if (this.#directories.names(where).length > 0) throw systemError('ENOTEMPTY', 'rmdir', where)
+        this.#directories.do({ kind: 'removeDirectory', path: where })
+      },
     }))
   }
 

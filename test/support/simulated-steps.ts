@@ -20,6 +20,7 @@ export type CallName =
   | 'link'
   | 'list'
   | 'makeDirectory'
+  | 'removeDirectory'
   | 'syncDirectory'
   | 'info'
   | 'freeBytes'
@@ -90,6 +91,7 @@ const SYSCALLS: Readonly<Record<CallName, string>> = {
   link: 'link',
   list: 'scandir',
   makeDirectory: 'mkdir',
+  removeDirectory: 'rmdir',
   syncDirectory: 'fsync',
   info: 'lstat',
   freeBytes: 'statfs',

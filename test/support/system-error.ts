@@ -12,6 +12,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
   ENOSPC: 'no space left on device',
   ENOTDIR: 'not a directory',
+  ENOTEMPTY: 'directory not empty',
   EROFS: 'read-only file system',
 }
 

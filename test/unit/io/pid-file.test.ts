@@ -343,6 +343,7 @@ function stepwise(fs: FileSystem, turn: () => Promise<void>): FileSystem {
     link: inTurn((from: string, to: string) => fs.link(from, to)),
     list: inTurn((path: string) => fs.list(path)),
     makeDirectory: inTurn((path: string) => fs.makeDirectory(path)),
+    removeDirectory: inTurn((path: string) => fs.removeDirectory(path)),
     syncDirectory: inTurn((path: string) => fs.syncDirectory(path)),
     info: inTurn((path: string) => fs.info(path)),
     freeBytes: inTurn((path: string) => fs.freeBytes(path)),
