@@ -120,6 +120,49 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
     },
   },
 
+  /** Files of which much is hidden are merged, though no level is full: one alone, then two with deletes of keys. */
+  forgetting: {
+    async run(driver) {
+      await driver.open()
+      for (let i = 0; i < 3; i++) await driver.columns(driver.records(MEMTABLE_RECORDS), i === 1)
+      await driver.settle()
+      const before = await oldestFile(driver)
+      await driver.delWhere(1)
+      await driver.delWhere(2, true)
+      await driver.columns(driver.records(20))
+      await driver.settle()
+      const alone = await oldestFile(driver)
+      const found = JSON.stringify([before, alone])
+      expectReached('a merge of one file', found, alone.level === 1 && alone.records < before.records)
+      for (let key = 0; key < 60; key++) await driver.del(key, key === 30)
+      await driver.columns(driver.records(20))
+      await driver.settle()
+      await driver.put(driver.record(), true)
+      await driver.close()
+      // What is left to be merged is merged after an open, and then no more.
+      await driver.open()
+      await driver.settle()
+      await driver.put(driver.record())
+      await driver.close()
+    },
+  },
+
+  /** Files of which much was replaced are merged with what has replaced it. */
+  overwriting: {
+    options: { duplicates: 'replace' },
+    async run(driver) {
+      await driver.open()
+      for (let i = 0; i < 3; i++) await driver.columns(driver.records(MEMTABLE_RECORDS))
+      await driver.settle()
+      await driver.delWhere(1)
+      await driver.delWhere(2, true)
+      await driver.columns(driver.records(MEMTABLE_RECORDS), true)
+      await driver.settle()
+      await driver.columns(driver.records(30))
+      await driver.close()
+    },
+  },
+
   /** `compact` while puts go on, then once more. */
   compact: {
     async run(driver) {
@@ -365,6 +408,12 @@ async function deletes(driver: Driver): Promise<void> {
   await driver.columns(driver.records(MEMTABLE_RECORDS))
   await driver.columns(driver.records(MEMTABLE_RECORDS))
   await driver.close()
+}
+
+async function oldestFile({ table }: Driver): Promise<{ level: number; records: number }> {
+  const { files } = await table.stats()
+  const { level, records } = files[0]!
+  return { level, records }
 }
 
 function countOf({ disk }: Driver, op: string, suffix: string): number {
