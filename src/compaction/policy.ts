@@ -62,7 +62,10 @@ export function nextMerge(files: readonly PolicyFile[], fanout: number): Planned
  * Invariant: this comes to an end, however wrong the estimates are. A merge of several files leaves fewer files. Of a
  * merge of one file the estimates are no guess (`hidden[0]`, `hiding`): something that was seen in it goes.
  */
-export function hiddenMerge(files: readonly EstimatedFile[]): PlannedMerge | undefined {
+export function hiddenMerge(
+  files: readonly EstimatedFile[],
+  droppedShare = DROPPED_SHARE,
+): PlannedMerge | undefined {
   let due: PlannedMerge | undefined
   let greatest = 0
   for (let to = 1; to <= files.length; to++) {
@@ -73,7 +76,7 @@ export function hiddenMerge(files: readonly EstimatedFile[]): PlannedMerge | und
       hidden += file.hidden[to - 1 - from]!
       hiding += file.hiding
       const share = (from === 0 ? hidden + hiding : hidden) / read
-      if (share < DROPPED_SHARE || share <= greatest) continue
+      if (share < droppedShare || share <= greatest) continue
       greatest = share
       due = { from, to, level: file.level }
     }

@@ -12,6 +12,8 @@ import {
   testTables,
   type FingerprintTable,
 } from '../support/tables.js'
+import { SimulatedFileSystem } from '../support/simulated-file-system.js'
+import { MEMTABLE_RECORDS, columnsOf, openOn, type CrashTable } from '../crash/table.js'
 
 const tables = testTables()
 
@@ -144,3 +146,46 @@ test('records that others have replaced give their space back', async () => {
   expect(await table.get(spreadKey(2999))).toEqual(fingerprint(42_999))
   await expectIdle(table)
 })
+
+test('a seal that ends while files are looked at for what is hidden is not overlooked', async () => {
+  const disk = new SimulatedFileSystem()
+  disk.writeFile('/tables/.keep', new Uint8Array(0))
+  const table = await openOn(disk, { fanout: 3 })
+  const turn = () => new Promise(resolve => void setImmediate(resolve))
+  const waitFor = async (reached: (stats: TableStats) => boolean) => {
+    while (!reached(await table.stats())) await turn()
+  }
+  await putRecords(table, MEMTABLE_RECORDS + 10)
+  await waitFor(({ files }) => files.length === 1)
+  // Too little of the first file to be due.
+  await table.delWhere({ id: 1 })
+  let release!: () => void
+  const held = new Promise<void>(resolve => (release = resolve))
+  const looking = new Promise<void>(resolve => {
+    disk.onCall = ({ op, path, position }) => {
+      if (op !== 'read' || position !== 0 || !path.endsWith('.bucket')) return undefined
+      disk.onCall = undefined
+      resolve()
+      return held
+    }
+  })
+  await putRecords(table, MEMTABLE_RECORDS)
+  await looking
+  await putRecords(table, MEMTABLE_RECORDS)
+  await waitFor(({ files, memtable }) => files.length === 3 && memtable.sealed === 0)
+  release()
+  await waitFor(({ files }) => files.length === 1)
+  await table.close()
+})
+
+/** Fills memtables: a record has an id from 0 to 4. */
+async function putRecords(table: CrashTable, count: number): Promise<void> {
+  for (let i = 0; i < count; i += 10) {
+    const records = Array.from({ length: Math.min(10, count - i) }, (_, n) => ({
+      key: i + n,
+      time: i,
+      id: n % 5,
+    }))
+    await table.putColumns(columnsOf(records))
+  }
+}

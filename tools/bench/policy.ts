@@ -1,12 +1,14 @@
 /**
  * Simulates compaction policies over the growth of a table: what they write, how many files lookups see, what space
- * they need. Prints the tables of docs/decisions/compaction-policy.md: `npm --prefix tools/bench run policy`.
+ * they need; and over the turnover of one that has its size. Prints the tables of docs/decisions/compaction-policy.md
+ * and hidden-data.md: `npm --prefix tools/bench run policy`.
  *
  * Compared with the tiered policy of the library is lazy levelling: tiered, but the largest level is always one file
  * (Dayan & Idreos 2018, "Dostoevsky"). Sizes are in memtables of records.
  */
 import Table from 'cli-table3'
-import { nextMerge, type PolicyFile } from '../../src/compaction/policy.js'
+import { HASH_START, hashLane } from '../../src/columns/hash.js'
+import { hiddenMerge, nextMerge, type EstimatedFile, type PolicyFile } from '../../src/compaction/policy.js'
 
 /** Bytes of log and of bucket file for a byte of records: random keys, as measured (docs/benchmarks.md). */
 const LOG_SHARE = 10.6 / 16
@@ -105,3 +107,141 @@ print(
   point => `${point.files.toFixed(1)} (${point.mostFiles})`,
 )
 print('Space while the worst merge runs / size of the table', point => point.space.toFixed(2))
+
+// ---- a table that keeps its size, while records are forgotten or replaced ----
+
+const FANOUT = 8
+/** Keys in the table; in memtables; how often all of them are turned over. */
+const TURNOVER = { memtables: 100, memtableKeys: 100, times: 10 }
+/** At which share of what a merge reads it is due for what it drops. */
+const SHARES: Record<string, number | undefined> = {
+  'levels alone': undefined,
+  'a half': 1 / 2,
+  'a third': 1 / 3,
+  'a quarter': 1 / 4,
+}
+
+interface KeyedFile extends PolicyFile {
+  readonly keys: readonly number[]
+}
+
+/** What becomes of the keys of a table. */
+interface Turnover {
+  /** The keys of the next memtable. */
+  next(): number[]
+  /** `[k]`: how many keys of each file a merge with the k files behind it drops. */
+  hidden(files: readonly KeyedFile[]): number[][]
+  /** What a merge of the files leaves. */
+  merged(files: readonly KeyedFile[]): number[]
+}
+
+/** Numbers below `bound` without an order that shows, the same in each run. */
+function randomNumbers(): (bound: number) => number {
+  let next = 0
+  return bound => (hashLane(HASH_START, next++) >>> 0) % bound
+}
+
+/** New keys, and as many of those that are there forgotten at random, by *delete where*. */
+function forgotten(): Turnover {
+  const dead = new Set<number>()
+  const live: number[] = []
+  const random = randomNumbers()
+  let next = 0
+  return {
+    next() {
+      const keys = Array.from({ length: TURNOVER.memtableKeys }, () => next++)
+      for (let i = live.length - TURNOVER.memtables * TURNOVER.memtableKeys + keys.length; i > 0; i--) {
+        const at = random(live.length)
+        dead.add(live[at]!)
+        live[at] = live.at(-1)!
+        live.pop()
+      }
+      live.push(...keys)
+      return keys
+    },
+    hidden: files =>
+      files.map(({ keys }, i) => Array(files.length - i).fill(keys.filter(key => dead.has(key)).length)),
+    merged: files => files.flatMap(({ keys }) => keys.filter(key => !dead.has(key))),
+  }
+}
+
+/** Random keys that are there already, put again: the newest counts. */
+function replaced(): Turnover {
+  const all = TURNOVER.memtables * TURNOVER.memtableKeys
+  const random = randomNumbers()
+  return {
+    next: () => [...new Set(Array.from({ length: TURNOVER.memtableKeys }, () => random(all)))],
+    hidden(files) {
+      /** The file nearest behind that has the key. */
+      const nearest = new Map<number, number>()
+      const counts = files.map((_, i) => Array<number>(files.length - i).fill(0))
+      for (let i = files.length - 1; i >= 0; i--) {
+        for (const key of files[i]!.keys) {
+          const other = nearest.get(key)
+          if (other !== undefined) counts[i]![other - i]!++
+          nearest.set(key, i)
+        }
+      }
+      return counts.map(count => {
+        let sum = 0
+        return count.map(more => (sum += more))
+      })
+    },
+    merged: files => [...new Set(files.flatMap(({ keys }) => keys))],
+  }
+}
+
+function turnOver(
+  turnover: Turnover,
+  share: number | undefined,
+): { written: number; space: number; most: number } {
+  const { memtables, memtableKeys, times } = TURNOVER
+  const due = (files: readonly KeyedFile[]): Merge | undefined => {
+    const levels = nextMerge(files, FANOUT)
+    if (levels !== undefined || share === undefined) return levels
+    const hidden = turnover.hidden(files)
+    const estimated = files.map(({ level, keys }, i): EstimatedFile => {
+      return { level, operations: keys.length, hidden: hidden[i]!, hiding: 0 }
+    })
+    return hiddenMerge(estimated, share)
+  }
+  const files: KeyedFile[] = []
+  let [written, space, most] = [0, 0, 0]
+  for (let step = 1; step <= memtables * (times + 1); step++) {
+    const keys = turnover.next()
+    files.push({ level: 0, keys })
+    const isFull = step > memtables
+    if (isFull) written += keys.length
+    for (let merge = due(files); merge !== undefined; merge = due(files)) {
+      const inputs = files.splice(merge.from, merge.to - merge.from)
+      const left = turnover.merged(inputs)
+      if (left.length > 0) files.splice(merge.from, 0, { level: merge.level, keys: left })
+      if (isFull) written += left.length
+    }
+    if (!isFull) continue
+    const stored = files.reduce((sum, file) => sum + file.keys.length, 0) / (memtables * memtableKeys)
+    space += stored
+    most = Math.max(most, stored)
+  }
+  const put = memtables * memtableKeys * times
+  return { written: LOG_SHARE + (FILE_SHARE * written) / put, space: space / (memtables * times), most }
+}
+
+function printTurnover(): void {
+  const table = new Table({
+    head: ['merges are due by', 'forgotten: written', 'space (most)', 'replaced: written', 'space (most)'],
+    style: { head: [], border: [], compact: true },
+  })
+  for (const [name, share] of Object.entries(SHARES)) {
+    const cells = [forgotten(), replaced()].flatMap(turnover => {
+      const { written, space, most } = turnOver(turnover, share)
+      return [written.toFixed(2), `${space.toFixed(2)} (${most.toFixed(2)})`]
+    })
+    table.push([name, ...cells])
+  }
+  process.stdout.write(
+    `\nA table of ${TURNOVER.memtables} memtables, turned over ${TURNOVER.times} times\n${table.toString()}\n`,
+  )
+}
+
+printTurnover()
