@@ -120,8 +120,8 @@ function trueShare(found: number, probes: number): number {
   return wrong >= 1 || found <= wrong ? 0 : (found - wrong) / (1 - wrong) / found
 }
 
-function sum(numbers: Iterable<number>): number {
+function sum(numbers: ArrayLike<number>): number {
   let total = 0
-  for (const number of numbers) total += number
+  for (let i = 0; i < numbers.length; i++) total += numbers[i]!
   return total
 }

@@ -147,36 +147,73 @@ test('records that others have replaced give their space back', async () => {
   await expectIdle(table)
 })
 
-test('a seal that ends while files are looked at for what is hidden is not overlooked', async () => {
-  const disk = new SimulatedFileSystem()
-  disk.writeFile('/tables/.keep', new Uint8Array(0))
-  const table = await openOn(disk, { fanout: 3 })
-  const turn = () => new Promise(resolve => void setImmediate(resolve))
-  const waitFor = async (reached: (stats: TableStats) => boolean) => {
-    while (!reached(await table.stats())) await turn()
+describe('while files are looked at for what is hidden', () => {
+  /** A table with a file and, in memory, a delete of `ids` / 5 of its records. Three files fill a level. */
+  async function looking(ids: number): Promise<Looking> {
+    const disk = new SimulatedFileSystem()
+    disk.writeFile('/tables/.keep', new Uint8Array(0))
+    const table = await openOn(disk, { fanout: 3 })
+    await putRecords(table, MEMTABLE_RECORDS + 10)
+    await waitFor(table, ({ files }) => files.length === 1)
+    for (let id = 0; id < ids; id++) await table.delWhere({ id })
+    let release!: () => void
+    const held = new Promise<void>(resolve => (release = resolve))
+    const begun = new Promise<void>(resolve => {
+      disk.onCall = ({ op, path, position }) => {
+        if (op !== 'read' || position !== 0 || !path.endsWith('.bucket')) return undefined
+        disk.onCall = undefined
+        resolve()
+        return held
+      }
+    })
+    await putRecords(table, MEMTABLE_RECORDS)
+    await begun
+    return { disk, table, release }
   }
-  await putRecords(table, MEMTABLE_RECORDS + 10)
-  await waitFor(({ files }) => files.length === 1)
-  // Too little of the first file to be due.
-  await table.delWhere({ id: 1 })
-  let release!: () => void
-  const held = new Promise<void>(resolve => (release = resolve))
-  const looking = new Promise<void>(resolve => {
-    disk.onCall = ({ op, path, position }) => {
-      if (op !== 'read' || position !== 0 || !path.endsWith('.bucket')) return undefined
-      disk.onCall = undefined
-      resolve()
-      return held
+
+  test('a seal that ends is not overlooked', async () => {
+    const { table, release } = await looking(1)
+    await putRecords(table, MEMTABLE_RECORDS)
+    await waitFor(table, ({ files, memtable }) => files.length === 3 && memtable.sealed === 0)
+    release()
+    await waitFor(table, ({ files }) => files.length === 1)
+    await table.close()
+  })
+
+  test('clear(), compact() and close() go on', async () => {
+    for (const end of ['clear', 'compact', 'close'] as const) {
+      const { table, release } = await looking(2)
+      const ended = table[end]()
+      release()
+      await ended
+      if (end !== 'close') expect((await table.stats()).files.length).toBe(end === 'clear' ? 0 : 1)
+      await table.close()
     }
   })
-  await putRecords(table, MEMTABLE_RECORDS)
-  await looking
-  await putRecords(table, MEMTABLE_RECORDS)
-  await waitFor(({ files, memtable }) => files.length === 3 && memtable.sealed === 0)
-  release()
-  await waitFor(({ files }) => files.length === 1)
-  await table.close()
+
+  test('the disk fills up: the merge waits, and is done when there is room', async () => {
+    const { disk, table, release } = await looking(3)
+    const before = (await table.stats()).files[0]!
+    disk.capacityBytes = 0
+    release()
+    await waitFor(table, ({ waitingForSpace }) => waitingForSpace)
+    expect((await table.stats()).files[0]).toEqual(before)
+    disk.capacityBytes = Infinity
+    await waitFor(table, ({ files }) => files[0]!.records < 0.5 * before.records)
+    await table.close()
+  })
 })
+
+interface Looking {
+  readonly disk: SimulatedFileSystem
+  readonly table: CrashTable
+  /** Lets the first read of a data page go on. */
+  readonly release: () => void
+}
+
+async function waitFor(table: CrashTable, reached: (stats: TableStats) => boolean): Promise<void> {
+  while (!reached(await table.stats())) await new Promise(resolve => void setImmediate(resolve))
+}
 
 /** Fills memtables: a record has an id from 0 to 4. */
 async function putRecords(table: CrashTable, count: number): Promise<void> {
