@@ -4,8 +4,8 @@
  *
  * A merge drops what *delete where* entries of any newer file match, and what deletes of keys and of records, or with
  * `duplicates: 'replace'` any operation of the same key, hide in the files that are merged together. The entries are
- * tested against sampled records. The others would cost a lookup each: their filters say which files have the key, their
- * footers how many deletes they hold. docs/architecture.md, Compaction.
+ * tested against sampled records. The others would cost a lookup each: their filters say which files have the key,
+ * their footers how many deletes they hold. docs/architecture.md, Hidden data.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
 import type { DeleteWhereIndex } from '../columns/delete-where-index.js'
@@ -30,8 +30,9 @@ export class HiddenEstimates {
   }
 
   /**
-   * What the policy looks at, for each of the files, oldest first. `deletes`: all entries of these files, at least. Rejects
-   * with `signal.reason`. Requires: the files stay open. Cost: some page reads of a file that something may hide, once.
+   * What the policy looks at, for each of the files, oldest first. `deletes`: all entries of these files, at least.
+   * Rejects with `signal.reason`. Requires: the files stay open. Cost: page reads of a file that something may hide,
+   * once.
    */
   async of(
     files: readonly BucketFile[],

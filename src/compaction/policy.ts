@@ -2,8 +2,8 @@
  * Which files to merge next: pure functions of the list of files.
  *
  * Tiered: a level that has `fanout` files becomes one file of the next level. Where that file would fill the next
- * level too, both go in one merge, which saves writing the lower one (as RocksDB's universal style does). Where no level
- * is full, files of which much is hidden are merged, whatever their level. Merges are of neighbours in age.
+ * level too, both go in one merge, which saves writing the lower one (as RocksDB's universal style does). Where no
+ * level is full, files of which much is hidden are merged, whatever their level. Merges are of neighbours in age.
  * docs/architecture.md, Compaction.
  */
 

@@ -2,7 +2,7 @@
  * Some records of a bucket file, kept in memory: what share of the file newer ones hide is estimated from them.
  *
  * They are read once, past the page cache: a file never changes. Then they are tested, without a read, against each
- * newer file that comes. docs/architecture.md, Compaction.
+ * newer file that comes. docs/architecture.md, Hidden data.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
 import { hashKey } from '../columns/hash.js'
@@ -32,7 +32,7 @@ export class FileSample {
   }
 
   /**
-   * The records; no other kinds. None where the file cannot be read: a lookup or merge that needs the page will say so.
+   * The records; no other kinds. None where the file cannot be read: a lookup or merge that needs the page says so.
    * Cost: `SAMPLE_PAGES` page reads, once.
    */
   async records(): Promise<Operations> {

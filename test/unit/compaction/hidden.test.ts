@@ -1,4 +1,4 @@
-/** Estimates of what newer files hide: what is seen in samples, what filters and footers tell, and what is read for it. */
+/** Estimates of what newer files hide: what is seen in samples, what filters and footers tell, what is read for it. */
 import { describe, expect, test } from 'vitest'
 import { BucketFile } from '../../../src/bucket-file/reader.js'
 import { DeleteWhereIndex } from '../../../src/columns/delete-where-index.js'
