@@ -9,7 +9,7 @@ import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'no
 import { basename, join } from 'node:path'
 
 /** The kernel counts sectors of this size, whatever the device has. */
-const SECTOR_BYTES = 512
+export const SECTOR_BYTES = 512
 /** Field of /sys/block/X/stat: sectors written. */
 const SECTORS_WRITTEN = 6
 
@@ -70,6 +70,7 @@ export function dropCaches(): boolean {
   }
 }
 
-function run(command: string, ...args: string[]): string {
+/** Runs a command and returns what it prints; throws where it fails. */
+export function run(command: string, ...args: string[]): string {
   return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }

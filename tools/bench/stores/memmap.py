@@ -1,14 +1,15 @@
 """A hash table of fixed slots in a file that numpy maps into memory, as docs/benchmarks.md describes it.
 
-Reads packed records of 16 bytes from the standard input, so many a batch, and inserts them; after each batch it calls
-flush(), so that the batch is on the device. Prints the seconds that the inserts took.
+Reads packed records of 16 bytes from the standard input, so many a batch, and inserts them; where "flush" is 1 it calls
+flush() after each batch, so that the batch is on the device. Prints the seconds that the inserts took.
 """
 import sys
 import time
 
 import numpy as np
 
-path, buckets, slots, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+path = sys.argv[1]
+buckets, slots, batch, flush = map(int, sys.argv[2:6])
 record = np.dtype([("key", "<u8"), ("time", "<u2"), ("flags", "<u2"), ("id", "<i4")])
 table = np.memmap(path, dtype=record, mode="w+", shape=(buckets, slots))
 shift = np.uint64(64 - (buckets.bit_length() - 1))
@@ -33,6 +34,7 @@ while True:
     dropped += int(len(fits) - fits.sum())
     table[home[fits], slot[fits]] = rows[fits]
     heads[home[first]] = np.minimum(np.maximum(heads[home[first]], 1) + counts, slots)
-    table.flush()
+    if flush:
+        table.flush()
     spent += time.perf_counter() - start
 print(spent, dropped)

@@ -21,21 +21,30 @@ export function memmapVersion(): string {
   }
 }
 
-/** Inserts all records, a flush every `batch`; returns the seconds that took and how many were dropped. */
-export async function loadMemmap(
-  file: string,
-  count: number,
-  batch: number,
-  records: (from: number, to: number) => Records,
-): Promise<{ seconds: number; dropped: number }> {
+interface MemmapLoad {
+  readonly file: string
+  readonly count: number
+  /** Records a batch. */
+  readonly batch: number
+  records(from: number, to: number): Records
+  /** Whether each batch is on the device before the next; else the kernel writes pages back when it likes. */
+  readonly flush: boolean
+  /** Awaited before the batch that begins with this record. */
+  turn?(from: number): Promise<void>
+}
+
+/** Inserts all records; returns the seconds that took and how many were dropped. */
+export async function loadMemmap(load: MemmapLoad): Promise<{ seconds: number; dropped: number }> {
+  const { file, count, batch, records, flush, turn } = load
   const buckets = 2 ** Math.ceil(Math.log2(Math.max(1024, count) / RECORDS_A_BUCKET))
   const script = fileURLToPath(new URL('tools/bench/stores/memmap.py', ROOT))
-  const args = [script, file, buckets, SLOTS, batch].map(String)
+  const args = [script, file, buckets, SLOTS, batch, flush ? 1 : 0].map(String)
   const python = spawn('python3', args, { stdio: ['pipe', 'pipe', 'inherit'] })
   let output = ''
   python.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
   const closed = once(python, 'close')
   for (let from = 0; from < count; from += batch) {
+    await turn?.(from)
     const packed = pack(records(from, Math.min(from + batch, count)))
     if (!python.stdin.write(packed)) await once(python.stdin, 'drain')
   }

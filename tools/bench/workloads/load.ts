@@ -56,7 +56,9 @@ async function runStore({ directory, device, store: name, records }: RunSettings
 async function runMemmap({ directory, device, records }: RunSettings): Promise<Figures> {
   memmapVersion()
   const before = device === undefined ? 0 : deviceBytes(device, directory)
-  const result = await loadMemmap(join(directory, 'records.memmap'), records, SYNC_RECORDS, randomRecords)
+  const file = join(directory, 'records.memmap')
+  const load = { file, count: records, batch: SYNC_RECORDS, records: randomRecords, flush: true }
+  const result = await loadMemmap(load)
   check(result.dropped < records / 1000, () => `${result.dropped} records were dropped`)
   return {
     recordsPerSecond: records / result.seconds,
