@@ -4,6 +4,7 @@ import { cpus, loadavg, platform, release, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { readFileSync } from 'node:fs'
 import { ROOT } from './paths.js'
+import { memmapVersion } from './stores/memmap.js'
 
 export function describeMachine() {
   return {
@@ -27,6 +28,15 @@ function versions(): Record<string, string> {
   return {
     flashtable: String(read('package.json')['version']),
     ...(optionalDependencies as Record<string, string>),
+    numpy: numpyVersion(),
+  }
+}
+
+function numpyVersion(): string {
+  try {
+    return memmapVersion()
+  } catch {
+    return 'not there'
   }
 }
 

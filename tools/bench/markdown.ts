@@ -1,11 +1,12 @@
 /** Prints saved figures as the tables of docs/benchmarks.md: `npm --prefix tools/bench run markdown -- FIGURES.json...`. */
 import { readFileSync } from 'node:fs'
 import {
-  formatFigure,
+  formatCell,
   formatRatio,
   formatTarget,
   bestPeer,
   medianOf,
+  remarks,
   type Report,
   type WorkloadResult,
 } from './report.js'
@@ -13,7 +14,30 @@ import type { FigureKind, StoreName } from './workload.js'
 
 for (const file of process.argv.slice(2)) {
   const report = JSON.parse(readFileSync(file, 'utf8')) as Report
+  process.stdout.write(`${preface(report)}\n`)
   for (const result of report.results) process.stdout.write(`${section(result, report)}\n`)
+}
+
+/** Machine, versions, commit and settings. */
+function preface({ machine, node, versions, commit, settings, options }: Report): string {
+  // Where its files lay says nothing.
+  const { dir: _dir, json: _json, ...told } = options as Record<string, unknown>
+  return [
+    '| | |',
+    '| --- | --- |',
+    ...rowsOf({ ...machine, 'Node.js': node, commit, ...prefixed('version', versions) }),
+    ...rowsOf(prefixed('settings', settings)),
+    ...rowsOf({ options: JSON.stringify(told) }),
+    '',
+  ].join('\n')
+}
+
+function rowsOf(facts: object): string[] {
+  return Object.entries(facts).map(([name, fact]) => line([name, String(fact)]))
+}
+
+function prefixed(prefix: string, facts: object): object {
+  return Object.fromEntries(Object.entries(facts).map(([name, fact]) => [`${name} ${prefix}`, fact]))
 }
 
 function section(result: WorkloadResult, { commit, options }: Report): string {
@@ -31,6 +55,7 @@ function section(result: WorkloadResult, { commit, options }: Report): string {
     line(head),
     line(head.map((_, column) => (column === 0 ? '---' : '---:'))),
     ...rows.map(line),
+    ...remarks(result).map(remark => `\n${remark}`),
     '',
   ].join('\n')
 }
@@ -42,7 +67,7 @@ function cells(
   kind: FigureKind,
   withPeers: boolean,
 ) {
-  const values = stores.map(store => formatFigure(medianOf(result, store, name)))
+  const values = stores.map(store => formatCell(result, store, name))
   if (!withPeers) return values
   return [...values, formatRatio(medianOf(result, 'flashtable', name), bestPeer(result, name, kind))]
 }

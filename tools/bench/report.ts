@@ -10,14 +10,20 @@ export interface WorkloadResult {
   /** What counts as bytes written. */
   readonly counted: string
   readonly at: string
-  readonly stores: Partial<Record<StoreName, { runs: Figures[]; median: Figures } | { problem: string }>>
+  readonly stores: Partial<Record<StoreName, StoreResult>>
 }
+
+/** Figures of the runs; peers may have been given fewer records than flashtable. */
+export type StoreResult = { records: number; runs: Figures[]; median: Figures } | { problem: string }
 
 export interface Report {
   readonly machine: object
   readonly node: string
   readonly versions: Record<string, string>
   readonly commit: string
+  /** How each store was opened. */
+  readonly settings: Readonly<Record<StoreName, string>>
+  /** Of the command line. */
   readonly options: object
   readonly results: readonly WorkloadResult[]
 }
@@ -32,16 +38,32 @@ export function printResult(result: WorkloadResult): void {
   })
   for (const [name, kind] of Object.entries(result.figures)) {
     const ours = medianOf(result, 'flashtable', name)
-    const row = [kind.unit, ...stores.map(store => formatFigure(medianOf(result, store, name)))]
+    const row = [kind.unit, ...stores.map(store => formatCell(result, store, name))]
     if (peers.length > 0) row.push(formatRatio(ours, bestPeer(result, name, kind)))
     table.push([...row, formatTarget(kind)])
   }
-  const problems = stores.flatMap(store => {
-    const outcome = result.stores[store]!
-    return 'problem' in outcome ? [`${store}: ${outcome.problem.split('\n')[0]}`] : []
-  })
   const head = `\n${result.workload}: ${result.records.toLocaleString('en-US')} records, ${result.counted}\n${result.sentence}`
-  process.stdout.write(`${[head, table.toString(), ...problems].join('\n')}\n`)
+  process.stdout.write(`${[head, table.toString(), ...remarks(result)].join('\n')}\n`)
+}
+
+/** What was skipped or failed, and which stores had fewer records. */
+export function remarks({ stores, records }: WorkloadResult): string[] {
+  return Object.entries(stores).flatMap(([store, outcome]) => {
+    if ('problem' in outcome) return [`${store}: ${outcome.problem.split('\n')[0]}`]
+    if (outcome.records === records) return []
+    return [`${store}: ${outcome.records.toLocaleString('en-US')} records`]
+  })
+}
+
+/** Median of the runs and, where there are several, how far they lie apart: half of most less least, of the median. */
+export function formatCell(result: WorkloadResult, store: StoreName, figure: string): string {
+  const median = medianOf(result, store, figure)
+  const outcome = result.stores[store]
+  const text = formatFigure(median)
+  if (text === '' || outcome === undefined || 'problem' in outcome || outcome.runs.length < 2) return text
+  const values = outcome.runs.map(run => run[figure]!)
+  const spread = (Math.max(...values) - Math.min(...values)) / 2 / median!
+  return spread > 0 ? `${text} ±${Math.ceil(100 * spread)} %` : text
 }
 
 export function medianOf({ stores }: WorkloadResult, store: StoreName, figure: string): number | undefined {

@@ -13,13 +13,16 @@ import type { CaseResult } from './case.js'
 import { mountDevice } from './device.js'
 import { describeMachine } from './machine.js'
 import { printResult, type Report, type WorkloadResult } from './report.js'
-import { STORES, type Figures, type StoreName, type Workload } from './workload.js'
+import { SETTINGS } from './settings.js'
+import { STORES, type Figures, type RunSettings, type StoreName, type Workload } from './workload.js'
 import { WORKLOADS } from './workloads/index.js'
 
 interface Options {
   readonly only?: string[]
   readonly store?: string[]
   readonly records?: number
+  readonly peerRecords?: number
+  readonly mostMinutes?: number
   readonly runs: number
   readonly json?: string
   readonly dir: string
@@ -34,7 +37,7 @@ async function main(options: Options): Promise<void> {
   const results: WorkloadResult[] = []
   // As it is at the start: the tree may move on while this runs.
   const description = describeMachine()
-  const report = (): Report => ({ ...description, options, results })
+  const report = (): Report => ({ ...description, settings: SETTINGS, options, results })
   const save = () => {
     if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report(), null, 2)}\n`)
   }
@@ -55,6 +58,7 @@ async function runWorkload(workload: Workload, options: Options, base: string): 
   const stores: WorkloadResult['stores'] = {}
   let counted = ''
   for (const store of chosen(workload.stores, options.store)) {
+    const storeRecords = store === 'flashtable' ? records : Math.min(records, options.peerRecords ?? records)
     const runs: Figures[] = []
     let problem: string | undefined
     for (let run = 0; run < options.runs && problem === undefined; run++) {
@@ -64,32 +68,41 @@ async function runWorkload(workload: Workload, options: Options, base: string): 
       const directory = join(typeof device === 'string' ? base : device.directory, 'case')
       mkdirSync(directory)
       const name = typeof device === 'string' ? undefined : device.name
-      const result = await runCase(workload, {
-        directory,
-        device: name,
-        store,
-        records,
-        full: options.full === true,
-      })
+      const settings = { directory, device: name, store, records: storeRecords, full: options.full === true }
+      const result = await runCase(workload, settings, options.mostMinutes)
       rmSync(directory, { recursive: true })
       if (typeof device !== 'string') device.unmount()
       if ('figures' in result) runs.push(result.figures)
       else problem = 'skipped' in result ? `skipped: ${result.skipped}` : `failed: ${result.failed}`
     }
-    stores[store] = problem === undefined ? { runs, median: medians(runs) } : { problem }
+    stores[store] =
+      problem === undefined ? { records: storeRecords, runs, median: medians(runs) } : { problem }
     if (problem !== undefined) process.stderr.write(`${workload.name}: ${store} ${problem}\n`)
   }
   const { name, sentence, figures } = workload
   return { workload: name, sentence, figures, records, counted, at: new Date().toISOString(), stores }
 }
 
-function runCase(workload: Workload, settings: object): Promise<CaseResult> {
+/** A run that takes too long is ended and told as skipped. */
+function runCase(
+  workload: Workload,
+  settings: RunSettings,
+  mostMinutes: number | undefined,
+): Promise<CaseResult> {
   const script = fileURLToPath(new URL('./case.js', import.meta.url))
   const child = fork(script, [workload.name, JSON.stringify(settings)], { stdio: ['ignore', 2, 2, 'ipc'] })
   return new Promise(resolve => {
     let result: CaseResult = { failed: 'the process ended without a result' }
+    const end = () => {
+      result = { skipped: `did not end within ${mostMinutes} minutes` }
+      child.kill('SIGKILL')
+    }
+    const timer = mostMinutes === undefined ? undefined : setTimeout(end, mostMinutes * 60_000)
     child.on('message', message => (result = message as CaseResult))
-    child.on('close', () => resolve(result))
+    child.on('close', () => {
+      clearTimeout(timer)
+      resolve(result)
+    })
   })
 }
 
@@ -126,6 +139,8 @@ const program = new Command('npm run bench --')
   .option('--only <workloads...>', `of ${WORKLOADS.map(({ name }) => name).join(', ')}`)
   .option('--store <stores...>', `of ${STORES.join(', ')}`)
   .option('--records <count>', 'instead of the number that each workload has', count)
+  .option('--peer-records <count>', 'the most that peers get: some take hours', count)
+  .option('--most-minutes <count>', 'a run that takes longer is ended and skipped', count)
   .option('--runs <count>', 'runs of each, of which the median counts', count, 3)
   .option('--json <file>', 'save the figures')
   .option('--dir <directory>', 'where the tables are made', tmpdir())

@@ -1,0 +1,31 @@
+/** How each store is opened by the workloads, where these say nothing else. */
+import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, resolveOptions } from '../../src/options.js'
+import type { StoreName } from './workload.js'
+
+export const SETTINGS: Readonly<Record<StoreName, string>> = {
+  flashtable: `defaults: ${flashtableDefaults()}`,
+  rocksdb: 'defaults; batches with sync: true',
+  leveldb: 'defaults; batches with sync: true',
+  lmdb: 'defaults; dupSort, no compression',
+  sqlite: 'defaults; journal_mode WAL, synchronous FULL for batches and NORMAL for single puts',
+  memmap: '32 slots of 16 bytes a bucket, flush() after each batch',
+}
+
+function flashtableDefaults(): string {
+  const { memtableBytes, walBytes, cacheBytes, syncIntervalMs, filterBitsPerRecord, fanout } = resolveOptions(
+    {},
+  )
+  const shown = {
+    memtableBytes,
+    walBytes,
+    cacheBytes,
+    syncIntervalMs,
+    filterBitsPerRecord,
+    fanout,
+    pageBytes: DEFAULT_PAGE_BYTES,
+    duplicates: DEFAULT_DUPLICATES,
+  }
+  return Object.entries(shown)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')
+}
