@@ -8,11 +8,13 @@ import { load } from './load.js'
 import { lookups } from './lookups.js'
 import { mergeLatency } from './merge-latency.js'
 import { music } from './music.js'
+import { paced } from './paced.js'
 import { put } from './put.js'
 import { smallScan } from './small-scan.js'
 
 export const WORKLOADS: readonly Workload[] = [
   load,
+  paced,
   put,
   music,
   lookups,
