@@ -142,7 +142,9 @@ export class Compactor {
     if (small) await this.#sealing.runExclusive(() => this.#compactInputs(state.version.sealed, options))
     else {
       // The memtables are little beside the files: sealed first, so that puts do not wait for the long merge.
-      while (state.version.sealed.length > 0) {
+      // Not those that are sealed meanwhile: puts that go on would keep it from ever beginning.
+      const taken = new Set(state.version.sealed)
+      while (state.version.sealed.some(sealed => taken.has(sealed))) {
         options.signal?.throwIfAborted()
         await this.#sealOldest()
       }

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
 import type { Environment } from '../../src/environment.js'
+import { allSealed } from '../support/all-sealed.js'
 import { simulatedEnvironment } from '../support/simulated-environment.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 
@@ -16,7 +17,7 @@ async function fullTable(): Promise<{ disk: SimulatedFileSystem; table: FlashTab
     await table.putColumns({ key: BigUint64Array.from({ length: 100 }, (_, i) => BigInt((from + i) * 7919)) })
   }
   // Nothing waits for a seal when the disk fills up: the memtable that compact() seals is the first.
-  while ((await table.stats()).memtable.sealed > 0) await new Promise(resolve => void setImmediate(resolve))
+  await allSealed(table)
   disk.capacityBytes = 0
   return { disk, table }
 }

@@ -16,6 +16,7 @@ import {
   type Manifest,
 } from '../../src/manifest/manifest.js'
 import { Memtable } from '../../src/memtable/memtable.js'
+import { allSealed } from '../support/all-sealed.js'
 import { Random } from '../support/random.js'
 import { simulatedEnvironment } from '../support/simulated-environment.js'
 import { SimulatedFileSystem, type Call, type DataMode } from '../support/simulated-file-system.js'
@@ -647,6 +648,7 @@ describe(`reads (seed ${SEED})`, () => {
       records(from, 500).map(row => ({ ...row, key: (row.key * 48_271) % 1e9, id: row.id * 30_011 }))
     for (let i = 0; i < 3; i++) await columns(table, rows(500 * i))
     await put(table, records(9000, 1), true)
+    await allSealed(table)
     await table.close()
     const [first, second] = filesOf(disk, '.bucket')
     const bytes = disk.readFile(first!)

@@ -1,5 +1,6 @@
 /** A checkpoint that fails leaves nothing of its own behind, whatever call fails: it can be made again there. */
 import { describe, expect, test } from 'vitest'
+import { allSealed } from '../support/all-sealed.js'
 import { SimulatedFileSystem, describeCall, type Call } from '../support/simulated-file-system.js'
 import { outcomeOf } from './faulty-life.js'
 import { DIRECTORY, MEMTABLE_RECORDS, columnsOf, contents, openOn, type CrashTable } from './table.js'
@@ -22,7 +23,7 @@ async function filledTable(seed: number): Promise<Filled> {
     const records = Array.from({ length: count }, (_, i) => ({ key: i * 7, time: i, id: count }))
     await table.putColumns(columnsOf(records))
   }
-  while ((await table.stats()).memtable.sealed > 0) await new Promise(resolve => void setImmediate(resolve))
+  await allSealed(table)
   return { disk, table, expected: await contents(table) }
 }
 

@@ -15,6 +15,7 @@ export class Driver {
   readonly options: object
   table!: CrashTable
   #next = 0
+  #opened = false
 
   constructor(disk: SimulatedFileSystem, history: History, options: object = {}) {
     this.disk = disk
@@ -22,7 +23,10 @@ export class Driver {
     this.options = options
   }
 
+  /** Where a table is open, its process dies first: what it has begun in the background ends before, not beside. */
   async open(): Promise<void> {
+    if (this.#opened) await this.settle()
+    this.#opened = true
     this.table = await openOn(this.disk, this.options)
   }
 

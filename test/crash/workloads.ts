@@ -371,6 +371,8 @@ function installWhileOpening({ disk }: Driver): () => boolean {
 /** A synced put; when its sync has begun, so many others, and the sync ends behind them. */
 async function putDuringSync(driver: Driver, count: number): Promise<void> {
   const { disk } = driver
+  // A put that waited for a seal would wait for ever: the seal retires its segment when the sync has ended.
+  await driver.settle()
   let during: Promise<void> | undefined
   disk.onCall = ({ op, path }) => {
     if (op !== 'sync' || !path.endsWith('.wal')) return undefined
