@@ -33,9 +33,9 @@ export async function runCompaction(
   pause: () => Promise<void> | void,
 ): Promise<CompactionResult> {
   let writer: BucketFileWriter | undefined
-  const inputs = await openInputs(fileSystem, job)
+  const files = await openInputs(fileSystem, job)
+  const merge = mergeOf(job, files, ALL_KEYS)
   try {
-    const merge = mergeOf(job, inputs, ALL_KEYS)
     const deletes = job.includesOldest ? [] : job.ownDeletes
     let operationsWritten = 0
     const createWriter = () => BucketFileWriter.create({ fileSystem, ...job, ...job.output, deletes })
@@ -57,7 +57,8 @@ export async function runCompaction(
     return { entry, bytesWritten, operationsRead: operationsIn(job) }
   } finally {
     await writer?.abandon()
-    await closeAll(inputs)
+    await merge.close()
+    await closeAll(files)
   }
 }
 
@@ -69,9 +70,9 @@ export async function buildRange(
   pause: () => Promise<void> | void,
 ): Promise<BuiltPages> {
   const { layout, pageBytes, output } = job
-  const inputs = await openInputs(fileSystem, job)
+  const files = await openInputs(fileSystem, job)
+  const merge = mergeOf(job, files, job.range)
   try {
-    const merge = mergeOf(job, inputs, job.range)
     const builder = new PageBuilder(layout, pageBytes, output.filterBitsPerRecord)
     let bytes = new Uint8Array(FIRST_BUILT_PAGES * pageBytes)
     const build = (last: boolean): void => {
@@ -94,7 +95,8 @@ export async function buildRange(
     build(true)
     return { ...builder.built(), bytes: bytes.subarray(0, builder.pages * pageBytes) }
   } finally {
-    await closeAll(inputs)
+    await merge.close()
+    await closeAll(files)
   }
 }
 
