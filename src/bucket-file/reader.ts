@@ -5,6 +5,7 @@
  * or it is read and checked. docs/file-format.md, Bucket file.
  */
 import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
+import { WORDS_A_LINE } from '../columns/cache-line.js'
 import type { DeleteWhere } from '../columns/operations.js'
 import { FlashTableError, corruption } from '../errors.js'
 import { fileSeed } from '../format/checksum.js'
@@ -26,9 +27,6 @@ export interface PageInMemory {
   readonly words: Uint32Array
   readonly base: number
 }
-
-/** 64 bytes come from memory together. */
-const WORDS_A_LINE = 16
 
 export class BucketFile implements CachedFile {
   readonly entry: BucketFileEntry

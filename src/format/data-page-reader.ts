@@ -5,6 +5,7 @@
  * cached page costs no garbage. A lookup bisects the restarts and then adds up at most 31 deltas. Hot.
  * docs/file-format.md, Data page.
  */
+import { WORDS_A_LINE } from '../columns/cache-line.js'
 import { PUT, type OperationBuffer } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { readBits, unpackLane } from './bits.js'
@@ -19,8 +20,6 @@ import {
 
 const TWO_32 = 2 ** 32
 const TWO_53 = 2 ** 53
-/** 64 bytes come from memory together. */
-const WORDS_A_LINE = 16
 
 /** How `settle` goes on: the key is before the page; in plain numbers; lane by lane. */
 const NOWHERE = 0
@@ -156,7 +155,7 @@ export class DataPageReader {
       if (width === 0) continue
       const word = base + ((this.#deltaAt[lane]! + delta * width) >>> 5)
       into[at++] = word
-      // The keys of a group take up to two lines.
+      // The 32 rows of a group take `width` words, up to two lines.
       if (width > WORDS_A_LINE) into[at++] = word + WORDS_A_LINE
     }
     for (let lane = 0; lane < this.#laneAt.length - 1; lane++) {

@@ -7,17 +7,19 @@
  * depend on it. docs/architecture.md, Lookup.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
+import { WORDS_A_LINE } from '../columns/cache-line.js'
 import { hashKey } from '../columns/hash.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 
 export const KEYS_A_BLOCK = 32
-/** 64 bytes come from memory together. */
-const WORDS_A_LINE = 16
 
 export class KeyBlock {
-  readonly #keyLaneCount: number
   readonly #readers: readonly DataPageReader[]
+  /** The keys of the block, a column a lane, and one of them. */
+  readonly #keys: readonly Uint32Array[]
+  readonly #key: Uint32Array
+  #count = 0
   readonly #hashes = new Uint32Array(KEYS_A_BLOCK)
   /** A row of keys each file. */
   #pages = new Int32Array(KEYS_A_BLOCK)
@@ -29,8 +31,9 @@ export class KeyBlock {
   touched = 0
 
   constructor(layout: RecordLayout, pageBytes: number) {
-    this.#keyLaneCount = layout.keyLaneCount
     this.#readers = Array.from({ length: KEYS_A_BLOCK }, () => new DataPageReader(layout, pageBytes))
+    this.#keys = Array.from({ length: layout.keyLaneCount }, () => new Uint32Array(KEYS_A_BLOCK))
+    this.#key = new Uint32Array(layout.keyLaneCount)
     this.#ahead = new Int32Array(KEYS_A_BLOCK * this.#readers[0]!.wordsAheadMax)
   }
 
@@ -53,41 +56,35 @@ export class KeyBlock {
     to: number,
   ): void {
     const count = to - from
-    const key = new Uint32Array(this.#keyLaneCount)
+    this.#count = count
+    for (let lane = 0; lane < this.#keys.length; lane++) {
+      const column = keys[lane]!
+      const block = this.#keys[lane]!
+      for (let place = 0; place < count; place++) block[place] = column[queries[from + place]!]!
+    }
+    for (let place = 0; place < count; place++) {
+      this.#hashes[place] = hashKey(this.#keys, place, this.#keys.length)
+    }
     if (this.#pages.length < files.length * KEYS_A_BLOCK) {
       this.#pages = new Int32Array(files.length * KEYS_A_BLOCK)
     }
-    for (let place = 0; place < count; place++) {
-      this.#hashes[place] = hashKey(keys, queries[from + place]!, this.#keyLaneCount)
-    }
     this.#files.fill(-1)
-    for (let number = 0; number < files.length; number++) {
-      this.#findPages(files[number]!, number, keys, queries, from, count, key)
-    }
-    this.#seek(files, keys, queries, from, count, key)
+    for (let number = 0; number < files.length; number++) this.#findPages(files[number]!, number)
+    if (files.length > 0) this.#seek(files[0]!.cacheWords)
   }
 
-  #findPages(
-    file: BucketFile,
-    number: number,
-    keys: readonly Uint32Array[],
-    queries: ArrayLike<number>,
-    from: number,
-    count: number,
-    key: Uint32Array,
-  ): void {
+  #findPages(file: BucketFile, number: number): void {
     const pages = this.#pages
     const first = number * KEYS_A_BLOCK
-    for (let place = 0; place < count; place++) {
-      copyKey(keys, queries[from + place]!, key)
-      pages[first + place] = file.lastPageFor(key)
-    }
-    this.touched ^= file.touchFilters(pages, first, first + count)
-    for (let place = 0; place < count; place++) {
-      const page = pages[first + place]!
+    const end = first + this.#count
+    for (let i = first; i < end; i++) pages[i] = file.lastPageFor(this.#keyAt(i - first))
+    this.touched ^= file.touchFilters(pages, first, end)
+    for (let i = first; i < end; i++) {
+      const page = pages[i]!
+      const place = i - first
       if (page < 0) continue
       if (!file.mayContain(page, this.#hashes[place]!)) {
-        pages[first + place] = -1
+        pages[i] = -1
         continue
       }
       const base = file.cachedPage(page)
@@ -97,18 +94,10 @@ export class KeyBlock {
     }
   }
 
-  #seek(
-    files: readonly BucketFile[],
-    keys: readonly Uint32Array[],
-    queries: ArrayLike<number>,
-    from: number,
-    count: number,
-    key: Uint32Array,
-  ): void {
-    if (files.length === 0) return
-    // All files of a table share the cache.
-    const words = files[0]!.cacheWords
+  /** `words`: of the cache, which all files of a table share. */
+  #seek(words: Uint32Array): void {
     const bases = this.#bases
+    const count = this.#count
     let touched = 0
     for (let place = 0; place < count; place++) {
       // The head of a page with its restarts is most often two lines long.
@@ -118,16 +107,17 @@ export class KeyBlock {
     for (let place = 0; place < count; place++) {
       if (this.#files[place]! < 0) continue
       const reader = this.#readers[place]!
-      copyKey(keys, queries[from + place]!, key)
       reader.open(words, bases[place]!)
-      reader.seek(key)
+      reader.seek(this.#keyAt(place))
       ahead = reader.wordsAhead(this.#ahead, ahead)
     }
     for (let i = 0; i < ahead; i++) touched ^= words[this.#ahead[i]!]!
     this.touched ^= touched
   }
-}
 
-function copyKey(keys: readonly Uint32Array[], row: number, into: Uint32Array): void {
-  for (let lane = 0; lane < into.length; lane++) into[lane] = keys[lane]![row]!
+  #keyAt(place: number): Uint32Array {
+    const key = this.#key
+    for (let lane = 0; lane < key.length; lane++) key[lane] = this.#keys[lane]![place]!
+    return key
+  }
 }
