@@ -1,8 +1,9 @@
 /**
  * Merges bucket files into one on several threads: each builds the pages of a range of keys, this one writes them.
  *
- * For merges that somebody waits for (bulk loads): twice as fast on two processors, which the background merge leaves
- * to the program. The file still is written front to back; some ranges are in memory at a time, 8 MiB each.
+ * For bulk loads, which somebody waits for: on two processors about 1.5 times as fast as one thread. Background merges
+ * leave the other processors to the program. The file still is written front to back; a few ranges are in memory at a
+ * time, 8 MiB each. docs/architecture.md, Bulk load.
  */
 import type { BuiltPages } from '../bucket-file/page-builder.js'
 import { BucketFile } from '../bucket-file/reader.js'
