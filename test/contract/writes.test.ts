@@ -30,6 +30,19 @@ describe('a put', () => {
     expect(await collect(table.entries())).toEqual([[7n, fingerprint(1)]])
   })
 
+  test('in a loop that awaits each one lets the event loop turn now and then', async () => {
+    const table = await tables.fingerprints()
+    // The first put opens a log segment, which takes turns of its own.
+    for (let i = 0; i < 5; i++) await table.put(7n, fingerprint(i))
+    for (let turn = 0; turn < 3; turn++) {
+      const loop = { turned: false }
+      setImmediate(() => (loop.turned = true))
+      let puts = 0
+      for (; !loop.turned && puts < 100; puts++) await table.put(7n, fingerprint(puts))
+      expect(puts).toBeLessThan(40)
+    }
+  })
+
   test('adds a record to those of its key, also one that is there already', async () => {
     const table = await tables.fingerprints()
     await table.put(7n, fingerprint(1))
