@@ -1,19 +1,18 @@
 /**
- * Builds a table from columns without the log: sorted runs as large as a memtable, then one merge into one file.
+ * Builds a table from columns without the log: what does not fit a memtable is set aside in spills, split by key; from
+ * them the one file is built, range of keys by range.
  *
- * All or nothing: until the last manifest is installed the table is empty and the runs are orphans. While runs are
- * sorted and written by workers, the next one is filled; the merge keeps all of them busy too. docs/architecture.md, Bulk load.
+ * So each record is sorted and packed once, and written once more than that. All or nothing: until the last manifest is
+ * installed the table is empty and the spills are orphans. docs/architecture.md, Bulk load.
  */
-import type { CompactionControl, CompactionJob, CompactionResult } from './compaction/job.js'
-import { mergeInRanges } from './compaction/merge-in-ranges.js'
+import { buildInRanges } from './compaction/build-in-ranges.js'
+import type { CompactionControl, CompactionOutput, CompactionResult, SpillJob } from './compaction/job.js'
 import { diskError, type FlashTableError } from './errors.js'
-import { bucketName } from './io/file-names.js'
+import { spillName } from './io/file-names.js'
 import { Memtable } from './memtable/memtable.js'
 import type { TableParts, WriterParts } from './open.js'
 import { latchedReason } from './poison.js'
-
-/** Runs are read once, from end to end. */
-const NO_FILTER = 0
+import type { Spill } from './spill/spill.js'
 
 /** The columns to load: any iterable of what `putColumns` takes. */
 export type ColumnSource<Columns> = Iterable<Columns> | AsyncIterable<Columns>
@@ -32,44 +31,41 @@ export async function bulkLoad(
 class BulkLoad {
   readonly #parts: TableParts
   readonly #writer: WriterParts
-  readonly #runs: CompactionResult[] = []
-  /** Of memtables that have become runs. */
-  readonly #spareMemory: SharedArrayBuffer[] = []
-  #bytesWritten = 0
+  readonly #firstSequence: number
   #memtable: Memtable
-  /** Runs that are being written, oldest first; a failure is met when room for another is made. */
-  readonly #writing: Promise<CompactionResult>[] = []
+  /** Oldest first. */
+  readonly #spills: Spill[] = []
+  /** Spills that are being written, oldest first; a failure is met when room for another is made. */
+  readonly #writing: Promise<Spill>[] = []
+  /** Of memtables that have become spills. */
+  readonly #spareMemory: SharedArrayBuffer[] = []
 
   constructor(parts: TableParts, writer: WriterParts) {
     this.#parts = parts
     this.#writer = writer
-    this.#memtable = this.#newMemtable(parts.state.active.memtable.endSequence)
+    this.#firstSequence = parts.state.active.memtable.endSequence
+    this.#memtable = this.#newMemtable(this.#firstSequence)
   }
 
   async run(source: ColumnSource<unknown>): Promise<void> {
     const { signal } = this.#parts.options
-    const numbers: number[] = []
     try {
       for await (const columns of source) {
         signal?.throwIfAborted()
         await this.#add(columns)
       }
-      await this.#endRuns()
-      numbers.push(...this.#runNumbers())
       await this.#finish()
-    } catch (error) {
+    } finally {
       // Those that are still being written are removed too, once they are there.
-      while (this.#writing.length > 0) await this.#settleRun().catch(() => {})
-      await this.#removeRuns([...numbers, ...this.#runNumbers()])
-      throw error
+      while (this.#writing.length > 0) await this.#settleSpill().catch(() => {})
+      await this.#removeSpills()
     }
-    await this.#removeRuns(numbers)
   }
 
   async #add(columns: unknown): Promise<void> {
     const rows = this.#parts.schema.columnsToOperations(columns)
     for (let from = 0; from < rows.count;) {
-      if (this.#memtable.count === this.#memtable.capacity) await this.#startRun()
+      if (this.#memtable.count === this.#memtable.capacity) await this.#startSpill()
       const to = Math.min(rows.count, from + this.#memtable.capacity - this.#memtable.count)
       this.#memtable.append(rows, from, to)
       from = to
@@ -77,65 +73,76 @@ class BulkLoad {
   }
 
   /** Hands the memtable to the executor, once it has room. */
-  async #startRun(): Promise<void> {
-    if (this.#writing.length === this.#writer.executor.threads) await this.#settleRun()
+  async #startSpill(): Promise<void> {
+    const { executor } = this.#writer
+    if (this.#writing.length === executor.threads) await this.#settleSpill()
     const full = this.#memtable
     this.#memtable = this.#newMemtable(full.endSequence)
-    const writing = this.#run([full], NO_FILTER).finally(() => this.#spareMemory.push(full.memory))
-    // Met by #settleRun.
+    const { state } = this.#parts
+    const { directory, tableId, layout } = state.options
+    const target = { directory, tableId, layout, number: state.takeFileNumber(), epoch: state.manifest.epoch }
+    const job: SpillJob = { ...target, memtable: full.image() }
+    const writing = this.#attempt(control => executor.spill(job, control)).finally(() =>
+      this.#spareMemory.push(full.memory),
+    )
+    // Met by #settleSpill.
     writing.catch(() => {})
     this.#writing.push(writing)
   }
 
-  /** Waits for the oldest run that is being written. */
-  async #settleRun(): Promise<void> {
-    const writing = this.#writing.shift()
-    if (writing === undefined) return
-    const run = await writing
-    this.#bytesWritten += run.bytesWritten
-    this.#runs.push(run)
+  /** Waits for the oldest spill that is being written. */
+  async #settleSpill(): Promise<void> {
+    this.#spills.push(await this.#writing.shift()!)
   }
 
-  /** Writes what is left as the last run, unless it is all there is. */
-  async #endRuns(): Promise<void> {
-    const isAll = this.#runs.length + this.#writing.length === 0
-    if (!isAll && this.#memtable.count > 0) await this.#startRun()
-    while (this.#writing.length > 0) await this.#settleRun()
-  }
-
-  /** Merges the runs, or writes the only memtable, into the one file of the table. */
+  /** Builds the one file of the table, out of the spills or of the only memtable, and installs it. */
   async #finish(): Promise<void> {
-    const { state, options } = this.#parts
-    const start = state.active.memtable.endSequence
-    const end = this.#memtable.endSequence
-    if (end === start) return
-    const result =
-      this.#runs.length === 0
-        ? await this.#run([this.#memtable], options.filterBitsPerRecord)
-        : await this.#mergeRuns(options.filterBitsPerRecord)
-    this.#bytesWritten += result.bytesWritten
-    this.#writer.committer.recordsPut += end - start
-    const entry = { ...result.entry!, level: this.#writer.compactor.levelFor(end - start) }
+    const records = this.#memtable.endSequence - this.#firstSequence
+    if (records === 0) return
+    const isAll = this.#memtable.count === records
+    if (!isAll && this.#memtable.count > 0) await this.#startSpill()
+    while (this.#writing.length > 0) await this.#settleSpill()
+    const { entry, bytesWritten } = await this.#attempt(control =>
+      isAll ? this.#runMemtable(control) : this.#buildFile(control),
+    )
+    const { state } = this.#parts
+    const spilled = this.#spills.reduce((sum, { offsets }) => sum + offsets.at(-1)!, 0)
+    this.#writer.committer.recordsPut += records
+    const leveled = { ...entry!, level: this.#writer.compactor.levelFor(records) }
     try {
-      await state.installLoaded(entry, end, this.#bytesWritten, this.#writer.counters())
+      await state.installLoaded(leveled, entry!.endSequence, spilled + bytesWritten, this.#writer.counters())
     } catch (error) {
       throw this.#failure(latchedReason(error))
     }
   }
 
-  #run(memtables: readonly Memtable[], filterBitsPerRecord: number): Promise<CompactionResult> {
-    const job = this.#job([], memtables, filterBitsPerRecord)
-    return this.#attempt(control => this.#writer.executor.run(job, control))
+  #runMemtable(control: CompactionControl): Promise<CompactionResult> {
+    const memtables = [this.#memtable.image()]
+    const job = { ...this.#job(), files: [], memtables, deletes: [], ownDeletes: [], includesOldest: true }
+    return this.#writer.executor.run(job, control)
   }
 
-  #mergeRuns(filterBitsPerRecord: number): Promise<CompactionResult> {
-    const files = this.#runs.flatMap(({ entry }) => (entry === undefined ? [] : [entry]))
-    const job = this.#job(files, [], filterBitsPerRecord)
+  #buildFile(control: CompactionControl): Promise<CompactionResult> {
     const { fileSystem } = this.#parts.state.options
-    return this.#attempt(control => mergeInRanges(fileSystem, this.#writer.executor, job, control))
+    return buildInRanges(fileSystem, this.#writer.executor, { ...this.#job(), spills: this.#spills }, control)
   }
 
-  async #attempt(run: (control: CompactionControl) => Promise<CompactionResult>): Promise<CompactionResult> {
+  /** What both ways to the file share. */
+  #job() {
+    const { state, options } = this.#parts
+    const { directory, tableId, layout, pageBytes } = state.options
+    const output: CompactionOutput = {
+      number: state.takeFileNumber(),
+      epoch: state.manifest.epoch,
+      level: 0,
+      filterBitsPerRecord: options.filterBitsPerRecord,
+      firstSequence: this.#firstSequence,
+      endSequence: this.#memtable.endSequence,
+    }
+    return { directory, tableId, layout, pageBytes, replace: state.manifest.duplicates === 'replace', output }
+  }
+
+  async #attempt<T>(run: (control: CompactionControl) => Promise<T>): Promise<T> {
     const { signal } = this.#parts.options
     try {
       return await run({ signal })
@@ -149,46 +156,11 @@ class BulkLoad {
     return diskError(error, `the bulk load of ${this.#parts.directory} failed`)
   }
 
-  #job(
-    files: CompactionJob['files'],
-    memtables: readonly Memtable[],
-    filterBitsPerRecord: number,
-  ): CompactionJob {
-    const { state } = this.#parts
-    const { directory, tableId, layout, pageBytes } = state.options
-    const ranges = [...files, ...memtables]
-    return {
-      directory,
-      tableId,
-      layout,
-      pageBytes,
-      replace: state.manifest.duplicates === 'replace',
-      files,
-      memtables: memtables.map(memtable => memtable.image()),
-      deletes: [],
-      ownDeletes: [],
-      includesOldest: true,
-      output: {
-        number: state.takeFileNumber(),
-        epoch: state.manifest.epoch,
-        level: 0,
-        filterBitsPerRecord,
-        firstSequence: ranges[0]!.firstSequence,
-        endSequence: ranges.at(-1)!.endSequence,
-      },
-    }
-  }
-
-  #runNumbers(): number[] {
-    return this.#runs.flatMap(({ entry }) => (entry === undefined ? [] : [entry.number]))
-  }
-
-  /** Removes runs, but for one that has become the table's file. */
-  async #removeRuns(numbers: readonly number[]): Promise<void> {
+  /** Best effort: what cannot be removed is an orphan, gone at the next open. */
+  async #removeSpills(): Promise<void> {
     const { fileSystem, directory } = this.#parts.state.options
-    const live = new Set(this.#parts.state.manifest.files.map(file => file.number))
-    for (const number of new Set(numbers)) {
-      if (!live.has(number)) await fileSystem.unlink(`${directory}/${bucketName(number)}`).catch(() => {})
+    for (const { number } of this.#spills) {
+      await fileSystem.unlink(`${directory}/${spillName(number)}`).catch(() => {})
     }
   }
 

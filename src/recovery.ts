@@ -13,7 +13,14 @@ import { countPuts, type Operations } from './columns/operations.js'
 import type { SegmentInfo } from './columns/segment-info.js'
 import type { CompactionJob, CompactionResult, Executor } from './compaction/job.js'
 import { FlashTableError, corruption, diskError } from './errors.js'
-import { MANIFEST_NAME, bucketName, parseFileName, walName } from './io/file-names.js'
+import {
+  MANIFEST_NAME,
+  MANIFEST_TEMPORARY_NAME,
+  bucketName,
+  parseFileName,
+  spillName,
+  walName,
+} from './io/file-names.js'
 import type { FileSystem } from './io/file-system.js'
 import type { Manifest } from './manifest/manifest.js'
 import { installManifest, loadManifest } from './manifest/store.js'
@@ -57,6 +64,8 @@ export interface WriterRecovery {
 interface Listing {
   readonly wals: readonly number[]
   readonly buckets: readonly number[]
+  /** Always orphans. */
+  readonly spills: readonly number[]
   readonly temporaryManifest: boolean
 }
 
@@ -64,14 +73,17 @@ interface Listing {
 export async function listTable(fileSystem: FileSystem, directory: string): Promise<Listing> {
   const wals: number[] = []
   const buckets: number[] = []
+  const spills: number[] = []
   let temporaryManifest = false
   for (const name of await fileSystem.list(directory)) {
     const file = parseFileName(name)
     if (file?.kind === 'wal') wals.push(file.number)
     else if (file?.kind === 'bucket') buckets.push(file.number)
+    else if (file?.kind === 'spill') spills.push(file.number)
     else if (file?.kind === 'manifest-temporary') temporaryManifest = true
   }
-  return { wals: wals.sort((a, b) => a - b), buckets: buckets.sort((a, b) => a - b), temporaryManifest }
+  for (const numbers of [wals, buckets, spills]) numbers.sort((a, b) => a - b)
+  return { wals, buckets, spills, temporaryManifest }
 }
 
 /**
@@ -265,7 +277,8 @@ async function removeOrphans(options: RecoveryOptions, manifest: Manifest, listi
   const { fileSystem, directory } = options
   const named = new Set(manifest.files.map(file => file.number))
   const orphans = listing.buckets.filter(number => !named.has(number)).map(bucketName)
-  if (listing.temporaryManifest) orphans.push(`${MANIFEST_NAME}.tmp`)
+  orphans.push(...listing.spills.map(spillName))
+  if (listing.temporaryManifest) orphans.push(MANIFEST_TEMPORARY_NAME)
   for (const name of orphans) {
     try {
       await fileSystem.unlink(`${directory}/${name}`)

@@ -74,9 +74,14 @@ export class PageBuilder {
 
   /** Takes rows. Requires: sorted by key, behind all that came before. */
   add(rows: Operations): void {
+    this.room().append(rows, 0, rows.count)
+  }
+
+  /** The rows that are in no page yet: others may be appended, as {@link add} would. */
+  room(): OperationBuffer {
     this.#rows.dropFirst(this.#from)
     this.#from = 0
-    this.#rows.append(rows, 0, rows.count)
+    return this.#rows
   }
 
   /**

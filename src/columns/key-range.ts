@@ -4,7 +4,7 @@
  * Made in query/ from `gt`, `gte`, `lt` and `lte`; memtable runs and bucket files start and stop by it. docs/api.md,
  * Ranges.
  */
-import { compareKeys, lowerBound, upperBound } from './compare.js'
+import { compareKeys, compareKeyToRow, lowerBound, upperBound } from './compare.js'
 
 export interface KeyRange {
   /** All lanes of a key; `undefined`: from the smallest key on. */
@@ -31,6 +31,18 @@ export function rangeIsEmpty(range: KeyRange): boolean {
 /** Whether some key from `first` to `last`, both included, may be in the range. */
 export function rangeOverlaps(range: KeyRange, first: Uint32Array, last: Uint32Array): boolean {
   return !keyIsBelow(range, last) && !keyIsAbove(range, first)
+}
+
+/** Whether the key of row `row` is in the range. */
+export function keyIsIn(range: KeyRange, lanes: readonly Uint32Array[], row: number): boolean {
+  const { lower, lowerExclusive, upper, upperExclusive } = range
+  if (lower !== undefined) {
+    const order = compareKeyToRow(lower, lanes, row)
+    if (lowerExclusive === true ? order >= 0 : order > 0) return false
+  }
+  if (upper === undefined) return true
+  const order = compareKeyToRow(upper, lanes, row)
+  return upperExclusive === true ? order > 0 : order >= 0
 }
 
 /** Whether `key` lies before the range. */

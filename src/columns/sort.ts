@@ -112,6 +112,11 @@ function forBlocks(from: number, to: number, work: (start: number, end: number) 
   for (let start = from; start < to; start += BLOCK_ROWS) work(start, Math.min(start + BLOCK_ROWS, to))
 }
 
+/** Memory of the last small sort: made anew for each stretch of a merge, it would have to be cleared and collected. */
+let keptPairs = new Float64Array(0)
+let keptSpare = new Float64Array(0)
+const KEPT_ROWS_MAX = 2 ** 16
+
 /** One sort under way. Stretches of `#pairs` are split into the same stretch of `#spare` and back. */
 class RadixSort {
   readonly #lanes: readonly Uint32Array[]
@@ -128,9 +133,19 @@ class RadixSort {
   constructor(lanes: readonly Uint32Array[], keyLaneCount: number, rows: Uint32Array) {
     this.#lanes = lanes
     this.#keyLaneCount = keyLaneCount
-    this.#pairs = new Float64Array(rows.length)
+    if (rows.length > KEPT_ROWS_MAX) {
+      this.#pairs = new Float64Array(rows.length)
+      this.#spare = new Float64Array(rows.length)
+    } else {
+      if (keptPairs.length < rows.length) {
+        const capacity = 2 ** Math.ceil(Math.log2(rows.length))
+        keptPairs = new Float64Array(capacity)
+        keptSpare = new Float64Array(capacity)
+      }
+      this.#pairs = keptPairs
+      this.#spare = keptSpare
+    }
     this.#words = new Uint32Array(this.#pairs.buffer)
-    this.#spare = new Float64Array(rows.length)
     this.#spareWords = new Uint32Array(this.#spare.buffer)
     forBlocks(0, rows.length, (start, end) => markRows(rows, this.#words, start, end))
   }

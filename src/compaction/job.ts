@@ -1,10 +1,11 @@
-/** One compaction as plain data: it can be handed to a worker thread as it is. */
+/** What worker threads do, as plain data: compactions, and the two steps of a bulk load. */
 import type { BuiltPages } from '../bucket-file/page-builder.js'
 import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
 import type { KeyRange } from '../columns/key-range.js'
 import type { DeleteWhere } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import type { MemtableImage } from '../memtable/memtable.js'
+import type { Spill } from '../spill/spill.js'
 
 export interface CompactionJob {
   readonly directory: string
@@ -49,8 +50,33 @@ export interface CompactionControl {
   readonly onProgress?: ((operations: number) => void) | undefined
 }
 
-/** A part of a job: the pages with keys of a range, to be built apart. Requires: its inputs are files alone. */
-export interface RangeJob extends CompactionJob {
+/** The first step of a bulk load, for each memtable: its records are set aside. */
+export interface SpillJob {
+  readonly directory: string
+  readonly tableId: Uint8Array
+  readonly layout: RecordLayout
+  /** Of the spill. */
+  readonly number: number
+  readonly epoch: number
+  /** Puts, at least one. */
+  readonly memtable: MemtableImage
+}
+
+/** The second step: all spills become a bucket file, range by range. */
+export interface BuildJob {
+  readonly directory: string
+  readonly tableId: Uint8Array
+  readonly layout: RecordLayout
+  readonly pageBytes: number
+  /** `duplicates: 'replace'`. */
+  readonly replace: boolean
+  /** Oldest first. */
+  readonly spills: readonly Spill[]
+  readonly output: CompactionOutput
+}
+
+/** A part of a build job: the pages with the keys of a range, as `piecesIn` takes it. */
+export interface RangeJob extends BuildJob {
   readonly range: KeyRange
 }
 
@@ -59,6 +85,8 @@ export interface Executor {
   /** How many jobs are worth running at once where nothing else wants the processors. */
   readonly threads: number
   run(job: CompactionJob, control: CompactionControl): Promise<CompactionResult>
+  /** Sets a memtable aside; removes what it has written where it rejects. */
+  spill(job: SpillJob, control: CompactionControl): Promise<Spill>
   /** Builds the data pages of a range; writes nothing. */
   build(job: RangeJob, control: CompactionControl): Promise<BuiltPages>
   /** Lets go of threads. Requires: no job is running. */

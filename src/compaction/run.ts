@@ -5,22 +5,19 @@
  */
 import { BucketFile } from '../bucket-file/reader.js'
 import { BucketInput } from '../bucket-file/input.js'
-import { PageBuilder, type BuiltPages } from '../bucket-file/page-builder.js'
 import { BucketFileWriter } from '../bucket-file/writer.js'
 import { DeleteWhereIndex } from '../columns/delete-where-index.js'
 import type { Hiding } from '../columns/hide-rows.js'
-import { ALL_KEYS, type KeyRange } from '../columns/key-range.js'
+import { ALL_KEYS } from '../columns/key-range.js'
 import type { SortedInput } from '../columns/sorted-input.js'
 import type { FileSystem } from '../io/file-system.js'
 import { Memtable } from '../memtable/memtable.js'
 import { SealInput } from '../memtable/seal-input.js'
 import { Merge } from '../merge/merge.js'
-import type { CompactionControl, CompactionJob, CompactionResult, RangeJob } from './job.js'
+import type { CompactionControl, CompactionJob, CompactionResult } from './job.js'
 
 /** Pages of the first read of an input: all of them will be read. */
 const FIRST_READ_PAGES = 64
-/** Pages for which there is room at first where a range is built. */
-const FIRST_BUILT_PAGES = 64
 
 /**
  * Runs the job. Rejects with `signal.reason` when aborted, and with what went wrong otherwise; the partial output is
@@ -34,7 +31,7 @@ export async function runCompaction(
 ): Promise<CompactionResult> {
   let writer: BucketFileWriter | undefined
   const files = await openInputs(fileSystem, job)
-  const merge = mergeOf(job, files, ALL_KEYS)
+  const merge = mergeOf(job, files)
   try {
     const deletes = job.includesOldest ? [] : job.ownDeletes
     let operationsWritten = 0
@@ -62,44 +59,6 @@ export async function runCompaction(
   }
 }
 
-/** Builds the pages of the job's range; writes nothing. Rejects as `runCompaction` does. */
-export async function buildRange(
-  fileSystem: FileSystem,
-  job: RangeJob,
-  { signal }: CompactionControl,
-  pause: () => Promise<void> | void,
-): Promise<BuiltPages> {
-  const { layout, pageBytes, output } = job
-  const files = await openInputs(fileSystem, job)
-  const merge = mergeOf(job, files, job.range)
-  try {
-    const builder = new PageBuilder(layout, pageBytes, output.filterBitsPerRecord)
-    let bytes = new Uint8Array(FIRST_BUILT_PAGES * pageBytes)
-    const build = (last: boolean): void => {
-      for (;;) {
-        const at = builder.pages * pageBytes
-        if (at === bytes.byteLength) {
-          const grown = new Uint8Array(2 * at)
-          grown.set(bytes)
-          bytes = grown
-        }
-        if (!builder.build(bytes.subarray(at, at + pageBytes), last)) return
-      }
-    }
-    for (let rows = await merge.next(); rows !== undefined; rows = await merge.next()) {
-      signal?.throwIfAborted()
-      builder.add(rows)
-      build(false)
-      await pause()
-    }
-    build(true)
-    return { ...builder.built(), bytes: bytes.subarray(0, builder.pages * pageBytes) }
-  } finally {
-    await merge.close()
-    await closeAll(files)
-  }
-}
-
 async function openInputs(fileSystem: FileSystem, job: CompactionJob): Promise<BucketFile[]> {
   const files: BucketFile[] = []
   try {
@@ -116,8 +75,8 @@ async function closeAll(files: readonly BucketFile[]): Promise<void> {
   for (const file of files) await file.close()
 }
 
-function mergeOf(job: CompactionJob, files: readonly BucketFile[], range: KeyRange): Merge {
-  return new Merge(inputsOf(job, files, range), {
+function mergeOf(job: CompactionJob, files: readonly BucketFile[]): Merge {
+  return new Merge(inputsOf(job, files), {
     layout: job.layout,
     reverse: false,
     replace: job.replace,
@@ -125,7 +84,7 @@ function mergeOf(job: CompactionJob, files: readonly BucketFile[], range: KeyRan
   })
 }
 
-function inputsOf(job: CompactionJob, files: readonly BucketFile[], range: KeyRange): SortedInput[] {
+function inputsOf(job: CompactionJob, files: readonly BucketFile[]): SortedInput[] {
   const { layout, pageBytes, replace } = job
   const hiding: Hiding = { deletes: new DeleteWhereIndex(job.deletes), before: Infinity, replace }
   const fromFiles = files.map(
@@ -133,7 +92,7 @@ function inputsOf(job: CompactionJob, files: readonly BucketFile[], range: KeyRa
       new BucketInput(file, {
         layout,
         pageBytes,
-        range,
+        range: ALL_KEYS,
         reverse: false,
         hiding,
         firstReadPages: FIRST_READ_PAGES,

@@ -48,6 +48,7 @@ export function workerExecutor(workerUrl: URL = WORKER_URL): Executor {
   return {
     threads: Math.min(THREADS_MAX, availableParallelism()),
     run: (job, control) => perform({ kind: 'run', job }, control),
+    spill: (job, control) => perform({ kind: 'spill', job }, control),
     build: (job, control) => perform({ kind: 'build', job }, control),
     async close() {
       await Promise.all(idle.splice(0).map(worker => worker.terminate()))

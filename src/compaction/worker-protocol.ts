@@ -1,19 +1,27 @@
 /** The messages between `worker-executor.ts` and `worker.ts`. */
 import type { BuiltPages } from '../bucket-file/page-builder.js'
 import { FlashTableError, type FlashTableErrorCode } from '../errors.js'
-import type { CompactionJob, CompactionResult, RangeJob } from './job.js'
+import type { Spill } from '../spill/spill.js'
+import type { CompactionJob, CompactionResult, RangeJob, SpillJob } from './job.js'
 
 /** One worker runs one job at a time. */
 export type Task =
-  { readonly kind: 'run'; readonly job: CompactionJob } | { readonly kind: 'build'; readonly job: RangeJob }
+  | { readonly kind: 'run'; readonly job: CompactionJob }
+  | { readonly kind: 'spill'; readonly job: SpillJob }
+  | { readonly kind: 'build'; readonly job: RangeJob }
 export type ToWorker = Task | { readonly kind: 'abort' }
 
-/** What comes of a task. */
-export type Outcome<T extends Task> = T['kind'] extends 'run' ? CompactionResult : BuiltPages
+/** What comes of each kind of task. */
+interface Outcomes {
+  readonly run: CompactionResult
+  readonly spill: Spill
+  readonly build: BuiltPages
+}
+export type Outcome<T extends Task> = Outcomes[T['kind']]
 
 export type FromWorker =
   | { readonly kind: 'progress'; readonly operations: number }
-  | { readonly kind: 'done'; readonly result: CompactionResult | BuiltPages }
+  | { readonly kind: 'done'; readonly result: Outcome<Task> }
   | { readonly kind: 'failed'; readonly failure: Failure }
 
 /** An error as plain data: a structured clone keeps no `code`. */

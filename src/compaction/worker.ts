@@ -1,7 +1,9 @@
 /** The worker thread: runs the jobs that `worker-executor.ts` sends, one at a time, on the memory of the memtables themselves. */
 import { parentPort } from 'node:worker_threads'
 import { nodeFileSystem } from '../io/node-file-system.js'
-import { buildRange, runCompaction } from './run.js'
+import { buildRange } from './build-in-ranges.js'
+import { runCompaction } from './run.js'
+import { spillMemtable } from './spill-memtable.js'
 import { failureOf, type FromWorker, type Task, type ToWorker } from './worker-protocol.js'
 
 /** Time between two reports of progress. */
@@ -16,6 +18,7 @@ port.on('message', (message: ToWorker) => {
       abort.abort()
       break
     case 'run':
+    case 'spill':
     case 'build':
       abort = new AbortController()
       void perform(message, abort.signal)
@@ -33,13 +36,22 @@ async function perform(task: Task, signal: AbortSignal): Promise<void> {
     post({ kind: 'progress', operations })
   }
   try {
-    if (task.kind === 'run') {
-      const result = await runCompaction(nodeFileSystem, task.job, { signal, onProgress }, nextTurn)
-      post({ kind: 'done', result })
-    } else {
-      const result = await buildRange(nodeFileSystem, task.job, { signal }, nextTurn)
-      // Handed over, not copied.
-      post({ kind: 'done', result }, [result.bytes.buffer, result.fences.buffer, result.filter.buffer])
+    switch (task.kind) {
+      case 'run':
+        post({
+          kind: 'done',
+          result: await runCompaction(nodeFileSystem, task.job, { signal, onProgress }, nextTurn),
+        })
+        break
+      case 'spill':
+        post({ kind: 'done', result: await spillMemtable(nodeFileSystem, task.job, { signal }, nextTurn) })
+        break
+      case 'build': {
+        const result = await buildRange(nodeFileSystem, task.job, { signal }, nextTurn)
+        // Handed over, not copied.
+        post({ kind: 'done', result }, [result.bytes.buffer, result.fences.buffer, result.filter.buffer])
+        break
+      }
     }
   } catch (error) {
     post({ kind: 'failed', failure: failureOf(error) })

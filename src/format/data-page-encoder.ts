@@ -56,9 +56,10 @@ export class DataPageEncoder {
    * have fitted. Prepares `write` for just these rows.
    */
   fit(rows: Operations, from: number, to: number): number {
+    // Pages resemble each other, so most rows of a page go in at once. All stretches are powers of two.
+    let stretch = Math.max(RESTART_INTERVAL, 2 ** (bitWidth(this.#accepted.rows) - 1))
     this.#reset(this.#accepted)
     const end = Math.min(to, from + PAGE_ROWS_MAX)
-    let stretch = RESTART_INTERVAL
     let full = false
     // Bits only ever grow with the rows: once a stretch does not fit, halves of it find the last row that does.
     while (stretch > 0 && from + this.#accepted.rows < end) {
@@ -69,6 +70,7 @@ export class DataPageEncoder {
       this.#extend(this.#tried, rows, from, begin, begin + rowsToTry)
       if (this.#bits(this.#tried) <= this.#page.streamBits) {
         ;[this.#accepted, this.#tried] = [this.#tried, this.#accepted]
+        if (!full) stretch = RESTART_INTERVAL
       } else full = true
       if (full) stretch >>>= 1
     }

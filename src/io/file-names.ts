@@ -9,14 +9,25 @@ export const LOCK_NAME = 'LOCK'
 /** What a name in the table's directory stands for. */
 export type TableFile =
   | { readonly kind: 'manifest' | 'manifest-temporary' | 'lock' }
-  | { readonly kind: 'wal' | 'bucket'; readonly number: number }
+  | { readonly kind: NumberedKind; readonly number: number }
+
+type NumberedKind = 'wal' | 'bucket' | 'spill'
 
 export function walName(number: number): string {
-  return `${String(number).padStart(6, '0')}.wal`
+  return numberedName(number, 'wal')
 }
 
 export function bucketName(number: number): string {
-  return `${String(number).padStart(6, '0')}.bucket`
+  return numberedName(number, 'bucket')
+}
+
+/** What a bulk load has set aside; always an orphan for others. */
+export function spillName(number: number): string {
+  return numberedName(number, 'spill')
+}
+
+function numberedName(number: number, kind: NumberedKind): string {
+  return `${String(number).padStart(6, '0')}.${kind}`
 }
 
 /** The record of one who wants the lock. `token`: 32 hex digits. */
@@ -40,10 +51,10 @@ export function parseFileName(name: string): TableFile | undefined {
   if (name === MANIFEST_NAME) return { kind: 'manifest' }
   if (name === MANIFEST_TEMPORARY_NAME) return { kind: 'manifest-temporary' }
   if (name === LOCK_NAME || parseLockHelper(name) !== undefined) return { kind: 'lock' }
-  const match = /^(\d{6,15})\.(wal|bucket)$/.exec(name)
+  const match = /^(\d{6,15})\.(wal|bucket|spill)$/.exec(name)
   if (match === null) return undefined
   const number = Number(match[1])
-  const kind = match[2] as 'wal' | 'bucket'
+  const kind = match[2] as NumberedKind
   // One number has one name: 0000012.wal is not ours.
-  return name === (kind === 'wal' ? walName(number) : bucketName(number)) ? { kind, number } : undefined
+  return name === numberedName(number, kind) ? { kind, number } : undefined
 }

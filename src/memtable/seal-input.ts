@@ -7,26 +7,18 @@
  * half of the time. docs/architecture.md, Memtable.
  */
 import type { Hiding } from '../columns/hide-rows.js'
-import { DELETE_KEY, OperationBuffer, PUT } from '../columns/operations.js'
+import { DELETE_KEY, PUT, type OperationBuffer } from '../columns/operations.js'
 import { sortedOrder } from '../columns/sort.js'
 import type { SortedInput } from '../columns/sorted-input.js'
+import { splitByKey, type Parts } from '../columns/split.js'
 import type { Memtable } from './memtable.js'
 
-/** Rows that agree in so many leading bits of the first key lane that differs are a bin; a part is a few bins. */
 const BIN_BITS = 11
-/** Streams that are written side by side; more would not fit the first-level TLB. */
+/** So many at least fit the second-level cache. */
 const PARTS_WANTED = 64
 const MIN_PART_ROWS = 8192
-/** Rows that one call of an inner loop takes: small enough that V8 compiles it as a whole after a few calls. */
-const BLOCK_ROWS = 8192
 /** A kind of row in this file alone: a *delete where* entry hides it, and nothing of it remains. */
 const HIDDEN = 255
-
-/** The memtable's rows, split by key: those of part p are [starts[p], starts[p + 1]), in the order in which they came. */
-interface Parts {
-  readonly rows: OperationBuffer
-  readonly starts: readonly number[]
-}
 
 export class SealInput implements SortedInput {
   readonly #memtable: Memtable
@@ -43,7 +35,7 @@ export class SealInput implements SortedInput {
 
   async next(into: OperationBuffer): Promise<boolean> {
     if (this.#closed || this.#memtable.count === 0) return false
-    this.#parts ??= splitByKey(this.#memtable, kindsAfter(this.#memtable, this.#hiding))
+    this.#parts ??= this.#split()
     const { rows, starts } = this.#parts
     if (this.#nextPart === starts.length - 1) return false
     const from = starts[this.#nextPart]!
@@ -56,6 +48,13 @@ export class SealInput implements SortedInput {
   async close(): Promise<void> {
     this.#closed = true
     this.#parts = undefined
+  }
+
+  #split(): Parts {
+    const { layout, lanes, count } = this.#memtable
+    const kinds = kindsAfter(this.#memtable, this.#hiding)
+    const partRows = Math.max(MIN_PART_ROWS, Math.ceil(count / PARTS_WANTED))
+    return splitByKey(layout, { lanes, count, kinds }, { binBits: BIN_BITS, partRows })
   }
 }
 
@@ -71,112 +70,6 @@ function kindsAfter(memtable: Memtable, { deletes, before, replace }: Hiding): U
     after[row] = hidden ? (replace ? DELETE_KEY : HIDDEN) : kind
   }
   return after
-}
-
-function splitByKey(memtable: Memtable, kinds: Uint8Array | undefined): Parts {
-  const { layout, lanes, count } = memtable
-  const rows = new OperationBuffer(layout, count)
-  const { partOf, starts } = assignParts(lanes.slice(0, layout.keyLaneCount), count)
-  for (const [lane, column] of lanes.entries()) scatter(column, partOf, starts, rows.lanes[lane]!)
-  if (kinds !== undefined) scatter(kinds, partOf, starts, rows.needKinds())
-  rows.count = count
-  return { rows, starts }
-}
-
-/** The part that each row goes to. Where keys cluster, a part may be large: it only takes longer. */
-function assignParts(
-  keyLanes: readonly Uint32Array[],
-  count: number,
-): { partOf: Uint8Array; starts: number[] } {
-  let measured = measure(keyLanes[0]!, count)
-  let lane = 0
-  while (measured.width === 0 && lane + 1 < keyLanes.length) measured = measure(keyLanes[++lane]!, count)
-  const column = keyLanes[lane]!
-  const { min, width } = measured
-  const shift = Math.max(0, width - BIN_BITS)
-  const binRows = new Int32Array(1 << BIN_BITS)
-  forBlocks(count, (from, to) => countBins(column, min, shift, binRows, from, to))
-  const partOfBin = new Uint8Array(binRows.length)
-  const partRows = Math.max(MIN_PART_ROWS, Math.ceil(count / PARTS_WANTED))
-  const starts = [0]
-  let end = 0
-  for (const [bin, rows] of binRows.entries()) {
-    // Two neighbouring parts have more than `partRows` rows, so there are about twice as many as wanted at most.
-    if (end > starts.at(-1)! && end + rows - starts.at(-1)! > partRows) starts.push(end)
-    partOfBin[bin] = starts.length - 1
-    end += rows
-  }
-  const partOf = new Uint8Array(count)
-  forBlocks(count, (from, to) => mapBins(column, min, shift, partOfBin, partOf, from, to))
-  return { partOf, starts: [...starts, count] }
-}
-
-function measure(column: Uint32Array, count: number): { min: number; width: number } {
-  const extremes = Uint32Array.of(column[0]!, column[0]!)
-  forBlocks(count, (from, to) => widenExtremes(column, extremes, from, to))
-  return { min: extremes[0]!, width: 32 - Math.clz32(extremes[1]! - extremes[0]!) }
-}
-
-function widenExtremes(column: Uint32Array, extremes: Uint32Array, from: number, to: number): void {
-  let min = extremes[0]!
-  let max = extremes[1]!
-  for (let row = from; row < to; row++) {
-    const value = column[row]!
-    if (value < min) min = value
-    if (value > max) max = value
-  }
-  extremes[0] = min
-  extremes[1] = max
-}
-
-function countBins(
-  column: Uint32Array,
-  min: number,
-  shift: number,
-  binRows: Int32Array,
-  from: number,
-  to: number,
-): void {
-  for (let row = from; row < to; row++) binRows[(column[row]! - min) >>> shift]!++
-}
-
-function mapBins(
-  column: Uint32Array,
-  min: number,
-  shift: number,
-  partOfBin: Uint8Array,
-  partOf: Uint8Array,
-  from: number,
-  to: number,
-): void {
-  for (let row = from; row < to; row++) partOf[row] = partOfBin[(column[row]! - min) >>> shift]!
-}
-
-/** Copies a column, part by part; within a part the rows stay in their order. */
-function scatter<Column extends Uint32Array | Uint8Array>(
-  column: Column,
-  partOf: Uint8Array,
-  starts: readonly number[],
-  into: Column,
-): void {
-  const next = Int32Array.from(starts)
-  forBlocks(partOf.length, (from, to) => scatterBlock(column, partOf, next, into, from, to))
-}
-
-function scatterBlock<Column extends Uint32Array | Uint8Array>(
-  column: Column,
-  partOf: Uint8Array,
-  next: Int32Array,
-  into: Column,
-  from: number,
-  to: number,
-): void {
-  for (let row = from; row < to; row++) {
-    const part = partOf[row]!
-    const place = next[part]!
-    next[part] = place + 1
-    into[place] = column[row]!
-  }
 }
 
 /** Appends the rows of a part that are still there, in their order. */
@@ -198,8 +91,4 @@ function gather<Column extends Uint32Array | Uint8Array>(
   at: number,
 ): void {
   for (let i = 0; i < order.length; i++) into[at + i] = column[order[i]!]!
-}
-
-function forBlocks(count: number, work: (from: number, to: number) => void): void {
-  for (let from = 0; from < count; from += BLOCK_ROWS) work(from, Math.min(from + BLOCK_ROWS, count))
 }

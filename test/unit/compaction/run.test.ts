@@ -6,10 +6,7 @@ import type { BucketFileEntry } from '../../../src/columns/bucket-file-entry.js'
 import { DeleteWhereIndex } from '../../../src/columns/delete-where-index.js'
 import { PUT, type DeleteWhere } from '../../../src/columns/operations.js'
 import type { CompactionControl, CompactionJob, CompactionResult } from '../../../src/compaction/job.js'
-import { inlineExecutor } from '../../../src/compaction/inline-executor.js'
-import { mergeInRanges } from '../../../src/compaction/merge-in-ranges.js'
 import { runCompaction } from '../../../src/compaction/run.js'
-import type { Footer } from '../../../src/format/footer.js'
 import { Memtable } from '../../../src/memtable/memtable.js'
 import { Merge } from '../../../src/merge/merge.js'
 import { DIRECTORY, TABLE_ID } from '../../support/bucket-files.js'
@@ -50,16 +47,12 @@ class HandTable {
     return this.files.flatMap(file => this.#deletesOf.get(file.number)!)
   }
 
-  /**
-   * Compacts files [from, to), and the oldest memtables with them, as the compactor would; with `rangeBytes` range by
-   * range, as a bulk load does.
-   */
+  /** Compacts files [from, to), and the oldest memtables with them, as the compactor would. */
   async compact(
     from: number,
     to: number,
     memtableCount: number,
     control: CompactionControl = {},
-    rangeBytes?: number,
   ): Promise<CompactionResult> {
     const files = this.files.slice(from, to)
     const memtables = this.memtables.slice(0, memtableCount)
@@ -88,16 +81,7 @@ class HandTable {
         endSequence: ranges.at(-1)!.endSequence,
       },
     }
-    const result =
-      rangeBytes === undefined
-        ? await runCompaction(this.disk, job, control, () => {})
-        : await mergeInRanges(
-            this.disk,
-            { ...inlineExecutor(this.disk), threads: 3 },
-            job,
-            control,
-            rangeBytes,
-          )
+    const result = await runCompaction(this.disk, job, control, () => {})
     const { entry } = result
     this.files.splice(from, to - from, ...(entry === undefined ? [] : [entry]))
     this.memtables.splice(0, memtableCount)
@@ -114,13 +98,6 @@ class HandTable {
       await file.close()
     }
     return count
-  }
-
-  /** That of the only file. */
-  async footer(): Promise<Footer> {
-    const file = await BucketFile.open(this.#where, this.files[0]!)
-    await file.close()
-    return file.footer
   }
 
   /** Every record of the files, as a scan finds them. */
@@ -225,8 +202,7 @@ describe.each([
             expect(await table.scan()).toEqual(byKey(recordsOf(history, replace)))
           }
           // All that a delete left behind goes with the merge of everything.
-          const rangeBytes = random.chance(0.5) ? PAGE_BYTES : undefined
-          if (table.files.length > 0) await table.compact(0, table.files.length, 0, {}, rangeBytes)
+          if (table.files.length > 0) await table.compact(0, table.files.length, 0)
           expect(table.deletes).toEqual([])
           expect(await table.deleteOperations()).toBe(0)
           expect(await table.scan()).toEqual(byKey(recordsOf(history, replace)))
@@ -241,13 +217,13 @@ describe.each([
 })
 
 /** A table with two files of many rows and a memtable. */
-async function largeTable(rowsEach = 7000, keys = 2 ** 32): Promise<HandTable> {
+async function largeTable(rowsEach = 7000): Promise<HandTable> {
   const random = new Random(3)
   const table = new HandTable(false)
   let sequence = 1
   for (let i = 0; i < 3; i++) {
     const rows = Array.from({ length: rowsEach }, (): Row => ({
-      key: BigInt(random.next() % keys),
+      key: BigInt(random.next()),
       values: [random.next(), random.next()],
       kind: PUT,
     }))
@@ -387,45 +363,5 @@ describe('a compaction', () => {
     let pauses = 0
     await runCompaction(table.disk, job, {}, () => void pauses++)
     expect(pauses).toBeGreaterThan(1)
-  })
-})
-
-describe('a merge in ranges', () => {
-  test.each([
-    ['random keys', 2 ** 32],
-    ['keys that fill pages', 20],
-    ['one key', 1],
-  ])('writes what a merge at once writes, with the same counts and bounds: %s', async (_, keys) => {
-    const atOnce = await largeTable(7000, keys)
-    const inRanges = await largeTable(7000, keys)
-    for (const table of [atOnce, inRanges]) await table.compact(2, 2, 1)
-    await atOnce.compact(0, 3, 0)
-    const { entry, bytesWritten, operationsRead } = await inRanges.compact(0, 3, 0, {}, 3 * PAGE_BYTES)
-    expect(operationsRead).toBe(21_000)
-    expect(bytesWritten).toBe(entry!.pages * PAGE_BYTES)
-    expect(await inRanges.scan()).toEqual(await atOnce.scan())
-    const [expected, found] = [await atOnce.footer(), await inRanges.footer()]
-    const { dataPages, filterPages } = found
-    expect(found).toEqual({ ...expected, dataPages, filterPages, fileNumber: found.fileNumber })
-    // Each range ends with a page that is not full.
-    if (keys === 2 ** 32) expect(dataPages).toBeGreaterThan(expected.dataPages)
-    expect(dataPages).toBeLessThan(expected.dataPages * 1.5)
-    expect(inRanges.disk.openHandles).toBe(0)
-  })
-
-  test('ends where it is aborted, and where a range fails, without a trace', async () => {
-    const table = await largeTable(20_000)
-    const before = table.disk.files()
-    const reason = new Error('enough')
-    const aborted = table.compact(0, 2, 0, { signal: AbortSignal.abort(reason) }, 3 * PAGE_BYTES)
-    await expect(aborted).rejects.toBe(reason)
-    const start = table.disk.calls
-    for (const calls of [30, 100, 170]) {
-      table.disk.failAt(start + calls, 'EIO')
-      await expect(table.compact(0, 2, 0, {}, 3 * PAGE_BYTES)).rejects.toThrow()
-      table.disk.clearFaults()
-      expect(table.disk.files()).toEqual(before)
-      expect(table.disk.openHandles).toBe(0)
-    }
   })
 })

@@ -1,0 +1,180 @@
+/**
+ * Writes one spill: the rows of a memtable, split by key, front to back in calls of 1 MiB, and not synced.
+ *
+ * Crash: the file is an orphan, whatever is in it. docs/file-format.md, Spills.
+ */
+import { assert } from '../assert.js'
+import { OperationBuffer, type Operations } from '../columns/operations.js'
+import type { RecordLayout } from '../columns/record-layout.js'
+import { sortedOrder } from '../columns/sort.js'
+import { splitByKey, type Parts } from '../columns/split.js'
+import { fileSeed, positionSeed } from '../format/checksum.js'
+import { FrameEncoder } from '../format/frame-encoder.js'
+import { FRAME_ALIGNMENT } from '../format/layout.js'
+import { spillName } from '../io/file-names.js'
+import type { FileHandle, FileSystem } from '../io/file-system.js'
+import { writeFully } from '../io/transfer.js'
+import type { Spill } from './spill.js'
+
+/** Rows that a piece shall have, about: few enough that ranges of keys can be cut well, many for what a frame costs. */
+const PIECE_ROWS = 1024
+const BIN_BITS_MAX = 11
+/** Bins of more rows, where keys cluster, are sorted, and cut into pieces that need not end where a bin does. */
+const UNSORTED_ROWS_MAX = 2 ** 15
+/** Bytes of one write call. */
+const WRITE_BYTES = 2 ** 18
+
+export interface SpillTarget {
+  readonly fileSystem: FileSystem
+  readonly directory: string
+  readonly number: number
+  readonly tableId: Uint8Array
+  readonly epoch: number
+  readonly layout: RecordLayout
+}
+
+/**
+ * Writes the rows as a spill. `onWrite` is called after each write call. Rejects with what it or a write rejects with,
+ * and removes the file then. Requires: puts, at least one.
+ */
+export async function writeSpill(
+  target: SpillTarget,
+  rows: Operations,
+  onWrite: () => Promise<void>,
+): Promise<Spill> {
+  assert(rows.kinds === undefined, 'a spill holds puts')
+  const writer = await SpillWriter.create(target)
+  try {
+    const binBits = Math.ceil(Math.log2(rows.count / PIECE_ROWS))
+    const parts = splitByKey(target.layout, rows, {
+      binBits: Math.min(BIN_BITS_MAX, Math.max(1, binBits)),
+      partRows: 0,
+    })
+    for (let part = 0, written = 0; part + 1 < parts.starts.length; part++) {
+      await writePart(writer, target.layout, parts, part)
+      if (writer.writtenBytes === written) continue
+      written = writer.writtenBytes
+      await onWrite()
+    }
+    return await writer.finish()
+  } catch (error) {
+    await writer.abandon()
+    throw error
+  }
+}
+
+async function writePart(
+  writer: SpillWriter,
+  layout: RecordLayout,
+  { rows, starts, firstKeys, lastKeys }: Parts,
+  part: number,
+): Promise<void> {
+  const from = starts[part]!
+  const to = starts[part + 1]!
+  if (to - from <= UNSORTED_ROWS_MAX) {
+    await writer.add(rows, from, to, { lanes: firstKeys, row: part }, { lanes: lastKeys, row: part })
+    return
+  }
+  const order = sortedOrder(rows.lanes, layout.keyLaneCount, from, to)
+  const sorted = new OperationBuffer(layout, PIECE_ROWS)
+  for (let at = 0; at < order.length; at += PIECE_ROWS) {
+    sorted.clear()
+    sorted.gather(rows, order.subarray(at, at + PIECE_ROWS))
+    const { lanes, count } = sorted
+    await writer.add(sorted, 0, count, { lanes, row: 0 }, { lanes, row: count - 1 })
+  }
+}
+
+/** The key of a row. */
+interface KeyAt {
+  readonly lanes: readonly Uint32Array[]
+  readonly row: number
+}
+
+/** `add` ... `finish` or `abandon`. */
+class SpillWriter {
+  readonly #target: SpillTarget
+  readonly #file: FileHandle
+  readonly #seed: number
+  readonly #encoder: FrameEncoder
+  readonly #chunk = new Uint8Array(WRITE_BYTES)
+  #chunkBytes = 0
+  writtenBytes = 0
+  /** Of each piece, and where the next one begins. */
+  readonly #offsets = [0]
+  /** One column a lane. */
+  readonly #firstKeys: number[][]
+  readonly #lastKeys: number[][]
+
+  private constructor(target: SpillTarget, file: FileHandle) {
+    const { tableId, epoch, number, layout } = target
+    this.#target = target
+    this.#file = file
+    this.#seed = fileSeed(tableId, epoch, number)
+    this.#encoder = new FrameEncoder(layout, 0)
+    this.#firstKeys = Array.from({ length: layout.keyLaneCount }, () => [])
+    this.#lastKeys = Array.from({ length: layout.keyLaneCount }, () => [])
+  }
+
+  static async create(target: SpillTarget): Promise<SpillWriter> {
+    const path = `${target.directory}/${spillName(target.number)}`
+    return new SpillWriter(target, await target.fileSystem.open(path, 'create'))
+  }
+
+  /** Adds rows [from, to) as a piece, with keys from `first` to `last`. Requires: `first` is not before the last one's. */
+  async add(rows: Operations, from: number, to: number, first: KeyAt, last: KeyAt): Promise<void> {
+    const offset = this.#offsets.at(-1)!
+    const seed = positionSeed(this.#seed, offset / FRAME_ALIGNMENT)
+    const frameBytes = this.#encoder.encode(rows, from, to, [], 0, 0, seed)
+    this.#offsets.push(offset + frameBytes)
+    for (const [lane, column] of this.#firstKeys.entries()) column.push(first.lanes[lane]![first.row]!)
+    for (const [lane, column] of this.#lastKeys.entries()) column.push(last.lanes[lane]![last.row]!)
+    const frame = this.#encoder.bytes(frameBytes, frameBytes)
+    for (let at = 0; at < frameBytes;) {
+      const bytes = frame.subarray(at, at + this.#chunk.byteLength - this.#chunkBytes)
+      this.#chunk.set(bytes, this.#chunkBytes)
+      this.#chunkBytes += bytes.byteLength
+      at += bytes.byteLength
+      if (this.#chunkBytes === this.#chunk.byteLength) await this.#writeChunk()
+    }
+  }
+
+  /** Writes what is left. The file is not synced: nobody reads it after a crash. */
+  async finish(): Promise<Spill> {
+    await this.#writeChunk()
+    await this.#file.close()
+    const { number, epoch } = this.#target
+    return {
+      number,
+      epoch,
+      pieces: this.#offsets.length - 1,
+      firstKeys: this.#firstKeys.map(sharedColumn),
+      lastKeys: this.#lastKeys.map(sharedColumn),
+      offsets: sharedOffsets(this.#offsets),
+    }
+  }
+
+  /** Removes the file. Best effort: what cannot be removed is an orphan, gone at the next open. */
+  async abandon(): Promise<void> {
+    await this.#file.close().catch(() => {})
+    await this.#target.fileSystem.unlink(this.#file.path).catch(() => {})
+  }
+
+  async #writeChunk(): Promise<void> {
+    await writeFully(this.#file, this.#chunk.subarray(0, this.#chunkBytes), this.writtenBytes)
+    this.writtenBytes += this.#chunkBytes
+    this.#chunkBytes = 0
+  }
+}
+
+function sharedColumn(values: readonly number[]): Uint32Array {
+  const column = new Uint32Array(new SharedArrayBuffer(values.length * Uint32Array.BYTES_PER_ELEMENT))
+  column.set(values)
+  return column
+}
+
+function sharedOffsets(values: readonly number[]): Float64Array {
+  const offsets = new Float64Array(new SharedArrayBuffer(values.length * Float64Array.BYTES_PER_ELEMENT))
+  offsets.set(values)
+  return offsets
+}
