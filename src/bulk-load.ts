@@ -37,7 +37,7 @@ class BulkLoad {
   readonly #spills: Spill[] = []
   /** Spills that are being written, oldest first; a failure is met when room for another is made. */
   readonly #writing: Promise<Spill>[] = []
-  /** Of memtables that have become spills. */
+  /** Of memtables that have become spills, and of the copies that were made for that. */
   readonly #spareMemory: SharedArrayBuffer[] = []
 
   constructor(parts: TableParts, writer: WriterParts) {
@@ -81,9 +81,10 @@ class BulkLoad {
     const { state } = this.#parts
     const { directory, tableId, layout } = state.options
     const target = { directory, tableId, layout, number: state.takeFileNumber(), epoch: state.manifest.epoch }
-    const job: SpillJob = { ...target, memtable: full.image() }
+    const scratch = this.#spareMemory.pop() ?? new SharedArrayBuffer(full.memory.byteLength)
+    const job: SpillJob = { ...target, memtable: full.image(), scratch }
     const writing = this.#attempt(control => executor.spill(job, control)).finally(() =>
-      this.#spareMemory.push(full.memory),
+      this.#spareMemory.push(full.memory, scratch),
     )
     // Met by #settleSpill.
     writing.catch(() => {})
@@ -102,6 +103,8 @@ class BulkLoad {
     const isAll = this.#memtable.count === records
     if (!isAll && this.#memtable.count > 0) await this.#startSpill()
     while (this.#writing.length > 0) await this.#settleSpill()
+    // The ranges shall not take their memory beside it.
+    this.#spareMemory.length = 0
     const { entry, bytesWritten } = await this.#attempt(control =>
       isAll ? this.#runMemtable(control) : this.#buildFile(control),
     )

@@ -7,6 +7,7 @@
  * 32 bits of key, however its keys are spread. Stable throughout. docs/architecture.md, Sorting.
  */
 import { assert } from '../assert.js'
+import { SHORT_ROWS_MAX, sortShort } from './short-sort.js'
 
 /** Stretches up to this long are sorted by insertion. */
 const INSERTION_ROWS = 24
@@ -48,10 +49,14 @@ export function sortedOrder(
  */
 export function sortRows(lanes: readonly Uint32Array[], keyLaneCount: number, rows: Uint32Array): void {
   if (isSorted(lanes, keyLaneCount, rows)) return
-  if (rows.length <= INSERTION_ROWS) {
-    insertByKey(lanes, keyLaneCount, rows)
-    return
+  if (rows.length <= SHORT_ROWS_MAX) {
+    sortShort(lanes, keyLaneCount, rows, sortLong)
+  } else {
+    sortLong(lanes, keyLaneCount, rows)
   }
+}
+
+function sortLong(lanes: readonly Uint32Array[], keyLaneCount: number, rows: Uint32Array): void {
   const sort = new RadixSort(lanes, keyLaneCount, rows)
   sort.sortByLanesFrom(0, 0, rows.length)
   sort.copyRowsTo(rows)
@@ -95,27 +100,9 @@ function compareFrom(
   return 0
 }
 
-/** Insertion sort of a few rows, without the room that a radix sort takes. */
-function insertByKey(lanes: readonly Uint32Array[], keyLaneCount: number, rows: Uint32Array): void {
-  for (let i = 1; i < rows.length; i++) {
-    const row = rows[i]!
-    let place = i
-    while (place > 0 && compareFrom(lanes, 0, keyLaneCount, rows[place - 1]!, row) > 0) {
-      rows[place] = rows[place - 1]!
-      place--
-    }
-    rows[place] = row
-  }
-}
-
 function forBlocks(from: number, to: number, work: (start: number, end: number) => void): void {
   for (let start = from; start < to; start += BLOCK_ROWS) work(start, Math.min(start + BLOCK_ROWS, to))
 }
-
-/** Memory of the last small sort: made anew for each stretch of a merge, it would have to be cleared and collected. */
-let keptPairs = new Float64Array(0)
-let keptSpare = new Float64Array(0)
-const KEPT_ROWS_MAX = 2 ** 16
 
 /** One sort under way. Stretches of `#pairs` are split into the same stretch of `#spare` and back. */
 class RadixSort {
@@ -133,19 +120,9 @@ class RadixSort {
   constructor(lanes: readonly Uint32Array[], keyLaneCount: number, rows: Uint32Array) {
     this.#lanes = lanes
     this.#keyLaneCount = keyLaneCount
-    if (rows.length > KEPT_ROWS_MAX) {
-      this.#pairs = new Float64Array(rows.length)
-      this.#spare = new Float64Array(rows.length)
-    } else {
-      if (keptPairs.length < rows.length) {
-        const capacity = 2 ** Math.ceil(Math.log2(rows.length))
-        keptPairs = new Float64Array(capacity)
-        keptSpare = new Float64Array(capacity)
-      }
-      this.#pairs = keptPairs
-      this.#spare = keptSpare
-    }
+    this.#pairs = new Float64Array(rows.length)
     this.#words = new Uint32Array(this.#pairs.buffer)
+    this.#spare = new Float64Array(rows.length)
     this.#spareWords = new Uint32Array(this.#spare.buffer)
     forBlocks(0, rows.length, (start, end) => markRows(rows, this.#words, start, end))
   }

@@ -7,7 +7,7 @@
  * Memtable; a bulk load sets them aside as they are, Bulk load.
  */
 import { assert } from '../assert.js'
-import { OperationBuffer } from './operations.js'
+import type { Operations } from './operations.js'
 import type { RecordLayout } from './record-layout.js'
 
 /** More bins would not fit the caches beside what is written; part numbers are of 16 bits. */
@@ -24,22 +24,24 @@ export interface SplitOptions {
 
 /** Rows split by key: those of part p are [starts[p], starts[p + 1]). No part is empty. */
 export interface Parts {
-  readonly rows: OperationBuffer
+  readonly rows: Operations
   readonly starts: readonly number[]
   /** No key in part p is less than `firstKeys[p]` or greater than `lastKeys[p]`. One column a lane. */
   readonly firstKeys: readonly Uint32Array[]
   readonly lastKeys: readonly Uint32Array[]
 }
 
-/** Columns of which the first `count` rows are split; `kinds`: as in {@link Operations}, or marks of the caller. */
-export interface SplitSource {
-  readonly count: number
-  readonly lanes: readonly Uint32Array[]
-  readonly kinds: Uint8Array | undefined
-}
-
-/** Splits a copy of the rows. Where keys cluster, a part may be large. Requires: there are some. */
-export function splitByKey(layout: RecordLayout, source: SplitSource, options: SplitOptions): Parts {
+/**
+ * Splits a copy of the rows. Where keys cluster, a part may be large.
+ *
+ * `into`: room for all rows, a column a lane. Requires: there are some.
+ */
+export function splitByKey(
+  layout: RecordLayout,
+  source: Operations,
+  options: SplitOptions,
+  into: readonly Uint32Array[],
+): Parts {
   const { lanes, kinds, count } = source
   assert(count > 0 && options.binBits <= BIN_BITS_MAX, 'there are rows to split, and not too many bins')
   const keyLanes = lanes.slice(0, layout.keyLaneCount)
@@ -47,14 +49,16 @@ export function splitByKey(layout: RecordLayout, source: SplitSource, options: S
   const column = keyLanes[bins.lane]!
   forBlocks(count, (from, to) => countBins(column, bins, from, to))
   const { partOfBin, starts, firstBins, lastBins } = groupBins(bins.rows, options.partRows)
-  const partOf = new Uint16Array(count)
-  forBlocks(count, (from, to) => mapBins(column, bins, partOfBin, partOf, from, to))
-  const rows = new OperationBuffer(layout, count)
-  for (const [lane, values] of lanes.entries()) scatter(values, partOf, starts, rows.lanes[lane]!)
-  if (kinds !== undefined) scatter(kinds, partOf, starts, rows.needKinds())
-  rows.count = count
+  const kindsInto = kinds === undefined ? undefined : new Uint8Array(count)
+  const next = Uint32Array.from(starts)
+  const places = new Uint32Array(Math.min(count, BLOCK_ROWS))
+  forBlocks(count, (from, to) => {
+    findPlaces(column, bins, partOfBin, next, places, from, to)
+    for (const [lane, values] of lanes.entries()) scatter(values, places, into[lane]!, from, to)
+    if (kinds !== undefined) scatter(kinds, places, kindsInto!, from, to)
+  })
   return {
-    rows,
+    rows: { count, lanes: into, kinds: kindsInto },
     starts,
     firstKeys: boundsOf(keyLanes, bins, firstBins, 0),
     lastKeys: boundsOf(keyLanes, bins, lastBins, 0xffffffff),
@@ -128,42 +132,32 @@ function groupBins(binRows: Int32Array, partRows: number) {
   return { partOfBin, starts, firstBins, lastBins }
 }
 
-function mapBins(
+/** Where each row goes: behind those of its part that came before. */
+function findPlaces(
   column: Uint32Array,
   { shift, first }: Bins,
   partOfBin: Uint16Array,
-  partOf: Uint16Array,
-  from: number,
-  to: number,
-): void {
-  for (let row = from; row < to; row++) partOf[row] = partOfBin[(column[row]! >>> shift) - first]!
-}
-
-/** Copies a column, part by part; within a part the rows stay in their order. */
-function scatter<Column extends Uint32Array | Uint8Array>(
-  column: Column,
-  partOf: Uint16Array,
-  starts: readonly number[],
-  into: Column,
-): void {
-  const next = Int32Array.from(starts)
-  forBlocks(partOf.length, (from, to) => scatterBlock(column, partOf, next, into, from, to))
-}
-
-function scatterBlock<Column extends Uint32Array | Uint8Array>(
-  column: Column,
-  partOf: Uint16Array,
-  next: Int32Array,
-  into: Column,
+  next: Uint32Array,
+  places: Uint32Array,
   from: number,
   to: number,
 ): void {
   for (let row = from; row < to; row++) {
-    const part = partOf[row]!
+    const part = partOfBin[(column[row]! >>> shift) - first]!
     const place = next[part]!
     next[part] = place + 1
-    into[place] = column[row]!
+    places[row - from] = place
   }
+}
+
+function scatter<Column extends Uint32Array | Uint8Array>(
+  column: Column,
+  places: Uint32Array,
+  into: Column,
+  from: number,
+  to: number,
+): void {
+  for (let row = from; row < to; row++) into[places[row - from]!] = column[row]!
 }
 
 /** The least (`rest` 0) or greatest (`rest` all ones) keys that may be in the bins. */

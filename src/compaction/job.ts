@@ -60,6 +60,8 @@ export interface SpillJob {
   readonly epoch: number
   /** Puts, at least one. */
   readonly memtable: MemtableImage
+  /** The memory of another memtable, that nobody uses meanwhile. */
+  readonly scratch: SharedArrayBuffer
 }
 
 /** The second step: all spills become a bucket file, range by range. */

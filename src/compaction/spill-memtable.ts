@@ -12,7 +12,10 @@ export function spillMemtable(
   { signal }: CompactionControl,
   pause: () => Promise<void> | void,
 ): Promise<Spill> {
-  return writeSpill({ fileSystem, ...job }, Memtable.fromImage(job.layout, job.memtable), async () => {
+  const { layout, scratch } = job
+  const memtable = Memtable.fromImage(layout, job.memtable)
+  const room = new Memtable(layout, memtable.capacity, 0, scratch)
+  return writeSpill({ fileSystem, ...job, scratch: room.lanes }, memtable, async () => {
     signal?.throwIfAborted()
     await pause()
   })

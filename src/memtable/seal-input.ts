@@ -7,7 +7,7 @@
  * half of the time. docs/architecture.md, Memtable.
  */
 import type { Hiding } from '../columns/hide-rows.js'
-import { DELETE_KEY, PUT, type OperationBuffer } from '../columns/operations.js'
+import { DELETE_KEY, PUT, type OperationBuffer, type Operations } from '../columns/operations.js'
 import { sortedOrder } from '../columns/sort.js'
 import type { SortedInput } from '../columns/sorted-input.js'
 import { splitByKey, type Parts } from '../columns/split.js'
@@ -54,7 +54,8 @@ export class SealInput implements SortedInput {
     const { layout, lanes, count } = this.#memtable
     const kinds = kindsAfter(this.#memtable, this.#hiding)
     const partRows = Math.max(MIN_PART_ROWS, Math.ceil(count / PARTS_WANTED))
-    return splitByKey(layout, { lanes, count, kinds }, { binBits: BIN_BITS, partRows })
+    const into = lanes.map(() => new Uint32Array(count))
+    return splitByKey(layout, { lanes, count, kinds }, { binBits: BIN_BITS, partRows }, into)
   }
 }
 
@@ -73,7 +74,7 @@ function kindsAfter(memtable: Memtable, { deletes, before, replace }: Hiding): U
 }
 
 /** Appends the rows of a part that are still there, in their order. */
-function appendRows(rows: OperationBuffer, sorted: Uint32Array, into: OperationBuffer): void {
+function appendRows(rows: Operations, sorted: Uint32Array, into: OperationBuffer): void {
   const { kinds } = rows
   const order = kinds === undefined ? sorted : sorted.filter(row => kinds[row] !== HIDDEN)
   const at = into.count

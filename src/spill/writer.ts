@@ -31,6 +31,8 @@ export interface SpillTarget {
   readonly tableId: Uint8Array
   readonly epoch: number
   readonly layout: RecordLayout
+  /** Room for the rows, which are copied: a column a lane. */
+  readonly scratch: readonly Uint32Array[]
 }
 
 /**
@@ -46,10 +48,8 @@ export async function writeSpill(
   const writer = await SpillWriter.create(target)
   try {
     const binBits = Math.ceil(Math.log2(rows.count / PIECE_ROWS))
-    const parts = splitByKey(target.layout, rows, {
-      binBits: Math.min(BIN_BITS_MAX, Math.max(1, binBits)),
-      partRows: 0,
-    })
+    const options = { binBits: Math.min(BIN_BITS_MAX, Math.max(1, binBits)), partRows: 0 }
+    const parts = splitByKey(target.layout, rows, options, target.scratch)
     for (let part = 0, written = 0; part + 1 < parts.starts.length; part++) {
       await writePart(writer, target.layout, parts, part)
       if (writer.writtenBytes === written) continue

@@ -278,9 +278,11 @@ describe(`a disk that fails (seed ${SEED})`, () => {
         const expected = code === 'EIO' ? 'FLASHTABLE_IO_ERROR' : 'FLASHTABLE_DISK_FULL'
         expect([undefined, expected], `${code} at call ${step}, seed ${SEED}`).toContain(found)
         disk.clearFaults()
-        // A failed unlink of a run leaves an orphan, which the next open removes.
+        // A failed unlink of a spill leaves an orphan, which the next open removes.
         const records = (await reopened(disk.clone())).split(' ').filter(record => record !== '')
         expect(found === undefined ? [BULK_RECORDS] : [0, BULK_RECORDS]).toContain(records.length)
+        const left = disk.files().filter(path => path.endsWith('.spill'))
+        expect(left.length).toBeLessThanOrEqual(op === 'unlink' || op === 'create' ? 1 : 0)
       }
     }
     expect(calls.length).toBeGreaterThan(HITS_MIN)

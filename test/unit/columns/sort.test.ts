@@ -41,11 +41,19 @@ describe('sorted order equals that of Array.prototype.sort', () => {
     )
   })
 
-  test.each(SPREADS)('for 40,000 keys of two lanes, the first %s', (_, makeLane) => {
-    for (const [, makeSecond] of SPREADS) {
-      const random = new Random(1)
-      expectSorted([makeLane(random, 40_000), makeSecond(random, 40_000)], 0, 40_000)
+  // Up to 65,536 rows the sort is another one than above.
+  test.each(SPREADS)('for 40,000 and 70,000 keys of two lanes, the first %s', (_, makeLane) => {
+    for (const rows of [40_000, 70_000]) {
+      for (const [, makeSecond] of SPREADS) {
+        const random = new Random(1)
+        expectSorted([makeLane(random, rows), makeSecond(random, rows)], 0, rows)
+      }
     }
+  })
+
+  test.each([1, 24, 25, 65_535, 65_536, 65_537])('for %i rows out of more', rows => {
+    const lanes = randomKeyColumns(new Random(rows), 2, rows + 100)
+    expectSorted(lanes, 60, 60 + rows)
   })
 
   test('for keys of eight lanes that differ in the last alone', () => {
@@ -54,22 +62,22 @@ describe('sorted order equals that of Array.prototype.sort', () => {
     expectSorted([...same, Uint32Array.from({ length: 50_000 }, () => random.next())], 0, 50_000)
   })
 
-  test('for clusters within clusters', () => {
+  test.each([50_000, 70_000])('for %i keys in clusters within clusters', rows => {
     const random = new Random(3)
-    const depths = Uint8Array.from({ length: 50_000 }, () => random.below(8))
+    const depths = Uint8Array.from({ length: rows }, () => random.below(8))
     const lanes = Array.from({ length: 8 }, (_, lane) =>
       Uint32Array.from(depths, depth => (depth > lane ? 77 : random.next())),
     )
-    expectSorted(lanes, 0, 50_000)
+    expectSorted(lanes, 0, rows)
   })
 
-  test('for many rows of each key', () => {
+  test.each([60_000, 70_000])('for %i rows, many of each key', rows => {
     const random = new Random(4)
     for (const keys of [1, 2, 100, 1000, 10_000]) {
       const high = Uint32Array.from({ length: keys }, () => random.next())
       const low = Uint32Array.from({ length: keys }, () => random.next())
-      const chosen = Uint32Array.from({ length: 60_000 }, () => random.below(keys))
-      expectSorted([chosen.map(key => high[key]!), chosen.map(key => low[key]!)], 0, 60_000)
+      const chosen = Uint32Array.from({ length: rows }, () => random.below(keys))
+      expectSorted([chosen.map(key => high[key]!), chosen.map(key => low[key]!)], 0, rows)
     }
   })
 

@@ -7,6 +7,7 @@ import {
   MANIFEST_NAME,
   MANIFEST_TEMPORARY_NAME,
   parseFileName,
+  spillName,
   parseLockHelper,
   walName,
 } from '../../../src/io/file-names.js'
@@ -18,6 +19,7 @@ describe('file names', () => {
     for (const number of [0, 1, 999_999, 1_000_000, 999_999_999_999_999]) {
       expect(parseFileName(walName(number))).toEqual({ kind: 'wal', number })
       expect(parseFileName(bucketName(number))).toEqual({ kind: 'bucket', number })
+      expect(parseFileName(spillName(number))).toEqual({ kind: 'spill', number })
     }
     expect(parseFileName(MANIFEST_NAME)).toEqual({ kind: 'manifest' })
     expect(parseFileName(MANIFEST_TEMPORARY_NAME)).toEqual({ kind: 'manifest-temporary' })

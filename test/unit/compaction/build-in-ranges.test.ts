@@ -1,0 +1,192 @@
+/** The two steps of a bulk load: memtables become spills, spills become the file that a compaction of them makes. */
+import { describe, expect, test } from 'vitest'
+import { BucketFile } from '../../../src/bucket-file/reader.js'
+import { BucketInput } from '../../../src/bucket-file/input.js'
+import { DeleteWhereIndex } from '../../../src/columns/delete-where-index.js'
+import { PUT } from '../../../src/columns/operations.js'
+import { buildInRanges } from '../../../src/compaction/build-in-ranges.js'
+import { inlineExecutor } from '../../../src/compaction/inline-executor.js'
+import type { CompactionControl, CompactionResult, Executor } from '../../../src/compaction/job.js'
+import { Memtable } from '../../../src/memtable/memtable.js'
+import type { Spill } from '../../../src/spill/spill.js'
+import { DIRECTORY, TABLE_ID } from '../../support/bucket-files.js'
+import { Random } from '../../support/random.js'
+import { columnsOf, rowsOf, wideLayout, type Row } from '../../support/rows.js'
+import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
+
+const layout = wideLayout(1, 2)
+const PAGE_BYTES = 4096
+const RANGE_BYTES = 3 * PAGE_BYTES
+const OUTPUT = { number: 9, epoch: 1, level: 0, filterBitsPerRecord: 10 }
+const TABLE = { directory: DIRECTORY, tableId: TABLE_ID, layout, pageBytes: PAGE_BYTES }
+
+/** Three memtables of puts with so many different keys. */
+function memtablesWith(keys: number, rowsEach = 7000): Memtable[] {
+  const random = new Random(3)
+  return [0, 1, 2].map(i => {
+    const rows = Array.from({ length: rowsEach }, (): Row => ({
+      key: BigInt(random.next() % keys),
+      values: [random.next(), random.next()],
+      kind: PUT,
+    }))
+    const memtable = new Memtable(layout, rowsEach, 1 + i * rowsEach)
+    memtable.append(columnsOf(layout, rows), 0, rowsEach)
+    return memtable
+  })
+}
+
+async function freshDisk(): Promise<SimulatedFileSystem> {
+  const disk = new SimulatedFileSystem()
+  await disk.makeDirectory(DIRECTORY)
+  return disk
+}
+
+function outputOf(memtables: readonly Memtable[]) {
+  return { ...OUTPUT, firstSequence: 1, endSequence: memtables.at(-1)!.endSequence }
+}
+
+/** Sets the memtables aside. */
+async function spill(disk: SimulatedFileSystem, memtables: readonly Memtable[]): Promise<Spill[]> {
+  const executor = inlineExecutor(disk)
+  const spills: Spill[] = []
+  for (const [i, memtable] of memtables.entries()) {
+    const scratch = new SharedArrayBuffer(memtable.memory.byteLength)
+    spills.push(
+      await executor.spill({ ...TABLE, number: i + 1, epoch: 1, memtable: memtable.image(), scratch }, {}),
+    )
+  }
+  return spills
+}
+
+function build(
+  disk: SimulatedFileSystem,
+  spills: readonly Spill[],
+  memtables: readonly Memtable[],
+  replace = false,
+  control: CompactionControl = {},
+  executor: Executor = { ...inlineExecutor(disk), threads: 3 },
+): Promise<CompactionResult> {
+  const job = { ...TABLE, replace, spills, output: outputOf(memtables) }
+  return buildInRanges(disk, executor, job, control, RANGE_BYTES)
+}
+
+/** What a compaction of the memtables makes, on a disk of its own. */
+async function compacted(memtables: readonly Memtable[], replace: boolean) {
+  const disk = await freshDisk()
+  const nothing = { files: [], deletes: [], ownDeletes: [], includesOldest: true }
+  const images = memtables.map(memtable => memtable.image())
+  const job = { ...TABLE, ...nothing, replace, memtables: images, output: outputOf(memtables) }
+  return { disk, result: await inlineExecutor(disk).run(job, {}) }
+}
+
+/** The footer of the file, and its rows. */
+async function contentOf(disk: SimulatedFileSystem, { entry }: CompactionResult) {
+  const file = await BucketFile.open({ ...TABLE, fileSystem: disk }, entry!)
+  const hiding = { deletes: new DeleteWhereIndex([]), before: Infinity, replace: false }
+  const input = new BucketInput(file, { layout, pageBytes: PAGE_BYTES, range: {}, reverse: false, hiding })
+  const rows: Row[] = []
+  for (;;) {
+    const into = columnsOf(layout, [])
+    if (!(await input.next(into))) break
+    rows.push(...rowsOf(layout, into))
+  }
+  await input.close()
+  await file.close()
+  return { footer: file.footer, rows }
+}
+
+describe('a file built in ranges', () => {
+  test.each([
+    ['random keys', 2 ** 32, false],
+    ['random keys, replaced', 2 ** 32, true],
+    ['keys that fill pages', 20, false],
+    ['keys of which most records are replaced', 20, true],
+    ['one key', 1, false],
+    ['one key, replaced', 1, true],
+  ])('is what a compaction makes, with the same counts and bounds: %s', async (_, keys, replace) => {
+    const memtables = memtablesWith(keys)
+    const disk = await freshDisk()
+    const result = await build(disk, await spill(disk, memtables), memtables, replace)
+    expect(result.operationsRead).toBe(21_000)
+    expect(result.bytesWritten).toBe(result.entry!.pages * PAGE_BYTES)
+    const expected = await compacted(memtables, replace)
+    const [found, wanted] = [await contentOf(disk, result), await contentOf(expected.disk, expected.result)]
+    expect(found.rows).toEqual(wanted.rows)
+    const { dataPages, filterPages } = found.footer
+    expect(found.footer).toEqual({ ...wanted.footer, dataPages, filterPages })
+    // Each range ends with a page that is not full.
+    if (keys === 2 ** 32) expect(dataPages).toBeGreaterThan(wanted.footer.dataPages)
+    if (!replace) expect(dataPages).toBeLessThan(wanted.footer.dataPages * 1.5)
+    expect(disk.openHandles).toBe(0)
+  })
+
+  test('counts only once its directory entry is synced, after all of its bytes are', async () => {
+    const memtables = memtablesWith(2 ** 32)
+    const disk = await freshDisk()
+    const spills = await spill(disk, memtables)
+    const before = disk.calls
+    const { bytesWritten } = await build(disk, spills, memtables)
+    const path = `${DIRECTORY}/000009.bucket`
+    const calls = disk.log.slice(before).filter(call => call.path === path || call.op === 'syncDirectory')
+    expect(calls.filter(call => call.op !== 'write').map(call => call.op)).toEqual([
+      'create',
+      'sync',
+      'close',
+      'syncDirectory',
+    ])
+    expect(disk.crashState(1, { data: 'none', entries: 'none' }).readFile(path)).toHaveLength(bytesWritten)
+  })
+
+  test('ends where it is aborted, and where any call fails, without a trace', async () => {
+    const memtables = memtablesWith(2 ** 32, 3000)
+    const disk = await freshDisk()
+    const spills = await spill(disk, memtables)
+    const before = disk.files()
+    const reason = new Error('enough')
+    const aborted = build(disk, spills, memtables, false, { signal: AbortSignal.abort(reason) })
+    await expect(aborted).rejects.toBe(reason)
+    const start = disk.calls
+    await build(disk, spills, memtables)
+    const calls = disk.calls - start
+    await disk.unlink(`${DIRECTORY}/000009.bucket`)
+    expect(calls).toBeGreaterThan(30)
+    for (let call = 1; call <= calls; call++) {
+      const failing = disk.calls + call
+      disk.failAt(failing, 'EIO')
+      const failed = await build(disk, spills, memtables).then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      disk.clearFaults()
+      const { op, path } = disk.log[failing - 1]!
+      // An output whose entry could not be synced is an orphan; whether a failed create made a file, nobody knows.
+      if (failed === undefined || ['create', 'syncDirectory'].includes(op)) {
+        await disk.unlink(`${DIRECTORY}/000009.bucket`).catch(() => {})
+      }
+      expect(failed !== undefined || op === 'close', `${op} of ${path}`).toBe(true)
+      expect(disk.files()).toEqual(before)
+      expect(disk.openHandles).toBe(0)
+    }
+  })
+
+  test('has as many ranges in memory as threads build, and one for each that waits to be written', async () => {
+    const memtables = memtablesWith(2 ** 32, 20_000)
+    const disk = await freshDisk()
+    const spills = await spill(disk, memtables)
+    const inline = inlineExecutor(disk)
+    let running = 0
+    let most = 0
+    const executor: Executor = {
+      ...inline,
+      threads: 2,
+      async build(job, control) {
+        most = Math.max(most, ++running)
+        const built = await inline.build(job, control)
+        running--
+        return built
+      },
+    }
+    await build(disk, spills, memtables, false, {}, executor)
+    expect(most).toBe(2)
+  })
+})

@@ -1,0 +1,256 @@
+/** Spills: what a bulk load sets aside comes back sorted, range by range, and damage is met. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { KeyRange } from '../../../src/columns/key-range.js'
+import { OperationBuffer, type Operations } from '../../../src/columns/operations.js'
+import type { RecordLayout } from '../../../src/columns/record-layout.js'
+import { spillName } from '../../../src/io/file-names.js'
+import { SpillInput } from '../../../src/spill/input.js'
+import { piecesIn, splitRange, type Spill } from '../../../src/spill/spill.js'
+import { writeSpill } from '../../../src/spill/writer.js'
+import { DIRECTORY, TABLE_ID } from '../../support/bucket-files.js'
+import { LANE_SPREADS, randomKeyColumns } from '../../support/key-columns.js'
+import { Random } from '../../support/random.js'
+import { keyOf, wideLayout } from '../../support/rows.js'
+import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
+
+const KEY_LANES = 2
+const layout = wideLayout(KEY_LANES, 2)
+
+/** Puts with these keys; their values say where they came from. */
+function rowsWith(keyLanes: readonly Uint32Array[], spill: number): OperationBuffer {
+  const count = keyLanes[0]!.length
+  const rows = new OperationBuffer(layout, count)
+  rows.count = count
+  for (const [lane, column] of keyLanes.entries()) rows.lanes[lane]!.set(column)
+  for (let row = 0; row < count; row++) {
+    rows.lanes[KEY_LANES]![row] = spill
+    rows.lanes[KEY_LANES + 1]![row] = row
+  }
+  return rows
+}
+
+/** A disk with spills of these rows. */
+async function spillsOf(memtables: readonly OperationBuffer[], recordLayout: RecordLayout = layout) {
+  const disk = new SimulatedFileSystem()
+  await disk.makeDirectory(DIRECTORY)
+  const spills: Spill[] = []
+  for (const [i, rows] of memtables.entries()) {
+    const scratch = recordLayout.laneBytes.map(() => new Uint32Array(rows.count))
+    const target = {
+      fileSystem: disk,
+      directory: DIRECTORY,
+      tableId: TABLE_ID,
+      epoch: 4,
+      layout: recordLayout,
+    }
+    spills.push(await writeSpill({ ...target, number: i + 1, scratch }, rows, async () => {}))
+  }
+  return { disk, spills }
+}
+
+function inputOf(disk: SimulatedFileSystem, spills: readonly Spill[], range: KeyRange): SpillInput {
+  return new SpillInput({ fileSystem: disk, directory: DIRECTORY, tableId: TABLE_ID, layout, spills, range })
+}
+
+async function readAll(disk: SimulatedFileSystem, spills: readonly Spill[], ranges: readonly KeyRange[]) {
+  const rows = new OperationBuffer(layout)
+  for (const range of ranges) {
+    const input = inputOf(disk, spills, range)
+    while (await input.next(rows));
+    await input.close()
+  }
+  return rows
+}
+
+/** Key, number of the spill and of the row, as one number that sorts: what a row is, and where it belongs. */
+function placesOf(rows: Operations): bigint[] {
+  return Array.from(
+    { length: rows.count },
+    (_, row) => (keyOf(rows.lanes, row, KEY_LANES) << 64n) + keyOf(rows.lanes.slice(KEY_LANES), row, 2),
+  )
+}
+
+function expectAll(found: Operations, memtables: readonly OperationBuffer[]): void {
+  const expected = memtables.flatMap(placesOf).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+  const places = placesOf(found)
+  expect(places.length).toBe(expected.length)
+  expect(places.findIndex((place, i) => place !== expected[i])).toBe(-1)
+}
+
+const ALL: KeyRange = {}
+
+describe('records set aside', () => {
+  test('come back sorted by key, then by age, whatever their keys, in one range or in many', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(0xffffffff),
+        fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 5 }),
+        fc.constantFrom(1, 3000, 2 ** 20),
+        async (seed, counts, rangeBytes) => {
+          const random = new Random(seed)
+          const memtables = counts.map((count, i) => rowsWith(randomKeyColumns(random, KEY_LANES, count), i))
+          const { disk, spills } = await spillsOf(memtables)
+          const ranges = splitRange(spills, KEY_LANES, ALL, rangeBytes)
+          expectAll(await readAll(disk, spills, ranges), memtables)
+          expect(disk.openHandles).toBe(0)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  test.each(Object.keys(LANE_SPREADS))(
+    'come back where memtables are large and keys cluster: %s',
+    async spread => {
+      const random = new Random(7)
+      const count = 50_000
+      const memtables = [0, 1].map(i =>
+        rowsWith([new Uint32Array(count).fill(3), LANE_SPREADS[spread]!(random, count)], i),
+      )
+      const { disk, spills } = await spillsOf(memtables)
+      const ranges = splitRange(spills, KEY_LANES, ALL, 2 ** 16)
+      expectAll(await readAll(disk, spills, ranges), memtables)
+    },
+  )
+
+  test('of which most share a bin are cut into pieces, so that ranges stay small', async () => {
+    const random = new Random(5)
+    const keys = Uint32Array.from({ length: 60_000 }, (_, row) =>
+      row === 0 ? 0xffffffff : random.below(2 ** 16),
+    )
+    const memtable = rowsWith([new Uint32Array(60_000), keys], 0)
+    const { disk, spills } = await spillsOf([memtable])
+    expect(spills[0]!.pieces).toBeGreaterThan(50)
+    const ranges = splitRange(spills, KEY_LANES, ALL, 2 ** 15)
+    expect(ranges.length).toBeGreaterThan(4)
+    for (const range of ranges) expect(inputOf(disk, spills, range).bytes).toBeLessThan(2 ** 16)
+    expectAll(await readAll(disk, spills, ranges), [memtable])
+  })
+
+  test('take as many bytes as their packed columns, and are written front to back, not synced', async () => {
+    const random = new Random(6)
+    const rows = rowsWith(randomRows(random, 100_000), 1)
+    const { disk, spills } = await spillsOf([rows])
+    // Of the 64 key bits 7 say which piece it is; the spill has no bit, the row number 17 at most.
+    const bits = 64 - 6 + 17
+    const bytes = spills[0]!.offsets.at(-1)!
+    expect(bytes).toBeLessThan((100_000 * bits) / 8 + spills[0]!.pieces * 80)
+    const calls = disk.log.filter(call => call.path?.endsWith('.spill'))
+    expect(new Set(calls.map(call => call.op))).toEqual(new Set(['create', 'write', 'close']))
+    let position = 0
+    for (const call of calls.filter(call => call.op === 'write')) {
+      expect(call.position).toBe(position)
+      position += call.bytes!
+    }
+    expect(position).toBe(bytes)
+  })
+})
+
+function randomRows(random: Random, count: number): Uint32Array[] {
+  return [0, 1].map(() => LANE_SPREADS['random']!(random, count))
+}
+
+describe('ranges of spills', () => {
+  test('follow each other, cover all keys, and have about the bytes that were asked for', async () => {
+    const random = new Random(8)
+    const memtables = [0, 1, 2].map(i => rowsWith(randomRows(random, 20_000), i))
+    const { spills } = await spillsOf(memtables)
+    const ranges = splitRange(spills, KEY_LANES, ALL, 2 ** 16)
+    expect(ranges[0]!.lower).toBeUndefined()
+    expect(ranges.at(-1)!.upper).toBeUndefined()
+    for (let i = 1; i < ranges.length; i++) {
+      expect(ranges[i]!.lower).toEqual(ranges[i - 1]!.upper)
+      expect(ranges[i - 1]!.upperExclusive).toBe(true)
+    }
+    const total = spills.reduce((sum, spill) => sum + spill.offsets.at(-1)!, 0)
+    expect(ranges.length).toBeGreaterThan((0.6 * total) / 2 ** 16)
+    expect(ranges.length).toBeLessThan((1.1 * total) / 2 ** 16)
+  })
+
+  test('do not cut keys, and name every piece that may have one of theirs', async () => {
+    const keys = Uint32Array.from({ length: 40_000 }, (_, row) => row % 3)
+    const { spills } = await spillsOf([rowsWith([keys, keys], 0)])
+    const [spill] = spills
+    const ranges = splitRange(spills, KEY_LANES, ALL, 1)
+    expect(ranges).toHaveLength(3)
+    for (const [key, range] of ranges.entries()) {
+      const { from, to } = piecesIn(spill!, range)
+      for (let piece = 0; piece < spill!.pieces; piece++) {
+        const has = spill!.firstKeys[0]![piece]! <= key && key <= spill!.lastKeys[0]![piece]!
+        if (has) expect(from <= piece && piece < to).toBe(true)
+      }
+    }
+  })
+})
+
+describe('a spill', () => {
+  test('that fails is removed', async () => {
+    const rows = rowsWith(randomRows(new Random(9), 30_000), 1)
+    const scratch = rows.lanes.map(() => new Uint32Array(rows.count))
+    const calls = (await spillsOf([rows])).disk.calls
+    expect(calls).toBeGreaterThan(3)
+    for (let step = 2; step <= calls; step++) {
+      const disk = new SimulatedFileSystem()
+      await disk.makeDirectory(DIRECTORY)
+      disk.failAt(step, 'ENOSPC')
+      const target = {
+        fileSystem: disk,
+        directory: DIRECTORY,
+        tableId: TABLE_ID,
+        epoch: 4,
+        layout,
+        number: 1,
+        scratch,
+      }
+      await expect(writeSpill(target, rows, async () => {})).rejects.toMatchObject({ code: 'ENOSPC' })
+      disk.clearFaults()
+      // Whether a failed create made a file, nobody knows.
+      if (disk.log[step - 1]!.op !== 'create') expect(disk.files()).toEqual([])
+      expect(disk.openHandles).toBe(0)
+    }
+  })
+
+  test('ends with what it is told after a write, and is removed', async () => {
+    const rows = rowsWith(randomRows(new Random(9), 60_000), 1)
+    const scratch = rows.lanes.map(() => new Uint32Array(rows.count))
+    const disk = new SimulatedFileSystem()
+    await disk.makeDirectory(DIRECTORY)
+    const target = {
+      fileSystem: disk,
+      directory: DIRECTORY,
+      tableId: TABLE_ID,
+      epoch: 4,
+      layout,
+      number: 1,
+      scratch,
+    }
+    const enough = new Error('enough')
+    await expect(writeSpill(target, rows, () => Promise.reject(enough))).rejects.toBe(enough)
+    expect(disk.files()).toEqual([])
+  })
+
+  test.each([
+    ['a flipped bit', (bytes: Uint8Array) => ((bytes[5000]! ^= 4), bytes)],
+    ['an end that is missing', (bytes: Uint8Array) => bytes.slice(0, -1)],
+    ['nothing in it', () => new Uint8Array(0)],
+  ])('with %s is told as damage, with file and offset', async (_, damage) => {
+    const { disk, spills } = await spillsOf([rowsWith(randomRows(new Random(10), 5000), 0)])
+    const path = `${DIRECTORY}/${spillName(1)}`
+    disk.writeFile(path, damage(disk.readFile(path).slice()))
+    await expect(readAll(disk, spills, [ALL])).rejects.toMatchObject({
+      code: 'FLASHTABLE_CORRUPTION',
+      path,
+      offset: expect.any(Number),
+    })
+    expect(disk.openHandles).toBe(0)
+  })
+
+  test('of another epoch, or that is not there, is not taken for this one', async () => {
+    const { disk, spills } = await spillsOf([rowsWith(randomRows(new Random(10), 5000), 0)])
+    const other = spills.map(spill => ({ ...spill, epoch: 5 }))
+    await expect(readAll(disk, other, [ALL])).rejects.toMatchObject({ code: 'FLASHTABLE_CORRUPTION' })
+    await disk.unlink(`${DIRECTORY}/${spillName(1)}`)
+    await expect(readAll(disk, spills, [ALL])).rejects.toMatchObject({ code: 'FLASHTABLE_IO_ERROR' })
+  })
+})
