@@ -189,4 +189,27 @@ describe('a file built in ranges', () => {
     await build(disk, spills, memtables, false, {}, executor)
     expect(most).toBe(2)
   })
+
+  test('that fails begins no further range, and none is being built when it says so', async () => {
+    const memtables = memtablesWith(2 ** 32, 20_000)
+    const disk = await freshDisk()
+    const spills = await spill(disk, memtables)
+    const inline = inlineExecutor(disk)
+    const broken = new Error('broken')
+    let begun = 0
+    let running = 0
+    const executor: Executor = {
+      ...inline,
+      threads: 2,
+      async build(job, control) {
+        if (++begun === 2) throw broken
+        running++
+        return inline.build(job, control).finally(() => running--)
+      },
+    }
+    await expect(build(disk, spills, memtables, false, {}, executor)).rejects.toBe(broken)
+    expect(running).toBe(0)
+    expect(begun).toBeLessThanOrEqual(4)
+    expect(disk.openHandles).toBe(0)
+  })
 })
