@@ -8,11 +8,14 @@
 import { buildInRanges } from './compaction/build-in-ranges.js'
 import type { CompactionControl, CompactionOutput, CompactionResult, SpillJob } from './compaction/job.js'
 import { diskError, type FlashTableError } from './errors.js'
-import { spillName } from './io/file-names.js'
 import { Memtable } from './memtable/memtable.js'
 import type { TableParts, WriterParts } from './open.js'
 import { latchedReason } from './poison.js'
 import type { Spill } from './spill/spill.js'
+import { removeSpills } from './spill/writer.js'
+
+/** So that what has been read is removed while the file grows; it takes an eighth more room than the file at the end. */
+const SPILLS_A_MEMTABLE = 8
 
 /** The columns to load: any iterable of what `putColumns` takes. */
 export type ColumnSource<Columns> = Iterable<Columns> | AsyncIterable<Columns>
@@ -35,8 +38,8 @@ class BulkLoad {
   #memtable: Memtable
   /** Oldest first. */
   readonly #spills: Spill[] = []
-  /** Spills that are being written, oldest first; a failure is met when room for another is made. */
-  readonly #writing: Promise<Spill>[] = []
+  /** Those that are being written, oldest first; a failure is met when room for more is made. */
+  readonly #writing: Promise<Spill[]>[] = []
   /** Of memtables that have become spills, and of the copies that were made for that. */
   readonly #spareMemory: SharedArrayBuffer[] = []
 
@@ -57,15 +60,16 @@ class BulkLoad {
       await this.#finish()
     } finally {
       // Those that are still being written are removed too, once they are there.
-      while (this.#writing.length > 0) await this.#settleSpill().catch(() => {})
-      await this.#removeSpills()
+      while (this.#writing.length > 0) await this.#settleSpills().catch(() => {})
+      const { fileSystem, directory } = this.#parts.state.options
+      await removeSpills(fileSystem, directory, this.#spills)
     }
   }
 
   async #add(columns: unknown): Promise<void> {
     const rows = this.#parts.schema.columnsToOperations(columns)
     for (let from = 0; from < rows.count;) {
-      if (this.#memtable.count === this.#memtable.capacity) await this.#startSpill()
+      if (this.#memtable.count === this.#memtable.capacity) await this.#startSpills()
       const to = Math.min(rows.count, from + this.#memtable.capacity - this.#memtable.count)
       this.#memtable.append(rows, from, to)
       from = to
@@ -73,27 +77,28 @@ class BulkLoad {
   }
 
   /** Hands the memtable to the executor, once it has room. */
-  async #startSpill(): Promise<void> {
+  async #startSpills(): Promise<void> {
     const { executor } = this.#writer
-    if (this.#writing.length === executor.threads) await this.#settleSpill()
+    if (this.#writing.length === executor.threads) await this.#settleSpills()
     const full = this.#memtable
     this.#memtable = this.#newMemtable(full.endSequence)
     const { state } = this.#parts
     const { directory, tableId, layout } = state.options
-    const target = { directory, tableId, layout, number: state.takeFileNumber(), epoch: state.manifest.epoch }
+    const numbers = Array.from({ length: SPILLS_A_MEMTABLE }, () => state.takeFileNumber())
+    const target = { directory, tableId, layout, numbers, epoch: state.manifest.epoch }
     const scratch = this.#spareMemory.pop() ?? new SharedArrayBuffer(full.memory.byteLength)
     const job: SpillJob = { ...target, memtable: full.image(), scratch }
     const writing = this.#attempt(control => executor.spill(job, control)).finally(() =>
       this.#spareMemory.push(full.memory, scratch),
     )
-    // Met by #settleSpill.
+    // Met by #settleSpills.
     writing.catch(() => {})
     this.#writing.push(writing)
   }
 
-  /** Waits for the oldest spill that is being written. */
-  async #settleSpill(): Promise<void> {
-    this.#spills.push(await this.#writing.shift()!)
+  /** Waits for the spills of the oldest memtable that is being written. */
+  async #settleSpills(): Promise<void> {
+    this.#spills.push(...(await this.#writing.shift()!))
   }
 
   /** Builds the one file of the table, out of the spills or of the only memtable, and installs it. */
@@ -101,8 +106,8 @@ class BulkLoad {
     const records = this.#memtable.endSequence - this.#firstSequence
     if (records === 0) return
     const isAll = this.#memtable.count === records
-    if (!isAll && this.#memtable.count > 0) await this.#startSpill()
-    while (this.#writing.length > 0) await this.#settleSpill()
+    if (!isAll && this.#memtable.count > 0) await this.#startSpills()
+    while (this.#writing.length > 0) await this.#settleSpills()
     // The ranges shall not take their memory beside it.
     this.#spareMemory.length = 0
     const { entry, bytesWritten } = await this.#attempt(control =>
@@ -157,14 +162,6 @@ class BulkLoad {
   /** What went wrong with the table, apart from what the source throws. */
   #failure(error: unknown): FlashTableError {
     return diskError(error, `the bulk load of ${this.#parts.directory} failed`)
-  }
-
-  /** Best effort: what cannot be removed is an orphan, gone at the next open. */
-  async #removeSpills(): Promise<void> {
-    const { fileSystem, directory } = this.#parts.state.options
-    for (const { number } of this.#spills) {
-      await fileSystem.unlink(`${directory}/${spillName(number)}`).catch(() => {})
-    }
   }
 
   #newMemtable(firstSequence: number): Memtable {

@@ -7,11 +7,12 @@
  */
 import { PageBuilder, type BuiltPages } from '../bucket-file/page-builder.js'
 import { BucketFileWriter } from '../bucket-file/writer.js'
-import { ALL_KEYS } from '../columns/key-range.js'
+import { ALL_KEYS, type KeyRange } from '../columns/key-range.js'
 import type { FileSystem } from '../io/file-system.js'
 import { resolve } from '../merge/resolve.js'
 import { SpillInput } from '../spill/input.js'
-import { splitRange } from '../spill/spill.js'
+import { endsBefore, mayHave, splitRange } from '../spill/spill.js'
+import { removeSpills } from '../spill/writer.js'
 import type { BuildJob, CompactionControl, CompactionResult, Executor, RangeJob } from './job.js'
 
 /** Bytes of spills that a range shall have, about; its pages have as many. */
@@ -19,7 +20,10 @@ const RANGE_BYTES = 2 ** 23
 /** Room for the pages of a range, at first, of what its records take in the spills. */
 const ROOM = 1.05
 
-/** Rejects as {@link Executor.run} does, and removes the partial output then. */
+/**
+ * Removes each spill once all of its records are written: so the disk need not have room for both. Rejects as
+ * {@link Executor.run} does, and removes the partial output then.
+ */
 export async function buildInRanges(
   fileSystem: FileSystem,
   executor: Executor,
@@ -29,41 +33,44 @@ export async function buildInRanges(
 ): Promise<CompactionResult> {
   const ranges = splitRange(job.spills, job.layout.keyLaneCount, ALL_KEYS, rangeBytes)
   /** Ranges that are being built or wait to be written, in their order. */
-  const building: Promise<BuiltPages>[] = []
+  const building: { range: KeyRange; built: Promise<BuiltPages> }[] = []
   let running = 0
   const startMore = (): void => {
     while (ranges.length > 0 && running < executor.threads && building.length <= executor.threads) {
       running++
-      const built = executor.build({ ...job, range: ranges.shift()! }, control).finally(() => {
+      const range = ranges.shift()!
+      const spills = job.spills.filter(spill => mayHave(spill, range))
+      const built = executor.build({ ...job, spills, range }, control).finally(() => {
         running--
         startMore()
       })
       // Met where its turn comes, or not at all where an earlier one has failed.
       built.catch(() => {})
-      building.push(built)
+      building.push({ range, built })
     }
   }
-  let writer: BucketFileWriter | undefined
+  const writer = await BucketFileWriter.create({ fileSystem, ...job, ...job.output, deletes: [] })
   try {
+    let left = job.spills
     startMore()
     while (building.length > 0) {
-      const built = await building[0]!
+      const { range, built } = building[0]!
+      const pages = await built
       building.shift()
       startMore()
-      if (built.pages === 0) continue
-      writer ??= await BucketFileWriter.create({ fileSystem, ...job, ...job.output, deletes: [] })
-      await writer.addBuilt(built)
+      await writer.addBuilt(pages)
+      const read = left.filter(spill => endsBefore(spill, range.upper))
+      left = left.filter(spill => !read.includes(spill))
+      await removeSpills(fileSystem, job.directory, read)
     }
-    const entry = await writer?.finish()
-    const bytesWritten = writer?.writtenBytes ?? 0
-    writer = undefined
-    if (entry !== undefined) await fileSystem.syncDirectory(job.directory)
+    const entry = await writer.finish()
+    await fileSystem.syncDirectory(job.directory)
     const { firstSequence, endSequence } = job.output
-    return { entry, bytesWritten, operationsRead: endSequence - firstSequence }
-  } finally {
-    ranges.length = 0
-    await Promise.allSettled(building)
-    await writer?.abandon()
+    return { entry, bytesWritten: writer.writtenBytes, operationsRead: endSequence - firstSequence }
+  } catch (error) {
+    await Promise.allSettled(building.map(({ built }) => built))
+    await writer.abandon()
+    throw error
   }
 }
 

@@ -55,8 +55,8 @@ export interface SpillJob {
   readonly directory: string
   readonly tableId: Uint8Array
   readonly layout: RecordLayout
-  /** Of the spill. */
-  readonly number: number
+  /** Of the spills, at most. */
+  readonly numbers: readonly number[]
   readonly epoch: number
   /** Puts, at least one. */
   readonly memtable: MemtableImage
@@ -88,7 +88,7 @@ export interface Executor {
   readonly threads: number
   run(job: CompactionJob, control: CompactionControl): Promise<CompactionResult>
   /** Sets a memtable aside; removes what it has written where it rejects. */
-  spill(job: SpillJob, control: CompactionControl): Promise<Spill>
+  spill(job: SpillJob, control: CompactionControl): Promise<Spill[]>
   /** Builds the data pages of a range; writes nothing. */
   build(job: RangeJob, control: CompactionControl): Promise<BuiltPages>
   /** Lets go of threads. Requires: no job is running. */

@@ -14,7 +14,7 @@ export type ToWorker = Task | { readonly kind: 'abort' }
 /** What comes of each kind of task. */
 interface Outcomes {
   readonly run: CompactionResult
-  readonly spill: Spill
+  readonly spill: Spill[]
   readonly build: BuiltPages
 }
 export type Outcome<T extends Task> = Outcomes[T['kind']]

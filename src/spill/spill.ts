@@ -4,7 +4,7 @@
  * The index of the pieces is in memory only; no manifest names a spill, so after a crash the file is an orphan.
  * docs/architecture.md, Bulk load; docs/file-format.md, Spills.
  */
-import { compareRows, lowerBound } from '../columns/compare.js'
+import { compareKeyToRow, compareRows, lowerBound } from '../columns/compare.js'
 import type { KeyRange } from '../columns/key-range.js'
 import { sortedOrder } from '../columns/sort.js'
 
@@ -31,6 +31,17 @@ export interface PieceRange {
 export function piecesIn({ pieces, firstKeys, lastKeys }: Spill, { lower, upper }: KeyRange): PieceRange {
   const from = lower === undefined ? 0 : lowerBound(lastKeys, 0, pieces, lower)
   return { from, to: upper === undefined ? pieces : lowerBound(firstKeys, from, pieces, upper) }
+}
+
+/** Whether the spill may have records of the range, as {@link piecesIn} takes it. */
+export function mayHave(spill: Spill, range: KeyRange): boolean {
+  const { from, to } = piecesIn(spill, range)
+  return from < to
+}
+
+/** Whether all keys of the spill are less than `key`; `undefined`: greater than all keys. */
+export function endsBefore({ pieces, lastKeys }: Spill, key: Uint32Array | undefined): boolean {
+  return key === undefined || compareKeyToRow(key, lastKeys, pieces - 1) > 0
 }
 
 /** Bytes of these pieces. */

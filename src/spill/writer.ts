@@ -1,7 +1,7 @@
 /**
- * Writes one spill: the rows of a memtable, split by key, front to back in calls of 1 MiB, and not synced.
+ * Writes the rows of a memtable as spills, split by key, front to back in calls of 256 KiB, and not synced.
  *
- * Crash: the file is an orphan, whatever is in it. docs/file-format.md, Spills.
+ * Crash: the files are orphans, whatever is in them. docs/file-format.md, Spills.
  */
 import { assert } from '../assert.js'
 import { OperationBuffer, type Operations } from '../columns/operations.js'
@@ -27,7 +27,8 @@ const WRITE_BYTES = 2 ** 18
 export interface SpillTarget {
   readonly fileSystem: FileSystem
   readonly directory: string
-  readonly number: number
+  /** Of the files. */
+  readonly numbers: readonly number[]
   readonly tableId: Uint8Array
   readonly epoch: number
   readonly layout: RecordLayout
@@ -36,30 +37,49 @@ export interface SpillTarget {
 }
 
 /**
- * Writes the rows as a spill. `onWrite` is called after each write call. Rejects with what it or a write rejects with,
- * and removes the file then. Requires: puts, at least one.
+ * Writes the rows as spills, one for each of the target's numbers at most, with ascending keys. `onWrite` is called
+ * after each write call. Rejects with what it or a call rejects with, and removes the files then. Requires: puts, at
+ * least one.
  */
-export async function writeSpill(
+export async function writeSpills(
   target: SpillTarget,
   rows: Operations,
   onWrite: () => Promise<void>,
-): Promise<Spill> {
-  assert(rows.kinds === undefined, 'a spill holds puts')
-  const writer = await SpillWriter.create(target)
+): Promise<Spill[]> {
+  assert(rows.kinds === undefined, 'spills hold puts')
+  const { layout, numbers, scratch } = target
+  const binBits = Math.ceil(Math.log2(rows.count / PIECE_ROWS))
+  const options = { binBits: Math.min(BIN_BITS_MAX, Math.max(1, binBits)), partRows: 0 }
+  const parts = splitByKey(layout, rows, options, scratch)
+  const spills: Spill[] = []
+  let writer: SpillWriter | undefined
   try {
-    const binBits = Math.ceil(Math.log2(rows.count / PIECE_ROWS))
-    const options = { binBits: Math.min(BIN_BITS_MAX, Math.max(1, binBits)), partRows: 0 }
-    const parts = splitByKey(target.layout, rows, options, target.scratch)
-    for (let part = 0, written = 0; part + 1 < parts.starts.length; part++) {
-      await writePart(writer, target.layout, parts, part)
-      if (writer.writtenBytes === written) continue
-      written = writer.writtenBytes
-      await onWrite()
+    for (let part = 0; part + 1 < parts.starts.length; part++) {
+      writer ??= await SpillWriter.create(target, numbers[spills.length]!)
+      const writtenBefore = writer.writtenBytes
+      await writePart(writer, layout, parts, part)
+      if (writer.writtenBytes > writtenBefore) await onWrite()
+      // The last part reaches the last share.
+      if (parts.starts[part + 1]! < ((spills.length + 1) * rows.count) / numbers.length) continue
+      spills.push(await writer.finish())
+      writer = undefined
     }
-    return await writer.finish()
+    return spills
   } catch (error) {
-    await writer.abandon()
+    await writer?.abandon()
+    await removeSpills(target.fileSystem, target.directory, spills)
     throw error
+  }
+}
+
+/** Best effort: what cannot be removed is an orphan, gone at the next open. */
+export async function removeSpills(
+  fileSystem: FileSystem,
+  directory: string,
+  spills: readonly Spill[],
+): Promise<void> {
+  for (const { number } of spills) {
+    await fileSystem.unlink(`${directory}/${spillName(number)}`).catch(() => {})
   }
 }
 
@@ -94,6 +114,7 @@ interface KeyAt {
 /** `add` ... `finish` or `abandon`. */
 class SpillWriter {
   readonly #target: SpillTarget
+  readonly #number: number
   readonly #file: FileHandle
   readonly #seed: number
   readonly #encoder: FrameEncoder
@@ -106,9 +127,10 @@ class SpillWriter {
   readonly #firstKeys: number[][]
   readonly #lastKeys: number[][]
 
-  private constructor(target: SpillTarget, file: FileHandle) {
-    const { tableId, epoch, number, layout } = target
+  private constructor(target: SpillTarget, number: number, file: FileHandle) {
+    const { tableId, epoch, layout } = target
     this.#target = target
+    this.#number = number
     this.#file = file
     this.#seed = fileSeed(tableId, epoch, number)
     this.#encoder = new FrameEncoder(layout, 0)
@@ -116,9 +138,9 @@ class SpillWriter {
     this.#lastKeys = Array.from({ length: layout.keyLaneCount }, () => [])
   }
 
-  static async create(target: SpillTarget): Promise<SpillWriter> {
-    const path = `${target.directory}/${spillName(target.number)}`
-    return new SpillWriter(target, await target.fileSystem.open(path, 'create'))
+  static async create(target: SpillTarget, number: number): Promise<SpillWriter> {
+    const path = `${target.directory}/${spillName(number)}`
+    return new SpillWriter(target, number, await target.fileSystem.open(path, 'create'))
   }
 
   /** Adds rows [from, to) as a piece, with keys from `first` to `last`. Requires: `first` is not before the last one's. */
@@ -143,10 +165,9 @@ class SpillWriter {
   async finish(): Promise<Spill> {
     await this.#writeChunk()
     await this.#file.close()
-    const { number, epoch } = this.#target
     return {
-      number,
-      epoch,
+      number: this.#number,
+      epoch: this.#target.epoch,
       pieces: this.#offsets.length - 1,
       firstKeys: this.#firstKeys.map(sharedColumn),
       lastKeys: this.#lastKeys.map(sharedColumn),

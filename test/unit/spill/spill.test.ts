@@ -3,11 +3,10 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { KeyRange } from '../../../src/columns/key-range.js'
 import { OperationBuffer, type Operations } from '../../../src/columns/operations.js'
-import type { RecordLayout } from '../../../src/columns/record-layout.js'
 import { spillName } from '../../../src/io/file-names.js'
 import { SpillInput } from '../../../src/spill/input.js'
-import { piecesIn, splitRange, type Spill } from '../../../src/spill/spill.js'
-import { writeSpill } from '../../../src/spill/writer.js'
+import { endsBefore, piecesIn, splitRange, type Spill } from '../../../src/spill/spill.js'
+import { writeSpills, type SpillTarget } from '../../../src/spill/writer.js'
 import { DIRECTORY, TABLE_ID } from '../../support/bucket-files.js'
 import { LANE_SPREADS, randomKeyColumns } from '../../support/key-columns.js'
 import { Random } from '../../support/random.js'
@@ -30,21 +29,19 @@ function rowsWith(keyLanes: readonly Uint32Array[], spill: number): OperationBuf
   return rows
 }
 
-/** A disk with spills of these rows. */
-async function spillsOf(memtables: readonly OperationBuffer[], recordLayout: RecordLayout = layout) {
+function targetOf(disk: SimulatedFileSystem, rows: Operations, numbers: readonly number[]): SpillTarget {
+  const scratch = rows.lanes.map(() => new Uint32Array(rows.count))
+  return { fileSystem: disk, directory: DIRECTORY, tableId: TABLE_ID, epoch: 4, layout, numbers, scratch }
+}
+
+/** A disk with spills of these rows, so many files each at most. */
+async function spillsOf(memtables: readonly OperationBuffer[], files = 1) {
   const disk = new SimulatedFileSystem()
   await disk.makeDirectory(DIRECTORY)
   const spills: Spill[] = []
   for (const [i, rows] of memtables.entries()) {
-    const scratch = recordLayout.laneBytes.map(() => new Uint32Array(rows.count))
-    const target = {
-      fileSystem: disk,
-      directory: DIRECTORY,
-      tableId: TABLE_ID,
-      epoch: 4,
-      layout: recordLayout,
-    }
-    spills.push(await writeSpill({ ...target, number: i + 1, scratch }, rows, async () => {}))
+    const numbers = Array.from({ length: files }, (_, file) => 1 + files * i + file)
+    spills.push(...(await writeSpills(targetOf(disk, rows, numbers), rows, async () => {})))
   }
   return { disk, spills }
 }
@@ -87,10 +84,11 @@ describe('records set aside', () => {
         fc.nat(0xffffffff),
         fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 5 }),
         fc.constantFrom(1, 3000, 2 ** 20),
-        async (seed, counts, rangeBytes) => {
+        fc.integer({ min: 1, max: 5 }),
+        async (seed, counts, rangeBytes, files) => {
           const random = new Random(seed)
           const memtables = counts.map((count, i) => rowsWith(randomKeyColumns(random, KEY_LANES, count), i))
-          const { disk, spills } = await spillsOf(memtables)
+          const { disk, spills } = await spillsOf(memtables, files)
           const ranges = splitRange(spills, KEY_LANES, ALL, rangeBytes)
           expectAll(await readAll(disk, spills, ranges), memtables)
           expect(disk.openHandles).toBe(0)
@@ -185,49 +183,45 @@ describe('ranges of spills', () => {
 })
 
 describe('a spill', () => {
-  test('that fails is removed', async () => {
+  test('that fails is removed, with those before it', async () => {
     const rows = rowsWith(randomRows(new Random(9), 30_000), 1)
-    const scratch = rows.lanes.map(() => new Uint32Array(rows.count))
-    const calls = (await spillsOf([rows])).disk.calls
-    expect(calls).toBeGreaterThan(3)
+    const calls = (await spillsOf([rows], 3)).disk.calls
+    expect(calls).toBeGreaterThan(9)
     for (let step = 2; step <= calls; step++) {
       const disk = new SimulatedFileSystem()
       await disk.makeDirectory(DIRECTORY)
       disk.failAt(step, 'ENOSPC')
-      const target = {
-        fileSystem: disk,
-        directory: DIRECTORY,
-        tableId: TABLE_ID,
-        epoch: 4,
-        layout,
-        number: 1,
-        scratch,
-      }
-      await expect(writeSpill(target, rows, async () => {})).rejects.toMatchObject({ code: 'ENOSPC' })
+      const failed = writeSpills(targetOf(disk, rows, [1, 2, 3]), rows, async () => {})
+      await expect(failed).rejects.toMatchObject({ code: 'ENOSPC' })
       disk.clearFaults()
       // Whether a failed create made a file, nobody knows.
-      if (disk.log[step - 1]!.op !== 'create') expect(disk.files()).toEqual([])
+      expect(disk.files().length).toBeLessThanOrEqual(disk.log[step - 1]!.op === 'create' ? 1 : 0)
       expect(disk.openHandles).toBe(0)
     }
   })
 
   test('ends with what it is told after a write, and is removed', async () => {
     const rows = rowsWith(randomRows(new Random(9), 60_000), 1)
-    const scratch = rows.lanes.map(() => new Uint32Array(rows.count))
     const disk = new SimulatedFileSystem()
     await disk.makeDirectory(DIRECTORY)
-    const target = {
-      fileSystem: disk,
-      directory: DIRECTORY,
-      tableId: TABLE_ID,
-      epoch: 4,
-      layout,
-      number: 1,
-      scratch,
-    }
     const enough = new Error('enough')
-    await expect(writeSpill(target, rows, () => Promise.reject(enough))).rejects.toBe(enough)
+    const ended = writeSpills(targetOf(disk, rows, [1]), rows, () => Promise.reject(enough))
+    await expect(ended).rejects.toBe(enough)
     expect(disk.files()).toEqual([])
+  })
+
+  test('is one of several with about as many records each, and ascending keys', async () => {
+    const rows = rowsWith(randomRows(new Random(11), 80_000), 1)
+    const { spills } = await spillsOf([rows], 4)
+    expect(spills.map(spill => spill.number)).toEqual([1, 2, 3, 4])
+    const bytes = spills.map(spill => spill.offsets.at(-1)!)
+    expect(Math.max(...bytes)).toBeLessThan(1.1 * Math.min(...bytes))
+    for (let i = 1; i < spills.length; i++) {
+      const first = Uint32Array.from(spills[i]!.firstKeys, column => column[0]!)
+      expect(endsBefore(spills[i - 1]!, first)).toBe(true)
+      expect(endsBefore(spills[i]!, first)).toBe(false)
+    }
+    expect(endsBefore(spills[3]!, undefined)).toBe(true)
   })
 
   test.each([
