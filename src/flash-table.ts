@@ -99,7 +99,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /**
-   * Builds a table from an (async) iterable of columns, without the log: sorted runs, then one file, all or nothing.
+   * Builds a table from an (async) iterable of columns, without the log, as one file, all or nothing.
    * Resolves to the open table. Errors as `open` (`FLASHTABLE_EXISTS` where there are records already) and `putColumns`,
    * or what the source throws. Cost: writes everything once where it fits the memtable, else twice.
    */

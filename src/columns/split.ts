@@ -43,7 +43,8 @@ export function splitByKey(
   into: readonly Uint32Array[],
 ): Parts {
   const { lanes, kinds, count } = source
-  assert(count > 0 && options.binBits <= BIN_BITS_MAX, 'there are rows to split, and not too many bins')
+  assert(count > 0, 'there are rows to split')
+  assert(options.binBits > 0 && options.binBits <= BIN_BITS_MAX, 'there are 2 to 2,048 bins')
   const keyLanes = lanes.slice(0, layout.keyLaneCount)
   const bins = binsOf(keyLanes, count, options.binBits)
   const column = keyLanes[bins.lane]!

@@ -190,7 +190,8 @@ export class TableState {
   }
 
   /**
-   * Installs the one file of a bulk load in the empty table. Requires: nothing is committed or compacted meanwhile.
+   * Installs the one file of a bulk load in the empty table. Requires: nothing is committed or compacted meanwhile, and
+   * the table is closed next: lookups would do without the file's filter, which is not read for this.
    */
   async installLoaded(
     entry: BucketFileEntry,
@@ -199,7 +200,7 @@ export class TableState {
     counters: Manifest['counters'],
   ): Promise<void> {
     await this.#installing.runExclusive(async () => {
-      const file = await BucketFile.open(this.options, entry)
+      const file = await BucketFile.open({ ...this.options, withFilter: false }, entry)
       try {
         await this.#write({
           ...this.#manifest,
