@@ -35,7 +35,10 @@ class BulkLoad {
   readonly #parts: TableParts
   readonly #writer: WriterParts
   readonly #firstSequence: number
-  #memtable: Memtable
+  /** The sequence number that the next record gets. */
+  #endSequence: number
+  /** What is not set aside yet. */
+  #memtable: Memtable | undefined
   /** Oldest first. */
   readonly #spills: Spill[] = []
   /** Those that are being written, oldest first; a failure is met when room for more is made. */
@@ -46,8 +49,7 @@ class BulkLoad {
   constructor(parts: TableParts, writer: WriterParts) {
     this.#parts = parts
     this.#writer = writer
-    this.#firstSequence = parts.state.active.memtable.endSequence
-    this.#memtable = this.#newMemtable(this.#firstSequence)
+    this.#firstSequence = this.#endSequence = parts.state.active.memtable.endSequence
   }
 
   async run(source: ColumnSource<unknown>): Promise<void> {
@@ -69,19 +71,23 @@ class BulkLoad {
   async #add(columns: unknown): Promise<void> {
     const rows = this.#parts.schema.columnsToOperations(columns)
     for (let from = 0; from < rows.count;) {
-      if (this.#memtable.count === this.#memtable.capacity) await this.#startSpills()
-      const to = Math.min(rows.count, from + this.#memtable.capacity - this.#memtable.count)
-      this.#memtable.append(rows, from, to)
+      const memtable = (this.#memtable ??= this.#newMemtable())
+      const to = Math.min(rows.count, from + memtable.capacity - memtable.count)
+      memtable.append(rows, from, to)
+      this.#endSequence += to - from
       from = to
+      // Not before more comes: a load that fits the memtable is not set aside.
+      if (from < rows.count) await this.#startSpills()
     }
   }
 
-  /** Hands the memtable to the executor, once it has room. */
+  /** Hands the memtable, if there is one, to the executor, once that has room. */
   async #startSpills(): Promise<void> {
     const { executor } = this.#writer
     if (this.#writing.length === executor.threads) await this.#settleSpills()
     const full = this.#memtable
-    this.#memtable = this.#newMemtable(full.endSequence)
+    if (full === undefined) return
+    this.#memtable = undefined
     const { state } = this.#parts
     const { directory, tableId, layout } = state.options
     const numbers = Array.from({ length: SPILLS_A_MEMTABLE }, () => state.takeFileNumber())
@@ -103,16 +109,10 @@ class BulkLoad {
 
   /** Builds the one file of the table, out of the spills or of the only memtable, and installs it. */
   async #finish(): Promise<void> {
-    const records = this.#memtable.endSequence - this.#firstSequence
+    const records = this.#endSequence - this.#firstSequence
     if (records === 0) return
-    const isAll = this.#memtable.count === records
-    if (!isAll && this.#memtable.count > 0) await this.#startSpills()
-    while (this.#writing.length > 0) await this.#settleSpills()
-    // The ranges shall not take their memory beside it.
-    this.#spareMemory.length = 0
-    const { entry, bytesWritten } = await this.#attempt(control =>
-      isAll ? this.#runMemtable(control) : this.#buildFile(control),
-    )
+    const { entry, bytesWritten } =
+      this.#memtable?.count === records ? await this.#runMemtable(this.#memtable) : await this.#buildFile()
     const { state } = this.#parts
     const spilled = this.#spills.reduce((sum, { offsets }) => sum + offsets.at(-1)!, 0)
     this.#writer.committer.recordsPut += records
@@ -124,15 +124,20 @@ class BulkLoad {
     }
   }
 
-  #runMemtable(control: CompactionControl): Promise<CompactionResult> {
-    const memtables = [this.#memtable.image()]
+  #runMemtable(memtable: Memtable): Promise<CompactionResult> {
+    const memtables = [memtable.image()]
     const job = { ...this.#job(), files: [], memtables, deletes: [], ownDeletes: [], includesOldest: true }
-    return this.#writer.executor.run(job, control)
+    return this.#attempt(control => this.#writer.executor.run(job, control))
   }
 
-  #buildFile(control: CompactionControl): Promise<CompactionResult> {
+  async #buildFile(): Promise<CompactionResult> {
+    await this.#startSpills()
+    while (this.#writing.length > 0) await this.#settleSpills()
+    // The ranges shall not take their memory beside it.
+    this.#spareMemory.length = 0
     const { fileSystem } = this.#parts.state.options
-    return buildInRanges(fileSystem, this.#writer.executor, { ...this.#job(), spills: this.#spills }, control)
+    const job = { ...this.#job(), spills: this.#spills }
+    return this.#attempt(control => buildInRanges(fileSystem, this.#writer.executor, job, control))
   }
 
   /** What both ways to the file share. */
@@ -145,7 +150,7 @@ class BulkLoad {
       level: 0,
       filterBitsPerRecord: options.filterBitsPerRecord,
       firstSequence: this.#firstSequence,
-      endSequence: this.#memtable.endSequence,
+      endSequence: this.#endSequence,
     }
     return { directory, tableId, layout, pageBytes, replace: state.manifest.duplicates === 'replace', output }
   }
@@ -164,8 +169,8 @@ class BulkLoad {
     return diskError(error, `the bulk load of ${this.#parts.directory} failed`)
   }
 
-  #newMemtable(firstSequence: number): Memtable {
+  #newMemtable(): Memtable {
     const { layout, memtableRecords } = this.#parts.state.options
-    return new Memtable(layout, memtableRecords, firstSequence, this.#spareMemory.pop())
+    return new Memtable(layout, memtableRecords, this.#endSequence, this.#spareMemory.pop())
   }
 }

@@ -50,11 +50,6 @@ export class PageIndex {
     return Math.max(0, low - 1)
   }
 
-  /** The first key of the page. */
-  keyOf(page: number): Uint32Array {
-    return Uint32Array.from(this.#fences, fence => fence[page]!)
-  }
-
   /** First key of the page against `key`: less than, equal to or greater than 0. */
   compare(page: number, key: Uint32Array): number {
     for (let lane = 0; lane < key.length; lane++) {

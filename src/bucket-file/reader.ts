@@ -103,11 +103,6 @@ export class BucketFile implements CachedFile {
     return this.#index.firstPageFor(key)
   }
 
-  /** The first key of page `page`. */
-  firstKeyOf(page: number): Uint32Array {
-    return this.#index.keyOf(page)
-  }
-
   /** Whether page `page` starts with `key`: then the page before may hold it too. */
   startsWith(page: number, key: Uint32Array): boolean {
     return this.#index.compare(page, key) === 0

@@ -2,7 +2,7 @@
  * Sorts up to 65,536 rows by key: the stretches of merges, the parts of seals.
  *
  * So few rows have numbers of 16 bits. With 16 leading bits of the key they make one word, and two counting passes over
- * words (a radix sort from the lowest digit, Knuth vol. 3, 5.2.5) put them in order, all in the first-level caches.
+ * words (a radix sort from the lowest digit, Knuth vol. 3, 5.2.5) put them in order, within the second-level cache.
  * Rows whose leading bits agree, few where keys are spread, are sorted by the rest of the key. Stable.
  * docs/architecture.md, Sorting.
  */
@@ -23,7 +23,7 @@ const words = new Int32Array(SHORT_ROWS_MAX)
 const spare = new Int32Array(SHORT_ROWS_MAX)
 const counters = new Int32Array(DIGIT_MASK + 1)
 
-/** Sorts rows by their keys: {@link sortShort} itself, or what it leaves large groups of equal leading bits to. */
+/** What large groups of rows with the same leading bits are left to. */
 type SortRows = (lanes: readonly Uint32Array[], keyLaneCount: number, rows: Uint32Array) => void
 
 /**

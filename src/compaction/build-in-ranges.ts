@@ -2,8 +2,9 @@
  * Builds the bucket file of a bulk load out of spills, on several threads: each builds the pages of a range of keys,
  * this one writes them.
  *
- * The file is written front to back; a range for each thread is in memory at a time, 8 MiB each. Somebody waits for a
- * bulk load; background merges leave the other processors to the program. docs/architecture.md, Bulk load.
+ * The file is written front to back. A range has about 8 MiB, as pieces of spills and as pages; in memory are those that
+ * the threads build, and the pages of up to two that wait. Somebody waits for a bulk load; background merges leave the
+ * other processors to the program. docs/architecture.md, Bulk load.
  */
 import { PageBuilder, type BuiltPages } from '../bucket-file/page-builder.js'
 import { BucketFileWriter } from '../bucket-file/writer.js'
@@ -68,6 +69,8 @@ export async function buildInRanges(
     const { firstSequence, endSequence } = job.output
     return { entry, bytesWritten: writer.writtenBytes, operationsRead: endSequence - firstSequence }
   } catch (error) {
+    // Those that settle now start no further one.
+    ranges.length = 0
     await Promise.allSettled(building.map(({ built }) => built))
     await writer.abandon()
     throw error
@@ -97,9 +100,12 @@ export async function buildRange(
     }
   }
   try {
-    while (await input.next(builder.room())) {
+    for (;;) {
+      const rows = builder.room()
+      if (!(await input.next(rows))) break
       signal?.throwIfAborted()
-      if (replace) resolve(builder.room(), { keyLaneCount: layout.keyLaneCount, replace, keepDeletes: false })
+      // Those of the stretch before that are still there are resolved, and have other keys.
+      if (replace) resolve(rows, { keyLaneCount: layout.keyLaneCount, replace, keepDeletes: false })
       build(false)
       await pause()
     }

@@ -8,13 +8,14 @@
  */
 import type { Hiding } from '../columns/hide-rows.js'
 import { DELETE_KEY, PUT, type OperationBuffer, type Operations } from '../columns/operations.js'
+import { SHORT_ROWS_MAX } from '../columns/short-sort.js'
 import { sortedOrder } from '../columns/sort.js'
 import type { SortedInput } from '../columns/sorted-input.js'
 import { splitByKey, type Parts } from '../columns/split.js'
 import type { Memtable } from './memtable.js'
 
 const BIN_BITS = 11
-/** So many at least fit the second-level cache. */
+/** A part of a memtable with the default size has about 30,000 rows, which fit the second-level cache. */
 const PARTS_WANTED = 64
 const MIN_PART_ROWS = 8192
 /** A kind of row in this file alone: a *delete where* entry hides it, and nothing of it remains. */
@@ -53,7 +54,7 @@ export class SealInput implements SortedInput {
   #split(): Parts {
     const { layout, lanes, count } = this.#memtable
     const kinds = kindsAfter(this.#memtable, this.#hiding)
-    const partRows = Math.max(MIN_PART_ROWS, Math.ceil(count / PARTS_WANTED))
+    const partRows = Math.min(SHORT_ROWS_MAX, Math.max(MIN_PART_ROWS, Math.ceil(count / PARTS_WANTED)))
     const into = lanes.map(() => new Uint32Array(count))
     return splitByKey(layout, { lanes, count, kinds }, { binBits: BIN_BITS, partRows }, into)
   }

@@ -65,9 +65,10 @@ export class SpillInput implements SortedInput {
   async next(into: OperationBuffer): Promise<boolean> {
     const { layout, spills, range } = this.#options
     if (this.#loaded === undefined) {
-      this.#loaded = []
-      for (const spill of spills) this.#loaded.push(await this.#load(spill))
-      this.#stretches = splitRange(spills, layout.keyLaneCount, range, stretchBytes(this.#loaded))
+      const loaded: Loaded[] = []
+      for (const spill of spills) loaded.push(await this.#load(spill))
+      this.#loaded = loaded
+      this.#stretches = splitRange(spills, layout.keyLaneCount, range, stretchBytes(loaded))
     }
     const stretch = this.#stretches.shift()
     if (stretch === undefined) return false

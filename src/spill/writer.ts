@@ -7,7 +7,7 @@ import { assert } from '../assert.js'
 import { OperationBuffer, type Operations } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { sortedOrder } from '../columns/sort.js'
-import { splitByKey, type Parts } from '../columns/split.js'
+import { splitByKey } from '../columns/split.js'
 import { fileSeed, positionSeed } from '../format/checksum.js'
 import { FrameEncoder } from '../format/frame-encoder.js'
 import { FRAME_ALIGNMENT } from '../format/layout.js'
@@ -38,29 +38,27 @@ export interface SpillTarget {
 
 /**
  * Writes the rows as spills, one for each of the target's numbers at most, with ascending keys. `onWrite` is called
- * after each write call. Rejects with what it or a call rejects with, and removes the files then. Requires: puts, at
- * least one.
+ * after write calls. Rejects with what it or a call rejects with, and removes the files then. Requires: puts, at least
+ * one.
  */
 export async function writeSpills(
   target: SpillTarget,
   rows: Operations,
   onWrite: () => Promise<void>,
 ): Promise<Spill[]> {
-  assert(rows.kinds === undefined, 'spills hold puts')
-  const { layout, numbers, scratch } = target
-  const binBits = Math.ceil(Math.log2(rows.count / PIECE_ROWS))
-  const options = { binBits: Math.min(BIN_BITS_MAX, Math.max(1, binBits)), partRows: 0 }
-  const parts = splitByKey(layout, rows, options, scratch)
+  const { numbers } = target
   const spills: Spill[] = []
   let writer: SpillWriter | undefined
+  let rowsDone = 0
   try {
-    for (let part = 0; part + 1 < parts.starts.length; part++) {
+    for (const piece of piecesOf(target, rows)) {
       writer ??= await SpillWriter.create(target, numbers[spills.length]!)
       const writtenBefore = writer.writtenBytes
-      await writePart(writer, layout, parts, part)
+      await writer.add(piece)
+      rowsDone += piece.to - piece.from
       if (writer.writtenBytes > writtenBefore) await onWrite()
-      // The last part reaches the last share.
-      if (parts.starts[part + 1]! < ((spills.length + 1) * rows.count) / numbers.length) continue
+      // The last piece reaches the last share.
+      if (rowsDone < ((spills.length + 1) * rows.count) / numbers.length) continue
       spills.push(await writer.finish())
       writer = undefined
     }
@@ -83,32 +81,43 @@ export async function removeSpills(
   }
 }
 
-async function writePart(
-  writer: SpillWriter,
-  layout: RecordLayout,
-  { rows, starts, firstKeys, lastKeys }: Parts,
-  part: number,
-): Promise<void> {
-  const from = starts[part]!
-  const to = starts[part + 1]!
-  if (to - from <= UNSORTED_ROWS_MAX) {
-    await writer.add(rows, from, to, { lanes: firstKeys, row: part }, { lanes: lastKeys, row: part })
-    return
-  }
-  const order = sortedOrder(rows.lanes, layout.keyLaneCount, from, to)
-  const sorted = new OperationBuffer(layout, PIECE_ROWS)
-  for (let at = 0; at < order.length; at += PIECE_ROWS) {
-    sorted.clear()
-    sorted.gather(rows, order.subarray(at, at + PIECE_ROWS))
-    const { lanes, count } = sorted
-    await writer.add(sorted, 0, count, { lanes, row: 0 }, { lanes, row: count - 1 })
-  }
+/** Rows [from, to) with keys from `first` to `last`. */
+interface Piece {
+  readonly rows: Operations
+  readonly from: number
+  readonly to: number
+  readonly first: KeyAt
+  readonly last: KeyAt
 }
 
 /** The key of a row. */
 interface KeyAt {
   readonly lanes: readonly Uint32Array[]
   readonly row: number
+}
+
+/** The rows, piece by piece. A piece is valid until the next one. */
+function* piecesOf({ layout, scratch }: SpillTarget, source: Operations): Generator<Piece> {
+  assert(source.kinds === undefined, 'spills hold puts')
+  const binBits = Math.ceil(Math.log2(source.count / PIECE_ROWS))
+  const options = { binBits: Math.min(BIN_BITS_MAX, Math.max(1, binBits)), partRows: 0 }
+  const { rows, starts, firstKeys, lastKeys } = splitByKey(layout, source, options, scratch)
+  const sorted = new OperationBuffer(layout, PIECE_ROWS)
+  for (let part = 0; part + 1 < starts.length; part++) {
+    const from = starts[part]!
+    const to = starts[part + 1]!
+    if (to - from <= UNSORTED_ROWS_MAX) {
+      yield { rows, from, to, first: { lanes: firstKeys, row: part }, last: { lanes: lastKeys, row: part } }
+      continue
+    }
+    const order = sortedOrder(rows.lanes, layout.keyLaneCount, from, to)
+    for (let at = 0; at < order.length; at += PIECE_ROWS) {
+      sorted.clear()
+      sorted.gather(rows, order.subarray(at, at + PIECE_ROWS))
+      const { lanes, count } = sorted
+      yield { rows: sorted, from: 0, to: count, first: { lanes, row: 0 }, last: { lanes, row: count - 1 } }
+    }
+  }
 }
 
 /** `add` ... `finish` or `abandon`. */
@@ -143,8 +152,8 @@ class SpillWriter {
     return new SpillWriter(target, number, await target.fileSystem.open(path, 'create'))
   }
 
-  /** Adds rows [from, to) as a piece, with keys from `first` to `last`. Requires: `first` is not before the last one's. */
-  async add(rows: Operations, from: number, to: number, first: KeyAt, last: KeyAt): Promise<void> {
+  /** Requires: its keys are not before those of the piece that came before. */
+  async add({ rows, from, to, first, last }: Piece): Promise<void> {
     const offset = this.#offsets.at(-1)!
     const seed = positionSeed(this.#seed, offset / FRAME_ALIGNMENT)
     const frameBytes = this.#encoder.encode(rows, from, to, [], 0, 0, seed)

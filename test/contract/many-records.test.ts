@@ -1,10 +1,12 @@
 /** Keys with very many records, and keys that lie as no hash would lay them. */
 import { describe, expect, test } from 'vitest'
-import { type TableOptions } from '../../src/index.js'
+import { FlashTable, type TableOptions } from '../../src/index.js'
 import {
   collect,
+  FINGERPRINT,
   fingerprint,
   fingerprintColumns,
+  spreadKey,
   testTables,
   type FingerprintTable,
 } from '../support/tables.js'
@@ -114,5 +116,47 @@ describe.each(SKEWED)('keys that are %s', (_, keyOf) => {
     expect((await table.stats()).files.length).toBeGreaterThan(0)
     await table.compact()
     await check()
+  })
+})
+
+describe('a bulk load of 1,500,000 records', () => {
+  const RECORDS = 1_500_000
+  const options = { ...FINGERPRINT, memtableBytes: 2 ** 22 } as const
+
+  async function load(keyOf: (number: number) => bigint) {
+    function* source() {
+      for (let from = 0; from < RECORDS; from += 50_000) yield fingerprintColumns(from, from + 50_000, keyOf)
+    }
+    const path = tables.path()
+    await (await FlashTable.bulkLoad(path, options, source())).close()
+    return tables.open(path, options)
+  }
+
+  test('has them all in key order, each key in the order of the source', async () => {
+    const keyOf = (number: number): bigint => spreadKey(number % 500_000)
+    const table = await load(keyOf)
+    expect(await table.stats()).toMatchObject({
+      records: RECORDS,
+      recordsAreExact: true,
+      bytesWritten: { wal: 0 },
+    })
+    let rows = 0
+    let lastKey = -1n
+    let lastNumber = -1
+    for await (const { key, id } of table.scanColumns()) {
+      for (let row = 0; row < key.length; row++, rows++) {
+        const number = -id[row]!
+        const inOrder = key[row]! > lastKey || (key[row] === lastKey && number > lastNumber)
+        if (!inOrder || key[row] !== keyOf(number))
+          throw new Error(`row ${rows}: key ${key[row]}, id ${id[row]}`)
+        lastKey = key[row]!
+        lastNumber = number
+      }
+    }
+    expect(rows).toBe(RECORDS)
+  })
+
+  test('of one key alone has them in the order of the source', async () => {
+    await expectInOrder(await load(() => 77n), 77n, RECORDS)
   })
 })

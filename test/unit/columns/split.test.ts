@@ -106,6 +106,10 @@ describe('rows split by key', () => {
     expect(bins(2)).toEqual(bins(1))
   })
 
+  test('are not split by no bit, which 32-bit shifts would take for all bits', () => {
+    expect(() => split([Uint32Array.of(0, 0xffffffff)], 0, 0)).toThrow(/2 to 2,048 bins/)
+  })
+
   test('of one key are one part', () => {
     const { starts, firstKeys, lastKeys } = split(
       [new Uint32Array(100).fill(5), new Uint32Array(100).fill(9)],

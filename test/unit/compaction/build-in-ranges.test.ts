@@ -95,6 +95,28 @@ async function contentOf(disk: SimulatedFileSystem, { entry }: CompactionResult)
   return { footer: file.footer, rows }
 }
 
+/** An executor of two threads that counts the ranges it builds, and fails at one of them. */
+function counting(disk: SimulatedFileSystem, failing = Infinity) {
+  const inline = inlineExecutor(disk)
+  let begun = 0
+  let running = 0
+  let most = 0
+  const executor: Executor = {
+    ...inline,
+    threads: 2,
+    async build(job, control) {
+      if (++begun === failing) throw new Error('broken')
+      most = Math.max(most, ++running)
+      return inline.build(job, control).finally(() => running--)
+    },
+  }
+  return { executor, begun: () => begun, running: () => running, most: () => most }
+}
+
+function sameRow(a: Row, b: Row): boolean {
+  return a.key === b.key && a.values.every((value, lane) => value === b.values[lane])
+}
+
 describe('a file built in ranges', () => {
   test.each([
     ['random keys', 2 ** 32, false],
@@ -189,47 +211,44 @@ describe('a file built in ranges', () => {
     expect(written).toBe(bytesWritten)
   })
 
-  test('has as many ranges in memory as threads build, and one for each that waits to be written', async () => {
+  test('builds as many ranges at once as there are threads', async () => {
     const memtables = memtablesWith(2 ** 32, 20_000)
     const disk = await freshDisk()
-    const spills = await spill(disk, memtables)
-    const inline = inlineExecutor(disk)
-    let running = 0
-    let most = 0
-    const executor: Executor = {
-      ...inline,
-      threads: 2,
-      async build(job, control) {
-        most = Math.max(most, ++running)
-        const built = await inline.build(job, control)
-        running--
-        return built
-      },
-    }
-    await build(disk, spills, memtables, false, {}, executor)
-    expect(most).toBe(2)
+    const { executor, most } = counting(disk)
+    await build(disk, await spill(disk, memtables), memtables, false, {}, executor)
+    expect(most()).toBe(2)
   })
 
-  test('that fails begins no further range, and none is being built when it says so', async () => {
+  test.each([false, true])(
+    'of ranges of several stretches is what a compaction makes, replace: %s',
+    async replace => {
+      const memtables = memtablesWith(2 ** 16, 60_000)
+      const disk = await freshDisk()
+      const job = { ...TABLE, replace, spills: await spill(disk, memtables), output: outputOf(memtables) }
+      const result = await buildInRanges(disk, inlineExecutor(disk), job, {})
+      const expected = await compacted(memtables, replace)
+      const [found, wanted] = [await contentOf(disk, result), await contentOf(expected.disk, expected.result)]
+      expect(found.rows.length).toBe(wanted.rows.length)
+      expect(found.rows.findIndex((row, i) => !sameRow(row, wanted.rows[i]!))).toBe(-1)
+      expect(found.footer).toEqual(wanted.footer)
+    },
+  )
+
+  test.each([
+    ['a range', 'build'],
+    ['a write of pages', 'write'],
+  ])('that fails begins no further range, and builds none when it says so: %s', async (_, what) => {
     const memtables = memtablesWith(2 ** 32, 20_000)
     const disk = await freshDisk()
     const spills = await spill(disk, memtables)
-    const inline = inlineExecutor(disk)
-    const broken = new Error('broken')
-    let begun = 0
-    let running = 0
-    const executor: Executor = {
-      ...inline,
-      threads: 2,
-      async build(job, control) {
-        if (++begun === 2) throw broken
-        running++
-        return inline.build(job, control).finally(() => running--)
-      },
-    }
-    await expect(build(disk, spills, memtables, false, {}, executor)).rejects.toBe(broken)
-    expect(running).toBe(0)
-    expect(begun).toBeLessThanOrEqual(4)
+    const { executor, begun, running } = counting(disk, what === 'build' ? 2 : Infinity)
+    if (what === 'write')
+      disk.failAt(({ op, path }) => op === 'write' && path?.endsWith('.bucket') === true, 'EIO')
+    await expect(build(disk, spills, memtables, false, {}, executor)).rejects.toThrow()
+    expect(running()).toBe(0)
+    const atTheEnd = begun()
+    for (let turn = 0; turn < 20; turn++) await new Promise(resolve => void setImmediate(resolve))
+    expect(begun()).toBe(atTheEnd)
     expect(disk.openHandles).toBe(0)
   })
 })

@@ -112,6 +112,22 @@ describe('records set aside', () => {
     },
   )
 
+  test('come back from a range of several stretches', async () => {
+    const random = new Random(12)
+    const memtables = [0, 1, 2].map(i => {
+      // Where keys drift, pieces are cut by the ends of stretches.
+      const high = Uint32Array.from({ length: 60_000 }, () => i * 2 ** 20 + random.below(2 ** (20 + i)))
+      return rowsWith([high, LANE_SPREADS['random']!(random, 60_000)], i)
+    })
+    const { disk, spills } = await spillsOf(memtables, 3)
+    const input = inputOf(disk, spills, ALL)
+    const rows = new OperationBuffer(layout)
+    let stretches = 0
+    while (await input.next(rows)) stretches++
+    expect(stretches).toBeGreaterThan(2)
+    expectAll(rows, memtables)
+  })
+
   test('of which most share a bin are cut into pieces, so that ranges stay small', async () => {
     const random = new Random(5)
     const keys = Uint32Array.from({ length: 60_000 }, (_, row) =>
@@ -210,9 +226,17 @@ describe('a spill', () => {
     expect(disk.files()).toEqual([])
   })
 
-  test('is one of several with about as many records each, and ascending keys', async () => {
-    const rows = rowsWith(randomRows(new Random(11), 80_000), 1)
-    const { spills } = await spillsOf([rows], 4)
+  test.each([
+    ['random', randomRows(new Random(11), 80_000)],
+    [
+      'in one bin',
+      [
+        Uint32Array.from({ length: 80_000 }, (_, row) => (row === 0 ? 0xffffffff : row % 1000)),
+        LANE_SPREADS['random']!(new Random(1), 80_000),
+      ],
+    ],
+  ])('is one of several with about as many bytes each, and ascending keys: %s', async (_, keys) => {
+    const { spills } = await spillsOf([rowsWith(keys, 1)], 4)
     expect(spills.map(spill => spill.number)).toEqual([1, 2, 3, 4])
     const bytes = spills.map(spill => spill.offsets.at(-1)!)
     expect(Math.max(...bytes)).toBeLessThan(1.1 * Math.min(...bytes))
@@ -220,6 +244,10 @@ describe('a spill', () => {
       const first = Uint32Array.from(spills[i]!.firstKeys, column => column[0]!)
       expect(endsBefore(spills[i - 1]!, first)).toBe(true)
       expect(endsBefore(spills[i]!, first)).toBe(false)
+    }
+    for (const spill of spills) {
+      const last = Uint32Array.from(spill.lastKeys, column => column[spill.pieces - 1]!)
+      expect(endsBefore(spill, last)).toBe(false)
     }
     expect(endsBefore(spills[3]!, undefined)).toBe(true)
   })
