@@ -26,7 +26,7 @@ import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { writeFully } from '../io/transfer.js'
 import { PageBuilder, type BuiltPages } from './page-builder.js'
 
-/** Bytes of one write call. With 1 MiB the kernel (6.18, ext4) takes two to five times as long for as many bytes. */
+/** Bytes of one write call. Larger ones cost the kernel more: docs/decisions/bulk-load.md. */
 const WRITE_BYTES = 2 ** 18
 /** Bytes of pages for which there is room at first. */
 const FIRST_CHUNK_BYTES = 2 ** 16
