@@ -2,7 +2,7 @@
  * Splits rows by key into parts: the keys of each part are less than those of the next, and within a part the rows
  * stay in the order in which they came.
  *
- * In sequential passes, column by column, so that it costs 8 ns a value and not a cache miss (partitioned radix sort,
+ * In sequential passes, column by column, so that it costs 6 ns a value and not a cache miss (partitioned radix sort,
  * Satish et al. 2010). A seal makes parts that fit the second-level cache and sorts each, docs/architecture.md,
  * Memtable; a bulk load sets them aside as they are, Bulk load.
  */
