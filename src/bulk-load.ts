@@ -6,11 +6,13 @@
  * installed the table is empty and the spills are orphans. docs/architecture.md, Bulk load.
  */
 import { buildInRanges } from './compaction/build-in-ranges.js'
-import type { CompactionControl, CompactionOutput, CompactionResult, SpillJob } from './compaction/job.js'
+import type { BuildResult, CompactionControl, CompactionOutput, SpillFiles } from './compaction/job.js'
+import type { Operations } from './columns/operations.js'
 import { diskError, type FlashTableError } from './errors.js'
 import { Memtable } from './memtable/memtable.js'
 import type { TableParts, WriterParts } from './open.js'
 import { latchedReason } from './poison.js'
+import { memorySpillBytes } from './spill/memory-spill.js'
 import type { Spill } from './spill/spill.js'
 import { removeSpills } from './spill/writer.js'
 
@@ -20,14 +22,18 @@ const SPILLS_A_MEMTABLE = 8
 /** The columns to load: any iterable of what `putColumns` takes. */
 export type ColumnSource<Columns> = Iterable<Columns> | AsyncIterable<Columns>
 
-/** Loads everything that `source` gives into the empty table. Rejects with the source's error, or why it cannot be written. */
+/**
+ * Loads everything that `source` gives into the empty table, of which `memoryBytes` may wait in memory. Rejects with the
+ * source's error, or why it cannot be written.
+ */
 export async function bulkLoad(
   parts: TableParts,
   writer: WriterParts,
   source: ColumnSource<unknown>,
+  memoryBytes: number,
 ): Promise<void> {
   await writer.compactor.holdMerges(() =>
-    writer.compactor.holdSeals(() => new BulkLoad(parts, writer).run(source)),
+    writer.compactor.holdSeals(() => new BulkLoad(parts, writer, memoryBytes).run(source)),
   )
 }
 
@@ -39,6 +45,8 @@ class BulkLoad {
   #endSequence: number
   /** What is not set aside yet. */
   #memtable: Memtable | undefined
+  /** Bytes of memory in which spills may stay. */
+  #memoryLeft: number
   /** Oldest first. */
   readonly #spills: Spill[] = []
   /** Those that are being written, oldest first; a failure is met when room for more is made. */
@@ -46,9 +54,10 @@ class BulkLoad {
   /** Of memtables that have become spills, and of the copies that were made for that. */
   readonly #spareMemory: SharedArrayBuffer[] = []
 
-  constructor(parts: TableParts, writer: WriterParts) {
+  constructor(parts: TableParts, writer: WriterParts, memoryBytes: number) {
     this.#parts = parts
     this.#writer = writer
+    this.#memoryLeft = memoryBytes
     this.#firstSequence = this.#endSequence = parts.state.active.memtable.endSequence
   }
 
@@ -69,7 +78,17 @@ class BulkLoad {
   }
 
   async #add(columns: unknown): Promise<void> {
-    const rows = this.#parts.schema.columnsToOperations(columns)
+    const { schema } = this.#parts
+    const given = schema.checkColumns(columns)
+    this.#memtable ??= this.#newMemtable()
+    if (given.rows <= this.#memtable.capacity - this.#memtable.count) {
+      this.#memtable.appendPuts(given.rows, lanes => schema.columnsToLanes(given, lanes))
+      this.#endSequence += given.rows
+    } else await this.#addInParts(schema.toOperations(given))
+  }
+
+  /** Adds rows for more than one memtable. */
+  async #addInParts(rows: Operations): Promise<void> {
     for (let from = 0; from < rows.count;) {
       const memtable = (this.#memtable ??= this.#newMemtable())
       const to = Math.min(rows.count, from + memtable.capacity - memtable.count)
@@ -90,16 +109,29 @@ class BulkLoad {
     this.#memtable = undefined
     const { state } = this.#parts
     const { directory, tableId, layout } = state.options
-    const numbers = Array.from({ length: SPILLS_A_MEMTABLE }, () => state.takeFileNumber())
-    const target = { directory, tableId, layout, numbers, epoch: state.manifest.epoch }
-    const scratch = this.#spareMemory.pop() ?? new SharedArrayBuffer(full.memory.byteLength)
-    const job: SpillJob = { ...target, memtable: full.image(), scratch }
-    const writing = this.#attempt(control => executor.spill(job, control)).finally(() =>
-      this.#spareMemory.push(full.memory, scratch),
-    )
+    const job = { directory, tableId, layout, memtable: full.image(), files: this.#filesFor(full) }
+    const writing = this.#attempt(control => executor.spill(job, control)).finally(() => {
+      this.#spareMemory.push(full.memory)
+      if (job.files !== undefined) this.#spareMemory.push(job.files.scratch)
+    })
     // Met by #settleSpills.
     writing.catch(() => {})
     this.#writing.push(writing)
+  }
+
+  /** Files for the memtable, or none where it may stay in memory, which is counted then. */
+  #filesFor({ count, memory }: Memtable): SpillFiles | undefined {
+    const { state } = this.#parts
+    const bytes = memorySpillBytes(state.options.layout, count)
+    if (bytes <= this.#memoryLeft) {
+      this.#memoryLeft -= bytes
+      return undefined
+    }
+    return {
+      numbers: Array.from({ length: SPILLS_A_MEMTABLE }, () => state.takeFileNumber()),
+      epoch: state.manifest.epoch,
+      scratch: this.#spareMemory.pop() ?? new SharedArrayBuffer(memory.byteLength),
+    }
   }
 
   /** Waits for the spills of the oldest memtable that is being written. */
@@ -111,26 +143,30 @@ class BulkLoad {
   async #finish(): Promise<void> {
     const records = this.#endSequence - this.#firstSequence
     if (records === 0) return
-    const { entry, bytesWritten } =
+    const { entry, bytesWritten, filter } =
       this.#memtable?.count === records ? await this.#runMemtable(this.#memtable) : await this.#buildFile()
     const { state } = this.#parts
-    const spilled = this.#spills.reduce((sum, { offsets }) => sum + offsets.at(-1)!, 0)
+    const spilled = this.#spills.reduce((sum, spill) => sum + writtenBytes(spill), 0)
     this.#writer.committer.recordsPut += records
-    const leveled = { ...entry!, level: this.#writer.compactor.levelFor(records) }
+    const leveled = { ...entry, level: this.#writer.compactor.levelFor(records) }
     try {
-      await state.installLoaded(leveled, entry!.endSequence, spilled + bytesWritten, this.#writer.counters())
+      await state.installLoaded(leveled, filter, spilled + bytesWritten, this.#writer.counters())
     } catch (error) {
       throw this.#failure(latchedReason(error))
     }
+    this.#writer.wal.startAt(this.#endSequence)
+    // The threads are grown, and may not be needed again for long.
+    await this.#writer.executor.close()
   }
 
-  #runMemtable(memtable: Memtable): Promise<CompactionResult> {
+  async #runMemtable(memtable: Memtable) {
     const memtables = [memtable.image()]
     const job = { ...this.#job(), files: [], memtables, deletes: [], ownDeletes: [], includesOldest: true }
-    return this.#attempt(control => this.#writer.executor.run(job, control))
+    const { entry, bytesWritten } = await this.#attempt(control => this.#writer.executor.run(job, control))
+    return { entry: entry!, bytesWritten, filter: undefined }
   }
 
-  async #buildFile(): Promise<CompactionResult> {
+  async #buildFile(): Promise<BuildResult> {
     await this.#startSpills()
     while (this.#writing.length > 0) await this.#settleSpills()
     // The ranges shall not take their memory beside it.
@@ -173,4 +209,8 @@ class BulkLoad {
     const { layout, memtableRecords } = this.#parts.state.options
     return new Memtable(layout, memtableRecords, this.#endSequence, this.#spareMemory.pop())
   }
+}
+
+function writtenBytes(spill: Spill): number {
+  return spill.kind === 'file' ? spill.offsets.at(-1)! : 0
 }

@@ -23,7 +23,7 @@ import { nodeEnvironment, type Environment } from './environment.js'
 import { FlashTableError, invalidType, outOfRange } from './errors.js'
 import { found } from './found.js'
 import { openReader, openTable, type TableParts, type WriterParts } from './open.js'
-import type { TableOptions } from './options.js'
+import { takeLoadOptions, type TableOptions } from './options.js'
 import type { Call } from './commit/committer.js'
 import { findNear, orderHits } from './query/near.js'
 import { checkRange, checkSignal, checkWithin } from './query/range-options.js'
@@ -34,6 +34,7 @@ import type { View } from './state/table-state.js'
 import { tableStats, type TableStats } from './stats.js'
 import type {
   BatchOperation,
+  BulkLoadOptions,
   CompactOptions,
   HitColumns,
   NearColumns,
@@ -101,20 +102,37 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   /**
    * Builds a table from an (async) iterable of columns, without the log, as one file, all or nothing.
    * Resolves to the open table. Errors as `open` (`FLASHTABLE_EXISTS` where there are records already) and `putColumns`,
-   * or what the source throws. Cost: writes everything once where it fits the memtable, else twice.
+   * or what the source throws. Cost: writes everything once where it fits `memoryBytes`, the rest twice.
    */
   static async bulkLoad<const K extends KeyEncoding, const V extends ValueEncoding = undefined>(
     location: string,
-    options: OpenOptions<K, V>,
+    options: BulkLoadOptions<K, V>,
     source: ColumnSource<ColumnsIn<K, V>>,
   ): Promise<FlashTable<K, V>> {
-    const table = (await FlashTable.openIn(location, options, nodeEnvironment)) as unknown as FlashTable<K, V>
+    const table = await FlashTable.bulkLoadIn(location, options, source, nodeEnvironment)
+    return table as unknown as FlashTable<K, V>
+  }
+
+  /**
+   * `bulkLoad` on another disk, lock or clock.
+   *
+   * @internal
+   */
+  static async bulkLoadIn(
+    location: string,
+    options: unknown,
+    source: ColumnSource<unknown>,
+    environment: Environment,
+  ): Promise<FlashTable> {
+    const { memoryBytes, tableOptions } = takeLoadOptions(options)
+    const table = await FlashTable.openIn(location, tableOptions, environment)
     try {
-      await table.#load(source)
-    } finally {
-      await table.close()
+      await table.#load(source, memoryBytes)
+    } catch (error) {
+      await table.close().catch(() => {})
+      throw error
     }
-    return FlashTable.open(location, { ...options, errorIfExists: false })
+    return table
   }
 
   /** The directory of the table. */
@@ -396,7 +414,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     await state.installClean(committer.liveSegments(), writer.counters())
   }
 
-  async #load(source: ColumnSource<unknown>): Promise<void> {
+  async #load(source: ColumnSource<unknown>, memoryBytes: number): Promise<void> {
     const writer = this.#writer()
     if (this.#parts.state.manifest.nextSequence > 0) {
       throw new FlashTableError(
@@ -404,7 +422,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
         `a bulk load makes a new table: ${this.location} has been written to`,
       )
     }
-    await this.#track(bulkLoad(this.#parts, writer, source))
+    await this.#track(bulkLoad(this.#parts, writer, source, memoryBytes))
   }
 
   async #refresh(): Promise<void> {

@@ -2,6 +2,7 @@
 export { FlashTable } from './flash-table.js'
 export type {
   BatchOperation,
+  BulkLoadOptions,
   CompactOptions,
   HitColumns,
   NearColumns,
@@ -37,5 +38,5 @@ export type {
 export { FlashTableError } from './errors.js'
 export type { FlashTableErrorCode, MisuseErrorCode } from './errors.js'
 export type { ColumnSource } from './bulk-load.js'
-export type { Duplicates, TableOptions } from './options.js'
+export type { Duplicates, LoadOptions, TableOptions } from './options.js'
 export type { FileStats, TableStats } from './stats.js'

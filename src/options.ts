@@ -45,6 +45,15 @@ export interface TableOptions {
   readonly duplicates?: Duplicates | undefined
 }
 
+/** What `FlashTable.bulkLoad` takes besides the options of an open. */
+export interface LoadOptions {
+  /**
+   * Bytes of memory in which records may wait for the rest; those beyond wait on the disk, and so are written twice.
+   * Default: a quarter of what is available.
+   */
+  readonly memoryBytes?: number | undefined
+}
+
 /** {@link TableOptions} checked, with their defaults. */
 export interface ResolvedOptions {
   readonly readOnly: boolean
@@ -91,6 +100,8 @@ const MAX_CACHE_BYTES = 8 * GIB
 /** The longest delay of a Node.js timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 const MAX_FILTER_BITS = 32
+/** More than any machine has. */
+const MAX_LOAD_MEMORY_BYTES = 2 ** 50
 const MIN_FANOUT = 2
 const MAX_FANOUT = 64
 
@@ -148,7 +159,21 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   }
 }
 
-type GivenOptions = ReadonlyMap<keyof ResolvedOptions, unknown>
+/**
+ * Takes the options of a bulk load apart: its own, checked and with defaults, and those of an open, as they are. Throws
+ * as {@link resolveOptions}, which checks the others.
+ */
+export function takeLoadOptions(options: unknown): { memoryBytes: number; tableOptions: unknown } {
+  const memoryBytes = Math.floor(process.availableMemory() / 4)
+  if (typeof options !== 'object' || options === null || !Object.hasOwn(options, 'memoryBytes')) {
+    return { memoryBytes, tableOptions: options }
+  }
+  const { memoryBytes: given, ...tableOptions } = options as LoadOptions
+  const checked = optionalInteger(new Map([['memoryBytes', given]]), 'memoryBytes', 0, MAX_LOAD_MEMORY_BYTES)
+  return { memoryBytes: checked ?? memoryBytes, tableOptions }
+}
+
+type GivenOptions<Name extends string = keyof ResolvedOptions> = ReadonlyMap<Name, unknown>
 
 /** Every option read once: a getter is not asked again behind a check. */
 function readOptions(options: unknown): GivenOptions {
@@ -171,9 +196,9 @@ function optionalBoolean(given: GivenOptions, name: keyof ResolvedOptions): bool
   throw unexpected(name, 'true or false', value)
 }
 
-function optionalInteger(
-  given: GivenOptions,
-  name: keyof ResolvedOptions,
+function optionalInteger<Name extends string>(
+  given: GivenOptions<Name>,
+  name: Name,
   min: number,
   max: number,
 ): number | undefined {

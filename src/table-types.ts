@@ -7,7 +7,7 @@ import type {
   ValueEncoding,
   ValueIn,
 } from './encoding/types.js'
-import type { TableOptions } from './options.js'
+import type { LoadOptions, TableOptions } from './options.js'
 import type { Snapshot } from './snapshot.js'
 
 /** Options of a write. */
@@ -59,6 +59,9 @@ export type NearColumns<K extends KeyEncoding, V extends ValueEncoding> = {
 
 /** What `open` takes: encodings and options. */
 export type OpenOptions<K extends KeyEncoding, V extends ValueEncoding> = EncodingOptions<K, V> & TableOptions
+
+/** What `bulkLoad` takes: those of `open`, and its own. */
+export type BulkLoadOptions<K extends KeyEncoding, V extends ValueEncoding> = OpenOptions<K, V> & LoadOptions
 
 /** The value argument, which a set does not have. */
 export type ValueArguments<V extends ValueEncoding, Options> = [V] extends [undefined]

@@ -32,8 +32,8 @@ export interface Bounds {
 /** Data pages that have been built apart, as plain data. */
 export interface BuiltPages {
   readonly pages: number
-  /** The pages, but for their checksums, which depend on their place in the file. */
-  readonly bytes: Uint8Array<ArrayBuffer>
+  /** The pages, so many to a chunk, but for their checksums, which depend on their place in the file. */
+  readonly chunks: readonly Uint8Array<ArrayBuffer>[]
   /** For each page its first key, a word a lane, and the words of `filter` up to the end of its block. */
   readonly fences: Uint32Array<ArrayBuffer>
   readonly filter: Uint32Array<ArrayBuffer>
@@ -101,12 +101,9 @@ export class PageBuilder {
   }
 
   /** What it has counted so far, as plain data; the pages are with the caller. */
-  built(): Omit<BuiltPages, 'bytes'> {
-    const fences = new Uint32Array(this.fences.length)
-    this.fences.copyTo(fences, 0)
-    const filter = new Uint32Array(this.filter.length)
-    this.filter.copyTo(filter, 0)
-    return { pages: this.pages, fences, filter, counts: this.counts, bounds: this.bounds }
+  built(): Omit<BuiltPages, 'chunks'> {
+    const { pages, counts, bounds } = this
+    return { pages, fences: this.fences.toArray(), filter: this.filter.toArray(), counts, bounds }
   }
 
   /** Counts pages that were built apart, as those behind its own. Requires: greater keys, and no row waits here. */

@@ -32,6 +32,8 @@ export interface BucketFileOptions {
   readonly cache?: PageCache | undefined
   /** False: the filter is not read, and every page may hold every key. A merge looks nothing up. Default: true. */
   readonly withFilter?: boolean | undefined
+  /** The filter, from who has just written it: it is not read. */
+  readonly filter?: Uint32Array | undefined
 }
 
 /** Checks that a page came in whole and has its checksum. */
@@ -131,7 +133,8 @@ export async function readSections(
   const deletePage = filterPage + footer.filterPages
   const fencePage = deletePage + footer.deleteWherePages
   const filterPages = options.withFilter === false ? 0 : footer.filterPages
-  const filter = wordsOf(await readSection(options, entry, file, filterPage, filterPages, FILTER_PAGE))
+  const filter =
+    options.filter ?? wordsOf(await readSection(options, entry, file, filterPage, filterPages, FILTER_PAGE))
   const deleteBytes = await readSection(
     options,
     entry,

@@ -26,8 +26,8 @@ import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { writeFully } from '../io/transfer.js'
 import { PageBuilder, type BuiltPages } from './page-builder.js'
 
-/** Bytes of one write call. Larger ones cost the kernel more: docs/decisions/bulk-load.md. */
-const WRITE_BYTES = 2 ** 18
+/** Bytes of one write call, and of a chunk of pages that were built apart. Larger ones cost the kernel more: docs/decisions/bulk-load.md. */
+export const WRITE_BYTES = 2 ** 18
 /** Bytes of pages for which there is room at first. */
 const FIRST_CHUNK_BYTES = 2 ** 16
 /** Bytes between two syncs. */
@@ -80,6 +80,11 @@ export class BucketFileWriter {
     return this.#writtenBytes
   }
 
+  /** The filter of the pages so far; a copy. */
+  filter(): Uint32Array {
+    return this.#builder.filter.toArray()
+  }
+
   /** Appends all rows. Requires: sorted by key, behind all that came before. */
   async add(rows: Operations): Promise<void> {
     this.#builder.add(rows)
@@ -88,11 +93,13 @@ export class BucketFileWriter {
 
   /** Appends pages that were built apart. Requires: their keys are greater than all before, and rows never came. */
   async addBuilt(built: BuiltPages): Promise<void> {
-    const { pageBytes } = this.#target
     this.#builder.takeIn(built)
-    for (let page = 0; page < built.pages; page++) {
-      this.#nextPage().set(built.bytes.subarray(page * pageBytes, (page + 1) * pageBytes))
-      await this.#pageFilled()
+    const { pageBytes } = this.#target
+    for (const chunk of built.chunks) {
+      for (let at = 0; at < chunk.byteLength; at += pageBytes) {
+        setPageChecksum(chunk.subarray(at, at + pageBytes), this.#seed, this.#pages++)
+      }
+      await this.#write(chunk)
     }
   }
 
@@ -185,9 +192,13 @@ export class BucketFileWriter {
   }
 
   async #writeChunk(): Promise<void> {
-    await writeFully(this.#file, this.#chunk.subarray(0, this.#chunkBytes), this.#writtenBytes)
-    this.#writtenBytes += this.#chunkBytes
+    await this.#write(this.#chunk.subarray(0, this.#chunkBytes))
     this.#chunkBytes = 0
+  }
+
+  async #write(pages: Uint8Array): Promise<void> {
+    await writeFully(this.#file, pages, this.#writtenBytes)
+    this.#writtenBytes += pages.byteLength
     if (this.#writtenBytes - this.#syncedBytes < SYNC_BYTES) return
     await this.#file.sync()
     this.#syncedBytes = this.#writtenBytes

@@ -31,6 +31,13 @@ export class GrowingWords {
     }
   }
 
+  /** A copy of all words. */
+  toArray(): Uint32Array<ArrayBuffer> {
+    const words = new Uint32Array(this.#length)
+    this.copyTo(words, 0)
+    return words
+  }
+
   /** Copies the words from `from` on into `target`, as many as there are and fit. */
   copyTo(target: Uint32Array, from: number): void {
     const end = Math.min(this.#length, from + target.length)

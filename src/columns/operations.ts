@@ -15,6 +15,9 @@ export const DELETE_RECORD = 2
 /** Kinds from this number on are not known to this version. */
 export const KIND_COUNT = 3
 
+/** A column of a lane; narrow ones are for lanes of fewer bytes. */
+export type LaneColumn = Uint8Array | Uint16Array | Uint32Array
+
 /** Columns of operations, to be read. */
 export interface Operations {
   readonly count: number
@@ -49,6 +52,16 @@ export function copyColumn<C extends Uint32Array | Uint8Array>(
 ): void {
   if (to - from > LOOP_ROWS_MAX) target.set(source.subarray(from, to), at)
   else for (let row = from; row < to; row++, at++) target[at] = source[row]!
+}
+
+/** Copies the values of the rows that `order` names, in its order. Hot. */
+export function gatherColumn<C extends Uint32Array | Uint8Array>(
+  source: C,
+  order: Uint32Array,
+  target: C,
+  at: number,
+): void {
+  for (let i = 0; i < order.length; i++) target[at + i] = source[order[i]!]!
 }
 
 /** Columns of operations that grow. */
@@ -115,13 +128,10 @@ export class OperationBuffer implements Operations {
     const at = this.count
     this.reserve(rows)
     for (let lane = 0; lane < this.lanes.length; lane++) {
-      const from = source.lanes[lane]!
-      const to = this.lanes[lane]!
-      for (let i = 0; i < rows; i++) to[at + i] = from[order[i]!]!
+      gatherColumn(source.lanes[lane]!, order, this.lanes[lane]!, at)
     }
     if (source.kinds !== undefined) {
-      const kinds = this.needKinds()
-      for (let i = 0; i < rows; i++) kinds[at + i] = source.kinds[order[i]!]!
+      gatherColumn(source.kinds, order, this.needKinds(), at)
     } else if (this.kinds !== undefined) {
       this.kinds.fill(PUT, at, at + rows)
     }

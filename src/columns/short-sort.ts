@@ -1,27 +1,27 @@
 /**
- * Sorts up to 65,536 rows by key: the stretches of merges, the parts of seals.
+ * Sorts up to 65,536 rows by key: the stretches of merges and bulk loads, the parts of seals.
  *
- * So few rows have numbers of 16 bits. With 16 leading bits of the key they make one word, and two counting passes over
- * words (a radix sort from the lowest digit, Knuth vol. 3, 5.2.5) put them in order, within the second-level cache.
+ * So few rows have numbers of 16 bits or less. With leading bits of the key they make one word, and two counting passes
+ * over words (a radix sort from the lowest digit, Knuth vol. 3, 5.2.5) put them in order, within the second-level cache.
  * Rows whose leading bits agree, few where keys are spread, are sorted by the rest of the key. Stable.
  * docs/architecture.md, Sorting.
  */
 import { assert } from '../assert.js'
 import { compareRows } from './compare.js'
 
-const ROW_BITS = 16
-const ROW_MASK = 2 ** ROW_BITS - 1
-export const SHORT_ROWS_MAX = 2 ** ROW_BITS
-const PREFIX_BITS = 32 - ROW_BITS
-const DIGIT_BITS = PREFIX_BITS / 2
-const DIGIT_MASK = 2 ** DIGIT_BITS - 1
+export const SHORT_ROWS_MAX = 2 ** 16
+/** Leading bits of the key beyond those of the row number, where the word has room: so one row in eight meets another. */
+const EXTRA_PREFIX_BITS = 3
+/** Half of the leading bits there can be: counters that stay in the first-level cache. */
+const DIGIT_BITS_MAX = 10
 /** So few rows, or rows with the same leading bits, are sorted by insertion. */
 const INSERTION_ROWS = 24
 
 /** Of the sort at hand: a thread runs one at a time. Signed, as V8 handles those faster. */
 const words = new Int32Array(SHORT_ROWS_MAX)
 const spare = new Int32Array(SHORT_ROWS_MAX)
-const counters = new Int32Array(DIGIT_MASK + 1)
+const lowDigits = new Int32Array(2 ** DIGIT_BITS_MAX)
+const highDigits = new Int32Array(2 ** DIGIT_BITS_MAX)
 
 /** What large groups of rows with the same leading bits are left to. */
 type SortRows = (lanes: readonly Uint32Array[], keyLaneCount: number, rows: Uint32Array) => void
@@ -43,24 +43,22 @@ export function sortShort(
   let bounds = boundsOf(lanes[0]!, rows)
   while (bounds.min === bounds.max && lane + 1 < keyLaneCount) bounds = boundsOf(lanes[++lane]!, rows)
   if (bounds.min === bounds.max) return
-  const shift = Math.max(0, 32 - Math.clz32(bounds.max - bounds.min) - PREFIX_BITS)
-  fill(lanes[lane]!, rows, bounds.min, shift)
-  pass(words, spare, rows.length, ROW_BITS)
-  pass(spare, words, rows.length, ROW_BITS + DIGIT_BITS)
+  const rowBits = 32 - Math.clz32(rows.length - 1)
+  const width = 32 - Math.clz32(bounds.max - bounds.min)
+  const prefixBits = Math.min(width, 32 - rowBits, rowBits + EXTRA_PREFIX_BITS)
+  const lowBits = prefixBits >>> 1
+  const highShift = rowBits + lowBits
+  lowDigits.fill(0, 0, 2 ** lowBits)
+  highDigits.fill(0, 0, 2 ** (prefixBits - lowBits))
+  fill(lanes[lane]!, rows, bounds.min, width - prefixBits, rowBits, lowBits)
+  placeDigits(lowDigits, 2 ** lowBits)
+  placeDigits(highDigits, 2 ** (prefixBits - lowBits))
+  moveByDigit(words, spare, rows.length, rowBits, 2 ** lowBits - 1, lowDigits)
+  moveByDigit(spare, words, rows.length, highShift, -1 >>> highShift, highDigits)
   const sorted = rows.slice()
-  const isWhole = shift === 0 && lane + 1 === keyLaneCount
-  for (let from = 0; from < rows.length;) {
-    const prefix = words[from]! >>> ROW_BITS
-    let to = from
-    do {
-      sorted[to] = rows[words[to]! & ROW_MASK]!
-      to++
-    } while (to < rows.length && words[to]! >>> ROW_BITS === prefix)
-    if (!isWhole && to - from > 1) {
-      if (to - from <= INSERTION_ROWS) insertByKey(lanes, keyLaneCount, sorted, from, to)
-      else sortLong(lanes, keyLaneCount, sorted.subarray(from, to))
-    }
-    from = to
+  takeRows(rows, sorted, 2 ** rowBits - 1)
+  if (prefixBits < width || lane + 1 < keyLaneCount) {
+    sortTies(lanes, keyLaneCount, lane, sorted, findTies(rows.length, rowBits), sortLong)
   }
   rows.set(sorted)
 }
@@ -76,26 +74,98 @@ function boundsOf(column: Uint32Array, rows: Uint32Array): { min: number; max: n
   return { min, max }
 }
 
-function fill(column: Uint32Array, rows: Uint32Array, min: number, shift: number): void {
+/** Makes the words, and counts both of their digits. */
+function fill(
+  column: Uint32Array,
+  rows: Uint32Array,
+  min: number,
+  shift: number,
+  rowBits: number,
+  lowBits: number,
+): void {
+  const lowMask = 2 ** lowBits - 1
   for (let i = 0; i < rows.length; i++) {
-    words[i] = (((column[rows[i]!]! - min) >>> shift) << ROW_BITS) | i
+    const prefix = (column[rows[i]!]! - min) >>> shift
+    words[i] = (prefix << rowBits) | i
+    lowDigits[prefix & lowMask]!++
+    highDigits[prefix >>> lowBits]!++
+  }
+}
+
+/** Turns counts into the places where the first word of each digit goes. */
+function placeDigits(digits: Int32Array, count: number): void {
+  let place = 0
+  for (let digit = 0; digit < count; digit++) {
+    const rows = digits[digit]!
+    digits[digit] = place
+    place += rows
   }
 }
 
 /** Moves the words over in the order of one digit. */
-function pass(source: Int32Array, target: Int32Array, count: number, shift: number): void {
-  counters.fill(0)
-  for (let i = 0; i < count; i++) counters[(source[i]! >>> shift) & DIGIT_MASK]!++
-  let place = 0
-  for (let digit = 0; digit <= DIGIT_MASK; digit++) {
-    const rows = counters[digit]!
-    counters[digit] = place
-    place += rows
-  }
+function moveByDigit(
+  source: Int32Array,
+  target: Int32Array,
+  count: number,
+  shift: number,
+  mask: number,
+  places: Int32Array,
+): void {
   for (let i = 0; i < count; i++) {
     const word = source[i]!
-    const digit = (word >>> shift) & DIGIT_MASK
-    target[counters[digit]!++] = word
+    const digit = (word >>> shift) & mask
+    const place = places[digit]!
+    places[digit] = place + 1
+    target[place] = word
+  }
+}
+
+function takeRows(rows: Uint32Array, sorted: Uint32Array, rowMask: number): void {
+  for (let i = 0; i < sorted.length; i++) sorted[i] = rows[words[i]! & rowMask]!
+}
+
+/**
+ * Puts the places of words with the same leading bits as the one before into `spare`; returns how many there are.
+ *
+ * Without a branch: where one word in ten is meant, the processor would guess wrong each time.
+ */
+function findTies(count: number, rowBits: number): number {
+  let ties = 0
+  for (let i = 1; i < count; i++) {
+    spare[ties] = i
+    // Nothing but 0 becomes negative: a word has a row bit at least.
+    ties += (((words[i]! ^ words[i - 1]!) >>> rowBits) - 1) >>> 31
+  }
+  return ties
+}
+
+/** Sorts each group of rows with the same leading bits; the lanes before `lane` agree. */
+function sortTies(
+  lanes: readonly Uint32Array[],
+  keyLaneCount: number,
+  lane: number,
+  rows: Uint32Array,
+  ties: number,
+  sortLong: SortRows,
+): void {
+  const column = lanes[lane]!
+  for (let tie = 0; tie < ties;) {
+    const from = spare[tie]! - 1
+    let to = from + 2
+    while (++tie < ties && spare[tie] === to) to++
+    if (to - from === 2) {
+      const first = rows[from]!
+      const second = rows[from + 1]!
+      const difference = column[first]! - column[second]!
+      if (
+        difference > 0 ||
+        (difference === 0 && compareRows(lanes, first, lanes, second, keyLaneCount) > 0)
+      ) {
+        rows[from] = second
+        rows[from + 1] = first
+      }
+    } else if (to - from <= INSERTION_ROWS) insertByKey(lanes, keyLaneCount, rows, from, to)
+    else sortLong(lanes, keyLaneCount, rows.subarray(from, to))
   }
 }
 

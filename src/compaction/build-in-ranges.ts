@@ -7,19 +7,17 @@
  * other processors to the program. docs/architecture.md, Bulk load.
  */
 import { PageBuilder, type BuiltPages } from '../bucket-file/page-builder.js'
-import { BucketFileWriter } from '../bucket-file/writer.js'
+import { BucketFileWriter, WRITE_BYTES } from '../bucket-file/writer.js'
 import { ALL_KEYS, type KeyRange } from '../columns/key-range.js'
 import type { FileSystem } from '../io/file-system.js'
 import { resolve } from '../merge/resolve.js'
 import { SpillInput } from '../spill/input.js'
 import { endsBefore, mayHave, splitRange } from '../spill/spill.js'
 import { removeSpills } from '../spill/writer.js'
-import type { BuildJob, CompactionControl, CompactionResult, Executor, RangeJob } from './job.js'
+import type { BuildJob, BuildResult, CompactionControl, Executor, RangeJob } from './job.js'
 
-/** Bytes of spills that a range shall have, about; its pages have as many. */
-const RANGE_BYTES = 2 ** 23
-/** Room for the pages of a range, at first, of what its records take in the spills. */
-const ROOM = 1.05
+/** Records that a range shall have, about. */
+const RANGE_ROWS = 2 ** 19
 
 /**
  * Removes each spill once all of its records are written: so the disk need not have room for both. Rejects as
@@ -30,9 +28,9 @@ export async function buildInRanges(
   executor: Executor,
   job: BuildJob,
   control: CompactionControl,
-  rangeBytes = RANGE_BYTES,
-): Promise<CompactionResult> {
-  const ranges = splitRange(job.spills, job.layout.keyLaneCount, ALL_KEYS, rangeBytes)
+  rangeRows = RANGE_ROWS,
+): Promise<BuildResult> {
+  const ranges = splitRange(job.spills, job.layout.keyLaneCount, ALL_KEYS, rangeRows)
   /** Ranges that are being built or wait to be written, in their order. */
   const building: { range: KeyRange; built: Promise<BuiltPages> }[] = []
   let running = 0
@@ -66,8 +64,7 @@ export async function buildInRanges(
     }
     const entry = await writer.finish()
     await fileSystem.syncDirectory(job.directory)
-    const { firstSequence, endSequence } = job.output
-    return { entry, bytesWritten: writer.writtenBytes, operationsRead: endSequence - firstSequence }
+    return { entry, bytesWritten: writer.writtenBytes, filter: writer.filter() }
   } catch (error) {
     // Those that settle now start no further one.
     ranges.length = 0
@@ -87,16 +84,18 @@ export async function buildRange(
   const { layout, pageBytes, replace, output } = job
   const input = new SpillInput({ fileSystem, ...job })
   const builder = new PageBuilder(layout, pageBytes, output.filterBitsPerRecord)
-  let bytes = new Uint8Array(pageBytes * Math.ceil((ROOM * input.bytes) / pageBytes))
+  const chunks: Uint8Array<ArrayBuffer>[] = []
+  /** Of the last chunk. */
+  let filledBytes = WRITE_BYTES
   const build = (last: boolean): void => {
     for (;;) {
-      const at = builder.pages * pageBytes
-      if (at === bytes.byteLength) {
-        const grown = new Uint8Array(at + pageBytes * Math.ceil(at / pageBytes / 4 + 1))
-        grown.set(bytes)
-        bytes = grown
+      if (filledBytes === WRITE_BYTES) {
+        chunks.push(new Uint8Array(WRITE_BYTES))
+        filledBytes = 0
       }
-      if (!builder.build(bytes.subarray(at, at + pageBytes), last)) return
+      const page = chunks.at(-1)!.subarray(filledBytes, filledBytes + pageBytes)
+      if (!builder.build(page, last)) return
+      filledBytes += pageBytes
     }
   }
   try {
@@ -110,7 +109,8 @@ export async function buildRange(
       await pause()
     }
     build(true)
-    return { ...builder.built(), bytes: bytes.subarray(0, builder.pages * pageBytes) }
+    chunks.push(chunks.pop()!.subarray(0, filledBytes))
+    return { ...builder.built(), chunks }
   } finally {
     await input.close()
   }

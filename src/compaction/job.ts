@@ -44,6 +44,14 @@ export interface CompactionResult {
   readonly operationsRead: number
 }
 
+/** What a {@link BuildJob} has made. */
+export interface BuildResult {
+  readonly entry: BucketFileEntry
+  readonly bytesWritten: number
+  /** The filter of the file. */
+  readonly filter: Uint32Array
+}
+
 export interface CompactionControl {
   readonly signal?: AbortSignal | undefined
   /** Operations written so far. */
@@ -55,11 +63,16 @@ export interface SpillJob {
   readonly directory: string
   readonly tableId: Uint8Array
   readonly layout: RecordLayout
-  /** Of the spills, at most. */
-  readonly numbers: readonly number[]
-  readonly epoch: number
   /** Puts, at least one. */
   readonly memtable: MemtableImage
+  /** `undefined`: they stay in memory. */
+  readonly files: SpillFiles | undefined
+}
+
+export interface SpillFiles {
+  /** Of the files, at most. */
+  readonly numbers: readonly number[]
+  readonly epoch: number
   /** The memory of another memtable, that nobody uses meanwhile. */
   readonly scratch: SharedArrayBuffer
 }

@@ -1,21 +1,28 @@
 /** Sets a memtable aside in spills: the first step of a bulk load. docs/architecture.md, Bulk load. */
 import type { FileSystem } from '../io/file-system.js'
 import { Memtable } from '../memtable/memtable.js'
+import { spillToMemory } from '../spill/memory-spill.js'
+import { splitIntoPieces } from '../spill/pieces.js'
 import type { Spill } from '../spill/spill.js'
 import { writeSpills } from '../spill/writer.js'
 import type { CompactionControl, SpillJob } from './job.js'
 
-/** Rejects as `runCompaction` does, and removes the spills then. */
-export function spillMemtable(
+/** Rejects as `runCompaction` does, and removes the files then. */
+export async function spillMemtable(
   fileSystem: FileSystem,
   job: SpillJob,
   { signal }: CompactionControl,
   pause: () => Promise<void> | void,
 ): Promise<Spill[]> {
-  const { layout, scratch } = job
+  const { layout, files } = job
+  const { keyLaneCount } = layout
   const memtable = Memtable.fromImage(layout, job.memtable)
-  const room = new Memtable(layout, memtable.capacity, 0, scratch)
-  return writeSpills({ fileSystem, ...job, scratch: room.lanes }, memtable, async () => {
+  if (files === undefined) return [spillToMemory(layout, memtable)]
+  const { lanes } = new Memtable(layout, memtable.capacity, 0, files.scratch)
+  const [keyLanes, valueLanes] = [lanes.slice(0, keyLaneCount), lanes.slice(keyLaneCount)]
+  const pieces = splitIntoPieces(layout, memtable, keyLanes, valueLanes, true)
+  const rows = { lanes, count: memtable.count, kinds: undefined }
+  return writeSpills({ fileSystem, ...job, ...files }, rows, pieces, async () => {
     signal?.throwIfAborted()
     await pause()
   })

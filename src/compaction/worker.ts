@@ -49,7 +49,11 @@ async function perform(task: Task, signal: AbortSignal): Promise<void> {
       case 'build': {
         const result = await buildRange(nodeFileSystem, task.job, { signal }, nextTurn)
         // Handed over, not copied.
-        post({ kind: 'done', result }, [result.bytes.buffer, result.fences.buffer, result.filter.buffer])
+        const { chunks, fences, filter } = result
+        post(
+          { kind: 'done', result },
+          [...chunks, fences, filter].map(({ buffer }) => buffer),
+        )
         break
       }
     }

@@ -7,7 +7,7 @@
 import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../columns/operations.js'
 import { recordLayout, type RecordLayout } from '../columns/record-layout.js'
 import { FlashTableError, invalidType } from '../errors.js'
-import { checkColumns, checkKeyColumn, readWhere } from './given-columns.js'
+import { checkColumns, checkKeyColumn, readWhere, type GivenColumns } from './given-columns.js'
 import { checkRecordBytes, keyTypeOf, keyTypeOfStored, valueTypeOf, valueTypeOfStored } from './resolve.js'
 import type { FieldType, OwnColumn, Place } from './field-type.js'
 import { MAX_KEY_BYTES, MAX_RECORD_BYTES, parseStoredSchema, type StoredSchema } from './stored-schema.js'
@@ -142,14 +142,28 @@ export class Schema {
    * columns of different lengths; code `FLASHTABLE_INVALID_KEY` for the column `key`, else `FLASHTABLE_INVALID_VALUE`.
    */
   columnsToOperations(columns: unknown): OperationBuffer {
-    const { key, values, rows } = checkColumns(this.#key, this.#value.fields, columns)
-    const operations = new OperationBuffer(this.layout, rows)
-    this.#key.columnToLanes(key, rows, operations.lanes, 0)
-    for (const { field, column } of values) {
-      field.type.columnToLanes(column, rows, operations.lanes, this.layout.keyLaneCount + field.at)
-    }
-    operations.count = rows
+    return this.toOperations(this.checkColumns(columns))
+  }
+
+  /** Throws what `columnsToOperations` throws. */
+  checkColumns(columns: unknown): GivenColumns {
+    return checkColumns(this.#key, this.#value.fields, columns)
+  }
+
+  /** Columns that were checked, as `columnsToOperations` gives them. */
+  toOperations(given: GivenColumns): OperationBuffer {
+    const operations = new OperationBuffer(this.layout, given.rows)
+    this.columnsToLanes(given, operations.lanes)
+    operations.count = given.rows
     return operations
+  }
+
+  /** Fills the first rows of the lanes with columns that were checked. */
+  columnsToLanes({ key, values, rows }: GivenColumns, lanes: readonly Uint32Array[]): void {
+    this.#key.columnToLanes(key, rows, lanes, 0)
+    for (const { field, column } of values) {
+      field.type.columnToLanes(column, rows, lanes, this.layout.keyLaneCount + field.at)
+    }
   }
 
   /**

@@ -128,6 +128,14 @@ export class Memtable implements Operations {
     this.#count += rows
   }
 
+  /** Appends puts that `fill` writes into the columns it is given. Requires: they fit; where it throws, nothing is added. */
+  appendPuts(rows: number, fill: (lanes: readonly Uint32Array[]) => void): void {
+    const end = this.#count + rows
+    assert(rows >= 0 && end <= this.capacity, 'a memtable takes no more rows than it has room for')
+    fill(this.lanes.map(lane => lane.subarray(this.#count, end)))
+    this.#count = end
+  }
+
   /** Appends a *delete where* entry. Requires: its sequence number is `endSequence`. */
   appendDeleteWhere(entry: DeleteWhere): void {
     assert(entry.sequence === this.endSequence, 'sequence numbers of a memtable are dense')

@@ -7,11 +7,17 @@
  * half of the time. docs/architecture.md, Memtable.
  */
 import type { Hiding } from '../columns/hide-rows.js'
-import { DELETE_KEY, PUT, type OperationBuffer, type Operations } from '../columns/operations.js'
+import {
+  DELETE_KEY,
+  gatherColumn,
+  PUT,
+  type OperationBuffer,
+  type Operations,
+} from '../columns/operations.js'
 import { SHORT_ROWS_MAX } from '../columns/short-sort.js'
 import { sortedOrder } from '../columns/sort.js'
 import type { SortedInput } from '../columns/sorted-input.js'
-import { splitByKey, type Parts } from '../columns/split.js'
+import { splitByKey } from '../columns/split.js'
 import type { Memtable } from './memtable.js'
 
 const BIN_BITS = 11
@@ -24,7 +30,7 @@ const HIDDEN = 255
 export class SealInput implements SortedInput {
   readonly #memtable: Memtable
   readonly #hiding: Hiding
-  #parts: Parts | undefined
+  #split: { readonly rows: Operations; readonly starts: readonly number[] } | undefined
   #nextPart = 0
   #closed = false
 
@@ -36,8 +42,8 @@ export class SealInput implements SortedInput {
 
   async next(into: OperationBuffer): Promise<boolean> {
     if (this.#closed || this.#memtable.count === 0) return false
-    this.#parts ??= this.#split()
-    const { rows, starts } = this.#parts
+    this.#split ??= this.#splitRows()
+    const { rows, starts } = this.#split
     if (this.#nextPart === starts.length - 1) return false
     const from = starts[this.#nextPart]!
     const to = starts[++this.#nextPart]!
@@ -48,15 +54,17 @@ export class SealInput implements SortedInput {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#parts = undefined
+    this.#split = undefined
   }
 
-  #split(): Parts {
+  #splitRows() {
     const { layout, lanes, count } = this.#memtable
     const kinds = kindsAfter(this.#memtable, this.#hiding)
     const partRows = Math.min(SHORT_ROWS_MAX, Math.max(MIN_PART_ROWS, Math.ceil(count / PARTS_WANTED)))
     const into = lanes.map(() => new Uint32Array(count))
-    return splitByKey(layout, { lanes, count, kinds }, { binBits: BIN_BITS, partRows }, into)
+    const source = { lanes, count, kinds }
+    const parts = splitByKey(layout, source, { binBits: BIN_BITS, partRows }, into)
+    return { rows: { lanes: into, count, kinds: parts.kinds }, starts: parts.starts }
   }
 }
 
@@ -80,17 +88,9 @@ function appendRows(rows: Operations, sorted: Uint32Array, into: OperationBuffer
   const order = kinds === undefined ? sorted : sorted.filter(row => kinds[row] !== HIDDEN)
   const at = into.count
   into.reserve(order.length)
-  for (const [lane, column] of rows.lanes.entries()) gather(column, order, into.lanes[lane]!, at)
-  if (kinds !== undefined && order.some(row => kinds[row] !== PUT)) gather(kinds, order, into.needKinds(), at)
+  for (const [lane, column] of rows.lanes.entries()) gatherColumn(column, order, into.lanes[lane]!, at)
+  if (kinds !== undefined && order.some(row => kinds[row] !== PUT))
+    gatherColumn(kinds, order, into.needKinds(), at)
   else into.kinds?.fill(PUT, at, at + order.length)
   into.count += order.length
-}
-
-function gather<Column extends Uint32Array | Uint8Array>(
-  column: Column,
-  order: Uint32Array,
-  into: Column,
-  at: number,
-): void {
-  for (let i = 0; i < order.length; i++) into[at + i] = column[order[i]!]!
 }

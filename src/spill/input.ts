@@ -6,7 +6,7 @@
  */
 import { assert } from '../assert.js'
 import { keyIsIn, type KeyRange } from '../columns/key-range.js'
-import { OperationBuffer } from '../columns/operations.js'
+import { gatherColumn, OperationBuffer } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { sortedOrder } from '../columns/sort.js'
 import type { SortedInput } from '../columns/sorted-input.js'
@@ -23,12 +23,20 @@ import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/layout.js'
 import { spillName } from '../io/file-names.js'
 import type { FileSystem } from '../io/file-system.js'
 import { readFully } from '../io/transfer.js'
-import { pieceBytes, piecesIn, splitRange, type PieceRange, type Spill } from './spill.js'
+import { deltasToKeys } from './key-deltas.js'
+import {
+  pieceBytes,
+  pieceRows,
+  piecesIn,
+  splitRange,
+  type FileSpill,
+  type MemorySpill,
+  type PieceRange,
+  type Spill,
+} from './spill.js'
 
-/** Bytes of a stretch, packed: about 50,000 records. */
-const STRETCH_BYTES = 2 ** 19
-/** Pieces of each spill in a stretch, at least: one that is cut by the end of a stretch is read in two. */
-const STRETCH_PIECES = 2
+/** Rows of a stretch, about: so few are sorted within the second-level cache. */
+const STRETCH_ROWS = 2 ** 14
 
 export interface SpillInputOptions {
   readonly fileSystem: FileSystem
@@ -41,9 +49,9 @@ export interface SpillInputOptions {
   readonly range: KeyRange
 }
 
-/** The pieces of one spill, read. */
+/** The pieces of a spill that is in a file, read. */
 interface Loaded {
-  readonly spill: Spill
+  readonly spill: FileSpill
   readonly path: string
   readonly seed: number
   readonly pieces: PieceRange
@@ -53,36 +61,51 @@ interface Loaded {
 export class SpillInput implements SortedInput {
   readonly #options: SpillInputOptions
   readonly #unsorted: OperationBuffer
-  #loaded: Loaded[] | undefined
+  #loaded: (MemorySpill | Loaded)[] | undefined
+  /** For each value lane what all rows have in it, if that is known. */
+  readonly #shared: readonly (number | undefined)[]
   #stretches: KeyRange[] = []
 
   constructor(options: SpillInputOptions) {
     this.#options = options
     this.#unsorted = new OperationBuffer(options.layout)
+    const { layout, spills } = options
+    this.#shared = layout.laneBytes.slice(layout.keyLaneCount).map((_, lane) => sharedValue(spills, lane))
   }
 
   /** Rejects with `FLASHTABLE_CORRUPTION` where what was written does not come back. */
   async next(into: OperationBuffer): Promise<boolean> {
     const { layout, spills, range } = this.#options
     if (this.#loaded === undefined) {
-      const loaded: Loaded[] = []
-      for (const spill of spills) loaded.push(await this.#load(spill))
+      const loaded: (MemorySpill | Loaded)[] = []
+      for (const spill of spills) loaded.push(spill.kind === 'memory' ? spill : await this.#load(spill))
       this.#loaded = loaded
-      this.#stretches = splitRange(spills, layout.keyLaneCount, range, stretchBytes(loaded))
+      this.#stretches = splitRange(spills, layout.keyLaneCount, range, stretchRows(spills, range))
     }
     const stretch = this.#stretches.shift()
     if (stretch === undefined) return false
     const rows = this.#unsorted
     rows.clear()
-    for (const loaded of this.#loaded) this.#decode(loaded, stretch)
-    into.gather(rows, sortedOrder(rows.lanes, layout.keyLaneCount, 0, rows.count))
+    for (const loaded of this.#loaded) {
+      if ('spill' in loaded) this.#decode(loaded, stretch)
+      else appendPieces(rows, loaded, stretch, this.#shared)
+    }
+    const order = sortedOrder(rows.lanes, layout.keyLaneCount, 0, rows.count)
+    const at = into.count
+    into.reserve(order.length)
+    for (const [lane, column] of into.lanes.entries()) {
+      const value = this.#shared[lane - layout.keyLaneCount]
+      if (value === undefined) gatherColumn(rows.lanes[lane]!, order, column, at)
+      else column.fill(value, at, at + order.length)
+    }
+    into.count += order.length
     return true
   }
 
-  /** Bytes of the pieces in which the range is. */
-  get bytes(): number {
+  /** Rows of the pieces in which the range is. */
+  get rows(): number {
     const { spills, range } = this.#options
-    return spills.reduce((sum, spill) => sum + pieceBytes(spill, piecesIn(spill, range)), 0)
+    return spills.reduce((sum, spill) => sum + pieceRows(spill, piecesIn(spill, range)), 0)
   }
 
   async close(): Promise<void> {
@@ -91,7 +114,7 @@ export class SpillInput implements SortedInput {
   }
 
   /** Reads the pieces of the range. */
-  async #load(spill: Spill): Promise<Loaded> {
+  async #load(spill: FileSpill): Promise<Loaded> {
     const { fileSystem, directory, tableId, range } = this.#options
     const path = `${directory}/${spillName(spill.number)}`
     const pieces = piecesIn(spill, range)
@@ -130,6 +153,7 @@ export class SpillInput implements SortedInput {
       const before = rows.count
       const wrong = decodePayload(frames, at + FRAME_HEADER_BYTES, header, layout, rows, [])
       assert(wrong === undefined && rows.kinds === undefined, 'a frame that fits is what was encoded')
+      deltasToKeys(rows.lanes, before, rows.count, spill.firstKeys, piece)
       if (isCut(spill, piece, stretch)) keepRange(rows, before, stretch)
     }
   }
@@ -153,17 +177,51 @@ async function readPieces(
   }
 }
 
-function stretchBytes(loaded: readonly Loaded[]): number {
-  let bytes = 0
+/** Rows of a stretch: a piece of each spill at least, so that few are cut and read in two. */
+function stretchRows(spills: readonly Spill[], range: KeyRange): number {
+  let rows = 0
   let pieces = 0
-  for (const {
-    frames,
-    pieces: { from, to },
-  } of loaded) {
-    bytes += frames.bytes.byteLength
+  for (const spill of spills) {
+    const { from, to } = piecesIn(spill, range)
+    rows += pieceRows(spill, { from, to })
     pieces += to - from
   }
-  return Math.max(STRETCH_BYTES, (STRETCH_PIECES * loaded.length * bytes) / Math.max(1, pieces))
+  return Math.max(STRETCH_ROWS, (spills.length * rows) / Math.max(1, pieces))
+}
+
+/** The value that all rows of these spills have in a value lane, where there is one and it is known. */
+function sharedValue(spills: readonly Spill[], valueLane: number): number | undefined {
+  const values = new Set(
+    spills.map(spill => (spill.kind === 'memory' ? spill.valueLanes[valueLane] : undefined)),
+  )
+  const [value] = values
+  return values.size === 1 && typeof value === 'number' ? value : undefined
+}
+
+/** Appends the rows of the stretch, but for value lanes of which all is known. */
+function appendPieces(
+  rows: OperationBuffer,
+  spill: MemorySpill,
+  stretch: KeyRange,
+  shared: readonly (number | undefined)[],
+): void {
+  const { starts, keyLanes, valueLanes } = spill
+  const { from, to } = piecesIn(spill, stretch)
+  for (let piece = from; piece < to; piece++) {
+    const start = starts[piece]!
+    const end = starts[piece + 1]!
+    const at = rows.count
+    rows.reserve(end - start)
+    for (const [lane, column] of keyLanes.entries()) rows.lanes[lane]!.set(column.subarray(start, end), at)
+    for (const [lane, column] of valueLanes.entries()) {
+      if (shared[lane] !== undefined) continue
+      const target = rows.lanes[keyLanes.length + lane]!
+      if (typeof column === 'number') target.fill(column, at, at + end - start)
+      else target.set(column.subarray(start, end), at)
+    }
+    rows.count += end - start
+    if (isCut(spill, piece, stretch)) keepRange(rows, at, stretch)
+  }
 }
 
 /** Whether the piece may have rows outside the range. */

@@ -1,25 +1,46 @@
 /**
- * What is known of a spill: records that a bulk load has set aside in a file, split by key into pieces, and not sorted.
+ * What is known of a spill: records that a bulk load has set aside, split by key into pieces, and not sorted; in memory
+ * as long as there is room, then in a file.
  *
- * The index of the pieces is in memory only; no manifest names a spill, so after a crash the file is an orphan.
+ * The index of the pieces is in memory only; no manifest names a spill, so after a crash its file is an orphan.
  * docs/architecture.md, Bulk load; docs/file-format.md, Spills.
  */
 import { compareKeyToRow, compareRows, lowerBound } from '../columns/compare.js'
 import type { KeyRange } from '../columns/key-range.js'
+import type { LaneColumn } from '../columns/operations.js'
 import { sortedOrder } from '../columns/sort.js'
 
-/** A spill as plain data. Its columns are in shared memory: to another thread they go without a copy. */
-export interface Spill {
-  readonly number: number
-  readonly epoch: number
-  /** Pieces: rows that share a stretch of keys, one frame each. The stretches ascend; a key may be in neighbours. */
+/** Rows split into pieces, as plain data: rows that share a stretch of keys. The stretches ascend; a key may be in neighbours. */
+export interface Pieces {
+  /** How many. */
   readonly pieces: number
+  /** The first row of each piece, and where the last one ends. */
+  readonly starts: Uint32Array
   /** The least and the greatest key that each piece may have, one column a lane. */
   readonly firstKeys: readonly Uint32Array[]
   readonly lastKeys: readonly Uint32Array[]
+}
+
+/** In memory. */
+export interface MemorySpill extends Pieces {
+  readonly kind: 'memory'
+  /** Key lanes of the rows, a column each. */
+  readonly keyLanes: readonly Uint32Array[]
+  /** Value lanes: a column as wide as the lane, or the one value that all rows have. */
+  readonly valueLanes: readonly (LaneColumn | number)[]
+}
+
+/** In a file: one frame a piece. */
+export interface FileSpill extends Pieces {
+  readonly kind: 'file'
+  readonly number: number
+  readonly epoch: number
   /** Where each piece begins in the file, and where the last one ends. */
   readonly offsets: Float64Array
 }
+
+/** A spill as plain data. Its columns are in shared memory: to another thread they go without a copy. */
+export type Spill = MemorySpill | FileSpill
 
 /** Neighbouring pieces of a spill: [from, to). */
 export interface PieceRange {
@@ -28,48 +49,56 @@ export interface PieceRange {
 }
 
 /** All pieces in which keys of the range may be. Requires: its upper bound, if any, is exclusive, its lower one not. */
-export function piecesIn({ pieces, firstKeys, lastKeys }: Spill, { lower, upper }: KeyRange): PieceRange {
+export function piecesIn({ pieces, firstKeys, lastKeys }: Pieces, { lower, upper }: KeyRange): PieceRange {
   const from = lower === undefined ? 0 : lowerBound(lastKeys, 0, pieces, lower)
   return { from, to: upper === undefined ? pieces : lowerBound(firstKeys, from, pieces, upper) }
 }
 
 /** Whether the spill may have records of the range, as {@link piecesIn} takes it. */
-export function mayHave(spill: Spill, range: KeyRange): boolean {
+export function mayHave(spill: Pieces, range: KeyRange): boolean {
   const { from, to } = piecesIn(spill, range)
   return from < to
 }
 
 /** Whether all keys of the spill are less than `key`; `undefined`: greater than all keys. */
-export function endsBefore({ pieces, lastKeys }: Spill, key: Uint32Array | undefined): boolean {
+export function endsBefore({ pieces, lastKeys }: Pieces, key: Uint32Array | undefined): boolean {
   return key === undefined || compareKeyToRow(key, lastKeys, pieces - 1) > 0
 }
 
-/** Bytes of these pieces. */
-export function pieceBytes({ offsets }: Spill, { from, to }: PieceRange): number {
+/** Rows of these pieces. */
+export function pieceRows({ starts }: Pieces, { from, to }: PieceRange): number {
+  return starts[to]! - starts[from]!
+}
+
+/** Bytes of these pieces in their file. */
+export function pieceBytes({ offsets }: FileSpill, { from, to }: PieceRange): number {
   return offsets[to]! - offsets[from]!
 }
 
 /**
- * Splits the range into ranges, ascending, in which pieces of about `bytes` begin; `range` as {@link piecesIn} takes it.
- * They are larger where that many bytes begin with one key.
+ * Splits the range into ranges, ascending, in which pieces of `rows` rows at most begin; `range` as {@link piecesIn}
+ * takes it. They have more where more rows begin with one key.
  */
 export function splitRange(
-  spills: readonly Spill[],
+  spills: readonly Pieces[],
   keyLaneCount: number,
   range: KeyRange,
-  bytes: number,
+  rows: number,
 ): KeyRange[] {
   const { keys, weights } = beginningIn(spills, keyLaneCount, range)
+  const order = sortedOrder(keys, keyLaneCount, 0, weights.length)
   const bounds: Uint32Array[] = []
-  let before = -1
   let sum = 0
-  for (const piece of sortedOrder(keys, keyLaneCount, 0, weights.length)) {
-    if (sum >= bytes && compareRows(keys, piece, keys, before, keyLaneCount) !== 0) {
-      bounds.push(Uint32Array.from(keys, column => column[piece]!))
+  for (let at = 0; at < order.length;) {
+    const first = order[at]!
+    let together = 0
+    do together += weights[order[at++]!]!
+    while (at < order.length && compareRows(keys, order[at]!, keys, first, keyLaneCount) === 0)
+    if (sum > 0 && sum + together > rows) {
+      bounds.push(Uint32Array.from(keys, column => column[first]!))
       sum = 0
     }
-    sum += weights[piece]!
-    before = piece
+    sum += together
   }
   return Array.from({ length: bounds.length + 1 }, (_, i) => ({
     lower: i === 0 ? range.lower : bounds[i - 1],
@@ -78,12 +107,12 @@ export function splitRange(
   }))
 }
 
-/** First keys and bytes of all pieces in the range; a piece that begins before it counts where the range begins. */
-function beginningIn(spills: readonly Spill[], keyLaneCount: number, range: KeyRange) {
+/** First keys and rows of all pieces in the range; a piece that begins before it counts where the range begins. */
+function beginningIn(spills: readonly Pieces[], keyLaneCount: number, range: KeyRange) {
   const found = spills.map(spill => ({ spill, pieces: piecesIn(spill, range) }))
   const count = found.reduce((sum, { pieces }) => sum + pieces.to - pieces.from, 0)
   const keys = Array.from({ length: keyLaneCount }, () => new Uint32Array(count))
-  const weights = new Float64Array(count)
+  const weights = new Uint32Array(count)
   let at = 0
   for (const { spill, pieces } of found) {
     const start =
@@ -94,7 +123,7 @@ function beginningIn(spills: readonly Spill[], keyLaneCount: number, range: KeyR
       for (const [lane, column] of keys.entries()) {
         column[at] = piece < start ? range.lower![lane]! : spill.firstKeys[lane]![piece]!
       }
-      weights[at] = pieceBytes(spill, { from: piece, to: piece + 1 })
+      weights[at] = pieceRows(spill, { from: piece, to: piece + 1 })
     }
   }
   return { keys, weights }

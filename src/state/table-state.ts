@@ -190,17 +190,18 @@ export class TableState {
   }
 
   /**
-   * Installs the one file of a bulk load in the empty table. Requires: nothing is committed or compacted meanwhile, and
-   * the table is closed next: lookups would do without the file's filter, which is not read for this.
+   * Installs the one file of a bulk load in the empty table. `filter`: that of the file; it is read where it is not given.
+   * Requires: nothing is committed or compacted meanwhile, and nothing ever was.
    */
   async installLoaded(
     entry: BucketFileEntry,
-    endSequence: number,
+    filter: Uint32Array | undefined,
     bucketBytes: number,
     counters: Manifest['counters'],
   ): Promise<void> {
+    const { endSequence } = entry
     await this.#installing.runExclusive(async () => {
-      const file = await BucketFile.open({ ...this.options, withFilter: false }, entry)
+      const file = await BucketFile.open({ ...this.options, filter }, entry)
       try {
         await this.#write({
           ...this.#manifest,

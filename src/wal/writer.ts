@@ -90,6 +90,15 @@ export class WalWriter {
     return this.#syncedSequence
   }
 
+  /** Goes on at `sequence`: what is below came another way, and is durable. Requires: nothing was ever appended. */
+  startAt(sequence: number): void {
+    assert(
+      this.#active === undefined && this.#appending === undefined,
+      'a log without a frame starts anywhere',
+    )
+    this.#nextSequence = this.#syncedSequence = sequence
+  }
+
   /** Bytes handed to write calls. */
   get bytesWritten(): number {
     return this.#segments().reduce((sum, segment) => sum + segment.bytesWritten, this.#retiredBytesWritten)

@@ -1,10 +1,7 @@
 /** Drives a table on a simulated disk and keeps the history of what it asked and was promised. */
-import { bulkLoad } from '../../src/bulk-load.js'
-import { openTable } from '../../src/open.js'
-import { simulatedEnvironment } from '../support/simulated-environment.js'
 import type { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import type { CrashRecord, Effect, History } from './history.js'
-import { DIRECTORY, OPTIONS, columnsOf, contents, openOn, type CrashTable } from './table.js'
+import { bulkLoadOn, columnsOf, contents, openOn, type CrashTable } from './table.js'
 
 /** An operation of a batch. */
 export type BatchEffect = Exclude<Effect, { kind: 'delWhere' | 'clear' }>
@@ -103,16 +100,15 @@ export class Driver {
     this.history.acknowledge(calls, true)
   }
 
-  /** A bulk load into a table that is not open; it stays open afterwards, without a handle: the process dies. */
-  bulkLoad(records: readonly CrashRecord[], rowsAtOnce: number): Promise<void> {
+  /** A bulk load into a table that is not open; it is open afterwards. */
+  bulkLoad(records: readonly CrashRecord[], rowsAtOnce: number, memoryBytes: number): Promise<void> {
     const effects = records.map(record => ({ kind: 'put' as const, record }))
+    const stretches = Array.from({ length: Math.ceil(records.length / rowsAtOnce) }, (_, i) =>
+      columnsOf(records.slice(i * rowsAtOnce, (i + 1) * rowsAtOnce)),
+    )
     return this.#call(effects, true, async () => {
-      const environment = simulatedEnvironment(this.disk)
-      const parts = await openTable(DIRECTORY, { ...OPTIONS, ...this.options }, environment, () => {})
-      const stretches = Array.from({ length: Math.ceil(records.length / rowsAtOnce) }, (_, i) =>
-        columnsOf(records.slice(i * rowsAtOnce, (i + 1) * rowsAtOnce)),
-      )
-      await bulkLoad(parts, parts.writer!, stretches)
+      this.table = await bulkLoadOn(this.disk, { ...this.options, memoryBytes }, stretches)
+      this.#opened = true
     })
   }
 

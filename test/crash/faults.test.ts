@@ -268,25 +268,31 @@ describe(`a disk that fails (seed ${SEED})`, () => {
     expect(calls).toBeGreaterThan(HITS_MIN)
   })
 
-  test('EIO and ENOSPC at any call of a bulk load: all of it is there or nothing, and the error is ours', async () => {
-    const { calls } = await bulkLoaded(new SimulatedFileSystem({ seed: SEED }))
-    for (const { step, op } of calls) {
-      for (const code of TAKES_ROOM.has(op) ? (['EIO', 'ENOSPC'] as const) : (['EIO'] as const)) {
-        const disk = new SimulatedFileSystem({ seed: SEED })
-        disk.failAt(step, code)
-        const { code: found } = await bulkLoaded(disk)
-        const expected = code === 'EIO' ? 'FLASHTABLE_IO_ERROR' : 'FLASHTABLE_DISK_FULL'
-        expect([undefined, expected], `${code} at call ${step}, seed ${SEED}`).toContain(found)
-        disk.clearFaults()
-        // A failed unlink of a spill leaves an orphan, which the next open removes.
-        const records = (await reopened(disk.clone())).split(' ').filter(record => record !== '')
-        expect(found === undefined ? [BULK_RECORDS] : [0, BULK_RECORDS]).toContain(records.length)
-        const left = disk.files().filter(path => path.endsWith('.spill'))
-        expect(left.length).toBeLessThanOrEqual(op === 'unlink' || op === 'create' ? 1 : 0)
+  test.each([
+    ['that waits on the disk', 0],
+    ['that waits in memory', 2 ** 20],
+  ])(
+    'EIO and ENOSPC at any call of a bulk load %s: all of it is there or nothing, and the error is ours',
+    async (_, memoryBytes) => {
+      const { calls } = await bulkLoaded(new SimulatedFileSystem({ seed: SEED }), memoryBytes)
+      for (const { step, op } of calls) {
+        for (const code of TAKES_ROOM.has(op) ? (['EIO', 'ENOSPC'] as const) : (['EIO'] as const)) {
+          const disk = new SimulatedFileSystem({ seed: SEED })
+          disk.failAt(step, code)
+          const { code: found } = await bulkLoaded(disk, memoryBytes)
+          const expected = code === 'EIO' ? 'FLASHTABLE_IO_ERROR' : 'FLASHTABLE_DISK_FULL'
+          expect([undefined, expected], `${code} at call ${step}, seed ${SEED}`).toContain(found)
+          disk.clearFaults()
+          // A failed unlink of a spill leaves an orphan, which the next open removes.
+          const records = (await reopened(disk.clone())).split(' ').filter(record => record !== '')
+          expect(found === undefined ? [BULK_RECORDS] : [0, BULK_RECORDS]).toContain(records.length)
+          const left = disk.files().filter(path => path.endsWith('.spill'))
+          expect(left.length).toBeLessThanOrEqual(op === 'unlink' || op === 'create' ? 1 : 0)
+        }
       }
-    }
-    expect(calls.length).toBeGreaterThan(HITS_MIN)
-  })
+      expect(calls.length).toBeGreaterThan(HITS_MIN)
+    },
+  )
 })
 
 /**
@@ -342,9 +348,10 @@ const BULK_RECORDS = 200
 /** A bulk load, with the code that it rejects with. */
 async function bulkLoaded(
   disk: SimulatedFileSystem,
+  memoryBytes: number,
 ): Promise<{ calls: readonly Call[]; code: string | undefined }> {
   disk.writeFile('/tables/.keep', new Uint8Array(0))
   const driver = new Driver(disk, new History())
-  const code = await outcomeOf(driver.bulkLoad(driver.records(BULK_RECORDS), 45))
+  const code = await outcomeOf(driver.bulkLoad(driver.records(BULK_RECORDS), 45, memoryBytes))
   return { calls: disk.log, code }
 }

@@ -31,6 +31,16 @@ export async function openOn(
   return table as unknown as CrashTable
 }
 
+export async function bulkLoadOn(
+  disk: SimulatedFileSystem,
+  options: object,
+  source: Iterable<ReturnType<typeof columnsOf>>,
+): Promise<CrashTable> {
+  const environment = simulatedEnvironment(disk)
+  const table = await FlashTable.bulkLoadIn(DIRECTORY, { ...OPTIONS, ...options }, source, environment)
+  return table as unknown as CrashTable
+}
+
 /** Columns as `putColumns` takes them. */
 export function columnsOf(records: readonly CrashRecord[]) {
   return {

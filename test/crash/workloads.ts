@@ -253,13 +253,21 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
     },
   },
 
-  /** A bulk load of several runs: all of it or nothing; then ordinary life. */
+  /** A bulk load that waits on the disk: all of it or nothing; then ordinary life. */
   bulk: {
     async run(driver) {
-      await driver.bulkLoad(driver.records(200), 45)
-      await driver.open()
-      await driver.columns(driver.records(20), true)
-      await driver.close()
+      await driver.bulkLoad(driver.records(200), 45, 0)
+      await liveOn(driver)
+      const spills = countOf(driver, 'unlink', '.spill')
+      expectReached('spills', `${spills} removed`, spills >= 4)
+    },
+  },
+
+  /** The same where some records, or all, wait in memory. */
+  bulkInMemory: {
+    async run(driver) {
+      await driver.bulkLoad(driver.records(200), 45, MEMTABLE_RECORDS * 20)
+      await liveOn(driver)
     },
   },
 
@@ -387,6 +395,16 @@ async function putDuringSync(driver: Driver, count: number): Promise<void> {
 async function putAll(driver: Driver, count: number): Promise<void> {
   for (const record of driver.records(count)) await driver.put(record)
   await driver.columns(driver.records(40))
+}
+
+/** Puts until there are seals and merges; with another life between. */
+async function liveOn(driver: Driver): Promise<void> {
+  await driver.put(driver.record())
+  await driver.columns(driver.records(20), true)
+  await driver.columns(driver.records(MEMTABLE_RECORDS))
+  await driver.open()
+  await driver.columns(driver.records(20))
+  await driver.close()
 }
 
 async function deletes(driver: Driver): Promise<void> {

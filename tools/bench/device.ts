@@ -31,7 +31,7 @@ export function mountDevice(directory: string, bytes: number): Device | string {
     writeFileSync(image, '')
     truncateSync(image, bytes)
     mkdirSync(mountPoint, { recursive: true })
-    loop = run('losetup', '--find', '--show', image).trim()
+    loop = run('losetup', '--find', '--show', '--direct-io=on', image).trim()
     // All inode tables at once: their lazy initialisation would be counted later.
     run('mkfs.ext4', '-q', '-E', 'lazy_itable_init=0,lazy_journal_init=0,nodiscard', loop)
     run('mount', loop, mountPoint)

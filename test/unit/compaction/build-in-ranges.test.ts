@@ -6,9 +6,14 @@ import { DeleteWhereIndex } from '../../../src/columns/delete-where-index.js'
 import { PUT } from '../../../src/columns/operations.js'
 import { buildInRanges } from '../../../src/compaction/build-in-ranges.js'
 import { inlineExecutor } from '../../../src/compaction/inline-executor.js'
-import type { CompactionControl, CompactionResult, Executor } from '../../../src/compaction/job.js'
+import type {
+  BuildResult,
+  CompactionControl,
+  CompactionResult,
+  Executor,
+} from '../../../src/compaction/job.js'
 import { Memtable } from '../../../src/memtable/memtable.js'
-import type { Spill } from '../../../src/spill/spill.js'
+import type { FileSpill, Spill } from '../../../src/spill/spill.js'
 import { DIRECTORY, TABLE_ID } from '../../support/bucket-files.js'
 import { Random } from '../../support/random.js'
 import { columnsOf, rowsOf, wideLayout, type Row } from '../../support/rows.js'
@@ -16,7 +21,7 @@ import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
 
 const layout = wideLayout(1, 2)
 const PAGE_BYTES = 4096
-const RANGE_BYTES = 3 * PAGE_BYTES
+const RANGE_ROWS = 1000
 const OUTPUT = { number: 9, epoch: 1, level: 0, filterBitsPerRecord: 10 }
 const TABLE = { directory: DIRECTORY, tableId: TABLE_ID, layout, pageBytes: PAGE_BYTES }
 
@@ -45,17 +50,25 @@ function outputOf(memtables: readonly Memtable[]) {
   return { ...OUTPUT, firstSequence: 1, endSequence: memtables.at(-1)!.endSequence }
 }
 
-/** Sets the memtables aside. */
-async function spill(disk: SimulatedFileSystem, memtables: readonly Memtable[]): Promise<Spill[]> {
+/** Sets the memtables aside; the first `inMemory` of them in memory. */
+async function spill(
+  disk: SimulatedFileSystem,
+  memtables: readonly Memtable[],
+  inMemory = 0,
+): Promise<Spill[]> {
   const executor = inlineExecutor(disk)
   const spills: Spill[] = []
   for (const [i, memtable] of memtables.entries()) {
     const scratch = new SharedArrayBuffer(memtable.memory.byteLength)
     const numbers = [10, 11, 12, 13].map(number => 10 * i + number)
-    const job = { ...TABLE, numbers, epoch: 1, memtable: memtable.image(), scratch }
-    spills.push(...(await executor.spill(job, {})))
+    const files = i < inMemory ? undefined : { numbers, epoch: 1, scratch }
+    spills.push(...(await executor.spill({ ...TABLE, memtable: memtable.image(), files }, {})))
   }
   return spills
+}
+
+function filesOf(spills: readonly Spill[]): FileSpill[] {
+  return spills.filter(spill => spill.kind === 'file')
 }
 
 function build(
@@ -65,9 +78,9 @@ function build(
   replace = false,
   control: CompactionControl = {},
   executor: Executor = { ...inlineExecutor(disk), threads: 3 },
-): Promise<CompactionResult> {
+): Promise<BuildResult> {
   const job = { ...TABLE, replace, spills, output: outputOf(memtables) }
-  return buildInRanges(disk, executor, job, control, RANGE_BYTES)
+  return buildInRanges(disk, executor, job, control, RANGE_ROWS)
 }
 
 /** What a compaction of the memtables makes, on a disk of its own. */
@@ -80,7 +93,7 @@ async function compacted(memtables: readonly Memtable[], replace: boolean) {
 }
 
 /** The footer of the file, and its rows. */
-async function contentOf(disk: SimulatedFileSystem, { entry }: CompactionResult) {
+async function contentOf(disk: SimulatedFileSystem, { entry }: Pick<CompactionResult, 'entry'>) {
   const file = await BucketFile.open({ ...TABLE, fileSystem: disk }, entry!)
   const hiding = { deletes: new DeleteWhereIndex([]), before: Infinity, replace: false }
   const input = new BucketInput(file, { layout, pageBytes: PAGE_BYTES, range: {}, reverse: false, hiding })
@@ -119,28 +132,32 @@ function sameRow(a: Row, b: Row): boolean {
 
 describe('a file built in ranges', () => {
   test.each([
-    ['random keys', 2 ** 32, false],
-    ['random keys, replaced', 2 ** 32, true],
-    ['keys that fill pages', 20, false],
-    ['keys of which most records are replaced', 20, true],
-    ['one key', 1, false],
-    ['one key, replaced', 1, true],
-  ])('is what a compaction makes, with the same counts and bounds: %s', async (_, keys, replace) => {
-    const memtables = memtablesWith(keys)
-    const disk = await freshDisk()
-    const result = await build(disk, await spill(disk, memtables), memtables, replace)
-    expect(result.operationsRead).toBe(21_000)
-    expect(result.bytesWritten).toBe(result.entry!.pages * PAGE_BYTES)
-    const expected = await compacted(memtables, replace)
-    const [found, wanted] = [await contentOf(disk, result), await contentOf(expected.disk, expected.result)]
-    expect(found.rows).toEqual(wanted.rows)
-    const { dataPages, filterPages } = found.footer
-    expect(found.footer).toEqual({ ...wanted.footer, dataPages, filterPages })
-    // Each range ends with a page that is not full.
-    if (keys === 2 ** 32) expect(dataPages).toBeGreaterThan(wanted.footer.dataPages)
-    if (!replace) expect(dataPages).toBeLessThan(wanted.footer.dataPages * 1.5)
-    expect(disk.openHandles).toBe(0)
-  })
+    ['random keys', 2 ** 32, false, 0],
+    ['random keys, of which some waited in memory', 2 ** 32, false, 2],
+    ['random keys, which all waited in memory', 2 ** 32, false, 3],
+    ['random keys, replaced', 2 ** 32, true, 1],
+    ['keys that fill pages', 20, false, 0],
+    ['keys of which most records are replaced', 20, true, 1],
+    ['one key', 1, false, 1],
+    ['one key, replaced', 1, true, 0],
+  ])(
+    'is what a compaction makes, with the same counts and bounds: %s',
+    async (_, keys, replace, inMemory) => {
+      const memtables = memtablesWith(keys)
+      const disk = await freshDisk()
+      const result = await build(disk, await spill(disk, memtables, inMemory), memtables, replace)
+      expect(result.bytesWritten).toBe(result.entry!.pages * PAGE_BYTES)
+      const expected = await compacted(memtables, replace)
+      const [found, wanted] = [await contentOf(disk, result), await contentOf(expected.disk, expected.result)]
+      expect(found.rows).toEqual(wanted.rows)
+      const { dataPages, filterPages } = found.footer
+      expect(found.footer).toEqual({ ...wanted.footer, dataPages, filterPages })
+      // Each range ends with a page that is not full.
+      if (keys === 2 ** 32) expect(dataPages).toBeGreaterThan(wanted.footer.dataPages)
+      if (!replace) expect(dataPages).toBeLessThan(wanted.footer.dataPages * 1.5)
+      expect(disk.openHandles).toBe(0)
+    },
+  )
 
   test('counts only once its directory entry is synced, after all of its bytes are', async () => {
     const memtables = memtablesWith(2 ** 32)
@@ -195,7 +212,7 @@ describe('a file built in ranges', () => {
   test('removes what it has read while it is written: both at once never take much room', async () => {
     const memtables = memtablesWith(2 ** 32, 20_000)
     const disk = await freshDisk()
-    const spills = await spill(disk, memtables)
+    const spills = filesOf(await spill(disk, memtables))
     const spilledBytes = disk.bytesWritten
     const before = disk.calls
     const { bytesWritten } = await build(disk, spills, memtables)
