@@ -2,7 +2,7 @@
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { bytes, FlashTable, struct, type TableOptions } from '../../src/index.js'
+import { bytes, FlashTable, struct, type LoadOptions, type TableOptions } from '../../src/index.js'
 import {
   collect,
   FINGERPRINT,
@@ -15,6 +15,9 @@ import {
 
 const tables = testTables()
 const OPTIONS = { ...FINGERPRINT, ...SMALL, memtableBytes: 16_384 } as const
+const MEMTABLE_RECORDS = 1024
+/** What may wait in memory: nothing, two memtables, all. */
+const MEMORIES = [0, 2 * 16_384, 2 ** 30]
 
 /** Fingerprints `from` to `to` in stretches of `step`. */
 async function* source(to: number, step: number, keyOf = spreadKey) {
@@ -22,12 +25,16 @@ async function* source(to: number, step: number, keyOf = spreadKey) {
 }
 
 /** Loads into a fresh directory; the table is closed when the test ends. */
-async function load(columns: Parameters<typeof loadInto>[1], options: TableOptions = {}) {
+async function load(columns: Parameters<typeof loadInto>[1], options: TableOptions & LoadOptions = {}) {
   return loadInto(tables.path(), columns, options)
 }
 
-async function loadInto(path: string, columns: ReturnType<typeof source>, options: TableOptions = {}) {
-  const loaded = await FlashTable.bulkLoad(path, { ...OPTIONS, ...options }, columns)
+async function loadInto(
+  path: string,
+  columns: ReturnType<typeof source>,
+  { memoryBytes, ...options }: TableOptions & LoadOptions = {},
+) {
+  const loaded = await FlashTable.bulkLoad(path, { ...OPTIONS, ...options, memoryBytes }, columns)
   await loaded.close()
   return tables.open(path, { ...OPTIONS, ...options })
 }
@@ -38,18 +45,20 @@ async function recordFiles(path: string): Promise<string[]> {
 }
 
 describe('bulkLoad', () => {
-  test.each([
-    [0, 100],
-    [1, 100],
-    [1000, 1000],
-    [1024, 100],
-    [10_000, 300],
-    [10_000, 10_000],
-  ])(
-    'puts %i records, in stretches of %i, into one file, in the order of the source',
-    async (records, step) => {
+  test.each(
+    [
+      [0, 100],
+      [1, 100],
+      [1000, 1000],
+      [1024, 100],
+      [10_000, 300],
+      [10_000, 10_000],
+    ].flatMap(([records, step]) => MEMORIES.map(memoryBytes => [records!, step!, memoryBytes] as const)),
+  )(
+    'puts %i records, in stretches of %i, with %i bytes of memory, into one file, in the order of the source',
+    async (records, step, memoryBytes) => {
       const keyOf = (number: number): bigint => spreadKey(number % 700)
-      const table = await load(source(records, step, keyOf))
+      const table = await load(source(records, step, keyOf), { memoryBytes })
       const keys = Array.from({ length: 701 }, (_, i) => spreadKey(i))
       for (const [i, key] of keys.entries()) {
         const expected: number[] = []
@@ -67,8 +76,11 @@ describe('bulkLoad', () => {
       expect(stats.files).toHaveLength(records === 0 ? 0 : 1)
       expect(await recordFiles(table.location)).toEqual(stats.files.map(({ name }) => name))
       const size = stats.files[0]?.bytes ?? 0
-      // Once where it fits the memtable; else it is set aside before.
-      expect(stats.bytesWritten.buckets).toBeLessThanOrEqual(records <= 1024 ? size : 2 * size)
+      // Once what fits the memory; the rest waits on the disk before.
+      const inMemory = Math.max(MEMTABLE_RECORDS, memoryBytes / 16)
+      const twice = Math.max(0, records - inMemory) / Math.max(1, records)
+      expect(stats.bytesWritten.buckets).toBeLessThanOrEqual((1 + twice) * size)
+      if (twice > 0) expect(stats.bytesWritten.buckets).toBeGreaterThan(size)
     },
   )
 
@@ -96,13 +108,15 @@ describe('bulkLoad', () => {
     ['in two lanes that both differ little', n => (BigInt(n % 3) << 32n) + BigInt(n % 7)],
   ])('takes keys however they are spread: %s', async (_, keyOf) => {
     const records = 8000
-    const table = await load(source(records, 500, keyOf))
     const expected = Array.from({ length: records }, (_, n) => ({ key: keyOf(n), n })).sort((a, b) =>
       a.key < b.key ? -1 : a.key > b.key ? 1 : a.n - b.n,
     )
-    const found = await collect(table.entries())
-    expect(found).toEqual(expected.map(({ key, n }) => [key, fingerprint(n)]))
-    expect((await table.stats()).files).toHaveLength(1)
+    for (const memoryBytes of MEMORIES) {
+      const table = await load(source(records, 500, keyOf), { memoryBytes })
+      const found = await collect(table.entries())
+      expect(found).toEqual(expected.map(({ key, n }) => [key, fingerprint(n)]))
+      expect((await table.stats()).files).toHaveLength(1)
+    }
   })
 
   test('takes the whole range of every field, and keys of several lanes', async () => {
@@ -131,12 +145,14 @@ describe('bulkLoad', () => {
         yield { key, a, b }
       }
     }
-    const path = tables.path()
-    await (await FlashTable.bulkLoad(path, options, columns())).close()
-    const table = await tables.open(path, options)
-    for (let row = 0; row < rows; row++) {
-      const a = row % 2 === 0 ? -(2n ** 63n) : 2n ** 63n - 1n
-      expect(await table.getAll(keyOf(row))).toEqual([{ a, b: row % 256 }])
+    for (const memoryBytes of MEMORIES) {
+      const path = tables.path()
+      await (await FlashTable.bulkLoad(path, { ...options, memoryBytes }, columns())).close()
+      const table = await tables.open(path, options)
+      for (let row = 0; row < rows; row++) {
+        const a = row % 2 === 0 ? -(2n ** 63n) : 2n ** 63n - 1n
+        expect(await table.getAll(keyOf(row))).toEqual([{ a, b: row % 256 }])
+      }
     }
   })
 
@@ -149,28 +165,59 @@ describe('bulkLoad', () => {
     expect(await recordFiles(table.location)).toHaveLength(1)
   })
 
-  test("keeps the newest record of a key with duplicates: 'replace'", async () => {
-    const table = await load(
-      source(5000, 250, n => BigInt(n % 100)),
-      { duplicates: 'replace' },
-    )
-    expect(await table.stats()).toMatchObject({ records: 100, recordsAreExact: true })
-    expect(await collect(table.values())).toEqual(
-      Array.from({ length: 100 }, (_, i) => fingerprint(4900 + i)),
-    )
-  })
+  test.each(MEMORIES)(
+    "keeps the newest record of a key with duplicates: 'replace', with %i bytes",
+    async memoryBytes => {
+      const table = await load(
+        source(5000, 250, n => BigInt(n % 100)),
+        { duplicates: 'replace', memoryBytes },
+      )
+      expect(await table.stats()).toMatchObject({ records: 100, recordsAreExact: true })
+      expect(await collect(table.values())).toEqual(
+        Array.from({ length: 100 }, (_, i) => fingerprint(4900 + i)),
+      )
+    },
+  )
 
-  test('goes on as any table: puts, merges, reopening', async () => {
-    let table = await load(source(5000, 500))
-    for (let from = 5000; from < 12_000; from += 500) {
-      await table.putColumns(fingerprintColumns(from, from + 500, spreadKey))
-    }
+  test.each([100, 5000])(
+    'of %i records goes on as any table, at once: puts, merges, reopening',
+    async loaded => {
+      const { memtableBytes, fanout } = OPTIONS
+      let table = await FlashTable.bulkLoad(tables.path(), OPTIONS, source(loaded, 500))
+      try {
+        expect(await table.get(spreadKey(loaded - 1))).toEqual(fingerprint(loaded - 1))
+        expect(await table.get(2n)).toBeUndefined()
+        const before = await table.stats()
+        expect(before).toMatchObject({ records: loaded, sequence: { next: loaded, synced: loaded } })
+        for (let from = loaded; from < 12_000; from += 500) {
+          await table.putColumns(fingerprintColumns(from, Math.min(12_000, from + 500), spreadKey))
+        }
+        await table.del(spreadKey(7))
+        await table.sync()
+        expect(await collect(table.keys())).toHaveLength(11_999)
+      } finally {
+        await table.close()
+      }
+      table = await tables.open(table.location, { ...FINGERPRINT, ...SMALL, memtableBytes, fanout })
+      expect(await collect(table.keys())).toHaveLength(11_999)
+      await table.compact()
+      expect(await collect(table.keys())).toHaveLength(11_999)
+      expect(await table.get(spreadKey(4999))).toEqual(fingerprint(4999))
+      expect((await table.stats()).files).toHaveLength(1)
+    },
+  )
+
+  test('has its filter at once, the same that an open reads', async () => {
+    const table = await FlashTable.bulkLoad(tables.path(), OPTIONS, source(5000, 500))
+    const { residentBytes } = await table.stats()
+    for (let n = 0; n < 2000; n++) expect(await table.get(spreadKey(5000 + n))).toBeUndefined()
+    const { pageReads } = await table.stats()
     await table.close()
-    table = await tables.open(table.location, OPTIONS)
-    await table.compact()
-    expect(await collect(table.keys())).toHaveLength(12_000)
-    expect(await table.get(spreadKey(4999))).toEqual(fingerprint(4999))
-    expect((await table.stats()).files).toHaveLength(1)
+    const again = await tables.open(table.location, OPTIONS)
+    for (let n = 0; n < 2000; n++) expect(await again.get(spreadKey(5000 + n))).toBeUndefined()
+    expect(await again.stats()).toMatchObject({ residentBytes, pageReads })
+    // One in a hundred misses reads a page.
+    expect(pageReads).toBeLessThan(60)
   })
 
   test('that fails leaves an empty table and no file, whatever failed', async () => {
@@ -189,6 +236,7 @@ describe('bulkLoad', () => {
     const failures: [AsyncGenerator<ReturnType<typeof fingerprintColumns>>, object, unknown][] = [
       [failing('throw', 100), {}, thrown],
       [failing('throw', 5000), {}, thrown],
+      [failing('throw', 5000), { memoryBytes: 20_000 }, thrown],
       [failing('wrong', 5000), {}, expect.objectContaining({ code: 'FLASHTABLE_INVALID_VALUE' })],
       [aborted(), { signal: controller.signal }, thrown],
     ]
@@ -230,6 +278,17 @@ describe('bulkLoad', () => {
     await expect(FlashTable.bulkLoad(path, { ...OPTIONS, fanout: 0 }, watched())).rejects.toMatchObject({
       code: 'FLASHTABLE_INVALID_OPTION',
     })
+    for (const memoryBytes of [-1, 0.5, Infinity, '1', null]) {
+      const refused = FlashTable.bulkLoad(path, { ...OPTIONS, memoryBytes } as never, watched() as never)
+      await expect(refused).rejects.toMatchObject({
+        code: 'FLASHTABLE_INVALID_OPTION',
+        message: expect.stringContaining("'memoryBytes'") as string,
+      })
+    }
     expect(asked).toBe(false)
+    // It is no option of `open`.
+    await expect(FlashTable.open(path, { ...OPTIONS, memoryBytes: 0 } as never)).rejects.toMatchObject({
+      code: 'FLASHTABLE_INVALID_OPTION',
+    })
   })
 })
