@@ -6,7 +6,7 @@
  * installed the table is empty and the spills are orphans. docs/architecture.md, Bulk load.
  */
 import { buildInRanges } from './compaction/build-in-ranges.js'
-import type { BuildResult, CompactionControl, CompactionOutput, SpillFiles } from './compaction/job.js'
+import type { BuildResult, CompactionControl, CompactionOutput, SpillJob } from './compaction/job.js'
 import type { Operations } from './columns/operations.js'
 import { diskError, type FlashTableError } from './errors.js'
 import { Memtable } from './memtable/memtable.js'
@@ -47,7 +47,7 @@ class BulkLoad {
   #memtable: Memtable | undefined
   /** Bytes of memory in which spills may stay. */
   #memoryLeft: number
-  /** Oldest first. */
+  /** Oldest first; those of which all is in the file are gone. */
   readonly #spills: Spill[] = []
   /** Those that are being written, oldest first; a failure is met when room for more is made. */
   readonly #writing: Promise<Spill[]>[] = []
@@ -109,29 +109,33 @@ class BulkLoad {
     this.#memtable = undefined
     const { state } = this.#parts
     const { directory, tableId, layout } = state.options
-    const job = { directory, tableId, layout, memtable: full.image(), files: this.#filesFor(full) }
-    const writing = this.#attempt(control => executor.spill(job, control)).finally(() => {
-      this.#spareMemory.push(full.memory)
-      if (job.files !== undefined) this.#spareMemory.push(job.files.scratch)
-    })
+    const scratch = this.#spareMemory.pop() ?? new SharedArrayBuffer(full.memory.byteLength)
+    const job: SpillJob = {
+      directory,
+      tableId,
+      layout,
+      memtable: full.image(),
+      scratch,
+      shares: SPILLS_A_MEMTABLE,
+      numbers: this.#takeMemory(full)
+        ? undefined
+        : Array.from({ length: SPILLS_A_MEMTABLE }, () => state.takeFileNumber()),
+      epoch: state.manifest.epoch,
+    }
+    const writing = this.#attempt(control => executor.spill(job, control)).finally(() =>
+      this.#spareMemory.push(full.memory, scratch),
+    )
     // Met by #settleSpills.
     writing.catch(() => {})
     this.#writing.push(writing)
   }
 
-  /** Files for the memtable, or none where it may stay in memory, which is counted then. */
-  #filesFor({ count, memory }: Memtable): SpillFiles | undefined {
-    const { state } = this.#parts
-    const bytes = memorySpillBytes(state.options.layout, count)
-    if (bytes <= this.#memoryLeft) {
-      this.#memoryLeft -= bytes
-      return undefined
-    }
-    return {
-      numbers: Array.from({ length: SPILLS_A_MEMTABLE }, () => state.takeFileNumber()),
-      epoch: state.manifest.epoch,
-      scratch: this.#spareMemory.pop() ?? new SharedArrayBuffer(memory.byteLength),
-    }
+  /** Whether the memtable may be set aside in memory, which is counted then. */
+  #takeMemory({ count }: Memtable): boolean {
+    const bytes = memorySpillBytes(this.#parts.state.options.layout, count)
+    if (bytes > this.#memoryLeft) return false
+    this.#memoryLeft -= bytes
+    return true
   }
 
   /** Waits for the spills of the oldest memtable that is being written. */
@@ -146,11 +150,10 @@ class BulkLoad {
     const { entry, bytesWritten, filter } =
       this.#memtable?.count === records ? await this.#runMemtable(this.#memtable) : await this.#buildFile()
     const { state } = this.#parts
-    const spilled = this.#spills.reduce((sum, spill) => sum + writtenBytes(spill), 0)
     this.#writer.committer.recordsPut += records
     const leveled = { ...entry, level: this.#writer.compactor.levelFor(records) }
     try {
-      await state.installLoaded(leveled, filter, spilled + bytesWritten, this.#writer.counters())
+      await state.installLoaded(leveled, filter, bytesWritten, this.#writer.counters())
     } catch (error) {
       throw this.#failure(latchedReason(error))
     }
@@ -172,8 +175,12 @@ class BulkLoad {
     // The ranges shall not take their memory beside it.
     this.#spareMemory.length = 0
     const { fileSystem } = this.#parts.state.options
+    const spilled = this.#spills.reduce((sum, spill) => sum + fileBytes(spill), 0)
     const job = { ...this.#job(), spills: this.#spills }
-    return this.#attempt(control => buildInRanges(fileSystem, this.#writer.executor, job, control))
+    const built = await this.#attempt(control =>
+      buildInRanges(fileSystem, this.#writer.executor, job, control),
+    )
+    return { ...built, bytesWritten: spilled + built.bytesWritten }
   }
 
   /** What both ways to the file share. */
@@ -211,6 +218,6 @@ class BulkLoad {
   }
 }
 
-function writtenBytes(spill: Spill): number {
+function fileBytes(spill: Spill): number {
   return spill.kind === 'file' ? spill.offsets.at(-1)! : 0
 }

@@ -7,13 +7,13 @@
  * Memtable; a bulk load sets them aside as they are, Bulk load.
  */
 import { assert } from '../assert.js'
-import type { LaneColumn, Operations } from './operations.js'
+import type { Operations } from './operations.js'
 import type { RecordLayout } from './record-layout.js'
 
 /** More bins would not fit the caches beside what is written; part numbers are of 16 bits. */
 const BIN_BITS_MAX = 12
 /** Rows that one call of an inner loop takes: small enough that V8 compiles it as a whole after a few calls. */
-const BLOCK_ROWS = 8192
+const BLOCK_ROWS = 2 ** 15
 
 export interface SplitOptions {
   /** Rows that agree in about so many leading bits of the first key lane that differs are a bin, which is never split. */
@@ -24,8 +24,7 @@ export interface SplitOptions {
 
 /** Rows split by key: those of part p are [starts[p], starts[p + 1]). No part is empty. */
 export interface Parts {
-  /** Of the rows, in their new order; `undefined`: all are puts. */
-  readonly kinds: Uint8Array | undefined
+  readonly rows: Operations
   readonly starts: readonly number[]
   /** No key in part p is less than `firstKeys[p]` or greater than `lastKeys[p]`. One column a lane. */
   readonly firstKeys: readonly Uint32Array[]
@@ -35,14 +34,13 @@ export interface Parts {
 /**
  * Splits a copy of the rows. Where keys cluster, a part may be large.
  *
- * `into`: room for all rows, a column a lane, as wide as its values; a lane without one is left out. Requires: there
- * are rows.
+ * `into`: room for all rows, a column a lane. Requires: there are some.
  */
 export function splitByKey(
   layout: RecordLayout,
   source: Operations,
   options: SplitOptions,
-  into: readonly (LaneColumn | undefined)[],
+  into: readonly Uint32Array[],
 ): Parts {
   const { lanes, kinds, count } = source
   assert(count > 0, 'there are rows to split')
@@ -57,15 +55,11 @@ export function splitByKey(
   const places = new Uint32Array(Math.min(count, BLOCK_ROWS))
   forBlocks(count, (from, to) => {
     findPlaces(column, bins, partOfBin, next, places, from, to)
-    for (const [lane, values] of lanes.entries()) {
-      const column = into[lane]
-      if (column instanceof Uint32Array) scatter(values, places, column, from, to)
-      else if (column !== undefined) scatterNarrow(values, places, column, from, to)
-    }
-    if (kinds !== undefined) scatterNarrow(kinds, places, kindsInto!, from, to)
+    for (const [lane, values] of lanes.entries()) scatter(values, places, into[lane]!, from, to)
+    if (kinds !== undefined) scatter(kinds, places, kindsInto!, from, to)
   })
   return {
-    kinds: kindsInto,
+    rows: { count, lanes: into, kinds: kindsInto },
     starts,
     firstKeys: boundsOf(keyLanes, bins, firstBins, 0),
     lastKeys: boundsOf(keyLanes, bins, lastBins, 0xffffffff),
@@ -157,21 +151,10 @@ function findPlaces(
   }
 }
 
-function scatter(
-  column: Uint32Array,
+function scatter<Column extends Uint32Array | Uint8Array>(
+  column: Column,
   places: Uint32Array,
-  into: Uint32Array,
-  from: number,
-  to: number,
-): void {
-  for (let row = from; row < to; row++) into[places[row - from]!] = column[row]!
-}
-
-/** The same; V8 compiles a loop well for one type of column. */
-function scatterNarrow(
-  column: LaneColumn,
-  places: Uint32Array,
-  into: LaneColumn,
+  into: Column,
   from: number,
   to: number,
 ): void {

@@ -50,7 +50,6 @@ export async function buildInRanges(
   }
   const writer = await BucketFileWriter.create({ fileSystem, ...job, ...job.output, deletes: [] })
   try {
-    let left = job.spills
     startMore()
     while (building.length > 0) {
       const { range, built } = building[0]!
@@ -58,9 +57,7 @@ export async function buildInRanges(
       building.shift()
       startMore()
       await writer.addBuilt(pages)
-      const read = left.filter(spill => endsBefore(spill, range.upper))
-      left = left.filter(spill => !read.includes(spill))
-      await removeSpills(fileSystem, job.directory, read)
+      await removeWritten(fileSystem, job, range)
     }
     const entry = await writer.finish()
     await fileSystem.syncDirectory(job.directory)
@@ -72,6 +69,14 @@ export async function buildInRanges(
     await writer.abandon()
     throw error
   }
+}
+
+/** Lets go of the spills that have no records behind the range. */
+async function removeWritten(fileSystem: FileSystem, job: BuildJob, range: KeyRange): Promise<void> {
+  const { directory, spills } = job
+  const written = spills.filter(spill => endsBefore(spill, range.upper))
+  spills.splice(0, spills.length, ...spills.filter(spill => !written.includes(spill)))
+  await removeSpills(fileSystem, directory, written)
 }
 
 /** Builds the pages of the job's range; writes nothing. Rejects as `runCompaction` does. */

@@ -65,16 +65,13 @@ export interface SpillJob {
   readonly layout: RecordLayout
   /** Puts, at least one. */
   readonly memtable: MemtableImage
-  /** `undefined`: they stay in memory. */
-  readonly files: SpillFiles | undefined
-}
-
-export interface SpillFiles {
-  /** Of the files, at most. */
-  readonly numbers: readonly number[]
-  readonly epoch: number
   /** The memory of another memtable, that nobody uses meanwhile. */
   readonly scratch: SharedArrayBuffer
+  /** How many spills it becomes, at most. */
+  readonly shares: number
+  /** Of the files, as many as shares; `undefined`: the spills stay in memory. */
+  readonly numbers: readonly number[] | undefined
+  readonly epoch: number
 }
 
 /** The second step: all spills become a bucket file, range by range. */
@@ -85,8 +82,8 @@ export interface BuildJob {
   readonly pageBytes: number
   /** `duplicates: 'replace'`. */
   readonly replace: boolean
-  /** Oldest first. */
-  readonly spills: readonly Spill[]
+  /** Oldest first. Once all of its records are written, a spill is taken out. */
+  readonly spills: Spill[]
   readonly output: CompactionOutput
 }
 

@@ -14,15 +14,12 @@ export async function spillMemtable(
   { signal }: CompactionControl,
   pause: () => Promise<void> | void,
 ): Promise<Spill[]> {
-  const { layout, files } = job
-  const { keyLaneCount } = layout
+  const { layout, scratch, numbers, shares } = job
   const memtable = Memtable.fromImage(layout, job.memtable)
-  if (files === undefined) return [spillToMemory(layout, memtable)]
-  const { lanes } = new Memtable(layout, memtable.capacity, 0, files.scratch)
-  const [keyLanes, valueLanes] = [lanes.slice(0, keyLaneCount), lanes.slice(keyLaneCount)]
-  const pieces = splitIntoPieces(layout, memtable, keyLanes, valueLanes, true)
-  const rows = { lanes, count: memtable.count, kinds: undefined }
-  return writeSpills({ fileSystem, ...job, ...files }, rows, pieces, async () => {
+  const { lanes } = new Memtable(layout, memtable.capacity, 0, scratch)
+  const pieces = splitIntoPieces(layout, memtable, lanes, numbers !== undefined)
+  if (numbers === undefined) return spillToMemory(layout, lanes, pieces, shares)
+  return writeSpills({ fileSystem, ...job, numbers }, lanes, pieces, async () => {
     signal?.throwIfAborted()
     await pause()
   })

@@ -17,7 +17,7 @@ import {
 import { SHORT_ROWS_MAX } from '../columns/short-sort.js'
 import { sortedOrder } from '../columns/sort.js'
 import type { SortedInput } from '../columns/sorted-input.js'
-import { splitByKey } from '../columns/split.js'
+import { splitByKey, type Parts } from '../columns/split.js'
 import type { Memtable } from './memtable.js'
 
 const BIN_BITS = 11
@@ -30,7 +30,7 @@ const HIDDEN = 255
 export class SealInput implements SortedInput {
   readonly #memtable: Memtable
   readonly #hiding: Hiding
-  #split: { readonly rows: Operations; readonly starts: readonly number[] } | undefined
+  #parts: Parts | undefined
   #nextPart = 0
   #closed = false
 
@@ -42,8 +42,8 @@ export class SealInput implements SortedInput {
 
   async next(into: OperationBuffer): Promise<boolean> {
     if (this.#closed || this.#memtable.count === 0) return false
-    this.#split ??= this.#splitRows()
-    const { rows, starts } = this.#split
+    this.#parts ??= this.#split()
+    const { rows, starts } = this.#parts
     if (this.#nextPart === starts.length - 1) return false
     const from = starts[this.#nextPart]!
     const to = starts[++this.#nextPart]!
@@ -54,17 +54,15 @@ export class SealInput implements SortedInput {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#split = undefined
+    this.#parts = undefined
   }
 
-  #splitRows() {
+  #split(): Parts {
     const { layout, lanes, count } = this.#memtable
     const kinds = kindsAfter(this.#memtable, this.#hiding)
     const partRows = Math.min(SHORT_ROWS_MAX, Math.max(MIN_PART_ROWS, Math.ceil(count / PARTS_WANTED)))
     const into = lanes.map(() => new Uint32Array(count))
-    const source = { lanes, count, kinds }
-    const parts = splitByKey(layout, source, { binBits: BIN_BITS, partRows }, into)
-    return { rows: { lanes: into, count, kinds: parts.kinds }, starts: parts.starts }
+    return splitByKey(layout, { lanes, count, kinds }, { binBits: BIN_BITS, partRows }, into)
   }
 }
 

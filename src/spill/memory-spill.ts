@@ -1,25 +1,35 @@
 /**
- * Keeps rows in memory, split into pieces: columns no wider than their lanes, and none for a value that all rows share.
+ * Keeps rows in memory that are split into pieces: columns no wider than their lanes, and none for a value that all
+ * rows share.
  *
- * Memory that was never used is what costs most here: the system has to find it and to clear it.
- * docs/architecture.md, Bulk load.
+ * Memory that was never used is what costs most here: the system has to find it and to clear it. So there is little of
+ * it, in shares that are let go as the file grows, for the system to write the file into. docs/architecture.md, Bulk load.
  */
-import type { LaneColumn, Operations } from '../columns/operations.js'
+import type { LaneColumn } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
-import { splitIntoPieces } from './pieces.js'
-import type { MemorySpill } from './spill.js'
+import { cutPieces, piecesFrom } from './pieces.js'
+import type { MemorySpill, Pieces } from './spill.js'
 
-/** Copies the rows. Requires: puts, at least one. */
-export function spillToMemory(layout: RecordLayout, rows: Operations): MemorySpill {
-  const { keyLaneCount, laneBytes } = layout
-  const keyLanes = rows.lanes.slice(0, keyLaneCount).map(() => sharedWords(rows.count))
-  const given = rows.lanes.slice(keyLaneCount)
-  const columns = given.map((column, lane) =>
-    isConstant(column, rows.count) ? undefined : sharedColumn(laneBytes[keyLaneCount + lane]!, rows.count),
-  )
-  const pieces = splitIntoPieces(layout, rows, keyLanes, columns, false)
-  const valueLanes = columns.map((column, lane) => column ?? given[lane]![0]!)
-  return { kind: 'memory', ...pieces, keyLanes, valueLanes }
+/** Copies the rows into so many spills at most, with ascending keys. */
+export function spillToMemory(
+  { keyLaneCount, laneBytes }: RecordLayout,
+  lanes: readonly Uint32Array[],
+  pieces: Pieces,
+  shares: number,
+): MemorySpill[] {
+  return cutPieces(pieces, shares).map(range => {
+    const given = lanes.map(lane => lane.subarray(pieces.starts[range.from]!, pieces.starts[range.to]!))
+    return {
+      kind: 'memory',
+      ...piecesFrom(pieces, range),
+      keyLanes: given.slice(0, keyLaneCount).map(column => copyWords(column)),
+      valueLanes: given
+        .slice(keyLaneCount)
+        .map((column, lane) =>
+          isConstant(column) ? column[0]! : copyColumn(column, laneBytes[keyLaneCount + lane]!),
+        ),
+    }
+  })
 }
 
 /** Bytes that so many rows take at most. */
@@ -29,9 +39,9 @@ export function memorySpillBytes({ keyLaneCount, laneBytes }: RecordLayout, rows
   )
 }
 
-function isConstant(column: Uint32Array, rows: number): boolean {
+function isConstant(column: Uint32Array): boolean {
   const first = column[0]!
-  for (let row = 1; row < rows; row++) if (column[row] !== first) return false
+  for (let row = 1; row < column.length; row++) if (column[row] !== first) return false
   return true
 }
 
@@ -40,17 +50,17 @@ function columnBytes(valueBytes: number): 1 | 2 | 4 {
   return valueBytes === 1 ? 1 : valueBytes === 2 ? 2 : 4
 }
 
-function sharedColumn(valueBytes: number, rows: number): LaneColumn {
-  switch (columnBytes(valueBytes)) {
-    case 1:
-      return new Uint8Array(new SharedArrayBuffer(rows))
-    case 2:
-      return new Uint16Array(new SharedArrayBuffer(rows * 2))
-    case 4:
-      return sharedWords(rows)
-  }
+function copyColumn(column: Uint32Array, valueBytes: number): LaneColumn {
+  const bytes = columnBytes(valueBytes)
+  if (bytes === 4) return copyWords(column)
+  const memory = new SharedArrayBuffer(column.length * bytes)
+  const copy = bytes === 1 ? new Uint8Array(memory) : new Uint16Array(memory)
+  copy.set(column)
+  return copy
 }
 
-function sharedWords(rows: number): Uint32Array {
-  return new Uint32Array(new SharedArrayBuffer(rows * Uint32Array.BYTES_PER_ELEMENT))
+function copyWords(column: Uint32Array): Uint32Array {
+  const copy = new Uint32Array(new SharedArrayBuffer(column.byteLength))
+  copy.set(column)
+  return copy
 }

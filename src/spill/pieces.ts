@@ -5,11 +5,11 @@
  * wherever the caller asks for it, they are sorted, and cut by number. docs/architecture.md, Bulk load.
  */
 import { assert } from '../assert.js'
-import type { LaneColumn, Operations } from '../columns/operations.js'
+import { gatherColumn, type Operations } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { sortedOrder } from '../columns/sort.js'
 import { splitByKey } from '../columns/split.js'
-import type { Pieces } from './spill.js'
+import type { PieceRange, Pieces } from './spill.js'
 
 /** Rows that a piece shall have, about. */
 const PIECE_ROWS = 512
@@ -22,20 +22,19 @@ const SORTED_ROWS_MAX = 1024
 /**
  * Splits a copy of the rows; with `sorted` all pieces are sorted, and their first and last keys are known exactly.
  *
- * `keyLanes`, `valueLanes`: room for all; value lanes as `splitByKey` takes them. Requires: puts, at least one.
+ * `into`: room for all rows, a column a lane. Requires: puts, at least one.
  */
 export function splitIntoPieces(
   layout: RecordLayout,
   source: Operations,
-  keyLanes: readonly Uint32Array[],
-  valueLanes: readonly (LaneColumn | undefined)[],
+  into: readonly Uint32Array[],
   sorted: boolean,
 ): Pieces {
   assert(source.kinds === undefined, 'puts are set aside')
   const binBits = Math.ceil(Math.log2(source.count / PIECE_ROWS))
   const options = { binBits: Math.min(BIN_BITS_MAX, Math.max(1, binBits)), partRows: 0 }
-  const into = [...keyLanes, ...valueLanes]
   const { starts, firstKeys, lastKeys } = splitByKey(layout, source, options, into)
+  const keyLanes = into.slice(0, layout.keyLaneCount)
   const index = new PieceIndex(layout.keyLaneCount)
   for (let part = 0; part + 1 < starts.length; part++) {
     const from = starts[part]!
@@ -53,12 +52,34 @@ export function splitIntoPieces(
 }
 
 /** Puts the rows from row `from` on in the order of their numbers in `order`. */
-function putInOrder(columns: readonly (LaneColumn | undefined)[], order: Uint32Array, from: number): void {
+function putInOrder(lanes: readonly Uint32Array[], order: Uint32Array, from: number): void {
   const ordered = new Uint32Array(order.length)
-  for (const column of columns) {
-    if (column === undefined) continue
-    for (let i = 0; i < order.length; i++) ordered[i] = column[order[i]!]!
-    column.set(ordered, from)
+  for (const lane of lanes) {
+    gatherColumn(lane, order, ordered, 0)
+    lane.set(ordered, from)
+  }
+}
+
+/** Cuts the pieces into so many neighbourhoods at most, each with about as many rows. */
+export function cutPieces({ pieces, starts }: Pieces, shares: number): PieceRange[] {
+  const cuts: PieceRange[] = []
+  let from = 0
+  for (let to = 1; to <= pieces; to++) {
+    // The last piece reaches the last share.
+    if (starts[to]! < ((cuts.length + 1) * starts[pieces]!) / shares) continue
+    cuts.push({ from, to })
+    from = to
+  }
+  return cuts
+}
+
+/** The index of these pieces alone; their rows begin with row 0. */
+export function piecesFrom({ starts, firstKeys, lastKeys }: Pieces, { from, to }: PieceRange): Pieces {
+  return {
+    pieces: to - from,
+    starts: sharedColumn(Array.from(starts.subarray(from, to + 1), start => start - starts[from]!)),
+    firstKeys: firstKeys.map(column => column.subarray(from, to)),
+    lastKeys: lastKeys.map(column => column.subarray(from, to)),
   }
 }
 

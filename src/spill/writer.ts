@@ -12,7 +12,8 @@ import { spillName } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { writeFully } from '../io/transfer.js'
 import { keysToDeltas } from './key-deltas.js'
-import type { FileSpill, PieceRange, Pieces, Spill } from './spill.js'
+import { cutPieces, piecesFrom } from './pieces.js'
+import type { FileSpill, Pieces, Spill } from './spill.js'
 
 /** Bytes of one write call. */
 const WRITE_BYTES = 2 ** 18
@@ -33,26 +34,25 @@ export interface SpillTarget {
  */
 export async function writeSpills(
   target: SpillTarget,
-  rows: Operations,
+  lanes: readonly Uint32Array[],
   pieces: Pieces,
   onWrite: () => Promise<void>,
 ): Promise<FileSpill[]> {
   const { numbers } = target
   const { starts } = pieces
+  const rows = { lanes, count: starts[pieces.pieces]!, kinds: undefined }
   const spills: FileSpill[] = []
   let writer: SpillWriter | undefined
-  let from = 0
   try {
-    for (let piece = 0; piece < pieces.pieces; piece++) {
-      writer ??= await SpillWriter.create(target, numbers[spills.length]!)
-      const writtenBefore = writer.writtenBytes
-      await writer.add(rows, starts[piece]!, starts[piece + 1]!)
-      if (writer.writtenBytes > writtenBefore) await onWrite()
-      // The last piece reaches the last share.
-      if (starts[piece + 1]! < ((spills.length + 1) * rows.count) / numbers.length) continue
-      spills.push(await writer.finish(pieces, { from, to: piece + 1 }))
+    for (const range of cutPieces(pieces, numbers.length)) {
+      writer = await SpillWriter.create(target, numbers[spills.length]!)
+      for (let piece = range.from; piece < range.to; piece++) {
+        const writtenBefore = writer.writtenBytes
+        await writer.add(rows, starts[piece]!, starts[piece + 1]!)
+        if (writer.writtenBytes > writtenBefore) await onWrite()
+      }
+      spills.push(await writer.finish(piecesFrom(pieces, range)))
       writer = undefined
-      from = piece + 1
     }
     return spills
   } catch (error) {
@@ -125,24 +125,15 @@ class SpillWriter {
     }
   }
 
-  /** Writes what is left. The file is not synced: nobody reads it after a crash. `range`: the pieces that were added. */
-  async finish({ starts, firstKeys, lastKeys }: Pieces, { from, to }: PieceRange): Promise<FileSpill> {
+  /** Writes what is left. The file is not synced: nobody reads it after a crash. `pieces`: those that were added. */
+  async finish(pieces: Pieces): Promise<FileSpill> {
     await this.#writeChunk()
     await this.#file.close()
     const offsets = new Float64Array(
       new SharedArrayBuffer(this.#offsets.length * Float64Array.BYTES_PER_ELEMENT),
     )
     offsets.set(this.#offsets)
-    return {
-      kind: 'file',
-      number: this.#number,
-      epoch: this.#target.epoch,
-      pieces: to - from,
-      starts: starts.subarray(from, to + 1),
-      firstKeys: firstKeys.map(column => column.subarray(from, to)),
-      lastKeys: lastKeys.map(column => column.subarray(from, to)),
-      offsets,
-    }
+    return { kind: 'file', number: this.#number, epoch: this.#target.epoch, ...pieces, offsets }
   }
 
   /** Removes the file. Best effort: what cannot be removed is an orphan, gone at the next open. */

@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compareRows } from '../../../src/columns/compare.js'
-import type { Operations } from '../../../src/columns/operations.js'
 import { splitByKey, type Parts } from '../../../src/columns/split.js'
 import { LANE_SPREADS, randomKeyColumns } from '../../support/key-columns.js'
 import { Random } from '../../support/random.js'
@@ -9,7 +8,6 @@ import { wideLayout } from '../../support/rows.js'
 
 interface Split extends Parts {
   readonly lanes: readonly Uint32Array[]
-  readonly rows: Operations
 }
 
 /** Splits rows of these key lanes; a value lane holds their numbers, and they stand in larger columns. */
@@ -23,8 +21,7 @@ function split(
   const lanes = [...keyLanes, Uint32Array.from({ length: count + 3 }, (_, row) => row)]
   const layout = wideLayout(keyLanes.length, 1)
   const into = lanes.map(() => new Uint32Array(count + 7))
-  const parts = splitByKey(layout, { count, lanes, kinds }, { binBits, partRows }, into)
-  return { ...parts, lanes, rows: { count, lanes: into, kinds: parts.kinds } }
+  return { ...splitByKey(layout, { count, lanes, kinds }, { binBits, partRows }, into), lanes }
 }
 
 const splits = fc

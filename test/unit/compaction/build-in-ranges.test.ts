@@ -61,8 +61,8 @@ async function spill(
   for (const [i, memtable] of memtables.entries()) {
     const scratch = new SharedArrayBuffer(memtable.memory.byteLength)
     const numbers = [10, 11, 12, 13].map(number => 10 * i + number)
-    const files = i < inMemory ? undefined : { numbers, epoch: 1, scratch }
-    spills.push(...(await executor.spill({ ...TABLE, memtable: memtable.image(), files }, {})))
+    const where = { shares: 4, numbers: i < inMemory ? undefined : numbers, epoch: 1 }
+    spills.push(...(await executor.spill({ ...TABLE, ...where, memtable: memtable.image(), scratch }, {})))
   }
   return spills
 }
@@ -73,7 +73,7 @@ function filesOf(spills: readonly Spill[]): FileSpill[] {
 
 function build(
   disk: SimulatedFileSystem,
-  spills: readonly Spill[],
+  spills: Spill[],
   memtables: readonly Memtable[],
   replace = false,
   control: CompactionControl = {},
@@ -212,20 +212,43 @@ describe('a file built in ranges', () => {
   test('removes what it has read while it is written: both at once never take much room', async () => {
     const memtables = memtablesWith(2 ** 32, 20_000)
     const disk = await freshDisk()
-    const spills = filesOf(await spill(disk, memtables))
+    const given = filesOf(await spill(disk, memtables))
+    const spills: Spill[] = [...given]
     const spilledBytes = disk.bytesWritten
     const before = disk.calls
     const { bytesWritten } = await build(disk, spills, memtables)
     let written = 0
     let removed = 0
     for (const { op, path, bytes } of disk.log.slice(before)) {
-      const spill = spills.find(({ number }) => path?.endsWith(`${number}.spill`))
+      const spill = given.find(({ number }) => path?.endsWith(`${number}.spill`))
       if (op === 'write') written += bytes!
       if (op === 'unlink' && spill !== undefined) removed += spill.offsets.at(-1)!
       expect(written - removed).toBeLessThan(0.5 * spilledBytes)
     }
     expect(removed).toBe(spilledBytes)
     expect(written).toBe(bytesWritten)
+    expect(spills).toEqual([])
+  })
+
+  test('lets go of what waited in memory while it is written', async () => {
+    const memtables = memtablesWith(2 ** 32, 20_000)
+    const disk = await freshDisk()
+    const spills = await spill(disk, memtables, 3)
+    const left: number[] = []
+    const inline = inlineExecutor(disk)
+    const executor: Executor = {
+      ...inline,
+      threads: 1,
+      build(job, control) {
+        left.push(spills.length)
+        return inline.build(job, control)
+      },
+    }
+    await build(disk, spills, memtables, false, {}, executor)
+    expect(left[0]).toBe(12)
+    // Of the four shares of each, two are written by then.
+    expect(left[Math.floor(0.6 * left.length)]).toBe(6)
+    expect(left.at(-1)).toBe(3)
   })
 
   test('builds as many ranges at once as there are threads', async () => {

@@ -8,7 +8,14 @@ import { spillName } from '../../../src/io/file-names.js'
 import { SpillInput } from '../../../src/spill/input.js'
 import { memorySpillBytes, spillToMemory } from '../../../src/spill/memory-spill.js'
 import { splitIntoPieces } from '../../../src/spill/pieces.js'
-import { endsBefore, piecesIn, splitRange, type FileSpill, type Spill } from '../../../src/spill/spill.js'
+import {
+  endsBefore,
+  piecesIn,
+  splitRange,
+  type FileSpill,
+  type MemorySpill,
+  type Spill,
+} from '../../../src/spill/spill.js'
 import { writeSpills } from '../../../src/spill/writer.js'
 import { DIRECTORY, TABLE_ID } from '../../support/bucket-files.js'
 import { LANE_SPREADS, randomKeyColumns } from '../../support/key-columns.js'
@@ -45,9 +52,15 @@ function spillToFiles(
   onWrite = async (): Promise<void> => {},
 ): Promise<FileSpill[]> {
   const lanes = rows.lanes.map(() => new Uint32Array(rows.count))
-  const pieces = splitIntoPieces(layout, rows, lanes.slice(0, KEY_LANES), lanes.slice(KEY_LANES), true)
+  const pieces = splitIntoPieces(layout, rows, lanes, true)
   const target = { fileSystem: disk, directory: DIRECTORY, tableId: TABLE_ID, epoch: 4, layout, numbers }
-  return writeSpills(target, { lanes, count: rows.count, kinds: undefined }, pieces, onWrite)
+  return writeSpills(target, lanes, pieces, onWrite)
+}
+
+/** Keeps these rows in memory, in so many spills at most. */
+function keep(rows: Operations, shares = 1): MemorySpill[] {
+  const lanes = rows.lanes.map(() => new Uint32Array(rows.count))
+  return spillToMemory(layout, lanes, splitIntoPieces(layout, rows, lanes, false), shares)
 }
 
 /** A disk with spills of these rows, so many files each at most. */
@@ -64,7 +77,7 @@ async function spillsOf(memtables: readonly OperationBuffer[], files = 1) {
 
 /** The same, of which the first `inMemory` memtables stay in memory. */
 async function mixedSpillsOf(memtables: readonly OperationBuffer[], inMemory: number, files = 1) {
-  const kept = memtables.slice(0, inMemory).map(rows => spillToMemory(layout, rows))
+  const kept = memtables.slice(0, inMemory).flatMap(rows => keep(rows, files))
   const { disk, spills } = await spillsOf(memtables.slice(inMemory), files)
   return { disk, spills: [...kept, ...spills] }
 }
@@ -314,7 +327,7 @@ describe('a spill', () => {
 describe('a spill in memory', () => {
   test('has columns as narrow as their lanes, and none for a value that all rows share', () => {
     const rows = rowsWith(randomRows(new Random(13), 5000), 3)
-    const { keyLanes, valueLanes } = spillToMemory(layout, rows)
+    const [{ keyLanes, valueLanes }] = keep(rows) as [MemorySpill]
     expect(keyLanes.map(column => column.constructor.name)).toEqual(['Uint32Array', 'Uint32Array'])
     expect(valueLanes.map(column => (typeof column === 'number' ? column : column.constructor.name))).toEqual(
       [3, 'Uint32Array', 'Uint16Array', 'Uint8Array', 'Uint32Array', SHARED],
@@ -327,13 +340,22 @@ describe('a spill in memory', () => {
   })
 
   test('shares its memory with other threads', () => {
-    const { starts, firstKeys, lastKeys, keyLanes, valueLanes } = spillToMemory(
-      layout,
-      rowsWith(randomRows(new Random(14), 5000), 3),
-    )
-    const columns = [starts, ...firstKeys, ...lastKeys, ...keyLanes, ...valueLanes]
-    for (const column of columns) {
-      if (typeof column !== 'number') expect(column.buffer).toBeInstanceOf(SharedArrayBuffer)
+    for (const spill of keep(rowsWith(randomRows(new Random(14), 5000), 3), 3)) {
+      const { starts, firstKeys, lastKeys, keyLanes, valueLanes } = spill
+      for (const column of [starts, ...firstKeys, ...lastKeys, ...keyLanes, ...valueLanes]) {
+        if (typeof column !== 'number') expect(column.buffer).toBeInstanceOf(SharedArrayBuffer)
+      }
     }
+  })
+
+  test('is one of several, with about as many rows each and memory of its own', () => {
+    const spills = keep(rowsWith(randomRows(new Random(15), 80_000), 3), 4)
+    expect(spills).toHaveLength(4)
+    for (const { starts, pieces, keyLanes } of spills) {
+      expect(starts[0]).toBe(0)
+      expect(starts[pieces]).toBe(keyLanes[0]!.length)
+      expect(Math.abs(keyLanes[0]!.length - 20_000)).toBeLessThan(1000)
+    }
+    expect(new Set(spills.map(({ keyLanes }) => keyLanes[0]!.buffer)).size).toBe(4)
   })
 })
