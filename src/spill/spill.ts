@@ -119,11 +119,12 @@ function beginningIn(spills: readonly Pieces[], keyLaneCount: number, range: Key
       range.lower === undefined
         ? pieces.from
         : lowerBound(spill.firstKeys, pieces.from, pieces.to, range.lower)
-    for (let piece = pieces.from; piece < pieces.to; piece++, at++) {
-      for (const [lane, column] of keys.entries()) {
-        column[at] = piece < start ? range.lower![lane]! : spill.firstKeys[lane]![piece]!
-      }
-      weights[at] = pieceRows(spill, { from: piece, to: piece + 1 })
+    for (const [lane, column] of keys.entries()) {
+      column.set(spill.firstKeys[lane]!.subarray(pieces.from, pieces.to), at)
+      if (start > pieces.from) column.fill(range.lower![lane]!, at, at + start - pieces.from)
+    }
+    for (let piece = pieces.from; piece < pieces.to; piece++) {
+      weights[at++] = spill.starts[piece + 1]! - spill.starts[piece]!
     }
   }
   return { keys, weights }
