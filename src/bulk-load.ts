@@ -1,18 +1,19 @@
 /**
- * Builds a table from columns without the log: what does not fit a memtable is set aside in spills, split by key; from
- * them the one file is built, range of keys by range.
+ * Builds a table from columns without the log: what does not fit a memtable is set aside in spills, split by key, in
+ * memory as long as there is room; from them the one file is built, range of keys by range.
  *
- * So each record is sorted and packed once, and written once more than that. All or nothing: until the last manifest is
- * installed the table is empty and the spills are orphans. docs/architecture.md, Bulk load.
+ * All or nothing: until the last manifest is installed the table is empty and the spills are orphans.
+ * docs/architecture.md, Bulk load.
  */
 import { buildInRanges } from './compaction/build-in-ranges.js'
 import type { BuildResult, CompactionControl, CompactionOutput, SpillJob } from './compaction/job.js'
 import type { Operations } from './columns/operations.js'
 import { diskError, type FlashTableError } from './errors.js'
+import { bucketName } from './io/file-names.js'
 import { Memtable } from './memtable/memtable.js'
 import type { TableParts, WriterParts } from './open.js'
 import { latchedReason } from './poison.js'
-import { memorySpillBytes } from './spill/memory-spill.js'
+import { bytesInMemory, memorySpillBytes } from './spill/memory-spill.js'
 import type { Spill } from './spill/spill.js'
 import { removeSpills } from './spill/writer.js'
 
@@ -49,8 +50,8 @@ class BulkLoad {
   #memoryLeft: number
   /** Oldest first; those of which all is in the file are gone. */
   readonly #spills: Spill[] = []
-  /** Those that are being written, oldest first; a failure is met when room for more is made. */
-  readonly #writing: Promise<Spill[]>[] = []
+  /** Those that are being made, oldest first; a failure is met when room for more is made. */
+  readonly #spilling: { readonly spills: Promise<Spill[]>; readonly reservedBytes: number }[] = []
   /** Of memtables that have become spills, and of the copies that were made for that. */
   readonly #spareMemory: SharedArrayBuffer[] = []
 
@@ -71,7 +72,7 @@ class BulkLoad {
       await this.#finish()
     } finally {
       // Those that are still being written are removed too, once they are there.
-      while (this.#writing.length > 0) await this.#settleSpills().catch(() => {})
+      while (this.#spilling.length > 0) await this.#settleSpills().catch(() => {})
       const { fileSystem, directory } = this.#parts.state.options
       await removeSpills(fileSystem, directory, this.#spills)
     }
@@ -96,51 +97,45 @@ class BulkLoad {
       this.#endSequence += to - from
       from = to
       // Not before more comes: a load that fits the memtable is not set aside.
-      if (from < rows.count) await this.#startSpills()
+      if (from < rows.count) await this.#startSpills(false)
     }
   }
 
-  /** Hands the memtable, if there is one, to the executor, once that has room. */
-  async #startSpills(): Promise<void> {
+  /** Hands the memtable to the executor, once that has room. The last one always stays in memory. */
+  async #startSpills(isLast: boolean): Promise<void> {
     const { executor } = this.#writer
-    if (this.#writing.length === executor.threads) await this.#settleSpills()
-    const full = this.#memtable
-    if (full === undefined) return
+    if (this.#spilling.length === executor.threads) await this.#settleSpills()
+    const full = this.#memtable!
     this.#memtable = undefined
     const { state } = this.#parts
     const { directory, tableId, layout } = state.options
     const scratch = this.#spareMemory.pop() ?? new SharedArrayBuffer(full.memory.byteLength)
-    const job: SpillJob = {
-      directory,
-      tableId,
-      layout,
-      memtable: full.image(),
-      scratch,
-      shares: SPILLS_A_MEMTABLE,
-      numbers: this.#takeMemory(full)
-        ? undefined
-        : Array.from({ length: SPILLS_A_MEMTABLE }, () => state.takeFileNumber()),
-      epoch: state.manifest.epoch,
-    }
-    const writing = this.#attempt(control => executor.spill(job, control)).finally(() =>
+    const memoryBytes = memorySpillBytes(layout, full.count)
+    const stays = isLast || memoryBytes <= this.#memoryLeft
+    const reservedBytes = stays ? memoryBytes : 0
+    this.#memoryLeft -= reservedBytes
+    const target: SpillJob['target'] = stays
+      ? { kind: 'memory', shares: SPILLS_A_MEMTABLE }
+      : {
+          kind: 'files',
+          numbers: Array.from({ length: SPILLS_A_MEMTABLE }, () => state.takeFileNumber()),
+          epoch: state.manifest.epoch,
+        }
+    const job = { directory, tableId, layout, memtable: full.image(), scratch, target }
+    const spills = this.#attempt(control => executor.spill(job, control)).finally(() =>
       this.#spareMemory.push(full.memory, scratch),
     )
     // Met by #settleSpills.
-    writing.catch(() => {})
-    this.#writing.push(writing)
-  }
-
-  /** Whether the memtable may be set aside in memory, which is counted then. */
-  #takeMemory({ count }: Memtable): boolean {
-    const bytes = memorySpillBytes(this.#parts.state.options.layout, count)
-    if (bytes > this.#memoryLeft) return false
-    this.#memoryLeft -= bytes
-    return true
+    spills.catch(() => {})
+    this.#spilling.push({ spills, reservedBytes })
   }
 
   /** Waits for the spills of the oldest memtable that is being written. */
   async #settleSpills(): Promise<void> {
-    this.#spills.push(...(await this.#writing.shift()!))
+    const { spills, reservedBytes } = this.#spilling.shift()!
+    const made = await spills
+    this.#memoryLeft += reservedBytes - bytesInMemory(made)
+    this.#spills.push(...made)
   }
 
   /** Builds the one file of the table, out of the spills or of the only memtable, and installs it. */
@@ -149,14 +144,24 @@ class BulkLoad {
     if (records === 0) return
     const { entry, bytesWritten, filter } =
       this.#memtable?.count === records ? await this.#runMemtable(this.#memtable) : await this.#buildFile()
-    const { state } = this.#parts
-    this.#writer.committer.recordsPut += records
+    const { state, poison } = this.#parts
+    const { fileSystem, directory, layout } = state.options
     const leveled = { ...entry, level: this.#writer.compactor.levelFor(records) }
+    const before = this.#writer.counters()
+    const counters = {
+      ...before,
+      records: before.records + records,
+      recordBytes: before.recordBytes + records * layout.recordBytes,
+      bucketBytes: before.bucketBytes + bytesWritten,
+    }
     try {
-      await state.installLoaded(leveled, filter, bytesWritten, this.#writer.counters())
+      await state.installLoaded(leveled, filter, counters)
     } catch (error) {
+      // A manifest that may be there names the file.
+      if (!poison.latched) await fileSystem.unlink(`${directory}/${bucketName(entry.number)}`).catch(() => {})
       throw this.#failure(latchedReason(error))
     }
+    this.#writer.committer.recordsPut += records
     this.#writer.wal.startAt(this.#endSequence)
     // The threads are grown, and may not be needed again for long.
     await this.#writer.executor.close()
@@ -170,8 +175,8 @@ class BulkLoad {
   }
 
   async #buildFile(): Promise<BuildResult> {
-    await this.#startSpills()
-    while (this.#writing.length > 0) await this.#settleSpills()
+    await this.#startSpills(true)
+    while (this.#spilling.length > 0) await this.#settleSpills()
     // The ranges shall not take their memory beside it.
     this.#spareMemory.length = 0
     const { fileSystem } = this.#parts.state.options

@@ -23,7 +23,7 @@ import { nodeEnvironment, type Environment } from './environment.js'
 import { FlashTableError, invalidType, outOfRange } from './errors.js'
 import { found } from './found.js'
 import { openReader, openTable, type TableParts, type WriterParts } from './open.js'
-import { takeLoadOptions, type TableOptions } from './options.js'
+import { resolveLoadOptions, resolveOptions, type ResolvedOptions, type TableOptions } from './options.js'
 import type { Call } from './commit/committer.js'
 import { findNear, orderHits } from './query/near.js'
 import { checkRange, checkSignal, checkWithin } from './query/range-options.js'
@@ -89,12 +89,15 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * @internal
    */
   static async openIn(location: string, options: unknown, environment: Environment): Promise<FlashTable> {
-    if (typeof location !== 'string' || location === '') {
-      throw invalidType(
-        'FLASHTABLE_INVALID_OPTION',
-        `location: expected the path of a directory, found ${found(location)}`,
-      )
-    }
+    checkLocation(location)
+    return FlashTable.#open(location, resolveOptions(options), environment)
+  }
+
+  static async #open(
+    location: string,
+    options: ResolvedOptions,
+    environment: Environment,
+  ): Promise<FlashTable> {
     const parts = await openTable(location, options, environment, event => publishEvent(location, event))
     return new FlashTable(parts, environment)
   }
@@ -124,8 +127,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     source: ColumnSource<unknown>,
     environment: Environment,
   ): Promise<FlashTable> {
-    const { memoryBytes, tableOptions } = takeLoadOptions(options)
-    const table = await FlashTable.openIn(location, tableOptions, environment)
+    checkLocation(location)
+    const { open, memoryBytes } = resolveLoadOptions(options)
+    const table = await FlashTable.#open(location, open, environment)
     try {
       await table.#load(source, memoryBytes)
     } catch (error) {
@@ -582,5 +586,13 @@ function unknownOperation(operation: unknown): TypeError {
   return invalidType(
     'FLASHTABLE_INVALID_VALUE',
     `batch: expected type 'put', 'del' or 'delRecord', found ${found(type)}`,
+  )
+}
+
+function checkLocation(location: unknown): void {
+  if (typeof location === 'string' && location !== '') return
+  throw invalidType(
+    'FLASHTABLE_INVALID_OPTION',
+    `location: expected the path of a directory, found ${found(location)}`,
   )
 }

@@ -14,7 +14,7 @@ import { FlashTableError, diskError } from './errors.js'
 import { MANIFEST_NAME } from './io/file-names.js'
 import type { Manifest } from './manifest/manifest.js'
 import { installManifest, loadManifest } from './manifest/store.js'
-import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, resolveOptions, type ResolvedOptions } from './options.js'
+import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type ResolvedOptions } from './options.js'
 import { Poison, latchedReason } from './poison.js'
 import { TableReader } from './query/reader.js'
 import {
@@ -55,14 +55,13 @@ export interface TableParts {
   readonly writer: WriterParts | undefined
 }
 
-/** Opens the table. Errors: docs/api.md, `FlashTable.open`. */
+/** Opens the table. Errors: docs/api.md, `FlashTable.open`, but for wrong options. */
 export async function openTable(
   location: string,
-  givenOptions: unknown,
+  options: ResolvedOptions,
   environment: Environment,
   publish: (event: TableEvent) => void,
 ): Promise<TableParts> {
-  const options = resolveOptions(givenOptions)
   const directory = resolve(location)
   options.signal?.throwIfAborted()
   try {

@@ -48,8 +48,8 @@ export interface TableOptions {
 /** What `FlashTable.bulkLoad` takes besides the options of an open. */
 export interface LoadOptions {
   /**
-   * Bytes of memory in which records may wait for the rest; those beyond wait on the disk, and so are written twice.
-   * Default: a quarter of what is available.
+   * Bytes of memory in which records may wait for the rest; those beyond wait on the disk, and so are written twice. The
+   * memtables at hand come on top, two for each thread and one. Default: a quarter of what is available.
    */
   readonly memoryBytes?: number | undefined
 }
@@ -102,6 +102,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 const MAX_FILTER_BITS = 32
 /** More than any machine has. */
 const MAX_LOAD_MEMORY_BYTES = 2 ** 50
+/** A bulk load takes a quarter of what is available. */
+const AVAILABLE_MEMORY_SHARE = 4
 const MIN_FANOUT = 2
 const MAX_FANOUT = 64
 
@@ -130,7 +132,20 @@ const OPTION_NAMES: readonly (keyof ResolvedOptions)[] = [
  * or out of bounds, and for options that cannot hold together.
  */
 export function resolveOptions(options: unknown): ResolvedOptions {
-  const given = readOptions(options)
+  return resolveGiven(readOptions(options, OPTION_NAMES))
+}
+
+/** The options of a bulk load, and of the open that it begins with. Throws as {@link resolveOptions}. */
+export function resolveLoadOptions(options: unknown): { open: ResolvedOptions; memoryBytes: number } {
+  const given = readOptions(options, [...OPTION_NAMES, 'memoryBytes'])
+  const memoryBytes = optionalInteger(given, 'memoryBytes', 0, MAX_LOAD_MEMORY_BYTES)
+  return {
+    open: resolveGiven(given),
+    memoryBytes: memoryBytes ?? Math.floor(process.availableMemory() / AVAILABLE_MEMORY_SHARE),
+  }
+}
+
+function resolveGiven(given: GivenOptions): ResolvedOptions {
   const readOnly = optionalBoolean(given, 'readOnly') ?? false
   const createIfMissing = optionalBoolean(given, 'createIfMissing')
   const errorIfExists = optionalBoolean(given, 'errorIfExists') ?? false
@@ -159,46 +174,33 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   }
 }
 
-/**
- * Takes the options of a bulk load apart: its own, checked and with defaults, and those of an open, as they are. Throws
- * as {@link resolveOptions}, which checks the others.
- */
-export function takeLoadOptions(options: unknown): { memoryBytes: number; tableOptions: unknown } {
-  const memoryBytes = Math.floor(process.availableMemory() / 4)
-  if (typeof options !== 'object' || options === null || !Object.hasOwn(options, 'memoryBytes')) {
-    return { memoryBytes, tableOptions: options }
-  }
-  const { memoryBytes: given, ...tableOptions } = options as LoadOptions
-  const checked = optionalInteger(new Map([['memoryBytes', given]]), 'memoryBytes', 0, MAX_LOAD_MEMORY_BYTES)
-  return { memoryBytes: checked ?? memoryBytes, tableOptions }
-}
-
-type GivenOptions<Name extends string = keyof ResolvedOptions> = ReadonlyMap<Name, unknown>
+type OptionName = keyof ResolvedOptions | keyof LoadOptions
+type GivenOptions = ReadonlyMap<OptionName, unknown>
 
 /** Every option read once: a getter is not asked again behind a check. */
-function readOptions(options: unknown): GivenOptions {
+function readOptions(options: unknown, names: readonly OptionName[]): GivenOptions {
   if (options === undefined) return new Map()
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw invalid(`the options: expected an object, found ${found(options)}`)
   }
   for (const name of Object.keys(options)) {
-    if (!(OPTION_NAMES as readonly string[]).includes(name)) {
-      throw invalid(`there is no option ${found(name)}; the options are ${OPTION_NAMES.join(', ')}`)
+    if (!(names as readonly string[]).includes(name)) {
+      throw invalid(`there is no option ${found(name)}; the options are ${names.join(', ')}`)
     }
   }
   const source = options as Partial<Record<string, unknown>>
-  return new Map(OPTION_NAMES.map(name => [name, source[name]]))
+  return new Map(names.map(name => [name, source[name]]))
 }
 
-function optionalBoolean(given: GivenOptions, name: keyof ResolvedOptions): boolean | undefined {
+function optionalBoolean(given: GivenOptions, name: OptionName): boolean | undefined {
   const value = given.get(name)
   if (value === undefined || typeof value === 'boolean') return value
   throw unexpected(name, 'true or false', value)
 }
 
-function optionalInteger<Name extends string>(
-  given: GivenOptions<Name>,
-  name: Name,
+function optionalInteger(
+  given: GivenOptions,
+  name: OptionName,
   min: number,
   max: number,
 ): number | undefined {
@@ -210,7 +212,7 @@ function optionalInteger<Name extends string>(
   return value
 }
 
-function optionalMilliseconds(given: GivenOptions, name: keyof ResolvedOptions): number | undefined {
+function optionalMilliseconds(given: GivenOptions, name: OptionName): number | undefined {
   const value = given.get(name)
   if (value === undefined || value === Infinity) return value
   const expected = `milliseconds, an integer from 0 to ${MAX_TIMER_MS} or Infinity`

@@ -12,8 +12,8 @@ import { compareRows } from './compare.js'
 export const SHORT_ROWS_MAX = 2 ** 16
 /** Leading bits of the key beyond those of the row number, where the word has room: so one row in eight meets another. */
 const EXTRA_PREFIX_BITS = 3
-/** Half of the leading bits there can be: counters that stay in the first-level cache. */
-const DIGIT_BITS_MAX = 10
+/** Half of the leading bits there can be, 17 beside 15 or 14 of a row: counters that stay in the first-level cache. */
+const DIGIT_BITS_MAX = 9
 /** So few rows, or rows with the same leading bits, are sorted by insertion. */
 const INSERTION_ROWS = 24
 

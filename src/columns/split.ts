@@ -4,7 +4,7 @@
  *
  * In sequential passes, column by column, so that it costs 6 ns a value and not a cache miss (partitioned radix sort,
  * Satish et al. 2010). A seal makes parts that fit the second-level cache and sorts each, docs/architecture.md,
- * Memtable; a bulk load sets them aside as they are, Bulk load.
+ * Memtable; a bulk load sets them aside, Bulk load.
  */
 import { assert } from '../assert.js'
 import type { Operations } from './operations.js'

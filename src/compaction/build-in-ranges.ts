@@ -16,8 +16,8 @@ import { endsBefore, mayHave, splitRange } from '../spill/spill.js'
 import { removeSpills } from '../spill/writer.js'
 import type { BuildJob, BuildResult, CompactionControl, Executor, RangeJob } from './job.js'
 
-/** Records that a range shall have, about. */
-const RANGE_ROWS = 2 ** 19
+/** Bytes of the records that a range shall have, about; its pages have no more. */
+const RANGE_BYTES = 2 ** 23
 
 /**
  * Removes each spill once all of its records are written: so the disk need not have room for both. Rejects as
@@ -28,7 +28,7 @@ export async function buildInRanges(
   executor: Executor,
   job: BuildJob,
   control: CompactionControl,
-  rangeRows = RANGE_ROWS,
+  rangeRows = RANGE_BYTES / job.layout.recordBytes,
 ): Promise<BuildResult> {
   const ranges = splitRange(job.spills, job.layout.keyLaneCount, ALL_KEYS, rangeRows)
   /** Ranges that are being built or wait to be written, in their order. */

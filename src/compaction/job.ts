@@ -67,11 +67,10 @@ export interface SpillJob {
   readonly memtable: MemtableImage
   /** The memory of another memtable, that nobody uses meanwhile. */
   readonly scratch: SharedArrayBuffer
-  /** How many spills it becomes, at most. */
-  readonly shares: number
-  /** Of the files, as many as shares; `undefined`: the spills stay in memory. */
-  readonly numbers: readonly number[] | undefined
-  readonly epoch: number
+  /** So many spills in memory, or one in each file, at most. */
+  readonly target:
+    | { readonly kind: 'memory'; readonly shares: number }
+    | { readonly kind: 'files'; readonly numbers: readonly number[]; readonly epoch: number }
 }
 
 /** The second step: all spills become a bucket file, range by range. */

@@ -14,12 +14,12 @@ export async function spillMemtable(
   { signal }: CompactionControl,
   pause: () => Promise<void> | void,
 ): Promise<Spill[]> {
-  const { layout, scratch, numbers, shares } = job
+  const { layout, scratch, target } = job
   const memtable = Memtable.fromImage(layout, job.memtable)
   const { lanes } = new Memtable(layout, memtable.capacity, 0, scratch)
-  const pieces = splitIntoPieces(layout, memtable, lanes, numbers !== undefined)
-  if (numbers === undefined) return spillToMemory(layout, lanes, pieces, shares)
-  return writeSpills({ fileSystem, ...job, numbers }, lanes, pieces, async () => {
+  const pieces = splitIntoPieces(layout, memtable, lanes, target.kind === 'files')
+  if (target.kind === 'memory') return spillToMemory(layout, lanes, pieces, target.shares)
+  return writeSpills({ fileSystem, ...job, ...target }, lanes, pieces, async () => {
     signal?.throwIfAborted()
     await pause()
   })

@@ -35,8 +35,8 @@ import {
   type Spill,
 } from './spill.js'
 
-/** Rows of a stretch, about: so few are sorted within the second-level cache. */
-const STRETCH_ROWS = 2 ** 14
+/** Bytes of the records of a stretch, about: so few are sorted within the second-level cache. */
+const STRETCH_BYTES = 2 ** 18
 
 export interface SpillInputOptions {
   readonly fileSystem: FileSystem
@@ -80,7 +80,7 @@ export class SpillInput implements SortedInput {
       const loaded: (MemorySpill | Loaded)[] = []
       for (const spill of spills) loaded.push(spill.kind === 'memory' ? spill : await this.#load(spill))
       this.#loaded = loaded
-      this.#stretches = splitRange(spills, layout.keyLaneCount, range, stretchRows(spills, range))
+      this.#stretches = splitRange(spills, layout.keyLaneCount, range, stretchRows(spills, range, layout))
     }
     const stretch = this.#stretches.shift()
     if (stretch === undefined) return false
@@ -100,12 +100,6 @@ export class SpillInput implements SortedInput {
     }
     into.count += order.length
     return true
-  }
-
-  /** Rows of the pieces in which the range is. */
-  get rows(): number {
-    const { spills, range } = this.#options
-    return spills.reduce((sum, spill) => sum + pieceRows(spill, piecesIn(spill, range)), 0)
   }
 
   async close(): Promise<void> {
@@ -153,7 +147,7 @@ export class SpillInput implements SortedInput {
       const before = rows.count
       const wrong = decodePayload(frames, at + FRAME_HEADER_BYTES, header, layout, rows, [])
       assert(wrong === undefined && rows.kinds === undefined, 'a frame that fits is what was encoded')
-      deltasToKeys(rows.lanes, before, rows.count, spill.firstKeys, piece)
+      deltasToKeys(rows.lanes, layout.laneBytes, before, rows.count, spill.firstKeys, piece)
       if (isCut(spill, piece, stretch)) keepRange(rows, before, stretch)
     }
   }
@@ -178,7 +172,7 @@ async function readPieces(
 }
 
 /** Rows of a stretch: a piece of each spill at least, so that few are cut and read in two. */
-function stretchRows(spills: readonly Spill[], range: KeyRange): number {
+function stretchRows(spills: readonly Spill[], range: KeyRange, { recordBytes }: RecordLayout): number {
   let rows = 0
   let pieces = 0
   for (const spill of spills) {
@@ -186,7 +180,7 @@ function stretchRows(spills: readonly Spill[], range: KeyRange): number {
     rows += pieceRows(spill, { from, to })
     pieces += to - from
   }
-  return Math.max(STRETCH_ROWS, (spills.length * rows) / Math.max(1, pieces))
+  return Math.max(STRETCH_BYTES / recordBytes, (spills.length * rows) / Math.max(1, pieces))
 }
 
 /** The value that all rows of these spills have in a value lane, where there is one and it is known. */

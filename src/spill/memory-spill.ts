@@ -1,6 +1,6 @@
 /**
- * Keeps rows in memory that are split into pieces: columns no wider than their lanes, and none for a value that all
- * rows share.
+ * Keeps rows in memory that are split into pieces: value columns no wider than their lanes, and none for a value that
+ * all rows share.
  *
  * Memory that was never used is what costs most here: the system has to find it and to clear it. So there is little of
  * it, in shares that are let go as the file grows, for the system to write the file into. docs/architecture.md, Bulk load.
@@ -8,7 +8,7 @@
 import type { LaneColumn } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { cutPieces, piecesFrom } from './pieces.js'
-import type { MemorySpill, Pieces } from './spill.js'
+import type { MemorySpill, Pieces, Spill } from './spill.js'
 
 /** Copies the rows into so many spills at most, with ascending keys. */
 export function spillToMemory(
@@ -26,10 +26,21 @@ export function spillToMemory(
       valueLanes: given
         .slice(keyLaneCount)
         .map((column, lane) =>
-          isConstant(column) ? column[0]! : copyColumn(column, laneBytes[keyLaneCount + lane]!),
+          isConstant(column) ? column[0]! : narrowCopy(column, laneBytes[keyLaneCount + lane]!),
         ),
     }
   })
+}
+
+/** Bytes that the rows of these spills take in memory. */
+export function bytesInMemory(spills: readonly Spill[]): number {
+  const columns = spills.flatMap(spill =>
+    spill.kind === 'memory' ? [...spill.keyLanes, ...spill.valueLanes] : [],
+  )
+  return columns.reduce<number>(
+    (sum, column) => sum + (typeof column === 'number' ? 0 : column.byteLength),
+    0,
+  )
 }
 
 /** Bytes that so many rows take at most. */
@@ -50,7 +61,7 @@ function columnBytes(valueBytes: number): 1 | 2 | 4 {
   return valueBytes === 1 ? 1 : valueBytes === 2 ? 2 : 4
 }
 
-function copyColumn(column: Uint32Array, valueBytes: number): LaneColumn {
+function narrowCopy(column: Uint32Array, valueBytes: number): LaneColumn {
   const bytes = columnBytes(valueBytes)
   if (bytes === 4) return copyWords(column)
   const memory = new SharedArrayBuffer(column.length * bytes)

@@ -16,7 +16,7 @@ const PIECE_ROWS = 512
 const BIN_BITS_MAX = 12
 /** Bins of more rows, where keys cluster, are sorted, and cut into pieces that need not end where a bin does. */
 const UNSORTED_ROWS_MAX = 2 ** 15
-/** Rows of a sorted piece at most: bins that have no more are one. */
+/** Rows of a sorted piece at most; a bin that has no more is one. */
 const SORTED_ROWS_MAX = 1024
 
 /**
@@ -44,8 +44,12 @@ export function splitIntoPieces(
       continue
     }
     putInOrder(into, sortedOrder(keyLanes, layout.keyLaneCount, from, to), from)
-    for (let row = from; row < to; row += SORTED_ROWS_MAX) {
-      index.push(row, keyLanes, row, keyLanes, Math.min(row + SORTED_ROWS_MAX, to) - 1)
+    // Evenly: a piece of few rows costs as much as any.
+    const count = Math.ceil((to - from) / SORTED_ROWS_MAX)
+    for (let piece = 0; piece < count; piece++) {
+      const first = from + Math.floor((piece * (to - from)) / count)
+      const last = from + Math.floor(((piece + 1) * (to - from)) / count) - 1
+      index.push(first, keyLanes, first, keyLanes, last)
     }
   }
   return index.finish(source.count)

@@ -1,6 +1,6 @@
 /**
- * What is known of a spill: records that a bulk load has set aside, split by key into pieces, and not sorted; in memory
- * as long as there is room, then in a file.
+ * What is known of a spill: records that a bulk load has set aside, split by key into pieces; in memory as long as there
+ * is room, then in a file, whose pieces are sorted.
  *
  * The index of the pieces is in memory only; no manifest names a spill, so after a crash its file is an orphan.
  * docs/architecture.md, Bulk load; docs/file-format.md, Spills.

@@ -111,8 +111,9 @@ class SpillWriter {
     const piece = this.#piece
     piece.clear()
     piece.append(rows, from, to)
-    const keyLanes = rows.lanes.slice(0, this.#target.layout.keyLaneCount)
-    keysToDeltas(keyLanes, from, to, piece.lanes.slice(0, keyLanes.length))
+    const { keyLaneCount, laneBytes } = this.#target.layout
+    const keyLanes = rows.lanes.slice(0, keyLaneCount)
+    keysToDeltas(keyLanes, laneBytes, from, to, piece.lanes.slice(0, keyLaneCount))
     const frameBytes = this.#encoder.encode(piece, 0, piece.count, [], 0, 0, seed)
     this.#offsets.push(offset + frameBytes)
     const frame = this.#encoder.bytes(frameBytes, frameBytes)

@@ -196,7 +196,6 @@ export class TableState {
   async installLoaded(
     entry: BucketFileEntry,
     filter: Uint32Array | undefined,
-    bucketBytes: number,
     counters: Manifest['counters'],
   ): Promise<void> {
     const { endSequence } = entry
@@ -210,7 +209,7 @@ export class TableState {
           firstLogSequence: endSequence,
           nextSequence: endSequence,
           nextFileNumber: this.#nextFileNumber,
-          counters: { ...counters, bucketBytes: counters.bucketBytes + bucketBytes },
+          counters,
         })
       } catch (error) {
         await file.close()

@@ -3,6 +3,7 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { bytes, FlashTable, struct, type LoadOptions, type TableOptions } from '../../src/index.js'
+import { Random } from '../support/random.js'
 import {
   collect,
   FINGERPRINT,
@@ -156,6 +157,29 @@ describe('bulkLoad', () => {
     }
   })
 
+  test.each([1, 2, 5, 6, 9])('takes sets of random keys of %i bytes, which do not pack', async width => {
+    const options = { ...SMALL, memtableBytes: 16_384, keyEncoding: bytes(width) } as const
+    const rows = 20_000
+    const random = new Random(width)
+    const keys = Uint8Array.from({ length: rows * width }, () => random.below(256))
+    const texts = (column: Uint8Array): string[] =>
+      Array.from({ length: column.length / width }, (_, row) =>
+        Buffer.from(column.subarray(row * width, (row + 1) * width)).toString('hex'),
+      )
+    for (const memoryBytes of MEMORIES) {
+      const table = await FlashTable.bulkLoad(tables.path(), { ...options, memoryBytes }, [{ key: keys }])
+      try {
+        const found: string[] = []
+        for await (const { key } of table.scanColumns()) found.push(...texts(key))
+        const expected = texts(keys).sort()
+        expect(found.findIndex((key, i) => key !== expected[i])).toBe(-1)
+        expect(found).toHaveLength(rows)
+      } finally {
+        await table.close()
+      }
+    }
+  })
+
   test('that a crash has ended leaves nothing that stays: the next open removes what was set aside', async () => {
     const table = await load(source(10, 10))
     await table.close()
@@ -286,6 +310,8 @@ describe('bulkLoad', () => {
       })
     }
     expect(asked).toBe(false)
+    const inherited = Object.create({ ...OPTIONS, memoryBytes: -1 }) as typeof OPTIONS
+    await expect(FlashTable.bulkLoad(path, inherited, watched())).rejects.toThrow("'memoryBytes'")
     // It is no option of `open`.
     await expect(FlashTable.open(path, { ...OPTIONS, memoryBytes: 0 } as never)).rejects.toMatchObject({
       code: 'FLASHTABLE_INVALID_OPTION',

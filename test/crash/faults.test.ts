@@ -288,6 +288,9 @@ describe(`a disk that fails (seed ${SEED})`, () => {
           expect(found === undefined ? [BULK_RECORDS] : [0, BULK_RECORDS]).toContain(records.length)
           const left = disk.files().filter(path => path.endsWith('.spill'))
           expect(left.length).toBeLessThanOrEqual(op === 'unlink' || op === 'create' ? 1 : 0)
+          const table = await openOn(disk.clone())
+          expect((await table.stats()).recordsPut).toBe(records.length)
+          await table.close()
         }
       }
       expect(calls.length).toBeGreaterThan(HITS_MIN)

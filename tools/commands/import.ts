@@ -68,13 +68,12 @@ async function loadAll(file: RecordFile, { directory, schema, signal, onProgress
       onProgress?.(bytesRead, file.bytes)
     }
   }
-  try {
-    const table = await FlashTable.bulkLoad(directory, { ...encodingsOf(schema), signal }, columns())
-    await table.close()
-  } catch (error) {
+  const loading = FlashTable.bulkLoad(directory, { ...encodingsOf(schema), signal }, columns())
+  const table = await loading.catch((error: unknown) => {
     process.stderr.write(`nothing of ${file.path} is in ${directory}\n`)
     throw error
-  }
+  })
+  await table.close()
   return records
 }
 

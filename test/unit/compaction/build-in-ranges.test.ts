@@ -11,6 +11,7 @@ import type {
   CompactionControl,
   CompactionResult,
   Executor,
+  SpillJob,
 } from '../../../src/compaction/job.js'
 import { Memtable } from '../../../src/memtable/memtable.js'
 import type { FileSpill, Spill } from '../../../src/spill/spill.js'
@@ -61,8 +62,9 @@ async function spill(
   for (const [i, memtable] of memtables.entries()) {
     const scratch = new SharedArrayBuffer(memtable.memory.byteLength)
     const numbers = [10, 11, 12, 13].map(number => 10 * i + number)
-    const where = { shares: 4, numbers: i < inMemory ? undefined : numbers, epoch: 1 }
-    spills.push(...(await executor.spill({ ...TABLE, ...where, memtable: memtable.image(), scratch }, {})))
+    const target: SpillJob['target'] =
+      i < inMemory ? { kind: 'memory', shares: 4 } : { kind: 'files', numbers, epoch: 1 }
+    spills.push(...(await executor.spill({ ...TABLE, memtable: memtable.image(), scratch, target }, {})))
   }
   return spills
 }
@@ -228,6 +230,24 @@ describe('a file built in ranges', () => {
     expect(removed).toBe(spilledBytes)
     expect(written).toBe(bytesWritten)
     expect(spills).toEqual([])
+  })
+
+  test('has ranges of fewer records where they are large', async () => {
+    const wide = wideLayout(1, 255)
+    const memtable = new Memtable(wide, 20_000, 1)
+    memtable.appendPuts(20_000, lanes => lanes[0]!.forEach((_, row) => (lanes[0]![row] = row * 2 ** 16)))
+    const disk = await freshDisk()
+    const inline = inlineExecutor(disk)
+    const target: SpillJob['target'] = { kind: 'memory', shares: 1 }
+    const scratch = new SharedArrayBuffer(memtable.memory.byteLength)
+    const table = { ...TABLE, layout: wide }
+    const spills = await inline.spill({ ...table, memtable: memtable.image(), scratch, target }, {})
+    const { executor, begun } = counting(disk)
+    const job = { ...table, replace: false, spills, output: outputOf([memtable]) }
+    const { entry } = await buildInRanges(disk, executor, job, {})
+    expect(entry.records).toBe(20_000)
+    // Of 20 MB of records, 8 MiB a range.
+    expect(begun()).toBe(3)
   })
 
   test('lets go of what waited in memory while it is written', async () => {

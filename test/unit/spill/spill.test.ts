@@ -6,10 +6,12 @@ import { OperationBuffer, type Operations } from '../../../src/columns/operation
 import { recordLayout } from '../../../src/columns/record-layout.js'
 import { spillName } from '../../../src/io/file-names.js'
 import { SpillInput } from '../../../src/spill/input.js'
+import { deltasToKeys, keysToDeltas } from '../../../src/spill/key-deltas.js'
 import { memorySpillBytes, spillToMemory } from '../../../src/spill/memory-spill.js'
 import { splitIntoPieces } from '../../../src/spill/pieces.js'
 import {
   endsBefore,
+  pieceRows,
   piecesIn,
   splitRange,
   type FileSpill,
@@ -185,7 +187,7 @@ describe('records set aside', () => {
       expect(spills[0]!.pieces).toBeGreaterThan(50)
       const ranges = splitRange(spills, KEY_LANES, ALL, 2 ** 12)
       expect(ranges.length).toBeGreaterThan(10)
-      for (const range of ranges) expect(inputOf(disk, spills, range).rows).toBeLessThan(2 ** 13)
+      for (const range of ranges) expect(rowsIn(spills, range)).toBeLessThan(2 ** 13)
       expectAll(await readAll(disk, spills, ranges), [memtable])
     },
   )
@@ -209,6 +211,11 @@ describe('records set aside', () => {
   })
 })
 
+/** Rows of the pieces in which the range is. */
+function rowsIn(spills: readonly Spill[], range: KeyRange): number {
+  return spills.reduce((sum, spill) => sum + pieceRows(spill, piecesIn(spill, range)), 0)
+}
+
 function randomRows(random: Random, count: number): Uint32Array[] {
   return [0, 1].map(() => LANE_SPREADS['random']!(random, count))
 }
@@ -217,7 +224,7 @@ describe('ranges of spills', () => {
   test('follow each other, cover all keys, and have about the rows that were asked for', async () => {
     const random = new Random(8)
     const memtables = [0, 1, 2].map(i => rowsWith(randomRows(random, 20_000), i))
-    const { disk, spills } = await mixedSpillsOf(memtables, 3)
+    const { spills } = await mixedSpillsOf(memtables, 3)
     const ranges = splitRange(spills, KEY_LANES, ALL, 6000)
     expect(ranges[0]!.lower).toBeUndefined()
     expect(ranges.at(-1)!.upper).toBeUndefined()
@@ -225,7 +232,7 @@ describe('ranges of spills', () => {
       expect(ranges[i]!.lower).toEqual(ranges[i - 1]!.upper)
       expect(ranges[i - 1]!.upperExclusive).toBe(true)
     }
-    for (const range of ranges) expect(inputOf(disk, spills, range).rows).toBeLessThanOrEqual(6000)
+    for (const range of ranges) expect(rowsIn(spills, range)).toBeLessThanOrEqual(6000)
     expect(ranges.length).toBeLessThan(20)
   })
 
@@ -358,4 +365,32 @@ describe('a spill in memory', () => {
     }
     expect(new Set(spills.map(({ keyLanes }) => keyLanes[0]!.buffer)).size).toBe(4)
   })
+})
+
+describe('sorted keys as differences', () => {
+  test.each([[[4]], [[1]], [[4, 1]], [[4, 2]], [[4, 4]], [[4, 4, 3]], [[4, 4, 4]]])(
+    'keep to the widths of the lanes, and become the keys again: lanes of %j bytes',
+    laneBytes => {
+      fc.assert(
+        fc.property(
+          fc.array(fc.array(fc.nat(3), { minLength: 3, maxLength: 3 }), { minLength: 1 }),
+          picks => {
+            const values = laneBytes.map(bytes => [0, 1, 2 ** (8 * bytes) - 2, 2 ** (8 * bytes) - 1])
+            const keys = picks.map(pick => laneBytes.map((_, lane) => values[lane]![pick[lane]!]!))
+            keys.sort(
+              (a, b) => a.map((value, lane) => value - b[lane]!).find(difference => difference !== 0) ?? 0,
+            )
+            const lanes = laneBytes.map((_, lane) => Uint32Array.from(keys, key => key[lane]!))
+            const rows = laneBytes.map(() => new Uint32Array(keys.length))
+            keysToDeltas(lanes, laneBytes, 0, keys.length, rows)
+            for (const [lane, bytes] of laneBytes.entries()) {
+              for (const delta of rows[lane]!) expect(delta).toBeLessThan(2 ** (8 * bytes))
+            }
+            deltasToKeys(rows, laneBytes, 0, keys.length, lanes, 0)
+            expect(rows).toEqual(lanes)
+          },
+        ),
+      )
+    },
+  )
 })
