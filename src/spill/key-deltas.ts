@@ -2,8 +2,15 @@
  * Keys of a sorted piece as differences to the key before, which take fewer bits: a bulk load that waits on the disk so
  * writes about as much there as in the table, where keys are stored alike. docs/file-format.md, Spills.
  *
- * `laneBytes`: natural widths of the key's lanes. Differences keep to them, as what is encoded must.
+ * `laneBytes`: natural widths of the key's lanes. Differences keep to them, as what is encoded must. It goes lane by lane,
+ * the last one first, with what each row carries over to the next lane.
  */
+import { assert } from '../assert.js'
+
+/** Rows of a piece at most. */
+const ROWS_MAX = 2 ** 11
+/** Of the piece at hand: what each row carries, 0 or 1. */
+const carries = new Uint8Array(ROWS_MAX)
 
 /** Fills the columns with the differences of the sorted keys [from, to) to those before; the first one is 0. */
 export function keysToDeltas(
@@ -13,15 +20,11 @@ export function keysToDeltas(
   to: number,
   deltas: readonly Uint32Array[],
 ): void {
-  for (const column of deltas) column[0] = 0
-  for (let row = from + 1; row < to; row++) {
-    let borrow = 0
-    for (let lane = keyLanes.length - 1; lane >= 0; lane--) {
-      const column = keyLanes[lane]!
-      const difference = column[row]! - column[row - 1]! - borrow
-      borrow = difference < 0 ? 1 : 0
-      deltas[lane]![row - from] = difference + borrow * 2 ** (8 * laneBytes[lane]!)
-    }
+  assert(to - from <= ROWS_MAX, 'a piece has few rows')
+  carries.fill(0, 0, to - from)
+  for (let lane = keyLanes.length - 1; lane >= 0; lane--) {
+    deltas[lane]![0] = 0
+    subtract(keyLanes[lane]!, from, to, maskOf(laneBytes[lane]!), deltas[lane]!)
   }
 }
 
@@ -34,15 +37,35 @@ export function deltasToKeys(
   firstKeys: readonly Uint32Array[],
   first: number,
 ): void {
-  for (const [lane, column] of firstKeys.entries()) lanes[lane]![from] = column[first]!
+  assert(to - from <= ROWS_MAX, 'a piece has few rows')
+  carries.fill(0, 0, to - from)
+  for (let lane = firstKeys.length - 1; lane >= 0; lane--) {
+    lanes[lane]![from] = firstKeys[lane]![first]!
+    addUp(lanes[lane]!, from, to, maskOf(laneBytes[lane]!))
+  }
+}
+
+/** All bits that values of so many bytes may have. */
+function maskOf(bytes: number): number {
+  return 0xffffffff >>> (32 - 8 * bytes)
+}
+
+function subtract(column: Uint32Array, from: number, to: number, mask: number, deltas: Uint32Array): void {
   for (let row = from + 1; row < to; row++) {
-    let carry = 0
-    for (let lane = firstKeys.length - 1; lane >= 0; lane--) {
-      const column = lanes[lane]!
-      const size = 2 ** (8 * laneBytes[lane]!)
-      const sum = column[row]! + column[row - 1]! + carry
-      carry = sum >= size ? 1 : 0
-      column[row] = sum - carry * size
-    }
+    const value = column[row]!
+    const before = column[row - 1]!
+    const borrow = carries[row - from]!
+    deltas[row - from] = (value - before - borrow) & mask
+    carries[row - from] = value < before || (value === before && borrow === 1) ? 1 : 0
+  }
+}
+
+function addUp(column: Uint32Array, from: number, to: number, mask: number): void {
+  for (let row = from + 1; row < to; row++) {
+    const before = column[row - 1]!
+    const carry = carries[row - from]!
+    const value = ((column[row]! + before + carry) & mask) >>> 0
+    column[row] = value
+    carries[row - from] = value < before || (value === before && carry === 1) ? 1 : 0
   }
 }
