@@ -71,7 +71,7 @@ class BulkLoad {
       }
       await this.#finish()
     } finally {
-      // Those that are still being written are removed too, once they are there.
+      // Those that are still being made are removed too, once they are there.
       while (this.#spilling.length > 0) await this.#settleSpills().catch(() => {})
       const { fileSystem, directory } = this.#parts.state.options
       await removeSpills(fileSystem, directory, this.#spills)
@@ -130,7 +130,7 @@ class BulkLoad {
     this.#spilling.push({ spills, reservedBytes })
   }
 
-  /** Waits for the spills of the oldest memtable that is being written. */
+  /** Waits for the spills of the oldest memtable that is being set aside. */
   async #settleSpills(): Promise<void> {
     const { spills, reservedBytes } = this.#spilling.shift()!
     const made = await spills
@@ -163,8 +163,6 @@ class BulkLoad {
     }
     this.#writer.committer.recordsPut += records
     this.#writer.wal.startAt(this.#endSequence)
-    // The threads are grown, and may not be needed again for long.
-    await this.#writer.executor.close()
   }
 
   async #runMemtable(memtable: Memtable) {

@@ -20,8 +20,8 @@ import type { BuildJob, BuildResult, CompactionControl, Executor, RangeJob } fro
 const RANGE_BYTES = 2 ** 23
 
 /**
- * Removes each spill once all of its records are written: so the disk need not have room for both. Rejects as
- * {@link Executor.run} does, and removes the partial output then.
+ * Removes each spill once all of its records are written: so the disk need not have room for both. Closes the executor.
+ * Rejects as {@link Executor.run} does, and removes the partial output then.
  */
 export async function buildInRanges(
   fileSystem: FileSystem,
@@ -34,15 +34,19 @@ export async function buildInRanges(
   /** Ranges that are being built or wait to be written, in their order. */
   const building: { range: KeyRange; built: Promise<BuiltPages> }[] = []
   let running = 0
+  /** Written, and free for other pages: memory that was never used costs more. */
+  const spareChunks: Uint8Array<ArrayBuffer>[] = []
   const startMore = (): void => {
     while (ranges.length > 0 && running < executor.threads && building.length <= executor.threads) {
       running++
       const range = ranges.shift()!
       const spills = job.spills.filter(spill => mayHave(spill, range))
-      const built = executor.build({ ...job, spills, range }, control).finally(() => {
-        running--
-        startMore()
-      })
+      const built = executor
+        .build({ ...job, spills, range, spareChunks: spareChunks.splice(0) }, control)
+        .finally(() => {
+          running--
+          startMore()
+        })
       // Met where its turn comes, or not at all where an earlier one has failed.
       built.catch(() => {})
       building.push({ range, built })
@@ -57,8 +61,11 @@ export async function buildInRanges(
       building.shift()
       startMore()
       await writer.addBuilt(pages)
+      spareChunks.push(...pages.chunks.map(({ buffer }) => new Uint8Array(buffer)))
       await removeWritten(fileSystem, job, range)
     }
+    // What the threads had is for the system, to take the rest of the file.
+    await executor.close()
     const entry = await writer.finish()
     await fileSystem.syncDirectory(job.directory)
     return { entry, bytesWritten: writer.writtenBytes, filter: writer.filter() }
@@ -90,12 +97,13 @@ export async function buildRange(
   const input = new SpillInput({ fileSystem, ...job })
   const builder = new PageBuilder(layout, pageBytes, output.filterBitsPerRecord)
   const chunks: Uint8Array<ArrayBuffer>[] = []
+  const spareChunks = [...job.spareChunks]
   /** Of the last chunk. */
   let filledBytes = WRITE_BYTES
   const build = (last: boolean): void => {
     for (;;) {
       if (filledBytes === WRITE_BYTES) {
-        chunks.push(new Uint8Array(WRITE_BYTES))
+        chunks.push(spareChunks.pop()?.fill(0) ?? new Uint8Array(WRITE_BYTES))
         filledBytes = 0
       }
       const page = chunks.at(-1)!.subarray(filledBytes, filledBytes + pageBytes)

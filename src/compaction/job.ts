@@ -89,6 +89,8 @@ export interface BuildJob {
 /** A part of a build job: the pages with the keys of a range, as `piecesIn` takes it. */
 export interface RangeJob extends BuildJob {
   readonly range: KeyRange
+  /** Memory for its pages, chunks of those that are written; the job takes it over. More is taken where that is too little. */
+  readonly spareChunks: readonly Uint8Array<ArrayBuffer>[]
 }
 
 /** Where jobs run: in worker threads, or inline for tests on a simulated file system. */

@@ -17,8 +17,8 @@ export async function spillMemtable(
   const { layout, scratch, target } = job
   const memtable = Memtable.fromImage(layout, job.memtable)
   const { lanes } = new Memtable(layout, memtable.capacity, 0, scratch)
-  const pieces = splitIntoPieces(layout, memtable, lanes, target.kind === 'files')
-  if (target.kind === 'memory') return spillToMemory(layout, lanes, pieces, target.shares)
+  if (target.kind === 'memory') return spillToMemory(layout, memtable, lanes, target.shares)
+  const pieces = splitIntoPieces(layout, memtable, lanes, true)
   return writeSpills({ fileSystem, ...job, ...target }, lanes, pieces, async () => {
     signal?.throwIfAborted()
     await pause()

@@ -12,6 +12,12 @@ import { errorOf, type FromWorker, type Outcome, type Task, type ToWorker } from
 /** Threads for work that somebody waits for: beyond so many the disk is what it waits for. */
 const THREADS_MAX = 4
 
+/**
+ * Memory for what lives shortly in a thread, columns apart; the default is three times that. So what a job had, memory of
+ * others above all, is let go soon after it. With less, finding out what still lives takes longer.
+ */
+const YOUNG_MIB = 16
+
 /** The worker's script: built JavaScript, or beside the sources a script that can load them. */
 const WORKER_URL = import.meta.url.endsWith('.ts')
   ? new URL('./worker-development.mjs', import.meta.url)
@@ -22,7 +28,10 @@ export function workerExecutor(workerUrl: URL = WORKER_URL): Executor {
   const ended = new WeakSet<Worker>()
   const start = (): Worker => {
     // Flags of the program are not for this thread: with --input-type or a preloaded module it might not even start.
-    const worker = new Worker(workerUrl, { execArgv: [] })
+    const worker = new Worker(workerUrl, {
+      execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+    })
     worker.once('exit', () => ended.add(worker)).once('error', () => ended.add(worker))
     return worker
   }
@@ -33,12 +42,16 @@ export function workerExecutor(workerUrl: URL = WORKER_URL): Executor {
       if (worker === undefined || !ended.has(worker)) return worker
     }
   }
-  const perform = async <T extends Task>(task: T, control: CompactionControl): Promise<Outcome<T>> => {
+  const perform = async <T extends Task>(
+    task: T,
+    control: CompactionControl,
+    transfer: readonly ArrayBuffer[] = [],
+  ): Promise<Outcome<T>> => {
     control.signal?.throwIfAborted()
     const worker = take() ?? start()
     worker.ref()
     try {
-      return await performIn(worker, task, control)
+      return await performIn(worker, task, transfer, control)
     } finally {
       worker.unref()
       if (ended.has(worker)) await worker.terminate()
@@ -49,21 +62,26 @@ export function workerExecutor(workerUrl: URL = WORKER_URL): Executor {
     threads: Math.min(THREADS_MAX, availableParallelism()),
     run: (job, control) => perform({ kind: 'run', job }, control),
     spill: (job, control) => perform({ kind: 'spill', job }, control),
-    build: (job, control) => perform({ kind: 'build', job }, control),
+    build: (job, control) => {
+      const transfer = job.spareChunks.map(({ buffer }) => buffer)
+      return perform({ kind: 'build', job }, control, transfer)
+    },
     async close() {
       await Promise.all(idle.splice(0).map(worker => worker.terminate()))
     },
   }
 }
 
-/** Performs one task in an idle worker. */
+/** Performs one task in an idle worker, which takes over the memory of `transfer`. */
 function performIn<T extends Task>(
   worker: Worker,
   task: T,
+  transfer: readonly ArrayBuffer[],
   { signal, onProgress }: CompactionControl,
 ): Promise<Outcome<T>> {
   return new Promise<Outcome<T>>((resolve, reject) => {
-    const post = (message: ToWorker): void => worker.postMessage(message)
+    const post = (message: ToWorker, transfer: readonly ArrayBuffer[] = []): void =>
+      worker.postMessage(message, transfer)
     const onAbort = (): void => post({ kind: 'abort' })
     const settle = (action: () => void): void => {
       signal?.removeEventListener('abort', onAbort)
@@ -89,6 +107,6 @@ function performIn<T extends Task>(
       settle(() => reject(new Error(`the compaction thread ended with exit code ${code}`)))
     worker.on('message', onMessage).on('error', onError).on('exit', onExit)
     signal?.addEventListener('abort', onAbort)
-    post(task)
+    post(task, transfer)
   })
 }

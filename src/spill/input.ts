@@ -62,15 +62,14 @@ export class SpillInput implements SortedInput {
   readonly #options: SpillInputOptions
   readonly #unsorted: OperationBuffer
   #loaded: (MemorySpill | Loaded)[] | undefined
-  /** For each value lane what all rows have in it, if that is known. */
+  /** For each lane what all rows have in it, if that is known. */
   readonly #shared: readonly (number | undefined)[]
   #stretches: KeyRange[] = []
 
   constructor(options: SpillInputOptions) {
     this.#options = options
     this.#unsorted = new OperationBuffer(options.layout)
-    const { layout, spills } = options
-    this.#shared = layout.laneBytes.slice(layout.keyLaneCount).map((_, lane) => sharedValue(spills, lane))
+    this.#shared = options.layout.laneBytes.map((_, lane) => sharedValue(options.spills, lane))
   }
 
   /** Rejects with `FLASHTABLE_CORRUPTION` where what was written does not come back. */
@@ -94,7 +93,7 @@ export class SpillInput implements SortedInput {
     const at = into.count
     into.reserve(order.length)
     for (const [lane, column] of into.lanes.entries()) {
-      const value = this.#shared[lane - layout.keyLaneCount]
+      const value = this.#shared[lane]
       if (value === undefined) gatherColumn(rows.lanes[lane]!, order, column, at)
       else column.fill(value, at, at + order.length)
     }
@@ -183,33 +182,30 @@ function stretchRows(spills: readonly Spill[], range: KeyRange, { recordBytes }:
   return Math.max(STRETCH_BYTES / recordBytes, (spills.length * rows) / Math.max(1, pieces))
 }
 
-/** The value that all rows of these spills have in a value lane, where there is one and it is known. */
-function sharedValue(spills: readonly Spill[], valueLane: number): number | undefined {
-  const values = new Set(
-    spills.map(spill => (spill.kind === 'memory' ? spill.valueLanes[valueLane] : undefined)),
-  )
+/** The value that all rows of these spills have in a lane, where there is one and it is known. */
+function sharedValue(spills: readonly Spill[], lane: number): number | undefined {
+  const values = new Set(spills.map(spill => (spill.kind === 'memory' ? spill.lanes[lane] : undefined)))
   const [value] = values
   return values.size === 1 && typeof value === 'number' ? value : undefined
 }
 
-/** Appends the rows of the stretch, but for value lanes of which all is known. */
+/** Appends the rows of the stretch, but for lanes of which all is known. */
 function appendPieces(
   rows: OperationBuffer,
   spill: MemorySpill,
   stretch: KeyRange,
   shared: readonly (number | undefined)[],
 ): void {
-  const { starts, keyLanes, valueLanes } = spill
+  const { starts, lanes } = spill
   const { from, to } = piecesIn(spill, stretch)
   for (let piece = from; piece < to; piece++) {
     const start = starts[piece]!
     const end = starts[piece + 1]!
     const at = rows.count
     rows.reserve(end - start)
-    for (const [lane, column] of keyLanes.entries()) rows.lanes[lane]!.set(column.subarray(start, end), at)
-    for (const [lane, column] of valueLanes.entries()) {
+    for (const [lane, column] of lanes.entries()) {
       if (shared[lane] !== undefined) continue
-      const target = rows.lanes[keyLanes.length + lane]!
+      const target = rows.lanes[lane]!
       if (typeof column === 'number') target.fill(column, at, at + end - start)
       else target.set(column.subarray(start, end), at)
     }

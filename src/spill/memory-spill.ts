@@ -1,42 +1,49 @@
 /**
- * Keeps rows in memory that are split into pieces: value columns no wider than their lanes, and none for a value that
- * all rows share.
+ * Keeps rows in memory, split into pieces: columns no wider than their lanes, and none for a value that all rows share.
  *
  * Memory that was never used is what costs most here: the system has to find it and to clear it. So there is little of
  * it, in shares that are let go as the file grows, for the system to write the file into. docs/architecture.md, Bulk load.
  */
-import type { LaneColumn } from '../columns/operations.js'
+import type { LaneColumn, Operations } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
-import { cutPieces, piecesFrom } from './pieces.js'
-import type { MemorySpill, Pieces, Spill } from './spill.js'
+import { cutPieces, piecesFrom, splitIntoPieces } from './pieces.js'
+import type { MemorySpill, Spill } from './spill.js'
 
-/** Copies the rows into so many spills at most, with ascending keys. */
+/** The system maps 65,530 pieces of memory for a process at most. */
+const MAPPED_BYTES_MIN = 2 ** 20
+
+/**
+ * Copies the rows into so many spills at most, with ascending keys. `scratch`: room for all rows, a column a lane.
+ * Requires: puts, at least one.
+ */
 export function spillToMemory(
-  { keyLaneCount, laneBytes }: RecordLayout,
-  lanes: readonly Uint32Array[],
-  pieces: Pieces,
+  layout: RecordLayout,
+  { lanes, count, kinds }: Operations,
+  scratch: readonly Uint32Array[],
   shares: number,
 ): MemorySpill[] {
+  const { keyLaneCount, laneBytes } = layout
+  const shared = lanes.map((column, lane) => (lane < keyLaneCount ? undefined : sharedValue(column, count)))
+  const isStored = (_: unknown, lane: number) => shared[lane] === undefined
+  const stored = { lanes: lanes.filter(isStored), count, kinds }
+  const split = scratch.filter(isStored)
+  const widths = laneBytes.filter(isStored).map(columnBytes)
+  const pieces = splitIntoPieces(layout, stored, split, false)
   return cutPieces(pieces, shares).map(range => {
-    const given = lanes.map(lane => lane.subarray(pieces.starts[range.from]!, pieces.starts[range.to]!))
+    const { starts } = pieces
+    const copies = copyColumns(split, starts[range.from]!, starts[range.to]!, widths)
+    let next = 0
     return {
       kind: 'memory',
       ...piecesFrom(pieces, range),
-      keyLanes: given.slice(0, keyLaneCount).map(column => copyWords(column)),
-      valueLanes: given
-        .slice(keyLaneCount)
-        .map((column, lane) =>
-          isConstant(column) ? column[0]! : narrowCopy(column, laneBytes[keyLaneCount + lane]!),
-        ),
+      lanes: shared.map(value => value ?? copies[next++]!),
     }
   })
 }
 
 /** Bytes that the rows of these spills take in memory. */
 export function bytesInMemory(spills: readonly Spill[]): number {
-  const columns = spills.flatMap(spill =>
-    spill.kind === 'memory' ? [...spill.keyLanes, ...spill.valueLanes] : [],
-  )
+  const columns = spills.flatMap(spill => (spill.kind === 'memory' ? spill.lanes : []))
   return columns.reduce<number>(
     (sum, column) => sum + (typeof column === 'number' ? 0 : column.byteLength),
     0,
@@ -44,16 +51,15 @@ export function bytesInMemory(spills: readonly Spill[]): number {
 }
 
 /** Bytes that so many rows take at most. */
-export function memorySpillBytes({ keyLaneCount, laneBytes }: RecordLayout, rows: number): number {
-  return (
-    rows * laneBytes.reduce((sum, bytes, lane) => sum + (lane < keyLaneCount ? 4 : columnBytes(bytes)), 0)
-  )
+export function memorySpillBytes({ laneBytes }: RecordLayout, rows: number): number {
+  return rows * laneBytes.reduce((sum, bytes) => sum + columnBytes(bytes), 0)
 }
 
-function isConstant(column: Uint32Array): boolean {
+/** The value that the first `count` rows have, if it is one. */
+function sharedValue(column: Uint32Array, count: number): number | undefined {
   const first = column[0]!
-  for (let row = 1; row < column.length; row++) if (column[row] !== first) return false
-  return true
+  for (let row = 1; row < count; row++) if (column[row] !== first) return undefined
+  return first
 }
 
 /** Bytes of a value in the narrowest column for values of so many. */
@@ -61,17 +67,34 @@ function columnBytes(valueBytes: number): 1 | 2 | 4 {
   return valueBytes === 1 ? 1 : valueBytes === 2 ? 2 : 4
 }
 
-function narrowCopy(column: Uint32Array, valueBytes: number): LaneColumn {
-  const bytes = columnBytes(valueBytes)
-  if (bytes === 4) return copyWords(column)
-  const memory = new SharedArrayBuffer(column.length * bytes)
-  const copy = bytes === 1 ? new Uint8Array(memory) : new Uint16Array(memory)
-  copy.set(column)
-  return copy
+/** Copies of rows [from, to), in columns of so many bytes a value, one behind another in the same memory. */
+function copyColumns(
+  columns: readonly Uint32Array[],
+  from: number,
+  to: number,
+  widths: readonly (1 | 2 | 4)[],
+): LaneColumn[] {
+  const offsets = [0]
+  for (const width of widths) offsets.push(Math.ceil((offsets.at(-1)! + (to - from) * width) / 4) * 4)
+  const memory = sharedMemory(offsets.at(-1)!)
+  return columns.map((column, i) => {
+    const copy = columnIn(memory, offsets[i]!, to - from, widths[i]!)
+    copy.set(column.subarray(from, to))
+    return copy
+  })
 }
 
-function copyWords(column: Uint32Array): Uint32Array {
-  const copy = new Uint32Array(new SharedArrayBuffer(column.byteLength))
-  copy.set(column)
-  return copy
+function columnIn(memory: SharedArrayBuffer, offset: number, rows: number, width: 1 | 2 | 4): LaneColumn {
+  if (width === 1) return new Uint8Array(memory, offset, rows)
+  if (width === 2) return new Uint16Array(memory, offset, rows)
+  return new Uint32Array(memory, offset, rows)
+}
+
+/**
+ * Where it is much, it is of the kind that may grow: V8 maps that by itself, so it goes back to the system once nobody
+ * has it, while the allocator would keep what it has cut out of a larger piece.
+ */
+function sharedMemory(bytes: number): SharedArrayBuffer {
+  const options = bytes < MAPPED_BYTES_MIN ? {} : { maxByteLength: bytes }
+  return new SharedArrayBuffer(bytes, options)
 }

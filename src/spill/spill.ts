@@ -24,10 +24,8 @@ export interface Pieces {
 /** In memory. */
 export interface MemorySpill extends Pieces {
   readonly kind: 'memory'
-  /** Key lanes of the rows, a column each. */
-  readonly keyLanes: readonly Uint32Array[]
-  /** Value lanes: a column as wide as the lane, or the one value that all rows have. */
-  readonly valueLanes: readonly (LaneColumn | number)[]
+  /** One for each lane: a column as wide as the lane, or the one value that all rows have; key lanes are columns. */
+  readonly lanes: readonly (LaneColumn | number)[]
 }
 
 /** In a file: one frame a piece. */

@@ -2,12 +2,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { KeyRange } from '../../../src/columns/key-range.js'
-import { OperationBuffer, type Operations } from '../../../src/columns/operations.js'
+import { OperationBuffer, type LaneColumn, type Operations } from '../../../src/columns/operations.js'
 import { recordLayout } from '../../../src/columns/record-layout.js'
 import { spillName } from '../../../src/io/file-names.js'
 import { SpillInput } from '../../../src/spill/input.js'
 import { deltasToKeys, keysToDeltas } from '../../../src/spill/key-deltas.js'
-import { memorySpillBytes, spillToMemory } from '../../../src/spill/memory-spill.js'
+import { bytesInMemory, memorySpillBytes, spillToMemory } from '../../../src/spill/memory-spill.js'
 import { splitIntoPieces } from '../../../src/spill/pieces.js'
 import {
   endsBefore,
@@ -61,8 +61,8 @@ function spillToFiles(
 
 /** Keeps these rows in memory, in so many spills at most. */
 function keep(rows: Operations, shares = 1): MemorySpill[] {
-  const lanes = rows.lanes.map(() => new Uint32Array(rows.count))
-  return spillToMemory(layout, lanes, splitIntoPieces(layout, rows, lanes, false), shares)
+  const scratch = rows.lanes.map(() => new Uint32Array(rows.count))
+  return spillToMemory(layout, rows, scratch, shares)
 }
 
 /** A disk with spills of these rows, so many files each at most. */
@@ -333,39 +333,51 @@ describe('a spill', () => {
 
 describe('a spill in memory', () => {
   test('has columns as narrow as their lanes, and none for a value that all rows share', () => {
-    const rows = rowsWith(randomRows(new Random(13), 5000), 3)
-    const [{ keyLanes, valueLanes }] = keep(rows) as [MemorySpill]
-    expect(keyLanes.map(column => column.constructor.name)).toEqual(['Uint32Array', 'Uint32Array'])
-    expect(valueLanes.map(column => (typeof column === 'number' ? column : column.constructor.name))).toEqual(
-      [3, 'Uint32Array', 'Uint16Array', 'Uint8Array', 'Uint32Array', SHARED, 'Uint8Array'],
-    )
-    const columns = [...keyLanes, ...valueLanes].filter(column => typeof column !== 'number')
-    const bytes = columns.reduce((sum, { buffer }) => sum + buffer.byteLength, 0)
-    expect(bytes).toBe(5000 * (8 + 4 + 2 + 1 + 4 + 1))
+    // An odd number: columns of words follow those of bytes.
+    const rows = rowsWith(randomRows(new Random(13), 4999), 3)
+    const [{ lanes }] = keep(rows) as [MemorySpill]
+    expect(lanes.map(column => (typeof column === 'number' ? column : column.constructor.name))).toEqual([
+      ...['Uint32Array', 'Uint32Array'],
+      ...[3, 'Uint32Array', 'Uint16Array', 'Uint8Array', 'Uint32Array', SHARED, 'Uint8Array'],
+    ])
+    const stored = 4 + 4 + 4 + 2 + 1 + 4 + 1
+    expect(bytesInMemory(keep(rows))).toBe(4999 * stored)
     // Before it is known what rows share.
-    expect(memorySpillBytes(layout, 5000)).toBe(bytes + 5000 * (4 + 2))
+    expect(memorySpillBytes(layout, 4999)).toBe(4999 * (stored + 4 + 2))
   })
 
   test('shares its memory with other threads', () => {
     for (const spill of keep(rowsWith(randomRows(new Random(14), 5000), 3), 3)) {
-      const { starts, firstKeys, lastKeys, keyLanes, valueLanes } = spill
-      for (const column of [starts, ...firstKeys, ...lastKeys, ...keyLanes, ...valueLanes]) {
+      const { starts, firstKeys, lastKeys, lanes } = spill
+      for (const column of [starts, ...firstKeys, ...lastKeys, ...lanes]) {
         if (typeof column !== 'number') expect(column.buffer).toBeInstanceOf(SharedArrayBuffer)
       }
     }
   })
 
-  test('is one of several, with about as many rows each and memory of its own', () => {
+  test('is one of several, with about as many rows each and one piece of memory of its own', () => {
     const spills = keep(rowsWith(randomRows(new Random(15), 80_000), 3), 4)
     expect(spills).toHaveLength(4)
-    for (const { starts, pieces, keyLanes } of spills) {
+    for (const { starts, pieces, lanes } of spills) {
       expect(starts[0]).toBe(0)
-      expect(starts[pieces]).toBe(keyLanes[0]!.length)
-      expect(Math.abs(keyLanes[0]!.length - 20_000)).toBeLessThan(1000)
+      for (const column of columnsOf(lanes)) expect(column.length).toBe(starts[pieces])
+      expect(Math.abs(starts[pieces]! - 20_000)).toBeLessThan(1000)
     }
-    expect(new Set(spills.map(({ keyLanes }) => keyLanes[0]!.buffer)).size).toBe(4)
+    expect(new Set(spills.flatMap(({ lanes }) => columnsOf(lanes).map(({ buffer }) => buffer))).size).toBe(4)
+  })
+
+  test('has memory that goes back to the system by itself where it is much', () => {
+    const [small, large] = [5000, 100_000].map(
+      count => columnsOf(keep(rowsWith(randomRows(new Random(16), count), 3))[0]!.lanes)[0]!.buffer,
+    )
+    expect(small).toMatchObject({ growable: false })
+    expect(large).toMatchObject({ growable: true, byteLength: 100_000 * (4 + 4 + 4 + 2 + 1 + 4 + 1) })
   })
 })
+
+function columnsOf(lanes: MemorySpill['lanes']): LaneColumn[] {
+  return lanes.filter(column => typeof column !== 'number')
+}
 
 describe('sorted keys as differences', () => {
   test.each([[[4]], [[1]], [[4, 1]], [[4, 2]], [[4, 4]], [[4, 4, 3]], [[4, 4, 4]]])(
