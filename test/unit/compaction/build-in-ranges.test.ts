@@ -271,6 +271,32 @@ describe('a file built in ranges', () => {
     expect(left.at(-1)).toBe(3)
   })
 
+  test('hands the memory of written pages on, and lets go of the threads before it writes the filter', async () => {
+    const memtables = memtablesWith(2 ** 32, 20_000)
+    const disk = await freshDisk()
+    const spills = await spill(disk, memtables, 3)
+    const inline = inlineExecutor(disk)
+    const bytesHere = () => disk.log.reduce((sum, { bytes = 0 }) => sum + bytes, 0)
+    let handedOn = 0
+    let bytesAtClose: number | undefined
+    const executor: Executor = {
+      ...inline,
+      threads: 1,
+      build(job, control) {
+        handedOn += job.spareChunks.length
+        for (const { length } of job.spareChunks) expect(length).toBe(2 ** 18)
+        return inline.build(job, control)
+      },
+      async close() {
+        bytesAtClose = bytesHere()
+      },
+    }
+    const result = await build(disk, spills, memtables, false, {}, executor)
+    const { footer } = await contentOf(disk, result)
+    expect(handedOn).toBeGreaterThan(50)
+    expect(bytesAtClose).toBe(footer.dataPages * PAGE_BYTES)
+  })
+
   test('builds as many ranges at once as there are threads', async () => {
     const memtables = memtablesWith(2 ** 32, 20_000)
     const disk = await freshDisk()
