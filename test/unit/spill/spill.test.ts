@@ -33,7 +33,8 @@ const SHARED = 777
 /** Puts with these keys; their values say where they came from, in two lanes and again in narrow ones. */
 function rowsWith(keyLanes: readonly Uint32Array[], spill: number): OperationBuffer {
   const count = keyLanes[0]!.length
-  const rows = new OperationBuffer(layout, count)
+  // Behind them other values stand, as in a memtable that is not full.
+  const rows = new OperationBuffer(layout, count + 3)
   rows.count = count
   for (const [lane, column] of keyLanes.entries()) rows.lanes[lane]!.set(column)
   for (let row = 0; row < count; row++) {
@@ -43,7 +44,7 @@ function rowsWith(keyLanes: readonly Uint32Array[], spill: number): OperationBuf
 }
 
 function valuesOf(spill: number, row: number): number[] {
-  return [spill, row, row & 0xffff, row & 0xff, 0xffffff - row, SHARED, row % 97 === 0 ? 1 : 0]
+  return [spill, row, row & 0xffff, row & 0xff, 0xffffff - row, SHARED, row % 97 === 96 ? 1 : 0]
 }
 
 /** Writes spills of these rows, one for each number at most. */
