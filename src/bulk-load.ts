@@ -13,6 +13,7 @@ import { bucketName } from './io/file-names.js'
 import { Memtable } from './memtable/memtable.js'
 import type { TableParts, WriterParts } from './open.js'
 import { latchedReason } from './poison.js'
+import { tellLetGo } from './spill/let-go.js'
 import { bytesInMemory, memorySpillBytes } from './spill/memory-spill.js'
 import type { Spill } from './spill/spill.js'
 import { removeSpills } from './spill/writer.js'
@@ -168,7 +169,10 @@ class BulkLoad {
   async #runMemtable(memtable: Memtable) {
     const memtables = [memtable.image()]
     const job = { ...this.#job(), files: [], memtables, deletes: [], ownDeletes: [], includesOldest: true }
-    const { entry, bytesWritten } = await this.#attempt(control => this.#writer.executor.run(job, control))
+    const { executor } = this.#writer
+    const { entry, bytesWritten } = await this.#attempt(control => executor.run(job, control))
+    // As the other way to the file: the thread is grown, and may not be needed again for long.
+    await executor.close()
     return { entry: entry!, bytesWritten, filter: undefined }
   }
 
@@ -176,7 +180,7 @@ class BulkLoad {
     await this.#startSpills(true)
     while (this.#spilling.length > 0) await this.#settleSpills()
     // The ranges shall not take their memory beside it.
-    this.#spareMemory.length = 0
+    for (const { byteLength } of this.#spareMemory.splice(0)) tellLetGo(byteLength)
     const { fileSystem } = this.#parts.state.options
     const spilled = this.#spills.reduce((sum, spill) => sum + fileBytes(spill), 0)
     const job = { ...this.#job(), spills: this.#spills }

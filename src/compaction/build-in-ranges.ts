@@ -12,6 +12,8 @@ import { ALL_KEYS, type KeyRange } from '../columns/key-range.js'
 import type { FileSystem } from '../io/file-system.js'
 import { resolve } from '../merge/resolve.js'
 import { SpillInput } from '../spill/input.js'
+import { tellLetGo } from '../spill/let-go.js'
+import { bytesInMemory } from '../spill/memory-spill.js'
 import { endsBefore, mayHave, splitRange } from '../spill/spill.js'
 import { removeSpills } from '../spill/writer.js'
 import type { BuildJob, BuildResult, CompactionControl, Executor, RangeJob } from './job.js'
@@ -83,6 +85,7 @@ async function removeWritten(fileSystem: FileSystem, job: BuildJob, range: KeyRa
   const { directory, spills } = job
   const written = spills.filter(spill => endsBefore(spill, range.upper))
   spills.splice(0, spills.length, ...spills.filter(spill => !written.includes(spill)))
+  tellLetGo(bytesInMemory(written))
   await removeSpills(fileSystem, directory, written)
 }
 

@@ -12,12 +12,6 @@ import { errorOf, type FromWorker, type Outcome, type Task, type ToWorker } from
 /** Threads for work that somebody waits for: beyond so many the disk is what it waits for. */
 const THREADS_MAX = 4
 
-/**
- * Memory for what lives shortly in a thread, columns apart; the default is three times that. So what a job had, memory of
- * others above all, is let go soon after it. With less, finding out what still lives takes longer.
- */
-const YOUNG_MIB = 16
-
 /** The worker's script: built JavaScript, or beside the sources a script that can load them. */
 const WORKER_URL = import.meta.url.endsWith('.ts')
   ? new URL('./worker-development.mjs', import.meta.url)
@@ -28,10 +22,7 @@ export function workerExecutor(workerUrl: URL = WORKER_URL): Executor {
   const ended = new WeakSet<Worker>()
   const start = (): Worker => {
     // Flags of the program are not for this thread: with --input-type or a preloaded module it might not even start.
-    const worker = new Worker(workerUrl, {
-      execArgv: [],
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
-    })
+    const worker = new Worker(workerUrl, { execArgv: [] })
     worker.once('exit', () => ended.add(worker)).once('error', () => ended.add(worker))
     return worker
   }

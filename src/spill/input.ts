@@ -24,6 +24,8 @@ import { spillName } from '../io/file-names.js'
 import type { FileSystem } from '../io/file-system.js'
 import { readFully } from '../io/transfer.js'
 import { deltasToKeys } from './key-deltas.js'
+import { tellLetGo } from './let-go.js'
+import { bytesInMemory } from './memory-spill.js'
 import {
   pieceBytes,
   pieceRows,
@@ -104,6 +106,11 @@ export class SpillInput implements SortedInput {
   async close(): Promise<void> {
     this.#loaded = []
     this.#stretches = []
+    const { spills, range } = this.#options
+    for (const spill of spills) {
+      const share = pieceRows(spill, piecesIn(spill, range)) / pieceRows(spill, { from: 0, to: spill.pieces })
+      tellLetGo(share * bytesInMemory([spill]))
+    }
   }
 
   /** Reads the pieces of the range. */

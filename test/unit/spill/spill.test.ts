@@ -374,7 +374,7 @@ describe('a spill in memory', () => {
     expect(new Set(spills.flatMap(({ lanes }) => columnsOf(lanes).map(({ buffer }) => buffer))).size).toBe(4)
   })
 
-  test('has memory that goes back to the system by itself where it is much', () => {
+  test('has memory of the kind that V8 maps by itself where it is much', () => {
     const [small, large] = [5000, 100_000].map(
       count => columnsOf(keep(rowsWith(randomRows(new Random(16), count), 3))[0]!.lanes)[0]!.buffer,
     )
