@@ -8,16 +8,12 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { CompactionControl, Executor } from './job.js'
 import { errorOf, type FromWorker, type Outcome, type Task, type ToWorker } from './worker-protocol.js'
+import { workerScript } from './worker-script.js'
 
 /** Threads for work that somebody waits for: beyond so many the disk is what it waits for. */
 const THREADS_MAX = 4
 
-/** The worker's script: built JavaScript, or beside the sources a script that can load them. */
-const WORKER_URL = import.meta.url.endsWith('.ts')
-  ? new URL('./worker-development.mjs', import.meta.url)
-  : new URL('./worker.js', import.meta.url)
-
-export function workerExecutor(workerUrl: URL = WORKER_URL): Executor {
+export function workerExecutor(workerUrl: URL = workerScript()): Executor {
   const idle: Worker[] = []
   const ended = new WeakSet<Worker>()
   const start = (): Worker => {
