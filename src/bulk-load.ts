@@ -172,7 +172,7 @@ class BulkLoad {
     const { executor } = this.#writer
     const { entry, bytesWritten } = await this.#attempt(control => executor.run(job, control))
     // As the other way to the file: the thread is grown, and may not be needed again for long.
-    await executor.close()
+    await executor.endIdle()
     return { entry: entry!, bytesWritten, filter: undefined }
   }
 

@@ -22,8 +22,8 @@ import type { BuildJob, BuildResult, CompactionControl, Executor, RangeJob } fro
 const RANGE_BYTES = 2 ** 23
 
 /**
- * Removes each spill once all of its records are written: so the disk need not have room for both. Closes the executor.
- * Rejects as {@link Executor.run} does, and removes the partial output then.
+ * Removes each spill once all of its records are written: so the disk need not have room for both. Ends idle
+ * threads. Rejects as {@link Executor.run} does, and removes the partial output then.
  */
 export async function buildInRanges(
   fileSystem: FileSystem,
@@ -67,7 +67,7 @@ export async function buildInRanges(
       await removeWritten(fileSystem, job, range)
     }
     // What the threads had is for the system, to take the rest of the file.
-    await executor.close()
+    await executor.endIdle()
     const entry = await writer.finish()
     await fileSystem.syncDirectory(job.directory)
     return { entry, bytesWritten: writer.writtenBytes, filter: writer.filter() }

@@ -12,6 +12,7 @@ export function inlineExecutor(fileSystem: FileSystem): Executor {
     run: (job, control) => runCompaction(fileSystem, job, control, pause),
     spill: (job, control) => spillMemtable(fileSystem, job, control, pause),
     build: (job, control) => buildRange(fileSystem, job, control, pause),
+    endIdle: () => Promise.resolve(),
     close: () => Promise.resolve(),
   }
 }

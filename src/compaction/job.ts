@@ -102,6 +102,8 @@ export interface Executor {
   spill(job: SpillJob, control: CompactionControl): Promise<Spill[]>
   /** Builds the data pages of a range; writes nothing. */
   build(job: RangeJob, control: CompactionControl): Promise<BuiltPages>
-  /** Lets go of threads. Requires: no job is running. */
+  /** Gives back what is kept for jobs to come: threads, which have grown. More jobs may follow. */
+  endIdle(): Promise<void>
+  /** Waits for the jobs of this table, and lets go of threads. No job follows. */
   close(): Promise<void>
 }

@@ -8,9 +8,11 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { Worker } from 'node:worker_threads'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { CompactionJob } from '../../src/compaction/job.js'
 import { workerExecutor } from '../../src/compaction/worker-executor.js'
+import { WorkerPool } from '../../src/compaction/worker-pool.js'
 import { nodeEnvironment, type Environment } from '../../src/environment.js'
 import { FlashTable, FlashTableError } from '../../src/index.js'
 import { stateText, type CrashRecord } from './history.js'
@@ -61,6 +63,9 @@ const BROKEN_WORKERS: readonly (readonly [string, URL, RegExp])[] = [
   ],
 ]
 
+const executorOf = (url: URL) =>
+  workerExecutor(new WorkerPool({ startWorker: () => new Worker(url, { execArgv: [] }) }))
+
 async function openWith(
   location: string,
   executor?: () => ReturnType<typeof workerExecutor>,
@@ -90,7 +95,7 @@ async function failureOf(promise: Promise<unknown>): Promise<FlashTableError> {
 describe.each(BROKEN_WORKERS)('a thread that %s', (_name, url, reason) => {
   test('poisons the table with the reason; reads go on, nothing is lost, the next open goes on', async () => {
     const location = join(root, 'table')
-    const table = await openWith(location, () => workerExecutor(url))
+    const table = await openWith(location, () => executorOf(url))
     const acknowledged: CrashRecord[] = []
     let failure: unknown
     for (let from = 0; from < 1000 && failure === undefined; from += 60) {
@@ -116,7 +121,7 @@ describe.each(BROKEN_WORKERS)('a thread that %s', (_name, url, reason) => {
   test('fails an open that has a log to write, and leaves all of it, and no lock', async () => {
     const location = join(root, 'table')
     await cp(unclean, location, { recursive: true })
-    const failure = await failureOf(openWith(location, () => workerExecutor(url)))
+    const failure = await failureOf(openWith(location, () => executorOf(url)))
     expect(failure.code).toBe('FLASHTABLE_IO_ERROR')
     expect(reasons(failure)).toMatch(reason)
     const again = await openWith(location)
@@ -126,7 +131,7 @@ describe.each(BROKEN_WORKERS)('a thread that %s', (_name, url, reason) => {
 })
 
 test('a thread that has died between two jobs is not waited for', { timeout: 60_000 }, async () => {
-  const executor = workerExecutor(
+  const executor = executorOf(
     script(
       `parentPort.on('message', () => {
         parentPort.postMessage({ kind: 'done', result: { entry: undefined, bytesWritten: 0, operationsRead: 0 } })
@@ -137,7 +142,9 @@ test('a thread that has died between two jobs is not waited for', { timeout: 60_
   let done = 0
   for (let i = 0; i < 5; i++) {
     // In the moment between its answer and its end a job may still be given to it: then that job fails.
-    const outcome = await executor.run({} as CompactionJob, {}).catch((error: Error) => error)
+    const outcome = await executor
+      .run({ files: [] as unknown } as CompactionJob, {})
+      .catch((error: Error) => error)
     if (!(outcome instanceof Error)) done++
     else expect(outcome.message).toMatch(/exit code/)
     // So many turns that its end has become known.

@@ -278,7 +278,7 @@ describe('a file built in ranges', () => {
     const inline = inlineExecutor(disk)
     const bytesHere = () => disk.log.reduce((sum, { bytes = 0 }) => sum + bytes, 0)
     let handedOn = 0
-    let bytesAtClose: number | undefined
+    let bytesAtEnd: number | undefined
     const executor: Executor = {
       ...inline,
       threads: 1,
@@ -287,14 +287,14 @@ describe('a file built in ranges', () => {
         for (const { length } of job.spareChunks) expect(length).toBe(2 ** 18)
         return inline.build(job, control)
       },
-      async close() {
-        bytesAtClose = bytesHere()
+      async endIdle() {
+        bytesAtEnd = bytesHere()
       },
     }
     const result = await build(disk, spills, memtables, false, {}, executor)
     const { footer } = await contentOf(disk, result)
     expect(handedOn).toBeGreaterThan(50)
-    expect(bytesAtClose).toBe(footer.dataPages * PAGE_BYTES)
+    expect(bytesAtEnd).toBe(footer.dataPages * PAGE_BYTES)
   })
 
   test('builds as many ranges at once as there are threads', async () => {
