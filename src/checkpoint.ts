@@ -4,7 +4,7 @@
  * No log segment is copied: segments are overwritten while they are being read. Puts go on; only what installs a new
  * manifest waits while the links are made. docs/durability.md, Checkpoints.
  */
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import type { BucketFileEntry } from './columns/bucket-file-entry.js'
 import type { CompactionJob, Executor } from './compaction/job.js'
 import { FlashTableError, diskError } from './errors.js'
@@ -28,18 +28,17 @@ export interface CheckpointOptions {
 }
 
 /**
- * Writes a checkpoint of this moment into the new directory `location`. Everything in it is synced.
+ * Writes a checkpoint of this moment into the new `directory`, an absolute path. Everything in it is synced.
  *
  * Rejects with `FLASHTABLE_EXISTS`, `_DISK_FULL`, `_IO_ERROR`; what was made is removed then. Crash: without its
  * manifest, which comes last, the directory is no table.
  */
 export async function writeCheckpoint(
   state: TableState,
-  location: string,
+  directory: string,
   options: CheckpointOptions,
 ): Promise<void> {
   const { fileSystem } = state.options
-  const directory = resolve(location)
   let topmost: string
   try {
     topmost = await makeNewDirectory(fileSystem, directory)
@@ -195,7 +194,8 @@ async function removeFiles(fileSystem: FileSystem, directory: string): Promise<v
 
 /** Removes `directory` and those above it up to `topmost`, as far as they are empty. Best effort, after a failure. */
 async function removeDirectories(fileSystem: FileSystem, directory: string, topmost: string): Promise<void> {
-  for (let made = directory; made.length >= topmost.length; made = dirname(made)) {
+  for (let made = directory; made.startsWith(topmost); made = dirname(made)) {
     await fileSystem.removeDirectory(made).catch(() => {})
+    if (made === topmost) return
   }
 }

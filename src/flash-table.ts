@@ -22,6 +22,7 @@ import type {
 import { nodeEnvironment, type Environment } from './environment.js'
 import { FlashTableError, invalidType, outOfRange } from './errors.js'
 import { found } from './found.js'
+import { absolutePath } from './location.js'
 import { openReader, openTable, type TableParts, type WriterParts } from './open.js'
 import { resolveLoadOptions, resolveOptions, type ResolvedOptions, type TableOptions } from './options.js'
 import type { Call } from './commit/committer.js'
@@ -75,11 +76,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * filters and fences; writes the manifest and, after an unclean end, the log's records as a bucket file.
    */
   static open<const K extends KeyEncoding, const V extends ValueEncoding = undefined>(
-    location: string,
+    location: string | URL,
     options: OpenOptions<K, V>,
   ): Promise<FlashTable<K, V>>
-  static open(location: string, options?: TableOptions): Promise<FlashTable>
-  static open(location: string, options?: unknown): Promise<FlashTable> {
+  static open(location: string | URL, options?: TableOptions): Promise<FlashTable>
+  static open(location: string | URL, options?: unknown): Promise<FlashTable> {
     return FlashTable.openIn(location, options, nodeEnvironment)
   }
 
@@ -88,17 +89,22 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    *
    * @internal
    */
-  static async openIn(location: string, options: unknown, environment: Environment): Promise<FlashTable> {
-    checkLocation(location)
-    return FlashTable.#open(location, resolveOptions(options), environment)
+  static async openIn(
+    location: string | URL,
+    options: unknown,
+    environment: Environment,
+  ): Promise<FlashTable> {
+    const directory = absolutePath(location, 'location')
+    return FlashTable.#open(directory, String(location), resolveOptions(options), environment)
   }
 
   static async #open(
-    location: string,
+    directory: string,
+    given: string,
     options: ResolvedOptions,
     environment: Environment,
   ): Promise<FlashTable> {
-    const parts = await openTable(location, options, environment, event => publishEvent(location, event))
+    const parts = await openTable(directory, options, environment, event => publishEvent(given, event))
     return new FlashTable(parts, environment)
   }
 
@@ -108,7 +114,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * or what the source throws. Cost: writes everything once where it fits `memoryBytes`, the rest twice.
    */
   static async bulkLoad<const K extends KeyEncoding, const V extends ValueEncoding = undefined>(
-    location: string,
+    location: string | URL,
     options: BulkLoadOptions<K, V>,
     source: ColumnSource<ColumnsIn<K, V>>,
   ): Promise<FlashTable<K, V>> {
@@ -122,14 +128,14 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * @internal
    */
   static async bulkLoadIn(
-    location: string,
+    location: string | URL,
     options: unknown,
     source: ColumnSource<unknown>,
     environment: Environment,
   ): Promise<FlashTable> {
-    checkLocation(location)
+    const directory = absolutePath(location, 'location')
     const { open, memoryBytes } = resolveLoadOptions(options)
-    const table = await FlashTable.#open(location, open, environment)
+    const table = await FlashTable.#open(directory, String(location), open, environment)
     try {
       await table.#load(source, memoryBytes)
     } catch (error) {
@@ -324,15 +330,16 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * what is in memory as a bucket file. Puts go on. It is complete and on the device when it resolves. Rejects with
    * `FLASHTABLE_EXISTS`, `_DISK_FULL`, `_IO_ERROR`. Cost: writes the memtable.
    */
-  async checkpoint(directory: string): Promise<void> {
+  async checkpoint(directory: string | URL): Promise<void> {
     const { executor, committer, counters } = this.#writer()
+    const path = absolutePath(directory, 'directory')
     const { state, options } = this.#parts
     // Behind all that was put before.
     await committer.barrier(false)
     const { filterBitsPerRecord } = options
     const replace = state.manifest.duplicates === 'replace'
     await this.#track(
-      writeCheckpoint(state, directory, { executor, filterBitsPerRecord, replace, counters: counters() }),
+      writeCheckpoint(state, path, { executor, filterBitsPerRecord, replace, counters: counters() }),
     )
   }
 
@@ -586,13 +593,5 @@ function unknownOperation(operation: unknown): TypeError {
   return invalidType(
     'FLASHTABLE_INVALID_VALUE',
     `batch: expected type 'put', 'del' or 'delRecord', found ${found(type)}`,
-  )
-}
-
-function checkLocation(location: unknown): void {
-  if (typeof location === 'string' && location !== '') return
-  throw invalidType(
-    'FLASHTABLE_INVALID_OPTION',
-    `location: expected the path of a directory, found ${found(location)}`,
   )
 }

@@ -3,7 +3,7 @@
  *
  * The only place that knows them all; `flash-table.ts` is the face of what is made here.
  */
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import { PageCache } from './bucket-file/page-cache.js'
 import { Committer } from './commit/committer.js'
 import { Compactor } from './compaction/compactor.js'
@@ -55,14 +55,13 @@ export interface TableParts {
   readonly writer: WriterParts | undefined
 }
 
-/** Opens the table. Errors: docs/api.md, `FlashTable.open`, but for wrong options. */
+/** Opens the table in an absolute path. Errors: docs/api.md, `FlashTable.open`, but for wrong options. */
 export async function openTable(
-  location: string,
+  directory: string,
   options: ResolvedOptions,
   environment: Environment,
   publish: (event: TableEvent) => void,
 ): Promise<TableParts> {
-  const directory = resolve(location)
   options.signal?.throwIfAborted()
   try {
     if (options.readOnly) return await openReader(directory, options, environment)

@@ -135,19 +135,59 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Every directory made here gets its entry synced, the topmost first: a path of them is there whole or in part. */
+/**
+ * Every directory made here gets its entry synced, the topmost first: a path of them is there whole or in part.
+ *
+ * By its own steps: the path that a recursive `mkdir` tells is what the disk made of the name, and need not be a part of
+ * the one that was asked for.
+ */
 async function makeDirectory(directory: string): Promise<string | undefined> {
-  const topmost = await promised<string | undefined>(directory, done =>
-    fs.mkdir(directory, { recursive: true, mode: 0o700 }, done),
-  )
-  if (topmost === undefined) return undefined
-  const parents: string[] = []
-  for (let made = resolve(directory); ; made = dirname(made)) {
-    parents.unshift(dirname(made))
-    if (made === resolve(topmost)) break
+  const missing: string[] = []
+  let path = resolve(directory)
+  let outcome = await makeOne(path)
+  // Each step makes the path shorter, and the root is there.
+  while (outcome === 'no parent' && dirname(path) !== path) {
+    missing.push(path)
+    path = dirname(path)
+    outcome = await makeOne(path)
   }
-  for (const parent of parents) await syncDirectory(parent)
-  return resolve(topmost)
+  if (outcome === 'no parent') throw refusal('ENOENT', 'no such file or directory', 'mkdir', path)
+  let topmost: string | undefined
+  for (;;) {
+    if (outcome === 'made') {
+      topmost ??= path
+      await syncDirectory(dirname(path))
+    }
+    const next = missing.pop()
+    if (next === undefined) return topmost
+    path = next
+    outcome = await makeOne(path)
+    // Somebody removes what was just made.
+    if (outcome === 'no parent') throw refusal('ENOENT', 'no such file or directory', 'mkdir', path)
+  }
+}
+
+async function makeOne(directory: string): Promise<'made' | 'there' | 'no parent'> {
+  try {
+    await promised<unknown>(directory, done =>
+      fs.mkdir(directory, { mode: 0o700 }, done as fs.NoParamCallback),
+    )
+    return 'made'
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return 'no parent'
+    if (code === 'EEXIST' && (await isDirectory(directory))) return 'there'
+    throw error
+  }
+}
+
+/** Whether it is one, or a link to one. */
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await promised<fs.Stats>(path, done => fs.stat(path, done))).isDirectory()
+  } catch {
+    return false
+  }
 }
 
 async function info(path: string): Promise<EntryInfo | undefined> {
