@@ -5,6 +5,7 @@
  * All or nothing: until the last manifest is installed the table is empty and the spills are orphans.
  * docs/architecture.md, Bulk load.
  */
+import { throwIfAborted } from './abort.js'
 import { buildInRanges } from './compaction/build-in-ranges.js'
 import type { BuildResult, CompactionControl, CompactionOutput, SpillJob } from './compaction/job.js'
 import type { Operations } from './columns/operations.js'
@@ -67,7 +68,7 @@ class BulkLoad {
     const { signal } = this.#parts.options
     try {
       for await (const columns of source) {
-        signal?.throwIfAborted()
+        throwIfAborted(signal)
         await this.#add(columns)
       }
       await this.#finish()

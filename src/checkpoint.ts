@@ -7,7 +7,7 @@
 import { dirname } from 'node:path'
 import type { BucketFileEntry } from './columns/bucket-file-entry.js'
 import type { CompactionJob, Executor } from './compaction/job.js'
-import { FlashTableError, diskError } from './errors.js'
+import { FlashTableError, codeOf, diskError } from './errors.js'
 import { bucketName, parseFileName } from './io/file-names.js'
 import type { FileSystem } from './io/file-system.js'
 import { readFully, writeFully } from './io/transfer.js'
@@ -114,7 +114,7 @@ async function linkFiles(
     try {
       await fileSystem.link(from, to)
     } catch (error) {
-      const code = (error as { code?: unknown }).code
+      const code = codeOf(error)
       if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EMLINK') throw error
       await copyFile(fileSystem, from, to)
     }

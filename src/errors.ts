@@ -4,6 +4,7 @@
  * Failures of the table or the disk are a {@link FlashTableError}; misuse is a `TypeError` or `RangeError` that
  * carries a `code` too. docs/api.md, Errors.
  */
+import { types } from 'node:util'
 
 /** The stable codes of {@link FlashTableError}. */
 export type FlashTableErrorCode =
@@ -24,6 +25,9 @@ export type FlashTableErrorCode =
 export type MisuseErrorCode =
   'FLASHTABLE_INVALID_KEY' | 'FLASHTABLE_INVALID_VALUE' | 'FLASHTABLE_INVALID_OPTION'
 
+/** The mark of a {@link FlashTableError}: of every copy of this package, in every realm. */
+const BRAND = Symbol.for('flashtable.FlashTableError')
+
 /** A failure of the table, its files or the disk below it. */
 export class FlashTableError extends Error {
   override readonly name = 'FlashTableError'
@@ -42,7 +46,35 @@ export class FlashTableError extends Error {
     this.code = code
     this.path = options.path
     this.offset = options.offset
+    Object.defineProperty(this, BRAND, { value: true })
   }
+
+  /** `instanceof` holds for errors of another copy of this package too: a test runner may load one for each file. */
+  static override [Symbol.hasInstance](value: unknown): value is FlashTableError {
+    if (this !== FlashTableError) return super[Symbol.hasInstance](value)
+    return typeof value === 'object' && value !== null && BRAND in value
+  }
+}
+
+/** Whether it is an `Error` of any realm: `instanceof Error` is false for those of `node:fs` in Jest and in `vm` contexts. */
+export function isError(value: unknown): value is Error & { readonly code?: unknown } {
+  return value instanceof FlashTableError || types.isNativeError(value)
+}
+
+/** The `code` of an error, whichever realm made it; `undefined` for what has none. */
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** Whether it is an error with this code. */
+export function hasCode(error: unknown, code: string): boolean {
+  return codeOf(error) === code
+}
+
+/** The message of an error; anything else that was thrown as text. */
+export function messageOf(error: unknown): string {
+  return isError(error) ? error.message : String(error)
 }
 
 /** A `TypeError` with a code: the argument is of a wrong type or shape. */
@@ -73,11 +105,11 @@ export function corruption(
 /** What a failed call of the file system becomes: `FLASHTABLE_DISK_FULL` or `FLASHTABLE_IO_ERROR`; ours stay as they are. */
 export function diskError(error: unknown, what: string): FlashTableError {
   if (error instanceof FlashTableError) return error
-  const { code, message } = error as { code?: unknown; message?: unknown }
+  const code = codeOf(error)
   const full = code === 'ENOSPC' || code === 'EDQUOT'
   return new FlashTableError(
     full ? 'FLASHTABLE_DISK_FULL' : 'FLASHTABLE_IO_ERROR',
-    full ? `${what}: no space left` : `${what}: ${String(message ?? error)}`,
+    full ? `${what}: no space left` : `${what}: ${messageOf(error)}`,
     { cause: error },
   )
 }

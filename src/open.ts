@@ -4,13 +4,14 @@
  * The only place that knows them all; `flash-table.ts` is the face of what is made here.
  */
 import { dirname } from 'node:path'
+import { throwIfAborted } from './abort.js'
 import { PageCache } from './bucket-file/page-cache.js'
 import { Committer } from './commit/committer.js'
 import { Compactor } from './compaction/compactor.js'
 import type { Executor } from './compaction/job.js'
 import { Schema } from './encoding/schema.js'
 import type { Environment } from './environment.js'
-import { FlashTableError, diskError } from './errors.js'
+import { FlashTableError, codeOf, diskError, hasCode } from './errors.js'
 import { MANIFEST_NAME } from './io/file-names.js'
 import type { Manifest } from './manifest/manifest.js'
 import { installManifest, loadManifest } from './manifest/store.js'
@@ -62,7 +63,7 @@ export async function openTable(
   environment: Environment,
   publish: (event: TableEvent) => void,
 ): Promise<TableParts> {
-  options.signal?.throwIfAborted()
+  throwIfAborted(options.signal)
   try {
     if (options.readOnly) return await openReader(directory, options, environment)
     return await openWriter(directory, options, environment, publish)
@@ -107,7 +108,7 @@ async function openWriter(
   const { lockTimeoutMs: timeoutMs, signal } = options
   const lock = await environment.acquireLock(directory, { timeoutMs, signal })
   try {
-    options.signal?.throwIfAborted()
+    throwIfAborted(options.signal)
     return await openLocked(directory, options, environment, lock, publish)
   } catch (error) {
     await lock.release()
@@ -254,7 +255,7 @@ export async function createTable(
   // Crash: the directory may be new, made by an open that was cut off or by the user; without its entry all is lost.
   await fileSystem.syncDirectory(dirname(directory)).catch((error: unknown) => {
     // A parent that may not be read cannot be opened to be synced; its entry is older than this process.
-    if ((error as { code?: unknown }).code !== 'EACCES') throw error
+    if (!hasCode(error, 'EACCES')) throw error
   })
   const { bytes } = await installManifest(fileSystem, directory, manifest, poison)
   return { ...manifest, counters: { ...manifest.counters, manifestBytes: bytes } }
@@ -318,7 +319,7 @@ function openSchema(directory: string, manifest: Manifest, options: ResolvedOpti
 /** Errors of Node's file system become ours, and so does a latch of a table that never opened; others stay what they are. */
 function ownError(error: unknown, directory: string): unknown {
   const reason = latchedReason(error)
-  const code = (reason as { code?: unknown } | undefined)?.code
-  if (typeof code !== 'string' || code.startsWith('FLASHTABLE_')) return reason
+  const code = codeOf(reason)
+  if (code === undefined || code.startsWith('FLASHTABLE_')) return reason
   return diskError(reason, `${directory} cannot be opened`)
 }

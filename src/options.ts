@@ -4,6 +4,7 @@
  * `pageBytes` and `duplicates` are stored when a table is created and stay `undefined` here where the caller left
  * them out. The encodings pass through untouched: encoding/ checks them. docs/api.md, Options.
  */
+import { isAbortSignal } from './abort.js'
 import { invalidType, outOfRange } from './errors.js'
 import { found } from './found.js'
 
@@ -241,7 +242,7 @@ function optionalDuplicates(given: GivenOptions): Duplicates | undefined {
 
 function optionalSignal(given: GivenOptions): AbortSignal | undefined {
   const value = given.get('signal')
-  if (value === undefined || value instanceof AbortSignal) return value
+  if (value === undefined || isAbortSignal(value)) return value
   throw unexpected('signal', 'an AbortSignal', value)
 }
 

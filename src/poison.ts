@@ -5,11 +5,11 @@
  * gone (ATC'20, "Can applications recover from fsync failures?"): nothing is retried, reads go on, writes reject
  * until the table is opened again. docs/durability.md, Failures.
  */
-import { FlashTableError } from './errors.js'
+import { FlashTableError, hasCode, messageOf } from './errors.js'
 
 /** What was latched, where `error` says that something was: of a latch that nobody else sees. */
 export function latchedReason(error: unknown): unknown {
-  return error instanceof FlashTableError && error.code === 'FLASHTABLE_POISONED' ? error.cause : error
+  return hasCode(error, 'FLASHTABLE_POISONED') ? (error as FlashTableError).cause : error
 }
 
 export class Poison {
@@ -36,7 +36,7 @@ export class Poison {
   }
 
   error(): FlashTableError {
-    const message = this.#reason instanceof Error ? this.#reason.message : String(this.#reason)
+    const message = messageOf(this.#reason)
     return new FlashTableError(
       'FLASHTABLE_POISONED',
       `an earlier failure stopped all writes (${message}); reads go on, close the table and open it again to write`,

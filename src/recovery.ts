@@ -12,7 +12,7 @@ import type { RecordLayout } from './columns/record-layout.js'
 import { countPuts, type Operations } from './columns/operations.js'
 import type { SegmentInfo } from './columns/segment-info.js'
 import type { CompactionJob, CompactionResult, Executor } from './compaction/job.js'
-import { FlashTableError, corruption, diskError } from './errors.js'
+import { FlashTableError, corruption, diskError, hasCode } from './errors.js'
 import {
   MANIFEST_NAME,
   MANIFEST_TEMPORARY_NAME,
@@ -261,7 +261,7 @@ async function openFile(options: RecoveryOptions, entry: BucketFileEntry): Promi
     return await BucketFile.open(options, entry)
   } catch (error) {
     const path = `${options.directory}/${bucketName(entry.number)}`
-    if ((error as { code?: unknown }).code === 'ENOENT') {
+    if (hasCode(error, 'ENOENT')) {
       throw corruption(path, 0, 'the bucket file that the manifest names', 'no file', error)
     }
     throw diskError(error, `${path} cannot be opened`)

@@ -2,6 +2,7 @@
  * Reads every page and frame of a table and checks all that can be checked: checksums, order, counts, bounds, fences,
  * filters. Changes nothing and takes no lock. docs/durability.md, Verify.
  */
+import { throwIfAborted } from './abort.js'
 import { BucketFile, type BucketFileOptions } from './bucket-file/reader.js'
 import type { BucketFileEntry } from './columns/bucket-file-entry.js'
 import { compareRows } from './columns/compare.js'
@@ -131,7 +132,7 @@ class Verifier {
     const { footer, entry } = file
     const checker = new PageChecker(options, file, (offset, message) => this.#add(file.path, offset, message))
     for (let from = 0; from < footer.dataPages; from += PAGES_A_STEP) {
-      this.#options.signal?.throwIfAborted()
+      throwIfAborted(this.#options.signal)
       const to = Math.min(footer.dataPages, from + PAGES_A_STEP)
       await this.#readPages(file, from, to, (words, base, page) => checker.check(words, base, page))
       this.#pages += to - from

@@ -6,6 +6,7 @@
  * the threads build, and the pages of up to two that wait. Somebody waits for a bulk load; background merges leave the
  * other processors to the program. docs/architecture.md, Bulk load.
  */
+import { throwIfAborted } from '../abort.js'
 import { PageBuilder, type BuiltPages } from '../bucket-file/page-builder.js'
 import { BucketFileWriter, WRITE_BYTES } from '../bucket-file/writer.js'
 import { ALL_KEYS, type KeyRange } from '../columns/key-range.js'
@@ -118,7 +119,7 @@ export async function buildRange(
     for (;;) {
       const rows = builder.room()
       if (!(await input.next(rows))) break
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       // Those of the stretch before that are still there are resolved, and have other keys.
       if (replace) resolve(rows, { keyLaneCount: layout.keyLaneCount, replace, keepDeletes: false })
       build(false)

@@ -6,8 +6,9 @@
  * inputs are still there. Any other failure poisons the table. docs/architecture.md, Compaction.
  */
 import { Mutex } from 'async-mutex'
+import { linkSignals, newAbortController, throwIfAborted } from '../abort.js'
 import type { BucketFile } from '../bucket-file/reader.js'
-import { FlashTableError, diskError } from '../errors.js'
+import { FlashTableError, diskError, hasCode } from '../errors.js'
 import type { DeleteWhere } from '../columns/operations.js'
 import type { TableState } from '../state/table-state.js'
 import type { MemtableInUse } from '../state/version.js'
@@ -54,7 +55,7 @@ export class Compactor {
   readonly #options: CompactorOptions
   readonly #sealing = new Mutex()
   readonly #merging = new Mutex()
-  readonly #closing = new AbortController()
+  readonly #closing = newAbortController()
   readonly #hidden: HiddenEstimates
   /** Aborts the background merge that runs, so that `compact` need not wait for it. */
   #backgroundMerge: AbortController | undefined
@@ -79,7 +80,7 @@ export class Compactor {
 
   /** Resolves when a seal has ended; rejects where the disk is full, the table poisoned, or no seal will begin any more. */
   async sealFinished(): Promise<void> {
-    this.#closing.signal.throwIfAborted()
+    throwIfAborted(this.#closing.signal)
     await new Promise<void>((resolve, reject) => {
       this.#sealWaiters.push({ resolve, reject })
       this.wake()
@@ -134,7 +135,7 @@ export class Compactor {
   }
 
   async #takeAndCompact(takeMemtables: () => Promise<void>, options: CompactOptions): Promise<void> {
-    options.signal?.throwIfAborted()
+    throwIfAborted(options.signal)
     const { state } = this.#options
     const fileRecords = state.manifest.files.reduce((sum, file) => sum + file.records, 0)
     const small = fileRecords <= SMALL_TABLE_MEMTABLES * state.options.memtableRecords
@@ -145,7 +146,7 @@ export class Compactor {
       // Not those that are sealed meanwhile: puts that go on would keep it from ever beginning.
       const taken = new Set(state.version.sealed)
       while (state.version.sealed.some(sealed => taken.has(sealed))) {
-        options.signal?.throwIfAborted()
+        throwIfAborted(options.signal)
         await this.#sealOldest()
       }
       await this.#compactInputs([], options)
@@ -166,9 +167,12 @@ export class Compactor {
       memtables.reduce((sum, { memtable }) => sum + memtable.count, 0)
     await this.#requireRoomFor(files)
     const level = this.levelFor(records)
-    const signals = options.signal === undefined ? [] : [options.signal]
-    const signal = AbortSignal.any([this.#closing.signal, ...signals])
-    await this.#run('compact', { files, memtables, includesOldest: true, level }, signal, options)
+    const either = linkSignals(this.#closing.signal, options.signal)
+    try {
+      await this.#run('compact', { files, memtables, includesOldest: true, level }, either.signal, options)
+    } finally {
+      either.release()
+    }
   }
 
   /** The seal lane: until nothing is sealed any more. */
@@ -209,7 +213,7 @@ export class Compactor {
     const { state } = this.#options
     for (;;) {
       if (this.#closing.signal.aborted || state.options.poison.latched) return
-      const abort = new AbortController()
+      const abort = newAbortController()
       try {
         const more = await this.#merging.runExclusive(async () => {
           this.#backgroundMerge = abort
@@ -345,5 +349,5 @@ export class Compactor {
 }
 
 function isDiskFull(error: unknown): boolean {
-  return error instanceof FlashTableError && error.code === 'FLASHTABLE_DISK_FULL'
+  return hasCode(error, 'FLASHTABLE_DISK_FULL')
 }

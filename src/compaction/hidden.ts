@@ -7,6 +7,7 @@
  * tested against sampled records. The others would cost a lookup each: their filters say which files have the key,
  * their footers how many deletes they hold. docs/architecture.md, Hidden data.
  */
+import { throwIfAborted } from '../abort.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import type { DeleteWhereIndex } from '../columns/delete-where-index.js'
 import type { Operations } from '../columns/operations.js'
@@ -43,7 +44,7 @@ export class HiddenEstimates {
     const before = files.at(-1)?.entry.endSequence ?? 0
     const estimated: EstimatedFile[] = []
     for (const [i, file] of files.entries()) {
-      signal.throwIfAborted()
+      throwIfAborted(signal)
       estimated.push(await this.#estimate(file, files.slice(i + 1), deletes, before))
     }
     return estimated

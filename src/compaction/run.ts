@@ -3,6 +3,7 @@
  *
  * Crash: the output counts for nothing until a manifest names it; whatever is left of it is an orphan.
  */
+import { throwIfAborted } from '../abort.js'
 import { BucketFile } from '../bucket-file/reader.js'
 import { BucketInput } from '../bucket-file/input.js'
 import { BucketFileWriter } from '../bucket-file/writer.js'
@@ -38,7 +39,7 @@ export async function runCompaction(
     const createWriter = () => BucketFileWriter.create({ fileSystem, ...job, ...job.output, deletes })
     if (deletes.length > 0) writer = await createWriter()
     for (;;) {
-      control.signal?.throwIfAborted()
+      throwIfAborted(control.signal)
       const rows = await merge.next()
       if (rows === undefined) break
       writer ??= await createWriter()

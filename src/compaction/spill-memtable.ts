@@ -1,4 +1,5 @@
 /** Sets a memtable aside in spills: the first step of a bulk load. docs/architecture.md, Bulk load. */
+import { throwIfAborted } from '../abort.js'
 import type { FileSystem } from '../io/file-system.js'
 import { Memtable } from '../memtable/memtable.js'
 import { spillToMemory } from '../spill/memory-spill.js'
@@ -20,7 +21,7 @@ export async function spillMemtable(
   if (target.kind === 'memory') return spillToMemory(layout, memtable, lanes, target.shares)
   const pieces = splitIntoPieces(layout, memtable, lanes, true)
   return writeSpills({ fileSystem, ...job, ...target }, lanes, pieces, async () => {
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     await pause()
   })
 }

@@ -9,6 +9,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import { abortReason, throwIfAborted } from '../abort.js'
 import type { CompactionControl } from './job.js'
 import { errorOf, type FromWorker, type Outcome, type Task, type ToWorker } from './worker-protocol.js'
 import { workerScript } from './worker-script.js'
@@ -95,10 +96,10 @@ export class WorkerPool {
   ): Promise<Outcome<T>> {
     const { signal } = control
     return new Promise<Outcome<T>>((resolve, reject) => {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       const onAbort = (): void => {
         this.#forget(waiting)
-        reject(signal!.reason as Error)
+        reject(abortReason(signal!) as Error)
       }
       const waiting: Waiting = {
         owner,
@@ -240,7 +241,7 @@ function performIn<T extends Task>(
           settle(() => resolve(message.result as Outcome<T>))
           break
         case 'failed':
-          settle(() => reject(signal?.aborted === true ? signal.reason : errorOf(message.failure)))
+          settle(() => reject(signal?.aborted === true ? abortReason(signal) : errorOf(message.failure)))
           break
       }
     }

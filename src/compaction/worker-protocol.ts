@@ -1,6 +1,6 @@
 /** The messages between `worker-executor.ts` and `worker.ts`. */
 import type { BuiltPages } from '../bucket-file/page-builder.js'
-import { FlashTableError, type FlashTableErrorCode } from '../errors.js'
+import { FlashTableError, codeOf, isError, type FlashTableErrorCode } from '../errors.js'
 import type { Spill } from '../spill/spill.js'
 import type { CompactionJob, CompactionResult, RangeJob, SpillJob } from './job.js'
 
@@ -34,13 +34,12 @@ export interface Failure {
 }
 
 export function failureOf(error: unknown): Failure {
-  if (!(error instanceof Error)) {
+  if (!isError(error)) {
     return { ours: false, code: undefined, message: String(error), stack: undefined, cause: undefined }
   }
-  const { code } = error as { code?: unknown }
   return {
     ours: error instanceof FlashTableError,
-    code: typeof code === 'string' ? code : undefined,
+    code: codeOf(error),
     message: error.message,
     stack: error.stack,
     cause: error.cause === undefined ? undefined : failureOf(error.cause),

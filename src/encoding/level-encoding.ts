@@ -130,7 +130,7 @@ function encodeWith(encode: (value: unknown) => unknown, value: unknown, place: 
   } catch (cause) {
     throw withCause(wrongType(place, 'a value that its encoding takes', value), cause)
   }
-  if (encoded instanceof Uint8Array) return encoded
+  if (typedArrayName(encoded) === 'Uint8Array') return encoded as Uint8Array
   // Any view passes through the encodings 'view' and 'buffer' as it is.
   if (ArrayBuffer.isView(encoded)) return bufferOf(encoded)
   throw wrongType(place, 'an encoding that encodes to bytes', encoded)

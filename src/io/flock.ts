@@ -8,6 +8,7 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isMainThread } from 'node:worker_threads'
+import { hasCode } from '../errors.js'
 
 export interface Flock {
   /** `undefined` where this file system has no flock (`ENOTSUP`, ...): then nothing is known and nothing is held. */
@@ -52,8 +53,7 @@ function take(fsExt: FsExt, directory: string): HeldFlock | 'taken' | undefined 
     fsExt.flockSync(descriptor, 'exnb')
   } catch (error) {
     closeSync(descriptor)
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    return code === 'EAGAIN' || code === 'EWOULDBLOCK' ? 'taken' : undefined
+    return hasCode(error, 'EAGAIN') || hasCode(error, 'EWOULDBLOCK') ? 'taken' : undefined
   }
   // Closing the only descriptor of the open file gives the lock up.
   return { release: () => closeSync(descriptor) }

@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleepFor } from 'node:timers/promises'
+import { throwIfAborted } from '../abort.js'
 import { FlashTableError, diskError } from '../errors.js'
 import { LOCK_NAME } from './file-names.js'
 import type { FileSystem } from './file-system.js'
@@ -70,7 +71,7 @@ export function lockOf(parts: LockParts): AcquireLock {
   return async (directory, { timeoutMs, signal }) => {
     const deadline = parts.now() + timeoutMs
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       const taken = await take(parts, directory)
       if (taken.lock !== undefined) return taken.lock
       const left = deadline - parts.now()

@@ -7,6 +7,7 @@
  */
 import * as fs from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { hasCode, isError } from '../errors.js'
 import type { EntryInfo, FileHandle, FileSystem, OpenMode } from './file-system.js'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
@@ -34,7 +35,7 @@ function promised<T>(path: string, start: (callback: Callback<T>) => void): Prom
 }
 
 function withPath(error: unknown, path: string): unknown {
-  if (error instanceof Error && !('path' in error)) Object.assign(error, { path })
+  if (isError(error) && !('path' in error)) Object.assign(error, { path })
   return error
 }
 
@@ -196,7 +197,7 @@ async function info(path: string): Promise<EntryInfo | undefined> {
     const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other'
     return { kind, bytes: stats.size }
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (hasCode(error, 'ENOENT')) return undefined
     throw error
   }
 }

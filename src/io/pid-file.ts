@@ -31,6 +31,7 @@
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { hasCode } from '../errors.js'
 import { LOCK_NAME, lockClaimName, lockTemporaryName, parseLockHelper } from './file-names.js'
 import type { FileHandle, FileSystem } from './file-system.js'
 import type { ProcessIdentity } from './process-identity.js'
@@ -238,8 +239,4 @@ export function parseRecord(content: Uint8Array): LockRecord | undefined {
 /** What stands for a link in the name of the claim on it. */
 export function digestOf(name: string, content: Uint8Array): string {
   return createHash('sha256').update(`${name}\n`).update(content).digest('hex').slice(0, 32)
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

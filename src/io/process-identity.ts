@@ -6,6 +6,7 @@
  */
 import { execFile } from 'node:child_process'
 import { readFile, readlink } from 'node:fs/promises'
+import { hasCode } from '../errors.js'
 
 export interface ProcessIdentity {
   /** Of the running system, new at every boot; '' where it cannot be known. */
@@ -82,7 +83,7 @@ function exists(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
+    return !hasCode(error, 'ESRCH')
   }
 }
 

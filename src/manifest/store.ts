@@ -4,7 +4,7 @@
  * The new one is written beside the old one, synced, and renamed over it; then the directory is synced. So there is
  * one at any time, the old or the new. docs/durability.md, Order of writes.
  */
-import { corruption, diskError } from '../errors.js'
+import { corruption, diskError, hasCode } from '../errors.js'
 import type { FlashTableError } from '../errors.js'
 import { MANIFEST_NAME, MANIFEST_TEMPORARY_NAME } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
@@ -34,7 +34,7 @@ export async function loadManifest(
   try {
     file = await fileSystem.open(path, 'read')
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
+    if (hasCode(error, 'ENOENT')) return undefined
     throw diskError(error, `cannot open ${path}`)
   }
   try {
@@ -127,12 +127,8 @@ async function createAnew(fileSystem: FileSystem, path: string): Promise<FileHan
   try {
     return await fileSystem.open(path, 'create')
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error
+    if (!hasCode(error, 'EEXIST')) throw error
   }
   await fileSystem.unlink(path)
   return fileSystem.open(path, 'create')
-}
-
-function codeOf(error: unknown): unknown {
-  return (error as { code?: unknown }).code
 }

@@ -1,4 +1,5 @@
 /** The options of a scan: `gt`, `gte`, `lt`, `lte`, `reverse`, `limit`, `signal`, checked. docs/api.md, Ranges. */
+import { isAbortSignal } from '../abort.js'
 import type { KeyRange } from '../columns/key-range.js'
 import type { Schema } from '../encoding/schema.js'
 import { invalidType, outOfRange } from '../errors.js'
@@ -41,7 +42,7 @@ export function checkRange(schema: Schema, options: unknown): CheckedRange {
 
 /** An option that is an `AbortSignal` or left out. */
 export function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined || signal instanceof AbortSignal) return signal
+  if (signal === undefined || isAbortSignal(signal)) return signal
   throw invalidType(
     'FLASHTABLE_INVALID_OPTION',
     `option 'signal': expected an AbortSignal, found ${found(signal)}`,

@@ -1,6 +1,7 @@
 /**
  * Scans as their users want them: a range with a limit, a direction and a signal, one stretch of rows after another.
  */
+import { throwIfAborted } from '../abort.js'
 import type { KeyRange } from '../columns/key-range.js'
 import { compareRows } from '../columns/compare.js'
 import type { Operations } from '../columns/operations.js'
@@ -33,13 +34,13 @@ export async function* stretches(
   const { range, reverse, signal, read } = options
   let left = options.limit
   try {
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     if (left === 0) return
     const merge = await read(reader.scan(pin.view, range, reverse))
     try {
       for (;;) {
         const rows = await read(merge.next())
-        signal?.throwIfAborted()
+        throwIfAborted(signal)
         if (rows === undefined) return
         const count = Math.min(left, rows.count)
         yield reverse ? { rows, from: rows.count - count, to: rows.count } : { rows, from: 0, to: count }

@@ -6,6 +6,7 @@
  * from the footers of the bucket files. docs/durability.md, Repair.
  */
 import { resolve } from 'node:path'
+import { throwIfAborted } from '../abort.js'
 import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
 import { OperationBuffer, countPuts, type DeleteWhere } from '../columns/operations.js'
 import type { PendingDelete } from '../commit/committer.js'
@@ -111,7 +112,7 @@ class Repair {
     const bytes = page.subarray(0, pageBytes)
     /** Reads a page; whether it is intact. */
     const load = async (number: number): Promise<boolean> => {
-      this.#options.signal?.throwIfAborted()
+      throwIfAborted(this.#options.signal)
       const count = await readFully(file, bytes, number * pageBytes).catch(() => 0)
       if (count < pageBytes) return false
       const [found, expected] = pageChecksums(bytes, seed, number)
@@ -219,7 +220,7 @@ class Repair {
     }
     try {
       for (let offset = 0; offset + FRAME_HEADER_BYTES <= reader.end;) {
-        this.#options.signal?.throwIfAborted()
+        throwIfAborted(this.#options.signal)
         const frame = (await reader.load(offset, FRAME_HEADER_BYTES)) ? reader.frameAt(offset) : undefined
         const whole =
           frame !== undefined && (await reader.load(offset, frame.end - offset)) && reader.isWhole(frame)

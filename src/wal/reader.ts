@@ -5,7 +5,7 @@
  */
 import type { DeleteWhere, OperationBuffer } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
-import { corruption, diskError } from '../errors.js'
+import { corruption, diskError, hasCode } from '../errors.js'
 import { fileSeed, positionSeed } from '../format/checksum.js'
 import type { FrameBytes, FrameHeader } from '../format/frame-decoder.js'
 import { decodePayload, frameBytesOf, payloadFits, readFrameHeader } from '../format/frame-decoder.js'
@@ -62,7 +62,7 @@ export class SegmentReader {
     try {
       handle = await place.fileSystem.open(path, 'read')
     } catch (error) {
-      if ((error as { code?: unknown }).code === 'ENOENT') {
+      if (hasCode(error, 'ENOENT')) {
         throw corruption(path, 0, 'a log segment', 'no file', error)
       }
       throw diskError(error, `cannot open ${path}`)

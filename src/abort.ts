@@ -1,0 +1,55 @@
+/**
+ * Signals of any realm: a test environment (jsdom), a `vm` context or a library brings its own `AbortSignal`.
+ *
+ * Such a signal is no instance of the class that this realm has, `AbortSignal.any` refuses it, and old ones lack
+ * `throwIfAborted` and `reason`. So signals are told by their shape, and nothing here uses the global class.
+ */
+import * as util from 'node:util'
+
+/** What every implementation of `AbortSignal` has. */
+export function isAbortSignal(value: unknown): value is AbortSignal {
+  if (typeof value !== 'object' || value === null) return false
+  const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>
+  return (
+    typeof aborted === 'boolean' &&
+    typeof addEventListener === 'function' &&
+    typeof removeEventListener === 'function'
+  )
+}
+
+/** Throws the reason of a signal that has aborted. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw abortReason(signal)
+}
+
+/** Why it aborted; an `AbortError` where the implementation knows no reasons. */
+export function abortReason(signal: AbortSignal): unknown {
+  if (signal.reason !== undefined) return signal.reason
+  return Object.assign(new Error('This operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR' })
+}
+
+/** A controller, also in a bare `vm` context, which has no class of that name. */
+export function newAbortController(): AbortController {
+  return typeof AbortController === 'function' ? new AbortController() : util.transferableAbortController()
+}
+
+/** A signal that aborts as soon as one of the signals does. Call `release` when it is not needed any more. */
+export interface LinkedSignal {
+  readonly signal: AbortSignal
+  /** Takes its listeners from the signals: one that lives long would keep them all. */
+  release(): void
+}
+
+export function linkSignals(...signals: readonly (AbortSignal | undefined)[]): LinkedSignal {
+  const controller = newAbortController()
+  const sources = signals.filter(signal => signal !== undefined)
+  const listeners = sources.map(source => () => controller.abort(abortReason(source)))
+  const release = (): void => {
+    for (const [i, source] of sources.entries()) source.removeEventListener('abort', listeners[i]!)
+  }
+  for (const [i, source] of sources.entries()) {
+    source.addEventListener('abort', listeners[i]!, { once: true })
+    if (source.aborted) controller.abort(abortReason(source))
+  }
+  return { signal: controller.signal, release }
+}
