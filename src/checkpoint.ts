@@ -5,7 +5,7 @@
  * manifest waits while the links are made. docs/durability.md, Checkpoints.
  */
 import { dirname } from 'node:path'
-import type { BucketFileEntry } from './columns/bucket-file-entry.js'
+import { tableIdBytes, type BucketFileEntry } from './columns/bucket-file-entry.js'
 import type { CompactionJob, Executor } from './compaction/job.js'
 import { FlashTableError, codeOf, diskError } from './errors.js'
 import { bucketName, parseFileName } from './io/file-names.js'
@@ -21,6 +21,8 @@ import type { TableState, View } from './state/table-state.js'
 const COPY_BYTES = 2 ** 20
 
 export interface CheckpointOptions {
+  /** Of the copy. */
+  readonly tableId: string
   readonly executor: Executor
   readonly filterBitsPerRecord: number
   readonly replace: boolean
@@ -72,24 +74,26 @@ async function makeNewDirectory(fileSystem: FileSystem, directory: string): Prom
 
 async function writeFiles(state: TableState, directory: string, options: CheckpointOptions): Promise<void> {
   const { fileSystem } = state.options
-  const { manifest } = state
+  let manifest: Manifest | undefined
   let sequence = 0
   let images: MemtableImage[] = []
   const entries: BucketFileEntry[] = []
   await state.holdFiles(async newest => {
+    manifest = state.manifest
     sequence = newest.sequence
     images = imagesOf(newest)
-    entries.push(...newest.version.files.map(file => file.entry))
+    entries.push(...manifest.files.map(entry => ({ tableId: manifest!.tableId, ...entry })))
     await linkFiles(state, entries, directory)
   })
+  let { nextFileNumber } = manifest!
   for (const image of images) {
-    const entry = await writeMemtable(state, image, entries, directory, options)
+    const entry = await writeMemtable(state, image, entries, directory, nextFileNumber++, options)
     if (entry !== undefined) entries.push(entry)
   }
-  const nextFileNumber = state.takeFileNumber()
   await fileSystem.syncDirectory(directory)
   const copy: Manifest = {
-    ...manifest,
+    ...manifest!,
+    tableId: options.tableId,
     files: entries,
     log: { closed: [], firstSegment: nextFileNumber },
     firstLogSequence: sequence,
@@ -158,12 +162,13 @@ async function writeMemtable(
   image: MemtableImage,
   older: readonly BucketFileEntry[],
   directory: string,
-  { executor, filterBitsPerRecord, replace }: CheckpointOptions,
+  number: number,
+  { tableId, executor, filterBitsPerRecord, replace }: CheckpointOptions,
 ): Promise<BucketFileEntry | undefined> {
-  const { tableId, layout, pageBytes } = state.options
+  const { layout, pageBytes } = state.options
   const job: CompactionJob = {
     directory,
-    tableId,
+    tableId: tableIdBytes(tableId),
     layout,
     pageBytes,
     replace,
@@ -173,7 +178,7 @@ async function writeMemtable(
     ownDeletes: image.deletes,
     includesOldest: older.length === 0,
     output: {
-      number: state.takeFileNumber(),
+      number,
       epoch: state.manifest.epoch,
       level: 0,
       filterBitsPerRecord,

@@ -23,7 +23,7 @@ import { nodeEnvironment, type Environment } from './environment.js'
 import { FlashTableError, invalidType, outOfRange } from './errors.js'
 import { found } from './found.js'
 import { absolutePath } from './location.js'
-import { openReader, openTable, type TableParts, type WriterParts } from './open.js'
+import { newTableId, openReader, openTable, type TableParts, type WriterParts } from './open.js'
 import { resolveLoadOptions, resolveOptions, type ResolvedOptions, type TableOptions } from './options.js'
 import type { Call } from './commit/committer.js'
 import { findNear, orderHits } from './query/near.js'
@@ -339,7 +339,13 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     const { filterBitsPerRecord } = options
     const replace = state.manifest.duplicates === 'replace'
     await this.#track(
-      writeCheckpoint(state, path, { executor, filterBitsPerRecord, replace, counters: counters() }),
+      writeCheckpoint(state, path, {
+        tableId: newTableId(this.#environment),
+        executor,
+        filterBitsPerRecord,
+        replace,
+        counters: counters(),
+      }),
     )
   }
 

@@ -6,6 +6,7 @@
 import { dirname } from 'node:path'
 import { throwIfAborted } from './abort.js'
 import { PageCache } from './bucket-file/page-cache.js'
+import { tableIdBytes } from './columns/bucket-file-entry.js'
 import { Committer } from './commit/committer.js'
 import { Compactor } from './compaction/compactor.js'
 import type { Executor } from './compaction/job.js'
@@ -234,12 +235,13 @@ export async function createTable(
   directory: string,
   schema: Schema,
   options: Pick<ResolvedOptions, 'pageBytes' | 'duplicates'>,
-  { fileSystem, randomBytes }: Environment,
+  environment: Environment,
   poison: Poison,
 ): Promise<Manifest> {
+  const { fileSystem } = environment
   await assertNoTableFiles(fileSystem, directory)
   const manifest: Manifest = {
-    tableId: Buffer.from(randomBytes(TABLE_ID_BYTES)).toString('hex'),
+    tableId: newTableId(environment),
     epoch: 1,
     schema: { ...schema.stored },
     pageBytes: options.pageBytes ?? DEFAULT_PAGE_BYTES,
@@ -259,6 +261,11 @@ export async function createTable(
   })
   const { bytes } = await installManifest(fileSystem, directory, manifest, poison)
   return { ...manifest, counters: { ...manifest.counters, manifestBytes: bytes } }
+}
+
+/** The id of a table that is made now: no file of another one passes for one of its files. */
+export function newTableId({ randomBytes }: Environment): string {
+  return Buffer.from(randomBytes(TABLE_ID_BYTES)).toString('hex')
 }
 
 function newTable(options: RecoveryOptions, manifest: Manifest): Recovered {
@@ -292,7 +299,7 @@ function recoveryOptions(
   return {
     fileSystem,
     directory,
-    tableId: Uint8Array.from(Buffer.from(manifest.tableId, 'hex')),
+    tableId: tableIdBytes(manifest.tableId),
     layout: schema.layout,
     pageBytes: manifest.pageBytes,
     cache: new PageCache(options.cacheBytes, manifest.pageBytes),

@@ -4,7 +4,7 @@
  */
 import { throwIfAborted } from './abort.js'
 import { BucketFile, type BucketFileOptions } from './bucket-file/reader.js'
-import type { BucketFileEntry } from './columns/bucket-file-entry.js'
+import { tableIdBytes, type BucketFileEntry } from './columns/bucket-file-entry.js'
 import { compareRows } from './columns/compare.js'
 import { hashKey } from './columns/hash.js'
 import { DELETE_KEY, DELETE_RECORD, KIND_COUNT, OperationBuffer, PUT } from './columns/operations.js'
@@ -103,7 +103,7 @@ class Verifier {
     const options: BucketFileOptions = {
       fileSystem: this.#fileSystem,
       directory: this.#directory,
-      tableId: Uint8Array.from(Buffer.from(manifest.tableId, 'hex')),
+      tableId: tableIdBytes(manifest.tableId),
       layout: schema.layout,
       pageBytes: manifest.pageBytes,
     }

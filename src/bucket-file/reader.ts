@@ -8,7 +8,6 @@ import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
 import { WORDS_A_LINE } from '../columns/cache-line.js'
 import type { DeleteWhere } from '../columns/operations.js'
 import { FlashTableError, corruption } from '../errors.js'
-import { fileSeed } from '../format/checksum.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import { mayContain } from '../format/filter.js'
 import { type Footer } from '../format/footer.js'
@@ -18,7 +17,14 @@ import type { FileHandle } from '../io/file-system.js'
 import { readFully, readFullySync } from '../io/transfer.js'
 import type { CachedFile } from './page-cache.js'
 import { PageIndex } from './page-index.js'
-import { checkPage, openFooter, readSections, type BucketFileOptions, type Sections } from './sections.js'
+import {
+  checkPage,
+  openFooter,
+  readSections,
+  seedOf,
+  type BucketFileOptions,
+  type Sections,
+} from './sections.js'
 
 export type { BucketFileOptions } from './sections.js'
 
@@ -54,7 +60,7 @@ export class BucketFile implements CachedFile {
     this.#options = options
     this.entry = entry
     this.#file = file
-    this.#seed = fileSeed(options.tableId, entry.epoch, entry.number)
+    this.#seed = seedOf(options, entry)
     this.footer = footer
     this.deletes = sections.deletes
     this.#index = new PageIndex(sections.fences)

@@ -2,7 +2,7 @@
  * What is read when a bucket file is opened: footer, filter, *delete where* entries, fences - each checked before anything
  * in it is believed. docs/file-format.md, Bucket file.
  */
-import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
+import { writerOf, type BucketFileEntry } from '../columns/bucket-file-entry.js'
 import type { DeleteWhere } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { FlashTableError, corruption } from '../errors.js'
@@ -25,6 +25,7 @@ import type { PageCache } from './page-cache.js'
 export interface BucketFileOptions {
   readonly fileSystem: FileSystem
   readonly directory: string
+  /** Of the table that has the file; where another one wrote it, the entry says so. */
   readonly tableId: Uint8Array
   readonly layout: RecordLayout
   readonly pageBytes: number
@@ -34,6 +35,11 @@ export interface BucketFileOptions {
   readonly withFilter?: boolean | undefined
   /** The filter, from who has just written it: it is not read. */
   readonly filter?: Uint32Array | undefined
+}
+
+/** The seed of the checksums of the file that the entry names. */
+export function seedOf({ tableId }: BucketFileOptions, entry: BucketFileEntry): number {
+  return fileSeed(writerOf(entry, tableId), entry.epoch, entry.number)
 }
 
 /** Checks that a page came in whole and has its checksum. */
@@ -56,6 +62,10 @@ export function checkPage(
   }
   const [found, expected] = pageChecksums(bytes, seed, page)
   if (found !== expected) throw corruption(path, page * pageBytes, `checksum ${hex(expected)}`, hex(found))
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
 }
 
 function hex(value: number): string {
@@ -89,10 +99,11 @@ export async function openFooter(
       { path, offset },
     )
   }
-  checkPage(options, path, page, fileSeed(tableId, entry.epoch, entry.number), entry.pages - 1, count)
+  checkPage(options, path, page, seedOf(options, entry), entry.pages - 1, count)
   const footer = readFooter(page, layout)
-  const expected: [string, number, number][] = [
+  const expected: [string, number | string, number | string][] = [
     ['magic', BUCKET_MAGIC, magic],
+    ['table id', hexOf(writerOf(entry, tableId)), hexOf(footer.tableId)],
     ['file number', entry.number, footer.fileNumber],
     ['epoch', entry.epoch, footer.epoch],
     ['page size', pageBytes, footer.pageBytes],
@@ -195,9 +206,9 @@ async function readSection(
   pages: number,
   kind: number,
 ): Promise<Uint8Array> {
-  const { pageBytes, tableId } = options
+  const { pageBytes } = options
   const payload = pageBytes - PAGE_HEADER_BYTES
-  const seed = fileSeed(tableId, entry.epoch, entry.number)
+  const seed = seedOf(options, entry)
   const section = new Uint8Array(pages * payload)
   const piecePages = Math.max(1, Math.floor(2 ** 20 / pageBytes))
   const buffer = new Uint8Array(Math.min(pages, piecePages) * pageBytes)

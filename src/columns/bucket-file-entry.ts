@@ -1,5 +1,7 @@
 /** What the manifest knows of a bucket file: enough to find it, to check it and to plan merges. */
 export interface BucketFileEntry {
+  /** Of the table that wrote the file, 32 hexadecimal digits; absent: the one that has it. A checkpoint shares files. */
+  readonly tableId?: string
   readonly number: number
   /** Of the writer that made it; part of its checksums. */
   readonly epoch: number
@@ -10,4 +12,14 @@ export interface BucketFileEntry {
   readonly records: number
   readonly firstSequence: number
   readonly endSequence: number
+}
+
+/** The id of the table that wrote the file: part of its checksums. `own`: of the table that has it. */
+export function writerOf({ tableId }: BucketFileEntry, own: Uint8Array): Uint8Array {
+  return tableId === undefined ? own : tableIdBytes(tableId)
+}
+
+/** A table id of 32 hexadecimal digits as bytes. */
+export function tableIdBytes(tableId: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(tableId, 'hex'))
 }

@@ -36,6 +36,8 @@ const MANIFEST_FIELDS = [
   'counters',
 ]
 const FILE_FIELDS = ['number', 'epoch', 'level', 'pages', 'records', 'firstSequence', 'endSequence']
+/** Of files that another table wrote. */
+const FILE_FIELDS_MAYBE = ['tableId']
 const CLOSED_FIELDS = ['number', 'epoch', 'bytes', 'firstSequence', 'endSequence']
 const COUNTER_FIELDS = ['walBytes', 'bucketBytes', 'manifestBytes', 'recordBytes', 'records']
 
@@ -52,6 +54,7 @@ export function validateManifest(value: unknown): string | undefined {
 
 /** What the entries are checked against. */
 interface Bounds {
+  readonly tableId: string
   readonly epoch: number
   readonly pageBytes: number
   readonly nextFileNumber: number
@@ -61,12 +64,7 @@ interface Bounds {
 function checkManifest(value: unknown): void {
   const manifest = fieldsOf(value, 'the manifest', MANIFEST_FIELDS)
   const { tableId, duplicates, clean } = manifest
-  need(
-    typeof tableId === 'string' && /^[0-9a-f]{32}$/.test(tableId),
-    'tableId',
-    '32 hexadecimal digits',
-    tableId,
-  )
+  need(isTableId(tableId), 'tableId', '32 hexadecimal digits', tableId)
   need(duplicates === 'keep' || duplicates === 'replace', 'duplicates', "'keep' or 'replace'", duplicates)
   need(typeof clean === 'boolean', 'clean', 'true or false', clean)
   const pageBytes = integer(manifest, 'pageBytes', MIN_PAGE_BYTES, MAX_PAGE_BYTES)
@@ -76,6 +74,7 @@ function checkManifest(value: unknown): void {
   for (const name of COUNTER_FIELDS) integer(counters, name, 0, Number.MAX_SAFE_INTEGER)
 
   const bounds: Bounds = {
+    tableId,
     epoch: integer(manifest, 'epoch', 1, U48_MAX),
     pageBytes,
     nextFileNumber: integer(manifest, 'nextFileNumber', 1, FILE_NUMBER_MAX),
@@ -103,7 +102,8 @@ function checkFiles(files: readonly unknown[], firstLogSequence: number, bounds:
   let level = LEVEL_MAX
   for (const [i, value] of files.entries()) {
     const name = `files[${i}]`
-    const file = fieldsOf(value, name, FILE_FIELDS)
+    const file = fieldsOf(value, name, FILE_FIELDS, FILE_FIELDS_MAYBE)
+    checkWriter(file['tableId'], name, bounds)
     checkNumber(file, name, bounds)
     level = integer(file, 'level', 0, level, name)
     integer(file, 'pages', 1, Math.floor(Number.MAX_SAFE_INTEGER / bounds.pageBytes), name)
@@ -111,6 +111,17 @@ function checkFiles(files: readonly unknown[], firstLogSequence: number, bounds:
     const first = integer(file, 'firstSequence', end, firstLogSequence, name)
     end = integer(file, 'endSequence', first + 1, firstLogSequence, name)
   }
+}
+
+/** A file that another table wrote says which; one of its own says nothing. */
+function checkWriter(tableId: unknown, name: string, bounds: Bounds): void {
+  if (tableId === undefined) return
+  const isOther = isTableId(tableId) && tableId !== bounds.tableId
+  need(isOther, `${name}.tableId`, '32 hexadecimal digits, of another table', tableId)
+}
+
+function isTableId(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value)
 }
 
 /** Oldest first, without a gap; returns where the log goes on behind them. */
@@ -147,11 +158,18 @@ function need(condition: boolean, name: string, expected: string, value: unknown
   if (!condition) throw new Problem(`${name}: expected ${expected}, found ${found(value)}`)
 }
 
-/** Without `names`: any object. */
-function fieldsOf(value: unknown, name: string, names?: readonly string[]): Fields {
+/** Without `names`: any object. `maybe`: fields that may be missing. */
+function fieldsOf(
+  value: unknown,
+  name: string,
+  names?: readonly string[],
+  maybe: readonly string[] = [],
+): Fields {
   need(typeof value === 'object' && value !== null && !Array.isArray(value), name, 'an object', value)
   if (names === undefined) return value as Fields
-  for (const field of Object.keys(value)) need(names.includes(field), name, 'only known fields', field)
+  for (const field of Object.keys(value)) {
+    need(names.includes(field) || maybe.includes(field), name, 'only known fields', field)
+  }
   for (const field of names) need(Object.hasOwn(value, field), name, `a field '${field}'`, undefined)
   return value as Fields
 }

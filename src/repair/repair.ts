@@ -7,7 +7,7 @@
  */
 import { resolve } from 'node:path'
 import { throwIfAborted } from '../abort.js'
-import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
+import { writerOf, type BucketFileEntry } from '../columns/bucket-file-entry.js'
 import { OperationBuffer, countPuts, type DeleteWhere } from '../columns/operations.js'
 import type { PendingDelete } from '../commit/committer.js'
 import { nodeEnvironment } from '../environment.js'
@@ -107,7 +107,7 @@ class Repair {
       return
     }
     const { pageBytes, tableId } = this.#source
-    const seed = fileSeed(tableId, entry.epoch, entry.number)
+    const seed = fileSeed(writerOf(entry, tableId), entry.epoch, entry.number)
     const page = new Uint8Array(pageBytes + 4)
     const bytes = page.subarray(0, pageBytes)
     /** Reads a page; whether it is intact. */

@@ -2,7 +2,7 @@
  * Finds out what there is to be saved: from the manifest, or where that is lost, from the footers of the bucket files and
  * the schema that the caller gives.
  */
-import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
+import { tableIdBytes, type BucketFileEntry } from '../columns/bucket-file-entry.js'
 import { Schema, type GivenEncodings } from '../encoding/schema.js'
 import { type Environment } from '../environment.js'
 import { FlashTableError } from '../errors.js'
@@ -100,7 +100,7 @@ function sourceOfManifest(
   const { closed, firstSegment } = manifest.log
   const open = manifest.clean ? [] : wals.filter(number => number >= firstSegment)
   return {
-    tableId: Uint8Array.from(Buffer.from(manifest.tableId, 'hex')),
+    tableId: tableIdBytes(manifest.tableId),
     schema: Schema.open(manifest.schema, path, options),
     pageBytes: manifest.pageBytes,
     duplicates: manifest.duplicates,
@@ -162,7 +162,8 @@ async function sourceOfFiles(
     (_, epoch) => epoch + 1,
   )
   return {
-    tableId: found[0]!.tableId,
+    // A copy shares its oldest files with its origin: the newest one is likeliest its own.
+    tableId: tableIdBytes(files.at(-1)!.tableId!),
     schema,
     pageBytes: found[0]!.pageBytes,
     duplicates: options.duplicates ?? DEFAULT_DUPLICATES,
@@ -182,7 +183,6 @@ function covers(other: BucketFileEntry, entry: BucketFileEntry): boolean {
 
 interface FoundFile {
   readonly entry: BucketFileEntry
-  readonly tableId: Uint8Array
   readonly pageBytes: number
 }
 
@@ -212,8 +212,16 @@ async function footerOf(
       if (stored !== expected || footer.pageBytes !== pageBytes || !fits) continue
       const { epoch, records, firstSequence, endSequence, tableId } = footer
       return {
-        entry: { number, epoch, level: 0, pages, records, firstSequence, endSequence },
-        tableId,
+        entry: {
+          tableId: Buffer.from(tableId).toString('hex'),
+          number,
+          epoch,
+          level: 0,
+          pages,
+          records,
+          firstSequence,
+          endSequence,
+        },
         pageBytes,
       }
     }

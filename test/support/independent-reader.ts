@@ -289,6 +289,7 @@ function keyLanes(key: bigint, count: number): number[] {
 }
 
 interface FileEntry {
+  readonly tableId?: string
   readonly number: number
   readonly epoch: number
   readonly pages: number
@@ -544,7 +545,8 @@ export function readTable(directory: string): ReadRecord[] {
   const tableId = Buffer.from(manifest.tableId, 'hex')
   const sources: Contents[] = manifest.files.map(entry => {
     const path = join(directory, `${String(entry.number).padStart(6, '0')}.bucket`)
-    return readBucketFile(path, tableId, entry, manifest.pageBytes, lanes)
+    const writer = entry.tableId === undefined ? tableId : Buffer.from(entry.tableId, 'hex')
+    return readBucketFile(path, writer, entry, manifest.pageBytes, lanes)
   })
   sources.push(readLog(directory, manifest, lanes))
   const deletes = sources.flatMap(source => source.deletes)

@@ -42,7 +42,11 @@ async function moveLog(disk: SimulatedFileSystem): Promise<void> {
 
 test('it starts over until the writer rests, and sees the state of then', async () => {
   const { disk, moving } = await movingDisk(49)
-  const reader = await FlashTable.openIn(DIRECTORY, { readOnly: true }, simulatedEnvironment(moving))
+  const reader = await FlashTable.openIn(
+    DIRECTORY,
+    { readOnly: true },
+    { ...simulatedEnvironment(disk), fileSystem: moving },
+  )
   expect(await reader.count(7n)).toBe(1)
   expect((await reader.stats()).sequence.next).toBe(149)
   await reader.close()
@@ -51,7 +55,11 @@ test('it starts over until the writer rests, and sees the state of then', async 
 
 test('it gives up after 50 times, and says why', async () => {
   const { disk, moving } = await movingDisk(50)
-  const opening = FlashTable.openIn(DIRECTORY, { readOnly: true }, simulatedEnvironment(moving))
+  const opening = FlashTable.openIn(
+    DIRECTORY,
+    { readOnly: true },
+    { ...simulatedEnvironment(disk), fileSystem: moving },
+  )
   await expect(opening).rejects.toMatchObject({
     code: 'FLASHTABLE_IO_ERROR',
     message: `${DIRECTORY} changed 50 times while it was being opened for reading; try again`,

@@ -142,6 +142,13 @@ describe('a hostile manifest', () => {
     ['files', Array.from({ length: 70_000 }), /^files: expected at most 65536 entries, found 70000$/],
     ['files.0', '../000001.bucket', /^files\[0\]: expected an object, found '..\/000001.bucket'$/],
     ['files.0.name', '../../evil', /^files\[0\]: expected only known fields, found 'name'$/],
+    [
+      'files.0.tableId',
+      '../../etc',
+      /^files\[0\]\.tableId: expected 32 hexadecimal digits, of another table, /,
+    ],
+    ['files.0.tableId', null, /^files\[0\]\.tableId: /],
+    ['files.1.tableId', '0123456789abcdef0123456789abcdef', /^files\[1\]\.tableId: .* of another table, /],
     ['files.0.number', '../1', /^files\[0\]\.number: /],
     ['files.0.number', 0, /^files\[0\]\.number: /],
     ['files.0.number', 1e15, /^files\[0\]\.number: /],

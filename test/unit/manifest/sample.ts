@@ -1,6 +1,6 @@
 import type { Manifest } from '../../../src/manifest/manifest.js'
 
-/** A manifest that uses every field: three bucket files, two closed segments, an epoch that goes on. */
+/** A manifest that uses every field: three bucket files, the first one of another table, two closed segments, an epoch that goes on. */
 export function sampleManifest(changes: Partial<Manifest> = {}): Manifest {
   return {
     tableId: '0123456789abcdef0123456789abcdef',
@@ -9,7 +9,16 @@ export function sampleManifest(changes: Partial<Manifest> = {}): Manifest {
     pageBytes: 4096,
     duplicates: 'keep',
     files: [
-      { number: 5, epoch: 1, level: 2, pages: 100, records: 1990, firstSequence: 0, endSequence: 2000 },
+      {
+        tableId: 'fedcba9876543210fedcba9876543210',
+        number: 5,
+        epoch: 1,
+        level: 2,
+        pages: 100,
+        records: 1990,
+        firstSequence: 0,
+        endSequence: 2000,
+      },
       { number: 7, epoch: 2, level: 1, pages: 60, records: 1000, firstSequence: 2000, endSequence: 3000 },
       { number: 19, epoch: 3, level: 0, pages: 4, records: 0, firstSequence: 3500, endSequence: 4000 },
     ],
