@@ -30,7 +30,9 @@ export function abortReason(signal: AbortSignal): unknown {
 
 /** A controller, also in a bare `vm` context, which has no class of that name. */
 export function newAbortController(): AbortController {
-  return typeof AbortController === 'function' ? new AbortController() : util.transferableAbortController()
+  return globalThis.AbortController === undefined
+    ? util.transferableAbortController()
+    : new globalThis.AbortController()
 }
 
 /** A signal that aborts as soon as one of the signals does. Call `release` when it is not needed any more. */

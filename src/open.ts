@@ -3,7 +3,9 @@
  *
  * The only place that knows them all; `flash-table.ts` is the face of what is made here.
  */
+import { Buffer } from 'node:buffer'
 import { dirname } from 'node:path'
+import { performance } from 'node:perf_hooks'
 import { throwIfAborted } from './abort.js'
 import { PageCache } from './bucket-file/page-cache.js'
 import { tableIdBytes } from './columns/bucket-file-entry.js'

@@ -4,6 +4,7 @@
  * `pageBytes` and `duplicates` are stored when a table is created and stay `undefined` here where the caller left
  * them out. The encodings pass through untouched: encoding/ checks them. docs/api.md, Options.
  */
+import process from 'node:process'
 import { isAbortSignal } from './abort.js'
 import { invalidType, outOfRange } from './errors.js'
 import { found } from './found.js'

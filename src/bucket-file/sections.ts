@@ -2,6 +2,7 @@
  * What is read when a bucket file is opened: footer, filter, *delete where* entries, fences - each checked before anything
  * in it is believed. docs/file-format.md, Bucket file.
  */
+import { Buffer } from 'node:buffer'
 import { writerOf, type BucketFileEntry } from '../columns/bucket-file-entry.js'
 import type { DeleteWhere } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'

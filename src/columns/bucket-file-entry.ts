@@ -1,4 +1,5 @@
 /** What the manifest knows of a bucket file: enough to find it, to check it and to plan merges. */
+import { Buffer } from 'node:buffer'
 export interface BucketFileEntry {
   /** Of the table that wrote the file, 32 hexadecimal digits; absent: the one that has it. A checkpoint shares files. */
   readonly tableId?: string

@@ -4,6 +4,8 @@
  * All calls that wait at a moment share a frame, one write and, where they ask for it, one sync. A call is never split
  * over two frames, so it is recovered whole or not at all. docs/architecture.md, Commit groups.
  */
+import { performance } from 'node:perf_hooks'
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
 import { Mutex } from 'async-mutex'
 import { assert } from '../assert.js'
 import { OperationBuffer, countPuts, type DeleteWhere } from '../columns/operations.js'

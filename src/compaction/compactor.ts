@@ -5,6 +5,7 @@
  * writes through the executor; its result counts when the manifest is installed. A full disk only makes it wait: the
  * inputs are still there. Any other failure poisons the table. docs/architecture.md, Compaction.
  */
+import { performance } from 'node:perf_hooks'
 import { Mutex } from 'async-mutex'
 import { linkSignals, newAbortController, throwIfAborted } from '../abort.js'
 import type { BucketFile } from '../bucket-file/reader.js'

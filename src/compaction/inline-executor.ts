@@ -1,4 +1,5 @@
 /** Runs compactions on the calling thread, a chunk at a time: for the simulated file system, and where no worker can start. */
+import { setImmediate } from 'node:timers'
 import type { FileSystem } from '../io/file-system.js'
 import { buildRange } from './build-in-ranges.js'
 import type { Executor } from './job.js'

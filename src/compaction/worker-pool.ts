@@ -8,6 +8,7 @@
  * jobs of a kind the tables take turns.
  */
 import { availableParallelism } from 'node:os'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { Worker } from 'node:worker_threads'
 import { abortReason, throwIfAborted } from '../abort.js'
 import type { CompactionControl } from './job.js'

@@ -1,5 +1,8 @@
 /** The worker thread: runs the jobs that `worker-executor.ts` sends, one at a time, on the memory of the memtables themselves. */
+import { performance } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers'
 import { parentPort } from 'node:worker_threads'
+import { newAbortController } from '../abort.js'
 import { nodeFileSystem } from '../io/node-file-system.js'
 import { buildRange } from './build-in-ranges.js'
 import { runCompaction } from './run.js'
@@ -10,7 +13,7 @@ import { failureOf, type FromWorker, type Task, type ToWorker } from './worker-p
 const PROGRESS_INTERVAL_MS = 50
 
 const port = parentPort!
-let abort = new AbortController()
+let abort = newAbortController()
 
 port.on('message', (message: ToWorker) => {
   switch (message.kind) {
@@ -20,7 +23,7 @@ port.on('message', (message: ToWorker) => {
     case 'run':
     case 'spill':
     case 'build':
-      abort = new AbortController()
+      abort = newAbortController()
       void perform(message, abort.signal)
       break
   }

@@ -4,6 +4,7 @@
  * What an encoding would silently change is refused here: the built-in ones cut a hex string at its first odd
  * character, skip what is no base64 and take any object for text. docs/decisions/level-transcoder.md.
  */
+import { Buffer } from 'node:buffer'
 import { Transcoder, type MixedEncoding } from 'level-transcoder'
 import { invalidType } from '../errors.js'
 import { found, typedArrayName } from '../found.js'

@@ -7,6 +7,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
 import { setTimeout as sleepFor } from 'node:timers/promises'
 import { throwIfAborted } from '../abort.js'
 import { FlashTableError, diskError } from '../errors.js'

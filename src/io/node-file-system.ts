@@ -7,6 +7,7 @@
  */
 import * as fs from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import process from 'node:process'
 import { hasCode, isError } from '../errors.js'
 import type { EntryInfo, FileHandle, FileSystem, OpenMode } from './file-system.js'
 

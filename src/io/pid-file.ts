@@ -31,6 +31,7 @@
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { TextDecoder, TextEncoder } from 'node:util'
 import { hasCode } from '../errors.js'
 import { LOCK_NAME, lockClaimName, lockTemporaryName, parseLockHelper } from './file-names.js'
 import type { FileHandle, FileSystem } from './file-system.js'

@@ -6,6 +6,7 @@
  */
 import { execFile } from 'node:child_process'
 import { readFile, readlink } from 'node:fs/promises'
+import process from 'node:process'
 import { hasCode } from '../errors.js'
 
 export interface ProcessIdentity {

@@ -4,6 +4,8 @@
  * Everything read is checked, field by field, before anything is believed: the manifest says which files exist, how
  * large they are and what of the log counts. docs/file-format.md, Manifest.
  */
+import { Buffer } from 'node:buffer'
+import { TextDecoder } from 'node:util'
 import { assert } from '../assert.js'
 import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
 import type { SegmentInfo } from '../columns/segment-info.js'

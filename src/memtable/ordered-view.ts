@@ -5,6 +5,7 @@
  * newer ones together: there are few, and a row is merged again only after its run has doubled (Bentley & Saxe 1980).
  * docs/architecture.md, Memtable.
  */
+import { setImmediate } from 'node:timers'
 import { assert } from '../assert.js'
 import { compareRows } from '../columns/compare.js'
 import { sortedOrder, sortRows } from '../columns/sort.js'

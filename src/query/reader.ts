@@ -4,6 +4,7 @@
  * Lookups of many keys go in key order, so each page is visited once; missing pages are read together. Blocking and
  * asynchronous lookups share all but the page source. docs/architecture.md, Lookup.
  */
+import { setImmediate } from 'node:timers'
 import { BucketInput } from '../bucket-file/input.js'
 import { rangeIsEmpty, type KeyRange } from '../columns/key-range.js'
 import { OperationBuffer } from '../columns/operations.js'

@@ -2,6 +2,7 @@
  * Finds out what there is to be saved: from the manifest, or where that is lost, from the footers of the bucket files and
  * the schema that the caller gives.
  */
+import { Buffer } from 'node:buffer'
 import { tableIdBytes, type BucketFileEntry } from '../columns/bucket-file-entry.js'
 import { Schema, type GivenEncodings } from '../encoding/schema.js'
 import { type Environment } from '../environment.js'

@@ -190,7 +190,7 @@ export class WalWriter {
     if (this.#syncRequest === undefined) {
       this.#syncRequest = newSyncRequest()
       // All calls of this moment join.
-      queueMicrotask(() => this.#beginSync())
+      void Promise.resolve().then(() => this.#beginSync())
     }
     return this.#syncRequest.promise
   }
