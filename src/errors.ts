@@ -20,6 +20,7 @@ export type FlashTableErrorCode =
   | 'FLASHTABLE_READ_ONLY'
   | 'FLASHTABLE_POISONED'
   | 'FLASHTABLE_SNAPSHOT_CLOSED'
+  | 'FLASHTABLE_INTERNAL_ERROR'
 
 /** The stable codes on a `TypeError` or `RangeError` for misuse. */
 export type MisuseErrorCode =
@@ -32,7 +33,7 @@ const BRAND = Symbol.for('flashtable.FlashTableError')
 export class FlashTableError extends Error {
   override readonly name = 'FlashTableError'
   readonly code: FlashTableErrorCode
-  /** Where it is about one place in one file: its path. */
+  /** Where it is about one file or directory: its path. */
   readonly path: string | undefined
   /** The byte offset in that file. */
   readonly offset: number | undefined
@@ -102,14 +103,33 @@ export function corruption(
   )
 }
 
+/** What to do about a failure of the system, by its code; others speak for themselves. */
+const ADVICE: Readonly<Record<string, string>> = {
+  EMFILE: 'close files of this process, or let it have more (ulimit -n)',
+  ENFILE: 'all processes together have too many files open: close some',
+  ENOMEM: 'the system is short of memory: give it more, or smaller cacheBytes and memtableBytes',
+  EACCES: 'give this user the permission, or open another directory',
+  EPERM: 'give this user the permission, or open another directory',
+  EROFS: 'nothing can be written there: open with readOnly, or open another directory',
+  ENOENT: 'somebody has removed it: do not touch the files of a table',
+  ENOTDIR: 'a file stands where a directory is needed: check the path',
+  EISDIR: 'a directory stands where a file is needed: check what was put there',
+  ELOOP: 'symbolic links are not followed inside of a table: put the files themselves there',
+  ENAMETOOLONG: 'choose a shorter path',
+  EIO: 'the device failed: look at the log of the system, then run flashtable verify',
+  ESTALE: 'the network file system has lost the file: mount it again, and open the table again',
+}
+
 /** What a failed call of the file system becomes: `FLASHTABLE_DISK_FULL` or `FLASHTABLE_IO_ERROR`; ours stay as they are. */
 export function diskError(error: unknown, what: string): FlashTableError {
   if (error instanceof FlashTableError) return error
   const code = codeOf(error)
-  const full = code === 'ENOSPC' || code === 'EDQUOT'
-  return new FlashTableError(
-    full ? 'FLASHTABLE_DISK_FULL' : 'FLASHTABLE_IO_ERROR',
-    full ? `${what}: no space left` : `${what}: ${messageOf(error)}`,
-    { cause: error },
-  )
+  const path = (error as { path?: unknown } | null | undefined)?.path
+  const options = { cause: error, ...(typeof path === 'string' ? { path } : {}) }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    const reason = code === 'EDQUOT' ? 'the quota of this user is used up' : 'no space left'
+    return new FlashTableError('FLASHTABLE_DISK_FULL', `${what}: ${reason}; make room and try again`, options)
+  }
+  const advice = typeof code === 'string' && Object.hasOwn(ADVICE, code) ? `; ${ADVICE[code]}` : ''
+  return new FlashTableError('FLASHTABLE_IO_ERROR', `${what}: ${messageOf(error)}${advice}`, options)
 }

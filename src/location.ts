@@ -2,7 +2,7 @@
  * The place of a table as a caller gives it: a path or a `file:` URL becomes an absolute path, once, when the call is made.
  *
  * What the file system would take for another name is refused here: Node.js writes half of a surrogate pair as U+FFFD,
- * so that two different texts would be one directory. docs/api.md, Location.
+ * so that two different texts would be one directory. docs/api.md, location.
  */
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'

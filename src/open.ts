@@ -127,7 +127,19 @@ async function prepareDirectory(
 ): Promise<void> {
   const info = await fileSystem.info(directory)
   if (info !== undefined && info.kind === 'file') {
-    throw new FlashTableError('FLASHTABLE_IO_ERROR', `${directory}: expected a directory, found a file`)
+    throw new FlashTableError('FLASHTABLE_IO_ERROR', `${directory}: expected a directory, found a file`, {
+      path: directory,
+    })
+  }
+  // What stands there may be a link; by the dot it is followed.
+  if (info?.kind === 'other' && (await fileSystem.info(`${directory}/.`)) === undefined) {
+    throw new FlashTableError(
+      'FLASHTABLE_IO_ERROR',
+      `${directory} is a symbolic link to nothing; remove it`,
+      {
+        path: directory,
+      },
+    )
   }
   if (!options.createIfMissing) {
     if (info === undefined || (await fileSystem.info(`${directory}/${MANIFEST_NAME}`)) === undefined) {

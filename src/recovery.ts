@@ -69,13 +69,16 @@ interface Listing {
   readonly temporaryManifest: boolean
 }
 
-/** Lists the files of a table. */
+/** Lists the files of a table. Rejects with `FLASHTABLE_IO_ERROR`. */
 export async function listTable(fileSystem: FileSystem, directory: string): Promise<Listing> {
   const wals: number[] = []
   const buckets: number[] = []
   const spills: number[] = []
   let temporaryManifest = false
-  for (const name of await fileSystem.list(directory)) {
+  const names = await fileSystem.list(directory).catch((error: unknown) => {
+    throw diskError(error, `${directory} cannot be listed`)
+  })
+  for (const name of names) {
     const file = parseFileName(name)
     if (file?.kind === 'wal') wals.push(file.number)
     else if (file?.kind === 'bucket') buckets.push(file.number)
@@ -129,10 +132,7 @@ export async function recoverWriter(
     nextFileNumber,
     clean: false,
     counters: {
-      ...manifest.counters,
-      walBytes: manifest.counters.walBytes + log.unaccountedBytes,
-      records: manifest.counters.records + log.unaccountedRecords,
-      recordBytes: manifest.counters.recordBytes + log.unaccountedRecords * options.layout.recordBytes,
+      ...countersWith(manifest, log, options.layout),
       bucketBytes: manifest.counters.bucketBytes + bucketBytes,
     },
   }
@@ -201,9 +201,11 @@ export async function recoverReader(
 export async function requireManifest(fileSystem: FileSystem, directory: string): Promise<Manifest> {
   const loaded = await loadManifest(fileSystem, directory)
   if (loaded !== undefined) return loaded.manifest
+  const info = await fileSystem.info(directory).catch((error: unknown) => {
+    throw diskError(error, `${directory} cannot be read`)
+  })
   // A directory with files of a table that has lost its manifest is damaged, not empty.
-  if ((await fileSystem.info(directory))?.kind === 'directory')
-    await assertNoTableFiles(fileSystem, directory)
+  if (info?.kind === 'directory') await assertNoTableFiles(fileSystem, directory)
   throw new FlashTableError(
     'FLASHTABLE_NOT_FOUND',
     `there is no table in ${directory}: it has no ${MANIFEST_NAME}`,
@@ -229,7 +231,7 @@ async function readOnce(options: RecoveryOptions, manifest: Manifest): Promise<R
     const active = log.memtables.pop() ?? newMemtable(options, log.endSequence)
     const operations = log.endSequence - manifest.firstLogSequence
     return {
-      manifest,
+      manifest: { ...manifest, counters: countersWith(manifest, log, options.layout) },
       files,
       sealed: log.memtables,
       active,
@@ -295,6 +297,20 @@ interface LogInMemtables {
   /** What the counters of the manifest do not know of: the log of an unclean end. */
   readonly unaccountedBytes: number
   readonly unaccountedRecords: number
+}
+
+/** The counters of the manifest, and what the log has that they do not know of. */
+function countersWith(
+  { counters }: Manifest,
+  log: LogInMemtables,
+  { recordBytes }: RecordLayout,
+): Manifest['counters'] {
+  return {
+    ...counters,
+    walBytes: counters.walBytes + log.unaccountedBytes,
+    records: counters.records + log.unaccountedRecords,
+    recordBytes: counters.recordBytes + log.unaccountedRecords * recordBytes,
+  }
 }
 
 async function replay(

@@ -1,7 +1,18 @@
-/** What `stats()` tells. docs/api.md, Statistics. */
-import { bucketName, walName } from './io/file-names.js'
-import { listTable } from './recovery.js'
+/** What `stats()` tells: a table at one moment. docs/api.md, Statistics. */
+import { Buffer } from 'node:buffer'
+import type { BucketFile } from './bucket-file/reader.js'
+import { compareKeys } from './columns/compare.js'
+import type { Schema } from './encoding/schema.js'
+import type { StoredSchema } from './encoding/stored-schema.js'
+import { diskError } from './errors.js'
+import { typedArrayName } from './found.js'
+import { MANIFEST_NAME, bucketName, walName } from './io/file-names.js'
+import { keyBounds, type KeyBounds } from './memtable/key-bounds.js'
 import type { TableParts } from './open.js'
+import type { Duplicates } from './options.js'
+import { listTable } from './recovery.js'
+import type { TableState, View } from './state/table-state.js'
+import type { MemtableInUse } from './state/version.js'
 
 /** One bucket file. */
 export interface FileStats {
@@ -16,11 +27,23 @@ export interface FileStats {
 
 /** A table at a moment. */
 export interface TableStats {
+  /** What a record is, as it is stored: types by name. */
+  readonly schema: StoredSchema
+  readonly duplicates: Duplicates
+  /** Bytes of a page. */
+  readonly pageBytes: number
   /** Puts that are stored and not known to be hidden by deletes. */
   readonly records: number
   /** Whether `records` is exact: nothing was deleted or replaced that no merge has dropped yet. */
   readonly recordsAreExact: boolean
-  /** Records put in the life of the table. */
+  /**
+   * A key as it is read: no record has a smaller one. It is the key of a record where `recordsAreExact`, else a deleted one may have had it;
+   * `undefined` where nothing is stored. A key whose encoding the table was not given is its bytes.
+   */
+  readonly leastKey: unknown
+  /** No record has a greater key; see `leastKey`. */
+  readonly greatestKey: unknown
+  /** Records put in the life of the table, those that the last open found in the log included. */
   readonly recordsPut: number
   /** Bytes of the records put in the life of the table. */
   readonly recordBytesPut: number
@@ -47,6 +70,19 @@ export interface TableStats {
   readonly pageReads: number
   /** Filters and fences in memory. */
   readonly residentBytes: number
+  /** What is in memory, in bytes. */
+  readonly memory: {
+    /** Rows of memtables, and what finds keys in them. */
+    readonly memtables: number
+    /** Memory of an old memtable, kept for the next one. */
+    readonly spare: number
+    readonly filters: number
+    /** First keys of pages, and where the cache has them. */
+    readonly fences: number
+    /** What cached pages take, and what they may take: that was taken at open. */
+    readonly cacheUsed: number
+    readonly cache: number
+  }
   /** Puts that waited for a seal, and for how long in all. */
   readonly waits: { readonly count: number; readonly totalMs: number }
   /** A merge waits because the disk has no room for its output. */
@@ -55,48 +91,50 @@ export interface TableStats {
   readonly pins: number
 }
 
+/**
+ * The table at the moment of the call: what is in memory is read at once. The sizes of log and manifest come from the
+ * directory, a moment later. Rejects with `FLASHTABLE_IO_ERROR`.
+ */
 export async function tableStats(parts: TableParts, pins: number): Promise<TableStats> {
-  const { state, writer, directory } = parts
-  const { pageBytes, fileSystem } = state.options
-  const { version, active, manifest } = state
-  const counters = writer?.counters() ?? manifest.counters
-  const memtables = [...version.sealed, active].map(({ memtable }) => memtable)
-  const files = version.files.map(({ entry, footer }) => ({
-    name: bucketName(entry.number),
-    level: entry.level,
-    records: entry.records,
-    bytes: entry.pages * pageBytes,
-    dataBytes: footer.dataPages * pageBytes,
-  }))
-  const { walBytes, bucketBytes, manifestBytes, recordBytes, records } = counters
-  const written = walBytes + bucketBytes + manifestBytes
-  const levels: number[] = []
-  for (const { level } of files) {
-    while (levels.length <= level) levels.push(0)
-    levels[level]!++
+  const { state, schema } = parts
+  const view = state.view()
+  const inMemory = statsInMemory(parts, view, pins)
+  // Until the keys of its memtables have been looked at.
+  view.version.retain()
+  try {
+    const [bounds, otherBytes] = await Promise.all([boundsOf(view), bytesOfLogAndManifest(parts)])
+    const stats = {
+      ...inMemory,
+      leastKey: bounds === undefined ? undefined : keyOf(schema, bounds.least),
+      greatestKey: bounds === undefined ? undefined : keyOf(schema, bounds.greatest),
+      bytesOnDisk: sum(inMemory.files.map(file => file.bytes)) + otherBytes,
+    }
+    return withJson(stats)
+  } finally {
+    await view.version.release()
   }
-  const { wals } = await listTable(fileSystem, directory)
-  let walBytesOnDisk = 0
-  for (const number of wals)
-    walBytesOnDisk += (await fileSystem.info(`${directory}/${walName(number)}`))?.bytes ?? 0
-  const manifestOnDisk = (await fileSystem.info(`${directory}/MANIFEST`))?.bytes ?? 0
-  const hidden = version.files.some(
-    file => file.footer.deleteKeys + file.footer.deleteRecords + file.deletes.length > 0,
-  )
-  // One bucket file holds a key once; together with others, or in a memtable, it may be there again.
-  const replaced =
-    manifest.duplicates === 'replace' && (files.length > 1 || memtables.some(({ count }) => count > 0))
-  const live = countLive(memtables, files)
+}
+
+type StatsInMemory = Omit<TableStats, 'leastKey' | 'greatestKey' | 'bytesOnDisk'>
+
+function statsInMemory(parts: TableParts, { version, active }: View, pins: number): StatsInMemory {
+  const { state, writer, schema } = parts
+  const { manifest } = state
+  const { walBytes, bucketBytes, manifestBytes, recordBytes, records } =
+    writer?.counters() ?? manifest.counters
+  const written = walBytes + bucketBytes + manifestBytes
+  const files = version.files.map(file => fileStats(file, manifest.pageBytes))
   return {
-    records: live.records,
-    recordsAreExact: !hidden && !replaced && live.exact,
+    schema: copyOf(schema.stored),
+    duplicates: manifest.duplicates,
+    pageBytes: manifest.pageBytes,
+    ...countRecords(state),
     recordsPut: records,
     recordBytesPut: recordBytes,
     bytesWritten: { wal: walBytes, buckets: bucketBytes, manifest: manifestBytes },
     writeAmplification: recordBytes === 0 ? 0 : written / recordBytes,
-    bytesOnDisk: sum(files.map(file => file.bytes)) + walBytesOnDisk + manifestOnDisk,
     dataBytesOnDisk: sum(files.map(file => file.dataBytes)),
-    levels,
+    levels: levelsOf(files),
     files,
     memtable: {
       operations: active.memtable.count,
@@ -109,27 +147,125 @@ export async function tableStats(parts: TableParts, pins: number): Promise<Table
     },
     pageReads: sum(version.files.map(file => file.pageReads)),
     residentBytes: sum(version.files.map(file => file.residentBytes)),
+    memory: memoryOf(state),
     waits: { count: writer?.committer.waits ?? 0, totalMs: writer?.committer.waitedMs ?? 0 },
     waitingForSpace: writer?.compactor.waitingForSpace ?? false,
     pins,
   }
 }
 
-/** Puts in memtables and files; exact where no memtable holds a delete. */
-function countLive(
-  memtables: readonly { count: number; kinds: Uint8Array | undefined; deletes: readonly unknown[] }[],
-  files: readonly FileStats[],
-): { records: number; exact: boolean } {
-  let records = sum(files.map(file => file.records))
-  let exact = true
-  for (const { count, kinds, deletes } of memtables) {
-    if (deletes.length > 0) exact = false
-    for (let row = 0; row < count; row++) {
-      if (kinds === undefined || kinds[row] === 0) records++
-      else exact = false
-    }
+function fileStats({ entry, footer }: BucketFile, pageBytes: number): FileStats {
+  return {
+    name: bucketName(entry.number),
+    level: entry.level,
+    records: entry.records,
+    bytes: entry.pages * pageBytes,
+    dataBytes: footer.dataPages * pageBytes,
   }
-  return { records, exact }
+}
+
+/** The caller's own. */
+function copyOf({ key, value }: StoredSchema): StoredSchema {
+  if (value?.type !== 'struct') return { key: { ...key }, value: value === null ? null : { ...value } }
+  return { key: { ...key }, value: { ...value, fields: value.fields.map(field => ({ ...field })) } }
+}
+
+function levelsOf(files: readonly FileStats[]): number[] {
+  const levels: number[] = []
+  for (const { level } of files) {
+    while (levels.length <= level) levels.push(0)
+    levels[level]!++
+  }
+  return levels
+}
+
+/** Puts that are stored; exact where nothing is there that may hide some. Cost: none a record. */
+export function countRecords({ version, manifest }: TableState): {
+  readonly records: number
+  readonly recordsAreExact: boolean
+} {
+  const memtables = memtablesOf(version)
+  const records =
+    sum(version.files.map(({ entry }) => entry.records)) + sum(memtables.map(({ memtable }) => memtable.puts))
+  const hidden =
+    version.files.some(
+      ({ footer, deletes }) => footer.deleteKeys + footer.deleteRecords + deletes.length > 0,
+    ) || memtables.some(({ memtable }) => memtable.deletes.length > 0 || memtable.puts < memtable.count)
+  // One bucket file holds a key once; together with others, or in a memtable, it may be there again.
+  const replaced =
+    manifest.duplicates === 'replace' &&
+    (version.files.length > 1 || memtables.some(({ memtable }) => memtable.count > 0))
+  return { records, recordsAreExact: !hidden && !replaced }
+}
+
+function memoryOf({ version, options, spareBytes }: TableState): TableStats['memory'] {
+  const { cache } = options
+  return {
+    memtables: sum(memtablesOf(version).map(({ memtable }) => memtable.residentBytes)),
+    spare: spareBytes,
+    filters: sum(version.files.map(file => file.filterBytes)),
+    fences: sum(version.files.map(file => file.fenceBytes)),
+    cacheUsed: cache?.usedBytes ?? 0,
+    cache: cache?.bytes ?? 0,
+  }
+}
+
+function memtablesOf({ sealed, active }: View['version']): readonly MemtableInUse[] {
+  return [...sealed, active]
+}
+
+/** Of all operations in the files, by their footers, and of the puts in the memtables. */
+async function boundsOf({ version, active, length }: View): Promise<KeyBounds | undefined> {
+  const bounds: (KeyBounds | undefined)[] = version.files.map(({ footer }) =>
+    footer.dataPages === 0 ? undefined : { least: footer.firstKey, greatest: footer.lastKey },
+  )
+  for (const { memtable } of version.sealed) bounds.push(await keyBounds(memtable, memtable.count))
+  bounds.push(await keyBounds(active.memtable, length))
+  return bounds.reduce((all, some) => {
+    if (all === undefined || some === undefined) return all ?? some
+    return {
+      least: compareKeys(some.least, all.least) < 0 ? some.least : all.least,
+      greatest: compareKeys(some.greatest, all.greatest) > 0 ? some.greatest : all.greatest,
+    }
+  }, undefined)
+}
+
+function keyOf(schema: Schema, key: Uint32Array): unknown {
+  const lanes = Array.from(key, lane => Uint32Array.of(lane))
+  try {
+    return schema.decodeKey(lanes, 0)
+  } catch {
+    // Its encoding is the caller's own, and was not given to this open.
+    return schema.lanesToColumns(lanes, 0, 1, true)['key']
+  }
+}
+
+async function bytesOfLogAndManifest({ state, directory }: TableParts): Promise<number> {
+  const { fileSystem } = state.options
+  const { wals } = await listTable(fileSystem, directory)
+  let bytes = 0
+  for (const name of [...wals.map(walName), MANIFEST_NAME]) {
+    const info = await fileSystem.info(`${directory}/${name}`).catch((error: unknown) => {
+      throw diskError(error, `${directory}/${name} cannot be looked at`)
+    })
+    bytes += info?.bytes ?? 0
+  }
+  return bytes
+}
+
+/** JSON knows no bigint: keys are text there, as the command line takes them. */
+function withJson(stats: TableStats): TableStats {
+  const toJSON = (): object => ({
+    ...stats,
+    leastKey: keyText(stats.leastKey),
+    greatestKey: keyText(stats.greatestKey),
+  })
+  return Object.defineProperty(stats, 'toJSON', { value: toJSON, enumerable: false })
+}
+
+function keyText(key: unknown): unknown {
+  if (typeof key === 'bigint') return String(key)
+  return typedArrayName(key) === 'Uint8Array' ? Buffer.from(key as Uint8Array).toString('hex') : key
 }
 
 function sum(numbers: readonly number[]): number {

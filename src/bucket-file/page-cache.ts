@@ -31,6 +31,17 @@ export class PageCache {
     this.#used = new Uint8Array(slots)
   }
 
+  /** Bytes that pages may take. */
+  get bytes(): number {
+    return this.#pages.length * this.pageWords * 4
+  }
+
+  /** Bytes that pages take. Cost: a look at each slot. */
+  get usedBytes(): number {
+    const used = this.#owners.reduce((count, owner) => (owner === undefined ? count : count + 1), 0)
+    return used * this.pageWords * 4
+  }
+
   /** The first word of the page in `words`, or -1 where it is not in the cache. */
   find(file: CachedFile, page: number): number {
     const slot = file.slots[page]!

@@ -92,11 +92,19 @@ export class BucketFile implements CachedFile {
     return this.#file.path
   }
 
+  /** Bytes of the filter in memory. */
+  get filterBytes(): number {
+    return this.#filter.byteLength + this.#filterEnds.byteLength
+  }
+
+  /** Bytes of the fences, and of where in the page cache each page lies. */
+  get fenceBytes(): number {
+    return this.#index.byteLength + this.slots.byteLength
+  }
+
   /** Bytes that stay in memory besides the page cache. */
   get residentBytes(): number {
-    return (
-      this.#filter.byteLength + this.#filterEnds.byteLength + this.#index.byteLength + this.slots.byteLength
-    )
+    return this.filterBytes + this.fenceBytes
   }
 
   /** The last page whose first key is not after `key`; -1 where the key is before all. */

@@ -32,6 +32,11 @@ export class HashIndex {
     this.#shift = 32 - Math.min(MAX_HEAD_BITS, Math.max(MIN_HEAD_BITS, wanted))
   }
 
+  /** Bytes that it takes. */
+  get byteLength(): number {
+    return this.#heads.byteLength + this.#next.byteLength
+  }
+
   /** The newest row below `length` with this key, or -1. Requires: rows below `length` are complete. */
   findNewest(key: Uint32Array, length: number): number {
     if (this.#count < length) this.#catchUp(length)

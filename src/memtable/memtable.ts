@@ -39,6 +39,8 @@ export class Memtable implements Operations {
   readonly lanes: readonly Uint32Array[]
   #kinds: Uint8Array | undefined
   #count = 0
+  /** Rows that are no puts. */
+  #deleteRows = 0
   /** Of the lanes. */
   readonly memory: SharedArrayBuffer
   #kindsBuffer: SharedArrayBuffer | undefined
@@ -96,6 +98,17 @@ export class Memtable implements Operations {
     return this.#count
   }
 
+  /** Puts among the rows. Requires: the memtable was not made of an image. */
+  get puts(): number {
+    return this.#count - this.#deleteRows
+  }
+
+  /** Bytes that its rows take, and its hash index. */
+  get residentBytes(): number {
+    const rows = this.#count * this.lanes.length * Uint32Array.BYTES_PER_ELEMENT
+    return rows + (this.#kindsBuffer?.byteLength ?? 0) + this.#index.byteLength
+  }
+
   /** Kinds of the rows; `undefined`: all are puts. */
   get kinds(): Uint8Array | undefined {
     return this.#kinds
@@ -122,8 +135,10 @@ export class Memtable implements Operations {
       copyColumn(operations.lanes[lane]!, from, to, this.lanes[lane]!, this.#count)
     }
     const { kinds } = operations
-    if (kinds !== undefined && hasOtherThanPuts(kinds, from, to)) {
-      copyColumn(kinds, from, to, this.#needKinds(), this.#count)
+    const deleteRows = kinds === undefined ? 0 : countOtherThanPuts(kinds, from, to)
+    if (deleteRows > 0) {
+      copyColumn(kinds!, from, to, this.#needKinds(), this.#count)
+      this.#deleteRows += deleteRows
     }
     this.#count += rows
   }
@@ -176,7 +191,8 @@ export class Memtable implements Operations {
   }
 }
 
-function hasOtherThanPuts(kinds: Uint8Array, from: number, to: number): boolean {
-  for (let row = from; row < to; row++) if (kinds[row] !== PUT) return true
-  return false
+function countOtherThanPuts(kinds: Uint8Array, from: number, to: number): number {
+  let others = 0
+  for (let row = from; row < to; row++) if (kinds[row] !== PUT) others++
+  return others
 }

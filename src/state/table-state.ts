@@ -86,6 +86,11 @@ export class TableState {
     return this.#version
   }
 
+  /** Bytes of memory that wait for the next memtable. */
+  get spareBytes(): number {
+    return this.#spareMemory.reduce((bytes, memory) => bytes + memory.byteLength, 0)
+  }
+
   get active(): MemtableInUse {
     return this.#version.active
   }

@@ -1,5 +1,7 @@
 /** `stats()`: counts and sizes that agree with the records and the files, over the whole life of the table. */
+import { cp } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
+import { fixed } from '../../src/index.js'
 import {
   fingerprint,
   fingerprintColumns,
@@ -29,6 +31,152 @@ async function expectTrueSizes(table: FingerprintTable): Promise<void> {
 }
 
 describe('stats', () => {
+  test('says what the table is: schema, duplicates, page size, least and greatest key', async () => {
+    const table = await tables.fingerprints({ ...SMALL, duplicates: 'replace', pageBytes: 8192 })
+    expect(await table.stats()).toMatchObject({
+      schema: {
+        key: { type: 'u64' },
+        value: {
+          type: 'struct',
+          fields: [
+            { name: 'time', type: 'u16' },
+            { name: 'flags', type: 'u16' },
+            { name: 'id', type: 'i32' },
+          ],
+        },
+      },
+      duplicates: 'replace',
+      pageBytes: 8192,
+      leastKey: undefined,
+      greatestKey: undefined,
+    })
+  })
+
+  test('knows the least and the greatest key, wherever they are', async () => {
+    const table = await tables.fingerprints({ ...SMALL, fanout: 64 })
+    const expectBounds = async (least: bigint, greatest: bigint): Promise<void> => {
+      expect(await table.stats()).toMatchObject({ leastKey: least, greatestKey: greatest })
+    }
+    await table.put(500n, fingerprint(1))
+    await expectBounds(500n, 500n)
+    await table.put(2n ** 32n, fingerprint(2))
+    await table.put(2n ** 32n + 1n, fingerprint(2))
+    await table.put(2n ** 32n - 1n, fingerprint(2))
+    await expectBounds(500n, 2n ** 32n + 1n)
+    // A delete is no record.
+    await table.del(2n ** 60n)
+    await expectBounds(500n, 2n ** 32n + 1n)
+    await table.compact()
+    await expectBounds(500n, 2n ** 32n + 1n)
+    await table.put(7n, fingerprint(3))
+    for (let from = 0; from < 1000; from += 250) {
+      await table.putColumns(fingerprintColumns(from, from + 250, i => BigInt(1000 + i)))
+    }
+    await expectBounds(7n, 2n ** 32n + 1n)
+    const reader = await tables.open(table.location, { readOnly: true })
+    expect(await reader.stats()).toMatchObject({ leastKey: 7n, greatestKey: 2n ** 32n + 1n })
+    expect(JSON.parse(JSON.stringify(await table.stats()))).toMatchObject({
+      leastKey: '7',
+      greatestKey: '4294967297',
+      pageBytes: 4096,
+    })
+  })
+
+  test('gives a key whose encoding only its program knows as bytes', async () => {
+    const encoding = {
+      name: 'reversed',
+      format: 'view',
+      encode: (text: string) => Buffer.from([...text].toReversed().join('')),
+      decode: (bytes: Uint8Array) => [...Buffer.from(bytes).toString()].toReversed().join(''),
+    } as const
+    const table = await tables.open(tables.path(), { keyEncoding: fixed(encoding, 2) })
+    await table.put('ab')
+    expect(await table.stats()).toMatchObject({ leastKey: 'ab' })
+    const reader = await tables.open(table.location, { readOnly: true })
+    expect((await reader.stats()).leastKey).toEqual(new Uint8Array(Buffer.from('ba')))
+    expect(JSON.parse(JSON.stringify(await reader.stats()))).toMatchObject({ leastKey: '6261' })
+  })
+
+  test('counts as put what only the log has, for a reader and after an unclean end', async () => {
+    const table = await tables.fingerprints({ ...SMALL, memtableBytes: 2 ** 16, walBytes: 2 ** 17 })
+    await table.putColumns(fingerprintColumns(0, 300, spreadKey))
+    await table.put(1n, fingerprint(1))
+    await table.del(1n)
+    const { recordsPut, recordBytesPut, records } = await table.stats()
+    expect(recordsPut).toBe(301)
+    const reader = await tables.open(table.location, { readOnly: true })
+    const read = await reader.stats()
+    expect(read).toMatchObject({ records, recordsPut, recordBytesPut })
+    expect(read.writeAmplification).toBeGreaterThan(0)
+    // As after kill -9.
+    const copy = tables.path()
+    await cp(table.location, copy, { recursive: true, filter: path => !path.endsWith('LOCK') })
+    const offline = await tables.open(copy, { readOnly: true })
+    expect(await offline.stats()).toMatchObject({ records, recordsPut, recordBytesPut })
+    const recovered = await tables.open(copy)
+    expect(await recovered.stats()).toMatchObject({ recordsPut, recordBytesPut })
+  })
+
+  test('are those of one moment, whatever is put while they are taken', async () => {
+    const table = await tables.fingerprints({ ...SMALL, memtableBytes: 2 ** 20, walBytes: 2 ** 21 })
+    await table.put(100n, fingerprint(1))
+    const taken = table.stats()
+    await table.put(1n, fingerprint(1))
+    await table.del(100n)
+    await table.compact()
+    expect(await taken).toMatchObject({
+      records: 1,
+      recordsAreExact: true,
+      recordsPut: 1,
+      leastKey: 100n,
+      greatestKey: 100n,
+      files: [],
+      memtable: { operations: 1 },
+      sequence: { next: 1 },
+    })
+  })
+
+  test('looks at no row of a memtable twice, and lets the event loop turn meanwhile', async () => {
+    const table = await tables.fingerprints({ memtableBytes: 2 ** 24, syncIntervalMs: Infinity })
+    for (let from = 0; from < 600_000; from += 100_000) {
+      await table.putColumns(fingerprintColumns(from, from + 100_000, spreadKey))
+    }
+    let turns = 0
+    const count = (): void => {
+      turns++
+      timer = setImmediate(count)
+    }
+    let timer = setImmediate(count)
+    const { greatestKey } = await table.stats()
+    const turnsOfFirst = turns
+    clearImmediate(timer)
+    expect(turnsOfFirst).toBeGreaterThanOrEqual(4)
+    expect(greatestKey).toBe((await table.stats()).greatestKey)
+  })
+
+  test('tells what is in memory, by what it is', async () => {
+    const table = await tables.fingerprints({ ...SMALL, fanout: 64 })
+    const before = (await table.stats()).memory
+    expect(before).toMatchObject({
+      memtables: 0,
+      spare: 0,
+      filters: 0,
+      fences: 0,
+      cacheUsed: 0,
+      cache: 65_536,
+    })
+    for (let from = 0; from < 1000; from += 250) {
+      await table.putColumns(fingerprintColumns(from, from + 250, spreadKey))
+    }
+    const { memory, residentBytes, memtable } = await settled(table, 64)
+    expect(memory.memtables).toBe(memtable.operations * 5 * 4)
+    expect(memory.spare).toBe(256 * 5 * 4)
+    expect(memory.filters + memory.fences).toBe(residentBytes)
+    expect(memory.filters).toBeGreaterThan(0)
+    await table.get(spreadKey(1))
+    expect((await table.stats()).memory.cacheUsed).toBe(4096)
+  })
+
   test('counts records exactly as long as nothing was deleted, wherever they are', async () => {
     const table = await tables.fingerprints()
     for (let records = 250; records <= 5000; records += 250) {
