@@ -26,7 +26,8 @@ export interface CheckpointOptions {
   readonly executor: Executor
   readonly filterBitsPerRecord: number
   readonly replace: boolean
-  readonly counters: Manifest['counters']
+  /** Asked once all is copied, so that they count what is in the copy. */
+  readonly counters: () => Manifest['counters']
 }
 
 /**
@@ -100,7 +101,7 @@ async function writeFiles(state: TableState, directory: string, options: Checkpo
     nextSequence: sequence,
     nextFileNumber,
     clean: true,
-    counters: options.counters,
+    counters: options.counters(),
   }
   await installManifest(fileSystem, directory, copy, new Poison())
 }

@@ -344,7 +344,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
         executor,
         filterBitsPerRecord,
         replace,
-        counters: counters(),
+        counters,
       }),
     )
   }
