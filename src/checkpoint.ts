@@ -26,8 +26,7 @@ export interface CheckpointOptions {
   readonly executor: Executor
   readonly filterBitsPerRecord: number
   readonly replace: boolean
-  /** Asked once all is copied, so that they count what is in the copy. */
-  readonly counters: () => Manifest['counters']
+  readonly counters: Manifest['counters']
 }
 
 /**
@@ -101,7 +100,7 @@ async function writeFiles(state: TableState, directory: string, options: Checkpo
     nextSequence: sequence,
     nextFileNumber,
     clean: true,
-    counters: options.counters(),
+    counters: options.counters,
   }
   await installManifest(fileSystem, directory, copy, new Poison())
 }

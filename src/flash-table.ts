@@ -2,10 +2,20 @@
  * `FlashTable`, the face of the library: checks that the table is open, turns keys and values into lanes, and hands on
  * to the parts. No bytes and no files here. docs/api.md.
  */
+import { invalidOption, refuseExtra } from './arguments.js'
 import { bulkLoad, type ColumnSource } from './bulk-load.js'
+import {
+  adviceFor,
+  checkSource,
+  readCompactOptions,
+  readNearOptions,
+  readSnapshot,
+  readSync,
+} from './call-options.js'
 import { writeCheckpoint } from './checkpoint.js'
 import { OperationBuffer, type Operations } from './columns/operations.js'
 import { publishEvent } from './diagnostics.js'
+import { appendOperations } from './encoding/given-operations.js'
 import type {
   ColumnsIn,
   ColumnsOut,
@@ -20,16 +30,15 @@ import type {
   WhereIn,
 } from './encoding/types.js'
 import { nodeEnvironment, type Environment } from './environment.js'
-import { FlashTableError, invalidType, outOfRange } from './errors.js'
-import { found } from './found.js'
+import { FlashTableError, outOfRange } from './errors.js'
 import { absolutePath } from './location.js'
 import { newTableId, openReader, openTable, type TableParts, type WriterParts } from './open.js'
 import { resolveLoadOptions, resolveOptions, type ResolvedOptions, type TableOptions } from './options.js'
 import type { Call } from './commit/committer.js'
 import { findNear, orderHits } from './query/near.js'
-import { checkRange, checkSignal, checkWithin } from './query/range-options.js'
+import { checkRange } from './query/range-options.js'
 import { eachKey, eachRow, stretches, type ScanOptions } from './query/ranges.js'
-import { Snapshot } from './snapshot.js'
+import { Snapshot, optionalSnapshot } from './snapshot.js'
 import { Pins } from './state/pins.js'
 import type { View } from './state/table-state.js'
 import { tableStats, type TableStats } from './stats.js'
@@ -62,6 +71,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   #refreshing: Promise<void> | undefined
 
   private constructor(parts: TableParts, environment: Environment) {
+    if (parts === undefined) throw invalidOption('a table is made by FlashTable.open')
     this.#parts = parts
     this.#environment = environment
     this.#key = new Uint32Array(parts.schema.layout.keyLaneCount)
@@ -80,7 +90,8 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     options: OpenOptions<K, V>,
   ): Promise<FlashTable<K, V>>
   static open(location: string | URL, options?: TableOptions): Promise<FlashTable>
-  static open(location: string | URL, options?: unknown): Promise<FlashTable> {
+  static async open(location: string | URL, options?: unknown, ...extra: unknown[]): Promise<FlashTable> {
+    refuseExtra('open', extra, 'open(location, options) returns a promise')
     return FlashTable.openIn(location, options, nodeEnvironment)
   }
 
@@ -117,7 +128,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     location: string | URL,
     options: BulkLoadOptions<K, V>,
     source: ColumnSource<ColumnsIn<K, V>>,
+    ...extra: never[]
   ): Promise<FlashTable<K, V>> {
+    refuseExtra('bulkLoad', extra)
     const table = await FlashTable.bulkLoadIn(location, options, source, nodeEnvironment)
     return table as unknown as FlashTable<K, V>
   }
@@ -135,6 +148,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   ): Promise<FlashTable> {
     const directory = absolutePath(location, 'location')
     const { open, memoryBytes } = resolveLoadOptions(options)
+    checkSource(source)
     const table = await FlashTable.#open(directory, String(location), open, environment)
     try {
       await table.#load(source, memoryBytes)
@@ -154,42 +168,46 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * Adds a record. It is visible and survives the end of the process when the promise resolves, with `sync` a power
    * cut too. Rejects with `FLASHTABLE_INVALID_KEY`, `_INVALID_VALUE`, `_DISK_FULL`, `_POISONED`, `_READ_ONLY`.
    */
-  put(key: KeyIn<K>, ...[value, options]: ValueArguments<V, WriteOptions>): Promise<void> {
-    return this.#commitRow(options, (rows, { schema }) => schema.appendPut(rows, key, value))
+  put(key: KeyIn<K>, ...given: ValueArguments<V, WriteOptions>): Promise<void> {
+    const [value, options] = given
+    return this.#commitRow('put', options, behind(given), (rows, { schema }) =>
+      schema.appendPut(rows, key, value),
+    )
   }
 
   /** Deletes all records of the key that were put before. Errors as `put`. Cost: a log entry. */
-  del(key: KeyIn<K>, options?: WriteOptions): Promise<void> {
-    return this.#commitRow(options, (rows, { schema }) => schema.appendDeleteKey(rows, key))
+  del(key: KeyIn<K>, options?: WriteOptions, ...extra: never[]): Promise<void> {
+    return this.#commitRow('del', options, extra, (rows, { schema }) => schema.appendDeleteKey(rows, key))
   }
 
   /** Deletes all records put before that equal this one. Errors as `put`. Cost: a log entry. */
-  delRecord(key: KeyIn<K>, ...[value, options]: ValueArguments<V, WriteOptions>): Promise<void> {
-    return this.#commitRow(options, (rows, { schema }) => schema.appendDeleteRecord(rows, key, value))
+  delRecord(key: KeyIn<K>, ...given: ValueArguments<V, WriteOptions>): Promise<void> {
+    const [value, options] = given
+    return this.#commitRow('delRecord', options, behind(given), (rows, { schema }) =>
+      schema.appendDeleteRecord(rows, key, value),
+    )
   }
 
   /**
    * Hides all records put before whose fields have these values, whatever their key: `delWhere({ id: 42 })`. Several
    * fields mean "and". Errors as `put`. Cost: a log entry; merges drop what is hidden.
    */
-  delWhere(where: WhereIn<V>, options?: WriteOptions): Promise<void> {
-    return this.#commit(options, ({ schema }) => {
+  delWhere(where: WhereIn<V>, options?: WriteOptions, ...extra: never[]): Promise<void> {
+    return this.#commit('delWhere', options, extra, ({ schema }) => {
       const { lanes, values } = schema.whereLanes(where)
       return { operations: new OperationBuffer(schema.layout, 1), deletes: [{ position: 0, lanes, values }] }
     })
   }
 
   /** Commits operations as one: all become visible at once and are recovered whole or not at all. Errors as `put`. */
-  batch(operations: Iterable<BatchOperation<KeyIn<K>, ValueIn<V>>>, options?: WriteOptions): Promise<void> {
-    return this.#commit(options, ({ schema }) => {
+  batch(
+    operations: Iterable<BatchOperation<KeyIn<K>, ValueIn<V>>>,
+    options?: WriteOptions,
+    ...extra: never[]
+  ): Promise<void> {
+    return this.#commit('batch', options, extra, ({ schema }) => {
       const rows = new OperationBuffer(schema.layout)
-      for (const operation of operations) {
-        if (operation.type === 'put') schema.appendPut(rows, operation.key, operation.value)
-        else if (operation.type === 'del') schema.appendDeleteKey(rows, operation.key)
-        else if (operation.type === 'delRecord')
-          schema.appendDeleteRecord(rows, operation.key, operation.value)
-        else throw unknownOperation(operation)
-      }
+      appendOperations(rows, schema, operations)
       return { operations: rows, deletes: [] }
     })
   }
@@ -199,40 +217,49 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * (`value` where the value is no struct). They are copied. Errors as `put`; `RangeError` for more than
    * `memtableBytes`.
    */
-  putColumns(columns: ColumnsIn<K, V>, options?: WriteOptions): Promise<void> {
-    return this.#commit(options, ({ schema }) => ({
+  putColumns(columns: ColumnsIn<K, V>, options?: WriteOptions, ...extra: never[]): Promise<void> {
+    return this.#commit('putColumns', options, extra, ({ schema }) => ({
       operations: schema.columnsToOperations(columns),
       deletes: [],
     }))
   }
 
   /** The newest record of the key, or `undefined`. Rejects with `FLASHTABLE_CORRUPTION`, `_IO_ERROR`. Cost: a page read. */
-  get(key: KeyIn<K>, options?: ReadOptions): Promise<ValueOut<V> | undefined> {
-    return this.#find(key, 1, options, rows => (rows.count === 0 ? undefined : this.#value(rows, 0)))
+  get(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<ValueOut<V> | undefined> {
+    return this.#find('get', key, 1, options, extra, rows =>
+      rows.count === 0 ? undefined : this.#value(rows, 0),
+    )
   }
 
   /** The newest record of each key, or `undefined`, in the order of the keys. */
-  async getMany(keys: KeysIn<K>, options?: ReadOptions): Promise<(ValueOut<V> | undefined)[]> {
-    const { hits, starts, ends } = await this.#findMany(keys, 1, options)
+  async getMany(
+    keys: KeysIn<K>,
+    options?: ReadOptions,
+    ...extra: never[]
+  ): Promise<(ValueOut<V> | undefined)[]> {
+    const view = this.#view('getMany', options, extra)
+    const { reader, schema } = this.#parts
+    const { lanes } = schema.keysToLanes(keys)
+    const { hits, starts, ends } = await this.#read(reader.findMany(view, lanes, 1))
     return Array.from(starts, (start, i) => (ends[i] === start ? undefined : this.#value(hits, start)))
   }
 
   /** Every record of the key, in insertion order. */
-  getAll(key: KeyIn<K>, options?: ReadOptions): Promise<ValueOut<V>[]> {
-    return this.#find(key, Infinity, options, rows => this.#valuesOldestFirst(rows))
+  getAll(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<ValueOut<V>[]> {
+    return this.#find('getAll', key, Infinity, options, extra, rows => this.#valuesOldestFirst(rows))
   }
 
   /** As `get`; blocks where a page must be read from disk. Throws what `get` rejects with. */
-  getSync(key: KeyIn<K>, options?: ReadOptions): ValueOut<V> | undefined {
-    const rows = this.#findSync(key, 1, options)
+  getSync(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): ValueOut<V> | undefined {
+    const rows = this.#findSync('getSync', key, 1, options, extra)
     const value = rows.count === 0 ? undefined : this.#value(rows, 0)
     this.#parts.reader.giveBack(rows)
     return value
   }
 
   /** As `getAll`; blocks where pages must be read from disk. */
-  getAllSync(key: KeyIn<K>, options?: ReadOptions): ValueOut<V>[] {
-    return this.#valuesOldestFirst(this.#findSync(key, Infinity, options))
+  getAllSync(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): ValueOut<V>[] {
+    return this.#valuesOldestFirst(this.#findSync('getAllSync', key, Infinity, options, extra))
   }
 
   /**
@@ -248,12 +275,15 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   async getColumns(
     keys: KeysIn<K>,
     options?: ReadOptions & { readonly within?: number | bigint | undefined },
+    ...extra: unknown[]
   ): Promise<HitColumns<V>> {
+    this.#assertOpen()
+    refuseExtra('getColumns', extra)
+    const { snapshot, within } = readNearOptions(options)
+    const view = this.#viewOf(snapshot)
     const { schema, reader } = this.#parts
     const { layout } = schema
-    const view = this.#view(options)
     const { lanes } = schema.keysToLanes(keys)
-    const within = checkWithin(options?.within)
     const found =
       within === undefined
         ? reader.findMany(view, lanes, Infinity).then(hits => orderHits(layout, hits))
@@ -264,36 +294,43 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /** Whether the key has a record. */
-  async has(key: KeyIn<K>, options?: ReadOptions): Promise<boolean> {
-    return (await this.#count(key, 1, options)) > 0
+  async has(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<boolean> {
+    return (await this.#count('has', key, 1, options, extra)) > 0
   }
 
   /** How many records the key has. */
-  async count(key: KeyIn<K>, options?: ReadOptions): Promise<number> {
-    return this.#count(key, Infinity, options)
+  async count(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<number> {
+    return this.#count('count', key, Infinity, options, extra)
   }
 
   /** `[key, value]` of each record in the range. One consistent state, taken when the iteration starts. */
-  async *entries(range?: RangeOptions<KeyIn<K>>): AsyncGenerator<[KeyOut<K>, ValueOut<V>], void> {
-    for await (const { rows, row } of eachRow(...this.#scan(range)))
+  async *entries(
+    range?: RangeOptions<KeyIn<K>>,
+    ...extra: never[]
+  ): AsyncGenerator<[KeyOut<K>, ValueOut<V>], void> {
+    for await (const { rows, row } of eachRow(...this.#scan('entries', range, extra)))
       yield [this.#keyOf(rows, row), this.#value(rows, row)]
   }
 
   /** Each key in the range once. */
-  async *keys(range?: RangeOptions<KeyIn<K>>): AsyncGenerator<KeyOut<K>, void> {
+  async *keys(range?: RangeOptions<KeyIn<K>>, ...extra: never[]): AsyncGenerator<KeyOut<K>, void> {
     const { keyLaneCount } = this.#parts.schema.layout
-    for await (const { rows, row } of eachKey(...this.#scan(range), keyLaneCount))
+    for await (const { rows, row } of eachKey(...this.#scan('keys', range, extra), keyLaneCount))
       yield this.#keyOf(rows, row)
   }
 
   /** The value of each record in the range. */
-  async *values(range?: RangeOptions<KeyIn<K>>): AsyncGenerator<ValueOut<V>, void> {
-    for await (const { rows, row } of eachRow(...this.#scan(range))) yield this.#value(rows, row)
+  async *values(range?: RangeOptions<KeyIn<K>>, ...extra: never[]): AsyncGenerator<ValueOut<V>, void> {
+    for await (const { rows, row } of eachRow(...this.#scan('values', range, extra)))
+      yield this.#value(rows, row)
   }
 
   /** The records in the range as columns, some thousand rows at a time. The columns belong to the caller. */
-  async *scanColumns(range?: RangeOptions<KeyIn<K>>): AsyncGenerator<ColumnsOut<K, V>, void> {
-    const [reader, pin, options] = this.#scan(range)
+  async *scanColumns(
+    range?: RangeOptions<KeyIn<K>>,
+    ...extra: never[]
+  ): AsyncGenerator<ColumnsOut<K, V>, void> {
+    const [reader, pin, options] = this.#scan('scanColumns', range, extra)
     const { schema } = this.#parts
     for await (const { rows, from, to } of stretches(reader, pin, options)) {
       const ordered = options.reverse ? new OperationBuffer(schema.layout, to - from) : rows
@@ -304,25 +341,29 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /** Pins the state of this moment: everything put and resolved so far. Close it to give its files back. */
-  snapshot(): Snapshot {
+  snapshot(...extra: never[]): Snapshot {
     this.#assertOpen()
+    refuseExtra('snapshot', extra)
     return new Snapshot(this.#pins.pin(this.#parts.state), this)
   }
 
   /** Everything put before is on the device when it resolves. Rejects with `FLASHTABLE_POISONED`. */
-  async sync(): Promise<void> {
-    await this.#track(this.#writer().committer.barrier(true))
+  async sync(...extra: never[]): Promise<void> {
+    const { committer } = this.#writer()
+    refuseExtra('sync', extra)
+    await this.#track(committer.barrier(true))
   }
 
   /**
    * Merges everything into one bucket file. Puts and reads go on. Rejects with `signal.reason`, `FLASHTABLE_DISK_FULL`
    * (nothing changed), `_POISONED`. Cost: reads and writes the whole table once.
    */
-  async compact(options: CompactOptions = {}): Promise<void> {
+  async compact(options?: CompactOptions, ...extra: never[]): Promise<void> {
     const { committer, compactor } = this.#writer()
-    const signal = checkSignal(options.signal)
+    refuseExtra('compact', extra)
+    const control = readCompactOptions(options)
     const takeMemtables = () => committer.exclusive(() => committer.seal())
-    await this.#track(compactor.compactAll(takeMemtables, { signal, onProgress: options.onProgress }))
+    await this.#track(compactor.compactAll(takeMemtables, control))
   }
 
   /**
@@ -330,8 +371,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * what is in memory as a bucket file. Puts go on. It is complete and on the device when it resolves. Rejects with
    * `FLASHTABLE_EXISTS`, `_DISK_FULL`, `_IO_ERROR`. Cost: writes the memtable.
    */
-  async checkpoint(directory: string | URL): Promise<void> {
+  async checkpoint(directory: string | URL, ...extra: never[]): Promise<void> {
     const { executor, committer, counters } = this.#writer()
+    refuseExtra('checkpoint', extra)
     const path = absolutePath(directory, 'directory')
     const { state, options } = this.#parts
     // Behind all that was put before.
@@ -344,14 +386,15 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
         executor,
         filterBitsPerRecord,
         replace,
-        counters,
+        counters: counters(),
       }),
     )
   }
 
   /** Deletes all records, by one manifest change. */
-  async clear(): Promise<void> {
+  async clear(...extra: never[]): Promise<void> {
     const { committer, compactor, wal } = this.#writer()
+    refuseExtra('clear', extra, adviceFor('clear'))
     const { state } = this.#parts
     const empty = async (): Promise<void> => {
       // A clear that fails leaves the log as it was: its segment ends only when the manifest does without it.
@@ -364,8 +407,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /** A reader moves on to the newest state. Rejects for a table opened for writing, which always sees it. */
-  async refresh(): Promise<void> {
+  async refresh(...extra: never[]): Promise<void> {
     this.#assertOpen()
+    refuseExtra('refresh', extra)
     if (this.#parts.writer !== undefined) {
       throw new FlashTableError(
         'FLASHTABLE_READ_ONLY',
@@ -377,8 +421,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /** Counts, sizes, levels, and what was written in the life of the table. */
-  async stats(): Promise<TableStats> {
+  async stats(...extra: never[]): Promise<TableStats> {
     this.#assertOpen()
+    refuseExtra('stats', extra)
     return this.#track(tableStats(this.#parts, this.#pins.size))
   }
 
@@ -386,7 +431,12 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * Ends: what was put is committed and synced, running merges are abandoned, running reads reject. Idempotent.
    * Rejects with what kept the last sync from succeeding; everything is let go of nevertheless.
    */
-  close(): Promise<void> {
+  close(...extra: never[]): Promise<void> {
+    try {
+      refuseExtra('close', extra)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     this.#closed ??= this.#close()
     return this.#closed
   }
@@ -474,30 +524,40 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   #commitRow(
-    options: WriteOptions | undefined,
+    call: string,
+    options: unknown,
+    extra: readonly unknown[],
     append: (rows: OperationBuffer, parts: TableParts) => void,
   ): Promise<void> {
     try {
-      return this.#writer().committer.commitRow(rows => append(rows, this.#parts), checkSync(options))
+      const { committer } = this.#writer()
+      const sync = checkWrite(call, options, extra)
+      return committer.commitRow(rows => append(rows, this.#parts), sync)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
-  #commit(options: WriteOptions | undefined, make: (parts: TableParts) => Call): Promise<void> {
+  #commit(
+    call: string,
+    options: unknown,
+    extra: readonly unknown[],
+    make: (parts: TableParts) => Call,
+  ): Promise<void> {
     try {
       const { committer } = this.#writer()
-      const call = make(this.#parts)
+      const sync = checkWrite(call, options, extra)
+      const made = make(this.#parts)
       const { memtableRecords } = this.#parts.state.options
-      if (call.operations.count > memtableRecords) {
+      if (made.operations.count > memtableRecords) {
         throw outOfRange(
           'FLASHTABLE_INVALID_VALUE',
-          `a batch holds at most memtableBytes, here ${memtableRecords} records; found ${call.operations.count}: ` +
+          `a batch holds at most memtableBytes, here ${memtableRecords} records; found ${made.operations.count}: ` +
             'use smaller batches, or FlashTable.bulkLoad for a new table',
         )
       }
-      if (call.operations.count + call.deletes.length === 0) return committer.barrier(checkSync(options))
-      return committer.commit(call, checkSync(options))
+      if (made.operations.count + made.deletes.length === 0) return committer.barrier(sync)
+      return committer.commit(made, sync)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -509,29 +569,43 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * @internal
    */
   commitOperations(call: Call): Promise<void> {
-    return this.#commit(undefined, () => call)
+    return this.#commit('commitOperations', undefined, [], () => call)
   }
 
-  #view(options: ReadOptions | undefined): View {
+  /** The state that a read is of. */
+  #view(call: string, options: unknown, extra: readonly unknown[]): View {
     this.#assertOpen()
-    return options?.snapshot === undefined ? this.#parts.state.view() : options.snapshot.viewFor(this)
+    if (extra.length > 0) refuseExtra(call, extra, adviceFor(call))
+    return options === undefined ? this.#parts.state.view() : this.#viewOf(readSnapshot(call, options))
   }
 
-  #findSync(key: unknown, limit: number, options: ReadOptions | undefined): OperationBuffer {
-    const view = this.#view(options)
+  #viewOf(snapshot: Snapshot | undefined): View {
+    return snapshot === undefined ? this.#parts.state.view() : snapshot.viewFor(this)
+  }
+
+  #findSync(
+    call: string,
+    key: unknown,
+    limit: number,
+    options: unknown,
+    extra: readonly unknown[],
+  ): OperationBuffer {
+    const view = this.#view(call, options, extra)
     this.#parts.schema.encodeKey(key, this.#key)
     return this.#parts.reader.findSync(view, this.#key, limit)
   }
 
   /** Answers at once where all is in memory; the next lookup uses the rows, so `answer` keeps none. */
   #find<T>(
+    call: string,
     key: unknown,
     limit: number,
-    options: ReadOptions | undefined,
+    options: unknown,
+    extra: readonly unknown[],
     answer: (rows: Operations) => T,
   ): Promise<T> {
     try {
-      const view = this.#view(options)
+      const view = this.#view(call, options, extra)
       const { schema, reader } = this.#parts
       schema.encodeKey(key, this.#key)
       const rows = reader.findInMemory(view, this.#key, limit)
@@ -546,15 +620,16 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     }
   }
 
-  async #count(key: unknown, limit: number, options: ReadOptions | undefined): Promise<number> {
-    const view = this.#view(options)
+  async #count(
+    call: string,
+    key: unknown,
+    limit: number,
+    options: unknown,
+    extra: readonly unknown[],
+  ): Promise<number> {
+    const view = this.#view(call, options, extra)
     this.#parts.schema.encodeKey(key, this.#key)
     return this.#read(this.#parts.reader.count(view, this.#key, limit))
-  }
-
-  async #findMany(keys: unknown, limit: number, options: ReadOptions | undefined) {
-    const view = this.#view(options)
-    return this.#read(this.#parts.reader.findMany(view, this.#parts.schema.keysToLanes(keys).lanes, limit))
   }
 
   /** Requires: the promise was made while the table was open. */
@@ -564,9 +639,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return result
   }
 
-  #scan(options: RangeOptions<KeyIn<K>> | undefined): Parameters<typeof eachRow> {
-    const view = this.#view(options)
-    const checked = checkRange(this.#parts.schema, options)
+  #scan(call: string, options: unknown, extra: readonly unknown[]): Parameters<typeof eachRow> {
+    this.#assertOpen()
+    refuseExtra(call, extra)
+    const { snapshot, ...checked } = checkRange(call, this.#parts.schema, options)
+    const view = this.#viewOf(optionalSnapshot(snapshot, 'snapshot'))
     const read = <T>(step: Promise<T>): Promise<T> => this.#read(step)
     const scan: ScanOptions = { ...checked, read }
     return [this.#parts.reader, this.#pins.pinView(view), scan]
@@ -585,19 +662,15 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 }
 
-function checkSync(options: WriteOptions | undefined): boolean {
-  const sync: unknown = options?.sync
-  if (sync === undefined || typeof sync === 'boolean') return sync ?? false
-  throw invalidType(
-    'FLASHTABLE_INVALID_OPTION',
-    `option 'sync': expected true or false, found ${found(sync)}`,
-  )
+/** What was given behind value and options. */
+function behind(given: readonly unknown[]): readonly unknown[] {
+  return given.length > 2 ? given.slice(2) : NOTHING
 }
 
-function unknownOperation(operation: unknown): TypeError {
-  const type = (operation as { type?: unknown } | null | undefined)?.type
-  return invalidType(
-    'FLASHTABLE_INVALID_VALUE',
-    `batch: expected type 'put', 'del' or 'delRecord', found ${found(type)}`,
-  )
+const NOTHING: readonly unknown[] = []
+
+/** Refuses what a write does not take, before anything of it is read; whether it waits for the device. */
+function checkWrite(call: string, options: unknown, extra: readonly unknown[]): boolean {
+  if (extra.length > 0) refuseExtra(call, extra, adviceFor(call))
+  return options === undefined ? false : readSync(call, options)
 }

@@ -10,6 +10,7 @@ const LONGEST_TEXT = 60
 const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as object
 const typedArrayTag = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)!.get!
 const typedArrayLength = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'length')!.get!
+const typedArrayValues = (typedArrayPrototype as Uint8Array)['values'] as (this: unknown) => unknown
 
 /** `'Uint8Array'` and so on, of subclasses and other realms too; `undefined` for all that is no typed array. */
 export function typedArrayName(value: unknown): string | undefined {
@@ -19,6 +20,21 @@ export function typedArrayName(value: unknown): string | undefined {
 /** The true length of a typed array, whatever properties it was given. */
 export function lengthOfTypedArray(array: ArrayBufferView): number {
   return typedArrayLength.call(array) as number
+}
+
+/**
+ * Whether a typed array of length 0 is so because its memory is gone: it was transferred, or its buffer has shrunk.
+ *
+ * Only then do the methods of typed arrays refuse it; Node.js 20 has nothing else that tells.
+ */
+export function isDetached(array: ArrayBufferView): boolean {
+  if (lengthOfTypedArray(array) > 0) return false
+  try {
+    typedArrayValues.call(array)
+    return false
+  } catch {
+    return true
+  }
 }
 
 /** A short text for any value: `'abc'`, `17n`, `Uint8Array(3)`, `an object`. */
@@ -44,7 +60,12 @@ export function found(value: unknown): string {
 
 function foundObject(value: object): string {
   const name = typedArrayName(value)
-  if (name !== undefined) return `${name}(${lengthOfTypedArray(value as ArrayBufferView)})`
+  if (name !== undefined) {
+    const array = value as ArrayBufferView
+    return isDetached(array)
+      ? `a detached ${name}, whose memory was transferred or has shrunk`
+      : `${name}(${lengthOfTypedArray(array)})`
+  }
   return Array.isArray(value) ? 'an array' : 'an object'
 }
 

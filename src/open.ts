@@ -66,6 +66,8 @@ export async function openTable(
   environment: Environment,
   publish: (event: TableEvent) => void,
 ): Promise<TableParts> {
+  // Before anything is made, or another writer is waited for.
+  Schema.check(options)
   throwIfAborted(options.signal)
   try {
     if (options.readOnly) return await openReader(directory, options, environment)
@@ -147,6 +149,8 @@ async function prepareDirectory(
     }
   }
   if (info !== undefined) return
+  // Throws where there is nothing to create a table with.
+  if (options.keyEncoding === undefined) Schema.create(options)
   await fileSystem.makeDirectory(directory)
 }
 

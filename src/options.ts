@@ -5,9 +5,16 @@
  * them out. The encodings pass through untouched: encoding/ checks them. docs/api.md, Options.
  */
 import process from 'node:process'
-import { isAbortSignal } from './abort.js'
-import { invalidType, outOfRange } from './errors.js'
-import { found } from './found.js'
+import {
+  invalidOption,
+  optionalBoolean,
+  optionalSignal,
+  outside,
+  readOptions,
+  unexpected,
+  type Check,
+  type Checked,
+} from './arguments.js'
 
 /** `'keep'`: a multimap, every put adds a record. `'replace'`: a put replaces all older records of its key. */
 export type Duplicates = 'keep' | 'replace'
@@ -109,23 +116,28 @@ const AVAILABLE_MEMORY_SHARE = 4
 const MIN_FANOUT = 2
 const MAX_FANOUT = 64
 
-const OPTION_NAMES: readonly (keyof ResolvedOptions)[] = [
-  'keyEncoding',
-  'valueEncoding',
-  'duplicates',
-  'pageBytes',
-  'readOnly',
-  'createIfMissing',
-  'errorIfExists',
-  'lockTimeoutMs',
-  'memtableBytes',
-  'walBytes',
-  'cacheBytes',
-  'syncIntervalMs',
-  'filterBitsPerRecord',
-  'fanout',
-  'signal',
-]
+/** For encoding/ to check. */
+const asGiven = (value: unknown): unknown => value
+
+const OPEN_OPTIONS = {
+  keyEncoding: asGiven,
+  valueEncoding: asGiven,
+  duplicates: optionalDuplicates,
+  pageBytes: optionalPageBytes,
+  readOnly: optionalBoolean,
+  createIfMissing: optionalBoolean,
+  errorIfExists: optionalBoolean,
+  lockTimeoutMs: optionalMilliseconds,
+  memtableBytes: optionalInteger(MIN_MEMTABLE_BYTES, MAX_MEMTABLE_BYTES),
+  walBytes: optionalInteger(MIN_WAL_BYTES, MAX_WAL_BYTES),
+  cacheBytes: optionalInteger(0, MAX_CACHE_BYTES),
+  syncIntervalMs: optionalMilliseconds,
+  filterBitsPerRecord: optionalInteger(0, MAX_FILTER_BITS),
+  fanout: optionalInteger(MIN_FANOUT, MAX_FANOUT),
+  signal: optionalSignal,
+}
+
+const LOAD_OPTIONS = { ...OPEN_OPTIONS, memoryBytes: optionalInteger(0, MAX_LOAD_MEMORY_BYTES) }
 
 /**
  * Checks the options of an open and fills in the defaults.
@@ -134,88 +146,51 @@ const OPTION_NAMES: readonly (keyof ResolvedOptions)[] = [
  * or out of bounds, and for options that cannot hold together.
  */
 export function resolveOptions(options: unknown): ResolvedOptions {
-  return resolveGiven(readOptions(options, OPTION_NAMES))
+  return resolveGiven(readOptions('open', options, OPEN_OPTIONS))
 }
 
 /** The options of a bulk load, and of the open that it begins with. Throws as {@link resolveOptions}. */
 export function resolveLoadOptions(options: unknown): { open: ResolvedOptions; memoryBytes: number } {
-  const given = readOptions(options, [...OPTION_NAMES, 'memoryBytes'])
-  const memoryBytes = optionalInteger(given, 'memoryBytes', 0, MAX_LOAD_MEMORY_BYTES)
+  const { memoryBytes, ...open } = readOptions('bulkLoad', options, LOAD_OPTIONS)
   return {
-    open: resolveGiven(given),
+    open: resolveGiven(open),
     memoryBytes: memoryBytes ?? Math.floor(process.availableMemory() / AVAILABLE_MEMORY_SHARE),
   }
 }
 
-function resolveGiven(given: GivenOptions): ResolvedOptions {
-  const readOnly = optionalBoolean(given, 'readOnly') ?? false
-  const createIfMissing = optionalBoolean(given, 'createIfMissing')
-  const errorIfExists = optionalBoolean(given, 'errorIfExists') ?? false
+function resolveGiven(given: Checked<typeof OPEN_OPTIONS>): ResolvedOptions {
+  const { readOnly = false, createIfMissing, errorIfExists = false } = given
   if (readOnly && createIfMissing === true) throw conflict('readOnly', 'createIfMissing')
   if (readOnly && errorIfExists) throw conflict('readOnly', 'errorIfExists')
   if (createIfMissing === false && errorIfExists) {
-    throw invalid('createIfMissing: false and errorIfExists: true leave nothing to open')
+    throw invalidOption('createIfMissing: false and errorIfExists: true leave nothing to open')
   }
   return {
+    ...given,
     readOnly,
     createIfMissing: createIfMissing ?? !readOnly,
     errorIfExists,
-    lockTimeoutMs: optionalMilliseconds(given, 'lockTimeoutMs') ?? 0,
-    memtableBytes:
-      optionalInteger(given, 'memtableBytes', MIN_MEMTABLE_BYTES, MAX_MEMTABLE_BYTES) ?? 32 * MIB,
-    walBytes: optionalInteger(given, 'walBytes', MIN_WAL_BYTES, MAX_WAL_BYTES) ?? 64 * MIB,
-    cacheBytes: optionalInteger(given, 'cacheBytes', 0, MAX_CACHE_BYTES) ?? 64 * MIB,
-    syncIntervalMs: optionalMilliseconds(given, 'syncIntervalMs') ?? 5000,
-    filterBitsPerRecord: optionalInteger(given, 'filterBitsPerRecord', 0, MAX_FILTER_BITS) ?? 10,
-    fanout: optionalInteger(given, 'fanout', MIN_FANOUT, MAX_FANOUT) ?? 8,
-    signal: optionalSignal(given),
-    pageBytes: optionalPageBytes(given),
-    duplicates: optionalDuplicates(given),
-    keyEncoding: given.get('keyEncoding'),
-    valueEncoding: given.get('valueEncoding'),
+    lockTimeoutMs: given.lockTimeoutMs ?? 0,
+    memtableBytes: given.memtableBytes ?? 32 * MIB,
+    walBytes: given.walBytes ?? 64 * MIB,
+    cacheBytes: given.cacheBytes ?? 64 * MIB,
+    syncIntervalMs: given.syncIntervalMs ?? 5000,
+    filterBitsPerRecord: given.filterBitsPerRecord ?? 10,
+    fanout: given.fanout ?? 8,
   }
 }
 
-type OptionName = keyof ResolvedOptions | keyof LoadOptions
-type GivenOptions = ReadonlyMap<OptionName, unknown>
-
-/** Every option read once: a getter is not asked again behind a check. */
-function readOptions(options: unknown, names: readonly OptionName[]): GivenOptions {
-  if (options === undefined) return new Map()
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalid(`the options: expected an object, found ${found(options)}`)
-  }
-  for (const name of Object.keys(options)) {
-    if (!(names as readonly string[]).includes(name)) {
-      throw invalid(`there is no option ${found(name)}; the options are ${names.join(', ')}`)
-    }
-  }
-  const source = options as Partial<Record<string, unknown>>
-  return new Map(names.map(name => [name, source[name]]))
-}
-
-function optionalBoolean(given: GivenOptions, name: OptionName): boolean | undefined {
-  const value = given.get(name)
-  if (value === undefined || typeof value === 'boolean') return value
-  throw unexpected(name, 'true or false', value)
-}
-
-function optionalInteger(
-  given: GivenOptions,
-  name: OptionName,
-  min: number,
-  max: number,
-): number | undefined {
-  const value = given.get(name)
-  if (value === undefined) return undefined
+function optionalInteger(min: number, max: number): Check<number | undefined> {
   const expected = `an integer from ${min} to ${max}`
-  if (typeof value !== 'number') throw unexpected(name, expected, value)
-  if (!Number.isInteger(value) || value < min || value > max) throw outside(name, expected, value)
-  return value
+  return (value, name) => {
+    if (value === undefined) return undefined
+    if (typeof value !== 'number') throw unexpected(name, expected, value)
+    if (!Number.isInteger(value) || value < min || value > max) throw outside(name, expected, value)
+    return value
+  }
 }
 
-function optionalMilliseconds(given: GivenOptions, name: OptionName): number | undefined {
-  const value = given.get(name)
+function optionalMilliseconds(value: unknown, name: string): number | undefined {
   if (value === undefined || value === Infinity) return value
   const expected = `milliseconds, an integer from 0 to ${MAX_TIMER_MS} or Infinity`
   if (typeof value !== 'number') throw unexpected(name, expected, value)
@@ -223,45 +198,22 @@ function optionalMilliseconds(given: GivenOptions, name: OptionName): number | u
   return value
 }
 
-function optionalPageBytes(given: GivenOptions): number | undefined {
-  const value = given.get('pageBytes')
+function optionalPageBytes(value: unknown, name: string): number | undefined {
   if (value === undefined) return undefined
   const expected = `a power of two from ${MIN_PAGE_BYTES} to ${MAX_PAGE_BYTES}`
-  if (typeof value !== 'number') throw unexpected('pageBytes', expected, value)
+  if (typeof value !== 'number') throw unexpected(name, expected, value)
   const isPowerOfTwo = Number.isInteger(value) && (value & (value - 1)) === 0
-  if (!isPowerOfTwo || value < MIN_PAGE_BYTES || value > MAX_PAGE_BYTES) {
-    throw outside('pageBytes', expected, value)
-  }
+  if (!isPowerOfTwo || value < MIN_PAGE_BYTES || value > MAX_PAGE_BYTES) throw outside(name, expected, value)
   return value
 }
 
-function optionalDuplicates(given: GivenOptions): Duplicates | undefined {
-  const value = given.get('duplicates')
+function optionalDuplicates(value: unknown, name: string): Duplicates | undefined {
   if (value === undefined || value === 'keep' || value === 'replace') return value
-  throw unexpected('duplicates', "'keep' or 'replace'", value)
-}
-
-function optionalSignal(given: GivenOptions): AbortSignal | undefined {
-  const value = given.get('signal')
-  if (value === undefined || isAbortSignal(value)) return value
-  throw unexpected('signal', 'an AbortSignal', value)
-}
-
-function invalid(message: string): TypeError {
-  return invalidType('FLASHTABLE_INVALID_OPTION', message)
-}
-
-function unexpected(name: string, expected: string, value: unknown): TypeError {
-  return invalid(`option '${name}': expected ${expected}, found ${found(value)}`)
-}
-
-function outside(name: string, expected: string, value: unknown): RangeError {
-  return outOfRange(
-    'FLASHTABLE_INVALID_OPTION',
-    `option '${name}': expected ${expected}, found ${found(value)}`,
-  )
+  throw unexpected(name, "'keep' or 'replace'", value)
 }
 
 function conflict(one: string, other: string): TypeError {
-  return invalid(`options '${one}' and '${other}' exclude each other: nothing is created without writing`)
+  return invalidOption(
+    `options '${one}' and '${other}' exclude each other: nothing is created without writing`,
+  )
 }

@@ -1,4 +1,5 @@
 /** The handle of a pinned point in time. docs/api.md, Snapshots. */
+import { invalidOption, refuseExtra, unexpected } from './arguments.js'
 import { FlashTableError } from './errors.js'
 import type { Pin } from './state/pins.js'
 import type { View } from './state/table-state.js'
@@ -14,8 +15,14 @@ export class Snapshot {
 
   /** @internal */
   constructor(pin: Pin, owner: object) {
+    if (pin === undefined) throw invalidOption('a snapshot is made by snapshot() of a table')
     this.#pin = pin
     this.#owner = owner
+  }
+
+  /** @internal */
+  static is(value: unknown): value is Snapshot {
+    return typeof value === 'object' && value !== null && #pin in value
   }
 
   /**
@@ -32,11 +39,18 @@ export class Snapshot {
   }
 
   /** Lets go of the files. Idempotent. */
-  async close(): Promise<void> {
+  async close(...extra: never[]): Promise<void> {
+    refuseExtra('close', extra)
     await this.#pin.release()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+/** The option `snapshot`. */
+export function optionalSnapshot(value: unknown, name: string): Snapshot | undefined {
+  if (value === undefined || Snapshot.is(value)) return value
+  throw unexpected(name, 'a snapshot that snapshot() of this table has given', value)
 }

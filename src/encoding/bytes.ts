@@ -103,11 +103,12 @@ export class FixedType extends BytesType {
 
   override toLanes(value: unknown, lanes: Uint32Array, at: number, place: Place): void {
     const bytes = this.#codec.encode(value, place)
-    if (bytes.byteLength !== this.byteLength) {
+    const length = lengthOfTypedArray(bytes)
+    if (length !== this.byteLength) {
       throw outOfRange(
         place.code,
         `${place.what}: expected ${this.byteLength} bytes of ${this.#codec.name}, ` +
-          `found ${bytes.byteLength} bytes in ${found(value)}`,
+          `found ${length} bytes in ${found(value)}`,
       )
     }
     this.bytesToLanes(bytes, lanes, at)

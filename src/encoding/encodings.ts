@@ -10,6 +10,7 @@ import type {
   KnownEncodingOutput,
   MixedEncoding,
 } from 'level-transcoder'
+import { refuseExtra } from '../arguments.js'
 import { invalidType, outOfRange } from '../errors.js'
 import { found } from '../found.js'
 import { BytesType, FixedType } from './bytes.js'
@@ -53,7 +54,11 @@ type WithoutReserved<F> = string extends keyof F ? unknown : { readonly [N in ke
  *
  * Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_OPTION`.
  */
-export function struct<const F extends StructFields>(fields: F & WithoutReserved<F>): StructEncoding<F> {
+export function struct<const F extends StructFields>(
+  fields: F & WithoutReserved<F>,
+  ...extra: never[]
+): StructEncoding<F> {
+  refuseExtra('struct', extra)
   if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
     throw invalidOption(`struct: expected an object of fields, found ${found(fields)}`)
   }
@@ -80,7 +85,11 @@ export function struct<const F extends StructFields>(fields: F & WithoutReserved
  * `byteLength` is 1 to 32 in a key, else up to 1024 less the rest of the record. Throws a `RangeError` with
  * `FLASHTABLE_INVALID_OPTION`.
  */
-export function bytes(byteLength: number): SizedEncoding<Uint8Array, Uint8Array<ArrayBuffer>> {
+export function bytes(
+  byteLength: number,
+  ...extra: never[]
+): SizedEncoding<Uint8Array, Uint8Array<ArrayBuffer>> {
+  refuseExtra('bytes', extra)
   checkByteLength('bytes', byteLength)
   return fieldEncoding(new BytesType(byteLength))
 }
@@ -101,7 +110,12 @@ export function fixed<In, Format, Out>(
   encoding: MixedEncoding<In, Format, Out>,
   byteLength: number,
 ): SizedEncoding<In, Out>
-export function fixed(encoding: unknown, byteLength: number): SizedEncoding<never, unknown> {
+export function fixed(
+  encoding: unknown,
+  byteLength: number,
+  ...extra: unknown[]
+): SizedEncoding<never, unknown> {
+  refuseExtra('fixed', extra)
   checkByteLength('fixed', byteLength)
   if (typeof encoding === 'object' && encoding !== null) {
     return fieldEncoding(new FixedType(customCodec(encoding), byteLength))

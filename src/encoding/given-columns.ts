@@ -3,8 +3,9 @@
  *
  * Every property is read once, so that a getter is not asked again behind a check. docs/api.md, Columns.
  */
+import { firstOther, hasProperty } from '../arguments.js'
 import { invalidType, outOfRange } from '../errors.js'
-import { found, lengthOfTypedArray, typedArrayName } from '../found.js'
+import { found, isDetached, lengthOfTypedArray, typedArrayName } from '../found.js'
 import { wrongType, type Column, type FieldType, type Place } from './field-type.js'
 import type { Field } from './value-type.js'
 
@@ -76,17 +77,18 @@ function readProperties(
   if (typeof object !== 'object' || object === null || ArrayBuffer.isView(object)) {
     throw wrongType(place, expected, object)
   }
-  const given = Object.keys(object)
-  for (const name of given) {
-    if (!names.includes(name)) {
-      throw invalidType(place.code, `${place.what}: expected ${expected}, found another one, ${found(name)}`)
-    }
+  const other = firstOther(object, Object.fromEntries(names.map(name => [name, true])))
+  if (other !== undefined) {
+    throw invalidType(place.code, `${place.what}: expected ${expected}, found another one, ${found(other)}`)
   }
   const source = object as Readonly<Record<string, unknown>>
-  return new Map(given.map(name => [name, source[name]]))
+  // Inherited ones count too: a *delete where* with fewer fields would delete more.
+  return new Map(names.filter(name => hasProperty(object, name)).map(name => [name, source[name]]))
 }
 
 function checkType(type: FieldType, place: Place, column: unknown, orElse = ''): Column {
-  if (typedArrayName(column) === type.columnName) return column as Column
+  const isRight = typedArrayName(column) === type.columnName
+  // Memory that is gone reads as no rows.
+  if (isRight && !isDetached(column as Column)) return column as Column
   throw wrongType(place, `${type.columnName} (${type.text})${orElse}`, column)
 }

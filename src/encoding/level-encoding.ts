@@ -128,12 +128,12 @@ function encodeWith(encode: (value: unknown) => unknown, value: unknown, place: 
   let encoded: unknown
   try {
     encoded = encode(value)
+    // Any view passes through the encodings 'view' and 'buffer' as it is; one without memory throws here.
+    if (ArrayBuffer.isView(encoded))
+      return typedArrayName(encoded) === 'Uint8Array' ? (encoded as Uint8Array) : bufferOf(encoded)
   } catch (cause) {
     throw withCause(wrongType(place, 'a value that its encoding takes', value), cause)
   }
-  if (typedArrayName(encoded) === 'Uint8Array') return encoded as Uint8Array
-  // Any view passes through the encodings 'view' and 'buffer' as it is.
-  if (ArrayBuffer.isView(encoded)) return bufferOf(encoded)
   throw wrongType(place, 'an encoding that encodes to bytes', encoded)
 }
 

@@ -102,6 +102,11 @@ export function fieldTypeOf(encoding: unknown, what: string): FieldType {
       checkByteLength(what, byteLength)
       return new FixedType(customCodec(encoding), byteLength)
     }
+    if (isFieldsOfStruct(encoding)) {
+      throw invalidOption(
+        `${what}: the encoding declares no width; a value of several fields is declared with struct({ ... })`,
+      )
+    }
     throw invalidOption(`${what}: the encoding declares no width; use fixed(encoding, n)`)
   }
   if (typeof encoding === 'string' && builtInName(encoding) !== undefined) {
@@ -109,6 +114,14 @@ export function fieldTypeOf(encoding: unknown, what: string): FieldType {
   }
   throw invalidOption(
     `${what}: expected ${SCALAR_NAMES.join(', ')}, bytes(n) or fixed(encoding, n), found ${found(encoding)}`,
+  )
+}
+
+/** An object whose properties are encodings, and that is none itself. */
+function isFieldsOfStruct(object: object): boolean {
+  if ('encode' in object || 'decode' in object || Array.isArray(object)) return false
+  return Object.values<unknown>({ ...object }).some(
+    value => isScalarName(value) || (typeof value === 'object' && value !== null && 'encode' in value),
   )
 }
 

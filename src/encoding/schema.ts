@@ -4,9 +4,11 @@
  * Between the API and everything else, which knows lanes alone: keys and values become lanes on their way in, and
  * lanes become values and columns on their way out. Nothing that does not fit gets in. docs/file-format.md, Schema.
  */
+import { invalidOption } from '../arguments.js'
 import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../columns/operations.js'
 import { recordLayout, type RecordLayout } from '../columns/record-layout.js'
-import { FlashTableError, invalidType } from '../errors.js'
+
+import { FlashTableError } from '../errors.js'
 import { checkColumns, checkKeyColumn, readWhere, type GivenColumns } from './given-columns.js'
 import { checkRecordBytes, keyTypeOf, keyTypeOfStored, valueTypeOf, valueTypeOfStored } from './resolve.js'
 import type { FieldType, OwnColumn, Place } from './field-type.js'
@@ -56,9 +58,15 @@ export class Schema {
   /** The schema of a new table. Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_OPTION`. */
   static create({ keyEncoding, valueEncoding }: GivenEncodings): Schema {
     if (keyEncoding === undefined) {
-      throw invalidType('FLASHTABLE_INVALID_OPTION', 'keyEncoding: needed to create a table, found undefined')
+      throw invalidOption('keyEncoding: needed to create a table, found undefined')
     }
     return new Schema(keyTypeOf(keyEncoding), valueTypeOf(valueEncoding))
+  }
+
+  /** Throws what `create` and `open` throw of the encodings alone, whatever table there is. */
+  static check(given: GivenEncodings): void {
+    if (given.keyEncoding !== undefined) Schema.create(given)
+    else if (given.valueEncoding !== undefined) throw valueEncodingAlone()
   }
 
   /**
@@ -71,12 +79,7 @@ export class Schema {
   static open(stored: unknown, path: string, given: GivenEncodings): Schema {
     const schema = Schema.#ofStored(parseStoredSchema(stored, path), path)
     if (given.keyEncoding === undefined && given.valueEncoding === undefined) return schema
-    if (given.keyEncoding === undefined) {
-      throw invalidType(
-        'FLASHTABLE_INVALID_OPTION',
-        'valueEncoding without keyEncoding: give both, or neither to open the table as it was created',
-      )
-    }
+    if (given.keyEncoding === undefined) throw valueEncodingAlone()
     const asked = Schema.create(given)
     checkSame(path, 'keyEncoding', schema.#key, asked.#key)
     checkSame(path, 'valueEncoding', schema.#value, asked.#value)
@@ -233,6 +236,12 @@ export class Schema {
     this.#record = undefined
     return record
   }
+}
+
+function valueEncodingAlone(): TypeError {
+  return invalidOption(
+    'valueEncoding without keyEncoding: give both, or neither to open the table as it was created',
+  )
 }
 
 const KEYS: Place = { code: 'FLASHTABLE_INVALID_KEY', what: 'the keys' }

@@ -16,18 +16,16 @@ import type { FoundFrame, SegmentPlace } from './reader.js'
 import { SegmentReader } from './reader.js'
 
 /** Frames are handed out together up to so many rows: the log may consist of millions of frames of one row. */
-const BATCH_ROWS = 16 * 1024
+const STRETCH_ROWS = 16 * 1024
 
-/** Neighbouring frames of one segment, handed out together. */
-export interface ReplayBatch {
+/** One frame, or neighbours of one segment together. */
+export interface ReplayedFrame {
   /** Valid during the call alone: the columns are used again. */
   readonly operations: Operations
   /** Ascending by their sequence numbers; the operations have the others of the range, in order. */
   readonly deletes: readonly DeleteWhere[]
   readonly firstSequence: number
   readonly endSequence: number
-  /** How many frames these are. */
-  readonly frames: number
 }
 
 export interface ReplayOptions extends SegmentPlace {
@@ -42,7 +40,7 @@ export interface ReplayOptions extends SegmentPlace {
   readonly firstSequence: number
   /** The log consists of the closed segments alone. */
   readonly clean: boolean
-  readonly onBatch: (batch: ReplayBatch, segmentNumber: number) => void
+  readonly onFrame: (frame: ReplayedFrame, segmentNumber: number) => void
 }
 
 export interface ReplayResult {
@@ -103,13 +101,12 @@ class Replay {
   /** Operations that have not been handed out. */
   readonly #operations: OperationBuffer
   #deletes: DeleteWhere[] = []
-  #batchStart: number
-  #batchFrames = 0
+  #stretchStart: number
 
   constructor(options: ReplayOptions) {
     this.#options = options
     this.#expected = options.firstSequence
-    this.#batchStart = options.firstSequence
+    this.#stretchStart = options.firstSequence
     this.#operations = new OperationBuffer(options.layout, 256)
     this.#sources = [
       ...options.closed.map(closed => ({ number: closed.number, epoch: closed.epoch, closed })),
@@ -194,27 +191,19 @@ class Replay {
     segment.endSequence = header.endSequence
     this.#expected = header.endSequence
     this.#bytes += end - offset
-    this.#batchFrames++
     this.#break = undefined
     this.#torn = false
-    if (this.#operations.count + this.#deletes.length >= BATCH_ROWS) this.#handOut(source.number)
+    if (this.#operations.count + this.#deletes.length >= STRETCH_ROWS) this.#handOut(source.number)
   }
 
   #handOut(segmentNumber: number): void {
-    if (this.#batchStart === this.#expected) return
-    const [firstSequence, endSequence] = [this.#batchStart, this.#expected]
-    this.#options.onBatch(
-      {
-        operations: this.#operations,
-        deletes: this.#deletes,
-        firstSequence,
-        endSequence,
-        frames: this.#batchFrames,
-      },
+    if (this.#stretchStart === this.#expected) return
+    const [firstSequence, endSequence] = [this.#stretchStart, this.#expected]
+    this.#options.onFrame(
+      { operations: this.#operations, deletes: this.#deletes, firstSequence, endSequence },
       segmentNumber,
     )
-    this.#batchFrames = 0
-    this.#batchStart = this.#expected
+    this.#stretchStart = this.#expected
     this.#operations.clear()
     this.#deletes = []
   }

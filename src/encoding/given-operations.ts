@@ -1,0 +1,57 @@
+/**
+ * Checks of the operations of a batch, on their way to rows.
+ *
+ * Every property is read once, so that a getter is not asked again behind a check. docs/api.md, batch.
+ */
+import { hasProperty } from '../arguments.js'
+import type { OperationBuffer } from '../columns/operations.js'
+import { invalidType } from '../errors.js'
+import { found } from '../found.js'
+import type { Schema } from './schema.js'
+
+/** Appends the operations of a batch. Throws with `FLASHTABLE_INVALID_KEY` or `_VALUE`, and what the iterable throws. */
+export function appendOperations(into: OperationBuffer, schema: Schema, operations: unknown): void {
+  if (!isIterable(operations)) {
+    throw invalid(
+      `expected an iterable of operations { type, key, value }, found ${found(operations)}; ` +
+        'a batch is given whole, there is no chained one',
+    )
+  }
+  for (const operation of operations) {
+    if (typeof operation !== 'object' || operation === null) {
+      throw invalid(`expected an operation { type, key, value }, found ${found(operation)}`)
+    }
+    checkNames(operation)
+    const { type, key, value } = operation as { type?: unknown; key?: unknown; value?: unknown }
+    if (type === 'put') schema.appendPut(into, key, value)
+    else if (type === 'delRecord') schema.appendDeleteRecord(into, key, value)
+    else if (type !== 'del') throw invalid(`expected type 'put', 'del' or 'delRecord', found ${found(type)}`)
+    else if (value === undefined) schema.appendDeleteKey(into, key)
+    else {
+      throw invalid(
+        "type 'del' deletes all records of a key and takes no value; to delete one record use type 'delRecord'",
+      )
+    }
+  }
+}
+
+function isIterable(value: unknown): value is Iterable<unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  return typeof (value as { [Symbol.iterator]?: unknown })[Symbol.iterator] === 'function'
+}
+
+/** Hot: an object of the three properties costs a few comparisons. */
+function checkNames(operation: object): void {
+  for (const name in operation) {
+    if (name === 'type' || name === 'key' || name === 'value') continue
+    if (!hasProperty(operation, name)) continue
+    throw invalid(
+      `an operation has type, key and value, found another property ${found(name)}; ` +
+        'encodings belong to the table, options to the batch',
+    )
+  }
+}
+
+function invalid(message: string): TypeError {
+  return invalidType('FLASHTABLE_INVALID_VALUE', `batch: ${message}`)
+}
