@@ -14,6 +14,7 @@ import {
 } from './call-options.js'
 import { writeCheckpoint } from './checkpoint.js'
 import { OperationBuffer, type Operations } from './columns/operations.js'
+import { encodingsOf, type TableEncodings, type TableStatus } from './describe.js'
 import { publishEvent } from './diagnostics.js'
 import { appendOperations } from './encoding/given-operations.js'
 import type {
@@ -33,15 +34,22 @@ import { nodeEnvironment, type Environment } from './environment.js'
 import { FlashTableError, outOfRange } from './errors.js'
 import { absolutePath } from './location.js'
 import { newTableId, openReader, openTable, type TableParts, type WriterParts } from './open.js'
-import { resolveLoadOptions, resolveOptions, type ResolvedOptions, type TableOptions } from './options.js'
+import {
+  resolveLoadOptions,
+  resolveOptions,
+  type Duplicates,
+  type ResolvedOptions,
+  type TableOptions,
+} from './options.js'
 import type { Call } from './commit/committer.js'
 import { findNear, orderHits } from './query/near.js'
 import { checkRange } from './query/range-options.js'
 import { eachKey, eachRow, stretches, type ScanOptions } from './query/ranges.js'
 import { Snapshot, optionalSnapshot } from './snapshot.js'
+import { INSPECT, inspectAs, type Inspect } from './printed.js'
 import { Pins } from './state/pins.js'
 import type { View } from './state/table-state.js'
-import { tableStats, type TableStats } from './stats.js'
+import { countRecords, tableStats, type TableStats } from './stats.js'
 import type {
   BatchOperation,
   BulkLoadOptions,
@@ -68,6 +76,8 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   /** Reads and compactions in flight: `close` waits for them. */
   readonly #running = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
+  #status: TableStatus = 'open'
+  #declared: TableEncodings | undefined
   #refreshing: Promise<void> | undefined
 
   private constructor(parts: TableParts, environment: Environment) {
@@ -162,6 +172,76 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   /** The directory of the table. */
   get location(): string {
     return this.#parts.directory
+  }
+
+  /** Whether it was opened for reading alone. */
+  get readOnly(): boolean {
+    return this.#parts.writer === undefined
+  }
+
+  /** `'open'`; `'closing'` from the call of `close()`, `'closed'` when it has settled. */
+  get status(): TableStatus {
+    return this.#status
+  }
+
+  /**
+   * What a key is: as it was given to `open`, or as the table was created. It can be given to another open; but an encoding
+   * of your own that this open was not given is known by its name alone, and reads no keys.
+   */
+  get keyEncoding(): K {
+    return this.#encodings().keyEncoding as K
+  }
+
+  /** What a value is, see `keyEncoding`; `undefined`: the table is a set. */
+  get valueEncoding(): V {
+    return this.#encodings().valueEncoding as V
+  }
+
+  /** What the table was created with: `'keep'` or `'replace'`. */
+  get duplicates(): Duplicates {
+    return this.#parts.state.manifest.duplicates
+  }
+
+  /** What the table was created with: bytes of a page. */
+  get pageBytes(): number {
+    return this.#parts.state.manifest.pageBytes
+  }
+
+  /**
+   * How it looks in `JSON.stringify`: what it is, and how many records it has, as `stats()` counts them.
+   *
+   * @internal
+   */
+  toJSON(): object {
+    const { location, status, readOnly, duplicates, pageBytes } = this
+    const { state, schema } = this.#parts
+    return {
+      location,
+      status,
+      readOnly,
+      schema: schema.stored,
+      duplicates,
+      pageBytes,
+      ...countRecords(state),
+    }
+  }
+
+  /**
+   * How it looks in `util.inspect` and `console.log`.
+   *
+   * @internal
+   */
+  [INSPECT](depth: number, options: object, inspect: Inspect): string {
+    const { location, status, readOnly, keyEncoding, valueEncoding, duplicates, pageBytes } = this
+    const { records, recordsAreExact } = countRecords(this.#parts.state)
+    const stored = { duplicates, pageBytes, records, recordsAreExact }
+    const fields = { location, status, readOnly, keyEncoding, valueEncoding, ...stored }
+    return inspectAs('FlashTable', fields, depth, options, inspect)
+  }
+
+  #encodings(): TableEncodings {
+    this.#declared ??= encodingsOf(this.#parts)
+    return this.#declared
   }
 
   /**
@@ -437,7 +517,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     } catch (error) {
       return Promise.reject(error)
     }
-    this.#closed ??= this.#close()
+    this.#closed ??= this.#close().finally(() => (this.#status = 'closed'))
     return this.#closed
   }
 
@@ -446,6 +526,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   async #close(): Promise<void> {
+    this.#status = 'closing'
     const { writer } = this.#parts
     const failures: unknown[] = []
     const attempt = async (step: () => Promise<void> | undefined): Promise<void> => {

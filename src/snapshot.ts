@@ -1,5 +1,6 @@
 /** The handle of a pinned point in time. docs/api.md, Snapshots. */
 import { invalidOption, refuseExtra, unexpected } from './arguments.js'
+import { INSPECT, inspectAs, type Inspect } from './printed.js'
 import { FlashTableError } from './errors.js'
 import type { Pin } from './state/pins.js'
 import type { View } from './state/table-state.js'
@@ -11,10 +12,10 @@ import type { View } from './state/table-state.js'
  */
 export class Snapshot {
   readonly #pin: Pin
-  readonly #owner: object
+  readonly #owner: { readonly location: string }
 
   /** @internal */
-  constructor(pin: Pin, owner: object) {
+  constructor(pin: Pin, owner: { readonly location: string }) {
     if (pin === undefined) throw invalidOption('a snapshot is made by snapshot() of a table')
     this.#pin = pin
     this.#owner = owner
@@ -42,6 +43,26 @@ export class Snapshot {
   async close(...extra: never[]): Promise<void> {
     refuseExtra('close', extra)
     await this.#pin.release()
+  }
+
+  /**
+   * How it looks in `JSON.stringify`.
+   *
+   * @internal
+   */
+  toJSON(): object {
+    const { view, held } = this.#pin
+    const { location } = this.#owner
+    return { location, status: held ? 'open' : 'closed', sequence: view.sequence }
+  }
+
+  /**
+   * How it looks in `util.inspect` and `console.log`.
+   *
+   * @internal
+   */
+  [INSPECT](depth: number, options: object, inspect: Inspect): string {
+    return inspectAs('Snapshot', this.toJSON(), depth, options, inspect)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

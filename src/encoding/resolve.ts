@@ -74,7 +74,8 @@ export function valueTypeOfStored(stored: StoredValue): ValueType {
   return new StructValue(stored.fields.map(field => [field.name, fieldTypeOfStored(field)]))
 }
 
-function fieldTypeOfStored(stored: StoredFieldType): FieldType {
+/** The type of a field that a table was created with. */
+export function fieldTypeOfStored(stored: StoredFieldType): FieldType {
   switch (stored.type) {
     case 'bytes':
       return new BytesType(stored.bytes)

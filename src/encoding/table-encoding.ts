@@ -5,6 +5,7 @@
  * docs/api.md, Encodings.
  */
 import { invalidType, outOfRange } from '../errors.js'
+import { INSPECT } from '../printed.js'
 import { found, lengthOfTypedArray, typedArrayName } from '../found.js'
 import type { FieldType } from './field-type.js'
 import { isScalarName } from './stored-schema.js'
@@ -39,6 +40,11 @@ export class TableEncoding {
 
   static ofStruct(value: ValueType, fields: StructFields): TableEncoding {
     return new TableEncoding(value, undefined, Object.freeze(fields))
+  }
+
+  /** How `util.inspect` shows it: as it is written in a program. */
+  [INSPECT](): string {
+    return this.#value.text
   }
 
   /** The type that one of our own encodings stands for. */

@@ -119,13 +119,14 @@ describe('the examples of the documents', () => {
   test('there is an example of every kind of member', () => {
     const text = EXAMPLES.map(({ source }) => source).join('\n')
     for (const name of methodNames()) expect(text, `an example with ${name}()`).toContain(`.${name}(`)
+    for (const name of getterNames()) expect(text, `an example with ${name}`).toContain(`.${name}`)
   })
 })
 
 describe('docs/api.md', () => {
   test('has a section for every member of a table', () => {
     const headings = sectionsOf(API).map(({ heading }) => heading.replace(/\(.*/, ''))
-    for (const name of [...methodNames(), 'location']) expect(headings).toContain(name)
+    for (const name of [...methodNames(), ...getterNames()]) expect(headings).toContain(name)
     for (const name of ['open', 'bulkLoad']) expect(headings).toContain(`FlashTable.${name}`)
     for (const name of ['struct', 'bytes', 'fixed', 'encodings']) expect(headings).toContain(name)
   })
@@ -185,7 +186,15 @@ function methodNames(): string[] {
     match => match[1]!,
   )
   const all = Object.getOwnPropertyNames(flashtable.FlashTable.prototype)
-  return all.filter(name => name !== 'constructor' && name !== 'location' && !internal.includes(name))
+  return all.filter(name => name !== 'constructor' && !isGetter(name) && !internal.includes(name))
+}
+
+function getterNames(): string[] {
+  return Object.getOwnPropertyNames(flashtable.FlashTable.prototype).filter(isGetter)
+}
+
+function isGetter(name: string): boolean {
+  return Object.getOwnPropertyDescriptor(flashtable.FlashTable.prototype, name)?.get !== undefined
 }
 
 /** `32 MiB`, `5000`, `` `true` ``. */
