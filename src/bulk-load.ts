@@ -11,9 +11,10 @@ import type { BuildResult, CompactionControl, CompactionOutput, SpillJob } from 
 import type { Operations } from './columns/operations.js'
 import { diskError, type FlashTableError } from './errors.js'
 import { bucketName } from './io/file-names.js'
-import { Memtable } from './memtable/memtable.js'
 import type { TableParts, WriterParts } from './open.js'
 import { latchedReason } from './poison.js'
+import { MemtablePool } from './state/memtable-pool.js'
+import { Version, type MemtableInUse } from './state/version.js'
 import { tellLetGo } from './spill/let-go.js'
 import { bytesInMemory, memorySpillBytes } from './spill/memory-spill.js'
 import type { Spill } from './spill/spill.js'
@@ -47,20 +48,21 @@ class BulkLoad {
   /** The sequence number that the next record gets. */
   #endSequence: number
   /** What is not set aside yet. */
-  #memtable: Memtable | undefined
+  #memtable: MemtableInUse | undefined
   /** Bytes of memory in which spills may stay. */
   #memoryLeft: number
   /** Oldest first; those of which all is in the file are gone. */
   readonly #spills: Spill[] = []
   /** Those that are being made, oldest first; a failure is met when room for more is made. */
   readonly #spilling: { readonly spills: Promise<Spill[]>; readonly reservedBytes: number }[] = []
-  /** Of memtables that have become spills, and of the copies that were made for that. */
-  readonly #spareMemory: SharedArrayBuffer[] = []
+  /** Memory of memtables that have become spills, and of the copies that were made for that, goes round. */
+  readonly #memtables: MemtablePool
 
   constructor(parts: TableParts, writer: WriterParts, memoryBytes: number) {
     this.#parts = parts
     this.#writer = writer
     this.#memoryLeft = memoryBytes
+    this.#memtables = new MemtablePool(parts.state.options, Infinity)
     this.#firstSequence = this.#endSequence = parts.state.active.memtable.endSequence
   }
 
@@ -83,9 +85,9 @@ class BulkLoad {
   async #add(columns: unknown): Promise<void> {
     const { schema } = this.#parts
     const given = schema.checkColumns(columns)
-    this.#memtable ??= this.#newMemtable()
-    if (given.rows <= this.#memtable.capacity - this.#memtable.count) {
-      this.#memtable.appendPuts(given.rows, lanes => schema.columnsToLanes(given, lanes))
+    const { memtable } = (this.#memtable ??= this.#memtables.make(this.#endSequence))
+    if (given.rows <= memtable.capacity - memtable.count) {
+      memtable.appendPuts(given.rows, lanes => schema.columnsToLanes(given, lanes))
       this.#endSequence += given.rows
     } else await this.#addInParts(schema.toOperations(given))
   }
@@ -93,7 +95,7 @@ class BulkLoad {
   /** Adds rows for more than one memtable. */
   async #addInParts(rows: Operations): Promise<void> {
     for (let from = 0; from < rows.count;) {
-      const memtable = (this.#memtable ??= this.#newMemtable())
+      const { memtable } = (this.#memtable ??= this.#memtables.make(this.#endSequence))
       const to = Math.min(rows.count, from + memtable.capacity - memtable.count)
       memtable.append(rows, from, to)
       this.#endSequence += to - from
@@ -105,14 +107,13 @@ class BulkLoad {
 
   /** Hands the memtable to the executor, once that has room. The last one always stays in memory. */
   async #startSpills(isLast: boolean): Promise<void> {
-    const { executor } = this.#writer
-    if (this.#spilling.length === executor.threads) await this.#settleSpills()
+    const { jobs } = this.#writer
+    if (this.#spilling.length === jobs.threads) await this.#settleSpills()
     const full = this.#memtable!
     this.#memtable = undefined
     const { state } = this.#parts
     const { directory, tableId, layout } = state.options
-    const scratch = this.#spareMemory.pop() ?? new SharedArrayBuffer(full.memory.byteLength)
-    const memoryBytes = memorySpillBytes(layout, full.count)
+    const memoryBytes = memorySpillBytes(layout, full.memtable.count)
     const stays = isLast || memoryBytes <= this.#memoryLeft
     const reservedBytes = stays ? memoryBytes : 0
     this.#memoryLeft -= reservedBytes
@@ -123,13 +124,14 @@ class BulkLoad {
           numbers: Array.from({ length: SPILLS_A_MEMTABLE }, () => state.takeFileNumber()),
           epoch: state.manifest.epoch,
         }
-    const job = { directory, tableId, layout, memtable: full.image(), scratch, target }
-    const spills = this.#attempt(control => executor.spill(job, control)).finally(() =>
-      this.#spareMemory.push(full.memory, scratch),
-    )
+    // The job alone holds them: when it ends, their memory is for the next ones.
+    const version = new Version([], [this.#memtables.make(0)], full, this.#memtables.holders)
+    const job = { directory, tableId, layout, target }
+    const spills = this.#attempt(control => jobs.spill(version, job, control))
     // Met by #settleSpills.
     spills.catch(() => {})
     this.#spilling.push({ spills, reservedBytes })
+    await version.release()
   }
 
   /** Waits for the spills of the oldest memtable that is being set aside. */
@@ -145,7 +147,9 @@ class BulkLoad {
     const records = this.#endSequence - this.#firstSequence
     if (records === 0) return
     const { entry, bytesWritten, filter } =
-      this.#memtable?.count === records ? await this.#runMemtable(this.#memtable) : await this.#buildFile()
+      this.#memtable?.memtable.count === records
+        ? await this.#runMemtable(this.#memtable)
+        : await this.#buildFile()
     const { state, poison } = this.#parts
     const { fileSystem, directory, layout } = state.options
     const leveled = { ...entry, level: this.#writer.compactor.levelFor(records) }
@@ -167,13 +171,14 @@ class BulkLoad {
     this.#writer.wal.startAt(this.#endSequence)
   }
 
-  async #runMemtable(memtable: Memtable) {
-    const memtables = [memtable.image()]
-    const job = { ...this.#job(), files: [], memtables, deletes: [], ownDeletes: [], includesOldest: true }
-    const { executor } = this.#writer
-    const { entry, bytesWritten } = await this.#attempt(control => executor.run(job, control))
+  async #runMemtable(memtable: MemtableInUse) {
+    const version = new Version([], [], memtable, this.#memtables.holders)
+    const inputs = { version, files: [], memtables: [{ memtable }] }
+    const job = { ...this.#job(), deletes: [], ownDeletes: [], includesOldest: true }
+    const { jobs } = this.#writer
+    const { entry, bytesWritten } = await this.#attempt(control => jobs.run(inputs, job, control))
     // As the other way to the file: the thread is grown, and may not be needed again for long.
-    await executor.endIdle()
+    await jobs.endIdle()
     return { entry: entry!, bytesWritten, filter: undefined }
   }
 
@@ -181,12 +186,12 @@ class BulkLoad {
     await this.#startSpills(true)
     while (this.#spilling.length > 0) await this.#settleSpills()
     // The ranges shall not take their memory beside it.
-    for (const { byteLength } of this.#spareMemory.splice(0)) tellLetGo(byteLength)
-    const { fileSystem } = this.#parts.state.options
+    tellLetGo(this.#memtables.drain())
+    const { fileSystem, memoryFreed } = this.#parts.state.options
     const spilled = this.#spills.reduce((sum, spill) => sum + fileBytes(spill), 0)
     const job = { ...this.#job(), spills: this.#spills }
     const built = await this.#attempt(control =>
-      buildInRanges(fileSystem, this.#writer.executor, job, control),
+      buildInRanges(fileSystem, this.#writer.jobs, job, control, { memoryFreed }),
     )
     return { ...built, bytesWritten: spilled + built.bytesWritten }
   }
@@ -218,11 +223,6 @@ class BulkLoad {
   /** What went wrong with the table, apart from what the source throws. */
   #failure(error: unknown): FlashTableError {
     return diskError(error, `the bulk load of ${this.#parts.directory} failed`)
-  }
-
-  #newMemtable(): Memtable {
-    const { layout, memtableRecords } = this.#parts.state.options
-    return new Memtable(layout, memtableRecords, this.#endSequence, this.#spareMemory.pop())
   }
 }
 

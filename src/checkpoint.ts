@@ -2,28 +2,26 @@
  * A copy of the table that can be opened: bucket files by hard links, memtables as bucket files of level 0.
  *
  * No log segment is copied: segments are overwritten while they are being read. Puts go on; only what installs a new
- * manifest waits while the links are made. docs/durability.md, Checkpoints.
+ * manifest waits while the links are made. A table opened for reading can be copied too, beside its writer.
+ * docs/durability.md, Checkpoints.
  */
 import { dirname } from 'node:path'
+import type { BucketFile } from './bucket-file/reader.js'
 import { tableIdBytes, type BucketFileEntry } from './columns/bucket-file-entry.js'
-import type { CompactionJob, Executor } from './compaction/job.js'
-import { FlashTableError, codeOf, diskError } from './errors.js'
-import { bucketName, parseFileName } from './io/file-names.js'
+import type { Jobs, MemtableInput, SealTarget } from './compaction/jobs.js'
+import { FlashTableError, diskError } from './errors.js'
+import { parseFileName } from './io/file-names.js'
 import type { FileSystem } from './io/file-system.js'
-import { readFully, writeFully } from './io/transfer.js'
 import type { Manifest } from './manifest/manifest.js'
 import { installManifest } from './manifest/store.js'
-import type { MemtableImage } from './memtable/memtable.js'
 import { Poison, latchedReason } from './poison.js'
 import type { TableState, View } from './state/table-state.js'
-
-/** Bytes of one step of a copy. */
-const COPY_BYTES = 2 ** 20
+import type { MemtableInUse } from './state/version.js'
 
 export interface CheckpointOptions {
   /** Of the copy. */
   readonly tableId: string
-  readonly executor: Executor
+  readonly jobs: Jobs
   readonly filterBitsPerRecord: number
   readonly replace: boolean
   readonly counters: Manifest['counters']
@@ -74,119 +72,80 @@ async function makeNewDirectory(fileSystem: FileSystem, directory: string): Prom
 
 async function writeFiles(state: TableState, directory: string, options: CheckpointOptions): Promise<void> {
   const { fileSystem } = state.options
-  let manifest: Manifest | undefined
-  let sequence = 0
-  let images: MemtableImage[] = []
-  const entries: BucketFileEntry[] = []
-  await state.holdFiles(async newest => {
-    manifest = state.manifest
-    sequence = newest.sequence
-    images = imagesOf(newest)
-    entries.push(...manifest.files.map(entry => ({ tableId: manifest!.tableId, ...entry })))
-    await linkFiles(state, entries, directory)
-  })
-  let { nextFileNumber } = manifest!
-  for (const image of images) {
-    const entry = await writeMemtable(state, image, entries, directory, nextFileNumber++, options)
-    if (entry !== undefined) entries.push(entry)
-  }
-  await fileSystem.syncDirectory(directory)
-  const copy: Manifest = {
-    ...manifest!,
-    tableId: options.tableId,
-    files: entries,
-    log: { closed: [], firstSegment: nextFileNumber },
-    firstLogSequence: sequence,
-    nextSequence: sequence,
-    nextFileNumber,
-    clean: true,
-    counters: options.counters,
-  }
-  await installManifest(fileSystem, directory, copy, new Poison())
-}
-
-/** Links while no install can remove files; copies where the file system does not link. */
-async function linkFiles(
-  state: TableState,
-  entries: readonly BucketFileEntry[],
-  directory: string,
-): Promise<void> {
-  const { fileSystem, directory: source } = state.options
-  for (const { number } of entries) {
-    const from = `${source}/${bucketName(number)}`
-    const to = `${directory}/${bucketName(number)}`
-    try {
-      await fileSystem.link(from, to)
-    } catch (error) {
-      const code = codeOf(error)
-      if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EMLINK') throw error
-      await copyFile(fileSystem, from, to)
-    }
-  }
-}
-
-async function copyFile(fileSystem: FileSystem, from: string, to: string): Promise<void> {
-  const source = await fileSystem.open(from, 'read')
+  const { view, manifest, notLinked } = await takeState(state, directory)
   try {
-    const target = await fileSystem.open(to, 'create')
-    try {
-      const buffer = new Uint8Array(COPY_BYTES)
-      for (let position = 0; ;) {
-        const count = await readFully(source, buffer, position)
-        if (count === 0) break
-        await writeFully(target, buffer.subarray(0, count), position)
-        position += count
-      }
-      await target.sync()
-    } finally {
-      await target.close()
+    for (const file of notLinked) await file.copyInto(directory)
+    const entries: BucketFileEntry[] = manifest.files.map(entry => ({ tableId: manifest.tableId, ...entry }))
+    let { nextFileNumber } = manifest
+    for (const input of memtablesOf(view)) {
+      const includesOldest = entries.length === 0
+      const target = sealTarget(state, directory, nextFileNumber++, includesOldest, options)
+      const { entry } = await options.jobs.seal(view.version, input, target)
+      if (entry !== undefined) entries.push(entry)
     }
+    await fileSystem.syncDirectory(directory)
+    const copy: Manifest = {
+      ...manifest,
+      tableId: options.tableId,
+      files: entries,
+      log: { closed: [], firstSegment: nextFileNumber },
+      firstLogSequence: view.sequence,
+      nextSequence: view.sequence,
+      nextFileNumber,
+      clean: true,
+      counters: options.counters,
+    }
+    await installManifest(fileSystem, directory, copy, new Poison())
   } finally {
-    await source.close()
+    await view.version.release()
   }
 }
 
-/** The memtables of the view, oldest first, cut to what belongs to it. */
-function imagesOf({ version, active, length, sequence }: View): MemtableImage[] {
-  const image = active.memtable.image()
-  const deletes = image.deletes.filter(entry => entry.sequence < sequence)
-  const images = [
-    ...version.sealed.map(({ memtable }) => memtable.image()),
-    { ...image, count: length, deletes },
-  ]
-  return images.filter(({ count, deletes }) => count + deletes.length > 0)
+/** The state of a moment. */
+interface Taken {
+  /** Its version is retained: memtables and files stay what they are, also where installs and seals go on. */
+  readonly view: View
+  /** It names the files of the view. */
+  readonly manifest: Manifest
+  /** Files that are no files of the copy yet. */
+  readonly notLinked: readonly BucketFile[]
 }
 
-async function writeMemtable(
-  state: TableState,
-  image: MemtableImage,
-  older: readonly BucketFileEntry[],
+/** Takes the newest state, and links its files while no install can remove them. */
+async function takeState(state: TableState, directory: string): Promise<Taken> {
+  return state.holdFiles(async view => {
+    const { manifest } = state
+    view.version.retain()
+    try {
+      const notLinked: BucketFile[] = []
+      for (const file of view.version.files) if (!(await file.linkInto(directory))) notLinked.push(file)
+      return { view, manifest, notLinked }
+    } catch (error) {
+      await view.version.release()
+      throw error
+    }
+  })
+}
+
+/** The memtables of the view that are not empty, oldest first. */
+function memtablesOf({ version, active, length, sequence }: View): MemtableInput[] {
+  const sealed = version.sealed.map(memtable => ({ memtable }))
+  const empty = ({ memtable }: MemtableInUse): boolean => memtable.firstSequence === memtable.endSequence
+  const inputs: MemtableInput[] = sealed.filter(({ memtable }) => !empty(memtable))
+  if (sequence > active.memtable.firstSequence)
+    inputs.push({ memtable: active, rows: length, before: sequence })
+  return inputs
+}
+
+function sealTarget(
+  { options: { layout, pageBytes }, manifest: { epoch } }: TableState,
   directory: string,
   number: number,
-  { tableId, executor, filterBitsPerRecord, replace }: CheckpointOptions,
-): Promise<BucketFileEntry | undefined> {
-  const { layout, pageBytes } = state.options
-  const job: CompactionJob = {
-    directory,
-    tableId: tableIdBytes(tableId),
-    layout,
-    pageBytes,
-    replace,
-    files: [],
-    memtables: [image],
-    deletes: image.deletes,
-    ownDeletes: image.deletes,
-    includesOldest: older.length === 0,
-    output: {
-      number,
-      epoch: state.manifest.epoch,
-      level: 0,
-      filterBitsPerRecord,
-      firstSequence: image.firstSequence,
-      endSequence: image.firstSequence + image.count + image.deletes.length,
-    },
-  }
-  return (await executor.run(job, {})).entry
+  includesOldest: boolean,
+  { tableId, filterBitsPerRecord, replace }: CheckpointOptions,
+): SealTarget {
+  const output = { number, epoch, filterBitsPerRecord }
+  return { directory, tableId: tableIdBytes(tableId), layout, pageBytes, replace, includesOldest, output }
 }
 
 /** Best effort, after a failure. */

@@ -21,6 +21,11 @@ export interface Environment {
   readonly randomBytes: (count: number) => Uint8Array
   /** Resolves after so many milliseconds, or when the signal aborts; does not keep the process alive. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
+  /**
+   * Told of memory whose last reader has let go of it, before anything else is put there. The tests fill it with rubbish:
+   * whoever reads it all the same finds that.
+   */
+  readonly memoryFreed?: ((memory: ArrayBufferLike) => void) | undefined
 }
 
 /** The real world. */

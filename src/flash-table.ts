@@ -14,6 +14,7 @@ import {
 } from './call-options.js'
 import { writeCheckpoint } from './checkpoint.js'
 import { OperationBuffer, type Operations } from './columns/operations.js'
+import { Jobs } from './compaction/jobs.js'
 import { encodingsOf, type TableEncodings, type TableStatus } from './describe.js'
 import { publishEvent } from './diagnostics.js'
 import { appendOperations } from './encoding/given-operations.js'
@@ -447,28 +448,15 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /**
-   * Makes a copy that can be opened in the new directory `directory`: hard links, or copies where there are none, and
-   * what is in memory as a bucket file. Puts go on. It is complete and on the device when it resolves. Rejects with
-   * `FLASHTABLE_EXISTS`, `_DISK_FULL`, `_IO_ERROR`. Cost: writes the memtable.
+   * Makes a copy that can be opened in the new directory `directory`, a table of its own: hard links, or copies where
+   * there are none, and what is in memory as a bucket file. Puts go on. A table opened with `readOnly` copies what it
+   * shows, also beside a writer. The copy is complete and on the device when it resolves. Rejects with
+   * `FLASHTABLE_EXISTS`, `_DISK_FULL`, `_IO_ERROR`, `_CORRUPTION`. Cost: writes the memtable.
    */
   async checkpoint(directory: string | URL, ...extra: never[]): Promise<void> {
-    const { executor, committer, counters } = this.#writer()
+    this.#assertOpen()
     refuseExtra('checkpoint', extra)
-    const path = absolutePath(directory, 'directory')
-    const { state, options } = this.#parts
-    // Behind all that was put before.
-    await committer.barrier(false)
-    const { filterBitsPerRecord } = options
-    const replace = state.manifest.duplicates === 'replace'
-    await this.#track(
-      writeCheckpoint(state, path, {
-        tableId: newTableId(this.#environment),
-        executor,
-        filterBitsPerRecord,
-        replace,
-        counters: counters(),
-      }),
-    )
+    await this.#track(this.#checkpoint(absolutePath(directory, 'directory')))
   }
 
   /** Deletes all records, by one manifest change. */
@@ -549,6 +537,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     await writer?.committer.close()
     await writer?.compactor.close()
     await Promise.allSettled(this.#running)
+    await writer?.jobs.close()
     await this.#pins.releaseAll()
     if (writer === undefined) return
     const { state, poison } = this.#parts
@@ -571,6 +560,27 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
       )
     }
     await this.#track(bulkLoad(this.#parts, writer, source, memoryBytes))
+  }
+
+  async #checkpoint(directory: string): Promise<void> {
+    const { state, options, writer } = this.#parts
+    const jobs = writer?.jobs ?? new Jobs(this.#environment.newExecutor())
+    // A refresh lets go of the state.
+    const pin = writer === undefined ? this.#pins.pin(state) : undefined
+    try {
+      // Behind all that was put before.
+      await writer?.committer.barrier(false)
+      await writeCheckpoint(state, directory, {
+        tableId: newTableId(this.#environment),
+        jobs,
+        filterBitsPerRecord: options.filterBitsPerRecord,
+        replace: state.manifest.duplicates === 'replace',
+        counters: writer?.counters() ?? state.manifest.counters,
+      })
+    } finally {
+      await pin?.release()
+      if (writer === undefined) await jobs.close()
+    }
   }
 
   async #refresh(): Promise<void> {
@@ -725,7 +735,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     refuseExtra(call, extra)
     const { snapshot, ...checked } = checkRange(call, this.#parts.schema, options)
     const view = this.#viewOf(optionalSnapshot(snapshot, 'snapshot'))
-    const read = <T>(step: Promise<T>): Promise<T> => this.#read(step)
+    // After `close` a scan has no files any more: its next step must not begin.
+    const read = async <T>(step: () => Promise<T>): Promise<T> => {
+      this.#assertOpen()
+      return this.#read(step())
+    }
     const scan: ScanOptions = { ...checked, read }
     return [this.#parts.reader, this.#pins.pinView(view), scan]
   }

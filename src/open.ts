@@ -11,7 +11,7 @@ import { PageCache } from './bucket-file/page-cache.js'
 import { tableIdBytes } from './columns/bucket-file-entry.js'
 import { Committer } from './commit/committer.js'
 import { Compactor } from './compaction/compactor.js'
-import type { Executor } from './compaction/job.js'
+import { Jobs } from './compaction/jobs.js'
 import { Schema } from './encoding/schema.js'
 import type { Environment } from './environment.js'
 import { FlashTableError, codeOf, diskError, hasCode } from './errors.js'
@@ -28,7 +28,8 @@ import {
   type Recovered,
   type RecoveryOptions,
 } from './recovery.js'
-import { TableState, newMemtable } from './state/table-state.js'
+import { newMemtable } from './state/memtable-pool.js'
+import { TableState } from './state/table-state.js'
 import type { TableEvent } from './table-event.js'
 import { WalWriter } from './wal/writer.js'
 
@@ -42,7 +43,7 @@ export interface WriterParts {
   readonly wal: WalWriter
   readonly committer: Committer
   readonly compactor: Compactor
-  readonly executor: Executor
+  readonly jobs: Jobs
   readonly lock: { release(): Promise<void> }
   /** Counters of the whole life of the table, up to now. */
   readonly counters: () => Manifest['counters']
@@ -169,7 +170,7 @@ async function openLocked(
   }
   const schema =
     loaded === undefined ? Schema.create(options) : openSchema(directory, loaded.manifest, options)
-  const executor = environment.newExecutor()
+  const jobs = new Jobs(environment.newExecutor())
   try {
     const base = loaded?.manifest ?? (await createTable(directory, schema, options, environment, poison))
     const recovery = recoveryOptions(directory, base, schema, options, environment)
@@ -179,7 +180,7 @@ async function openLocked(
       loaded === undefined
         ? newTable(recovery, base)
         : await recoverWriter(recovery, base, {
-            executor,
+            jobs,
             poison,
             replace,
             filterBitsPerRecord: options.filterBitsPerRecord,
@@ -211,7 +212,7 @@ async function openLocked(
     })
     const compactor: Compactor = new Compactor({
       state,
-      executor,
+      jobs,
       fanout: options.fanout,
       filterBitsPerRecord: options.filterBitsPerRecord,
       replace,
@@ -240,10 +241,10 @@ async function openLocked(
       poison,
       state,
       reader,
-      writer: { wal, committer, compactor, executor, lock, counters },
+      writer: { wal, committer, compactor, jobs, lock, counters },
     }
   } catch (error) {
-    await executor.close()
+    await jobs.close()
     throw error
   }
 }
@@ -312,7 +313,7 @@ function recoveryOptions(
   manifest: Manifest,
   schema: Schema,
   options: ResolvedOptions,
-  { fileSystem }: Environment,
+  { fileSystem, memoryFreed }: Environment,
 ): RecoveryOptions {
   return {
     fileSystem,
@@ -321,6 +322,7 @@ function recoveryOptions(
     layout: schema.layout,
     pageBytes: manifest.pageBytes,
     cache: new PageCache(options.cacheBytes, manifest.pageBytes),
+    memoryFreed,
     memtableRecords: Math.min(
       MEMTABLE_RECORDS_MAX,
       Math.floor(options.memtableBytes / schema.layout.recordBytes),

@@ -11,7 +11,8 @@ import type { BucketFileEntry } from './columns/bucket-file-entry.js'
 import type { RecordLayout } from './columns/record-layout.js'
 import { countPuts, type Operations } from './columns/operations.js'
 import type { SegmentInfo } from './columns/segment-info.js'
-import type { CompactionJob, CompactionResult, Executor } from './compaction/job.js'
+import type { CompactionResult } from './compaction/job.js'
+import type { Jobs } from './compaction/jobs.js'
 import { FlashTableError, corruption, diskError, hasCode } from './errors.js'
 import {
   MANIFEST_NAME,
@@ -24,10 +25,10 @@ import {
 import type { FileSystem } from './io/file-system.js'
 import type { Manifest } from './manifest/manifest.js'
 import { installManifest, loadManifest } from './manifest/store.js'
-import { Memtable } from './memtable/memtable.js'
+import type { Memtable } from './memtable/memtable.js'
 import type { Poison } from './poison.js'
-import { newMemtable } from './state/table-state.js'
-import type { MemtableInUse } from './state/version.js'
+import { newMemtable, type MemtablePoolOptions } from './state/memtable-pool.js'
+import { Holders, Version, type MemtableInUse } from './state/version.js'
 import { SPARES_MAX } from './wal/writer.js'
 import { replayLog, type ReplayedFrame } from './wal/replay.js'
 
@@ -36,9 +37,7 @@ const CLOSED_SEGMENTS_MAX = 8
 /** A reader that finds the table changed under its hands starts over so often. */
 const READER_ATTEMPTS = 50
 
-export interface RecoveryOptions extends BucketFileOptions {
-  readonly memtableRecords: number
-}
+export interface RecoveryOptions extends BucketFileOptions, MemtablePoolOptions {}
 
 /** What the table consists of after recovery. */
 export interface Recovered {
@@ -54,7 +53,7 @@ export interface Recovered {
 }
 
 export interface WriterRecovery {
-  readonly executor: Executor
+  readonly jobs: Jobs
   readonly poison: Poison
   readonly replace: boolean
   readonly filterBitsPerRecord: number
@@ -111,11 +110,13 @@ export async function recoverWriter(
   const entries = [...manifest.files]
   let bucketBytes = 0
   if (!keepLog) {
-    const jobs = log.memtables.map(({ memtable }, i) => {
-      const includesOldest = i === 0 && entries.length === 0
-      return sealJob(options, writer, memtable, includesOldest, { number: nextFileNumber++, epoch })
-    })
-    for (const { entry, bytesWritten } of await runJobs(writer.executor, jobs)) {
+    const includesOldest = entries.length === 0
+    const seals = log.memtables.map((memtable, i) => ({
+      memtable,
+      includesOldest: includesOldest && i === 0,
+      number: nextFileNumber++,
+    }))
+    for (const { entry, bytesWritten } of await runSeals(options, writer, epoch, seals)) {
       if (entry !== undefined) entries.push(entry)
       bucketBytes += bytesWritten
     }
@@ -397,51 +398,36 @@ class LogLoader {
   }
 }
 
-/** Runs as many at once as there are threads; where one fails, those beside it have ended. */
-async function runJobs(executor: Executor, jobs: readonly CompactionJob[]): Promise<CompactionResult[]> {
+/** A memtable of the log, and the bucket file that it becomes. */
+interface Seal {
+  readonly memtable: MemtableInUse
+  readonly includesOldest: boolean
+  readonly number: number
+}
+
+/** Writes as many at once as there are threads; where one fails, those beside it have ended. */
+async function runSeals(
+  options: RecoveryOptions,
+  { jobs, replace, filterBitsPerRecord }: WriterRecovery,
+  epoch: number,
+  seals: readonly Seal[],
+): Promise<CompactionResult[]> {
+  const { directory, tableId, pageBytes } = options
+  const layout: RecordLayout = options.layout
   const results: CompactionResult[] = []
-  for (let from = 0; from < jobs.length; from += executor.threads) {
-    const running = jobs.slice(from, from + executor.threads).map(job => executor.run(job, {}))
+  for (let from = 0; from < seals.length; from += jobs.threads) {
+    const running = seals.slice(from, from + jobs.threads).map(({ memtable, includesOldest, number }) => {
+      const output = { number, epoch, filterBitsPerRecord }
+      const target = { directory, tableId, layout, pageBytes, replace, includesOldest, output }
+      const version = new Version([], [], memtable, new Holders(() => {}))
+      return jobs.seal(version, { memtable }, target)
+    })
     for (const settled of await Promise.allSettled(running)) {
       if (settled.status === 'fulfilled') results.push(settled.value)
-      else {
-        const { directory } = jobs[0]!
-        throw diskError(settled.reason, `the log of ${directory} cannot be written to a bucket file`)
-      }
+      else throw diskError(settled.reason, `the log of ${directory} cannot be written to a bucket file`)
     }
   }
   return results
-}
-
-function sealJob(
-  options: RecoveryOptions,
-  writer: WriterRecovery,
-  memtable: Memtable,
-  includesOldest: boolean,
-  output: { number: number; epoch: number },
-): CompactionJob {
-  const { directory, tableId, pageBytes } = options
-  const layout: RecordLayout = options.layout
-  return {
-    directory,
-    tableId,
-    layout,
-    pageBytes,
-    replace: writer.replace,
-    files: [],
-    memtables: [memtable.image()],
-    deletes: memtable.deletes,
-    ownDeletes: memtable.deletes,
-    includesOldest,
-    output: {
-      number: output.number,
-      epoch: output.epoch,
-      level: 0,
-      filterBitsPerRecord: writer.filterBitsPerRecord,
-      firstSequence: memtable.firstSequence,
-      endSequence: memtable.endSequence,
-    },
-  }
 }
 
 /** Whether the directory holds files of a table although it has no manifest: then it is no place for a new one. */

@@ -25,6 +25,7 @@ import {
   type BucketFileOptions,
   type Sections,
 } from './sections.js'
+import { copyFile, linkFile } from './share.js'
 
 export type { BucketFileOptions } from './sections.js'
 
@@ -219,6 +220,16 @@ export class BucketFile implements CachedFile {
       throw this.#readError(error, from)
     }
     return words
+  }
+
+  /** Makes it a file of `directory` too, by a hard link; false where there can be none. Requires: it stays open. */
+  linkInto(directory: string): Promise<boolean> {
+    return linkFile(this.#options, this.entry, this.#file, directory)
+  }
+
+  /** Copies it to `directory`, synced. Requires: it stays open. Cost: reads and writes all of it. */
+  copyInto(directory: string): Promise<void> {
+    return copyFile(this.#options, this.entry, this.#file, directory)
   }
 
   /** Its pages leave the cache. Never rejects: it was only read. Requires: nobody reads from it any more. */

@@ -22,16 +22,23 @@ import type { BuildJob, BuildResult, CompactionControl, Executor, RangeJob } fro
 /** Bytes of the records that a range shall have, about; its pages have no more. */
 const RANGE_BYTES = 2 ** 23
 
+interface BuildOptions {
+  /** Rows of a range, about. */
+  readonly rangeRows?: number
+  /** Told of pages that are written: their memory is for others. */
+  readonly memoryFreed?: ((memory: ArrayBufferLike) => void) | undefined
+}
+
 /**
  * Removes each spill once all of its records are written: so the disk need not have room for both. Ends idle
  * threads. Rejects as {@link Executor.run} does, and removes the partial output then.
  */
 export async function buildInRanges(
   fileSystem: FileSystem,
-  executor: Executor,
+  executor: Pick<Executor, 'threads' | 'build' | 'endIdle'>,
   job: BuildJob,
   control: CompactionControl,
-  rangeRows = RANGE_BYTES / job.layout.recordBytes,
+  { rangeRows = RANGE_BYTES / job.layout.recordBytes, memoryFreed }: BuildOptions = {},
 ): Promise<BuildResult> {
   const ranges = splitRange(job.spills, job.layout.keyLaneCount, ALL_KEYS, rangeRows)
   /** Ranges that are being built or wait to be written, in their order. */
@@ -64,7 +71,10 @@ export async function buildInRanges(
       building.shift()
       startMore()
       await writer.addBuilt(pages)
-      spareChunks.push(...pages.chunks.map(({ buffer }) => new Uint8Array(buffer)))
+      for (const { buffer } of pages.chunks) {
+        memoryFreed?.(buffer)
+        spareChunks.push(new Uint8Array(buffer))
+      }
       await removeWritten(fileSystem, job, range)
     }
     // What the threads had is for the system, to take the rest of the file.

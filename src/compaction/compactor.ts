@@ -12,9 +12,10 @@ import type { BucketFile } from '../bucket-file/reader.js'
 import { FlashTableError, diskError, hasCode } from '../errors.js'
 import type { DeleteWhere } from '../columns/operations.js'
 import type { TableState } from '../state/table-state.js'
-import type { MemtableInUse } from '../state/version.js'
+import type { MemtableInUse, Version } from '../state/version.js'
 import type { TableEvent } from '../table-event.js'
-import type { CompactionJob, CompactionResult, Executor } from './job.js'
+import type { CompactionJob, CompactionResult } from './job.js'
+import type { Jobs } from './jobs.js'
 import { operationsIn } from './run.js'
 import { HiddenEstimates } from './hidden.js'
 import { hiddenMerge, levelOf, nextMerge, type PlannedMerge } from './policy.js'
@@ -26,7 +27,7 @@ const SMALL_TABLE_MEMTABLES = 8
 
 export interface CompactorOptions {
   readonly state: TableState
-  readonly executor: Executor
+  readonly jobs: Jobs
   readonly fanout: number
   readonly filterBitsPerRecord: number
   readonly replace: boolean
@@ -132,7 +133,6 @@ export class Compactor {
     await this.#mergeLane
     await this.#merging.runExclusive(() => {})
     await this.#sealing.runExclusive(() => {})
-    await this.#options.executor.close()
   }
 
   async #takeAndCompact(takeMemtables: () => Promise<void>, options: CompactOptions): Promise<void> {
@@ -219,7 +219,7 @@ export class Compactor {
         const more = await this.#merging.runExclusive(async () => {
           this.#backgroundMerge = abort
           const { files } = state.version
-          const planned = await this.#plan(files, abort.signal)
+          const planned = await this.#plan(state.version, abort.signal)
           // A seal may have ended while samples were read.
           if (planned === undefined) return state.version.files !== files
           const inputs = files.slice(planned.from, planned.to)
@@ -242,12 +242,21 @@ export class Compactor {
     }
   }
 
-  /** What is due: a full level, or else much that is hidden. Requires: no file goes meanwhile. */
-  async #plan(files: readonly BucketFile[], signal: AbortSignal): Promise<PlannedMerge | undefined> {
+  /** What is due: a full level, or else much that is hidden. */
+  async #plan(version: Version, signal: AbortSignal): Promise<PlannedMerge | undefined> {
     const { state, fanout } = this.#options
-    const entries = files.map(file => file.entry)
-    const { deletes } = state.view()
-    return nextMerge(entries, fanout) ?? hiddenMerge(await this.#hidden.of(files, deletes, signal))
+    const { files } = version
+    const full = nextMerge(
+      files.map(file => file.entry),
+      fanout,
+    )
+    if (full !== undefined) return full
+    const letGo = version.hold(files, [])
+    try {
+      return hiddenMerge(await this.#hidden.of(files, state.view().deletes, signal))
+    } finally {
+      await letGo()
+    }
   }
 
   /** Throws where the disk has no room for the output, which is no larger than the inputs together. */
@@ -269,19 +278,26 @@ export class Compactor {
     signal: AbortSignal | undefined,
     { onProgress }: CompactOptions,
   ): Promise<void> {
-    const { state, executor, retireSegments, counters } = this.#options
-    const job = this.#job(inputs)
-    const total = operationsIn(job)
+    const { state, jobs, retireSegments, counters } = this.#options
+    const total = operationsIn({
+      files: inputs.files.map(file => file.entry),
+      memtables: inputs.memtables.map(({ memtable }) => memtable),
+    })
     const startMs = performance.now()
     let result: CompactionResult
     try {
-      result = await executor.run(job, {
-        signal,
-        onProgress: onProgress && (done => onProgress({ done: Math.min(done, total), total })),
-      })
+      result = await jobs.run(
+        {
+          version: state.version,
+          files: inputs.files,
+          memtables: inputs.memtables.map(memtable => ({ memtable })),
+        },
+        this.#job(inputs),
+        { signal, onProgress: onProgress && (done => onProgress({ done: Math.min(done, total), total })) },
+      )
       await state.install(
         {
-          removeFiles: job.files.map(file => file.number),
+          removeFiles: inputs.files.map(file => file.entry.number),
           addFile: result.entry,
           removeSealed: inputs.memtables.length,
           bucketBytes: result.bytesWritten,
@@ -298,14 +314,14 @@ export class Compactor {
     onProgress?.({ done: total, total })
     this.#options.publish({
       kind,
-      inputFiles: job.files.length,
+      inputFiles: inputs.files.length,
       operations: total,
       bytesWritten: result.bytesWritten,
       durationMs: performance.now() - startMs,
     })
   }
 
-  #job({ files, memtables, includesOldest, level }: Inputs): CompactionJob {
+  #job({ files, memtables, includesOldest, level }: Inputs): Omit<CompactionJob, 'files' | 'memtables'> {
     const { state, filterBitsPerRecord, replace } = this.#options
     const { directory, tableId, layout, pageBytes } = state.options
     const ownDeletes: DeleteWhere[] = [
@@ -319,8 +335,6 @@ export class Compactor {
       layout,
       pageBytes,
       replace,
-      files: files.map(file => file.entry),
-      memtables: memtables.map(({ memtable }) => memtable.image()),
       // Crash: entries that are in the log alone could be lost, while what they hide would be gone for good.
       deletes: [
         ...state.version.files.flatMap(file => file.deletes),

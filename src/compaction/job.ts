@@ -93,7 +93,12 @@ export interface RangeJob extends BuildJob {
   readonly spareChunks: readonly Uint8Array<ArrayBuffer>[]
 }
 
-/** Where jobs run: in worker threads, or inline for tests on a simulated file system. */
+/**
+ * Where jobs run: in worker threads, or inline for tests on a simulated file system.
+ *
+ * Invariant: a promise settles only when nothing reads what the job names any more, and nothing writes, however the job
+ * has ended: memory and files are let go of then.
+ */
 export interface Executor {
   /** How many jobs are worth running at once where nothing else wants the processors. */
   readonly threads: number

@@ -104,7 +104,10 @@ function inputsOf(job: CompactionJob, files: readonly BucketFile[]): SortedInput
 }
 
 /** Operations that the job reads, at most: what progress is measured against. */
-export function operationsIn(job: CompactionJob): number {
+export function operationsIn(job: {
+  readonly files: readonly { readonly records: number }[]
+  readonly memtables: readonly { readonly count: number }[]
+}): number {
   const inFiles = job.files.reduce((sum, file) => sum + file.records, 0)
   return job.memtables.reduce((sum, memtable) => sum + memtable.count, inFiles)
 }

@@ -81,15 +81,20 @@ export class Memtable implements Operations {
     return new Memtable(layout, image.capacity, image.firstSequence, image.lanes, image)
   }
 
-  /** What another thread needs to see this memtable. */
-  image(): MemtableImage {
+  /**
+   * What another thread needs to see the first `rows` rows of this memtable, and the *delete where* entries with sequence
+   * numbers below `before`.
+   *
+   * Requires: whoever hands it out holds the memtable until the thread has ended its work (compaction/jobs.ts).
+   */
+  image(rows = this.#count, before = Infinity): MemtableImage {
     return {
       lanes: this.memory,
       kinds: this.#kindsBuffer,
       capacity: this.capacity,
-      count: this.#count,
+      count: rows,
       firstSequence: this.firstSequence,
-      deletes: this.#deletes,
+      deletes: this.#deletes.filter(entry => entry.sequence < before),
     }
   }
 

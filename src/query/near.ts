@@ -4,6 +4,7 @@
  * A small r is answered by looking up every key in reach, which filters and the page cache make cheap; a large one by
  * scans, one for queries whose reaches touch. docs/api.md, getColumns.
  */
+import { atOnce } from '../at-once.js'
 import { compareKeyToRow } from '../columns/compare.js'
 import { greatestKeyNumber, incrementKey, keyNumber, keyOfNumber } from '../columns/key-number.js'
 import { OperationBuffer, type Operations } from '../columns/operations.js'
@@ -105,16 +106,11 @@ async function scanEach(
 ): Promise<OrderedHits> {
   const groups = groupReaches(queries)
   const found: Operations[] = []
-  let next = 0
   view.version.retain()
   try {
-    const worker = async (): Promise<void> => {
-      while (next < groups.length) {
-        const group = next++
-        found[group] = await scanAll(reader, layout, view, groups[group]!)
-      }
-    }
-    await Promise.all(Array.from({ length: SCANS_AT_ONCE }, worker))
+    await atOnce(groups.length, SCANS_AT_ONCE, async group => {
+      found[group] = await scanAll(reader, layout, view, groups[group]!)
+    })
   } finally {
     await view.version.release()
   }

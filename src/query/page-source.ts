@@ -5,6 +5,7 @@
  * are read, and it runs again. What was read for it stays at hand meanwhile, so that it always gets on, however small
  * the cache.
  */
+import { atOnce } from '../at-once.js'
 import type { BucketFile, PageInMemory } from '../bucket-file/reader.js'
 
 /** Pages [from, to) of a file. */
@@ -56,17 +57,13 @@ export class PageSource {
   async load(): Promise<void> {
     const spans = joinSpans(this.missing)
     this.missing = []
-    let next = 0
-    const worker = async (): Promise<void> => {
-      while (next < spans.length) {
-        const { file, from, to } = spans[next++]!
-        const pages = await file.loadPages(from, to)
-        let atHand = this.#atHand.get(file)
-        if (atHand === undefined) this.#atHand.set(file, (atHand = new Map()))
-        for (let i = 0; i < pages.length; i++) atHand.set(from + i, pages[i]!)
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(READS_AT_ONCE, spans.length) }, worker))
+    await atOnce(spans.length, READS_AT_ONCE, async i => {
+      const { file, from, to } = spans[i]!
+      const pages = await file.loadPages(from, to)
+      let atHand = this.#atHand.get(file)
+      if (atHand === undefined) this.#atHand.set(file, (atHand = new Map()))
+      for (const [place, page] of pages.entries()) atHand.set(from + place, page)
+    })
   }
 
   /** Lets go of the pages at hand; they are in the cache as far as it has room. */

@@ -14,8 +14,8 @@ export interface ScanOptions {
   /** Rows, or with `distinctKeys` keys, at most. */
   readonly limit: number
   readonly signal: AbortSignal | undefined
-  /** Waits for one step; `close` of the table waits for it too, and then it rejects. */
-  readonly read: <T>(step: Promise<T>) => Promise<T>
+  /** Begins one step, if the table is open, and waits for it; `close` of the table waits for it too, and then it rejects. */
+  readonly read: <T>(step: () => Promise<T>) => Promise<T>
 }
 
 /** Rows [from, to) of `rows`, in ascending order; a reverse scan walks them from the end. */
@@ -36,10 +36,10 @@ export async function* stretches(
   try {
     throwIfAborted(signal)
     if (left === 0) return
-    const merge = await read(reader.scan(pin.view, range, reverse))
+    const merge = await read(() => reader.scan(pin.view, range, reverse))
     try {
       for (;;) {
-        const rows = await read(merge.next())
+        const rows = await read(() => merge.next())
         throwIfAborted(signal)
         if (rows === undefined) return
         const count = Math.min(left, rows.count)

@@ -14,10 +14,9 @@ import type { SegmentInfo } from '../columns/segment-info.js'
 import { bucketName } from '../io/file-names.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { installManifest } from '../manifest/store.js'
-import { Memtable } from '../memtable/memtable.js'
-import { OrderedView } from '../memtable/ordered-view.js'
 import type { Poison } from '../poison.js'
-import { Holders, Version, type MemtableInUse } from './version.js'
+import { MemtablePool, type MemtablePoolOptions } from './memtable-pool.js'
+import { Version, type MemtableInUse } from './version.js'
 
 /** Memtables whose memory is kept for the next ones. */
 const SPARE_MEMORY_MAX = 1
@@ -45,9 +44,8 @@ export interface StateChange {
   readonly bucketBytes: number
 }
 
-export interface TableStateOptions extends BucketFileOptions {
+export interface TableStateOptions extends BucketFileOptions, MemtablePoolOptions {
   readonly poison: Poison
-  readonly memtableRecords: number
 }
 
 export class TableState {
@@ -56,9 +54,7 @@ export class TableState {
   #version: Version
   #deletes: DeleteWhereIndex
   #view: View | undefined
-  readonly #holders = new Holders(memtable => this.#keepMemory(memtable))
-  /** Memory of memtables that nobody reads any more: left to the garbage collector, it would stay for long. */
-  readonly #spareMemory: SharedArrayBuffer[] = []
+  readonly #memtables: MemtablePool
   readonly #installing = new Mutex()
   /** Settled when the versions that were replaced have been let go of. */
   #released: Promise<unknown> = Promise.resolve()
@@ -72,8 +68,9 @@ export class TableState {
     active: MemtableInUse,
   ) {
     this.options = options
+    this.#memtables = new MemtablePool(options, SPARE_MEMORY_MAX)
     this.#manifest = manifest
-    this.#version = new Version(files, sealed, active, this.#holders)
+    this.#version = new Version(files, sealed, active, this.#memtables.holders)
     this.#deletes = this.#indexDeletes()
     this.#nextFileNumber = manifest.nextFileNumber
   }
@@ -88,7 +85,7 @@ export class TableState {
 
   /** Bytes of memory that wait for the next memtable. */
   get spareBytes(): number {
-    return this.#spareMemory.reduce((bytes, memory) => bytes + memory.byteLength, 0)
+    return this.#memtables.spareBytes
   }
 
   get active(): MemtableInUse {
@@ -123,8 +120,8 @@ export class TableState {
   /** The active memtable becomes the newest sealed one; a new one is active. */
   seal(): void {
     const { files, sealed, active } = this.#version
-    const next = this.#newMemtable(active.memtable.endSequence)
-    this.#setVersion(new Version(files, [...sealed, active], next, this.#holders))
+    const next = this.#memtables.make(active.memtable.endSequence)
+    this.#setVersion(new Version(files, [...sealed, active], next, this.#memtables.holders))
   }
 
   /**
@@ -145,7 +142,9 @@ export class TableState {
       }
       const { files, sealed, active } = this.#version
       const replaced = replaceFiles(files, file => file.entry.number, change.removeFiles, added)
-      this.#setVersion(new Version(replaced, sealed.slice(change.removeSealed), active, this.#holders))
+      this.#setVersion(
+        new Version(replaced, sealed.slice(change.removeSealed), active, this.#memtables.holders),
+      )
       this.#deletes = this.#indexDeletes()
     })
     await this.#removeFiles(change.removeFiles)
@@ -187,7 +186,7 @@ export class TableState {
         nextSequence: endSequence,
         nextFileNumber: this.#nextFileNumber,
       })
-      this.#setVersion(new Version([], [], this.#newMemtable(endSequence), this.#holders))
+      this.#setVersion(new Version([], [], this.#memtables.make(endSequence), this.#memtables.holders))
       this.#deletes = this.#indexDeletes()
     })
     await this.#removeFiles(files.map(file => file.entry.number))
@@ -220,13 +219,13 @@ export class TableState {
         await file.close()
         throw error
       }
-      this.#setVersion(new Version([file], [], this.#newMemtable(endSequence), this.#holders))
+      this.#setVersion(new Version([file], [], this.#memtables.make(endSequence), this.#memtables.holders))
     })
   }
 
   /** Runs `action` while no manifest is installed: the files that the version names stay in the directory. */
-  async holdFiles(action: (view: View) => Promise<void>): Promise<void> {
-    await this.#installing.runExclusive(() => action(this.view()))
+  async holdFiles<T>(action: (view: View) => Promise<T>): Promise<T> {
+    return this.#installing.runExclusive(() => action(this.view()))
   }
 
   /** Lets go of the newest version, and waits until the files of those before are closed. */
@@ -281,16 +280,6 @@ export class TableState {
     this.#released = Promise.all([this.#released, old.release()])
   }
 
-  #newMemtable(firstSequence: number): MemtableInUse {
-    return newMemtable(this.options, firstSequence, this.#spareMemory.pop())
-  }
-
-  #keepMemory({ memory, capacity }: Memtable): void {
-    if (capacity === this.options.memtableRecords && this.#spareMemory.length < SPARE_MEMORY_MAX) {
-      this.#spareMemory.push(memory)
-    }
-  }
-
   #indexDeletes(): DeleteWhereIndex {
     const index = new DeleteWhereIndex()
     for (const file of this.#version.files) for (const entry of file.deletes) index.add(entry)
@@ -313,14 +302,4 @@ function replaceFiles<T>(
   const kept = files.filter(file => !gone.has(numberOf(file)))
   if (added !== undefined) kept.splice(at < 0 ? kept.length : at, 0, added)
   return kept
-}
-
-/** An empty memtable; `memory`: that of one that nobody reads any more. */
-export function newMemtable(
-  options: { layout: TableStateOptions['layout']; memtableRecords: number },
-  firstSequence: number,
-  memory?: SharedArrayBuffer,
-): MemtableInUse {
-  const memtable = new Memtable(options.layout, options.memtableRecords, firstSequence, memory)
-  return { memtable, ordered: new OrderedView(memtable), segments: [] }
 }

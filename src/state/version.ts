@@ -1,8 +1,8 @@
 /**
  * A version: the immutable set of sealed memtables and bucket files that a read looks at.
  *
- * Each install makes a new one. Whoever reads across an `await` retains the version that it reads; bucket files close
- * when the last version that names them is let go. docs/architecture.md, Versions.
+ * Each install makes a new one. Whoever reads across an `await` retains the version that it reads, or holds what it
+ * reads of it; bucket files close when nobody holds them any more. docs/architecture.md, Versions.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
 import { assert } from '../assert.js'
@@ -38,8 +38,7 @@ export class Version {
     this.sealed = sealed
     this.active = active
     this.#holders = holders
-    for (const file of files) holders.hold(file)
-    for (const { memtable } of this.#memtables()) holders.hold(memtable)
+    holders.hold(files, this.#memtables())
   }
 
   retain(): void {
@@ -47,12 +46,31 @@ export class Version {
     this.#references++
   }
 
-  /** Lets go; files that no other version names are closed, and the memory of such memtables is free. */
+  /** Lets go; files that nobody else holds are closed, and the memory of such memtables is free. */
   async release(): Promise<void> {
     assert(this.#references > 0, 'a version is released once for each retain')
     if (--this.#references > 0) return
-    for (const { memtable } of this.#memtables()) this.#holders.letGoOfMemtable(memtable)
-    for (const file of this.files) await this.#holders.letGoOfFile(file)
+    await this.#holders.letGo(this.files, this.#memtables())
+  }
+
+  /**
+   * Holds these files and memtables, of this version, until the function that it returns is called: a job that takes long
+   * keeps what it reads, and not the rest of the version.
+   */
+  hold(files: readonly BucketFile[], memtables: readonly MemtableInUse[]): () => Promise<void> {
+    assert(this.#references > 0, 'what is held is part of a version that somebody holds')
+    const own = this.#memtables()
+    assert(
+      files.every(file => this.files.includes(file)) && memtables.every(memtable => own.includes(memtable)),
+      'what is held is part of the version',
+    )
+    this.#holders.hold(files, memtables)
+    let held = true
+    return async () => {
+      assert(held, 'what is held is let go once')
+      held = false
+      await this.#holders.letGo(files, memtables)
+    }
   }
 
   #memtables(): MemtableInUse[] {
@@ -60,7 +78,7 @@ export class Version {
   }
 }
 
-/** Counts the versions that hold each open bucket file and each memtable. */
+/** Counts who holds each open bucket file and each memtable: versions, and jobs. */
 export class Holders {
   readonly #counts = new Map<BucketFile | Memtable, number>()
   readonly #onMemtableFree: (memtable: Memtable) => void
@@ -69,20 +87,19 @@ export class Holders {
     this.#onMemtableFree = onMemtableFree
   }
 
-  hold(held: BucketFile | Memtable): void {
-    this.#counts.set(held, (this.#counts.get(held) ?? 0) + 1)
+  hold(files: readonly BucketFile[], memtables: readonly MemtableInUse[]): void {
+    for (const held of [...files, ...memtables.map(({ memtable }) => memtable)])
+      this.#counts.set(held, (this.#counts.get(held) ?? 0) + 1)
   }
 
-  async letGoOfFile(file: BucketFile): Promise<void> {
-    if (this.#letGo(file)) await file.close()
+  /** Files that nobody holds any more are closed, memtables are free. */
+  async letGo(files: readonly BucketFile[], memtables: readonly MemtableInUse[]): Promise<void> {
+    for (const { memtable } of memtables) if (this.#isLast(memtable)) this.#onMemtableFree(memtable)
+    for (const file of files) if (this.#isLast(file)) await file.close()
   }
 
-  letGoOfMemtable(memtable: Memtable): void {
-    if (this.#letGo(memtable)) this.#onMemtableFree(memtable)
-  }
-
-  /** Whether nobody holds it any more. */
-  #letGo(held: BucketFile | Memtable): boolean {
+  /** Takes one holder away; whether it was the last one. */
+  #isLast(held: BucketFile | Memtable): boolean {
     const count = this.#counts.get(held)! - 1
     if (count > 0) this.#counts.set(held, count)
     else this.#counts.delete(held)

@@ -82,7 +82,7 @@ function build(
   executor: Executor = { ...inlineExecutor(disk), threads: 3 },
 ): Promise<BuildResult> {
   const job = { ...TABLE, replace, spills, output: outputOf(memtables) }
-  return buildInRanges(disk, executor, job, control, RANGE_ROWS)
+  return buildInRanges(disk, executor, job, control, { rangeRows: RANGE_ROWS })
 }
 
 /** What a compaction of the memtables makes, on a disk of its own. */

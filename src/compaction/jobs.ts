@@ -1,0 +1,129 @@
+/**
+ * The one way to the threads: a job goes out with what it reads, and holds it until it has ended.
+ *
+ * Whoever has a job run names memtables and files of a version; only here they become plain data for another thread.
+ * They are held before the job begins and let go when the executor says that it has ended, whatever becomes of it or of
+ * the version meanwhile. So no memory goes to the next memtable, and no file is closed, while a thread reads it.
+ * docs/architecture.md, Versions.
+ */
+import type { BuiltPages } from '../bucket-file/page-builder.js'
+import type { BucketFile } from '../bucket-file/reader.js'
+import type { Spill } from '../spill/spill.js'
+import type { MemtableInUse, Version } from '../state/version.js'
+import type {
+  CompactionControl,
+  CompactionJob,
+  CompactionOutput,
+  CompactionResult,
+  Executor,
+  RangeJob,
+  SpillJob,
+} from './job.js'
+
+/** A memtable, or what belongs to a view of it. */
+export interface MemtableInput {
+  readonly memtable: MemtableInUse
+  /** Rows from here on are not read; absent: all are. */
+  readonly rows?: number | undefined
+  /** *Delete where* entries with this sequence number and above are not read; absent: all are. */
+  readonly before?: number | undefined
+}
+
+/** What a job reads, all of it part of the version. */
+export interface JobInputs {
+  readonly version: Version
+  /** Oldest first. */
+  readonly files: readonly BucketFile[]
+  /** Oldest first. */
+  readonly memtables: readonly MemtableInput[]
+}
+
+/** What one memtable is written to. */
+export interface SealTarget extends Pick<
+  CompactionJob,
+  'directory' | 'tableId' | 'layout' | 'pageBytes' | 'replace' | 'includesOldest'
+> {
+  readonly output: Pick<CompactionOutput, 'number' | 'epoch' | 'filterBitsPerRecord'>
+}
+
+export class Jobs {
+  readonly #executor: Executor
+
+  constructor(executor: Executor) {
+    this.#executor = executor
+  }
+
+  /** How many jobs are worth running at once where nothing else wants the processors. */
+  get threads(): number {
+    return this.#executor.threads
+  }
+
+  /** Runs a compaction of the inputs. Rejects as `runCompaction` does. */
+  async run(
+    { version, files, memtables }: JobInputs,
+    job: Omit<CompactionJob, 'files' | 'memtables'>,
+    control: CompactionControl,
+  ): Promise<CompactionResult> {
+    const letGo = version.hold(
+      files,
+      memtables.map(({ memtable }) => memtable),
+    )
+    try {
+      return await this.#executor.run(
+        {
+          ...job,
+          files: files.map(file => file.entry),
+          memtables: memtables.map(({ memtable: { memtable }, rows, before }) =>
+            memtable.image(rows, before),
+          ),
+        },
+        control,
+      )
+    } finally {
+      await letGo()
+    }
+  }
+
+  /** Writes one memtable of the version to a bucket file of level 0, without regard to files. */
+  seal(version: Version, input: MemtableInput, target: SealTarget): Promise<CompactionResult> {
+    const { memtable } = input.memtable
+    const { rows = memtable.count, before = Infinity } = input
+    const deletes = memtable.deletes.filter(entry => entry.sequence < before)
+    const { firstSequence } = memtable
+    const endSequence = firstSequence + rows + deletes.length
+    const output = { ...target.output, level: 0, firstSequence, endSequence }
+    const job = { ...target, deletes, ownDeletes: deletes, output }
+    return this.run({ version, files: [], memtables: [input] }, job, {})
+  }
+
+  /** Sets the active memtable of the version aside; the job writes into the memory of its only sealed one. */
+  async spill(
+    version: Version,
+    job: Omit<SpillJob, 'memtable' | 'scratch'>,
+    control: CompactionControl,
+  ): Promise<Spill[]> {
+    const { active, sealed } = version
+    const letGo = version.hold([], [...sealed, active])
+    try {
+      const scratch = sealed[0]!.memtable.memory
+      return await this.#executor.spill({ ...job, memtable: active.memtable.image(), scratch }, control)
+    } finally {
+      await letGo()
+    }
+  }
+
+  /** Builds the data pages of a range. Spills that it reads stay where they are until it has ended: the caller's duty. */
+  build(job: RangeJob, control: CompactionControl): Promise<BuiltPages> {
+    return this.#executor.build(job, control)
+  }
+
+  /** Gives back what is kept for jobs to come. */
+  endIdle(): Promise<void> {
+    return this.#executor.endIdle()
+  }
+
+  /** Waits for the jobs that run. No job follows. */
+  close(): Promise<void> {
+    return this.#executor.close()
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Makes memtables, and gives the memory of one that nobody holds any more to the next one: left to the garbage collectors
+ * of two threads, it would stay for long.
+ *
+ * Invariant: memory comes back through `holders` alone, when the last version that names the memtable, and the last job
+ * that reads it, have let go. docs/architecture.md, Versions.
+ */
+import type { RecordLayout } from '../columns/record-layout.js'
+import { Memtable } from '../memtable/memtable.js'
+import { OrderedView } from '../memtable/ordered-view.js'
+import { Holders, type MemtableInUse } from './version.js'
+
+export interface MemtablePoolOptions {
+  readonly layout: RecordLayout
+  readonly memtableRecords: number
+  /** Told of memory that its last reader has let go of: what is in it may change from now on. For tests. */
+  readonly memoryFreed?: ((memory: ArrayBufferLike) => void) | undefined
+}
+
+export class MemtablePool {
+  /** Of all versions that name memtables of the pool. */
+  readonly holders: Holders
+  readonly #options: MemtablePoolOptions
+  readonly #spareMax: number
+  readonly #spare: SharedArrayBuffer[] = []
+
+  /** `spareMax`: how many memtables' memory is kept. */
+  constructor(options: MemtablePoolOptions, spareMax: number) {
+    this.#options = options
+    this.#spareMax = spareMax
+    this.holders = new Holders(memtable => this.#takeBack(memtable))
+  }
+
+  /** An empty memtable. */
+  make(firstSequence: number): MemtableInUse {
+    return newMemtable(this.#options, firstSequence, this.#spare.pop())
+  }
+
+  /** Bytes of memory that wait for the next memtables. */
+  get spareBytes(): number {
+    return this.#spare.reduce((bytes, memory) => bytes + memory.byteLength, 0)
+  }
+
+  /** Lets go of the memory that is kept; returns how many bytes that was. */
+  drain(): number {
+    const bytes = this.spareBytes
+    this.#spare.length = 0
+    return bytes
+  }
+
+  #takeBack({ memory, kinds, capacity }: Memtable): void {
+    this.#options.memoryFreed?.(memory)
+    if (kinds !== undefined) this.#options.memoryFreed?.(kinds.buffer)
+    if (capacity !== this.#options.memtableRecords || this.#spare.length >= this.#spareMax) return
+    this.#spare.push(memory)
+  }
+}
+
+/** An empty memtable; `memory`: that of one that nobody reads any more. */
+export function newMemtable(
+  options: Pick<MemtablePoolOptions, 'layout' | 'memtableRecords'>,
+  firstSequence: number,
+  memory?: SharedArrayBuffer,
+): MemtableInUse {
+  const memtable = new Memtable(options.layout, options.memtableRecords, firstSequence, memory)
+  return { memtable, ordered: new OrderedView(memtable), segments: [] }
+}
