@@ -5,6 +5,7 @@
  * `throwIfAborted` and `reason`. So signals are told by their shape, and nothing here uses the global class.
  */
 import * as util from 'node:util'
+import type { Mutex } from 'async-mutex'
 
 /** What every implementation of `AbortSignal` has. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
@@ -54,4 +55,59 @@ export function linkSignals(...signals: readonly (AbortSignal | undefined)[]): L
     if (source.aborted) controller.abort(abortReason(source))
   }
   return { signal: controller.signal, release }
+}
+
+/** Runs `action` with a signal that aborts as soon as one of the signals does; not at all where one has aborted. */
+export async function withSignals<T>(
+  signals: readonly (AbortSignal | undefined)[],
+  action: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { signal, release } = linkSignals(...signals)
+  try {
+    throwIfAborted(signal)
+    return await action(signal)
+  } finally {
+    release()
+  }
+}
+
+/** What the promise settles to, or at once a rejection with the signal's reason: the promise itself goes on. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(abortReason(signal))
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort)
+    const settle = (action: () => void): void => {
+      signal.removeEventListener('abort', onAbort)
+      action()
+    }
+    promise.then(
+      value => settle(() => resolve(value)),
+      (error: unknown) => settle(() => reject(error)),
+    )
+  })
+}
+
+/** Runs `action` while the mutex is held; a signal ends the waiting for it. */
+export async function runExclusive<T>(
+  mutex: Mutex,
+  signal: AbortSignal | undefined,
+  action: () => Promise<T>,
+): Promise<T> {
+  const acquired = mutex.acquire()
+  let release: () => void
+  try {
+    release = await unlessAborted(acquired, signal)
+  } catch (error) {
+    // Its turn comes all the same, and passes.
+    void acquired.then(release => release())
+    throw error
+  }
+  try {
+    throwIfAborted(signal)
+    return await action()
+  } finally {
+    release()
+  }
 }

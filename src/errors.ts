@@ -133,3 +133,37 @@ export function diskError(error: unknown, what: string): FlashTableError {
   const advice = typeof code === 'string' && Object.hasOwn(ADVICE, code) ? `; ${ADVICE[code]}` : ''
   return new FlashTableError('FLASHTABLE_IO_ERROR', `${what}: ${messageOf(error)}${advice}`, options)
 }
+
+/** Of the process or the machine, not of the disk: what it lacks for a moment is there again later. */
+const PASSING_CODES: ReadonlySet<unknown> = new Set([
+  // Descriptors, memory, threads.
+  'EMFILE',
+  'ENFILE',
+  'ENOMEM',
+  'EAGAIN',
+  'EINTR',
+  'ERR_MEMORY_ALLOCATION_FAILED',
+  'ERR_WORKER_INIT_FAILED',
+  'ERR_WORKER_OUT_OF_MEMORY',
+])
+/** What a `RangeError` of the engine says where there is no memory; it has no code. V8's, JavaScriptCore's. */
+const NO_MEMORY_MESSAGES: ReadonlySet<unknown> = new Set(['Array buffer allocation failed', 'Out of memory'])
+
+/**
+ * Whether the failure is one that passes by itself. It may be tried again where nothing had been written yet, or where
+ * what was written is removed: docs/durability.md, Failures. Never for a sync that had begun.
+ */
+export function isPassing(error: unknown): boolean {
+  for (let at = error; typeof at === 'object' && at !== null; at = (at as { cause?: unknown }).cause) {
+    const { code, message } = at as { code?: unknown; message?: unknown }
+    // A latch stays, whatever its cause was.
+    if (code === 'FLASHTABLE_POISONED') return false
+    if (PASSING_CODES.has(code) || NO_MEMORY_MESSAGES.has(message)) return true
+  }
+  return false
+}
+
+/** What a call of the user's rejects with: memory that is lacking becomes `FLASHTABLE_IO_ERROR`, all else stays. */
+export function callError(error: unknown, what: string): unknown {
+  return isPassing(error) ? diskError(error, what) : error
+}

@@ -33,6 +33,7 @@ import type {
 } from './encoding/types.js'
 import { nodeEnvironment, type Environment } from './environment.js'
 import { FlashTableError, outOfRange } from './errors.js'
+import { keepAlive } from './keep-alive.js'
 import { absolutePath } from './location.js'
 import { newTableId, openReader, openTable, type TableParts, type WriterParts } from './open.js'
 import {
@@ -126,7 +127,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     options: ResolvedOptions,
     environment: Environment,
   ): Promise<FlashTable> {
-    const parts = await openTable(directory, options, environment, event => publishEvent(given, event))
+    const parts = await keepAlive(
+      openTable(directory, options, environment, event => publishEvent(given, event)),
+    )
     return new FlashTable(parts, environment)
   }
 
@@ -432,7 +435,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   async sync(...extra: never[]): Promise<void> {
     const { committer } = this.#writer()
     refuseExtra('sync', extra)
-    await this.#track(committer.barrier(true))
+    await this.#finish(committer.barrier(true))
   }
 
   /**
@@ -443,8 +446,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     const { committer, compactor } = this.#writer()
     refuseExtra('compact', extra)
     const control = readCompactOptions(options)
-    const takeMemtables = () => committer.exclusive(() => committer.seal())
-    await this.#track(compactor.compactAll(takeMemtables, control))
+    const takeMemtables = (signal: AbortSignal): Promise<void> =>
+      committer.exclusive(() => committer.seal(signal), signal)
+    await this.#finish(compactor.compactAll(takeMemtables, control))
   }
 
   /**
@@ -456,7 +460,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   async checkpoint(directory: string | URL, ...extra: never[]): Promise<void> {
     this.#assertOpen()
     refuseExtra('checkpoint', extra)
-    await this.#track(this.#checkpoint(absolutePath(directory, 'directory')))
+    await this.#finish(this.#checkpoint(absolutePath(directory, 'directory')))
   }
 
   /** Deletes all records, by one manifest change. */
@@ -471,7 +475,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
       await wal.retire(segments)
     }
     const cleared = compactor.holdMerges(() => committer.exclusive(() => compactor.holdSeals(empty)))
-    await this.#track(cleared)
+    await this.#finish(cleared)
   }
 
   /** A reader moves on to the newest state. Rejects for a table opened for writing, which always sees it. */
@@ -484,7 +488,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
         'refresh() is for tables opened with readOnly; a writer sees every put',
       )
     }
-    this.#refreshing ??= this.#track(this.#refresh()).finally(() => (this.#refreshing = undefined))
+    this.#refreshing ??= this.#finish(this.#refresh()).finally(() => (this.#refreshing = undefined))
     await this.#refreshing
   }
 
@@ -505,7 +509,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     } catch (error) {
       return Promise.reject(error)
     }
-    this.#closed ??= this.#close().finally(() => (this.#status = 'closed'))
+    this.#closed ??= keepAlive(this.#close().finally(() => (this.#status = 'closed')))
     return this.#closed
   }
 
@@ -559,7 +563,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
         `a bulk load makes a new table: ${this.location} has been written to`,
       )
     }
-    await this.#track(bulkLoad(this.#parts, writer, source, memoryBytes))
+    await this.#finish(bulkLoad(this.#parts, writer, source, memoryBytes))
   }
 
   async #checkpoint(directory: string): Promise<void> {
@@ -602,6 +606,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
       throw new FlashTableError('FLASHTABLE_READ_ONLY', `the table ${this.location} was opened with readOnly`)
     }
     return writer
+  }
+
+  /** Waits for the promise as {@link #track} does; the process lives as long. For what may wait for no call of the system. */
+  #finish<T>(promise: Promise<T>): Promise<T> {
+    return keepAlive(this.#track(promise))
   }
 
   /** Waits for the promise, and lets `close` wait for it. */

@@ -85,8 +85,10 @@ export interface TableStats {
   }
   /** Puts that waited for a seal, and for how long in all. */
   readonly waits: { readonly count: number; readonly totalMs: number }
-  /** A merge waits because the disk has no room for its output. */
+  /** A seal or merge waits because the disk has no room for its output. */
   readonly waitingForSpace: boolean
+  /** A seal or merge waits for descriptors, memory or a thread. */
+  readonly waitingForResources: boolean
   /** Snapshots and scans that pin files. */
   readonly pins: number
 }
@@ -149,7 +151,8 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
     residentBytes: sum(version.files.map(file => file.residentBytes)),
     memory: memoryOf(state),
     waits: { count: writer?.committer.waits ?? 0, totalMs: writer?.committer.waitedMs ?? 0 },
-    waitingForSpace: writer?.compactor.waitingForSpace ?? false,
+    waitingForSpace: writer?.compactor.waitingFor === 'space',
+    waitingForResources: writer?.compactor.waitingFor === 'resources',
     pins,
   }
 }

@@ -8,8 +8,15 @@ export type TableEvent =
       readonly bytesWritten: number
       readonly durationMs: number
     }
-  /** Puts have waited for a seal, or a merge waits for space on the disk. */
-  | { readonly kind: 'wait'; readonly reason: 'seal' | 'space'; readonly durationMs: number }
+  /**
+   * Puts have waited for a seal; or a seal or merge waits, before it is tried again, for space on the disk, or for
+   * descriptors, memory or threads (`resources`).
+   */
+  | {
+      readonly kind: 'wait'
+      readonly reason: 'seal' | 'space' | 'resources'
+      readonly durationMs: number
+    }
   /** An open has replayed the log; `bytesWritten` where it wrote bucket files of it. */
   | {
       readonly kind: 'recovery'

@@ -5,15 +5,19 @@
  * over two frames, so it is recovered whole or not at all. docs/architecture.md, Commit groups.
  */
 import { performance } from 'node:perf_hooks'
-import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { Mutex } from 'async-mutex'
+import { runExclusive, unlessAborted } from '../abort.js'
 import { assert } from '../assert.js'
 import { OperationBuffer, countPuts, type DeleteWhere } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import type { SegmentInfo } from '../columns/segment-info.js'
+import { callError } from '../errors.js'
+import { keepAlive } from '../keep-alive.js'
 import type { Poison } from '../poison.js'
 import type { TableState } from '../state/table-state.js'
 import type { TableEvent } from '../table-event.js'
+import { nextTurn } from '../turns.js'
 import type { WalWriter } from '../wal/writer.js'
 
 /** A group takes no more calls when it has so many bytes of raw records. */
@@ -147,21 +151,23 @@ export class Committer {
     if (sync) await this.#options.wal.sync()
   }
 
-  /** Runs `action` while no group is being committed, behind all calls that came before. */
-  async exclusive<T>(action: () => Promise<T>): Promise<T> {
-    await this.barrier(false)
-    return this.#committing.runExclusive(action)
+  /** Runs `action` while no group is being committed, behind all calls that came before; a signal ends the waiting. */
+  async exclusive<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    await unlessAborted(this.barrier(false), signal)
+    return runExclusive(this.#committing, signal, action)
   }
 
   /**
-   * Seals the active memtable unless it is empty; waits where too many are sealed already. Requires: called within
-   * `exclusive`, or while a group is being committed.
+   * Seals the active memtable unless it is empty; waits where too many are sealed already, until the signal aborts.
+   * Rejects with nothing changed. Requires: called within `exclusive`, or while a group is being committed.
    */
-  async seal(): Promise<void> {
+  async seal(signal?: AbortSignal): Promise<void> {
     const { state, wal } = this.#options
     const { memtable } = state.active
     if (memtable.endSequence === memtable.firstSequence) return
-    await this.#waitForSeals()
+    await this.#waitForSeals(signal)
+    // First, as there may be none.
+    state.reserveMemory()
     const ended = wal.rotate()
     if (ended !== undefined) this.#ended.set(ended.number, ended)
     const needed = new Set([...state.version.sealed, state.active].flatMap(({ segments }) => segments))
@@ -234,8 +240,9 @@ export class Committer {
         if (!this.#commitAtOnce(group)) await this.#committing.runExclusive(() => this.#commitGroup(group))
         group.written?.resolve()
       } catch (error) {
-        group.written?.reject(error)
-        group.synced?.reject(error)
+        const failure = callError(error, 'the write cannot be made')
+        group.written?.reject(failure)
+        group.synced?.reject(failure)
         continue
       }
       this.#scheduleSync(group)
@@ -245,7 +252,7 @@ export class Committer {
   }
 
   async #nextTurn(): Promise<void> {
-    await new Promise(resolve => void setImmediate(resolve))
+    await nextTurn()
     this.#groupsThisTurn = 0
   }
 
@@ -263,6 +270,7 @@ export class Committer {
     if (!wal.appendsAtOnce(operations, group.deletes.length)) return false
     poison.check()
     const deletes = this.#numberDeletes(group, wal.nextSequence)
+    this.#reserve(operations)
     const appended = wal.append(operations, 0, operations.count, deletes)
     assert(appended === undefined, 'an append at once leaves nothing to wait for')
     this.#noteSegment()
@@ -286,6 +294,7 @@ export class Committer {
       onSealed()
     }
     const deletes = this.#numberDeletes(group, wal.nextSequence)
+    this.#reserve(operations)
     const appended = wal.append(operations, 0, operations.count, deletes)
     // Crash: from now on a manifest must not say that the log begins behind this segment.
     this.#noteSegment()
@@ -297,12 +306,14 @@ export class Committer {
     this.#insert(group, deletes)
   }
 
-  async #waitForSeals(): Promise<void> {
+  async #waitForSeals(signal: AbortSignal | undefined): Promise<void> {
     const { state, sealFinished, publish } = this.#options
     if (state.version.sealed.length < SEALED_MAX) return
     const startMs = performance.now()
     this.waits++
-    while (state.version.sealed.length >= SEALED_MAX) await sealFinished()
+    while (state.version.sealed.length >= SEALED_MAX) {
+      await keepAlive(unlessAborted(sealFinished(), signal))
+    }
     const durationMs = performance.now() - startMs
     this.waitedMs += durationMs
     publish({ kind: 'wait', reason: 'seal', durationMs })
@@ -315,6 +326,11 @@ export class Committer {
       lanes,
       values,
     }))
+  }
+
+  /** Takes the memory that the memtable needs for these operations, while nothing is written yet. */
+  #reserve({ kinds }: OperationBuffer): void {
+    if (kinds !== undefined) this.#options.state.active.memtable.reserveKinds()
   }
 
   /** The group, which is in the log, becomes visible. */

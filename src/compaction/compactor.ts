@@ -2,15 +2,25 @@
  * The compactor: turns sealed memtables into bucket files and merges those, in the background.
  *
  * Two lanes, so that no seal waits for a long merge: one seals, oldest memtable first, one merges. A job reads and
- * writes through the executor; its result counts when the manifest is installed. A full disk only makes it wait: the
- * inputs are still there. Any other failure poisons the table. docs/architecture.md, Compaction.
+ * writes through the executor; its result counts when the manifest is installed. A full disk and what the process lacks
+ * for a moment (descriptors, memory, threads) only make it wait: the inputs are still there. Any other failure poisons
+ * the table. docs/architecture.md, Compaction.
  */
 import { performance } from 'node:perf_hooks'
 import { Mutex } from 'async-mutex'
-import { linkSignals, newAbortController, throwIfAborted } from '../abort.js'
+import {
+  abortReason,
+  newAbortController,
+  runExclusive,
+  throwIfAborted,
+  unlessAborted,
+  withSignals,
+} from '../abort.js'
 import type { BucketFile } from '../bucket-file/reader.js'
-import { FlashTableError, diskError, hasCode } from '../errors.js'
+import { FlashTableError, diskError, hasCode, isPassing } from '../errors.js'
 import type { DeleteWhere } from '../columns/operations.js'
+import { bucketName } from '../io/file-names.js'
+import { Progress, type ProgressReport } from '../progress.js'
 import type { TableState } from '../state/table-state.js'
 import type { MemtableInUse, Version } from '../state/version.js'
 import type { TableEvent } from '../table-event.js'
@@ -20,8 +30,8 @@ import { operationsIn } from './run.js'
 import { HiddenEstimates } from './hidden.js'
 import { hiddenMerge, levelOf, nextMerge, type PlannedMerge } from './policy.js'
 
-/** How long to wait before a full disk is tried again. */
-const DISK_FULL_PAUSE_MS = 1000
+/** How long to wait before what failed is tried again. */
+const PAUSE_MS = 1000
 /** `compact` takes memtables as inputs where the files hold no more than so many memtables. */
 const SMALL_TABLE_MEMTABLES = 8
 
@@ -42,8 +52,11 @@ export interface CompactorOptions {
 
 export interface CompactOptions {
   readonly signal?: AbortSignal | undefined
-  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
+  readonly onProgress?: ((progress: ProgressReport) => void) | undefined
 }
+
+/** What a job waits for: room on the disk; or descriptors, memory, threads. */
+export type Lacking = 'space' | 'resources'
 
 /** What goes into a job and where its output stands. */
 interface Inputs {
@@ -64,13 +77,21 @@ export class Compactor {
   #sealLane: Promise<void> | undefined
   #mergeLane: Promise<void> | undefined
   #sealWaiters: { resolve: () => void; reject: (reason: unknown) => void }[] = []
-  /** Whether the last job was put off because the disk is full. */
-  waitingForSpace = false
+  /** Why the last seal and the last merge were put off. */
+  readonly #putOff: { seal: Lacking | undefined; merge: Lacking | undefined } = {
+    seal: undefined,
+    merge: undefined,
+  }
 
   constructor(options: CompactorOptions) {
     this.#options = options
     const { layout, pageBytes } = options.state.options
     this.#hidden = new HiddenEstimates({ layout, pageBytes, replace: options.replace })
+  }
+
+  /** What a seal or a merge waits for before it is tried again. */
+  get waitingFor(): Lacking | undefined {
+    return this.#putOff.seal ?? this.#putOff.merge
   }
 
   /** Starts what is due. To be called after each seal; never rejects, failures are latched. */
@@ -80,7 +101,7 @@ export class Compactor {
     this.#mergeLane ??= this.#runMerges().finally(() => (this.#mergeLane = undefined))
   }
 
-  /** Resolves when a seal has ended; rejects where the disk is full, the table poisoned, or no seal will begin any more. */
+  /** Resolves when a seal has ended; rejects where it was put off, the table is poisoned, or no seal will begin any more. */
   async sealFinished(): Promise<void> {
     throwIfAborted(this.#closing.signal)
     await new Promise<void>((resolve, reject) => {
@@ -91,10 +112,16 @@ export class Compactor {
 
   /**
    * Merges everything into one file of at most one level. `takeMemtables`: seals the active memtable, so that it can be
-   * an input; called while no seal runs.
+   * an input; called while no seal runs. What `onProgress` throws aborts as the signal does: nothing has changed.
    */
-  async compactAll(takeMemtables: () => Promise<void>, options: CompactOptions): Promise<void> {
-    await this.holdMerges(() => this.#takeAndCompact(takeMemtables, options))
+  async compactAll(
+    takeMemtables: (signal: AbortSignal) => Promise<void>,
+    options: CompactOptions,
+  ): Promise<void> {
+    const progress = new Progress(options.onProgress)
+    await withSignals([options.signal, this.#closing.signal, progress.signal], signal =>
+      this.holdMerges(() => this.#takeAndCompact(takeMemtables, signal, progress), signal),
+    )
   }
 
   /**
@@ -103,10 +130,10 @@ export class Compactor {
    * Invariant: whoever needs several takes them in this order: merges, commits, seals. A put that waits for a seal holds
    * the commits.
    */
-  async holdMerges(action: () => Promise<void>): Promise<void> {
+  async holdMerges(action: () => Promise<void>, signal?: AbortSignal): Promise<void> {
     this.#backgroundMerge?.abort()
     try {
-      await this.#merging.runExclusive(action)
+      await runExclusive(this.#merging, signal, action)
     } finally {
       // However it ended, it may have sealed a memtable, and it has aborted the merge that ran.
       this.wake()
@@ -135,26 +162,37 @@ export class Compactor {
     await this.#sealing.runExclusive(() => {})
   }
 
-  async #takeAndCompact(takeMemtables: () => Promise<void>, options: CompactOptions): Promise<void> {
-    throwIfAborted(options.signal)
+  async #takeAndCompact(
+    takeMemtables: (signal: AbortSignal) => Promise<void>,
+    signal: AbortSignal,
+    progress: Progress,
+  ): Promise<void> {
     const { state } = this.#options
     const fileRecords = state.manifest.files.reduce((sum, file) => sum + file.records, 0)
     const small = fileRecords <= SMALL_TABLE_MEMTABLES * state.options.memtableRecords
-    await takeMemtables()
-    if (small) await this.#sealing.runExclusive(() => this.#compactInputs(state.version.sealed, options))
-    else {
+    await takeMemtables(signal)
+    if (small) {
+      await runExclusive(this.#sealing, signal, () =>
+        this.#compactInputs(state.version.sealed, signal, progress),
+      )
+    } else {
       // The memtables are little beside the files: sealed first, so that puts do not wait for the long merge.
       // Not those that are sealed meanwhile: puts that go on would keep it from ever beginning.
       const taken = new Set(state.version.sealed)
       while (state.version.sealed.some(sealed => taken.has(sealed))) {
-        throwIfAborted(options.signal)
-        await this.#sealOldest()
+        throwIfAborted(signal)
+        // A seal goes on to its end: puts may wait for it too.
+        await unlessAborted(this.#sealOldest(), signal)
       }
-      await this.#compactInputs([], options)
+      await this.#compactInputs([], signal, progress)
     }
   }
 
-  async #compactInputs(memtables: readonly MemtableInUse[], options: CompactOptions): Promise<void> {
+  async #compactInputs(
+    memtables: readonly MemtableInUse[],
+    signal: AbortSignal,
+    progress: Progress,
+  ): Promise<void> {
     const { state } = this.#options
     const { files } = state.version
     const onlyFile =
@@ -168,12 +206,7 @@ export class Compactor {
       memtables.reduce((sum, { memtable }) => sum + memtable.count, 0)
     await this.#requireRoomFor(files)
     const level = this.levelFor(records)
-    const either = linkSignals(this.#closing.signal, options.signal)
-    try {
-      await this.#run('compact', { files, memtables, includesOldest: true, level }, either.signal, options)
-    } finally {
-      either.release()
-    }
+    await this.#run('compact', { files, memtables, includesOldest: true, level }, signal, progress)
   }
 
   /** The seal lane: until nothing is sealed any more. */
@@ -182,14 +215,23 @@ export class Compactor {
     while (state.version.sealed.length > 0 && !state.options.poison.latched) {
       try {
         await this.#sealOldest()
+        this.#putOff.seal = undefined
       } catch (error) {
-        if (!isDiskFull(error) || this.#closing.signal.aborted) return
-        await this.#options.wait(DISK_FULL_PAUSE_MS, this.#closing.signal)
+        const lacking = lackingOf(error)
+        if (lacking === undefined || this.#closing.signal.aborted) return
+        await this.#pause('seal', lacking)
       }
       if (this.#closing.signal.aborted) return
       this.#mergeLane ??= this.#runMerges().finally(() => (this.#mergeLane = undefined))
     }
     this.#settleSealWaiters(state.options.poison.latched ? state.options.poison.error() : undefined)
+  }
+
+  /** Waits before the lane's next try, for all to see. */
+  async #pause(lane: 'seal' | 'merge', lacking: Lacking): Promise<void> {
+    this.#putOff[lane] = lacking
+    this.#options.publish({ kind: 'wait', reason: lacking, durationMs: PAUSE_MS })
+    await this.#options.wait(PAUSE_MS, this.#closing.signal)
   }
 
   /** Turns the oldest sealed memtable, where there is one, into a bucket file; tells those who wait how it ended. */
@@ -200,7 +242,7 @@ export class Compactor {
         const oldest = state.version.sealed[0]
         if (oldest === undefined) return
         const includesOldest = state.version.files.length === 0
-        await this.#run('seal', { files: [], memtables: [oldest], includesOldest, level: 0 }, undefined, {})
+        await this.#run('seal', { files: [], memtables: [oldest], includesOldest, level: 0 })
       })
     } catch (error) {
       this.#settleSealWaiters(error)
@@ -226,16 +268,15 @@ export class Compactor {
           await this.#requireRoomFor(inputs)
           const { level } = planned
           const includesOldest = planned.from === 0
-          await this.#run('merge', { files: inputs, memtables: [], includesOldest, level }, abort.signal, {})
+          await this.#run('merge', { files: inputs, memtables: [], includesOldest, level }, abort.signal)
           return true
         })
-        this.waitingForSpace = false
+        this.#putOff.merge = undefined
         if (!more) return
       } catch (error) {
-        if (abort.signal.aborted || !isDiskFull(error)) return
-        this.waitingForSpace = true
-        this.#options.publish({ kind: 'wait', reason: 'space', durationMs: DISK_FULL_PAUSE_MS })
-        await this.#options.wait(DISK_FULL_PAUSE_MS, this.#closing.signal)
+        const lacking = lackingOf(error)
+        if (abort.signal.aborted || lacking === undefined) return
+        await this.#pause('merge', lacking)
       } finally {
         this.#backgroundMerge = undefined
       }
@@ -275,14 +316,15 @@ export class Compactor {
   async #run(
     kind: 'seal' | 'merge' | 'compact',
     inputs: Inputs,
-    signal: AbortSignal | undefined,
-    { onProgress }: CompactOptions,
+    signal?: AbortSignal,
+    progress?: Progress,
   ): Promise<void> {
     const { state, jobs, retireSegments, counters } = this.#options
     const total = operationsIn({
       files: inputs.files.map(file => file.entry),
       memtables: inputs.memtables.map(({ memtable }) => memtable),
     })
+    const job = this.#job(inputs)
     const startMs = performance.now()
     let result: CompactionResult
     try {
@@ -292,9 +334,12 @@ export class Compactor {
           files: inputs.files,
           memtables: inputs.memtables.map(memtable => ({ memtable })),
         },
-        this.#job(inputs),
-        { signal, onProgress: onProgress && (done => onProgress({ done: Math.min(done, total), total })) },
+        job,
+        { signal, onProgress: progress && (done => progress.report(done, total)) },
       )
+      // Before it counts: so a callback that throws leaves all as it was.
+      progress?.report(total, total)
+      throwIfAborted(signal)
       await state.install(
         {
           removeFiles: inputs.files.map(file => file.entry.number),
@@ -305,13 +350,9 @@ export class Compactor {
         counters,
       )
     } catch (error) {
-      if (signal?.aborted === true) throw error
-      const failure = diskError(error, `a ${kind} failed in ${state.options.directory}`)
-      if (isDiskFull(failure)) throw failure
-      throw state.options.poison.latched ? state.options.poison.error() : state.options.poison.latch(failure)
+      throw await this.#failed(kind, job, error, signal)
     }
     await retireSegments(inputs.memtables.flatMap(({ segments }) => segments))
-    onProgress?.({ done: total, total })
     this.#options.publish({
       kind,
       inputFiles: inputs.files.length,
@@ -319,6 +360,22 @@ export class Compactor {
       bytesWritten: result.bytesWritten,
       durationMs: performance.now() - startMs,
     })
+  }
+
+  /** Removes what the job has left, and latches a failure that will not pass; returns the error to throw. */
+  async #failed(
+    kind: string,
+    { directory, output }: Pick<CompactionJob, 'directory' | 'output'>,
+    error: unknown,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
+    const { poison, fileSystem } = this.#options.state.options
+    if (poison.latched) return poison.error()
+    // Whole where the install failed, a part where its thread died. No manifest names it.
+    await fileSystem.unlink(`${directory}/${bucketName(output.number)}`).catch(() => {})
+    if (signal?.aborted === true) return abortReason(signal)
+    const failure = diskError(error, `a ${kind} failed in ${directory}`)
+    return lackingOf(failure) === undefined ? poison.latch(failure) : failure
   }
 
   #job({ files, memtables, includesOldest, level }: Inputs): Omit<CompactionJob, 'files' | 'memtables'> {
@@ -363,6 +420,8 @@ export class Compactor {
   }
 }
 
-function isDiskFull(error: unknown): boolean {
-  return hasCode(error, 'FLASHTABLE_DISK_FULL')
+/** What was lacking where the failure is one that passes. */
+function lackingOf(error: unknown): Lacking | undefined {
+  if (hasCode(error, 'FLASHTABLE_DISK_FULL')) return 'space'
+  return isPassing(error) ? 'resources' : undefined
 }

@@ -22,6 +22,14 @@ export interface FileHandle {
   close(): Promise<void>
 }
 
+/** An open directory: to be synced later, when a descriptor may be lacking. */
+export interface DirectoryHandle {
+  readonly path: string
+  /** As {@link FileSystem.syncDirectory}. */
+  sync(): Promise<void>
+  close(): Promise<void>
+}
+
 /**
  * How to open: `read` an existing file; `create` a new one for reading and writing, an error (`EEXIST`) where one
  * exists; `update` an existing one for reading and writing, its content kept. New files have mode 0600.
@@ -52,6 +60,7 @@ export interface FileSystem {
   removeDirectory(directory: string): Promise<void>
   /** After it resolves, creates, renames and unlinks in the directory survive a power cut. */
   syncDirectory(directory: string): Promise<void>
+  openDirectory(directory: string): Promise<DirectoryHandle>
   /** Of the entry itself (links are not followed); `undefined` where there is none. */
   info(path: string): Promise<EntryInfo | undefined>
   /** Bytes that may still be written to the file system of `path`. */

@@ -9,7 +9,7 @@ import * as fs from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import process from 'node:process'
 import { hasCode, isError } from '../errors.js'
-import type { EntryInfo, FileHandle, FileSystem, OpenMode } from './file-system.js'
+import type { DirectoryHandle, EntryInfo, FileHandle, FileSystem, OpenMode } from './file-system.js'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
 
@@ -128,12 +128,23 @@ async function open(path: string, mode: OpenMode): Promise<FileHandle> {
   return new NodeFileHandle(path, descriptor)
 }
 
-async function syncDirectory(directory: string): Promise<void> {
+async function openDirectory(directory: string): Promise<DirectoryHandle> {
   const descriptor = await openDescriptor(directory, O_RDONLY | O_DIRECTORY)
+  return {
+    path: directory,
+    async sync() {
+      await promised<unknown>(directory, done => fs.fsync(descriptor, done as fs.NoParamCallback))
+    },
+    close: () => closeDescriptor(directory, descriptor),
+  }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const opened = await openDirectory(directory)
   try {
-    await promised<unknown>(directory, done => fs.fsync(descriptor, done as fs.NoParamCallback))
+    await opened.sync()
   } finally {
-    await closeDescriptor(directory, descriptor)
+    await opened.close()
   }
 }
 
@@ -223,6 +234,7 @@ export const nodeFileSystem: FileSystem = {
     await promised<unknown>(directory, done => fs.rmdir(directory, done as fs.NoParamCallback))
   },
   syncDirectory,
+  openDirectory,
   info,
   async freeBytes(path) {
     const stats = await promised<fs.StatsFs>(path, done => fs.statfs(path, done))

@@ -4,10 +4,10 @@
  * The new one is written beside the old one, synced, and renamed over it; then the directory is synced. So there is
  * one at any time, the old or the new. docs/durability.md, Order of writes.
  */
-import { corruption, diskError, hasCode } from '../errors.js'
+import { corruption, diskError, hasCode, isPassing } from '../errors.js'
 import type { FlashTableError } from '../errors.js'
 import { MANIFEST_NAME, MANIFEST_TEMPORARY_NAME } from '../io/file-names.js'
-import type { FileHandle, FileSystem } from '../io/file-system.js'
+import type { DirectoryHandle, FileHandle, FileSystem } from '../io/file-system.js'
 import { readFully, writeFully } from '../io/transfer.js'
 import type { Poison } from '../poison.js'
 import type { Manifest } from './manifest.js'
@@ -60,8 +60,9 @@ async function readFile(file: FileHandle, path: string): Promise<Uint8Array> {
 /**
  * Replaces the manifest of the directory; durable when it resolves, to the bytes written. One install at a time.
  *
- * Rejects with `FLASHTABLE_DISK_FULL`: the old one stands, and a later install may succeed. With
- * `FLASHTABLE_POISONED` for every other failure, latched: which of the two a power cut leaves may be in doubt.
+ * Rejects with `FLASHTABLE_DISK_FULL`, or `FLASHTABLE_IO_ERROR` where descriptors or memory are lacking: the old one
+ * stands, and a later install may succeed. With `FLASHTABLE_POISONED` for every other failure, latched: which of the two
+ * a power cut leaves may be in doubt.
  *
  * Requires: all files that it names are synced, and so are their directory entries.
  *
@@ -76,24 +77,42 @@ export async function installManifest(
   poison.check()
   const bytes = serializeManifest(manifest)
   const temporary = `${directory}/${MANIFEST_TEMPORARY_NAME}`
+  let opened: DirectoryHandle | undefined
   try {
+    // First: behind the rename, no descriptor that is lacking must keep the directory from its sync.
+    opened = await fileSystem.openDirectory(directory)
     await writeTemporary(fileSystem, temporary, bytes)
   } catch (error) {
+    await opened?.close().catch(() => {})
     throw await abandon(fileSystem, temporary, error, poison)
   }
   try {
-    await fileSystem.rename(temporary, `${directory}/${MANIFEST_NAME}`)
+    await replaceManifest(fileSystem, opened, temporary, poison)
+  } finally {
+    await opened.close().catch(() => {})
+  }
+  return { bytes: bytes.byteLength }
+}
+
+/** Renames the temporary file over the manifest, and syncs the directory. */
+async function replaceManifest(
+  fileSystem: FileSystem,
+  directory: DirectoryHandle,
+  temporary: string,
+  poison: Poison,
+): Promise<void> {
+  try {
+    await fileSystem.rename(temporary, `${directory.path}/${MANIFEST_NAME}`)
   } catch (error) {
     // It was done or it was not: only while the file has its old name the old manifest surely stands.
     const there = await fileSystem.info(temporary).catch(() => undefined)
     throw there === undefined ? poison.latch(error) : await abandon(fileSystem, temporary, error, poison)
   }
   try {
-    await fileSystem.syncDirectory(directory)
+    await directory.sync()
   } catch (error) {
-    throw poison.latch(diskError(error, `cannot sync ${directory}`))
+    throw poison.latch(diskError(error, `cannot sync ${directory.path}`))
   }
-  return { bytes: bytes.byteLength }
 }
 
 /** The old manifest stands; returns the error to throw. */
@@ -104,8 +123,8 @@ async function abandon(
   poison: Poison,
 ): Promise<FlashTableError> {
   const failure = diskError(error, `cannot write ${temporary}`)
-  if (failure.code !== 'FLASHTABLE_DISK_FULL') return poison.latch(failure)
-  // It shall take no room on a full disk; where it stays, it is an orphan.
+  if (failure.code !== 'FLASHTABLE_DISK_FULL' && !isPassing(failure)) return poison.latch(failure)
+  // It shall take no room on a full disk; where it stays, it is an orphan. The next one is another file.
   await fileSystem.unlink(temporary).catch(() => {})
   return failure
 }

@@ -129,6 +129,11 @@ export class Memtable implements Operations {
     return this.firstSequence + this.#count + this.#deletes.length
   }
 
+  /** Takes the memory for operations that are no puts: appending some takes none any more. */
+  reserveKinds(): void {
+    this.#needKinds()
+  }
+
   /** Appends rows `from` to `to` of `operations`. Requires: they fit. */
   append(operations: Operations, from: number, to: number): void {
     const rows = to - from

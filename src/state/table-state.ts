@@ -117,6 +117,13 @@ export class TableState {
     this.#deletes.add(entry)
   }
 
+  /** Takes the memory for the next memtable, so that `seal` takes none. Throws where there is none. */
+  reserveMemory(): void {
+    if (this.#spareMemory.length > 0) return
+    const { layout, memtableRecords } = this.options
+    this.#spareMemory.push(new Memtable(layout, memtableRecords, 0).memory)
+  }
+
   /** The active memtable becomes the newest sealed one; a new one is active. */
   seal(): void {
     const { files, sealed, active } = this.#version

@@ -9,12 +9,12 @@ import { assert } from '../assert.js'
 import type { DeleteWhere, Operations } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import type { SegmentInfo } from '../columns/segment-info.js'
-import { diskError } from '../errors.js'
+import { diskError, isPassing } from '../errors.js'
 import type { FlashTableError } from '../errors.js'
 import { fileSeed } from '../format/checksum.js'
 import { FrameEncoder } from '../format/frame-encoder.js'
 import { walName } from '../io/file-names.js'
-import type { FileHandle, FileSystem } from '../io/file-system.js'
+import type { DirectoryHandle, FileHandle, FileSystem } from '../io/file-system.js'
 import type { Poison } from '../poison.js'
 import { SegmentWriter } from './segment-writer.js'
 
@@ -63,8 +63,11 @@ export class WalWriter {
   readonly #ended = new Map<number, SegmentWriter>()
   /** The segment that has a leftover. There is one at most: nothing is appended elsewhere before it is wiped. */
   #leftover: SegmentWriter | undefined
-  /** Whether an entry in the directory may not be synced. */
-  #directoryChanged = false
+  /**
+   * The directory, where an entry in it may not be synced. Opened before the change, while nothing is written yet: no
+   * descriptor that is lacking must keep it from its sync.
+   */
+  #changedDirectory: DirectoryHandle | undefined
   /** The append in flight; never rejects. */
   #appending: Promise<void> | undefined
   /** The sync in flight; never rejects. */
@@ -252,6 +255,7 @@ export class WalWriter {
     this.#retiredBytesWritten = this.bytesWritten
     this.#ended.clear()
     this.#active = undefined
+    await this.#changedDirectory?.close().catch(() => {})
     const closed = await Promise.allSettled(segments.map(({ handle }) => handle.close()))
     for (const result of closed) {
       if (result.status === 'rejected') throw diskError(result.reason, 'cannot close a log segment')
@@ -281,7 +285,9 @@ export class WalWriter {
     try {
       segment = this.#active = await this.#openSegment()
     } catch (error) {
-      throw this.#failed(error, `cannot open a log segment in ${this.#options.directory}`)
+      const what = `cannot open a log segment in ${this.#options.directory}`
+      // Nothing is written yet: the next append opens another.
+      throw isPassing(error) ? diskError(error, what) : this.#failed(error, what)
     } finally {
       this.#opening = undefined
     }
@@ -377,21 +383,27 @@ export class WalWriter {
    * Crash: a file of a new number in which no frame is valid, since its frames are of another number's seed.
    */
   async #openSegment(): Promise<SegmentWriter> {
-    const { fileSystem, tableId, epoch, pageBytes } = this.#options
+    const { fileSystem, directory, tableId, epoch, pageBytes } = this.#options
     let number = this.#takeNumber()
+    this.#changedDirectory ??= await fileSystem.openDirectory(directory)
     const spare = this.#spares.shift()
     const recycled = spare !== undefined && (await this.#renameSpare(spare, number))
     // A rename that failed has perhaps been done all the same: another number is surely free.
     if (spare !== undefined && !recycled) number = this.#takeNumber()
-    const handle = await fileSystem.open(this.#pathOf(number), recycled ? 'update' : 'create')
+    let handle: FileHandle
+    try {
+      handle = await fileSystem.open(this.#pathOf(number), recycled ? 'update' : 'create')
+    } catch (error) {
+      // Under its new number; no frame of that is in it.
+      if (recycled) this.#spares.unshift(number)
+      throw error
+    }
     const segment = { number, epoch, firstSequence: this.#nextSequence }
     return new SegmentWriter(segment, handle, fileSeed(tableId, epoch, number), pageBytes)
   }
 
   #takeNumber(): number {
-    this.#opening = this.#options.takeFileNumber()
-    this.#directoryChanged = true
-    return this.#opening
+    return (this.#opening = this.#options.takeFileNumber())
   }
 
   /** False where it failed: no harm, a new file serves as well. */
@@ -401,7 +413,8 @@ export class WalWriter {
       return true
     } catch (error) {
       // Of any other failure the spare may be the cause: it becomes an orphan.
-      if (diskError(error, 'rename').code === 'FLASHTABLE_DISK_FULL') this.#spares.unshift(spare)
+      const passes = isPassing(error) || diskError(error, 'rename').code === 'FLASHTABLE_DISK_FULL'
+      if (passes) this.#spares.unshift(spare)
       return false
     }
   }
@@ -431,19 +444,21 @@ export class WalWriter {
 
   /** Syncs what has been appended so far, oldest first: nothing counts as synced before all that is older. */
   async #syncAll(): Promise<void> {
-    const { poison, fileSystem, directory } = this.#options
+    const { poison } = this.#options
     poison.check()
     if (this.#leftover?.isInsidePage === true) this.#wipeLeftover()
     const endSequence = this.#nextSequence
     const unsynced = this.#segments().filter(segment => segment.unsynced)
-    const directoryChanged = this.#directoryChanged && unsynced.length > 0
-    if (directoryChanged) this.#directoryChanged = false
+    const directory = unsynced.length > 0 ? this.#changedDirectory : undefined
+    if (directory !== undefined) this.#changedDirectory = undefined
     for (const segment of unsynced) segment.beginSync()
     try {
       for (const { handle } of unsynced) await handle.sync()
-      if (directoryChanged) await fileSystem.syncDirectory(directory)
+      await directory?.sync()
     } catch (error) {
       throw poison.latch(diskError(error, 'cannot sync the log'))
+    } finally {
+      await directory?.close().catch(() => {})
     }
     this.#syncedSequence = endSequence
   }

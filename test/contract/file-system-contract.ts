@@ -308,6 +308,14 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         await expect(fileSystem.syncDirectory(at('no'))).rejects.toMatchObject({ code: 'ENOENT' })
       })
 
+      it('an open directory is synced later, and is an error where there is none', async () => {
+        const opened = await fileSystem.openDirectory(directory)
+        await store('a', 'four')
+        await opened.sync()
+        await opened.close()
+        await expect(fileSystem.openDirectory(at('no'))).rejects.toMatchObject({ code: 'ENOENT' })
+      })
+
       it('info tells files from directories from nothing', async () => {
         await store('a', 'four')
         await fileSystem.makeDirectory(at('d'))

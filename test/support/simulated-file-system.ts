@@ -10,12 +10,24 @@
  *     for (let seed = 0; seed < 100; seed++) await check(disk.crashState(seed))
  */
 import { dirname, resolve } from 'node:path'
-import type { EntryInfo, FileHandle, FileSystem, OpenMode } from '../../src/io/file-system.js'
+import type {
+  DirectoryHandle,
+  EntryInfo,
+  FileHandle,
+  FileSystem,
+  OpenMode,
+} from '../../src/io/file-system.js'
 import { Random } from './random.js'
 import { SimulatedDirectories, type EntryMode } from './simulated-directories.js'
 import { PAGE_BYTES, SimulatedFile, type DataMode } from './simulated-file.js'
 import { SimulatedHandle, type HandleHost } from './simulated-handle.js'
-import { SimulatedSteps, type Call, type FaultOptions, type FaultTarget } from './simulated-steps.js'
+import {
+  SimulatedSteps,
+  type Call,
+  type CallRequest,
+  type FaultOptions,
+  type FaultTarget,
+} from './simulated-steps.js'
 import { systemError } from './system-error.js'
 
 export type { EntryMode } from './simulated-directories.js'
@@ -57,6 +69,7 @@ export class SimulatedFileSystem implements FileSystem {
   readonly #random: Random
   readonly #steps: SimulatedSteps
   readonly #handles = new Set<SimulatedHandle>()
+  readonly #openDirectories: string[] = []
   readonly #stale: SimulatedFile[] = []
   #directories = new SimulatedDirectories()
   #nextFileId = 1
@@ -117,12 +130,12 @@ export class SimulatedFileSystem implements FileSystem {
   }
 
   get openHandles(): number {
-    return this.#handles.size
+    return this.openPaths.length
   }
 
   /** Paths of the open handles, sorted. */
   get openPaths(): string[] {
-    return [...this.#handles].map(handle => handle.path).sort()
+    return [...[...this.#handles].map(handle => handle.path), ...this.#openDirectories].sort()
   }
 
   // ---- the disk, and what becomes of it ----
@@ -295,11 +308,34 @@ export class SimulatedFileSystem implements FileSystem {
   }
 
   syncDirectory(directory: string): Promise<void> {
-    const where = resolve(directory)
-    return this.#steps.later({ op: 'syncDirectory', path: where }, () => {
+    return this.#syncDirectory({ op: 'syncDirectory', path: resolve(directory) })
+  }
+
+  #syncDirectory(request: CallRequest): Promise<void> {
+    const where = request.path
+    return this.#steps.later(request, () => {
       this.#requireDirectory(where, 'open', where)
       const covered = this.#directories.beginSync(where)
       return { run: () => this.#directories.endSync(covered), partly: () => {} }
+    })
+  }
+
+  openDirectory(directory: string): Promise<DirectoryHandle> {
+    const path = resolve(directory)
+    const close = (): void => void this.#openDirectories.splice(this.#openDirectories.indexOf(path), 1)
+    const handle: DirectoryHandle = {
+      path,
+      sync: () => this.#syncDirectory({ op: 'syncDirectory', path, held: true }),
+      close: () =>
+        this.#steps.later({ op: 'close', path }, () => ({ run: close, partly: close, fail: close })),
+    }
+    return this.#steps.later({ op: 'openDirectory', path }, () => {
+      this.#requireDirectory(path, 'open', path)
+      const run = (): DirectoryHandle => {
+        this.#openDirectories.push(path)
+        return handle
+      }
+      return { run, partly: () => {}, wholly: () => {} }
     })
   }
 

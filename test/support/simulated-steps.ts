@@ -22,6 +22,7 @@ export type CallName =
   | 'makeDirectory'
   | 'removeDirectory'
   | 'syncDirectory'
+  | 'openDirectory'
   | 'info'
   | 'freeBytes'
 
@@ -36,6 +37,8 @@ export interface Call {
   /** Of `read` and `write`: where, and how many bytes were asked for. */
   readonly position?: number
   readonly bytes?: number
+  /** Of a `syncDirectory`: the directory was open already. */
+  readonly held?: true
   /** True for `readSync` and `writeSync`. */
   readonly blocking: boolean
 }
@@ -93,6 +96,7 @@ const SYSCALLS: Readonly<Record<CallName, string>> = {
   makeDirectory: 'mkdir',
   removeDirectory: 'rmdir',
   syncDirectory: 'fsync',
+  openDirectory: 'open',
   info: 'lstat',
   freeBytes: 'statfs',
 }

@@ -345,6 +345,7 @@ function stepwise(fs: FileSystem, turn: () => Promise<void>): FileSystem {
     makeDirectory: inTurn((path: string) => fs.makeDirectory(path)),
     removeDirectory: inTurn((path: string) => fs.removeDirectory(path)),
     syncDirectory: inTurn((path: string) => fs.syncDirectory(path)),
+    openDirectory: inTurn((path: string) => fs.openDirectory(path)),
     info: inTurn((path: string) => fs.info(path)),
     freeBytes: inTurn((path: string) => fs.freeBytes(path)),
   }

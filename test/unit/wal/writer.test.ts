@@ -35,6 +35,14 @@ function gate(disk: SimulatedFileSystem, op: string): { waiting: (() => void)[];
 }
 
 /** Lets everything run that can. */
+function openSegments(log: Log): string[] {
+  return log.disk.openPaths.filter(path => path !== DIRECTORY)
+}
+
+function closedSegments(log: Log): string[] {
+  return log.calls('close').filter(call => call !== 'close')
+}
+
 async function settle(): Promise<void> {
   await new Promise(resolve => void setImmediate(resolve))
 }
@@ -361,7 +369,7 @@ describe('segments', () => {
     expect(segmentNumbers(log.disk)).toEqual([1, 2])
     expect((await replay(log.disk)).tags).toEqual(log.tags)
     await log.writer.retire([1])
-    expect(log.disk.openPaths).toEqual([pathOf(2)])
+    expect(openSegments(log)).toEqual([pathOf(2)])
     await log.append()
     expect((await replay(log.disk, { firstSegment: 2 })).tags).toEqual(log.tags)
     expect(log.writer.spares).toEqual([1])
@@ -385,10 +393,10 @@ describe('segments', () => {
     await log.append()
     log.writer.rotate()
     await log.append()
-    expect(log.disk.openPaths).toEqual([pathOf(1), pathOf(2)])
+    expect(openSegments(log)).toEqual([pathOf(1), pathOf(2)])
     await log.sync()
     await log.writer.retire([1])
-    expect(log.disk.openPaths).toEqual([pathOf(2)])
+    expect(openSegments(log)).toEqual([pathOf(2)])
   })
 
   test('two retired segments are kept, others removed, the oldest first', async () => {
@@ -463,10 +471,10 @@ describe('segments', () => {
     await settle()
     const retire = log.writer.retire([1])
     await settle()
-    expect(log.calls('close')).toEqual([])
+    expect(closedSegments(log)).toEqual([])
     open()
     await Promise.all([sync, retire])
-    expect(log.calls('close')).toEqual(['close 000001.wal'])
+    expect(closedSegments(log)).toEqual(['close 000001.wal'])
     expect(log.writer.syncedSequence).toBe(2)
   })
 
@@ -527,9 +535,9 @@ describe('closing', () => {
     await log.append()
     log.writer.rotate()
     await log.append()
-    log.disk.failAt(call => call.op === 'close', 'EIO', { effect: 'all' })
+    log.disk.failAt(call => call.op === 'close' && call.path !== DIRECTORY, 'EIO', { effect: 'all' })
     expect((await failureOf(() => log.writer.close())).code).toBe('FLASHTABLE_IO_ERROR')
-    expect(log.calls('close').length).toBe(2)
+    expect(closedSegments(log).length).toBe(2)
   })
 })
 
@@ -589,7 +597,7 @@ describe('a full disk', () => {
       await log.sync()
       const after = log.disk.crashState(0, { data: 'none', entries: 'none' })
       expect((await replay(after)).tags).toEqual(log.tags)
-      expect(log.disk.openHandles).toBe(2)
+      expect(openSegments(log).length).toBe(2)
     }
   })
 
@@ -753,10 +761,35 @@ describe('a failure', () => {
     const disk = await newDisk()
     disk.writeFile(pathOf(1), new Uint8Array(PAGE))
     const log = new Log(disk, { nextNumber: 2, spares: op === 'update' ? [1] : [] })
-    disk.failAt(call => call.op === op, 'EMFILE')
+    disk.failAt(call => call.op === op, 'EIO')
     expect((await failureOf(() => log.append())).code).toBe('FLASHTABLE_POISONED')
     expect(log.poison.latched).toBe(true)
   })
+
+  test.each([
+    ['openDirectory', 'EMFILE'],
+    ['create', 'EMFILE'],
+    ['update', 'EMFILE'],
+    ['rename', 'ENOMEM'],
+    ['create', 'ENOMEM'],
+  ] as const)(
+    'to %s a segment for want of something (%s) rejects, and the next append works',
+    async (op, code) => {
+      const disk = await newDisk()
+      disk.writeFile(pathOf(1), new Uint8Array(PAGE))
+      const log = new Log(disk, { nextNumber: 2, spares: op === 'update' || op === 'rename' ? [1] : [] })
+      disk.failAt(call => call.op === op, code)
+      const first = await failureOf(() => log.append()).catch(() => undefined)
+      // Where a spare cannot be renamed, a new file serves as well.
+      expect(first?.code).toBe(op === 'rename' ? undefined : 'FLASHTABLE_IO_ERROR')
+      expect(log.poison.latched).toBe(false)
+      await log.append()
+      await log.sync()
+      // No spare is lost.
+      expect(log.writer.spares.length).toBe(op === 'rename' ? 1 : 0)
+      expect((await replay(log.disk.crashState(1))).tags.at(-1)).toBe(log.tags.at(-1))
+    },
+  )
 
   test.each(['EIO', 'ENOSPC'])('of a sync with %s latches and is never tried again', async code => {
     const log = await newLog()
