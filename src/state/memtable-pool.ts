@@ -36,6 +36,13 @@ export class MemtablePool {
     return newMemtable(this.#options, firstSequence, this.#spare.pop())
   }
 
+  /** Takes the memory for the next one, unless there is some: then `make` takes none. Throws where there is none. */
+  reserve(): void {
+    if (this.#spare.length > 0) return
+    const { layout, memtableRecords } = this.#options
+    this.#spare.push(new Memtable(layout, memtableRecords, 0).memory)
+  }
+
   /** Bytes of memory that wait for the next memtables. */
   get spareBytes(): number {
     return this.#spare.reduce((bytes, memory) => bytes + memory.byteLength, 0)

@@ -119,9 +119,7 @@ export class TableState {
 
   /** Takes the memory for the next memtable, so that `seal` takes none. Throws where there is none. */
   reserveMemory(): void {
-    if (this.#spareMemory.length > 0) return
-    const { layout, memtableRecords } = this.options
-    this.#spareMemory.push(new Memtable(layout, memtableRecords, 0).memory)
+    this.#memtables.reserve()
   }
 
   /** The active memtable becomes the newest sealed one; a new one is active. */

@@ -199,7 +199,7 @@ describe('a failure', () => {
     for (let attempt = 0; attempt < 3; attempt++) {
       const error = await failureOf(installManifest(disk, DIRECTORY, newManifest, poison))
       expect(error.code).toBe('FLASHTABLE_DISK_FULL')
-      expect(error.message).toBe('cannot write /t/MANIFEST.tmp: no space left')
+      expect(error.message).toBe('cannot write /t/MANIFEST.tmp: no space left; make room and try again')
       expect(await load(disk)).toEqual(oldManifest)
     }
     disk.capacityBytes = Infinity

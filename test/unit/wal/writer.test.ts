@@ -553,7 +553,7 @@ describe('a full disk', () => {
       for (let attempt = 0; attempt < 3; attempt++) {
         const error = await failureOf(() => log.append(count))
         expect(error.code).toBe('FLASHTABLE_DISK_FULL')
-        expect(error.message).toBe('cannot write /t/000001.wal: no space left')
+        expect(error.message).toBe('cannot write /t/000001.wal: no space left; make room and try again')
       }
       expect(log.poison.latched).toBe(false)
       expect(log.writer.nextSequence).toBe(nextSequence)
