@@ -4,19 +4,25 @@
  * A record is tested with one look-up a lane set, however many entries there are. An entry hides the records with a
  * smaller sequence number than its own. docs/architecture.md, Deletes.
  */
+import { floatsAmong, normalizeFloats, type FloatLanes } from './float-lanes.js'
 import type { DeleteWhere } from './operations.js'
+import type { RecordLayout } from './record-layout.js'
 
 interface LaneSet {
   readonly lanes: readonly number[]
+  /** Which of them are floats. */
+  readonly floats: readonly FloatLanes[]
   /** By the values of the lanes: the sequence numbers of the entries, ascending. */
   readonly sequences: Map<number | string, number[]>
 }
 
 export class DeleteWhereIndex {
+  readonly #layout: RecordLayout
   readonly #laneSets = new Map<string, LaneSet>()
   #size = 0
 
-  constructor(entries: Iterable<DeleteWhere> = []) {
+  constructor(layout: RecordLayout, entries: Iterable<DeleteWhere> = []) {
+    this.#layout = layout
     for (const entry of entries) this.add(entry)
   }
 
@@ -28,9 +34,12 @@ export class DeleteWhereIndex {
   add(entry: DeleteWhere): void {
     const name = entry.lanes.join()
     let laneSet = this.#laneSets.get(name)
-    if (laneSet === undefined)
-      this.#laneSets.set(name, (laneSet = { lanes: entry.lanes, sequences: new Map() }))
-    const values = entry.values.length === 1 ? entry.values[0]! : entry.values.join()
+    if (laneSet === undefined) {
+      const floats = floatsAmong(this.#layout, entry.lanes)
+      laneSet = { lanes: entry.lanes, floats, sequences: new Map() }
+      this.#laneSets.set(name, laneSet)
+    }
+    const values = valuesOf(laneSet, [...entry.values])
     const sequences = laneSet.sequences.get(values)
     if (sequences === undefined) laneSet.sequences.set(values, [entry.sequence])
     else insertSequence(sequences, entry.sequence)
@@ -45,15 +54,24 @@ export class DeleteWhereIndex {
   hides(lanes: readonly Uint32Array[], row: number, sequence: number, before: number): boolean {
     for (const laneSet of this.#laneSets.values()) {
       const values =
-        laneSet.lanes.length === 1
+        laneSet.lanes.length === 1 && laneSet.floats.length === 0
           ? lanes[laneSet.lanes[0]!]![row]!
-          : laneSet.lanes.map(lane => lanes[lane]![row]!).join()
+          : valuesOf(
+              laneSet,
+              laneSet.lanes.map(lane => lanes[lane]![row]!),
+            )
       const sequences = laneSet.sequences.get(values)
       if (sequences === undefined) continue
       if (newestBelow(sequences, before) > sequence) return true
     }
     return false
   }
+}
+
+/** The same for values that are equal. Requires: the array is not used any more. */
+function valuesOf({ floats }: LaneSet, values: number[]): number | string {
+  if (floats.length > 0) normalizeFloats(values, floats)
+  return values.length === 1 ? values[0]! : values.join()
 }
 
 /** Entries come oldest first but for a few, so that the place is nearly always the end. */

@@ -5,6 +5,9 @@
  * bytes (big-endian; the last lane holds the rest, right-aligned). Keys so compare lane by lane as unsigned
  * numbers. Everything below `encoding/` sees lanes alone. docs/file-format.md, Lanes.
  */
+import type { FloatLanes } from './float-lanes.js'
+
+/** The lanes of a record; plain data, which worker threads get too. */
 export interface RecordLayout {
   /** Lanes of the key, 1 to 8. */
   readonly keyLaneCount: number
@@ -14,12 +17,15 @@ export interface RecordLayout {
   readonly laneBytes: readonly number[]
   /** Bytes of a raw record: the sum of `laneBytes`. */
   readonly recordBytes: number
+  /** The lanes that are floats: they are compared by value, all others by their bits. */
+  readonly floats: readonly FloatLanes[]
 }
 
-/** The layout of a record whose lanes have these natural widths. */
+/** The layout of a record whose lanes have these natural widths; `floats` are among those of the value. */
 export function recordLayout(
   keyLaneBytes: readonly number[],
   valueLaneBytes: readonly number[],
+  floats: readonly FloatLanes[] = [],
 ): RecordLayout {
   const laneBytes = [...keyLaneBytes, ...valueLaneBytes]
   return {
@@ -27,5 +33,6 @@ export function recordLayout(
     laneCount: laneBytes.length,
     laneBytes,
     recordBytes: laneBytes.reduce((sum, bytes) => sum + bytes, 0),
+    floats,
   }
 }

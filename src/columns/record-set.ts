@@ -1,19 +1,30 @@
 /** A set of whole records, by their lanes: what *delete record* operations name. */
+import { normalizeFloats } from './float-lanes.js'
+import type { RecordLayout } from './record-layout.js'
+
 export class RecordSet {
+  readonly #layout: RecordLayout
   readonly #records = new Set<string>()
+
+  constructor(layout: RecordLayout) {
+    this.#layout = layout
+  }
 
   /** False where the record is in the set already. */
   add(lanes: readonly Uint32Array[], row: number): boolean {
     const { size } = this.#records
-    this.#records.add(recordText(lanes, row))
+    this.#records.add(recordText(this.#layout, lanes, row))
     return this.#records.size > size
   }
 
   has(lanes: readonly Uint32Array[], row: number): boolean {
-    return this.#records.has(recordText(lanes, row))
+    return this.#records.has(recordText(this.#layout, lanes, row))
   }
 }
 
-function recordText(lanes: readonly Uint32Array[], row: number): string {
-  return lanes.map(lane => lane[row]!).join()
+/** The same for equal records. */
+function recordText({ floats }: RecordLayout, lanes: readonly Uint32Array[], row: number): string {
+  const values = lanes.map(lane => lane[row]!)
+  if (floats.length > 0) normalizeFloats(values, floats)
+  return values.join()
 }

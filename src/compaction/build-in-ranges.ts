@@ -131,7 +131,7 @@ export async function buildRange(
       if (!(await input.next(rows))) break
       throwIfAborted(signal)
       // Those of the stretch before that are still there are resolved, and have other keys.
-      if (replace) resolve(rows, { keyLaneCount: layout.keyLaneCount, replace, keepDeletes: false })
+      if (replace) resolve(rows, { layout, replace, keepDeletes: false })
       build(false)
       await pause()
     }

@@ -87,7 +87,7 @@ function mergeOf(job: CompactionJob, files: readonly BucketFile[]): Merge {
 
 function inputsOf(job: CompactionJob, files: readonly BucketFile[]): SortedInput[] {
   const { layout, pageBytes, replace } = job
-  const hiding: Hiding = { deletes: new DeleteWhereIndex(job.deletes), before: Infinity, replace }
+  const hiding: Hiding = { deletes: new DeleteWhereIndex(layout, job.deletes), before: Infinity, replace }
   const fromFiles = files.map(
     file =>
       new BucketInput(file, {

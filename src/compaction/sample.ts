@@ -5,6 +5,7 @@
  * newer file that comes. docs/architecture.md, Hidden data.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
+import { floatsAmong, hasOtherForms } from '../columns/float-lanes.js'
 import { hashKey } from '../columns/hash.js'
 import { OperationBuffer, PUT, type DeleteWhere, type Operations } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
@@ -76,7 +77,11 @@ export class FileSample {
 
   #isWithinBounds({ lanes, values }: DeleteWhere): boolean {
     const { minValues, maxValues } = this.file.footer
+    // Bounds are of bits: those of a NaN or a zero do not tell where others of the same value lie.
+    const floats = floatsAmong(this.#layout, lanes).filter(float => hasOtherForms(values, float))
+    const isAnywhere = (i: number) => floats.some(({ lane, laneCount }) => i >= lane && i < lane + laneCount)
     return lanes.every((lane, i) => {
+      if (isAnywhere(i)) return true
       const valueLane = lane - this.#layout.keyLaneCount
       return values[i]! >= minValues[valueLane]! && values[i]! <= maxValues[valueLane]!
     })

@@ -12,7 +12,13 @@ import { FlashTableError } from '../errors.js'
 import { checkColumns, checkKeyColumn, readWhere, type GivenColumns } from './given-columns.js'
 import { checkRecordBytes, keyTypeOf, keyTypeOfStored, valueTypeOf, valueTypeOfStored } from './resolve.js'
 import type { FieldType, OwnColumn, Place } from './field-type.js'
-import { MAX_KEY_BYTES, MAX_RECORD_BYTES, parseStoredSchema, type StoredSchema } from './stored-schema.js'
+import {
+  isFloatName,
+  MAX_KEY_BYTES,
+  MAX_RECORD_BYTES,
+  parseStoredSchema,
+  type StoredSchema,
+} from './stored-schema.js'
 import type { ValueType } from './value-type.js'
 
 /** The encodings of one open, not checked yet. */
@@ -51,7 +57,10 @@ export class Schema {
     this.#key = key
     this.#value = value
     this.stored = { key: key.stored, value: value.stored }
-    this.layout = recordLayout(key.laneBytes, value.laneBytes)
+    const floats = value.fields
+      .filter(({ type }) => isFloatName(type.stored.type))
+      .map(({ type, at }) => ({ lane: key.laneBytes.length + at, laneCount: type.laneBytes.length }))
+    this.layout = recordLayout(key.laneBytes, value.laneBytes, floats)
     checkRecordBytes('keyEncoding and valueEncoding', this.layout.recordBytes)
   }
 

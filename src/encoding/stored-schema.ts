@@ -16,6 +16,11 @@ export function isScalarName(name: unknown): name is ScalarName {
   return (SCALAR_NAMES as readonly unknown[]).includes(name)
 }
 
+/** Those that are compared by value, not by their bits. */
+export function isFloatName(name: string): boolean {
+  return name === 'f32' || name === 'f64'
+}
+
 /** Those that order as unsigned numbers. */
 export type ScalarKeyName = (typeof SCALAR_KEY_NAMES)[number]
 

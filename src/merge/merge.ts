@@ -125,7 +125,7 @@ export class Merge {
       rows.clear()
       rows.gather(unsorted, sortedOrder(unsorted.lanes, layout.keyLaneCount, 0, unsorted.count))
     }
-    resolve(rows, { keyLaneCount: layout.keyLaneCount, replace, keepDeletes })
+    resolve(rows, { layout, replace, keepDeletes })
     return rows
   }
 

@@ -7,10 +7,11 @@
  */
 import { compareRows } from '../columns/compare.js'
 import { DELETE_KEY, DELETE_RECORD, PUT, type OperationBuffer } from '../columns/operations.js'
+import type { RecordLayout } from '../columns/record-layout.js'
 import { RecordSet } from '../columns/record-set.js'
 
 export interface ResolveOptions {
-  readonly keyLaneCount: number
+  readonly layout: RecordLayout
   readonly replace: boolean
   /** Older operations may exist elsewhere: deletes stay. */
   readonly keepDeletes: boolean
@@ -19,13 +20,14 @@ export interface ResolveOptions {
 /** Resolves the rows in place. Requires: sorted by key, within a key oldest first, all operations of each key. */
 export function resolve(rows: OperationBuffer, options: ResolveOptions): void {
   if (rows.kinds === undefined && !options.replace) return
-  const { keyLaneCount } = options
+  const { layout, keepDeletes } = options
+  const { keyLaneCount } = layout
   const keep = new Uint8Array(rows.count)
   for (let from = 0; from < rows.count;) {
     let to = from + 1
     while (to < rows.count && compareRows(rows.lanes, to, rows.lanes, from, keyLaneCount) === 0) to++
-    if (options.replace) resolveReplaced(rows, from, to, keep, options.keepDeletes)
-    else resolveKept(rows, from, to, keep, options.keepDeletes)
+    if (options.replace) resolveReplaced(layout, rows, from, to, keep, keepDeletes)
+    else resolveKept(layout, rows, from, to, keep, keepDeletes)
     from = to
   }
   dropRows(rows, keep)
@@ -33,6 +35,7 @@ export function resolve(rows: OperationBuffer, options: ResolveOptions): void {
 
 /** `duplicates: 'keep'`: every put that no newer delete hides. */
 function resolveKept(
+  layout: RecordLayout,
   rows: OperationBuffer,
   from: number,
   to: number,
@@ -48,7 +51,7 @@ function resolveKept(
       return
     }
     if (kind === DELETE_RECORD) {
-      deleted ??= new RecordSet()
+      deleted ??= new RecordSet(layout)
       // One delete of a record does what two would.
       keep[row] = deleted.add(rows.lanes, row) && keepDeletes ? 1 : 0
     } else keep[row] = deleted?.has(rows.lanes, row) ? 0 : 1
@@ -57,6 +60,7 @@ function resolveKept(
 
 /** `duplicates: 'replace'`: the newest operation that settles the key. */
 function resolveReplaced(
+  layout: RecordLayout,
   rows: OperationBuffer,
   from: number,
   to: number,
@@ -68,7 +72,7 @@ function resolveReplaced(
   for (let row = to - 1; row >= from; row--) {
     const kind = kinds === undefined ? PUT : kinds[row]!
     if (kind === DELETE_RECORD) {
-      deleted ??= new RecordSet()
+      deleted ??= new RecordSet(layout)
       deleted.add(rows.lanes, row)
       continue
     }

@@ -164,7 +164,7 @@ export class Lookup {
     const row = hits.count
     if (kind === DELETE_KEY) return SETTLED
     if (kind === DELETE_RECORD) {
-      this.#deleted ??= new RecordSet()
+      this.#deleted ??= new RecordSet(this.#layout)
       this.#deleted.add(hits.lanes, row)
       return GO_ON
     }

@@ -286,7 +286,7 @@ export class TableState {
   }
 
   #indexDeletes(): DeleteWhereIndex {
-    const index = new DeleteWhereIndex()
+    const index = new DeleteWhereIndex(this.options.layout)
     for (const file of this.#version.files) for (const entry of file.deletes) index.add(entry)
     for (const { memtable } of [...this.#version.sealed, this.active]) {
       for (const entry of memtable.deletes) index.add(entry)

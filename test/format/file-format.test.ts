@@ -248,7 +248,11 @@ describe('checksums and hashes', () => {
 })
 
 describe('the examples', () => {
-  const lanes: independent.Lanes = { widths: [4, 4, 2, 2, 4], keyLanes: 2 }
+  const lanes: independent.Lanes = {
+    widths: [4, 4, 2, 2, 4],
+    keyLanes: 2,
+    floats: { f32: [], f64: [] },
+  }
 
   test('the code writes the frames of the document byte for byte', () => {
     expect(hexLines(exampleFrames())).toBe(hexOf('frames'))

@@ -20,6 +20,8 @@ export interface ReadRecord {
 export interface Lanes {
   readonly widths: readonly number[]
   readonly keyLanes: number
+  /** First lanes of the fields of type `f32` and `f64`. */
+  readonly floats: { readonly f32: readonly number[]; readonly f64: readonly number[] }
 }
 
 export interface Operation {
@@ -533,7 +535,13 @@ function fieldsOf({ schema: { value } }: Manifest): readonly (StoredType & { rea
 
 export function lanesOf(manifest: Manifest): Lanes {
   const key = widthsOf(manifest.schema.key)
-  return { widths: [...key, ...fieldsOf(manifest).flatMap(widthsOf)], keyLanes: key.length }
+  const widths = [...key]
+  const floats: { f32: number[]; f64: number[] } = { f32: [], f64: [] }
+  for (const field of fieldsOf(manifest)) {
+    if (field.type === 'f32' || field.type === 'f64') floats[field.type].push(widths.length)
+    widths.push(...widthsOf(field))
+  }
+  return { widths, keyLanes: key.length, floats }
 }
 
 /** All records of the table, by key, those of a key from old to new. */
@@ -557,7 +565,7 @@ export function readTable(directory: string): ReadRecord[] {
   for (let from = 0; from < sorted.length;) {
     let to = from + 1
     while (to < sorted.length && compareKeys(sorted[from]!, sorted[to]!, lanes.keyLanes) === 0) to++
-    live.push(...liveOf(sorted.slice(from, to), deletes, manifest.duplicates === 'replace'))
+    live.push(...liveOf(sorted.slice(from, to), deletes, manifest.duplicates === 'replace', lanes))
     from = to
   }
   return live.map(operation => {
@@ -571,26 +579,50 @@ export function readTable(directory: string): ReadRecord[] {
   })
 }
 
+/** Lanes in which equal floats have equal bits: all NaN, and 0 and -0. */
+function comparable(lanes: readonly number[], { f32, f64 }: Lanes['floats']): number[] {
+  const same = [...lanes]
+  const numbers = new DataView(new ArrayBuffer(8))
+  for (const at of f32) {
+    numbers.setUint32(0, lanes[at]!)
+    const number = numbers.getFloat32(0)
+    if (Number.isNaN(number)) same[at] = 0xffffffff
+    else if (number === 0) same[at] = 0
+  }
+  for (const at of f64) {
+    numbers.setUint32(0, lanes[at]!)
+    numbers.setUint32(4, lanes[at + 1]!)
+    const number = numbers.getFloat64(0)
+    if (Number.isNaN(number)) same[at] = same[at + 1] = 0xffffffff
+    else if (number === 0) same[at] = same[at + 1] = 0
+  }
+  return same
+}
+
 /** What is left of the operations of one key. */
 function liveOf(
   operations: readonly Operation[],
   deletes: readonly DeleteWhereEntry[],
   replace: boolean,
+  { floats }: Lanes,
 ): Operation[] {
   const live: Operation[] = []
   const deleted = new Set<string>()
   for (const operation of operations.toReversed()) {
     if (operation.kind === 1) break
     if (operation.kind === 2) {
-      deleted.add(operation.lanes.join())
+      deleted.add(comparable(operation.lanes, floats).join())
       continue
     }
+    const own = comparable(operation.lanes, floats)
     const hidden =
-      deleted.has(operation.lanes.join()) ||
-      deletes.some(
-        ({ sequence, lanes }) =>
-          sequence > operation.sequence && lanes.every(({ lane, value }) => operation.lanes[lane] === value),
-      )
+      deleted.has(own.join()) ||
+      deletes.some(({ sequence, lanes }) => {
+        if (sequence <= operation.sequence) return false
+        const asked = [...operation.lanes]
+        for (const { lane, value } of lanes) asked[lane] = value
+        return comparable(asked, floats).join() === own.join()
+      })
     if (!hidden) live.unshift(operation)
     if (replace) break
   }

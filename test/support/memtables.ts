@@ -123,5 +123,6 @@ export function plainRows(operations: OperationBuffer): Omit<PlainRow, 'row'>[] 
 
 /** How a reader hides with these entries. */
 export function hidingOf(entries: readonly DeleteWhere[], before: number, replace: boolean): Hiding {
-  return { deletes: new DeleteWhereIndex(entries), before, replace }
+  // None of the values are floats, so the layout of any key serves.
+  return { deletes: new DeleteWhereIndex(layoutOf(1), entries), before, replace }
 }

@@ -42,16 +42,20 @@ export function applied(state: State, operation: ModelOperation, replace: boolea
     case 'del':
       return state.filter(({ key }) => key !== operation.key)
     case 'delRecord': {
-      const { key, value } = operation.record
-      return state.filter(record => record.key !== key || record.value !== value)
+      const { key, fields } = operation.record
+      return state.filter(record => record.key !== key || !matches(record, fields))
     }
-    case 'delWhere': {
-      const fields = [...operation.fields]
-      return state.filter(record => !fields.every(([name, text]) => record.fields.get(name) === text))
-    }
+    case 'delWhere':
+      return state.filter(record => !matches(record, operation.fields))
     case 'clear':
       return []
   }
+}
+
+/** Whether the record has these values: 0 and -0 are one, as all NaN are. */
+function matches(record: ModelRecord, fields: ReadonlyMap<string, string>): boolean {
+  const valueOf = (text: string | undefined) => (text === '-0' ? '0' : text)
+  return [...fields].every(([name, text]) => valueOf(record.fields.get(name)) === valueOf(text))
 }
 
 export function appliedAll(state: State, operations: readonly ModelOperation[], replace: boolean): State {

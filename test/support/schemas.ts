@@ -173,7 +173,7 @@ export const SCHEMA_CASES: readonly SchemaCase[] = [
   schemaCase('hex(7)', { f: KINDS.f64, g: KINDS.u8 }, { duplicates: 'replace', keys: 60 }),
 ]
 
-/** The same for equal values, another for different ones: NaN, 0 and -0 are three. */
+/** What is read, as text: 0 and -0 are told apart, as are all values but NaN of different bits. */
 export function textOf(value: unknown): string {
   if (value instanceof Uint8Array)
     return Buffer.from(value.buffer, value.byteOffset, value.length).toString('hex')
@@ -238,9 +238,29 @@ export function columnOf({ Column, width }: FieldKind, values: readonly unknown[
   for (const [i, value] of values.entries()) {
     if (typeof value === 'string') (column as Uint8Array).set(Buffer.from(value, 'hex'), i * width)
     else if (value instanceof Uint8Array) (column as Uint8Array).set(value, i * width)
+    else if (Number.isNaN(value)) setNaN(column, i)
     else (column as unknown as unknown[])[i] = value
   }
   return column
+}
+
+/** Signs and payloads that a NaN may have, quiet and signalling: its highest 32 bits, sign and exponent left out. */
+const NAN_BITS = [0x400000, 0x7fffff, 0x400001, 1, 0x80400000, 0x807fffff, 0x80000001] as const
+
+/** A NaN of other bits for each place. As a number it could lose them. */
+function setNaN(column: Column, place: number): void {
+  const view = new DataView(column.buffer, column.byteOffset)
+  const bits = NAN_BITS[place % NAN_BITS.length]!
+  if (column instanceof Float32Array) view.setUint32(place * 4, (bits | 0x7f800000) >>> 0, true)
+  else {
+    // Of an f64 the low word alone may make it a NaN.
+    view.setUint32(place * 8, place, true)
+    view.setUint32(
+      place * 8 + 4,
+      ((bits & 0x80000000) | 0x7ff00000 | (place % 2 === 0 ? 0x80000 : 1)) >>> 0,
+      true,
+    )
+  }
 }
 
 /** The rows of columns that the table gives, as text: the key where there is one, and the value. */

@@ -22,7 +22,11 @@ import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
 
 const PAGE_BYTES = 4096
 const END_SEQUENCE = 200
-const NOTHING_HIDDEN: Hiding = { deletes: new DeleteWhereIndex(), before: Infinity, replace: false }
+const NOTHING_HIDDEN: Hiding = {
+  deletes: new DeleteWhereIndex(wideLayout(1, 1)),
+  before: Infinity,
+  replace: false,
+}
 
 interface Prepared {
   readonly disk: SimulatedFileSystem
@@ -123,7 +127,11 @@ describe('a bucket file as an input', () => {
             row.kind === PUT &&
             deletes.length > 0 &&
             row.values[deletes[0]!.lanes[0]! - keyLanes] === deletes[0]!.values[0]
-          const hiding = { deletes: new DeleteWhereIndex(deletes), before: END_SEQUENCE + 100, replace }
+          const hiding = {
+            deletes: new DeleteWhereIndex(wideLayout(keyLanes, valueLanes), deletes),
+            before: END_SEQUENCE + 100,
+            replace,
+          }
           for (let round = 0; round < 8; round++) {
             const bounds = boundsOf(rows, keyLanes, random)
             const expected = meaningOf(

@@ -51,7 +51,7 @@ describe('an index of delete-where entries', () => {
         fc.integer({ min: -1, max: 31 }),
         fc.oneof(fc.nat(32), fc.constant(Infinity)),
         (entries, row, sequence, before) => {
-          const index = new DeleteWhereIndex(entries)
+          const index = new DeleteWhereIndex(layout, entries)
           expect(index.size).toBe(entries.length)
           const { lanes } = columnsOf(layout, [row])
           expect(index.hides(lanes, 0, sequence, before)).toBe(
@@ -64,7 +64,7 @@ describe('an index of delete-where entries', () => {
   })
 
   test('tells lists of values apart that would read the same one behind another', () => {
-    const index = new DeleteWhereIndex([{ sequence: 5, lanes: [1, 2], values: [1, 11] }])
+    const index = new DeleteWhereIndex(layout, [{ sequence: 5, lanes: [1, 2], values: [1, 11] }])
     const hides = (values: number[]) =>
       index.hides(columnsOf(layout, [{ key: 0n, values, kind: PUT }]).lanes, 0, 1, 9)
     expect(hides([1, 11, 0])).toBe(true)
@@ -72,7 +72,7 @@ describe('an index of delete-where entries', () => {
   })
 
   test('does not get slower a record by entries with the same values', () => {
-    const index = new DeleteWhereIndex()
+    const index = new DeleteWhereIndex(layout)
     for (let sequence = 0; sequence < 100_000; sequence++) index.add({ sequence, lanes: [1], values: [42] })
     const { lanes } = columnsOf(layout, [{ key: 0n, values: [42, 0, 0], kind: PUT }])
     let hidden = 0
@@ -99,7 +99,11 @@ describe('hiding rows', () => {
         (rows, entries, from, sequence, before, replace, withKinds) => {
           const columns = columnsOf(layout, rows, withKinds || rows.some(row => row.kind !== PUT))
           from = Math.min(from, rows.length)
-          hideRows(columns, from, sequence, { deletes: new DeleteWhereIndex(entries), before, replace })
+          hideRows(columns, from, sequence, {
+            deletes: new DeleteWhereIndex(layout, entries),
+            before,
+            replace,
+          })
           const expected = rows.flatMap((row, i): Row[] => {
             if (i < from || row.kind !== PUT || !isHidden(entries, row.values, sequence, before)) return [row]
             return replace ? [{ ...row, kind: DELETE_KEY }] : []

@@ -97,7 +97,7 @@ async function compacted(memtables: readonly Memtable[], replace: boolean) {
 /** The footer of the file, and its rows. */
 async function contentOf(disk: SimulatedFileSystem, { entry }: Pick<CompactionResult, 'entry'>) {
   const file = await BucketFile.open({ ...TABLE, fileSystem: disk }, entry!)
-  const hiding = { deletes: new DeleteWhereIndex([]), before: Infinity, replace: false }
+  const hiding = { deletes: new DeleteWhereIndex(layout, []), before: Infinity, replace: false }
   const input = new BucketInput(file, { layout, pageBytes: PAGE_BYTES, range: {}, reverse: false, hiding })
   const rows: Row[] = []
   for (;;) {

@@ -5,13 +5,14 @@ import { DeleteWhereIndex } from '../../../src/columns/delete-where-index.js'
 import { DELETE_KEY, DELETE_RECORD, PUT, type DeleteWhere } from '../../../src/columns/operations.js'
 import { HiddenEstimates } from '../../../src/compaction/hidden.js'
 import type { EstimatedFile } from '../../../src/compaction/policy.js'
+import { recordLayout, type RecordLayout } from '../../../src/columns/record-layout.js'
 import { fileTarget, optionsFor, writeBucketFile } from '../../support/bucket-files.js'
 import { Random } from '../../support/random.js'
 import { columnsOf, wideLayout, type Row } from '../../support/rows.js'
 import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
 
 /** A key lane, and two value lanes: 1 and 2. */
-const layout = wideLayout(1, 2)
+const wide = wideLayout(1, 2)
 const PAGE_BYTES = 4096
 /** Sequence numbers of each file. */
 const SEQUENCES = 100_000
@@ -26,16 +27,19 @@ interface FileContent {
 class EstimatedTable {
   readonly disk = new SimulatedFileSystem()
   readonly files: BucketFile[] = []
+  readonly layout: RecordLayout
   readonly #estimates: HiddenEstimates
   readonly #filterBitsPerRecord: number
 
-  constructor({ replace = false, filterBitsPerRecord = 10 } = {}) {
+  constructor({ replace = false, filterBitsPerRecord = 10, layout = wide } = {}) {
+    this.layout = layout
     this.#estimates = new HiddenEstimates({ layout, pageBytes: PAGE_BYTES, replace })
     this.#filterBitsPerRecord = filterBitsPerRecord
   }
 
   /** Adds the newest file. */
   async add({ rows, deletes = [] }: FileContent): Promise<void> {
+    const { layout } = this
     const number = this.files.length + 1
     const target = fileTarget(this.disk, layout, {
       number,
@@ -55,7 +59,7 @@ class EstimatedTable {
 
   /** `inLog`: entries that are in no file yet. */
   estimate(inLog: readonly DeleteWhere[] = []): Promise<EstimatedFile[]> {
-    const deletes = new DeleteWhereIndex([...this.files.flatMap(file => file.deletes), ...inLog])
+    const deletes = new DeleteWhereIndex(this.layout, [...this.files.flatMap(file => file.deletes), ...inLog])
     return this.#estimates.of(this.files, deletes, new AbortController().signal)
   }
 
@@ -104,6 +108,17 @@ describe('what delete where entries hide', () => {
       { hidden: [0], hiding: 1 },
     ])
     expect((await table.estimate()).map(({ operations }) => operations)).toEqual([90, 60, 31])
+  })
+
+  test.each([
+    ['a NaN of other bits', 0x7fc00000, 0xffffffff],
+    ['a zero of the other sign', 0x80000000, 0],
+    ['a zero with the sign', 0, 0x80000000],
+  ])('is found where bounds of bits do not hold %s', async (_, deleted, stored) => {
+    const layout = recordLayout([4], [4, 4], [{ lane: 1, laneCount: 1 }])
+    const rows = puts(0, 90).map(row => ({ ...row, values: [stored, row.values[1]!] }))
+    const table = await tableOf([{ rows }, { rows: puts(200, 1), deletes: [deleted] }], { layout })
+    expect(small(await table.estimate())[0]).toEqual({ hidden: [90, 90], hiding: 0 })
   })
 
   test('is not what entries of the log alone would hide: merges do not apply them', async () => {
@@ -223,8 +238,8 @@ test('of a file that cannot be read nothing is taken to be hidden', async () => 
 
 test('an abort ends it', async () => {
   const table = await tableOf([{ rows: puts(0, 90) }])
-  const estimates = new HiddenEstimates({ layout, pageBytes: PAGE_BYTES, replace: false })
+  const estimates = new HiddenEstimates({ layout: wide, pageBytes: PAGE_BYTES, replace: false })
   const reason = new Error('enough')
-  const estimated = estimates.of(table.files, new DeleteWhereIndex(), AbortSignal.abort(reason))
+  const estimated = estimates.of(table.files, new DeleteWhereIndex(wide), AbortSignal.abort(reason))
   await expect(estimated).rejects.toBe(reason)
 })

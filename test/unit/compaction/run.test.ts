@@ -106,7 +106,7 @@ class HandTable {
     const { replace } = this
     for (const entry of this.files) files.push(await BucketFile.open(this.#where, entry))
     expect(files.flatMap(file => file.deletes)).toEqual(this.deletes)
-    const hiding = { deletes: new DeleteWhereIndex(this.deletes), before: Infinity, replace }
+    const hiding = { deletes: new DeleteWhereIndex(layout, this.deletes), before: Infinity, replace }
     const inputs = files.map(
       file => new BucketInput(file, { layout, pageBytes: PAGE_BYTES, range: {}, reverse: false, hiding }),
     )

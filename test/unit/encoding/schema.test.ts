@@ -25,6 +25,7 @@ describe('a schema', () => {
       laneCount: 8,
       laneBytes: [4, 2, 1, 4, 4, 4, 1, 2],
       recordBytes: 22,
+      floats: [],
     })
   })
 

@@ -9,7 +9,7 @@ const layout = wideLayout(1, 2)
 
 function resolved(rows: readonly Row[], replace: boolean, keepDeletes: boolean): Row[] {
   const columns = columnsOf(layout, byKey(rows))
-  resolve(columns, { keyLaneCount: 1, replace, keepDeletes })
+  resolve(columns, { layout, replace, keepDeletes })
   return rowsOf(layout, columns)
 }
 
@@ -57,7 +57,7 @@ describe.each([
       { key: 1n, values: [2, 2], kind: PUT },
     ]
     const columns = columnsOf(layout, rows)
-    resolve(columns, { keyLaneCount: 1, replace, keepDeletes: false })
+    resolve(columns, { layout, replace, keepDeletes: false })
     expect(columns.kinds).toBeUndefined()
     expect(rowsOf(layout, columns)).toEqual([rows[1]])
   })
