@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { workerExecutor } from './compaction/worker-executor.js'
+import { newExecutor } from './compaction/worker-executor.js'
 import type { Executor } from './compaction/job.js'
 import type { FileSystem } from './io/file-system.js'
 import { acquireLock } from './io/lock.js'
@@ -32,7 +32,7 @@ export interface Environment {
 export const nodeEnvironment: Environment = {
   fileSystem: nodeFileSystem,
   acquireLock: (directory, options) => acquireLock(directory, options),
-  newExecutor: () => workerExecutor(),
+  newExecutor,
   randomBytes: count => Uint8Array.from(randomBytes(count)),
   wait: (ms, signal) => sleep(ms, undefined, { ref: false, signal }).catch(() => {}),
 }

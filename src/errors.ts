@@ -4,7 +4,6 @@
  * Failures of the table or the disk are a {@link FlashTableError}; misuse is a `TypeError` or `RangeError` that
  * carries a `code` too. docs/api.md, Errors.
  */
-import { types } from 'node:util'
 
 /** The stable codes of {@link FlashTableError}. */
 export type FlashTableErrorCode =
@@ -57,9 +56,14 @@ export class FlashTableError extends Error {
   }
 }
 
-/** Whether it is an `Error` of any realm: `instanceof Error` is false for those of `node:fs` in Jest and in `vm` contexts. */
+/**
+ * Whether it is an error of any realm, by its shape: `instanceof Error` is false for those of `node:fs` in Jest and in `vm`
+ * contexts, `isNativeError` for a `DOMException` and for what comes out of a thread.
+ */
 export function isError(value: unknown): value is Error & { readonly code?: unknown } {
-  return value instanceof FlashTableError || types.isNativeError(value)
+  if (typeof value !== 'object' || value === null) return false
+  const { name, message } = value as Partial<Error>
+  return typeof name === 'string' && typeof message === 'string'
 }
 
 /** The `code` of an error, whichever realm made it; `undefined` for what has none. */

@@ -1,4 +1,4 @@
-// Starts worker.ts where the sources run as they are (tsx, vitest); the built package starts worker.js itself.
+// Starts worker.ts where the sources run as they are (tsx, vitest); the built package has the bundled worker as text.
 import { register } from 'tsx/esm/api'
 
 register()

@@ -1,5 +1,12 @@
-/** Runs the compactions of a table in the worker threads of the process, so that the event loop goes on. */
+/**
+ * Runs the compactions of a table in the worker threads of the process, so that the event loop goes on.
+ *
+ * A job for which no thread can be started runs on the calling thread, a chunk at a time.
+ */
+import { nodeFileSystem } from '../io/node-file-system.js'
+import { inlineExecutor } from './inline-executor.js'
 import type { CompactionControl, CompactionJob, Executor } from './job.js'
+import { NoThread, warnOfNoThreads, whyNoThreads } from './thread.js'
 import type { Outcome, Task } from './worker-protocol.js'
 import { WorkerPool, type JobKind } from './worker-pool.js'
 
@@ -8,16 +15,30 @@ const SHORT_MERGE_BYTES = 64 * 2 ** 20
 
 const processPool = new WorkerPool()
 
+/** Threads, or where it is known that there can be none the calling thread. */
+export function newExecutor(): Executor {
+  const reason = whyNoThreads()
+  if (reason === undefined) return workerExecutor()
+  warnOfNoThreads(reason)
+  return inlineExecutor(nodeFileSystem)
+}
+
 export function workerExecutor(pool: WorkerPool = processPool): Executor {
+  const inline = inlineExecutor(nodeFileSystem)
   const owner = pool.join()
   const running = new Set<Promise<unknown>>()
   const perform = async <T extends Task>(
     kind: JobKind,
     task: T,
     control: CompactionControl,
+    onThisThread: () => Promise<Outcome<T>>,
     transfer: readonly ArrayBuffer[] = [],
   ): Promise<Outcome<T>> => {
-    const outcome = pool.perform(owner, kind, task, control, transfer)
+    const outcome = pool.perform(owner, kind, task, control, transfer).catch((error: unknown) => {
+      if (!(error instanceof NoThread)) throw error
+      warnOfNoThreads(error.message)
+      return onThisThread()
+    })
     running.add(outcome)
     try {
       return await outcome
@@ -27,11 +48,15 @@ export function workerExecutor(pool: WorkerPool = processPool): Executor {
   }
   return {
     threads: pool.threads,
-    run: (job, control) => perform(kindOf(job), { kind: 'run', job }, control),
-    spill: (job, control) => perform('short', { kind: 'spill', job }, control),
+    run: (job, control) =>
+      perform(kindOf(job), { kind: 'run', job }, control, () => inline.run(job, control)),
+    spill: (job, control) =>
+      perform('short', { kind: 'spill', job }, control, () => inline.spill(job, control)),
     build: (job, control) => {
       const transfer = job.spareChunks.map(({ buffer }) => buffer)
-      return perform('short', { kind: 'build', job }, control, transfer)
+      // A thread that could not begin has the memory all the same.
+      const onThisThread = () => inline.build({ ...job, spareChunks: [] }, control)
+      return perform('short', { kind: 'build', job }, control, onThisThread, transfer)
     },
     endIdle: () => pool.endIdle(),
     async close() {

@@ -9,11 +9,11 @@
  */
 import { availableParallelism } from 'node:os'
 import { clearTimeout, setTimeout } from 'node:timers'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { abortReason, throwIfAborted } from '../abort.js'
 import type { CompactionControl } from './job.js'
+import { NoThread, startThread } from './thread.js'
 import { errorOf, type FromWorker, type Outcome, type Task, type ToWorker } from './worker-protocol.js'
-import { workerScript } from './worker-script.js'
 
 /** Beyond so many threads the disk is what they wait for. */
 const THREADS_MAX = 4
@@ -61,7 +61,12 @@ export class WorkerPool {
   #turn = 0
 
   constructor(options: Partial<WorkerPoolOptions> = {}) {
-    this.#options = { startWorker, processors: availableParallelism(), idleMs: IDLE_MS, ...options }
+    this.#options = {
+      startWorker: startThread,
+      processors: availableParallelism(),
+      idleMs: IDLE_MS,
+      ...options,
+    }
     this.threads = Math.min(THREADS_MAX, this.#options.processors)
     this.#threadsMax = Math.max(THREADS_MIN, this.threads)
   }
@@ -86,7 +91,7 @@ export class WorkerPool {
 
   /**
    * Runs the task in a thread as soon as there is one for it. The thread takes over the memory of `transfer`. Rejects
-   * with `signal.reason` when aborted, at once where the task has not begun.
+   * with `signal.reason` when aborted, at once where the task has not begun; with {@link NoThread} where there is none.
    */
   perform<T extends Task>(
     owner: Owner,
@@ -130,7 +135,7 @@ export class WorkerPool {
         // One of those that run will be free. Where none runs, nothing would ever tell that one can be started.
         if (this.#alive.size > 0) return
         this.#forget(next)
-        next.fail(error)
+        next.fail(new NoThread(error))
         continue
       }
       if (worker === undefined) return
@@ -212,10 +217,8 @@ function comesBefore(a: Waiting, b: Waiting): boolean {
   return a.owner.lastTurn < b.owner.lastTurn
 }
 
-function startWorker(): Worker {
-  // Flags of the program are not for this thread: with --input-type or a preloaded module it might not even start.
-  return new Worker(workerScript(), { execArgv: [] })
-}
+/** Threads whose script has been loaded. The others have not touched their job yet. */
+const begun = new WeakSet<Worker>()
 
 /** Performs one task in an idle worker, which takes over the memory of `transfer`. */
 function performIn<T extends Task>(
@@ -235,6 +238,9 @@ function performIn<T extends Task>(
     }
     const onMessage = (message: FromWorker): void => {
       switch (message.kind) {
+        case 'begun':
+          begun.add(worker)
+          break
         case 'progress':
           onProgress?.(message.operations)
           break
@@ -247,9 +253,10 @@ function performIn<T extends Task>(
       }
     }
     // An uncaught error ends the thread; it is not given another job.
-    const onError = (error: unknown): void => settle(() => reject(error))
+    const onError = (error: unknown): void =>
+      settle(() => reject(begun.has(worker) ? error : new NoThread(error)))
     const onExit = (code: number): void =>
-      settle(() => reject(new Error(`the compaction thread ended with exit code ${code}`)))
+      onError(new Error(`the compaction thread ended with exit code ${code}`))
     worker.on('message', onMessage).on('error', onError).on('exit', onExit)
     signal?.addEventListener('abort', onAbort)
     try {

@@ -20,6 +20,8 @@ interface Outcomes {
 export type Outcome<T extends Task> = Outcomes[T['kind']]
 
 export type FromWorker =
+  /** The first message: its script has been loaded. */
+  | { readonly kind: 'begun' }
   | { readonly kind: 'progress'; readonly operations: number }
   | { readonly kind: 'done'; readonly result: Outcome<Task> }
   | { readonly kind: 'failed'; readonly failure: Failure }

@@ -29,6 +29,8 @@ port.on('message', (message: ToWorker) => {
   }
 })
 
+post({ kind: 'begun' })
+
 /** Never rejects: the outcome is posted. */
 async function perform(task: Task, signal: AbortSignal): Promise<void> {
   let reportedMs = performance.now()

@@ -5,11 +5,12 @@
  * character, skip what is no base64 and take any object for text. docs/decisions/level-transcoder.md.
  */
 import { Buffer } from 'node:buffer'
-import { Transcoder, type MixedEncoding } from 'level-transcoder'
+import type { MixedEncoding } from 'level-transcoder'
 import { invalidType } from '../errors.js'
 import { found, typedArrayName } from '../found.js'
 import { outOfBounds, wrongType, type Place } from './field-type.js'
 import { ENCODING_NAME_RULE, isBuiltInName, isEncodingName, type BuiltInName } from './stored-schema.js'
+import { Transcoder } from './transcoder.js'
 
 /** An encoding to and from bytes of any length. */
 export type ByteCodec = {

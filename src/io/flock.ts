@@ -6,7 +6,7 @@
  * while the pid file's does. docs/durability.md, Locking.
  */
 import { closeSync, constants, openSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import process from 'node:process'
 import { isMainThread } from 'node:worker_threads'
 import { hasCode } from '../errors.js'
 
@@ -33,10 +33,21 @@ export function loadFlock(load: () => unknown = requireFsExt): Flock | undefined
   }
 }
 
-/** In the main thread only: loaded a second time in the same process, for a worker, fs-ext 2.1.1 aborts the process. */
+/**
+ * In the main thread only: loaded a second time in the same process, for a worker, fs-ext 2.1.1 aborts the process. No
+ * bundler sees what is loaded here, as none could pack it; a bundle finds it beside the program, where it is installed.
+ */
 function requireFsExt(): unknown {
   if (!isMainThread) return undefined
-  return createRequire(import.meta.url)('fs-ext')
+  const { url } = import.meta as { readonly url?: string }
+  for (const place of [url, process.argv[1]]) {
+    try {
+      if (place !== undefined) return process.getBuiltinModule('node:module').createRequire(place)('fs-ext')
+    } catch {
+      // It is not there, or is there without its build.
+    }
+  }
+  return undefined
 }
 
 function isFsExt(loaded: unknown): loaded is FsExt {

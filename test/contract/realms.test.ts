@@ -63,6 +63,12 @@ describe('an error of another realm', () => {
     }
     expect(messageOf('gone')).toBe('gone')
   })
+
+  test('is known though it is no native error', () => {
+    for (const value of [AbortSignal.abort().reason, Object.create(new Error('from a thread'))]) {
+      expect(isError(value)).toBe(true)
+    }
+  })
 })
 
 test('an error of a second copy of the package is an instance of FlashTableError', async () => {

@@ -18,7 +18,7 @@ import { FlashTable, FlashTableError } from '../../src/index.js'
 import { stateText, type CrashRecord } from './history.js'
 import { OPTIONS, columnsOf, contents, type CrashTable } from './table.js'
 
-const SOURCE = new URL('../../src/index.ts', import.meta.url).href
+const SOURCE = new URL('../../src', import.meta.url).href
 
 let root = ''
 /** A table of a process that ended without closing it, with these records in its log. */
@@ -41,12 +41,23 @@ afterEach(() => rm(root, { recursive: true }))
 /** A thread with this script. */
 const script = (body: string): URL =>
   new URL(
-    `data:text/javascript,${encodeURIComponent(`import { parentPort } from 'node:worker_threads'\n${body}`)}`,
+    `data:text/javascript,${encodeURIComponent(`import { parentPort } from 'node:worker_threads'\n${body}\nparentPort.postMessage({ kind: 'begun' })`)}`,
   )
 
+const ABSENT_WORKERS: readonly (readonly [string, () => Worker])[] = [
+  ['cannot be loaded', () => new Worker(new URL('file:///nowhere/worker.js'), { execArgv: [] })],
+  ['throws at its start', () => new Worker(script(`throw new Error('no luck today')`), { execArgv: [] })],
+  ['ends at its start', () => new Worker(script(`process.exit(7)`), { execArgv: [] })],
+  [
+    'may not be made',
+    () => {
+      throw Object.assign(new Error('Access to this API has been restricted'), { code: 'ERR_ACCESS_DENIED' })
+    },
+  ],
+]
+
+/** Threads that have begun, and come to nothing. */
 const BROKEN_WORKERS: readonly (readonly [string, URL, RegExp])[] = [
-  ['cannot be loaded', new URL('file:///nowhere/worker.js'), /nowhere/],
-  ['throws at its start', script(`throw new Error('no luck today')`), /no luck today/],
   [
     'throws while it runs a job',
     script(`parentPort.on('message', () => { throw new Error('out of luck') })`),
@@ -91,6 +102,53 @@ async function failureOf(promise: Promise<unknown>): Promise<FlashTableError> {
   if (error instanceof FlashTableError) return error
   throw new Error(`expected a FlashTableError, found ${String(error)}`, { cause: error })
 }
+
+describe.each(ABSENT_WORKERS)('where a thread %s', (_name, startWorker) => {
+  test('the table seals, merges and recovers on the calling thread', async () => {
+    const executor = () => workerExecutor(new WorkerPool({ startWorker }))
+    const location = join(root, 'table')
+    const table = await openWith(location, executor)
+    const rows = records(0, 600)
+    for (let from = 0; from < rows.length; from += 60) {
+      await table.putColumns(columnsOf(rows.slice(from, from + 60)))
+    }
+    await table.compact()
+    expect((await table.stats()).files.length).toBe(1)
+    expect(await contents(table)).toBe(stateText(rows))
+    await table.close()
+    await cp(unclean, join(root, 'unclean'), { recursive: true })
+    const recovered = await openWith(join(root, 'unclean'), executor)
+    expect(await contents(recovered)).toBe(stateText(LEFT))
+    await recovered.close()
+  })
+
+  test('a bulk load is made on the calling thread', async () => {
+    const executor = () => workerExecutor(new WorkerPool({ startWorker }))
+    const environment: Environment = { ...nodeEnvironment, newExecutor: executor }
+    const rows = records(0, 600)
+    const source = [columnsOf(rows.slice(0, 300)), columnsOf(rows.slice(300))]
+    const options = { ...OPTIONS, memoryBytes: 0 }
+    const loaded = await FlashTable.bulkLoadIn(join(root, 'loaded'), options, source, environment)
+    expect(await contents(loaded as unknown as CrashTable)).toBe(stateText(rows))
+    await loaded.close()
+  })
+})
+
+test('that there are no threads is told once in a process', async () => {
+  const output = await run(
+    `process.on('warning', ({ name, code, message }) => console.log(name, code, /no threads here/.test(message)))
+     const startWorker = () => { throw new Error('no threads here') }
+     const newExecutor = () => workerExecutor(new WorkerPool({ startWorker }))
+     for (const name of ['one', 'other']) {
+       const location = ${JSON.stringify(root)} + '/' + name
+       const table = await FlashTable.openIn(location, options, { ...nodeEnvironment, newExecutor })
+       for (let i = 0; i < 200; i++) await table.put(i, { time: i, id: i })
+       await table.compact()
+       await table.close()
+     }`,
+  )
+  expect(output).toBe('FlashTableWarning FLASHTABLE_NO_THREADS true\n')
+})
 
 describe.each(BROKEN_WORKERS)('a thread that %s', (_name, url, reason) => {
   test('poisons the table with the reason; reads go on, nothing is lost, the next open goes on', async () => {
@@ -163,7 +221,10 @@ async function run(body: string): Promise<string> {
       'tsx',
       '--input-type=module',
       '-e',
-      `import { FlashTable, struct } from ${JSON.stringify(SOURCE)}
+      `import { FlashTable, struct } from ${JSON.stringify(`${SOURCE}/index.ts`)}
+       import { nodeEnvironment } from ${JSON.stringify(`${SOURCE}/environment.ts`)}
+       import { workerExecutor } from ${JSON.stringify(`${SOURCE}/compaction/worker-executor.ts`)}
+       import { WorkerPool } from ${JSON.stringify(`${SOURCE}/compaction/worker-pool.ts`)}
        const options = { keyEncoding: 'u64', valueEncoding: struct({ time: 'u16', id: 'i32' }), memtableBytes: 1024,
          walBytes: 8192, fanout: 2 }
        ${body}`,

@@ -1,0 +1,2 @@
+// What level-transcoder takes for global.
+export { TextDecoder, TextEncoder } from 'node:util'
