@@ -3,6 +3,7 @@
  *
  * A job for which no thread can be started runs on the calling thread, a chunk at a time.
  */
+import { isPassing } from '../errors.js'
 import { nodeFileSystem } from '../io/node-file-system.js'
 import { inlineExecutor } from './inline-executor.js'
 import type { CompactionControl, CompactionJob, Executor } from './job.js'
@@ -35,7 +36,8 @@ export function workerExecutor(pool: WorkerPool = processPool): Executor {
     transfer: readonly ArrayBuffer[] = [],
   ): Promise<Outcome<T>> => {
     const outcome = pool.perform(owner, kind, task, control, transfer).catch((error: unknown) => {
-      if (!(error instanceof NoThread)) throw error
+      // What is lacking for a moment is waited for by who gave the job.
+      if (!(error instanceof NoThread) || isPassing(error)) throw error
       warnOfNoThreads(error.message)
       return onThisThread()
     })
