@@ -89,8 +89,8 @@ const METHODS: Readonly<Record<string, Method>> = {
   close: { args: [] },
 }
 
-/** For the library's own parts, tests and tools; not in the types. */
-const INTERNAL = ['commitOperations', 'viewFor']
+/** For the library's own parts, tests and tools, which the types do not show; and what JSON.stringify calls, with a key. */
+const INTERNAL = ['commitOperations', 'viewFor', 'toJSON']
 
 /** What is no object of options, or has names that no method has. */
 const NO_OPTIONS: readonly unknown[] = [
