@@ -212,6 +212,20 @@ describe('flashtable import', () => {
     },
   )
 
+  test('refuses what numpy.save has written, unless it is forced, and creates nothing', async () => {
+    const path = freshPath()
+    const header = Buffer.alloc(128, ' ')
+    header.write("\x93NUMPY\x01\0v\0{'descr': '<u8', 'fortran_order': False, 'shape': (2,), }", 'latin1')
+    const file = await fileOf(Buffer.concat([header, records(7n)]))
+    const args = ['import', file, path, '--format', 'records', '--schema', FINGERPRINT]
+    const { code, stderr } = await cli.run(...args)
+    expect(code).toBe(1)
+    expect(stderr).toContain('array.tofile(path)')
+    expect(existsSync(path)).toBe(false)
+    expect((await cli.run(...args, '--append')).code).toBe(1)
+    expect((await cli.json(...args, '--force'))['records']).toBe(9)
+  })
+
   test('answers 1 where there is no file, and creates nothing', async () => {
     const path = freshPath()
     const { code, stderr } = await cli.run(

@@ -5,9 +5,11 @@
  * numpy: buckets of slots, each a record. Slot 0 of a bucket is its head, never a record, whatever its flags hold; of
  * the others those with `flags & 1` are in use. README.md, Import.
  */
+import type { Stats } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import type { OwnColumn } from '../../src/encoding/field-type.js'
 import type { ScalarName } from '../../src/encoding/stored-schema.js'
+import { foreignFormat } from './foreign-file.js'
 import type { Field, RecordSchema } from './schema.js'
 import type { Shape } from './shape.js'
 import { UsageError } from './usage.js'
@@ -23,7 +25,7 @@ export interface RecordChunk {
   readonly bytesRead: number
 }
 
-/** A file whose size is not that of the format: nothing of it has been read. */
+/** A file that is not of the format, or that has changed while it was read. */
 export class WrongFileError extends Error {
   override readonly name = 'WrongFileError'
   readonly code = 'WRONG_FILE'
@@ -32,13 +34,15 @@ export class WrongFileError extends Error {
 export class RecordFile {
   readonly path: string
   readonly bytes: number
+  readonly #changedMs: number
   readonly #handle: FileHandle
   readonly #schema: RecordSchema
   readonly #shape: Shape | undefined
 
-  private constructor(path: string, bytes: number, handle: FileHandle, schema: RecordSchema, shape?: Shape) {
+  private constructor(path: string, info: Stats, handle: FileHandle, schema: RecordSchema, shape?: Shape) {
     this.path = path
-    this.bytes = bytes
+    this.bytes = info.size
+    this.#changedMs = info.mtimeMs
     this.#handle = handle
     this.#schema = schema
     this.#shape = shape
@@ -47,15 +51,27 @@ export class RecordFile {
   /**
    * Opens a file and checks its size. With a `shape` it is a memory-mapped table, without one plain records.
    *
-   * Throws a {@link WrongFileError} where the size does not fit.
+   * Throws a {@link WrongFileError} where the size does not fit, or where the file is known to be of another format:
+   * that one is taken all the same with `force`.
    */
-  static async open(path: string, schema: RecordSchema, shape?: Shape): Promise<RecordFile> {
+  static async open(path: string, schema: RecordSchema, shape?: Shape, force = false): Promise<RecordFile> {
     if (shape !== undefined) checkFlags(schema)
     // Not by its handle: opening a pipe would wait for a writer.
-    const info = await stat(path)
-    if (!info.isFile()) throw new WrongFileError(`${path} is not a regular file`)
-    checkSize(path, info.size, schema, shape)
-    return new RecordFile(path, info.size, await open(path, 'r'), schema, shape)
+    checkRegular(path, await stat(path))
+    const handle = await open(path, 'r')
+    try {
+      const info = await handle.stat()
+      checkRegular(path, info)
+      const format = force ? undefined : await foreignFormat(path, handle, info.size)
+      if (format !== undefined) {
+        throw new WrongFileError(`${path} is ${format}; --force takes its bytes for records all the same`)
+      }
+      checkSize(path, info.size, schema, shape)
+      return new RecordFile(path, info, handle, schema, shape)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
   }
 
   /** All records, in the order of the file. */
@@ -72,10 +88,18 @@ export class RecordFile {
       position += length
       yield { columns, rows: offsets.length, bytesRead: position }
     }
+    await this.#checkUnchanged()
   }
 
   async close(): Promise<void> {
     await this.#handle.close()
+  }
+
+  /** Whoever writes to the file meanwhile has left parts of it in two states here. */
+  async #checkUnchanged(): Promise<void> {
+    const { size, mtimeMs } = await this.#handle.stat()
+    if (size === this.bytes && mtimeMs === this.#changedMs) return
+    throw new WrongFileError(`${this.path} was written to while it was read; import it when it is complete`)
   }
 
   async #read(into: Buffer, position: number): Promise<void> {
@@ -104,6 +128,12 @@ export class RecordFile {
     }
     return offsets.subarray(0, count)
   }
+}
+
+function checkRegular(path: string, info: Stats): void {
+  if (info.isFile()) return
+  const what = info.isDirectory() ? 'a directory' : info.isFIFO() ? 'a pipe' : 'a device or socket'
+  throw new WrongFileError(`${path} is not a regular file but ${what}: its size would not be known`)
 }
 
 function checkFlags(schema: RecordSchema): void {

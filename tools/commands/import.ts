@@ -25,7 +25,8 @@ Formats:
 The schema names the fields in the order of the file: u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 bytes(n). One field
 is named key (u8 to u64 or bytes); without any other the table is a set.
 
-The size of FILE must fit the schema (and the shape), or nothing is written. Records keep their order. The import
+The size of FILE must fit the schema (and the shape), and it must not be a file of another format (NumPy's .npy,
+Parquet, SQLite, compressed files, CSV and so on), or nothing is written. Records keep their order. The import
 is all or nothing; interrupted, it leaves an empty table that the next one may fill. Only with --append, what was
 read so far stays.
 
@@ -42,6 +43,8 @@ export interface Import {
   readonly shape?: Shape | undefined
   /** Adds to a table that is there; otherwise one that holds anything is `FLASHTABLE_EXISTS`. */
   readonly append?: boolean | undefined
+  /** Takes a file for records that is known to be something else. */
+  readonly force?: boolean | undefined
   readonly signal?: AbortSignal | undefined
   /** Bytes of the file. */
   readonly onProgress?: (done: number, total: number) => void
@@ -49,8 +52,8 @@ export interface Import {
 
 /** Imports, all or nothing unless it appends; returns the number of records. */
 export async function importFile(options: Import): Promise<number> {
-  const { schema, shape, append } = options
-  return closing(await RecordFile.open(options.file, schema, shape), file =>
+  const { schema, shape, append, force } = options
+  return closing(await RecordFile.open(options.file, schema, shape, force), file =>
     append === true ? appendAll(file, options) : loadAll(file, options),
   )
 }
@@ -120,6 +123,7 @@ export function defineImport(program: Command): void {
     .requiredOption('--schema <fields>', 'fields of a record, name:type, separated by commas', parseSchema)
     .option('--shape <shape>', 'of a memmap: BUCKETS,SLOTS', parseShape)
     .option('--append', 'add to a table that is there')
+    .option('--force', 'import FILE although it is known to be of another format')
     .option('--json', 'print the result as JSON')
     .addHelpText('after', DETAILS)
     .action(runImport)
@@ -130,17 +134,27 @@ interface ImportOptions {
   readonly schema: RecordSchema
   readonly shape?: Shape
   readonly append?: true
+  readonly force?: true
   readonly json?: true
 }
 
 async function runImport(file: string, directory: string, options: ImportOptions): Promise<void> {
-  const { format, schema, shape, append } = options
+  const { format, schema, shape, append, force } = options
   if (format === 'memmap' && shape === undefined) throw new UsageError('--format memmap needs --shape')
   if (format === 'records' && shape !== undefined) throw new UsageError('--shape is for --format memmap')
   const progress = progressBar('importing')
   const records = await interruptible(async signal => {
     try {
-      return await importFile({ file, directory, schema, shape, append, signal, onProgress: progress.update })
+      return await importFile({
+        file,
+        directory,
+        schema,
+        shape,
+        append,
+        force,
+        signal,
+        onProgress: progress.update,
+      })
     } finally {
       progress.stop()
     }

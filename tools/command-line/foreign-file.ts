@@ -1,0 +1,103 @@
+/**
+ * Recognises files that are no packed records although their size would fit: by their first bytes, and their last.
+ *
+ * Records may begin with any bytes, so every sign here is one that they have by chance once in some million files or
+ * more rarely, and `--force` imports all the same. README.md, Import.
+ */
+import { stat, type FileHandle } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+
+interface Sign {
+  readonly what: string
+  readonly bytes: Buffer
+  /** Where they stand. */
+  readonly at?: number
+}
+
+/** Bytes that are written one character each. */
+const sign = (what: string, text: string, at = 0): Sign => ({ what, bytes: Buffer.from(text, 'latin1'), at })
+
+const NUMPY = 'a NumPy file (.npy), which has a header: write the records alone with array.tofile(path)'
+const COMPRESSED = 'compressed: unpack it first'
+
+const SIGNS: readonly Sign[] = [
+  sign(NUMPY, '\x93NUMPY'),
+  sign('a Parquet file', 'PAR1'),
+  sign('an Arrow file', 'ARROW1'),
+  sign('a Feather file', 'FEA1'),
+  sign('an ORC file', 'ORC'),
+  sign('an Avro file', 'Obj\x01'),
+  sign('an HDF5 file', '\x89HDF\r\n\x1a\n'),
+  sign('a MATLAB file', 'MATLAB 5.0 MAT-file'),
+  sign('a SQLite database', 'SQLite format 3\0'),
+  sign('an LMDB environment', '\xde\xc0\xef\xbe', 16),
+  sign('the manifest of a flashtable', 'flashtable manifest '),
+  sign(`a gzip file, ${COMPRESSED}`, '\x1f\x8b\x08'),
+  sign(`a zstd file, ${COMPRESSED}`, '\x28\xb5\x2f\xfd'),
+  sign(`an xz file, ${COMPRESSED}`, '\xfd7zXZ\0'),
+  sign(`a bzip2 file, ${COMPRESSED}`, '1AY&SY', 4),
+  sign(`an LZ4 file, ${COMPRESSED}`, '\x04"M\x18'),
+  sign(`a 7z archive, ${COMPRESSED}`, "7z\xbc\xaf'\x1c"),
+  sign(`a zip archive (.npz is one, too), ${COMPRESSED}`, 'PK\x03\x04'),
+  sign('a tar archive: unpack it first', 'ustar', 257),
+  sign('a Python pickle', '\x80\x04\x95'),
+  sign('a Python pickle', '\x80\x05\x95'),
+  sign('a PDF file', '%PDF-'),
+  sign('a PNG picture', '\x89PNG\r\n\x1a\n'),
+  sign('a program (ELF)', '\x7fELF'),
+]
+
+/** Bytes that are looked at, from the start. */
+const HEAD_BYTES = 4096
+/** A bucket file has its magic here in its last page. */
+const FOOTER_MAGIC = { bytes: Buffer.from('FTBK'), at: 8, pageBytes: [4096, 8192, 16_384, 32_768, 65_536] }
+
+/** What the file is, where it is something else than records. */
+export async function foreignFormat(
+  path: string,
+  file: FileHandle,
+  bytes: number,
+): Promise<string | undefined> {
+  const head = await readAt(file, 0, Math.min(bytes, HEAD_BYTES))
+  const found = SIGNS.find(({ bytes, at = 0 }) => head.subarray(at, at + bytes.byteLength).equals(bytes))
+  if (found !== undefined) return found.what
+  if (isText(head)) return 'text, such as CSV or JSON: records are packed little-endian numbers and bytes'
+  return (await isTableFile(path, file, bytes)) ? 'a file of a flashtable' : undefined
+}
+
+/** A bucket file by its footer; a log segment, which has no magic, by its name beside a manifest. */
+async function isTableFile(path: string, file: FileHandle, bytes: number): Promise<boolean> {
+  for (const pageBytes of FOOTER_MAGIC.pageBytes) {
+    if (bytes < pageBytes || bytes % pageBytes !== 0) continue
+    const at = bytes - pageBytes + FOOTER_MAGIC.at
+    const magic = await readAt(file, at, FOOTER_MAGIC.bytes.byteLength)
+    if (magic.equals(FOOTER_MAGIC.bytes)) return true
+  }
+  if (!/^\d{6,15}\.(wal|bucket)$/.test(basename(path))) return false
+  const manifest = await stat(join(dirname(path), 'MANIFEST')).catch(() => undefined)
+  return manifest?.isFile() === true
+}
+
+/**
+ * Lines of several values, or what begins as JSON does. Records of characters, such as digests in hex, are no lines and
+ * pass.
+ */
+function isText(head: Buffer): boolean {
+  const text = head.toString('latin1').replace(/^\xef\xbb\xbf/, '')
+  // Printable ASCII, white space, and the bytes of UTF-8.
+  if (text.length < 2 || /[^\t\n\r -~\x80-\xf4]/.test(text)) return false
+  if (/^\s*[[{]\s*["\d[{\]}-]/.test(text)) return true
+  const [first, ...others] = text.split('\n')
+  return others.length > 0 && /[,;\t|]/.test(first!)
+}
+
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(length)
+  let done = 0
+  while (done < length) {
+    const { bytesRead } = await file.read(bytes, done, length - done, position + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return bytes.subarray(0, done)
+}
