@@ -184,6 +184,7 @@ async function openLocked(
             poison,
             replace,
             filterBitsPerRecord: options.filterBitsPerRecord,
+            fanout: options.fanout,
           })
     if (loaded !== undefined) {
       const { operations, bytesWritten } = recovered.replayed

@@ -2,16 +2,16 @@
  * Opens what is on disk: manifest, bucket files, log - and makes it a table that can be written again.
  *
  * After a clean end the log's records go back into the memtable and their segments stay. After any other end they are
- * written to bucket files of level 0 first: they may have been in the page cache only, and to sync them again would
- * prove nothing (ATC'20). Then a manifest with the next epoch is installed. Everything before that is repeatable.
- * docs/durability.md, Recovery.
+ * written to bucket files first: they may have been in the page cache only, and to sync them again would prove nothing
+ * (ATC'20). Small files, and those of which a merge is overdue, are merged on the way. Then a manifest with the next
+ * epoch is installed. Everything before that is repeatable. docs/durability.md, Recovery.
  */
 import { BucketFile, type BucketFileOptions } from './bucket-file/reader.js'
 import type { BucketFileEntry } from './columns/bucket-file-entry.js'
-import type { RecordLayout } from './columns/record-layout.js'
 import { countPuts, type Operations } from './columns/operations.js'
 import type { SegmentInfo } from './columns/segment-info.js'
-import type { CompactionResult } from './compaction/job.js'
+import type { RecordLayout } from './columns/record-layout.js'
+import { FilesAtOpen } from './compaction/files-at-open.js'
 import type { Jobs } from './compaction/jobs.js'
 import { FlashTableError, corruption, diskError, hasCode } from './errors.js'
 import {
@@ -28,7 +28,7 @@ import { installManifest, loadManifest } from './manifest/store.js'
 import type { Memtable } from './memtable/memtable.js'
 import type { Poison } from './poison.js'
 import { newMemtable, type MemtablePoolOptions } from './state/memtable-pool.js'
-import { Holders, Version, type MemtableInUse } from './state/version.js'
+import type { MemtableInUse } from './state/version.js'
 import { SPARES_MAX } from './wal/writer.js'
 import { replayLog, type ReplayedFrame } from './wal/replay.js'
 
@@ -57,6 +57,7 @@ export interface WriterRecovery {
   readonly poison: Poison
   readonly replace: boolean
   readonly filterBitsPerRecord: number
+  readonly fanout: number
 }
 
 /** The files of a directory, by what they are. */
@@ -106,21 +107,11 @@ export async function recoverWriter(
   const fits = log.memtables.length <= 1 && manifest.log.closed.length < CLOSED_SEGMENTS_MAX
   const keepLog = manifest.clean && fits
   const epoch = manifest.epoch + 1
-  let nextFileNumber = 1 + Math.max(manifest.nextFileNumber - 1, ...listing.wals, ...listing.buckets)
-  const entries = [...manifest.files]
-  let bucketBytes = 0
-  if (!keepLog) {
-    const includesOldest = entries.length === 0
-    const seals = log.memtables.map((memtable, i) => ({
-      memtable,
-      includesOldest: includesOldest && i === 0,
-      number: nextFileNumber++,
-    }))
-    for (const { entry, bytesWritten } of await runSeals(options, writer, epoch, seals)) {
-      if (entry !== undefined) entries.push(entry)
-      bucketBytes += bytesWritten
-    }
-  }
+  const nextNumber = 1 + Math.max(manifest.nextFileNumber - 1, ...listing.wals, ...listing.buckets)
+  const atOpen = new FilesAtOpen({ ...options, ...writer, epoch }, manifest.files, nextNumber)
+  if (!keepLog) await atOpen.writeLog(log.memtables, {})
+  await atOpen.mergeOverdue({})
+  const { entries, bytesWritten: bucketBytes, nextNumber: nextFileNumber } = atOpen
   const replayed = keepLog ? log.memtables[0] : undefined
   const active = replayed ?? newMemtable(options, log.endSequence)
   const next: Manifest = {
@@ -143,10 +134,9 @@ export async function recoverWriter(
     const counters = { ...next.counters, manifestBytes: next.counters.manifestBytes + bytes }
     const live = new Set(next.log.closed.map(segment => segment.number))
     const retired = listing.wals.filter(number => !live.has(number))
+    const gone = [...retired.slice(SPARES_MAX).map(walName), ...atOpen.replaced.map(bucketName)]
     // What cannot be removed is tried again by the next open.
-    for (const number of retired.slice(SPARES_MAX)) {
-      await fileSystem.unlink(`${directory}/${walName(number)}`).catch(() => {})
-    }
+    for (const name of gone) await fileSystem.unlink(`${directory}/${name}`).catch(() => {})
     return {
       manifest: { ...next, counters },
       files,
@@ -396,38 +386,6 @@ class LogLoader {
     if (last.segments.at(-1) !== segment) last.segments.push(segment)
     return last.memtable
   }
-}
-
-/** A memtable of the log, and the bucket file that it becomes. */
-interface Seal {
-  readonly memtable: MemtableInUse
-  readonly includesOldest: boolean
-  readonly number: number
-}
-
-/** Writes as many at once as there are threads; where one fails, those beside it have ended. */
-async function runSeals(
-  options: RecoveryOptions,
-  { jobs, replace, filterBitsPerRecord }: WriterRecovery,
-  epoch: number,
-  seals: readonly Seal[],
-): Promise<CompactionResult[]> {
-  const { directory, tableId, pageBytes } = options
-  const layout: RecordLayout = options.layout
-  const results: CompactionResult[] = []
-  for (let from = 0; from < seals.length; from += jobs.threads) {
-    const running = seals.slice(from, from + jobs.threads).map(({ memtable, includesOldest, number }) => {
-      const output = { number, epoch, filterBitsPerRecord }
-      const target = { directory, tableId, layout, pageBytes, replace, includesOldest, output }
-      const version = new Version([], [], memtable, new Holders(() => {}))
-      return jobs.seal(version, { memtable }, target)
-    })
-    for (const settled of await Promise.allSettled(running)) {
-      if (settled.status === 'fulfilled') results.push(settled.value)
-      else throw diskError(settled.reason, `the log of ${directory} cannot be written to a bucket file`)
-    }
-  }
-  return results
 }
 
 /** Whether the directory holds files of a table although it has no manifest: then it is no place for a new one. */

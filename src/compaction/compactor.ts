@@ -28,7 +28,7 @@ import type { CompactionJob, CompactionResult } from './job.js'
 import type { Jobs } from './jobs.js'
 import { operationsIn } from './run.js'
 import { HiddenEstimates } from './hidden.js'
-import { hiddenMerge, levelOf, nextMerge, type PlannedMerge } from './policy.js'
+import { hiddenMerge, levelOf, nextMerge, sizeLevels, storedLevel, type PlannedMerge } from './policy.js'
 
 /** How long to wait before what failed is tried again. */
 const PAUSE_MS = 1000
@@ -266,7 +266,7 @@ export class Compactor {
           if (planned === undefined) return state.version.files !== files
           const inputs = files.slice(planned.from, planned.to)
           await this.#requireRoomFor(inputs)
-          const { level } = planned
+          const level = storedLevel(planned.level)
           const includesOldest = planned.from === 0
           await this.#run('merge', { files: inputs, memtables: [], includesOldest, level }, abort.signal)
           return true
@@ -287,10 +287,8 @@ export class Compactor {
   async #plan(version: Version, signal: AbortSignal): Promise<PlannedMerge | undefined> {
     const { state, fanout } = this.#options
     const { files } = version
-    const full = nextMerge(
-      files.map(file => file.entry),
-      fanout,
-    )
+    const entries = files.map(file => file.entry)
+    const full = nextMerge(sizeLevels(entries, state.options.memtableRecords, fanout), fanout)
     if (full !== undefined) return full
     const letGo = version.hold(files, [])
     try {

@@ -4,9 +4,15 @@
  * Tiered: a level that has `fanout` files becomes one file of the next level. Where that file would fill the next
  * level too, both go in one merge, which saves writing the lower one (as RocksDB's universal style does). Where no
  * level is full, files of which much is hidden are merged, whatever their level. Merges are of neighbours in age.
- * docs/architecture.md, Compaction.
+ * Files of less than a memtable have levels below 0, by their size. docs/architecture.md, Compaction.
  */
 
+/** Levels below 0, for files of less than a memtable: a table of short lives has many. */
+const SMALL_LEVELS = 3
+/** So few pages are written again with each log that an open writes: no file takes much less. */
+const TINY_PAGES = 16
+/** A level of so many times `fanout` files is overdue: lives end before their merges do. */
+const OVERDUE_FANOUTS = 2
 /** A merge is due whatever the levels where it drops this share of what it reads (docs/decisions/hidden-data.md). */
 const DROPPED_SHARE = 1 / 3
 
@@ -30,6 +36,103 @@ export interface EstimatedFile extends PolicyFile {
   readonly hidden: readonly number[]
   /** How many more one drops that includes the oldest file: what hides. */
   readonly hiding: number
+}
+
+/** A file as the manifest knows it. */
+export interface SizedFile extends PolicyFile {
+  readonly firstSequence: number
+  readonly endSequence: number
+  readonly pages: number
+}
+
+/**
+ * The files with levels below 0 for those of level 0 that hold less than a memtable of operations: -1 for up to
+ * 1 / fanout of it, and so on. So 8 files of a few records become one such file, and not one of level 1, which would
+ * be merged with large ones. Requires and keeps: levels never rise; a small file before a larger one counts as that.
+ */
+export function sizeLevels<T extends SizedFile>(
+  files: readonly T[],
+  memtableRecords: number,
+  fanout: number,
+): T[] {
+  let atLeast = -SMALL_LEVELS
+  return files
+    .toReversed()
+    .map(file => {
+      const own = file.level > 0 ? file.level : smallLevel(file, memtableRecords, fanout)
+      atLeast = Math.max(atLeast, own)
+      return { ...file, level: atLeast }
+    })
+    .toReversed()
+}
+
+function smallLevel(
+  { firstSequence, endSequence }: SizedFile,
+  memtableRecords: number,
+  fanout: number,
+): number {
+  const operations = endSequence - firstSequence
+  let level = 0
+  while (level > -SMALL_LEVELS && operations * fanout ** (1 - level) <= memtableRecords) level--
+  return level
+}
+
+/** The level that a file gets, out of one of {@link sizeLevels}. */
+export function storedLevel(level: number): number {
+  return Math.max(0, level)
+}
+
+/**
+ * Which of the youngest files an open merges with the records that it finds in the log, `log`, a file that is not
+ * written yet: tiny ones, and those of a merge that would be due afterwards, where that is no more than a memtable.
+ * The output is files [from, files.length) and the log. `files`: of {@link sizeLevels}, the log's records included.
+ */
+export function mergeWithLog(
+  files: readonly SizedFile[],
+  fanout: number,
+  memtablePages: number,
+): { readonly from: number; readonly level: number } {
+  const last = files.length - 1
+  let from = last
+  let { pages } = files[last]!
+  while (from > 0 && pages + files[from - 1]!.pages <= TINY_PAGES) pages += files[--from]!.pages
+  let { level } = files[from]!
+  const due = nextMerge([...files.slice(0, from), { ...files[last]!, level }], fanout)
+  if (due !== undefined && due.to === from + 1 && pagesOf(files.slice(due.from, last)) <= memtablePages) {
+    from = due.from
+    level = due.level
+  }
+  return { from, level }
+}
+
+/**
+ * A merge for which an open waits, as one life after another has ended before it was done; or `undefined`. It is the
+ * cheapest of a level that is overdue, of at most `filesMax` files. `files`: of {@link sizeLevels}.
+ */
+export function overdueMerge(
+  files: readonly SizedFile[],
+  fanout: number,
+  filesMax: number,
+): PlannedMerge | undefined {
+  for (let to = files.length; to > 0;) {
+    const start = levelStart(files, to)
+    if (to - start < OVERDUE_FANOUTS * fanout) {
+      to = start
+      continue
+    }
+    const count = Math.min(filesMax, to - start)
+    let from = start
+    for (let at = start; at + count <= to; at++) {
+      if (pagesOf(files.slice(at, at + count)) < pagesOf(files.slice(from, from + count))) from = at
+    }
+    const { level } = files[from]!
+    return { from, to: from + count, level: from === start && count >= fanout ? level + 1 : level }
+  }
+  return undefined
+}
+
+function pagesOf(files: readonly SizedFile[]): number {
+  return files.reduce((sum, { pages }) => sum + pages, 0)
 }
 
 /** The merge that a full level makes due, or `undefined`. `files`: oldest first, levels never rising. */

@@ -21,10 +21,10 @@ export class Driver {
   }
 
   /** Where a table is open, its process dies first: what it has begun in the background ends before, not beside. */
-  async open(): Promise<void> {
+  async open(options: object = {}): Promise<void> {
     if (this.#opened) await this.settle()
     this.#opened = true
-    this.table = await openOn(this.disk, this.options)
+    this.table = await openOn(this.disk, { ...this.options, ...options })
   }
 
   /** Records that differ in all fields and share keys now and then. */

@@ -68,6 +68,34 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
     },
   },
 
+  /** Opens that merge: levels that are overdue, and small files with the records of a log whose writer was killed. */
+  shortLives: {
+    async run(driver) {
+      await driver.open({ fanout: 64 })
+      for (let i = 0; i < 6; i++) {
+        await driver.columns(driver.records(MEMTABLE_RECORDS), i === 2)
+        if (i === 3) await driver.delWhere(1)
+        if (i === 4) await driver.del(driver.record().key)
+        await driver.settle()
+      }
+      await driver.close()
+      const unlinked = countOf(driver, 'unlink', '.bucket')
+      await driver.open()
+      const overdue = countOf(driver, 'unlink', '.bucket') - unlinked
+      expectReached('a merge of what is overdue', `${overdue} bucket files removed`, overdue >= 5)
+      for (let life = 0; life < 3; life++) {
+        await driver.columns(driver.records(9 + life), life === 1)
+        if (life === 1) await driver.delWhere(2)
+        await driver.delRecord(driver.record())
+        await driver.open({ fanout: 8 })
+      }
+      const small = countOf(driver, 'unlink', '.bucket') - unlinked - overdue
+      expectReached('a merge of small files', `${small} bucket files removed`, small >= 3)
+      await driver.put(driver.record(), true)
+      await driver.close()
+    },
+  },
+
   /** Segments written over in their second and third life, with frames of the earlier ones behind. */
   recycled: {
     async run(driver) {

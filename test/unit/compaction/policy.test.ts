@@ -3,9 +3,14 @@ import { describe, expect, test } from 'vitest'
 import {
   hiddenMerge,
   levelOf,
+  mergeWithLog,
   nextMerge,
+  overdueMerge,
+  sizeLevels,
+  storedLevel,
   type EstimatedFile,
   type PlannedMerge,
+  type SizedFile,
 } from '../../../src/compaction/policy.js'
 
 interface File {
@@ -246,5 +251,123 @@ describe('the level of a file', () => {
       1, 1, 2, 2, 3,
     ])
     expect(levelOf(2 ** 40, 1, 2)).toBe(40)
+  })
+})
+
+/** The files of a table that lives in short lives, each of which is too short for a merge in the background. */
+class ShortLives {
+  static readonly MEMTABLE = 2 ** 21
+  static readonly MEMTABLE_PAGES = 8192
+  static readonly PAGE_RECORDS = 340
+  files: SizedFile[] = []
+  pagesWritten = 0
+  readonly #fanout: number
+  #sequence = 0
+
+  constructor(fanout: number) {
+    this.#fanout = fanout
+  }
+
+  /** An open that finds so many operations in the log. */
+  open(operations: number): void {
+    const firstSequence = this.#sequence
+    this.#sequence += operations
+    const log = { level: 0, firstSequence, endSequence: this.#sequence, pages: operations / 256 }
+    const files = sizeLevels([...this.files, log], ShortLives.MEMTABLE, this.#fanout)
+    const { from, level } = mergeWithLog(files, this.#fanout, ShortLives.MEMTABLE_PAGES)
+    this.#merge([...this.files, log], from, files.length, level)
+    for (;;) {
+      const sized = sizeLevels(this.files, ShortLives.MEMTABLE, this.#fanout)
+      expectLevels(sized)
+      const due = overdueMerge(sized, this.#fanout, Math.max(8, this.#fanout))
+      if (due === undefined) return
+      expect(due.to - due.from).toBeGreaterThan(1)
+      expect(due.to - due.from).toBeLessThanOrEqual(Math.max(8, this.#fanout))
+      this.#merge(this.files, due.from, due.to, due.level)
+    }
+  }
+
+  #merge(files: readonly SizedFile[], from: number, to: number, level: number): void {
+    const { firstSequence } = files[from]!
+    const { endSequence } = files[to - 1]!
+    // Three pages for filter, fences and footer, or what there is of them.
+    const pages = 3 + Math.ceil((endSequence - firstSequence) / ShortLives.PAGE_RECORDS)
+    this.pagesWritten += pages
+    this.files = files.toSpliced(from, to - from, {
+      level: storedLevel(level),
+      firstSequence,
+      endSequence,
+      pages,
+    })
+    expectLevels(this.files)
+  }
+
+  /** Requires: some operations were found. */
+  get timesWritten(): number {
+    return (this.pagesWritten * ShortLives.PAGE_RECORDS) / this.#sequence
+  }
+}
+
+describe('lives that are too short for any merge', () => {
+  test.each([1, 100, 5000, 250_000, 2_000_000])(
+    'of %i records each leave as few files as one long life, and write them a few times',
+    records => {
+      const lives = new ShortLives(8)
+      const most: number[] = []
+      for (let life = 0; life < 2000; life++) {
+        lives.open(records)
+        most.push(lives.files.length)
+      }
+      // A long life has up to seven files on each of its levels: so many more for those below a memtable.
+      const levels = Math.ceil(Math.log(Math.max(1, (2000 * records) / ShortLives.MEMTABLE)) / Math.log(8))
+      expect(Math.max(...most)).toBeLessThanOrEqual(8 * 4 + 16 * (levels + 1))
+      if (records <= 100) {
+        expect(Math.max(...most)).toBeLessThanOrEqual(3 * 7)
+        // So little that the pages which a file takes at least are most of it.
+        expect(lives.pagesWritten / 2000).toBeLessThanOrEqual(16)
+      } else expect(lives.timesWritten).toBeLessThanOrEqual(8)
+    },
+  )
+
+  test('of any lengths, at any fanout, keep the order of ages and few files of a level', () => {
+    const life = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: ShortLives.MEMTABLE }))
+    fc.assert(
+      fc.property(
+        fc.array(life, { minLength: 1, maxLength: 150 }),
+        fc.constantFrom(2, 3, 8, 16),
+        (runs, fanout) => {
+          const lives = new ShortLives(fanout)
+          let sequence = 0
+          for (const operations of runs) {
+            lives.open(operations)
+            sequence += operations
+            let next = 0
+            for (const { firstSequence, endSequence } of lives.files) {
+              expect(firstSequence).toBe(next)
+              next = endSequence
+            }
+            expect(next).toBe(sequence)
+            const levels = sizeLevels(lives.files, ShortLives.MEMTABLE, fanout).map(({ level }) => level)
+            for (const level of levels) {
+              expect(levels.filter(other => other === level).length).toBeLessThan(2 * fanout)
+            }
+          }
+        },
+      ),
+    )
+  })
+
+  test('after hundreds of files of other times: they become few, a few at a time', () => {
+    for (const level of [0, 2]) {
+      const lives = new ShortLives(8)
+      lives.files = Array.from({ length: 300 }, (_, i) => ({
+        level,
+        firstSequence: i,
+        endSequence: i + 1,
+        pages: 4,
+      }))
+      lives.open(1)
+      expect(lives.files.length).toBeLessThan(17)
+    }
   })
 })

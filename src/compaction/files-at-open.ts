@@ -1,0 +1,232 @@
+/**
+ * What an open for writing does with the bucket files: it writes the records of the log to new ones, and merges small
+ * and overdue ones, so that a table whose lives are too short for merges is as well kept as any.
+ *
+ * Nothing of that counts before the manifest that names it: outputs are orphans until then, and no file that the old
+ * manifest names is removed. Requires: no other job of the table runs. docs/architecture.md, Short lives.
+ */
+import { BucketFile, type BucketFileOptions } from '../bucket-file/reader.js'
+import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
+import { diskError } from '../errors.js'
+import { bucketName } from '../io/file-names.js'
+import { newMemtable } from '../state/memtable-pool.js'
+import { Holders, Version, type MemtableInUse } from '../state/version.js'
+import type { CompactionControl, CompactionResult } from './job.js'
+import type { Jobs } from './jobs.js'
+import { mergeWithLog, overdueMerge, sizeLevels, storedLevel } from './policy.js'
+
+/** An open merges no more of what is overdue, about ten seconds' worth, ... */
+const MERGED_BYTES_MAX = 2 ** 30
+/** ... unless there are so many files that a process might not be able to open them all. */
+const FILES_MAX = 64
+/** So many, or `fanout`, are merged at once: where descriptors are few, more cannot be. */
+const INPUTS_MAX = 8
+
+export interface FilesAtOpenOptions extends BucketFileOptions {
+  readonly memtableRecords: number
+  readonly jobs: Jobs
+  readonly replace: boolean
+  readonly filterBitsPerRecord: number
+  readonly fanout: number
+  /** Of the life that begins. */
+  readonly epoch: number
+}
+
+/** Files, neighbours in age, and perhaps a memtable behind them: they become one file. */
+interface Task {
+  readonly files: readonly BucketFileEntry[]
+  readonly memtable: MemtableInUse | undefined
+  readonly includesOldest: boolean
+  readonly level: number
+}
+
+export class FilesAtOpen {
+  readonly #options: FilesAtOpenOptions
+  readonly #named: ReadonlySet<number>
+  #entries: readonly BucketFileEntry[]
+  #nextNumber: number
+  #bytesWritten = 0
+
+  /** `entries`: the files that the manifest names. */
+  constructor(options: FilesAtOpenOptions, entries: readonly BucketFileEntry[], nextNumber: number) {
+    this.#options = options
+    this.#entries = entries
+    this.#named = new Set(entries.map(({ number }) => number))
+    this.#nextNumber = nextNumber
+  }
+
+  /** What the next manifest is to name, oldest first. */
+  get entries(): readonly BucketFileEntry[] {
+    return this.#entries
+  }
+
+  get nextNumber(): number {
+    return this.#nextNumber
+  }
+
+  /** Bytes handed to write calls. */
+  get bytesWritten(): number {
+    return this.#bytesWritten
+  }
+
+  /** Files of the old manifest that the next one does not name. */
+  get replaced(): number[] {
+    const kept = new Set(this.#entries.map(({ number }) => number))
+    return [...this.#named].filter(number => !kept.has(number))
+  }
+
+  /** Writes memtables, oldest first and newer than all files, to files; the first one together with small files. */
+  async writeLog(memtables: readonly MemtableInUse[], control: CompactionControl): Promise<void> {
+    const [first, ...rest] = memtables
+    if (first === undefined) return
+    const { from, level } = this.#beforeLog(first)
+    const write = async (from: number, level: number): Promise<void> => {
+      const taken = this.#entries.slice(from)
+      const tasks: Task[] = [{ files: taken, memtable: first, includesOldest: from === 0, level }]
+      for (const memtable of rest) tasks.push({ files: [], memtable, includesOldest: false, level: 0 })
+      await this.#replace(from, taken.length, await this.#run(tasks, control))
+    }
+    const last = this.#entries.length
+    // The log must be written; a file that cannot be read, or for which there is no room, stays as it is.
+    if (from === last || !(await this.#succeeds(write(from, level), control))) await write(last, 0)
+  }
+
+  /** Merges what is overdue. */
+  async mergeOverdue(control: CompactionControl): Promise<void> {
+    const { memtableRecords, fanout, pageBytes } = this.#options
+    let inputsMax = Math.max(INPUTS_MAX, fanout)
+    for (let mergedBytes = 0; ;) {
+      const due = overdueMerge(sizeLevels(this.#entries, memtableRecords, fanout), fanout, inputsMax)
+      if (due === undefined) return
+      const inputs = this.#entries.slice(due.from, due.to)
+      const bytes = inputs.reduce((sum, { pages }) => sum + pages, 0) * pageBytes
+      mergedBytes += bytes
+      if (mergedBytes > MERGED_BYTES_MAX && this.#entries.length <= FILES_MAX) return
+      const merge = async (): Promise<void> => {
+        const level = storedLevel(due.level)
+        const task = { files: inputs, memtable: undefined, includesOldest: due.from === 0, level }
+        await this.#replace(due.from, inputs.length, await this.#run([task], control))
+      }
+      if (!(await this.#hasRoomFor(bytes))) return
+      if (await this.#succeeds(merge(), control)) continue
+      // Where it lacks descriptors, fewer inputs may do.
+      inputsMax >>= 1
+      if (inputsMax < 2) return
+    }
+  }
+
+  /** Whether that what may as well be left has been done; rejects where it was aborted. */
+  async #succeeds(merge: Promise<void>, { signal }: CompactionControl): Promise<boolean> {
+    try {
+      await merge
+      return true
+    } catch (error) {
+      if (signal?.aborted === true) throw error
+      return false
+    }
+  }
+
+  async #hasRoomFor(bytes: number): Promise<boolean> {
+    const { fileSystem, directory } = this.#options
+    // Where the system does not tell, the write itself will.
+    return (await fileSystem.freeBytes(directory).catch(() => Infinity)) >= bytes
+  }
+
+  /** From which file on files are merged with the log's first memtable, and the level of what comes of it. */
+  #beforeLog({ memtable: { count, firstSequence, endSequence } }: MemtableInUse): {
+    from: number
+    level: number
+  } {
+    const { layout, pageBytes, memtableRecords, fanout } = this.#options
+    const pagesOf = (records: number): number => Math.ceil((records * layout.recordBytes) / pageBytes)
+    const log = { level: 0, firstSequence, endSequence, pages: pagesOf(count) }
+    const files = sizeLevels([...this.#entries, log], memtableRecords, fanout)
+    const { from, level } = mergeWithLog(files, fanout, pagesOf(memtableRecords))
+    return { from, level: storedLevel(level) }
+  }
+
+  /** Runs as many at once as there are threads; returns the files. Where one fails, none of them is left. */
+  async #run(tasks: readonly Task[], control: CompactionControl): Promise<BucketFileEntry[]> {
+    const { jobs, directory } = this.#options
+    const outputs: BucketFileEntry[] = []
+    for (let from = 0; from < tasks.length; from += jobs.threads) {
+      const running = tasks.slice(from, from + jobs.threads).map(task => this.#perform(task, control))
+      const failures: unknown[] = []
+      for (const settled of await Promise.allSettled(running)) {
+        if (settled.status === 'rejected') failures.push(settled.reason)
+        else {
+          this.#bytesWritten += settled.value.bytesWritten
+          if (settled.value.entry !== undefined) outputs.push(settled.value.entry)
+        }
+      }
+      if (failures.length === 0) continue
+      await this.#remove(outputs)
+      throw diskError(failures[0], `the log of ${directory} cannot be written to a bucket file`)
+    }
+    return outputs
+  }
+
+  async #perform(task: Task, control: CompactionControl): Promise<CompactionResult> {
+    const { jobs, directory, tableId, layout, pageBytes, replace, filterBitsPerRecord, epoch } = this.#options
+    const number = this.#nextNumber++
+    const files = await this.#open(task.files)
+    const memtables = task.memtable === undefined ? [] : [task.memtable]
+    const active = task.memtable ?? newMemtable({ layout, memtableRecords: 1 }, 0)
+    const version = new Version(files, [], active, new Holders(() => {}))
+    // Those of other files hide what they hide, applied or not.
+    const deletes = [
+      ...files.flatMap(file => file.deletes),
+      ...memtables.flatMap(({ memtable }) => memtable.deletes),
+    ]
+    const ranges = [...task.files, ...memtables.map(({ memtable }) => memtable)]
+    const { firstSequence } = ranges[0]!
+    const { endSequence } = ranges.at(-1)!
+    const { level, includesOldest } = task
+    const output = { number, epoch, level, filterBitsPerRecord, firstSequence, endSequence }
+    try {
+      return await jobs.run(
+        { version, files, memtables: memtables.map(memtable => ({ memtable })) },
+        {
+          directory,
+          tableId,
+          layout,
+          pageBytes,
+          replace,
+          deletes,
+          ownDeletes: deletes,
+          includesOldest,
+          output,
+        },
+        control,
+      )
+    } finally {
+      // Closes the files.
+      await version.release()
+    }
+  }
+
+  async #open(entries: readonly BucketFileEntry[]): Promise<BucketFile[]> {
+    const files: BucketFile[] = []
+    try {
+      for (const entry of entries)
+        files.push(await BucketFile.open({ ...this.#options, withFilter: false }, entry))
+      return files
+    } catch (error) {
+      for (const file of files) await file.close()
+      throw error
+    }
+  }
+
+  async #replace(from: number, count: number, outputs: readonly BucketFileEntry[]): Promise<void> {
+    const gone = this.#entries.slice(from, from + count)
+    this.#entries = this.#entries.toSpliced(from, count, ...outputs)
+    await this.#remove(gone.filter(({ number }) => !this.#named.has(number)))
+  }
+
+  /** Removes files that no manifest has ever named. Where one cannot be removed, the next open tries again. */
+  async #remove(entries: readonly BucketFileEntry[]): Promise<void> {
+    const { fileSystem, directory } = this.#options
+    for (const { number } of entries)
+      await fileSystem.unlink(`${directory}/${bucketName(number)}`).catch(() => {})
+  }
+}
