@@ -548,7 +548,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     const { wal, committer } = writer
     if (poison.latched) {
       // Whoever has not met the failure yet must not take this for the sync that it is not.
-      if (wal.syncedSequence < wal.nextSequence) throw poison.error()
+      if (wal.syncedSequence < wal.nextSequence || writer.home.moved) throw poison.error()
       return
     }
     await wal.sync()
@@ -589,7 +589,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   async #refresh(): Promise<void> {
     const { directory, options, state } = this.#parts
-    const parts = await openReader(directory, options, this.#environment)
+    const parts = await openReader(directory, options, this.#environment, state.manifest.tableId)
     this.#parts = parts
     await state.close()
   }

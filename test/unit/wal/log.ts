@@ -78,6 +78,7 @@ export class Log {
       nextSequence: options.nextSequence ?? 0,
       spares: options.spares ?? [],
       poison: this.poison,
+      checkHome: () => Promise.resolve(),
     })
   }
 
