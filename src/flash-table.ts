@@ -579,7 +579,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
         jobs,
         filterBitsPerRecord: options.filterBitsPerRecord,
         replace: state.manifest.duplicates === 'replace',
-        counters: writer?.counters() ?? state.manifest.counters,
+        counters: () => writer?.counters() ?? state.manifest.counters,
       })
     } finally {
       await pin?.release()

@@ -30,7 +30,7 @@ import type { Poison } from './poison.js'
 import { newMemtable, type MemtablePoolOptions } from './state/memtable-pool.js'
 import type { MemtableInUse } from './state/version.js'
 import { SPARES_MAX } from './wal/writer.js'
-import { replayLog, type ReplayedFrame } from './wal/replay.js'
+import { replayLog, type ReplayBatch } from './wal/replay.js'
 
 /** So many closed segments are not kept for a further life: their records go to a bucket file. */
 const CLOSED_SEGMENTS_MAX = 8
@@ -204,7 +204,7 @@ export async function requireManifest(fileSystem: FileSystem, directory: string)
 }
 
 /** Whether nothing that a reader depends on changed between the two. */
-function sameFiles(before: Manifest, after: Manifest): boolean {
+export function sameFiles(before: Manifest, after: Manifest): boolean {
   return (
     before.tableId === after.tableId &&
     before.epoch === after.epoch &&
@@ -320,10 +320,10 @@ async function replay(
     openSegments: listing.wals.filter(number => number >= firstSegment && !closedNumbers.has(number)),
     firstSequence: manifest.firstLogSequence,
     clean: manifest.clean,
-    onFrame: (frame, segment) => {
-      loader.load(frame, segment)
-      // A stretch of frames may begin before the manifest and end behind it.
-      unaccountedRecords += countPuts(frame.operations, manifest.nextSequence - frame.firstSequence)
+    onBatch: (batch, segment) => {
+      loader.load(batch, segment)
+      // A batch may begin before the manifest and end behind it.
+      unaccountedRecords += countPuts(batch.operations, manifest.nextSequence - batch.firstSequence)
     },
   })
   return {
@@ -355,7 +355,7 @@ class LogLoader {
     this.#options = options
   }
 
-  load({ operations, deletes, firstSequence }: ReplayedFrame, segment: number): void {
+  load({ operations, deletes, firstSequence }: ReplayBatch, segment: number): void {
     let from = 0
     for (const [i, entry] of deletes.entries()) {
       // Its sequence number tells how many operations stand before it.
