@@ -67,6 +67,8 @@ interface Listing {
   /** Always orphans. */
   readonly spills: readonly number[]
   readonly temporaryManifest: boolean
+  /** A repair was interrupted, or is running. */
+  readonly unfinished: boolean
 }
 
 /** Lists the files of a table. Rejects with `FLASHTABLE_IO_ERROR`. */
@@ -75,6 +77,7 @@ export async function listTable(fileSystem: FileSystem, directory: string): Prom
   const buckets: number[] = []
   const spills: number[] = []
   let temporaryManifest = false
+  let unfinished = false
   const names = await fileSystem.list(directory).catch((error: unknown) => {
     throw diskError(error, `${directory} cannot be listed`)
   })
@@ -84,9 +87,10 @@ export async function listTable(fileSystem: FileSystem, directory: string): Prom
     else if (file?.kind === 'bucket') buckets.push(file.number)
     else if (file?.kind === 'spill') spills.push(file.number)
     else if (file?.kind === 'manifest-temporary') temporaryManifest = true
+    else if (file?.kind === 'manifest-unfinished') unfinished = true
   }
   for (const numbers of [wals, buckets, spills]) numbers.sort((a, b) => a - b)
-  return { wals, buckets, spills, temporaryManifest }
+  return { wals, buckets, spills, temporaryManifest, unfinished }
 }
 
 /**
@@ -390,7 +394,16 @@ class LogLoader {
 
 /** Whether the directory holds files of a table although it has no manifest: then it is no place for a new one. */
 export async function assertNoTableFiles(fileSystem: FileSystem, directory: string): Promise<void> {
-  const { wals, buckets } = await listTable(fileSystem, directory)
+  const { wals, buckets, unfinished } = await listTable(fileSystem, directory)
+  if (unfinished) {
+    const what = 'a finished table'
+    throw corruption(
+      `${directory}/${MANIFEST_NAME}`,
+      0,
+      what,
+      'what an interrupted repair has left; remove the directory and repair again',
+    )
+  }
   if (wals.length + buckets.length === 0) return
   const name = buckets.length > 0 ? bucketName(buckets[0]!) : walName(wals[0]!)
   throw corruption(`${directory}/${MANIFEST_NAME}`, 0, `a manifest beside ${name}`, 'no file')

@@ -144,6 +144,9 @@ export function decodePayload(
     : alignFrame(operationCount * (layout.recordBytes + (header.hasKinds ? 1 : 0)))
   if (columnBytes === undefined) return 'a bit width above 32'
   if (columnBytes > payloadBytes) return `${operationCount} operations in ${payloadBytes} bytes`
+  // Written for a record of another size: repair may be given the wrong schema.
+  if (!header.packed && isPadded(source, offset, header, layout, columnBytes))
+    return 'something in the padding of the operations'
   into.reserve(operationCount)
   const kindsKnown = header.packed
     ? decodePacked(source, offset, operationCount, layout, into)
@@ -157,6 +160,19 @@ export function decodePayload(
   // Only now do the rows count.
   into.count += operationCount
   return undefined
+}
+
+/** Whether there is anything but zeros between the rows of a raw payload and the end of their columns. */
+function isPadded(
+  { bytes }: FrameBytes,
+  offset: number,
+  { operationCount, hasKinds }: FrameHeader,
+  { recordBytes }: RecordLayout,
+  columnBytes: number,
+): boolean {
+  for (let at = operationCount * (recordBytes + (hasKinds ? 1 : 0)); at < columnBytes; at++)
+    if (bytes[offset + at] !== 0) return true
+  return false
 }
 
 /** `undefined` where a width is impossible. */

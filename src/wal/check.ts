@@ -82,7 +82,8 @@ async function endOf(options: LogCheckOptions, log: ReplayResult): Promise<Check
       await reader.close()
     }
   }
-  if (log.endSequence >= options.nextSequence) return undefined
+  // Without a segment of this life nothing tells whether there was one.
+  if (options.openSegments.length > 0 && log.endSequence >= options.nextSequence) return undefined
   const number = last?.number ?? options.openSegments[0] ?? options.closed[0]?.number
   if (number === undefined) return { path: options.directory, offset: 0 }
   return { path: `${options.directory}/${walName(number)}`, offset: last?.bytes ?? 0 }

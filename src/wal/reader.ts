@@ -29,7 +29,6 @@ const WINDOW_BYTES = 1024 * 1024
 export interface SegmentPlace {
   readonly fileSystem: FileSystem
   readonly directory: string
-  readonly tableId: Uint8Array
   readonly layout: RecordLayout
   /** Parts of a file that cannot be read are taken for zeros. Default: an error. */
   readonly lenient?: boolean | undefined
@@ -71,20 +70,28 @@ export class SegmentReader {
   }
 
   /** Opens a segment to be read up to `limit`. `FLASHTABLE_CORRUPTION` where there is no file. */
-  static async open(
-    place: SegmentPlace,
+  static open(
+    place: SegmentPlace & { readonly tableId: Uint8Array },
     segment: { readonly number: number; readonly epoch: number },
     limit: number,
   ): Promise<SegmentReader> {
-    const path = `${place.directory}/${walName(segment.number)}`
     const seed = fileSeed(place.tableId, segment.epoch, segment.number)
+    return SegmentReader.openWith(place, segment.number, seed, limit)
+  }
+
+  /** As {@link open}, with the seed of the file's checksums. */
+  static async openWith(
+    place: SegmentPlace,
+    number: number,
+    seed: number,
+    limit: number,
+  ): Promise<SegmentReader> {
+    const path = `${place.directory}/${walName(number)}`
     let handle: FileHandle
     try {
       handle = await place.fileSystem.open(path, 'read')
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) {
-        throw corruption(path, 0, 'a log segment', 'no file', error)
-      }
+      if (hasCode(error, 'ENOENT')) throw corruption(path, 0, 'a log segment', 'no file', error)
       throw diskError(error, `cannot open ${path}`)
     }
     try {
@@ -95,7 +102,7 @@ export class SegmentReader {
     }
   }
 
-  /** The seed of the file's checksums: {@link open} makes it of table, epoch and number; who has solved it sets it. */
+  /** The seed of the file's checksums: who solves it of what is in the file sets it. */
   get seed(): number {
     return this.#seed
   }

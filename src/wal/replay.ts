@@ -31,6 +31,7 @@ export interface ReplayBatch {
 }
 
 export interface ReplayOptions extends SegmentPlace {
+  readonly tableId: Uint8Array
   readonly pageBytes: number
   /** Segments of earlier epochs, whose ends are known; oldest first. */
   readonly closed: readonly SegmentInfo[]
