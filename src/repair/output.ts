@@ -172,5 +172,7 @@ function unfinished(fileSystem: FileSystem, directory: string): FileSystem {
     unlink: path => fileSystem.unlink(at(path)),
     link: (existing, path) => fileSystem.link(at(existing), at(path)),
     info: path => fileSystem.info(at(path)),
+    stamp: path => fileSystem.stamp(at(path)),
+    digest: path => fileSystem.digest(at(path)),
   }
 }
