@@ -75,13 +75,13 @@ export async function withSignals<T>(
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(abortReason(signal))
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort)
     const settle = (action: () => void): void => {
       signal.removeEventListener('abort', onAbort)
       action()
     }
+    const onAbort = (): void => settle(() => reject(abortReason(signal) as Error))
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort)
     promise.then(
       value => settle(() => resolve(value)),
       (error: unknown) => settle(() => reject(error)),

@@ -5,7 +5,7 @@
  * All or nothing: until the last manifest is installed the table is empty and the spills are orphans.
  * docs/architecture.md, Bulk load.
  */
-import { throwIfAborted } from './abort.js'
+import { throwIfAborted, unlessAborted } from './abort.js'
 import { buildInRanges } from './compaction/build-in-ranges.js'
 import type { BuildResult, CompactionControl, CompactionOutput, SpillJob } from './compaction/job.js'
 import type { Operations } from './columns/operations.js'
@@ -19,6 +19,7 @@ import { tellLetGo } from './spill/let-go.js'
 import { bytesInMemory, memorySpillBytes } from './spill/memory-spill.js'
 import type { Spill } from './spill/spill.js'
 import { removeSpills } from './spill/writer.js'
+import { Turns } from './turns.js'
 
 /** So that what has been read is removed while the file grows; it takes an eighth more room than the file at the end. */
 const SPILLS_A_MEMTABLE = 8
@@ -36,8 +37,9 @@ export async function bulkLoad(
   source: ColumnSource<unknown>,
   memoryBytes: number,
 ): Promise<void> {
-  await writer.compactor.holdMerges(() =>
-    writer.compactor.holdSeals(() => new BulkLoad(parts, writer, memoryBytes).run(source)),
+  await writer.compactor.holdMerges(
+    () => writer.compactor.holdSeals(() => new BulkLoad(parts, writer, memoryBytes).run(source)),
+    parts.options.signal,
   )
 }
 
@@ -67,18 +69,39 @@ class BulkLoad {
   }
 
   async run(source: ColumnSource<unknown>): Promise<void> {
-    const { signal } = this.#parts.options
     try {
-      for await (const columns of source) {
-        throwIfAborted(signal)
-        await this.#add(columns)
-      }
+      await this.#addAll(source)
       await this.#finish()
     } finally {
       // Those that are still being made are removed too, once they are there.
       while (this.#spilling.length > 0) await this.#settleSpills().catch(() => {})
       const { fileSystem, directory } = this.#parts.state.options
       await removeSpills(fileSystem, directory, this.#spills)
+    }
+  }
+
+  /** As `for await`, but for a signal that ends it while the source is silent, and then does not wait for its end. */
+  async #addAll(source: ColumnSource<unknown>): Promise<void> {
+    const { signal } = this.#parts.options
+    const turns = new Turns()
+    const steps = stepsOf(source)
+    for (;;) {
+      throwIfAborted(signal)
+      if (turns.due()) await turns.take()
+      let step: IteratorResult<unknown>
+      try {
+        step = await unlessAborted(steps.next(), signal)
+      } catch (error) {
+        if (signal?.aborted === true) void endOf(steps)
+        throw error
+      }
+      if (step.done === true) return
+      try {
+        await this.#add(step.value)
+      } catch (error) {
+        await unlessAborted(endOf(steps), signal).catch(() => {})
+        throw error
+      }
     }
   }
 
@@ -223,6 +246,39 @@ class BulkLoad {
   /** What went wrong with the table, apart from what the source throws. */
   #failure(error: unknown): FlashTableError {
     return diskError(error, `the bulk load of ${this.#parts.directory} failed`)
+  }
+}
+
+/** The steps of an iteration, as `for await` makes them. */
+interface Steps {
+  next(): Promise<IteratorResult<unknown>>
+  return?(): PromiseLike<unknown>
+}
+
+function stepsOf(source: ColumnSource<unknown>): Steps {
+  if (Symbol.asyncIterator in source) {
+    const iterator = source[Symbol.asyncIterator]()
+    return {
+      next: async () => iterator.next(),
+      return: async () => iterator.return?.(),
+    }
+  }
+  const iterator = source[Symbol.iterator]()
+  return {
+    async next() {
+      const { done, value } = iterator.next()
+      return done === true ? { done, value } : { done: false, value: await value }
+    },
+    return: async () => iterator.return?.(),
+  }
+}
+
+/** Tells the source that no more is taken; what it says to that does not matter any more. */
+async function endOf(steps: Steps): Promise<void> {
+  try {
+    await steps.return?.()
+  } catch {
+    // The load has failed for another reason.
   }
 }
 

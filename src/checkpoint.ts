@@ -24,8 +24,7 @@ export interface CheckpointOptions {
   readonly jobs: Jobs
   readonly filterBitsPerRecord: number
   readonly replace: boolean
-  /** Asked once all is copied, so that they count what is in the copy. */
-  readonly counters: () => Manifest['counters']
+  readonly counters: Manifest['counters']
 }
 
 /**
@@ -94,7 +93,7 @@ async function writeFiles(state: TableState, directory: string, options: Checkpo
       nextSequence: view.sequence,
       nextFileNumber,
       clean: true,
-      counters: options.counters(),
+      counters: options.counters,
     }
     await installManifest(fileSystem, directory, copy, new Poison())
   } finally {

@@ -3,6 +3,7 @@
  * to the parts. No bytes and no files here. docs/api.md.
  */
 import { invalidOption, refuseExtra } from './arguments.js'
+import { abortReason } from './abort.js'
 import { bulkLoad, type ColumnSource } from './bulk-load.js'
 import {
   adviceFor,
@@ -130,7 +131,12 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     const parts = await keepAlive(
       openTable(directory, options, environment, event => publishEvent(given, event)),
     )
-    return new FlashTable(parts, environment)
+    const table = new FlashTable(parts, environment)
+    if (options.signal?.aborted === true) {
+      await table.close().catch(() => {})
+      throw abortReason(options.signal)
+    }
+    return table
   }
 
   /**
@@ -548,7 +554,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     const { wal, committer } = writer
     if (poison.latched) {
       // Whoever has not met the failure yet must not take this for the sync that it is not.
-      if (wal.syncedSequence < wal.nextSequence || writer.home.moved) throw poison.error()
+      if (wal.syncedSequence < wal.nextSequence) throw poison.error()
       return
     }
     await wal.sync()
@@ -579,7 +585,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
         jobs,
         filterBitsPerRecord: options.filterBitsPerRecord,
         replace: state.manifest.duplicates === 'replace',
-        counters: () => writer?.counters() ?? state.manifest.counters,
+        counters: writer?.counters() ?? state.manifest.counters,
       })
     } finally {
       await pin?.release()
@@ -589,7 +595,8 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   async #refresh(): Promise<void> {
     const { directory, options, state } = this.#parts
-    const parts = await openReader(directory, options, this.#environment, state.manifest.tableId)
+    // The signal was for the open.
+    const parts = await openReader(directory, { ...options, signal: undefined }, this.#environment)
     this.#parts = parts
     await state.close()
   }

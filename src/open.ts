@@ -11,13 +11,11 @@ import { PageCache } from './bucket-file/page-cache.js'
 import { tableIdBytes } from './columns/bucket-file-entry.js'
 import { Committer } from './commit/committer.js'
 import { Compactor } from './compaction/compactor.js'
-import { guardedExecutor } from './compaction/guarded-executor.js'
 import { Jobs } from './compaction/jobs.js'
 import { Schema } from './encoding/schema.js'
 import type { Environment } from './environment.js'
 import { FlashTableError, codeOf, diskError, hasCode } from './errors.js'
 import { MANIFEST_NAME } from './io/file-names.js'
-import { Home, movedError } from './io/home.js'
 import type { Manifest } from './manifest/manifest.js'
 import { installManifest, loadManifest } from './manifest/store.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type ResolvedOptions } from './options.js'
@@ -46,7 +44,6 @@ export interface WriterParts {
   readonly committer: Committer
   readonly compactor: Compactor
   readonly jobs: Jobs
-  readonly home: Home
   readonly lock: { release(): Promise<void> }
   /** Counters of the whole life of the table, up to now. */
   readonly counters: () => Manifest['counters']
@@ -77,26 +74,22 @@ export async function openTable(
     if (options.readOnly) return await openReader(directory, options, environment)
     return await openWriter(directory, options, environment, publish)
   } catch (error) {
+    // Whatever an abort has made of a call that it ended.
+    throwIfAborted(options.signal)
     throw ownError(error, directory)
   }
 }
 
-/**
- * Opens for reading: takes no lock, writes nothing. `tableId`: of the table that it must be, of a reader that goes on;
- * `FLASHTABLE_MOVED` where it is another one.
- */
+/** Opens for reading: takes no lock, writes nothing. */
 export async function openReader(
   directory: string,
   options: ResolvedOptions,
   environment: Environment,
-  tableId?: string,
 ): Promise<TableParts> {
   const { fileSystem } = environment
   let schema!: Schema
   const poison = new Poison()
   const optionsFor = (manifest: Manifest): RecoveryOptions => {
-    if (tableId !== undefined && manifest.tableId !== tableId)
-      throw movedError(directory, 'another table has taken its place')
     schema = openSchema(directory, manifest, options)
     return recoveryOptions(directory, manifest, schema, options, environment)
   }
@@ -120,43 +113,14 @@ async function openWriter(
   publish: (event: TableEvent) => void,
 ): Promise<TableParts> {
   await prepareDirectory(directory, options, environment)
-  const poison = new Poison()
-  const { home, lock } = await takeDirectory(directory, options, environment, poison)
+  const { lockTimeoutMs: timeoutMs, signal } = options
+  const lock = await environment.acquireLock(directory, { timeoutMs, signal })
   try {
     throwIfAborted(options.signal)
-    await home.settle()
-    const guarded: Environment = {
-      ...environment,
-      fileSystem: home.fileSystem,
-      newExecutor: () => guardedExecutor(environment.newExecutor(), home),
-    }
-    return await openLocked(directory, options, guarded, { home, lock, poison }, publish)
+    return await openLocked(directory, options, environment, lock, publish)
   } catch (error) {
     await lock.release()
     throw error
-  }
-}
-
-/** The directory that is held, and its lock: releasing it lets go of both. */
-async function takeDirectory(
-  directory: string,
-  { lockTimeoutMs: timeoutMs, signal }: ResolvedOptions,
-  { fileSystem, acquireLock }: Environment,
-  poison: Poison,
-): Promise<Pick<Locked, 'home' | 'lock'>> {
-  for (;;) {
-    const home = await Home.hold(fileSystem, directory, error => poison.latch(error))
-    let lock: Locked['lock'] = { release: () => home.close() }
-    try {
-      const held = await acquireLock(directory, { timeoutMs, signal })
-      lock = { release: () => held.release().finally(() => home.close()) }
-      if (await home.isThere()) return { home, lock }
-    } catch (error) {
-      await lock.release()
-      throw error
-    }
-    // While it waited for the lock, another directory took the place: that one is what is asked for now.
-    await lock.release()
   }
 }
 
@@ -193,21 +157,15 @@ async function prepareDirectory(
   await fileSystem.makeDirectory(directory)
 }
 
-/** What an open for writing has got before it looks at the table. */
-interface Locked {
-  readonly home: Home
-  readonly lock: { release(): Promise<void> }
-  readonly poison: Poison
-}
-
 async function openLocked(
   directory: string,
   options: ResolvedOptions,
   environment: Environment,
-  { home, lock, poison }: Locked,
+  lock: { release(): Promise<void> },
   publish: (event: TableEvent) => void,
 ): Promise<TableParts> {
   const { fileSystem } = environment
+  const poison = new Poison()
   const loaded = await loadManifest(fileSystem, directory)
   if (loaded !== undefined && options.errorIfExists) {
     throw new FlashTableError('FLASHTABLE_EXISTS', `there is a table in ${directory} already`)
@@ -247,7 +205,6 @@ async function openLocked(
       nextSequence: recovered.active.memtable.endSequence,
       spares: [...recovered.spares],
       poison,
-      checkHome: () => home.check(),
     })
     const atOpen = recovered.manifest.counters
     const counters = (): Manifest['counters'] => ({
@@ -287,7 +244,7 @@ async function openLocked(
       poison,
       state,
       reader,
-      writer: { wal, committer, compactor, jobs, home, lock, counters },
+      writer: { wal, committer, compactor, jobs, lock, counters },
     }
   } catch (error) {
     await jobs.close()
@@ -366,6 +323,7 @@ function recoveryOptions(
     directory,
     tableId: tableIdBytes(manifest.tableId),
     layout: schema.layout,
+    signal: options.signal,
     pageBytes: manifest.pageBytes,
     cache: new PageCache(options.cacheBytes, manifest.pageBytes),
     memoryFreed,

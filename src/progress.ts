@@ -2,7 +2,8 @@
  * Progress for a callback of the user's. What the callback throws ends the call that it belongs to, and harms nothing
  * else: it is never thrown into the part that reports.
  */
-import { newAbortController } from './abort.js'
+import { newAbortController, throwIfAborted, withSignals } from './abort.js'
+import { nextTurn } from './turns.js'
 
 /** How much of the work is done. */
 export interface ProgressReport {
@@ -33,6 +34,33 @@ export class Progress {
       this.#failed.abort(error)
     }
   }
+
+  /** To be called before the work counts. Throws what the callback threw; one that has just rejected is heard too. */
+  async check(): Promise<void> {
+    if (this.#callback === undefined) return
+    await nextTurn()
+    throwIfAborted(this.signal)
+  }
+}
+
+/** What a call takes that can be ended and watched. */
+export interface ProgressOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: ProgressReport) => void) | undefined
+}
+
+/** Runs `action`, which ends with the reason of the signal or with what the callback throws. */
+export function withProgress<T>(
+  options: ProgressOptions,
+  action: (control: ProgressOptions) => Promise<T>,
+): Promise<T> {
+  const progress = new Progress(options.onProgress)
+  return withSignals([options.signal, progress.signal], async signal => {
+    const onProgress = ({ done, total }: ProgressReport): void => progress.report(done, total)
+    const result = await action({ signal, onProgress })
+    await progress.check()
+    return result
+  })
 }
 
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {

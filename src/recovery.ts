@@ -6,6 +6,7 @@
  * (ATC'20). Small files, and those of which a merge is overdue, are merged on the way. Then a manifest with the next
  * epoch is installed. Everything before that is repeatable. docs/durability.md, Recovery.
  */
+import { throwIfAborted } from './abort.js'
 import { BucketFile, type BucketFileOptions } from './bucket-file/reader.js'
 import type { BucketFileEntry } from './columns/bucket-file-entry.js'
 import { countPuts, type Operations } from './columns/operations.js'
@@ -30,14 +31,17 @@ import type { Poison } from './poison.js'
 import { newMemtable, type MemtablePoolOptions } from './state/memtable-pool.js'
 import type { MemtableInUse } from './state/version.js'
 import { SPARES_MAX } from './wal/writer.js'
-import { replayLog, type ReplayBatch } from './wal/replay.js'
+import { replayLog, type ReplayedFrame } from './wal/replay.js'
 
 /** So many closed segments are not kept for a further life: their records go to a bucket file. */
 const CLOSED_SEGMENTS_MAX = 8
 /** A reader that finds the table changed under its hands starts over so often. */
 const READER_ATTEMPTS = 50
 
-export interface RecoveryOptions extends BucketFileOptions, MemtablePoolOptions {}
+export interface RecoveryOptions extends BucketFileOptions, MemtablePoolOptions {
+  /** Ends the recovery, wherever it is. */
+  readonly signal?: AbortSignal | undefined
+}
 
 /** What the table consists of after recovery. */
 export interface Recovered {
@@ -67,8 +71,6 @@ interface Listing {
   /** Always orphans. */
   readonly spills: readonly number[]
   readonly temporaryManifest: boolean
-  /** A repair was interrupted, or is running. */
-  readonly unfinished: boolean
 }
 
 /** Lists the files of a table. Rejects with `FLASHTABLE_IO_ERROR`. */
@@ -77,7 +79,6 @@ export async function listTable(fileSystem: FileSystem, directory: string): Prom
   const buckets: number[] = []
   const spills: number[] = []
   let temporaryManifest = false
-  let unfinished = false
   const names = await fileSystem.list(directory).catch((error: unknown) => {
     throw diskError(error, `${directory} cannot be listed`)
   })
@@ -87,10 +88,9 @@ export async function listTable(fileSystem: FileSystem, directory: string): Prom
     else if (file?.kind === 'bucket') buckets.push(file.number)
     else if (file?.kind === 'spill') spills.push(file.number)
     else if (file?.kind === 'manifest-temporary') temporaryManifest = true
-    else if (file?.kind === 'manifest-unfinished') unfinished = true
   }
   for (const numbers of [wals, buckets, spills]) numbers.sort((a, b) => a - b)
-  return { wals, buckets, spills, temporaryManifest, unfinished }
+  return { wals, buckets, spills, temporaryManifest }
 }
 
 /**
@@ -104,7 +104,7 @@ export async function recoverWriter(
   manifest: Manifest,
   writer: WriterRecovery,
 ): Promise<Recovered> {
-  const { fileSystem, directory } = options
+  const { fileSystem, directory, signal } = options
   const listing = await listTable(fileSystem, directory)
   const log = await replay(options, manifest, listing)
   await removeOrphans(options, manifest, listing)
@@ -113,8 +113,8 @@ export async function recoverWriter(
   const epoch = manifest.epoch + 1
   const nextNumber = 1 + Math.max(manifest.nextFileNumber - 1, ...listing.wals, ...listing.buckets)
   const atOpen = new FilesAtOpen({ ...options, ...writer, epoch }, manifest.files, nextNumber)
-  if (!keepLog) await atOpen.writeLog(log.memtables, {})
-  await atOpen.mergeOverdue({})
+  if (!keepLog) await atOpen.writeLog(log.memtables, { signal })
+  await atOpen.mergeOverdue({ signal })
   const { entries, bytesWritten: bucketBytes, nextNumber: nextFileNumber } = atOpen
   const replayed = keepLog ? log.memtables[0] : undefined
   const active = replayed ?? newMemtable(options, log.endSequence)
@@ -134,6 +134,7 @@ export async function recoverWriter(
   }
   const files = await openFiles(options, entries)
   try {
+    throwIfAborted(signal)
     const { bytes } = await installManifest(fileSystem, directory, next, writer.poison)
     const counters = { ...next.counters, manifestBytes: next.counters.manifestBytes + bytes }
     const live = new Set(next.log.closed.map(segment => segment.number))
@@ -180,6 +181,7 @@ export async function recoverReader(
       await closeFiles(opened)
     } catch (error) {
       await closeFiles(opened)
+      throwIfAborted(options.signal)
       if (sameFiles(manifest, await requireManifest(fileSystem, directory)))
         throw diskError(error, `${directory} cannot be read`)
     }
@@ -208,7 +210,7 @@ export async function requireManifest(fileSystem: FileSystem, directory: string)
 }
 
 /** Whether nothing that a reader depends on changed between the two. */
-export function sameFiles(before: Manifest, after: Manifest): boolean {
+function sameFiles(before: Manifest, after: Manifest): boolean {
   return (
     before.tableId === after.tableId &&
     before.epoch === after.epoch &&
@@ -245,7 +247,10 @@ async function openFiles(
 ): Promise<BucketFile[]> {
   const files: BucketFile[] = []
   try {
-    for (const entry of entries) files.push(await openFile(options, entry))
+    for (const entry of entries) {
+      throwIfAborted(options.signal)
+      files.push(await openFile(options, entry))
+    }
     return files
   } catch (error) {
     await closeFiles(files)
@@ -324,10 +329,10 @@ async function replay(
     openSegments: listing.wals.filter(number => number >= firstSegment && !closedNumbers.has(number)),
     firstSequence: manifest.firstLogSequence,
     clean: manifest.clean,
-    onBatch: (batch, segment) => {
-      loader.load(batch, segment)
-      // A batch may begin before the manifest and end behind it.
-      unaccountedRecords += countPuts(batch.operations, manifest.nextSequence - batch.firstSequence)
+    onFrame: (frame, segment) => {
+      loader.load(frame, segment)
+      // A stretch of frames may begin before the manifest and end behind it.
+      unaccountedRecords += countPuts(frame.operations, manifest.nextSequence - frame.firstSequence)
     },
   })
   return {
@@ -359,7 +364,7 @@ class LogLoader {
     this.#options = options
   }
 
-  load({ operations, deletes, firstSequence }: ReplayBatch, segment: number): void {
+  load({ operations, deletes, firstSequence }: ReplayedFrame, segment: number): void {
     let from = 0
     for (const [i, entry] of deletes.entries()) {
       // Its sequence number tells how many operations stand before it.
@@ -394,16 +399,7 @@ class LogLoader {
 
 /** Whether the directory holds files of a table although it has no manifest: then it is no place for a new one. */
 export async function assertNoTableFiles(fileSystem: FileSystem, directory: string): Promise<void> {
-  const { wals, buckets, unfinished } = await listTable(fileSystem, directory)
-  if (unfinished) {
-    const what = 'a finished table'
-    throw corruption(
-      `${directory}/${MANIFEST_NAME}`,
-      0,
-      what,
-      'what an interrupted repair has left; remove the directory and repair again',
-    )
-  }
+  const { wals, buckets } = await listTable(fileSystem, directory)
   if (wals.length + buckets.length === 0) return
   const name = buckets.length > 0 ? bucketName(buckets[0]!) : walName(wals[0]!)
   throw corruption(`${directory}/${MANIFEST_NAME}`, 0, `a manifest beside ${name}`, 'no file')

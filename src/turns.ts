@@ -2,8 +2,8 @@
  * Turns of the event loop for long work: after some milliseconds the rest of the program comes in between. Awaiting is
  * not enough: where nothing waits for the disk, only microtasks run, and no timer and no socket has its turn.
  *
- * All that goes on in a thread shares one slice of time, and one piece of work goes on in each turn: so a turn stays as
- * short however many scans run side by side. docs/architecture.md, Turns of the event loop.
+ * All that goes on in a thread shares the slice of time of each turn: so a turn stays as short however many scans run side
+ * by side. docs/architecture.md, Turns of the event loop.
  */
 import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers'
@@ -23,20 +23,29 @@ export function nextTurn(): Promise<void> {
 /** An event loop; tests put their own here. */
 export interface Loop {
   readonly now: () => number
-  /** When the piece of work began that has its turn. */
-  readonly sliceStartMs: number
-  /** Resolves in a later turn, when all that came before have had theirs. */
+  /** When the work of this turn began. */
+  readonly sliceStartMs: (nowMs: number) => number
+  /** Resolves in a later turn, after all who came before; one at a time. */
   readonly turn: () => Promise<void>
 }
 
 /** The event loop of this thread. */
 class ThreadLoop implements Loop {
-  sliceStartMs = performance.now()
   /** Work that waits for its turn, oldest first. */
   readonly #waiting: (() => void)[] = []
+  /** `undefined`: there was none in this turn yet. */
+  #sliceStartMs: number | undefined
 
   now(): number {
     return performance.now()
+  }
+
+  sliceStartMs(nowMs: number): number {
+    if (this.#sliceStartMs === undefined) {
+      this.#sliceStartMs = nowMs
+      setImmediate(() => (this.#sliceStartMs = undefined)).unref()
+    }
+    return this.#sliceStartMs
   }
 
   turn(): Promise<void> {
@@ -46,9 +55,7 @@ class ThreadLoop implements Loop {
     })
   }
 
-  /** One piece of work goes on; the next one in the turn that follows. */
   #goOn(): void {
-    this.sliceStartMs = performance.now()
     this.#waiting.shift()!()
     if (this.#waiting.length > 0) setImmediate(() => this.#goOn())
   }
@@ -86,6 +93,7 @@ export class Turns {
   async take(): Promise<void> {
     await this.#loop.turn()
     this.#lookedMs = this.#loop.now()
+    this.#left = 1
   }
 
   #look(): boolean {
@@ -95,6 +103,6 @@ export class Turns {
     if (tookMs < LOOK_MS) this.#steps = Math.min(STEPS_MAX, this.#steps * 2)
     else if (tookMs > 2 * LOOK_MS) this.#steps = 1
     this.#left = this.#steps
-    return nowMs - this.#loop.sliceStartMs >= SLICE_MS
+    return nowMs - this.#loop.sliceStartMs(nowMs) >= SLICE_MS
   }
 }

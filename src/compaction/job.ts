@@ -7,14 +7,8 @@ import type { RecordLayout } from '../columns/record-layout.js'
 import type { MemtableImage } from '../memtable/memtable.js'
 import type { Spill } from '../spill/spill.js'
 
-/** Where a job writes. */
-interface Place {
+export interface CompactionJob {
   readonly directory: string
-  /** Which directory that is, as {@link Stamp.identity}: `guardedExecutor` adds it, and the job looks before it acts. */
-  readonly home?: string
-}
-
-export interface CompactionJob extends Place {
   readonly tableId: Uint8Array
   readonly layout: RecordLayout
   readonly pageBytes: number
@@ -65,7 +59,8 @@ export interface CompactionControl {
 }
 
 /** The first step of a bulk load, for each memtable: its records are set aside. */
-export interface SpillJob extends Place {
+export interface SpillJob {
+  readonly directory: string
   readonly tableId: Uint8Array
   readonly layout: RecordLayout
   /** Puts, at least one. */
@@ -79,7 +74,8 @@ export interface SpillJob extends Place {
 }
 
 /** The second step: all spills become a bucket file, range by range. */
-export interface BuildJob extends Place {
+export interface BuildJob {
+  readonly directory: string
   readonly tableId: Uint8Array
   readonly layout: RecordLayout
   readonly pageBytes: number

@@ -85,7 +85,12 @@ export class Jobs {
   }
 
   /** Writes one memtable of the version to a bucket file of level 0, without regard to files. */
-  seal(version: Version, input: MemtableInput, target: SealTarget): Promise<CompactionResult> {
+  seal(
+    version: Version,
+    input: MemtableInput,
+    target: SealTarget,
+    control: CompactionControl = {},
+  ): Promise<CompactionResult> {
     const { memtable } = input.memtable
     const { rows = memtable.count, before = Infinity } = input
     const deletes = memtable.deletes.filter(entry => entry.sequence < before)
@@ -93,7 +98,7 @@ export class Jobs {
     const endSequence = firstSequence + rows + deletes.length
     const output = { ...target.output, level: 0, firstSequence, endSequence }
     const job = { ...target, deletes, ownDeletes: deletes, output }
-    return this.run({ version, files: [], memtables: [input] }, job, {})
+    return this.run({ version, files: [], memtables: [input] }, job, control)
   }
 
   /** Sets the active memtable of the version aside; the job writes into the memory of its only sealed one. */

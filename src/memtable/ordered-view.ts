@@ -5,10 +5,11 @@
  * newer ones together: there are few, and a row is merged again only after its run has doubled (Bentley & Saxe 1980).
  * docs/architecture.md, Memtable.
  */
-import { setImmediate } from 'node:timers'
+import { unlessAborted } from '../abort.js'
 import { assert } from '../assert.js'
 import { compareRows } from '../columns/compare.js'
 import { sortedOrder, sortRows } from '../columns/sort.js'
+import { nextTurn } from '../turns.js'
 import type { Memtable } from './memtable.js'
 
 /** Rows that are sorted at a time: 2 to 3 ms. */
@@ -26,6 +27,8 @@ export class OrderedView {
   #covered = 0
   /** The one extension under way; others that need it wait for it too. */
   #extending: Promise<void> | undefined
+  /** Calls that wait for it. */
+  #waiting = 0
   /** Rows sorted since the event loop has had a turn, merged ones counted as four. */
   #rowsThisTurn = 0
 
@@ -39,13 +42,19 @@ export class OrderedView {
    * Sorted runs of row numbers, oldest first, that together hold each row below `length` once; they may hold rows from
    * `length` on too. In a run rows of one key stand in the order in which they came.
    *
-   * Takes about 0.1 us for each row that no earlier call has seen, and no time at all for the others.
+   * Takes about 0.1 us for each row that no earlier call has seen, and no time at all for the others. Rejects with the
+   * signal's reason at once; where nobody else waits, nothing is sorted any more.
    */
-  async runs(length: number): Promise<readonly Uint32Array[]> {
+  async runs(length: number, signal?: AbortSignal): Promise<readonly Uint32Array[]> {
     assert(length <= this.#memtable.count, 'only rows that are there are put in order')
     while (this.#covered < length) {
-      this.#extending ??= this.#extend(length).finally(() => (this.#extending = undefined))
-      await this.#extending
+      this.#waiting++
+      try {
+        this.#extending ??= this.#extend(length).finally(() => (this.#extending = undefined))
+        await unlessAborted(this.#extending, signal)
+      } finally {
+        this.#waiting--
+      }
     }
     return [...this.#runs]
   }
@@ -56,21 +65,24 @@ export class OrderedView {
     while (this.#covered < length) {
       const end = Math.min(this.#covered + SLICE_ROWS, length)
       await this.#takeTurn(end - this.#covered)
+      if (this.#waiting === 0) return
       this.#runs.push(sortedOrder(lanes, layout.keyLaneCount, this.#covered, end))
       this.#covered = end
     }
     const first = firstToMerge(this.#runs)
     if (this.#runs.length - first < 2) return
     const merged = await this.#merge(this.#runs.slice(first))
+    if (merged === undefined) return
     // Whoever came meanwhile has the runs as they were: they are not changed.
     this.#runs.splice(first, Infinity, merged)
   }
 
   /**
    * Merges slice by slice: what the runs hold between two neighbouring borders is put together and sorted anew, which
-   * is several times faster than comparing heads. Stable, because the rows of older runs come first.
+   * is several times faster than comparing heads. Stable, because the rows of older runs come first. `undefined` where
+   * nobody waits for it any more.
    */
-  async #merge(runs: readonly Uint32Array[]): Promise<Uint32Array> {
+  async #merge(runs: readonly Uint32Array[]): Promise<Uint32Array | undefined> {
     const { lanes, layout } = this.#memtable
     const merged = new Uint32Array(runs.reduce((sum, run) => sum + run.length, 0))
     const starts = runs.map(() => 0)
@@ -85,6 +97,7 @@ export class OrderedView {
         to += end - start
       }
       await this.#takeTurn(((to - from) * SLICE_ROWS) / MERGED_ROWS)
+      if (this.#waiting === 0) return undefined
       sortRows(lanes, layout.keyLaneCount, merged.subarray(from, to))
       from = to
     }
@@ -139,10 +152,4 @@ function firstToMerge(runs: readonly Uint32Array[]): number {
     newer += rows
   }
   return first
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise(resolve => {
-    setImmediate(resolve)
-  })
 }

@@ -6,11 +6,13 @@
  * resolved. Sorting beats a heap of inputs: the rows of a range lie in the processor's cache (field measurements: 58
  * against 31 million rows/s).
  */
+import { throwIfAborted } from '../abort.js'
 import { compareRows } from '../columns/compare.js'
 import { OperationBuffer, type Operations } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { sortedOrder } from '../columns/sort.js'
 import type { SortedInput } from '../columns/sorted-input.js'
+import type { Turns } from '../turns.js'
 import { resolve } from './resolve.js'
 
 export interface MergeOptions {
@@ -19,6 +21,10 @@ export interface MergeOptions {
   readonly replace: boolean
   /** See {@link resolve}. */
   readonly keepDeletes: boolean
+  /** Ends it: the next step rejects with its reason. */
+  readonly signal?: AbortSignal | undefined
+  /** Of a merge that nobody pauses between steps: some may hand out nothing. */
+  readonly turns?: Turns | undefined
 }
 
 /** An input and the rows that it has handed out and that are not merged yet. */
@@ -51,7 +57,10 @@ export class Merge {
    * All operations of a key come in one stretch.
    */
   async next(): Promise<Operations | undefined> {
+    const { signal, turns } = this.#options
     for (;;) {
+      throwIfAborted(signal)
+      if (turns?.due() === true) await turns.take()
       for (const feed of this.#feeds) await this.#fill(feed)
       const limit = this.#limitingFeed()
       const merged = this.#collect(limit)

@@ -6,6 +6,7 @@ import type { KeyRange } from '../columns/key-range.js'
 import { compareRows } from '../columns/compare.js'
 import type { Operations } from '../columns/operations.js'
 import type { Pin } from '../state/pins.js'
+import { Turns } from '../turns.js'
 import type { TableReader } from './reader.js'
 
 export interface ScanOptions {
@@ -36,7 +37,7 @@ export async function* stretches(
   try {
     throwIfAborted(signal)
     if (left === 0) return
-    const merge = await read(() => reader.scan(pin.view, range, reverse))
+    const merge = await read(() => reader.scan(pin.view, range, reverse, signal))
     try {
       for (;;) {
         const rows = await read(() => merge.next())
@@ -55,15 +56,22 @@ export async function* stretches(
   }
 }
 
-/** The rows of a scan one by one: where each stands. */
+/** The rows of a scan one by one: where each stands. The event loop turns between them, whatever is done with them. */
 export async function* eachRow(
   reader: TableReader,
   pin: Pin,
   options: ScanOptions,
 ): AsyncGenerator<{ rows: Operations; row: number }, void> {
+  const { reverse, signal } = options
+  const turns = new Turns()
   for await (const { rows, from, to } of stretches(reader, pin, options)) {
-    if (options.reverse) for (let row = to - 1; row >= from; row--) yield { rows, row }
-    else for (let row = from; row < to; row++) yield { rows, row }
+    const step = reverse ? -1 : 1
+    const end = reverse ? from - 1 : to
+    for (let row = reverse ? to - 1 : from; row !== end; row += step) {
+      if (turns.due()) await turns.take()
+      throwIfAborted(signal)
+      yield { rows, row }
+    }
   }
 }
 
@@ -74,6 +82,7 @@ export async function* eachKey(
   options: ScanOptions,
   keyLaneCount: number,
 ): AsyncGenerator<{ rows: Operations; row: number }, void> {
+  const turns = new Turns()
   let left = options.limit
   // All rows of a key come in one stretch, so it is enough to look within it.
   for await (const { rows, from, to } of stretches(reader, pin, {
@@ -84,6 +93,8 @@ export async function* eachKey(
     const end = options.reverse ? from - 1 : to
     let previous = -1
     for (let row = options.reverse ? to - 1 : from; row !== end; row += step) {
+      if (turns.due()) await turns.take()
+      throwIfAborted(options.signal)
       if (previous >= 0 && compareRows(rows.lanes, row, rows.lanes, previous, keyLaneCount) === 0) continue
       previous = row
       yield { rows, row }

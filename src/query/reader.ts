@@ -4,7 +4,6 @@
  * Lookups of many keys go in key order, so each page is visited once; missing pages are read together. Blocking and
  * asynchronous lookups share all but the page source. docs/architecture.md, Lookup.
  */
-import { setImmediate } from 'node:timers'
 import { BucketInput } from '../bucket-file/input.js'
 import { rangeIsEmpty, type KeyRange } from '../columns/key-range.js'
 import { OperationBuffer } from '../columns/operations.js'
@@ -14,6 +13,7 @@ import type { SortedInput } from '../columns/sorted-input.js'
 import { RunInput } from '../memtable/run-input.js'
 import { Merge } from '../merge/merge.js'
 import type { View } from '../state/table-state.js'
+import { nextTurn, Turns } from '../turns.js'
 import { KEYS_A_BLOCK, KeyBlock } from './key-block.js'
 import { Lookup } from './lookup.js'
 import { PageSource } from './page-source.js'
@@ -115,7 +115,7 @@ export class TableReader {
     view.version.retain()
     try {
       for (let from = 0; from < count; from += KEYS_A_SLICE) {
-        if (from > 0) await new Promise(resolve => void setImmediate(resolve))
+        if (from > 0) await nextTurn()
         let open: number[] | Uint32Array = order.subarray(from, from + KEYS_A_SLICE)
         while (open.length > 0) {
           open = this.#runSlice(view, keys, key, open, limit, result, pages)
@@ -155,8 +155,11 @@ export class TableReader {
     return missing
   }
 
-  /** A merge over all that the view holds in the range; the caller closes it and releases the version. */
-  async scan(view: View, range: KeyRange, reverse: boolean): Promise<Merge> {
+  /**
+   * A merge over all that the view holds in the range; the caller closes it and releases the version. A signal ends it
+   * here and in each step of the merge.
+   */
+  async scan(view: View, range: KeyRange, reverse: boolean, signal?: AbortSignal): Promise<Merge> {
     const { layout, pageBytes, replace } = this.#options
     const { version, active, length, sequence, deletes } = view
     const hiding = { deletes, before: sequence, replace }
@@ -167,12 +170,12 @@ export class TableReader {
       }
       const memtables = version.sealed.map(sealed => ({ sealed, rows: sealed.memtable.count }))
       for (const { sealed, rows } of [...memtables, { sealed: active, rows: length }]) {
-        for (const run of await sealed.ordered.runs(rows)) {
+        for (const run of await sealed.ordered.runs(rows, signal)) {
           inputs.push(new RunInput(sealed.memtable, run, { length: rows, range, reverse, ...hiding }))
         }
       }
     }
-    return new Merge(inputs, { layout, reverse, replace, keepDeletes: false })
+    return new Merge(inputs, { layout, reverse, replace, keepDeletes: false, signal, turns: new Turns() })
   }
 
   async #run(

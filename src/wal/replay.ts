@@ -6,32 +6,31 @@
  * not synced reach the disk in any order, so a bad frame ends the log - unless a later frame says that it had been
  * synced: that is damage. docs/file-format.md, WAL segments; docs/durability.md, Recovery.
  */
+import { throwIfAborted } from '../abort.js'
 import type { DeleteWhere, Operations } from '../columns/operations.js'
 import { OperationBuffer } from '../columns/operations.js'
 import type { SegmentInfo } from '../columns/segment-info.js'
 import { corruption } from '../errors.js'
 import { FRAME_HEADER_BYTES } from '../format/layout.js'
 import { walName } from '../io/file-names.js'
+import { Turns } from '../turns.js'
 import type { FoundFrame, SegmentPlace } from './reader.js'
 import { SegmentReader } from './reader.js'
 
 /** Frames are handed out together up to so many rows: the log may consist of millions of frames of one row. */
-const BATCH_ROWS = 16 * 1024
+const STRETCH_ROWS = 16 * 1024
 
-/** Neighbouring frames of one segment, handed out together. */
-export interface ReplayBatch {
+/** One frame, or neighbours of one segment together. */
+export interface ReplayedFrame {
   /** Valid during the call alone: the columns are used again. */
   readonly operations: Operations
   /** Ascending by their sequence numbers; the operations have the others of the range, in order. */
   readonly deletes: readonly DeleteWhere[]
   readonly firstSequence: number
   readonly endSequence: number
-  /** How many frames these are. */
-  readonly frames: number
 }
 
 export interface ReplayOptions extends SegmentPlace {
-  readonly tableId: Uint8Array
   readonly pageBytes: number
   /** Segments of earlier epochs, whose ends are known; oldest first. */
   readonly closed: readonly SegmentInfo[]
@@ -43,7 +42,9 @@ export interface ReplayOptions extends SegmentPlace {
   readonly firstSequence: number
   /** The log consists of the closed segments alone. */
   readonly clean: boolean
-  readonly onBatch: (batch: ReplayBatch, segmentNumber: number) => void
+  /** Ends the replay. */
+  readonly signal?: AbortSignal | undefined
+  readonly onFrame: (frame: ReplayedFrame, segmentNumber: number) => void
 }
 
 export interface ReplayResult {
@@ -103,14 +104,14 @@ class Replay {
   #readAgainFor = -1
   /** Operations that have not been handed out. */
   readonly #operations: OperationBuffer
+  readonly #turns = new Turns()
   #deletes: DeleteWhere[] = []
-  #batchStart: number
-  #batchFrames = 0
+  #stretchStart: number
 
   constructor(options: ReplayOptions) {
     this.#options = options
     this.#expected = options.firstSequence
-    this.#batchStart = options.firstSequence
+    this.#stretchStart = options.firstSequence
     this.#operations = new OperationBuffer(options.layout, 256)
     this.#sources = [
       ...options.closed.map(closed => ({ number: closed.number, epoch: closed.epoch, closed })),
@@ -160,9 +161,12 @@ class Replay {
     reader: SegmentReader,
     from: { source: number; offset: number },
   ): Promise<{ source: number; offset: number } | undefined> {
-    const { pageBytes } = this.#options
+    const { pageBytes, signal } = this.#options
     let offset = from.offset
     while (offset + FRAME_HEADER_BYTES <= reader.end) {
+      // Most frames are in the window already: nothing would wait for the disk.
+      if (this.#turns.due()) await this.#turns.take()
+      throwIfAborted(signal)
       const headerLoaded = reader.load(offset, FRAME_HEADER_BYTES)
       if (headerLoaded !== true && !(await headerLoaded)) continue
       const frame = reader.frameAt(offset)
@@ -195,27 +199,19 @@ class Replay {
     segment.endSequence = header.endSequence
     this.#expected = header.endSequence
     this.#bytes += end - offset
-    this.#batchFrames++
     this.#break = undefined
     this.#torn = false
-    if (this.#operations.count + this.#deletes.length >= BATCH_ROWS) this.#handOut(source.number)
+    if (this.#operations.count + this.#deletes.length >= STRETCH_ROWS) this.#handOut(source.number)
   }
 
   #handOut(segmentNumber: number): void {
-    if (this.#batchStart === this.#expected) return
-    const [firstSequence, endSequence] = [this.#batchStart, this.#expected]
-    this.#options.onBatch(
-      {
-        operations: this.#operations,
-        deletes: this.#deletes,
-        firstSequence,
-        endSequence,
-        frames: this.#batchFrames,
-      },
+    if (this.#stretchStart === this.#expected) return
+    const [firstSequence, endSequence] = [this.#stretchStart, this.#expected]
+    this.#options.onFrame(
+      { operations: this.#operations, deletes: this.#deletes, firstSequence, endSequence },
       segmentNumber,
     )
-    this.#batchFrames = 0
-    this.#batchStart = this.#expected
+    this.#stretchStart = this.#expected
     this.#operations.clear()
     this.#deletes = []
   }
