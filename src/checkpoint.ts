@@ -24,7 +24,8 @@ export interface CheckpointOptions {
   readonly jobs: Jobs
   readonly filterBitsPerRecord: number
   readonly replace: boolean
-  readonly counters: Manifest['counters']
+  /** Asked once all is copied, so that they count what is in the copy. */
+  readonly counters: () => Manifest['counters']
 }
 
 /**
@@ -93,7 +94,7 @@ async function writeFiles(state: TableState, directory: string, options: Checkpo
       nextSequence: view.sequence,
       nextFileNumber,
       clean: true,
-      counters: options.counters,
+      counters: options.counters(),
     }
     await installManifest(fileSystem, directory, copy, new Poison())
   } finally {

@@ -554,7 +554,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     const { wal, committer } = writer
     if (poison.latched) {
       // Whoever has not met the failure yet must not take this for the sync that it is not.
-      if (wal.syncedSequence < wal.nextSequence) throw poison.error()
+      if (wal.syncedSequence < wal.nextSequence || writer.home.moved) throw poison.error()
       return
     }
     await wal.sync()
@@ -585,7 +585,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
         jobs,
         filterBitsPerRecord: options.filterBitsPerRecord,
         replace: state.manifest.duplicates === 'replace',
-        counters: writer?.counters() ?? state.manifest.counters,
+        counters: () => writer?.counters() ?? state.manifest.counters,
       })
     } finally {
       await pin?.release()
@@ -596,7 +596,8 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   async #refresh(): Promise<void> {
     const { directory, options, state } = this.#parts
     // The signal was for the open.
-    const parts = await openReader(directory, { ...options, signal: undefined }, this.#environment)
+    const reopening = { ...options, signal: undefined }
+    const parts = await openReader(directory, reopening, this.#environment, state.manifest.tableId)
     this.#parts = parts
     await state.close()
   }

@@ -42,3 +42,19 @@ export type { Duplicates, LoadOptions, TableOptions } from './options.js'
 export type { TableStatus } from './describe.js'
 export type { FileStats, TableStats } from './stats.js'
 export type { StoredField, StoredFieldType, StoredSchema, StoredValue } from './encoding/stored-schema.js'
+
+/**
+ * The global types that the public ones name, as far as they are needed: so that the package compiles for users who have
+ * neither `@types/node` nor the DOM among their types. Where they have, these parts are among what is declared there.
+ */
+declare global {
+  interface AbortSignal {
+    readonly aborted: boolean
+  }
+  interface URL {
+    href: string
+  }
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol
+  }
+}

@@ -11,11 +11,13 @@ import { PageCache } from './bucket-file/page-cache.js'
 import { tableIdBytes } from './columns/bucket-file-entry.js'
 import { Committer } from './commit/committer.js'
 import { Compactor } from './compaction/compactor.js'
+import { guardedExecutor } from './compaction/guarded-executor.js'
 import { Jobs } from './compaction/jobs.js'
 import { Schema } from './encoding/schema.js'
 import type { Environment } from './environment.js'
 import { FlashTableError, codeOf, diskError, hasCode } from './errors.js'
 import { MANIFEST_NAME } from './io/file-names.js'
+import { Home, movedError } from './io/home.js'
 import type { Manifest } from './manifest/manifest.js'
 import { installManifest, loadManifest } from './manifest/store.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type ResolvedOptions } from './options.js'
@@ -44,6 +46,7 @@ export interface WriterParts {
   readonly committer: Committer
   readonly compactor: Compactor
   readonly jobs: Jobs
+  readonly home: Home
   readonly lock: { release(): Promise<void> }
   /** Counters of the whole life of the table, up to now. */
   readonly counters: () => Manifest['counters']
@@ -80,16 +83,22 @@ export async function openTable(
   }
 }
 
-/** Opens for reading: takes no lock, writes nothing. */
+/**
+ * Opens for reading: takes no lock, writes nothing. `tableId`: of the table that it must be, of a reader that goes on;
+ * `FLASHTABLE_MOVED` where it is another one.
+ */
 export async function openReader(
   directory: string,
   options: ResolvedOptions,
   environment: Environment,
+  tableId?: string,
 ): Promise<TableParts> {
   const { fileSystem } = environment
   let schema!: Schema
   const poison = new Poison()
   const optionsFor = (manifest: Manifest): RecoveryOptions => {
+    if (tableId !== undefined && manifest.tableId !== tableId)
+      throw movedError(directory, 'another table has taken its place')
     schema = openSchema(directory, manifest, options)
     return recoveryOptions(directory, manifest, schema, options, environment)
   }
@@ -113,14 +122,43 @@ async function openWriter(
   publish: (event: TableEvent) => void,
 ): Promise<TableParts> {
   await prepareDirectory(directory, options, environment)
-  const { lockTimeoutMs: timeoutMs, signal } = options
-  const lock = await environment.acquireLock(directory, { timeoutMs, signal })
+  const poison = new Poison()
+  const { home, lock } = await takeDirectory(directory, options, environment, poison)
   try {
     throwIfAborted(options.signal)
-    return await openLocked(directory, options, environment, lock, publish)
+    await home.settle()
+    const guarded: Environment = {
+      ...environment,
+      fileSystem: home.fileSystem,
+      newExecutor: () => guardedExecutor(environment.newExecutor(), home),
+    }
+    return await openLocked(directory, options, guarded, { home, lock, poison }, publish)
   } catch (error) {
     await lock.release()
     throw error
+  }
+}
+
+/** The directory that is held, and its lock: releasing it lets go of both. */
+async function takeDirectory(
+  directory: string,
+  { lockTimeoutMs: timeoutMs, signal }: ResolvedOptions,
+  { fileSystem, acquireLock }: Environment,
+  poison: Poison,
+): Promise<Pick<Locked, 'home' | 'lock'>> {
+  for (;;) {
+    const home = await Home.hold(fileSystem, directory, error => poison.latch(error))
+    let lock: Locked['lock'] = { release: () => home.close() }
+    try {
+      const held = await acquireLock(directory, { timeoutMs, signal })
+      lock = { release: () => held.release().finally(() => home.close()) }
+      if (await home.isThere()) return { home, lock }
+    } catch (error) {
+      await lock.release()
+      throw error
+    }
+    // While it waited for the lock, another directory took the place: that one is what is asked for now.
+    await lock.release()
   }
 }
 
@@ -157,15 +195,21 @@ async function prepareDirectory(
   await fileSystem.makeDirectory(directory)
 }
 
+/** What an open for writing has got before it looks at the table. */
+interface Locked {
+  readonly home: Home
+  readonly lock: { release(): Promise<void> }
+  readonly poison: Poison
+}
+
 async function openLocked(
   directory: string,
   options: ResolvedOptions,
   environment: Environment,
-  lock: { release(): Promise<void> },
+  { home, lock, poison }: Locked,
   publish: (event: TableEvent) => void,
 ): Promise<TableParts> {
   const { fileSystem } = environment
-  const poison = new Poison()
   const loaded = await loadManifest(fileSystem, directory)
   if (loaded !== undefined && options.errorIfExists) {
     throw new FlashTableError('FLASHTABLE_EXISTS', `there is a table in ${directory} already`)
@@ -205,6 +249,7 @@ async function openLocked(
       nextSequence: recovered.active.memtable.endSequence,
       spares: [...recovered.spares],
       poison,
+      checkHome: () => home.check(),
     })
     const atOpen = recovered.manifest.counters
     const counters = (): Manifest['counters'] => ({
@@ -244,7 +289,7 @@ async function openLocked(
       poison,
       state,
       reader,
-      writer: { wal, committer, compactor, jobs, lock, counters },
+      writer: { wal, committer, compactor, jobs, home, lock, counters },
     }
   } catch (error) {
     await jobs.close()

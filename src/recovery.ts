@@ -31,7 +31,7 @@ import type { Poison } from './poison.js'
 import { newMemtable, type MemtablePoolOptions } from './state/memtable-pool.js'
 import type { MemtableInUse } from './state/version.js'
 import { SPARES_MAX } from './wal/writer.js'
-import { replayLog, type ReplayedFrame } from './wal/replay.js'
+import { replayLog, type ReplayBatch } from './wal/replay.js'
 
 /** So many closed segments are not kept for a further life: their records go to a bucket file. */
 const CLOSED_SEGMENTS_MAX = 8
@@ -71,6 +71,8 @@ interface Listing {
   /** Always orphans. */
   readonly spills: readonly number[]
   readonly temporaryManifest: boolean
+  /** A repair was interrupted, or is running. */
+  readonly unfinished: boolean
 }
 
 /** Lists the files of a table. Rejects with `FLASHTABLE_IO_ERROR`. */
@@ -79,6 +81,7 @@ export async function listTable(fileSystem: FileSystem, directory: string): Prom
   const buckets: number[] = []
   const spills: number[] = []
   let temporaryManifest = false
+  let unfinished = false
   const names = await fileSystem.list(directory).catch((error: unknown) => {
     throw diskError(error, `${directory} cannot be listed`)
   })
@@ -88,9 +91,10 @@ export async function listTable(fileSystem: FileSystem, directory: string): Prom
     else if (file?.kind === 'bucket') buckets.push(file.number)
     else if (file?.kind === 'spill') spills.push(file.number)
     else if (file?.kind === 'manifest-temporary') temporaryManifest = true
+    else if (file?.kind === 'manifest-unfinished') unfinished = true
   }
   for (const numbers of [wals, buckets, spills]) numbers.sort((a, b) => a - b)
-  return { wals, buckets, spills, temporaryManifest }
+  return { wals, buckets, spills, temporaryManifest, unfinished }
 }
 
 /**
@@ -210,7 +214,7 @@ export async function requireManifest(fileSystem: FileSystem, directory: string)
 }
 
 /** Whether nothing that a reader depends on changed between the two. */
-function sameFiles(before: Manifest, after: Manifest): boolean {
+export function sameFiles(before: Manifest, after: Manifest): boolean {
   return (
     before.tableId === after.tableId &&
     before.epoch === after.epoch &&
@@ -329,10 +333,10 @@ async function replay(
     openSegments: listing.wals.filter(number => number >= firstSegment && !closedNumbers.has(number)),
     firstSequence: manifest.firstLogSequence,
     clean: manifest.clean,
-    onFrame: (frame, segment) => {
-      loader.load(frame, segment)
-      // A stretch of frames may begin before the manifest and end behind it.
-      unaccountedRecords += countPuts(frame.operations, manifest.nextSequence - frame.firstSequence)
+    onBatch: (batch, segment) => {
+      loader.load(batch, segment)
+      // A batch may begin before the manifest and end behind it.
+      unaccountedRecords += countPuts(batch.operations, manifest.nextSequence - batch.firstSequence)
     },
   })
   return {
@@ -364,7 +368,7 @@ class LogLoader {
     this.#options = options
   }
 
-  load({ operations, deletes, firstSequence }: ReplayedFrame, segment: number): void {
+  load({ operations, deletes, firstSequence }: ReplayBatch, segment: number): void {
     let from = 0
     for (const [i, entry] of deletes.entries()) {
       // Its sequence number tells how many operations stand before it.
@@ -399,7 +403,16 @@ class LogLoader {
 
 /** Whether the directory holds files of a table although it has no manifest: then it is no place for a new one. */
 export async function assertNoTableFiles(fileSystem: FileSystem, directory: string): Promise<void> {
-  const { wals, buckets } = await listTable(fileSystem, directory)
+  const { wals, buckets, unfinished } = await listTable(fileSystem, directory)
+  if (unfinished) {
+    const what = 'a finished table'
+    throw corruption(
+      `${directory}/${MANIFEST_NAME}`,
+      0,
+      what,
+      'what an interrupted repair has left; remove the directory and repair again',
+    )
+  }
   if (wals.length + buckets.length === 0) return
   const name = buckets.length > 0 ? bucketName(buckets[0]!) : walName(wals[0]!)
   throw corruption(`${directory}/${MANIFEST_NAME}`, 0, `a manifest beside ${name}`, 'no file')

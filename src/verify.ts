@@ -1,23 +1,21 @@
 /**
- * Reads every page and frame of a table and checks all that can be checked: checksums, order, counts, bounds, fences,
- * filters. Changes nothing and takes no lock. docs/durability.md, Verify.
+ * Reads every page and frame of a table and compares all that manifest and footers say with what is there. Changes
+ * nothing and takes no lock: beside a writer it starts over with what has changed. docs/durability.md, Verify.
  */
 import { throwIfAborted } from './abort.js'
-import { BucketFile, type BucketFileOptions } from './bucket-file/reader.js'
+import { checkBucketFile, type CheckedFile } from './bucket-file/check.js'
+import { rowsDefect } from './bucket-file/page-facts.js'
+import type { BucketFileOptions } from './bucket-file/reader.js'
 import { tableIdBytes, type BucketFileEntry } from './columns/bucket-file-entry.js'
-import { compareRows } from './columns/compare.js'
-import { hashKey } from './columns/hash.js'
-import { DELETE_KEY, DELETE_RECORD, KIND_COUNT, OperationBuffer, PUT } from './columns/operations.js'
 import { Schema } from './encoding/schema.js'
-import { diskError } from './errors.js'
-import { DataPageReader } from './format/data-page-reader.js'
-import { MANIFEST_NAME, bucketName } from './io/file-names.js'
+import { FlashTableError, diskError } from './errors.js'
+import { MANIFEST_NAME, MANIFEST_TEMPORARY_NAME, bucketName, spillName } from './io/file-names.js'
 import type { FileSystem } from './io/file-system.js'
 import { nodeFileSystem } from './io/node-file-system.js'
 import type { Manifest } from './manifest/manifest.js'
-import { listTable, requireManifest } from './recovery.js'
+import { listTable, requireManifest, sameFiles } from './recovery.js'
+import { checkLog, type CheckedLog } from './wal/check.js'
 import { withProgress } from './progress.js'
-import { replayLog } from './wal/replay.js'
 
 /** Something that is not as it must be. */
 export interface Problem {
@@ -35,8 +33,10 @@ export interface Verification {
   readonly frames: number
   /** Puts in bucket files and log. */
   readonly records: number
-  /** Where the log ends in the middle of a segment, as it may after a crash. */
+  /** Where the log ends in the middle of something, or before what was written of it, as it may after a crash. */
   readonly tornAt: { readonly path: string; readonly offset: number } | undefined
+  /** Files in the directory that the manifest does not name; the next writer removes them. */
+  readonly orphans: readonly string[]
 }
 
 export interface VerifyOptions {
@@ -47,236 +47,162 @@ export interface VerifyOptions {
   readonly fileSystem?: FileSystem | undefined
 }
 
-/** Pages that are read and checked at a time. */
-const PAGES_A_STEP = 64
+/** Beside a writer that replaces files while they are read it starts over so often. */
+const ATTEMPTS = 50
 
 /**
- * Verifies the table in `directory`. Rejects with `FLASHTABLE_NOT_FOUND` where there is none, or `signal.reason`; damage
- * does not reject, it is in `problems`. Cost: reads all files once.
+ * Verifies the table in `directory`. Rejects with `FLASHTABLE_NOT_FOUND` where there is none, `FLASHTABLE_IO_ERROR`
+ * where a writer changes it again and again, or `signal.reason`; damage does not reject, it is in `problems`. Cost:
+ * reads all files once.
  */
 export async function verifyTable(directory: string, options: VerifyOptions = {}): Promise<Verification> {
-  const fileSystem = options.fileSystem ?? nodeFileSystem
-  return withProgress(options, async control => {
-    const verifier = new Verifier(fileSystem, directory, control)
-    await verifier.run()
-    return verifier.result
-  })
+  const { fileSystem } = options
+  return withProgress(options, control => new Verifier(directory, { ...control, fileSystem }).run())
 }
 
 class Verifier {
   readonly #fileSystem: FileSystem
   readonly #directory: string
   readonly #options: VerifyOptions
-  readonly #problems: Problem[] = []
-  #files = 0
-  #pages = 0
-  #pagesTotal = 0
-  #frames = 0
-  #records = 0
-  #tornAt: Verification['tornAt']
+  /** What was found in a file, by its entry: a file is never changed, so it is read once. */
+  readonly #checked = new Map<string, CheckedFile>()
 
-  constructor(fileSystem: FileSystem, directory: string, options: VerifyOptions) {
-    this.#fileSystem = fileSystem
+  constructor(directory: string, options: VerifyOptions) {
+    this.#fileSystem = options.fileSystem ?? nodeFileSystem
     this.#directory = directory
     this.#options = options
   }
 
-  get result(): Verification {
-    return {
-      problems: this.#problems,
-      files: this.#files,
-      pages: this.#pages,
-      frames: this.#frames,
-      records: this.#records,
-      tornAt: this.#tornAt,
+  async run(): Promise<Verification> {
+    for (let attempt = 1; ; attempt++) {
+      const manifest = await this.#manifest()
+      if (!('tableId' in manifest)) return manifest
+      const result = await this.#verify(manifest)
+      if (result.problems.length === 0) return result
+      // Beside a writer files go while they are read: only under an unchanged manifest is something damaged.
+      const after = await this.#manifest()
+      if (!('tableId' in after) || sameFiles(manifest, after)) return result
+      for (const [entry, { problems }] of this.#checked) {
+        if (problems.length > 0) this.#checked.delete(entry)
+      }
+      if (attempt === ATTEMPTS) {
+        throw new FlashTableError(
+          'FLASHTABLE_IO_ERROR',
+          `${this.#directory} changed ${ATTEMPTS} times while it was verified; verify a checkpoint of it`,
+        )
+      }
     }
   }
 
-  async run(): Promise<void> {
+  /** The manifest, or where it cannot be read the result that says so. */
+  async #manifest(): Promise<Manifest | Verification> {
+    try {
+      return await requireManifest(this.#fileSystem, this.#directory)
+    } catch (error) {
+      return this.#unreadable(error)
+    }
+  }
+
+  #unreadable(error: unknown): Verification {
     const path = `${this.#directory}/${MANIFEST_NAME}`
-    let manifest: Manifest
+    const failure = diskError(error, path)
+    if (failure.code === 'FLASHTABLE_NOT_FOUND') throw failure
+    const problem = { file: failure.path ?? path, offset: failure.offset, message: failure.message }
+    const nothing = { files: 0, pages: 0, frames: 0, records: 0, tornAt: undefined, orphans: [] }
+    return { problems: [problem], ...nothing }
+  }
+
+  async #verify(manifest: Manifest): Promise<Verification> {
+    const path = `${this.#directory}/${MANIFEST_NAME}`
     let schema: Schema
     try {
-      manifest = await requireManifest(this.#fileSystem, this.#directory)
       schema = Schema.open(manifest.schema, path, {})
     } catch (error) {
-      this.#note(error, path)
-      return
+      return this.#unreadable(error)
     }
+    const { layout } = schema
     const options: BucketFileOptions = {
       fileSystem: this.#fileSystem,
       directory: this.#directory,
       tableId: tableIdBytes(manifest.tableId),
-      layout: schema.layout,
+      layout,
       pageBytes: manifest.pageBytes,
     }
-    this.#pagesTotal = manifest.files.reduce((sum, file) => sum + file.pages, 0)
-    for (const entry of manifest.files) await this.#verifyFile(options, entry)
-    await this.#verifyLog(options, manifest)
-  }
-
-  async #verifyFile(options: BucketFileOptions, entry: BucketFileEntry): Promise<void> {
-    this.#files++
-    let file: BucketFile
-    try {
-      file = await BucketFile.open(options, entry)
-    } catch (error) {
-      this.#note(error, `${this.#directory}/${bucketName(entry.number)}`)
-      return
-    }
-    try {
-      await this.#verifyPages(options, file)
-    } finally {
-      await file.close()
-    }
-  }
-
-  async #verifyPages(options: BucketFileOptions, file: BucketFile): Promise<void> {
-    const { footer, entry } = file
-    const checker = new PageChecker(options, file, (offset, message) => this.#add(file.path, offset, message))
-    for (let from = 0; from < footer.dataPages; from += PAGES_A_STEP) {
-      throwIfAborted(this.#options.signal)
-      const to = Math.min(footer.dataPages, from + PAGES_A_STEP)
-      await this.#readPages(file, from, to, (words, base, page) => checker.check(words, base, page))
-      this.#pages += to - from
-      this.#options.onProgress?.({ done: this.#pages, total: this.#pagesTotal })
-    }
-    this.#pages += entry.pages - footer.dataPages
-    this.#options.onProgress?.({ done: this.#pages, total: this.#pagesTotal })
-    this.#records += checker.puts
-    checker.finish()
-  }
-
-  /** Reads pages together; where one of them is damaged, one by one, so that each damage is found. */
-  async #readPages(
-    file: BucketFile,
-    from: number,
-    to: number,
-    check: (words: Uint32Array, base: number, page: number) => void,
-  ): Promise<void> {
-    const pageWords = file.footer.pageBytes / 4
-    try {
-      const words = await file.readDataPages(from, to)
-      for (let page = from; page < to; page++) check(words, (page - from) * pageWords, page)
-    } catch (error) {
-      if (to - from === 1) this.#note(error, file.path)
-      else for (let page = from; page < to; page++) await this.#readPages(file, page, page + 1, check)
-    }
-  }
-
-  async #verifyLog(options: BucketFileOptions, manifest: Manifest): Promise<void> {
-    const { closed, firstSegment } = manifest.log
-    const { wals } = await listTable(this.#fileSystem, this.#directory)
-    const openSegments = wals.filter(
-      number => number >= firstSegment && !closed.some(segment => segment.number === number),
+    const files = await this.#checkFiles(options, manifest.files)
+    const listing = await listTable(this.#fileSystem, this.#directory)
+    const log: CheckedLog = await checkLog({
+      ...options,
+      ...manifest.log,
+      openSegments: openSegments(manifest, listing.wals),
+      epoch: manifest.epoch,
+      firstSequence: manifest.firstLogSequence,
+      nextSequence: manifest.nextSequence,
+      clean: manifest.clean,
+      defectOf: operations => rowsDefect(operations, layout, false),
+      signal: this.#options.signal,
+    })
+    throwIfAborted(this.#options.signal)
+    const problems = [...files.flatMap(file => file.problems), ...log.problems].map(
+      ({ path, offset, message }): Problem => ({ file: path, offset, message }),
     )
-    try {
-      const log = await replayLog({
-        ...options,
-        closed,
-        epoch: manifest.epoch,
-        openSegments: manifest.clean ? [] : openSegments,
-        firstSequence: manifest.firstLogSequence,
-        clean: manifest.clean,
-        signal: this.#options.signal,
-        onFrame: ({ operations }) => {
-          this.#frames++
-          for (let row = 0; row < operations.count; row++) {
-            if (operations.kinds === undefined || operations.kinds[row] === PUT) this.#records++
-          }
-        },
-      })
-      this.#files += log.segments.length
-      this.#tornAt = log.tornAt
-    } catch (error) {
-      this.#note(error, this.#directory)
+    for (const message of counterProblems(manifest, layout.recordBytes))
+      problems.push({ file: path, offset: undefined, message })
+    const named = new Set(manifest.files.map(file => file.number))
+    const orphans = [
+      ...listing.buckets.filter(number => !named.has(number)).map(bucketName),
+      ...listing.spills.map(spillName),
+      ...(listing.temporaryManifest ? [MANIFEST_TEMPORARY_NAME] : []),
+    ]
+    return {
+      problems,
+      files: manifest.files.length + log.segments,
+      pages: manifest.files.reduce((sum, file) => sum + file.pages, 0),
+      frames: log.frames,
+      records: files.reduce((sum, file) => sum + file.records, log.records),
+      tornAt: log.tornAt,
+      orphans: orphans.map(name => `${this.#directory}/${name}`),
     }
   }
 
-  /** An error of reading is a problem; an abort, or the absence of a table, is the caller's. */
-  #note(error: unknown, path: string): void {
-    if (this.#options.signal?.aborted === true) throw error
-    const failure = diskError(error, path)
-    if (failure.code === 'FLASHTABLE_NOT_FOUND') throw failure
-    this.#problems.push({ file: failure.path ?? path, offset: failure.offset, message: failure.message })
-  }
-
-  #add(file: string, offset: number, message: string): void {
-    this.#problems.push({ file, offset, message })
+  async #checkFiles(options: BucketFileOptions, entries: readonly BucketFileEntry[]): Promise<CheckedFile[]> {
+    const total = entries.reduce((sum, entry) => sum + entry.pages, 0)
+    let done = 0
+    const onPages = (pages: number): void => {
+      throwIfAborted(this.#options.signal)
+      done += pages
+      this.#options.onProgress?.({ done, total })
+    }
+    const files: CheckedFile[] = []
+    for (const entry of entries) {
+      const name = JSON.stringify(entry)
+      let checked = this.#checked.get(name)
+      if (checked === undefined) {
+        checked = await checkBucketFile(options, entry, onPages)
+        this.#checked.set(name, checked)
+      } else onPages(entry.pages)
+      files.push(checked)
+    }
+    return files
   }
 }
 
-/** Checks the data pages of one file, in order, against each other and against its footer, fences and filter. */
-class PageChecker {
-  readonly #keyLaneCount: number
-  readonly #pageBytes: number
-  readonly #file: BucketFile
-  readonly #report: (offset: number, message: string) => void
-  readonly #page: DataPageReader
-  readonly #rows: OperationBuffer
-  readonly #counts = [0, 0, 0]
-  /** The last row of the page before, once there is one. */
-  readonly #last: OperationBuffer
-  #pages = 0
+/** Segments of the life that has not ended cleanly. */
+function openSegments({ clean, log }: Manifest, wals: readonly number[]): number[] {
+  if (clean) return []
+  const closed = new Set(log.closed.map(segment => segment.number))
+  return wals.filter(number => number >= log.firstSegment && !closed.has(number))
+}
 
-  constructor(
-    { layout, pageBytes }: BucketFileOptions,
-    file: BucketFile,
-    report: (offset: number, message: string) => void,
-  ) {
-    this.#keyLaneCount = layout.keyLaneCount
-    this.#pageBytes = pageBytes
-    this.#file = file
-    this.#report = report
-    this.#page = new DataPageReader(layout, pageBytes)
-    this.#rows = new OperationBuffer(layout, 1024)
-    this.#last = new OperationBuffer(layout, 1)
-  }
-
-  get puts(): number {
-    return this.#counts[PUT]!
-  }
-
-  check(words: Uint32Array, base: number, page: number): void {
-    const rows = this.#rows
-    const offset = page * this.#pageBytes
-    rows.clear()
-    this.#page.open(words, base)
-    this.#page.decode(rows)
-    const key = Uint32Array.from({ length: this.#keyLaneCount }, (_, lane) => rows.lanes[lane]![0]!)
-    if (!this.#file.startsWith(page, key)) this.#report(offset, 'the first key is not the one in the fences')
-    if (this.#last.count > 0 && compareRows(this.#last.lanes, 0, rows.lanes, 0, this.#keyLaneCount) > 0) {
-      this.#report(offset, 'the first key is smaller than the last one of the page before')
-    }
-    for (let row = 0; row < rows.count; row++) {
-      const kind = rows.kinds === undefined ? PUT : rows.kinds[row]!
-      if (kind >= KIND_COUNT) this.#report(offset, `row ${row} has the unknown operation kind ${kind}`)
-      else this.#counts[kind]!++
-      if (row > 0 && compareRows(rows.lanes, row - 1, rows.lanes, row, this.#keyLaneCount) > 0) {
-        this.#report(offset, `row ${row} has a smaller key than the row before`)
-      }
-      if (!this.#file.mayContain(page, hashKey(rows.lanes, row, this.#keyLaneCount))) {
-        this.#report(offset, `the filter does not know the key of row ${row}`)
-      }
-    }
-    this.#last.clear()
-    this.#last.append(rows, rows.count - 1, rows.count)
-    this.#pages++
-  }
-
-  finish(): void {
-    const { footer } = this.#file
-    // Where pages could not be read their problems are reported already.
-    if (this.#pages < footer.dataPages) return
-    const offset = (this.#file.entry.pages - 1) * this.#pageBytes
-    const expected = [
-      ['puts', footer.records, this.#counts[PUT]!],
-      ['deletes of keys', footer.deleteKeys, this.#counts[DELETE_KEY]!],
-      ['deletes of records', footer.deleteRecords, this.#counts[DELETE_RECORD]!],
-    ] as const
-    for (const [what, wanted, found] of expected) {
-      if (wanted !== found)
-        this.#report(offset, `the footer counts ${wanted} ${what}, the pages hold ${found}`)
-    }
-  }
+/** Sums over the life of the table, against what is in it now. */
+function counterProblems({ counters, files }: Manifest, recordBytes: number): string[] {
+  const problems: string[] = []
+  const inFiles = files.reduce((sum, file) => sum + file.records, 0)
+  if (counters.records < inFiles)
+    problems.push(`counters.records is ${counters.records}, and the files hold ${inFiles} records`)
+  const bytes = counters.records * recordBytes
+  if (counters.recordBytes !== bytes && Number.isSafeInteger(bytes))
+    problems.push(
+      `counters.recordBytes is ${counters.recordBytes}, ${counters.records} records take ${bytes}`,
+    )
+  return problems
 }

@@ -1,7 +1,8 @@
 // The second half of `npm run build`, after tsc: parts of dist that are bundled, so that what a user's bundler, test runner
 // or single executable makes of the package needs nothing at run time. docs/decisions/embedded-worker.md.
 import { build } from 'esbuild'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 
 const OPTIONS = { bundle: true, write: false, target: 'node20', legalComments: 'none' }
 
@@ -44,3 +45,16 @@ async function transcoder() {
 
 writeFileSync('dist/src/compaction/worker-source.js', await worker())
 writeFileSync('dist/src/encoding/transcoder.js', await transcoder())
+
+/** Since 5.7 typed arrays have a type parameter for their memory; for compilers that know none there is a copy without. */
+function declarationsWithoutMemory() {
+  const arrays = /\b((?:Big)?(?:Uint|Int|Float)(?:8|16|32|64)Array)<[^<>]*>/g
+  for (const name of readdirSync('dist/src', { recursive: true })) {
+    if (!name.endsWith('.d.ts')) continue
+    const copy = join('dist/types-5.0', name)
+    mkdirSync(dirname(copy), { recursive: true })
+    writeFileSync(copy, readFileSync(join('dist/src', name), 'utf8').replaceAll(arrays, '$1'))
+  }
+}
+
+declarationsWithoutMemory()

@@ -103,6 +103,11 @@ export class BucketFile implements CachedFile {
     return this.#index.byteLength + this.slots.byteLength
   }
 
+  /** Words of the filter blocks. */
+  get filterWords(): number {
+    return this.#filter.length
+  }
+
   /** Bytes that stay in memory besides the page cache. */
   get residentBytes(): number {
     return this.filterBytes + this.fenceBytes

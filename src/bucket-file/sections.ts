@@ -16,6 +16,7 @@ import {
   DELETE_WHERE_PAGE,
   FENCE_PAGE,
   FILTER_PAGE,
+  FOOTER_PAGE,
   PAGE_HEADER_BYTES,
 } from '../format/page-layout.js'
 import { pageChecksums, readDeleteWheres } from '../format/section.js'
@@ -103,6 +104,7 @@ export async function openFooter(
   checkPage(options, path, page, seedOf(options, entry), entry.pages - 1, count)
   const footer = readFooter(page, layout)
   const expected: [string, number | string, number | string][] = [
+    ['page kind', FOOTER_PAGE, page[4]!],
     ['magic', BUCKET_MAGIC, magic],
     ['table id', hexOf(writerOf(entry, tableId)), hexOf(footer.tableId)],
     ['file number', entry.number, footer.fileNumber],

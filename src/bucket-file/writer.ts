@@ -21,6 +21,7 @@ import {
   writeDeleteWheres,
   writeSectionPage,
 } from '../format/section.js'
+import { discard } from '../io/discard.js'
 import { bucketName } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { writeFully } from '../io/transfer.js'
@@ -155,8 +156,7 @@ export class BucketFileWriter {
 
   /** Removes the file. Best effort: what cannot be removed is an orphan, gone at the next open. */
   async abandon(): Promise<void> {
-    await this.#file.close().catch(() => {})
-    await this.#target.fileSystem.unlink(this.#file.path).catch(() => {})
+    await discard(this.#target.fileSystem, this.#file)
   }
 
   async #writeRows(last: boolean): Promise<void> {

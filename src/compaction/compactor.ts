@@ -104,6 +104,8 @@ export class Compactor {
   /** Resolves when a seal has ended; rejects where it was put off, the table is poisoned, or no seal will begin any more. */
   async sealFinished(): Promise<void> {
     throwIfAborted(this.#closing.signal)
+    // A lane that ends with the failure of now has told those who waited, and tells nobody who comes later.
+    this.#options.state.options.poison.check()
     await new Promise<void>((resolve, reject) => {
       this.#sealWaiters.push({ resolve, reject })
       this.wake()

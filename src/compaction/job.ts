@@ -7,8 +7,14 @@ import type { RecordLayout } from '../columns/record-layout.js'
 import type { MemtableImage } from '../memtable/memtable.js'
 import type { Spill } from '../spill/spill.js'
 
-export interface CompactionJob {
+/** Where a job writes. */
+interface Place {
   readonly directory: string
+  /** Which directory that is, as {@link Stamp.identity}: `guardedExecutor` adds it, and the job looks before it acts. */
+  readonly home?: string
+}
+
+export interface CompactionJob extends Place {
   readonly tableId: Uint8Array
   readonly layout: RecordLayout
   readonly pageBytes: number
@@ -59,8 +65,7 @@ export interface CompactionControl {
 }
 
 /** The first step of a bulk load, for each memtable: its records are set aside. */
-export interface SpillJob {
-  readonly directory: string
+export interface SpillJob extends Place {
   readonly tableId: Uint8Array
   readonly layout: RecordLayout
   /** Puts, at least one. */
@@ -74,8 +79,7 @@ export interface SpillJob {
 }
 
 /** The second step: all spills become a bucket file, range by range. */
-export interface BuildJob {
-  readonly directory: string
+export interface BuildJob extends Place {
   readonly tableId: Uint8Array
   readonly layout: RecordLayout
   readonly pageBytes: number

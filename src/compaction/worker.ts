@@ -4,6 +4,7 @@ import { parentPort } from 'node:worker_threads'
 import { newAbortController } from '../abort.js'
 import { nodeFileSystem } from '../io/node-file-system.js'
 import { nextTurn } from '../turns.js'
+import { jobFileSystem } from './guarded-executor.js'
 import { buildRange } from './build-in-ranges.js'
 import { runCompaction } from './run.js'
 import { spillMemtable } from './spill-memtable.js'
@@ -40,19 +41,20 @@ async function perform(task: Task, signal: AbortSignal): Promise<void> {
     reportedMs = nowMs
     post({ kind: 'progress', operations })
   }
+  const fileSystem = jobFileSystem(nodeFileSystem, task.job)
   try {
     switch (task.kind) {
       case 'run':
         post({
           kind: 'done',
-          result: await runCompaction(nodeFileSystem, task.job, { signal, onProgress }, nextTurn),
+          result: await runCompaction(fileSystem, task.job, { signal, onProgress }, nextTurn),
         })
         break
       case 'spill':
-        post({ kind: 'done', result: await spillMemtable(nodeFileSystem, task.job, { signal }, nextTurn) })
+        post({ kind: 'done', result: await spillMemtable(fileSystem, task.job, { signal }, nextTurn) })
         break
       case 'build': {
-        const result = await buildRange(nodeFileSystem, task.job, { signal }, nextTurn)
+        const result = await buildRange(fileSystem, task.job, { signal }, nextTurn)
         // Handed over, not copied.
         const { chunks, fences, filter } = result
         post(

@@ -4,12 +4,6 @@
  * They are encodings of level-transcoder (`new Transcoder(['view']).encoding(struct({ ... }))`) that know the width
  * of what they encode. The table itself asks them for their types alone and writes lanes. docs/api.md, Encodings.
  */
-import type {
-  KnownEncodingInput,
-  KnownEncodingName,
-  KnownEncodingOutput,
-  MixedEncoding,
-} from 'level-transcoder'
 import { refuseExtra } from '../arguments.js'
 import { invalidType, outOfRange } from '../errors.js'
 import { found } from '../found.js'
@@ -32,7 +26,7 @@ import type { ScalarEncoding, SizedEncoding, StructEncoding, StructFields } from
 import { StructValue } from './value-type.js'
 
 /** The names that level-transcoder knows encodings by. */
-export type LevelEncodingName = KnownEncodingName | keyof LevelAliases
+export type LevelEncodingName = keyof LevelValues | keyof LevelAliases
 
 interface LevelAliases {
   binary: 'buffer'
@@ -40,8 +34,36 @@ interface LevelAliases {
 }
 
 type LevelName<N extends LevelEncodingName> = N extends keyof LevelAliases ? LevelAliases[N] : N
-type LevelIn<N> = N extends 'json' ? unknown : N extends KnownEncodingName ? KnownEncodingInput<N> : never
-type LevelOut<N> = N extends 'json' ? unknown : N extends KnownEncodingName ? KnownEncodingOutput<N> : never
+type LevelIn<N> = N extends keyof LevelValues ? LevelValues[N][0] : never
+type LevelOut<N> = N extends keyof LevelValues ? LevelValues[N][1] : never
+
+/** What the encodings take, and what they give. Said here once more, as the types of level-transcoder ask for `@types/node`. */
+interface LevelValues {
+  readonly utf8: readonly [string | Uint8Array, string]
+  readonly buffer: readonly [Uint8Array | string, NodeBuffer]
+  readonly view: readonly [Uint8Array | string, Uint8Array]
+  readonly json: readonly [unknown, unknown]
+  readonly hex: readonly [NodeBuffer | string, string]
+  readonly base64: readonly [NodeBuffer | string, string]
+}
+
+/** `Buffer`, where there are types of Node. */
+type NodeBuffer = typeof globalThis extends {
+  readonly Buffer: { readonly isBuffer: (value: unknown) => value is infer B extends Uint8Array }
+}
+  ? B
+  : Uint8Array
+
+/** A custom encoding, in any of the shapes that level-transcoder takes. */
+interface GivenEncoding<In, Format, Out> {
+  readonly encode: (value: In) => Format
+  readonly decode: (data: Format) => Out
+  readonly name?: string | undefined
+  readonly format?: 'buffer' | 'view' | 'utf8' | undefined
+  readonly buffer?: boolean | undefined
+  readonly type?: unknown
+  readonly code?: unknown
+}
 
 /** Names that a field cannot have are compile errors too, where they are known. */
 type WithoutReserved<F> = string extends keyof F ? unknown : { readonly [N in keyof F & ReservedName]: never }
@@ -107,7 +129,7 @@ export function fixed<N extends LevelEncodingName>(
   byteLength: number,
 ): SizedEncoding<LevelIn<LevelName<N>>, LevelOut<LevelName<N>>>
 export function fixed<In, Format, Out>(
-  encoding: MixedEncoding<In, Format, Out>,
+  encoding: GivenEncoding<In, Format, Out>,
   byteLength: number,
 ): SizedEncoding<In, Out>
 export function fixed(

@@ -6,7 +6,7 @@
  * docs/file-format.md, Data page.
  */
 import { WORDS_A_LINE } from '../columns/cache-line.js'
-import { PUT, type OperationBuffer } from '../columns/operations.js'
+import { KIND_COUNT, PUT, type OperationBuffer } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { readBits, unpackLane } from './bits.js'
 import { restartCount } from './data-page-encoder.js'
@@ -118,6 +118,8 @@ export class DataPageReader {
       for (const width of widths) if (width > 32) return `a column of ${width} bits`
     }
     const last = page.packedLaneCount - 1
+    // Read into columns of bytes, a greater number would pass for a known kind.
+    if (this.#laneWidth[last]! > 2 || this.#laneBase[last]! >= KIND_COUNT) return 'unknown operation kinds'
     const end = this.#laneAt[last]! + this.#rows * this.#laneWidth[last]! - page.streamWord * 32
     return end > page.streamBits ? `${end} bits of columns in ${page.streamBits}` : undefined
   }

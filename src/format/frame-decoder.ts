@@ -9,6 +9,7 @@ import type { DeleteWhere, OperationBuffer } from '../columns/operations.js'
 import { KIND_COUNT, PUT } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { unpackLane, wordsForBits } from './bits.js'
+import { seedFor } from './checksum-seed.js'
 import { crc32Words } from './checksum-words.js'
 import { alignFrame, packedTableBytes } from './frame-encoder.js'
 import {
@@ -65,10 +66,21 @@ export interface FrameHeader {
  * Requires: `offset` is a multiple of 4 and the bytes of a header are there.
  */
 export function readFrameHeader(source: FrameBytes, offset: number, seed: number): FrameHeader | undefined {
-  const { view } = source
   const at = offset / 4
   const checksum = crc32Words(source.words, at + PAYLOAD_CHECKSUM_AT / 4, at + FRAME_HEADER_BYTES / 4, seed)
-  if (view.getUint32(offset + HEADER_CHECKSUM_AT, true) !== checksum) return undefined
+  if (source.view.getUint32(offset + HEADER_CHECKSUM_AT, true) !== checksum) return undefined
+  return possibleHeader(source, offset)
+}
+
+/** The seed for which the checksum of the header at `offset` fits, whatever is there. Requires: as above. */
+export function headerSeed({ bytes, view }: FrameBytes, offset: number): number {
+  const checksum = view.getUint32(offset + HEADER_CHECKSUM_AT, true)
+  return seedFor(bytes, offset + PAYLOAD_CHECKSUM_AT, offset + FRAME_HEADER_BYTES, checksum)
+}
+
+/** What stands at `offset` read as a header, its checksum not checked; `undefined` where that cannot be one. */
+export function possibleHeader(source: FrameBytes, offset: number): FrameHeader | undefined {
+  const { view } = source
   const operationCount = view.getUint32(offset + OPERATION_COUNT_AT, true)
   const deleteWhereCount = view.getUint16(offset + DELETE_WHERE_COUNT_AT, true)
   const firstSequence = readU48(view, offset + FIRST_SEQUENCE_AT)
@@ -132,6 +144,9 @@ export function decodePayload(
     : alignFrame(operationCount * (layout.recordBytes + (header.hasKinds ? 1 : 0)))
   if (columnBytes === undefined) return 'a bit width above 32'
   if (columnBytes > payloadBytes) return `${operationCount} operations in ${payloadBytes} bytes`
+  // Written for a record of another size: repair may be given the wrong schema.
+  if (!header.packed && isPadded(source, offset, header, layout, columnBytes))
+    return 'something in the padding of the operations'
   into.reserve(operationCount)
   const kindsKnown = header.packed
     ? decodePacked(source, offset, operationCount, layout, into)
@@ -145,6 +160,19 @@ export function decodePayload(
   // Only now do the rows count.
   into.count += operationCount
   return undefined
+}
+
+/** Whether there is anything but zeros between the rows of a raw payload and the end of their columns. */
+function isPadded(
+  { bytes }: FrameBytes,
+  offset: number,
+  { operationCount, hasKinds }: FrameHeader,
+  { recordBytes }: RecordLayout,
+  columnBytes: number,
+): boolean {
+  for (let at = operationCount * (recordBytes + (hasKinds ? 1 : 0)); at < columnBytes; at++)
+    if (bytes[offset + at] !== 0) return true
+  return false
 }
 
 /** `undefined` where a width is impossible. */

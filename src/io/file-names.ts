@@ -3,12 +3,14 @@
 export const MANIFEST_NAME = 'MANIFEST'
 /** The new manifest on its way; whatever has this name is an orphan. */
 export const MANIFEST_TEMPORARY_NAME = 'MANIFEST.tmp'
+/** The manifest of a table that a repair is writing; without the other name it is none. */
+export const UNFINISHED_MANIFEST_NAME = 'MANIFEST.unfinished-repair'
 /** The pid file of the writer. Names that begin with it and a dot are helpers of lock.ts, and nobody else's concern. */
 export const LOCK_NAME = 'LOCK'
 
 /** What a name in the table's directory stands for. */
 export type TableFile =
-  | { readonly kind: 'manifest' | 'manifest-temporary' | 'lock' }
+  | { readonly kind: 'manifest' | 'manifest-temporary' | 'manifest-unfinished' | 'lock' }
   | { readonly kind: NumberedKind; readonly number: number }
 
 type NumberedKind = 'wal' | 'bucket' | 'spill'
@@ -50,6 +52,7 @@ export function parseLockHelper(name: string): 'temporary' | 'claim' | undefined
 export function parseFileName(name: string): TableFile | undefined {
   if (name === MANIFEST_NAME) return { kind: 'manifest' }
   if (name === MANIFEST_TEMPORARY_NAME) return { kind: 'manifest-temporary' }
+  if (name === UNFINISHED_MANIFEST_NAME) return { kind: 'manifest-unfinished' }
   if (name === LOCK_NAME || parseLockHelper(name) !== undefined) return { kind: 'lock' }
   const match = /^(\d{6,15})\.(wal|bucket|spill)$/.exec(name)
   if (match === null) return undefined

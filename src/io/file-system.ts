@@ -19,12 +19,15 @@ export interface FileHandle {
   sync(): Promise<void>
   /** Size in bytes. */
   size(): Promise<number>
+  stamp(): Promise<Stamp>
   close(): Promise<void>
 }
 
-/** An open directory: to be synced later, when a descriptor may be lacking. */
+/** An open directory: to be synced later, when a descriptor may be lacking, and to be known again. */
 export interface DirectoryHandle {
   readonly path: string
+  /** As {@link Stamp.identity}. */
+  identity(): Promise<string>
   /** As {@link FileSystem.syncDirectory}. */
   sync(): Promise<void>
   close(): Promise<void>
@@ -40,6 +43,15 @@ export type OpenMode = 'read' | 'create' | 'update'
 export interface EntryInfo {
   readonly kind: 'file' | 'directory' | 'other'
   readonly bytes: number
+}
+
+/** What tells a file or a directory from all others, and what it holds now from what it held before. */
+export interface Stamp {
+  /** Device and inode: no other has the same as long as this one is held open. */
+  readonly identity: string
+  readonly bytes: number
+  /** When it was changed last, in whatever form. */
+  readonly changed: string
 }
 
 export interface FileSystem {
@@ -63,6 +75,16 @@ export interface FileSystem {
   openDirectory(directory: string): Promise<DirectoryHandle>
   /** Of the entry itself (links are not followed); `undefined` where there is none. */
   info(path: string): Promise<EntryInfo | undefined>
+  /** Of what the path leads to, links followed; `undefined` where there is nothing. */
+  stamp(path: string): Promise<Stamp | undefined>
+  /** A hash of all that the file holds; `undefined` where there is none. For small files. */
+  digest(path: string): Promise<string | undefined>
   /** Bytes that may still be written to the file system of `path`. */
   freeBytes(path: string): Promise<number>
+}
+
+/** False where one is unknown. */
+export function isSameStamp(one: Stamp | undefined, other: Stamp | undefined): boolean {
+  if (one === undefined || other === undefined) return false
+  return one.identity === other.identity && one.bytes === other.bytes && one.changed === other.changed
 }

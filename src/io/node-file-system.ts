@@ -5,11 +5,13 @@
  * regular file is opened, so that a file put into the directory by somebody else can neither redirect a write nor
  * block an open (a pipe would). docs/durability.md, Order of writes.
  */
+import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import process from 'node:process'
 import { hasCode, isError } from '../errors.js'
-import type { DirectoryHandle, EntryInfo, FileHandle, FileSystem, OpenMode } from './file-system.js'
+import type { DirectoryHandle, EntryInfo, FileHandle, FileSystem, OpenMode, Stamp } from './file-system.js'
+import { readFully } from './transfer.js'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
 
@@ -93,6 +95,10 @@ class NodeFileHandle implements FileHandle {
     return stats.size
   }
 
+  async stamp(): Promise<Stamp> {
+    return stampOf(await bigStats(this.path, this.#descriptor('fstat')))
+  }
+
   async close(): Promise<void> {
     const descriptor = this.#descriptor('close')
     this.#closed = true
@@ -105,6 +111,14 @@ class NodeFileHandle implements FileHandle {
     if (this.#closed) throw refusal('EBADF', 'bad file descriptor', syscall, this.path)
     return this.#openDescriptor
   }
+}
+
+function bigStats(path: string, descriptor: number): Promise<fs.BigIntStats> {
+  return promised<fs.BigIntStats>(path, done => fs.fstat(descriptor, { bigint: true }, done))
+}
+
+function stampOf({ dev, ino, size, mtimeNs }: fs.BigIntStats): Stamp {
+  return { identity: `${dev}:${ino}`, bytes: Number(size), changed: String(mtimeNs) }
 }
 
 function openDescriptor(path: string, flags: number, mode?: number): Promise<number> {
@@ -132,6 +146,7 @@ async function openDirectory(directory: string): Promise<DirectoryHandle> {
   const descriptor = await openDescriptor(directory, O_RDONLY | O_DIRECTORY)
   return {
     path: directory,
+    identity: async () => stampOf(await bigStats(directory, descriptor)).identity,
     async sync() {
       await promised<unknown>(directory, done => fs.fsync(descriptor, done as fs.NoParamCallback))
     },
@@ -204,12 +219,39 @@ async function isDirectory(path: string): Promise<boolean> {
 }
 
 async function info(path: string): Promise<EntryInfo | undefined> {
+  const stats = await ifThere(promised<fs.Stats>(path, done => fs.lstat(path, done)))
+  if (stats === undefined) return undefined
+  const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other'
+  return { kind, bytes: stats.size }
+}
+
+async function stamp(path: string): Promise<Stamp | undefined> {
+  const stats = await ifThere(
+    promised<fs.BigIntStats>(path, done => fs.stat(path, { bigint: true }, done)),
+    'ENOTDIR',
+  )
+  return stats && stampOf(stats)
+}
+
+async function digest(path: string): Promise<string | undefined> {
+  const file = await ifThere(open(path, 'read'), 'ENOTDIR')
+  if (file === undefined) return undefined
   try {
-    const stats = await promised<fs.Stats>(path, done => fs.lstat(path, done))
-    const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other'
-    return { kind, bytes: stats.size }
+    const bytes = new Uint8Array(await file.size())
+    return createHash('sha256')
+      .update(bytes.subarray(0, await readFully(file, bytes, 0)))
+      .digest('hex')
+  } finally {
+    await file.close()
+  }
+}
+
+/** `undefined` where the call fails with `ENOENT`, or with `other`. */
+async function ifThere<T>(call: Promise<T>, other?: string): Promise<T | undefined> {
+  try {
+    return await call
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
+    if (hasCode(error, 'ENOENT') || (other !== undefined && hasCode(error, other))) return undefined
     throw error
   }
 }
@@ -236,6 +278,8 @@ export const nodeFileSystem: FileSystem = {
   syncDirectory,
   openDirectory,
   info,
+  stamp,
+  digest,
   async freeBytes(path) {
     const stats = await promised<fs.StatsFs>(path, done => fs.statfs(path, done))
     return stats.bavail * stats.bsize

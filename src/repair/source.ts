@@ -1,66 +1,20 @@
 /**
- * Finds out what there is to be saved: from the manifest, or where that is lost, from the footers of the bucket files and
- * the schema that the caller gives.
+ * Finds out what there is to be saved: from the manifest, or where that is lost, from the files themselves and the schema
+ * that the caller gives (without-manifest.ts).
  */
-import { Buffer } from 'node:buffer'
-import { tableIdBytes, type BucketFileEntry } from '../columns/bucket-file-entry.js'
-import { Schema, type GivenEncodings } from '../encoding/schema.js'
-import { type Environment } from '../environment.js'
-import { FlashTableError } from '../errors.js'
+import { tableIdBytes, writerOf } from '../columns/bucket-file-entry.js'
+import { Schema } from '../encoding/schema.js'
+import { FlashTableError, diskError, hasCode } from '../errors.js'
 import { fileSeed } from '../format/checksum.js'
-import { footerIdentity, readFooter } from '../format/footer.js'
-import { BUCKET_MAGIC, FOOTER } from '../format/page-layout.js'
-import { pageChecksums } from '../format/section.js'
 import { MANIFEST_NAME, bucketName } from '../io/file-names.js'
 import type { FileSystem } from '../io/file-system.js'
-import { readFully } from '../io/transfer.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { loadManifest } from '../manifest/store.js'
-import { DEFAULT_DUPLICATES, MAX_PAGE_BYTES, MIN_PAGE_BYTES, type Duplicates } from '../options.js'
 import { listTable } from '../recovery.js'
-
-/** Something that could not be saved. */
-export interface Loss {
-  readonly file: string
-  readonly offset: number
-  readonly reason: string
-  /** Keys of the records before and behind the gap, where they are known: what is lost lies between them. */
-  readonly after: unknown
-  readonly before: unknown
-  /** Operations that are missing, where that is known. */
-  readonly operations: number | undefined
-}
-
-export interface RepairOptions extends GivenEncodings {
-  /** Of the lost manifest, where it was not `'keep'`. */
-  readonly duplicates?: Duplicates | undefined
-  readonly signal?: AbortSignal | undefined
-  /** Pages read so far and in all. */
-  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
-  /** @internal */
-  readonly environment?: Environment | undefined
-}
-
-/** What there is to be saved. */
-export interface Source {
-  readonly tableId: Uint8Array
-  readonly schema: Schema
-  readonly pageBytes: number
-  readonly duplicates: Duplicates
-  /** Oldest first. */
-  readonly files: readonly BucketFileEntry[]
-  /** The epochs in which a segment of this number may have been written. */
-  readonly segments: readonly {
-    readonly number: number
-    readonly epochs: readonly number[]
-    readonly bytes: number
-  }[]
-  readonly firstLogSequence: number
-  readonly losses: readonly Loss[]
-}
-
-/** Lives that may have come after the newest bucket file, when the manifest is lost. */
-const LATER_EPOCHS = 64
+import { surveyLog } from '../wal/check.js'
+import type { LogGap, Piece, SegmentSurvey } from '../wal/survey.js'
+import { lossOf, type Loss, type RepairOptions, type Source } from './types.js'
+import { findFiles } from './without-manifest.js'
 
 /** What the manifest says; where it is damaged, what the files themselves say. */
 export async function findSource(
@@ -69,165 +23,105 @@ export async function findSource(
   options: RepairOptions,
 ): Promise<Source> {
   const path = `${directory}/${MANIFEST_NAME}`
-  const { wals, buckets } = await listTable(fileSystem, directory)
+  const listing = await listTable(fileSystem, directory).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR'))
+      throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no directory ${directory}`, {
+        cause: error,
+      })
+    throw diskError(error, `${directory} cannot be listed`)
+  })
+  let why: string
   try {
     const loaded = await loadManifest(fileSystem, directory)
-    if (loaded !== undefined) return sourceOfManifest(loaded.manifest, path, options, wals)
+    if (loaded !== undefined)
+      return await sourceOfManifest(fileSystem, directory, loaded.manifest, options, listing.wals)
+    why = `${path} is missing`
   } catch (error) {
-    if (!(error instanceof FlashTableError) || error.code !== 'FLASHTABLE_CORRUPTION') throw error
-    if (options.keyEncoding === undefined) {
-      throw new FlashTableError(
-        'FLASHTABLE_CORRUPTION',
-        `${error.message}; give the schema of the table to repair it`,
-        {
-          cause: error,
-          path,
-        },
-      )
-    }
+    const failure = diskError(error, path)
+    if (failure.code !== 'FLASHTABLE_CORRUPTION' && failure.code !== 'FLASHTABLE_IO_ERROR') throw failure
+    why = failure.message
   }
-  if (wals.length + buckets.length === 0) {
+  if (listing.wals.length + listing.buckets.length === 0 && why === `${path} is missing`)
     throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no table in ${directory}`)
+  if (options.keyEncoding === undefined) {
+    const message = `${why}; give the schema of the table to repair it without the manifest`
+    throw new FlashTableError('FLASHTABLE_CORRUPTION', message, { path })
   }
-  return sourceOfFiles(fileSystem, directory, options, wals, buckets)
+  return findFiles(fileSystem, directory, listing, options)
 }
 
-function sourceOfManifest(
+async function sourceOfManifest(
+  fileSystem: FileSystem,
+  directory: string,
   manifest: Manifest,
-  path: string,
   options: RepairOptions,
   wals: readonly number[],
-): Source {
-  const { closed, firstSegment } = manifest.log
-  const open = manifest.clean ? [] : wals.filter(number => number >= firstSegment)
-  return {
-    tableId: tableIdBytes(manifest.tableId),
-    schema: Schema.open(manifest.schema, path, options),
-    pageBytes: manifest.pageBytes,
-    duplicates: manifest.duplicates,
-    files: manifest.files,
-    segments: [
-      ...closed.map(({ number, epoch, bytes }) => ({ number, epochs: [epoch], bytes })),
-      ...open
-        .filter(number => !closed.some(segment => segment.number === number))
-        .map(number => ({ number, epochs: [manifest.epoch], bytes: Infinity })),
-    ],
-    firstLogSequence: manifest.firstLogSequence,
-    losses: [],
-  }
-}
-
-async function sourceOfFiles(
-  fileSystem: FileSystem,
-  directory: string,
-  options: RepairOptions,
-  wals: readonly number[],
-  buckets: readonly number[],
 ): Promise<Source> {
-  const schema = Schema.create(options)
-  const path = `${directory}/${MANIFEST_NAME}`
-  const found: FoundFile[] = []
-  const losses: Loss[] = [
-    {
-      file: path,
-      offset: 0,
-      reason: 'the manifest',
-      after: undefined,
-      before: undefined,
-      operations: undefined,
-    },
-  ]
-  for (const number of buckets) {
-    const file = await footerOf(fileSystem, directory, number, schema)
-    if (file !== undefined) found.push(file)
-    else {
-      const file = `${directory}/${bucketName(number)}`
-      const reason = 'the footer is damaged, and without the manifest nothing else names what is in the file'
-      losses.push({ file, offset: 0, reason, after: undefined, before: undefined, operations: undefined })
-    }
+  const schema = Schema.open(manifest.schema, `${directory}/${MANIFEST_NAME}`, options)
+  const tableId = tableIdBytes(manifest.tableId)
+  const { pageBytes, log, clean, epoch } = manifest
+  const closed = new Set(log.closed.map(segment => segment.number))
+  const survey = await surveyLog({
+    fileSystem,
+    directory,
+    tableId,
+    layout: schema.layout,
+    pageBytes,
+    closed: log.closed,
+    epoch,
+    openSegments: clean ? [] : wals.filter(number => number >= log.firstSegment && !closed.has(number)),
+    firstSequence: manifest.firstLogSequence,
+    nextSequence: manifest.nextSequence,
+    clean,
+    signal: options.signal,
+  })
+  const losses = [...survey.gaps.map(gapLoss), ...brokenEnds(survey, closed)]
+  // The first put of a life makes a segment: without one nothing tells whether there was any.
+  if (!clean && survey.segments.every(segment => closed.has(segment.number))) {
+    const reason =
+      'no log segment of the last life is there, and it was not closed: what was put then is lost, if anything was'
+    losses.push(lossOf(directory, 0, reason))
   }
-  if (found.length === 0) {
-    throw new FlashTableError(
-      'FLASHTABLE_CORRUPTION',
-      `${path} is lost, and no bucket file of this schema has an intact footer: nothing tells how to read the files`,
-      { path },
-    )
-  }
-  // The output of a merge and its inputs may both be there: the widest range stands for all that lie in it.
-  const widest = found.filter(
-    ({ entry }) => !found.some(other => other.entry !== entry && covers(other.entry, entry)),
-  )
-  const files = widest.map(({ entry }) => entry).sort((a, b) => a.firstSequence - b.firstSequence)
-  const epochs = Array.from(
-    { length: Math.max(...files.map(file => file.epoch)) + LATER_EPOCHS },
-    (_, epoch) => epoch + 1,
-  )
+  const epochs = new Map(log.closed.map(segment => [segment.number, segment.epoch]))
   return {
-    // A copy shares its oldest files with its origin: the newest one is likeliest its own.
-    tableId: tableIdBytes(files.at(-1)!.tableId!),
     schema,
-    pageBytes: found[0]!.pageBytes,
-    duplicates: options.duplicates ?? DEFAULT_DUPLICATES,
-    files,
-    segments: wals.map(number => ({ number, epochs, bytes: Infinity })),
-    firstLogSequence: Math.max(...files.map(file => file.endSequence)),
-    losses,
-  }
-}
-
-/** Whether `other` holds all that `entry` holds; of two that are alike the newer one does. */
-function covers(other: BucketFileEntry, entry: BucketFileEntry): boolean {
-  if (other.firstSequence > entry.firstSequence || other.endSequence < entry.endSequence) return false
-  const alike = other.firstSequence === entry.firstSequence && other.endSequence === entry.endSequence
-  return !alike || other.number > entry.number
-}
-
-interface FoundFile {
-  readonly entry: BucketFileEntry
-  readonly pageBytes: number
-}
-
-/** Reads a footer that has to vouch for itself; `undefined` where there is no intact one of this schema. */
-async function footerOf(
-  fileSystem: FileSystem,
-  directory: string,
-  number: number,
-  { layout }: Schema,
-): Promise<FoundFile | undefined> {
-  const file = await fileSystem.open(`${directory}/${bucketName(number)}`, 'read')
-  try {
-    const size = await file.size()
-    for (let pageBytes = MIN_PAGE_BYTES; pageBytes <= MAX_PAGE_BYTES && pageBytes <= size; pageBytes *= 2) {
-      const page = new Uint8Array(pageBytes)
-      await readFully(file, page, size - pageBytes)
-      const isFooter = footerIdentity(page).magic === BUCKET_MAGIC && size % pageBytes === 0
-      if (!isFooter || page.byteLength < FOOTER.bounds) continue
-      const footer = readFooter(page, layout)
-      const pages = size / pageBytes
-      const [stored, expected] = pageChecksums(
-        page,
-        fileSeed(footer.tableId, footer.epoch, number),
-        pages - 1,
-      )
-      const fits = footer.keyLaneCount === layout.keyLaneCount && footer.laneCount === layout.laneCount
-      if (stored !== expected || footer.pageBytes !== pageBytes || !fits) continue
-      const { epoch, records, firstSequence, endSequence, tableId } = footer
-      return {
-        entry: {
-          tableId: Buffer.from(tableId).toString('hex'),
-          number,
-          epoch,
-          level: 0,
-          pages,
-          records,
-          firstSequence,
-          endSequence,
-        },
+    pageBytes,
+    duplicates: manifest.duplicates,
+    items: [
+      ...manifest.files.map(entry => ({
+        path: `${directory}/${bucketName(entry.number)}`,
+        seed: fileSeed(writerOf(entry, tableId), entry.epoch, entry.number),
         pageBytes,
-      }
-    }
-    return undefined
-  } finally {
-    await file.close()
+        pages: entry.pages,
+        said: entry,
+      })),
+      ...survey.pieces.map(piece => {
+        const number = piece.run.segment
+        return { ...piece, seed: fileSeed(tableId, epochs.get(number) ?? epoch, number) }
+      }),
+    ],
+    losses,
+    schemaGiven: false,
   }
+}
+
+function gapLoss({ path, offset, firstSequence, endSequence, noFile }: LogGap): Loss {
+  const numbers = `operations ${firstSequence} to ${endSequence - 1} of the log`
+  const reason = noFile ? `the log segment is missing: ${numbers}` : `damaged or missing frames: ${numbers}`
+  return lossOf(path, offset, reason, endSequence - firstSequence)
+}
+
+/** Where the log breaks off in a frame, and nothing behind it tells how many operations are missing. */
+function brokenEnds(
+  { segments, pieces, gaps }: { segments: SegmentSurvey[]; pieces: Piece[]; gaps: LogGap[] },
+  closed: ReadonlySet<number>,
+): Loss[] {
+  const end = pieces.at(-1)?.endSequence ?? 0
+  if (gaps.some(gap => gap.firstSequence >= end)) return []
+  const last = pieces.at(-1)?.run.segment ?? 0
+  return segments.flatMap(({ number, path, brokenAt }) =>
+    brokenAt === undefined || closed.has(number) || number < last
+      ? []
+      : [lossOf(path, brokenAt, 'the log ends in a frame that is not whole, as it may after a crash')],
+  )
 }

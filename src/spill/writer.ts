@@ -8,6 +8,7 @@ import type { RecordLayout } from '../columns/record-layout.js'
 import { fileSeed, positionSeed } from '../format/checksum.js'
 import { FrameEncoder } from '../format/frame-encoder.js'
 import { FRAME_ALIGNMENT } from '../format/layout.js'
+import { discard } from '../io/discard.js'
 import { spillName } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { writeFully } from '../io/transfer.js'
@@ -139,8 +140,7 @@ class SpillWriter {
 
   /** Removes the file. Best effort: what cannot be removed is an orphan, gone at the next open. */
   async abandon(): Promise<void> {
-    await this.#file.close().catch(() => {})
-    await this.#target.fileSystem.unlink(this.#file.path).catch(() => {})
+    await discard(this.#target.fileSystem, this.#file)
   }
 
   async #writeChunk(): Promise<void> {

@@ -7,9 +7,18 @@ import type { DeleteWhere, OperationBuffer } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { corruption, diskError, hasCode } from '../errors.js'
 import { fileSeed, positionSeed } from '../format/checksum.js'
+import { fileSeedOf } from '../format/checksum-seed.js'
 import type { FrameBytes, FrameHeader } from '../format/frame-decoder.js'
-import { decodePayload, frameBytesOf, payloadFits, readFrameHeader } from '../format/frame-decoder.js'
-import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/layout.js'
+import {
+  decodePayload,
+  frameBytesOf,
+  headerSeed,
+  payloadFits,
+  possibleHeader,
+  readFrameHeader,
+} from '../format/frame-decoder.js'
+import { FIRST_SEQUENCE_AT, FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/layout.js'
+import { readU48 } from '../format/little-endian.js'
 import { walName } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { readFully } from '../io/transfer.js'
@@ -20,8 +29,9 @@ const WINDOW_BYTES = 1024 * 1024
 export interface SegmentPlace {
   readonly fileSystem: FileSystem
   readonly directory: string
-  readonly tableId: Uint8Array
   readonly layout: RecordLayout
+  /** Parts of a file that cannot be read are taken for zeros. Default: an error. */
+  readonly lenient?: boolean | undefined
 }
 
 /** A header and where its frame is. */
@@ -35,44 +45,70 @@ export class SegmentReader {
   readonly path: string
   readonly #handle: FileHandle
   readonly #layout: RecordLayout
-  readonly #seed: number
+  #seed: number
+  /** What cannot be read is zeros, so that the rest is read. */
+  readonly #lenient: boolean
   /** No frame reaches beyond: the end of the file, or an earlier one that is known. */
   #end: number
   #window: FrameBytes = frameBytesOf(new Uint8Array(0))
   #windowStart = 0
   #windowEnd = 0
 
-  private constructor(path: string, handle: FileHandle, layout: RecordLayout, seed: number, end: number) {
+  private constructor(
+    path: string,
+    handle: FileHandle,
+    { layout, lenient }: SegmentPlace,
+    seed: number,
+    end: number,
+  ) {
     this.path = path
     this.#handle = handle
     this.#layout = layout
+    this.#lenient = lenient === true
     this.#seed = seed
     this.#end = end
   }
 
   /** Opens a segment to be read up to `limit`. `FLASHTABLE_CORRUPTION` where there is no file. */
-  static async open(
-    place: SegmentPlace,
+  static open(
+    place: SegmentPlace & { readonly tableId: Uint8Array },
     segment: { readonly number: number; readonly epoch: number },
     limit: number,
   ): Promise<SegmentReader> {
-    const path = `${place.directory}/${walName(segment.number)}`
     const seed = fileSeed(place.tableId, segment.epoch, segment.number)
+    return SegmentReader.openWith(place, segment.number, seed, limit)
+  }
+
+  /** As {@link open}, with the seed of the file's checksums. */
+  static async openWith(
+    place: SegmentPlace,
+    number: number,
+    seed: number,
+    limit: number,
+  ): Promise<SegmentReader> {
+    const path = `${place.directory}/${walName(number)}`
     let handle: FileHandle
     try {
       handle = await place.fileSystem.open(path, 'read')
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) {
-        throw corruption(path, 0, 'a log segment', 'no file', error)
-      }
+      if (hasCode(error, 'ENOENT')) throw corruption(path, 0, 'a log segment', 'no file', error)
       throw diskError(error, `cannot open ${path}`)
     }
     try {
-      return new SegmentReader(path, handle, place.layout, seed, Math.min(await handle.size(), limit))
+      return new SegmentReader(path, handle, place, seed, Math.min(await handle.size(), limit))
     } catch (error) {
       await handle.close().catch(() => {})
       throw diskError(error, `cannot read ${path}`)
     }
+  }
+
+  /** The seed of the file's checksums: who solves it of what is in the file sets it. */
+  get seed(): number {
+    return this.#seed
+  }
+
+  set seed(seed: number) {
+    this.#seed = seed
   }
 
   /** Where the bytes end that there are to be read. */
@@ -98,6 +134,26 @@ export class SegmentReader {
     return end <= this.#end ? { offset, end, header } : undefined
   }
 
+  /**
+   * The frame that may begin at `offset` if its checksums have a seed of another file, and that seed, by its header alone:
+   * most bytes have none. Requires: the header is loaded.
+   */
+  foreignFrameAt(offset: number): (FoundFrame & { readonly seed: number }) | undefined {
+    const at = offset - this.#windowStart
+    const header = possibleHeader(this.#window, at)
+    if (header === undefined) return undefined
+    const end = offset + FRAME_HEADER_BYTES + header.payloadBytes
+    if (end > this.#end) return undefined
+    const seed = fileSeedOf(headerSeed(this.#window, at), offset / FRAME_ALIGNMENT)
+    return { offset, end, header, seed }
+  }
+
+  /** Whether the payload fits the header with the seed of another file. Requires: all of it is loaded. */
+  isWholeWith({ offset, header }: FoundFrame, seed: number): boolean {
+    const payloadAt = offset - this.#windowStart + FRAME_HEADER_BYTES
+    return payloadFits(this.#window, payloadAt, header, positionSeed(seed, offset / FRAME_ALIGNMENT))
+  }
+
   /** Whether the frame is whole. Requires: all of it is loaded. */
   isWhole({ offset, header }: FoundFrame): boolean {
     const payloadAt = offset - this.#windowStart + FRAME_HEADER_BYTES
@@ -108,6 +164,24 @@ export class SegmentReader {
   isWritten(offset: number): boolean {
     const at = offset - this.#windowStart
     return this.#window.bytes.subarray(at, at + FRAME_HEADER_BYTES).some(byte => byte !== 0)
+  }
+
+  /** The first sequence number of the header at `offset`, its checksum not checked. Requires: the header is loaded. */
+  firstSequenceAt(offset: number): number {
+    return readU48(this.#window.view, offset - this.#windowStart + FIRST_SEQUENCE_AT)
+  }
+
+  /** The first place in bytes [from, to) where there is anything but zeros. */
+  async firstWritten(from: number, to: number): Promise<number | undefined> {
+    for (let offset = from; offset < Math.min(to, this.#end);) {
+      const bytes = Math.min(WINDOW_BYTES, to - offset, this.#end - offset)
+      if (!(await this.load(offset, bytes))) return undefined
+      const at = offset - this.#windowStart
+      const found = this.#window.bytes.subarray(at, at + bytes).findIndex(byte => byte !== 0)
+      if (found >= 0) return offset + found
+      offset += bytes
+    }
+    return undefined
   }
 
   /** Appends what the frame holds. Requires: it is whole, and loaded. */
@@ -131,7 +205,8 @@ export class SegmentReader {
     try {
       count = await readFully(this.#handle, buffer.subarray(0, wanted), offset)
     } catch (error) {
-      throw diskError(error, `cannot read ${this.path}`)
+      if (!this.#lenient) throw diskError(error, `cannot read ${this.path}`)
+      count = await readPieces(this.#handle, buffer.subarray(0, wanted), offset)
     }
     if (buffer !== this.#window.bytes) this.#window = frameBytesOf(buffer)
     this.#windowStart = offset
@@ -144,4 +219,22 @@ export class SegmentReader {
   #seedAt(offset: number): number {
     return positionSeed(this.#seed, offset / FRAME_ALIGNMENT)
   }
+}
+
+/** Bytes that a failing read is tried with again: a sector of most disks. */
+const PIECE_BYTES = 4096
+
+/** Reads piece by piece; those that cannot be read are zeros. Returns how many bytes there are. */
+async function readPieces(handle: FileHandle, buffer: Uint8Array, offset: number): Promise<number> {
+  let count = 0
+  for (let at = 0; at < buffer.byteLength; at += PIECE_BYTES) {
+    const piece = buffer.subarray(at, at + PIECE_BYTES)
+    const read = await readFully(handle, piece, offset + at).catch(() => {
+      piece.fill(0)
+      return piece.byteLength
+    })
+    count += read
+    if (read < piece.byteLength) break
+  }
+  return count
 }

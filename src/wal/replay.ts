@@ -18,19 +18,22 @@ import type { FoundFrame, SegmentPlace } from './reader.js'
 import { SegmentReader } from './reader.js'
 
 /** Frames are handed out together up to so many rows: the log may consist of millions of frames of one row. */
-const STRETCH_ROWS = 16 * 1024
+const BATCH_ROWS = 16 * 1024
 
-/** One frame, or neighbours of one segment together. */
-export interface ReplayedFrame {
+/** Neighbouring frames of one segment, handed out together. */
+export interface ReplayBatch {
   /** Valid during the call alone: the columns are used again. */
   readonly operations: Operations
   /** Ascending by their sequence numbers; the operations have the others of the range, in order. */
   readonly deletes: readonly DeleteWhere[]
   readonly firstSequence: number
   readonly endSequence: number
+  /** How many frames these are. */
+  readonly frames: number
 }
 
 export interface ReplayOptions extends SegmentPlace {
+  readonly tableId: Uint8Array
   readonly pageBytes: number
   /** Segments of earlier epochs, whose ends are known; oldest first. */
   readonly closed: readonly SegmentInfo[]
@@ -44,7 +47,7 @@ export interface ReplayOptions extends SegmentPlace {
   readonly clean: boolean
   /** Ends the replay. */
   readonly signal?: AbortSignal | undefined
-  readonly onFrame: (frame: ReplayedFrame, segmentNumber: number) => void
+  readonly onBatch: (batch: ReplayBatch, segmentNumber: number) => void
 }
 
 export interface ReplayResult {
@@ -106,12 +109,13 @@ class Replay {
   readonly #operations: OperationBuffer
   readonly #turns = new Turns()
   #deletes: DeleteWhere[] = []
-  #stretchStart: number
+  #batchStart: number
+  #batchFrames = 0
 
   constructor(options: ReplayOptions) {
     this.#options = options
     this.#expected = options.firstSequence
-    this.#stretchStart = options.firstSequence
+    this.#batchStart = options.firstSequence
     this.#operations = new OperationBuffer(options.layout, 256)
     this.#sources = [
       ...options.closed.map(closed => ({ number: closed.number, epoch: closed.epoch, closed })),
@@ -199,19 +203,27 @@ class Replay {
     segment.endSequence = header.endSequence
     this.#expected = header.endSequence
     this.#bytes += end - offset
+    this.#batchFrames++
     this.#break = undefined
     this.#torn = false
-    if (this.#operations.count + this.#deletes.length >= STRETCH_ROWS) this.#handOut(source.number)
+    if (this.#operations.count + this.#deletes.length >= BATCH_ROWS) this.#handOut(source.number)
   }
 
   #handOut(segmentNumber: number): void {
-    if (this.#stretchStart === this.#expected) return
-    const [firstSequence, endSequence] = [this.#stretchStart, this.#expected]
-    this.#options.onFrame(
-      { operations: this.#operations, deletes: this.#deletes, firstSequence, endSequence },
+    if (this.#batchStart === this.#expected) return
+    const [firstSequence, endSequence] = [this.#batchStart, this.#expected]
+    this.#options.onBatch(
+      {
+        operations: this.#operations,
+        deletes: this.#deletes,
+        firstSequence,
+        endSequence,
+        frames: this.#batchFrames,
+      },
       segmentNumber,
     )
-    this.#stretchStart = this.#expected
+    this.#batchFrames = 0
+    this.#batchStart = this.#expected
     this.#operations.clear()
     this.#deletes = []
   }

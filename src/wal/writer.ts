@@ -39,6 +39,8 @@ export interface WalOptions {
   /** Numbers of retired segments in the directory, to be renamed and overwritten. */
   readonly spares: readonly number[]
   readonly poison: Poison
+  /** Throws where the directory is not the one that was opened: what goes into its segments is lost then. */
+  readonly checkHome: () => Promise<void>
 }
 
 /** A sync that was asked for and has not begun. */
@@ -444,7 +446,7 @@ export class WalWriter {
 
   /** Syncs what has been appended so far, oldest first: nothing counts as synced before all that is older. */
   async #syncAll(): Promise<void> {
-    const { poison } = this.#options
+    const { poison, checkHome } = this.#options
     poison.check()
     if (this.#leftover?.isInsidePage === true) this.#wipeLeftover()
     const endSequence = this.#nextSequence
@@ -452,8 +454,12 @@ export class WalWriter {
     const directory = unsynced.length > 0 ? this.#changedDirectory : undefined
     if (directory !== undefined) this.#changedDirectory = undefined
     for (const segment of unsynced) segment.beginSync()
+    // Beside the syncs, which take longer.
+    const home = checkHome()
+    home.catch(() => {})
     try {
       for (const { handle } of unsynced) await handle.sync()
+      await home
       await directory?.sync()
     } catch (error) {
       throw poison.latch(diskError(error, 'cannot sync the log'))

@@ -30,6 +30,10 @@ export class SimulatedDirectories {
   readonly #synced: Tree
   #waiting: EntryOperation[] = []
 
+  /** Inodes of directories: one that is removed and made anew is another one. */
+  readonly #ids = new WeakMap<object, number>()
+  #nextId = 1
+
   constructor(tree: Tree = new Map([['/', new Map()]])) {
     this.#current = tree
     this.#synced = copyOf(tree)
@@ -37,6 +41,27 @@ export class SimulatedDirectories {
 
   has(directory: string): boolean {
     return this.#current.has(directory)
+  }
+
+  /** `undefined` where there is no such directory. */
+  idOf(directory: string): number | undefined {
+    const files = this.#current.get(directory)
+    if (files === undefined) return undefined
+    const id = this.#ids.get(files) ?? this.#nextId++
+    this.#ids.set(files, id)
+    return id
+  }
+
+  /** A directory gets another name, as by another program, and all that is in it with it; all of it is synced. */
+  move(from: string, to: string): void {
+    this.endSync(new Set(this.#waiting))
+    for (const tree of [this.#current, this.#synced]) {
+      const moving = [...tree].filter(([path]) => path === from || path.startsWith(`${from}/`))
+      for (const [path, files] of moving) {
+        tree.delete(path)
+        tree.set(`${to}${path.slice(from.length)}`, files)
+      }
+    }
   }
 
   find(path: string): SimulatedFile | undefined {

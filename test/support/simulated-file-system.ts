@@ -9,6 +9,7 @@
  *     await workload(disk).catch(() => {})
  *     for (let seed = 0; seed < 100; seed++) await check(disk.crashState(seed))
  */
+import { createHash } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
 import type {
   DirectoryHandle,
@@ -16,11 +17,12 @@ import type {
   FileHandle,
   FileSystem,
   OpenMode,
+  Stamp,
 } from '../../src/io/file-system.js'
 import { Random } from './random.js'
 import { SimulatedDirectories, type EntryMode } from './simulated-directories.js'
 import { PAGE_BYTES, SimulatedFile, type DataMode } from './simulated-file.js'
-import { SimulatedHandle, type HandleHost } from './simulated-handle.js'
+import { SimulatedHandle, fileStamp, type HandleHost } from './simulated-handle.js'
 import {
   SimulatedSteps,
   type Call,
@@ -117,6 +119,11 @@ export class SimulatedFileSystem implements FileSystem {
    */
   set onCall(hook: ((call: Call) => void | Promise<void>) | undefined) {
     this.#steps.onCall = hook
+  }
+
+  /** Sees every look at a path (`stamp`, `digest`) before it begins. It may hold it up. They are no calls, and have no number. */
+  set onLook(hook: ((path: string) => void | Promise<void>) | undefined) {
+    this.#steps.onLook = hook
   }
 
   /** Lets one call or more fail with a system error of this code. */
@@ -232,6 +239,11 @@ export class SimulatedFileSystem implements FileSystem {
     this.#directories.place(where, undefined)
   }
 
+  /** Another program gives the directory another name. */
+  moveDirectory(from: string, to: string): void {
+    this.#directories.move(resolve(from), resolve(to))
+  }
+
   // ---- FileSystem ----
 
   open(path: string, mode: OpenMode): Promise<FileHandle> {
@@ -314,7 +326,8 @@ export class SimulatedFileSystem implements FileSystem {
   #syncDirectory(request: CallRequest): Promise<void> {
     const where = request.path
     return this.#steps.later(request, () => {
-      this.#requireDirectory(where, 'open', where)
+      // One that is held can be synced wherever it has gone.
+      if (request.held !== true) this.#requireDirectory(where, 'open', where)
       const covered = this.#directories.beginSync(where)
       return { run: () => this.#directories.endSync(covered), partly: () => {} }
     })
@@ -325,6 +338,7 @@ export class SimulatedFileSystem implements FileSystem {
     const close = (): void => void this.#openDirectories.splice(this.#openDirectories.indexOf(path), 1)
     const handle: DirectoryHandle = {
       path,
+      identity: async () => (await this.stamp(path))!.identity,
       sync: () => this.#syncDirectory({ op: 'syncDirectory', path, held: true }),
       close: () =>
         this.#steps.later({ op: 'close', path }, () => ({ run: close, partly: close, fail: close })),
@@ -342,6 +356,24 @@ export class SimulatedFileSystem implements FileSystem {
   info(path: string): Promise<EntryInfo | undefined> {
     const where = resolve(path)
     return this.#steps.later({ op: 'info', path: where }, () => ({ run: () => this.#infoOf(where) }))
+  }
+
+  stamp(path: string): Promise<Stamp | undefined> {
+    const where = resolve(path)
+    return this.#steps.look(where, () => {
+      const file = this.#directories.find(where)
+      const id = this.#directories.idOf(where)
+      if (id !== undefined) return { identity: `directory ${id}`, bytes: PAGE_BYTES, changed: '' }
+      return file && fileStamp(file)
+    })
+  }
+
+  digest(path: string): Promise<string | undefined> {
+    const where = resolve(path)
+    return this.#steps.look(where, () => {
+      if (this.#directories.find(where) === undefined) return undefined
+      return createHash('sha256').update(this.readFile(where)).digest('hex')
+    })
   }
 
   freeBytes(path: string): Promise<number> {

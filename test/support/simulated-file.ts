@@ -91,6 +91,11 @@ export class SimulatedFile {
     return this.#dirty.size === 0 && this.#lost.size === 0 && this.size === this.syncedSize
   }
 
+  /** Counts its changes. */
+  get changes(): number {
+    return this.#time
+  }
+
   read(into: Uint8Array, position: number): number {
     const count = Math.max(0, Math.min(into.byteLength, this.size - position))
     for (let done = 0; done < count;) {

@@ -1,5 +1,5 @@
 /** An open file of the simulated disk. */
-import type { FileHandle } from '../../src/io/file-system.js'
+import type { FileHandle, Stamp } from '../../src/io/file-system.js'
 import type { Random } from './random.js'
 import type { SimulatedFile } from './simulated-file.js'
 import type { Action, CallName, CallRequest, SimulatedSteps } from './simulated-steps.js'
@@ -53,6 +53,11 @@ export class SimulatedHandle implements FileHandle {
 
   size(): Promise<number> {
     return this.#later('size', () => ({ run: () => this.file.size }))
+  }
+
+  async stamp(): Promise<Stamp> {
+    this.#requireOpen('fstat')
+    return this.#host.steps.look(this.path, () => fileStamp(this.file))
   }
 
   async close(): Promise<void> {
@@ -124,4 +129,8 @@ export class SimulatedHandle implements FileHandle {
   #requireOpen(syscall: string): void {
     if (this.#closed) throw systemError('EBADF', syscall, this.path)
   }
+}
+
+export function fileStamp({ id, size, changes }: SimulatedFile): Stamp {
+  return { identity: `file ${id}`, bytes: size, changed: String(changes) }
 }

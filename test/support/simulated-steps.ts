@@ -104,6 +104,7 @@ const SYSCALLS: Readonly<Record<CallName, string>> = {
 export class SimulatedSteps {
   crashAt: number | undefined
   onCall: ((call: Call) => void | Promise<void>) | undefined
+  onLook: ((path: string) => void | Promise<void>) | undefined
   readonly log: Call[] = []
   readonly #random: Random
   readonly #faults: Fault[] = []
@@ -152,6 +153,17 @@ export class SimulatedSteps {
     if (this.#crash !== undefined) throw this.#crash
     this.#inFlight.delete(action)
     return this.#end(call, action)
+  }
+
+  /**
+   * A call that only looks at what stands where. It is no step: a crash there is one at the next step, and there are
+   * many of them. `onLook` sees it before it begins.
+   */
+  async look<T>(path: string, look: () => T): Promise<T> {
+    if (this.#crash !== undefined) throw this.#crash
+    await this.onLook?.(path)
+    if (this.#crash !== undefined) throw this.#crash
+    return look()
   }
 
   /** A blocking call. */

@@ -52,7 +52,7 @@ async function outcomeOf(surrounding, project) {
     }
   } catch (error) {
     if (error instanceof Skipped) return { verdict: 'skipped', line: line('skipped', error.message) }
-    return { verdict: 'failed', line: line('FAILED', `${error.message}\n${error.output ?? error.stack}`) }
+    return { verdict: 'failed', line: line('FAILED', `${error.message}\n${error.output || error.stack}`) }
   } finally {
     rmSync(tables, { recursive: true, force: true })
   }

@@ -334,6 +334,7 @@ function stepwise(fs: FileSystem, turn: () => Promise<void>): FileSystem {
     writeSync: (buffer, position) => file.writeSync(buffer, position),
     sync: inTurn(() => file.sync()),
     size: inTurn(() => file.size()),
+    stamp: inTurn(() => file.stamp()),
     close: inTurn(() => file.close()),
   })
   return {
@@ -347,6 +348,8 @@ function stepwise(fs: FileSystem, turn: () => Promise<void>): FileSystem {
     syncDirectory: inTurn((path: string) => fs.syncDirectory(path)),
     openDirectory: inTurn((path: string) => fs.openDirectory(path)),
     info: inTurn((path: string) => fs.info(path)),
+    stamp: inTurn((path: string) => fs.stamp(path)),
+    digest: inTurn((path: string) => fs.digest(path)),
     freeBytes: inTurn((path: string) => fs.freeBytes(path)),
   }
 }

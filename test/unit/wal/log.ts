@@ -78,6 +78,7 @@ export class Log {
       nextSequence: options.nextSequence ?? 0,
       spares: options.spares ?? [],
       poison: this.poison,
+      checkHome: () => Promise.resolve(),
     })
   }
 
@@ -155,7 +156,7 @@ export async function replay(disk: SimulatedFileSystem, choice: ReplayChoice = {
     ),
     firstSequence: choice.firstSequence ?? 0,
     clean: choice.clean ?? false,
-    onFrame({ operations, deletes: entries, firstSequence, endSequence }) {
+    onBatch({ operations, deletes: entries, firstSequence, endSequence }) {
       if (firstSequence !== end) throw new Error(`a stretch begins with ${firstSequence} in place of ${end}`)
       if (endSequence !== firstSequence + operations.count + entries.length) {
         throw new Error(`${operations.count} rows from ${firstSequence} to ${endSequence}`)

@@ -1,0 +1,167 @@
+/**
+ * Reads all of one bucket file and checks it against itself and against what the manifest says of it: checksums, order,
+ * counts, bounds, fences, filter, sizes of its sections. docs/durability.md, Verify.
+ */
+import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
+import { hashKey } from '../columns/hash.js'
+import { OperationBuffer } from '../columns/operations.js'
+import { FlashTableError, diskError } from '../errors.js'
+import { DataPageReader } from '../format/data-page-reader.js'
+import { deleteWhereBytes, sectionPages } from '../format/section.js'
+import { bucketName } from '../io/file-names.js'
+import { PageFacts, rowsDefect } from './page-facts.js'
+import { BucketFile, type BucketFileOptions } from './reader.js'
+
+/** Pages that are read and checked at a time. */
+const PAGES_A_STEP = 64
+/** The writer takes no more probes. */
+const PROBES_MAX = 16
+
+export interface CheckedFile {
+  readonly problems: readonly FileProblem[]
+  /** Puts in the pages that could be read. */
+  readonly records: number
+}
+
+export interface FileProblem {
+  readonly path: string
+  readonly offset: number | undefined
+  readonly message: string
+}
+
+/** Damage does not reject, it is in `problems`; `onPages` is told how many pages are done, and may throw to end it. */
+export async function checkBucketFile(
+  options: BucketFileOptions,
+  entry: BucketFileEntry,
+  onPages: (pages: number) => void,
+): Promise<CheckedFile> {
+  const path = `${options.directory}/${bucketName(entry.number)}`
+  let file: BucketFile
+  try {
+    file = await BucketFile.open(options, entry)
+  } catch (error) {
+    return { problems: [openProblem(error, path)], records: 0 }
+  }
+  try {
+    return await new FileCheck(options, file).run(onPages)
+  } finally {
+    await file.close()
+  }
+}
+
+function openProblem(error: unknown, path: string): FileProblem {
+  if ((error as { code?: unknown }).code === 'ENOENT') {
+    return { path, offset: undefined, message: 'the manifest names this file, and it is missing' }
+  }
+  return problemOf(error, path)
+}
+
+function problemOf(error: unknown, path: string): FileProblem {
+  const failure = diskError(error, path)
+  return { path: failure.path ?? path, offset: failure.offset, message: failure.message }
+}
+
+class FileCheck {
+  readonly #options: BucketFileOptions
+  readonly #file: BucketFile
+  readonly #problems: FileProblem[] = []
+  readonly #page: DataPageReader
+  readonly #rows: OperationBuffer
+  readonly #facts: PageFacts
+  #pages = 0
+
+  constructor(options: BucketFileOptions, file: BucketFile) {
+    const { layout, pageBytes } = options
+    this.#options = options
+    this.#file = file
+    this.#page = new DataPageReader(layout, pageBytes)
+    this.#rows = new OperationBuffer(layout, 1024)
+    this.#facts = new PageFacts(layout)
+  }
+
+  async run(onPages: (pages: number) => void): Promise<CheckedFile> {
+    const { footer, entry } = this.#file
+    this.#checkFooter()
+    for (let from = 0; from < footer.dataPages; from += PAGES_A_STEP) {
+      const to = Math.min(footer.dataPages, from + PAGES_A_STEP)
+      await this.#readPages(from, to)
+      onPages(to - from)
+    }
+    onPages(entry.pages - footer.dataPages)
+    // Where pages could not be read their problems are reported already.
+    if (this.#pages === footer.dataPages)
+      for (const difference of this.#facts.differences(footer)) this.#atFooter(difference)
+    return { problems: this.#problems, records: this.#facts.counts.records }
+  }
+
+  /** What the footer says, against the sections and against itself. */
+  #checkFooter(): void {
+    const { footer, deletes, filterWords } = this.#file
+    const { layout, pageBytes } = this.#options
+    const sections: [string, number, number][] = [
+      ['filter', footer.filterPages, sectionPages(4 * filterWords, pageBytes)],
+      ['delete-where', footer.deleteWherePages, sectionPages(deleteWhereBytes(deletes), pageBytes)],
+      ['fence', footer.fencePages, sectionPages(4 * (layout.keyLaneCount + 1) * footer.dataPages, pageBytes)],
+    ]
+    for (const [what, said, needed] of sections) {
+      if (said !== needed)
+        this.#atFooter(`the footer counts ${said} ${what} pages, what is in them takes ${needed}`)
+    }
+    if (filterWords > 0 && (footer.filterProbes < 1 || footer.filterProbes > PROBES_MAX))
+      this.#atFooter(`the footer has ${footer.filterProbes} filter probes, expected 1 to ${PROBES_MAX}`)
+    const { firstSequence, endSequence, records, deleteKeys, deleteRecords } = footer
+    const operations = records + deleteKeys + deleteRecords + deletes.length
+    if (operations > endSequence - firstSequence)
+      this.#atFooter(`the footer counts ${operations} operations in ${endSequence - firstSequence} numbers`)
+    const strange = deletes.find(
+      ({ sequence }, i) =>
+        sequence < firstSequence ||
+        sequence >= endSequence ||
+        (i > 0 && sequence <= deletes[i - 1]!.sequence),
+    )
+    if (strange !== undefined)
+      this.#atFooter(
+        `a delete-where entry has sequence number ${strange.sequence}: out of order, or not of this file`,
+      )
+  }
+
+  /** Reads pages together; where one of them is damaged, one by one, so that each damage is found. */
+  async #readPages(from: number, to: number): Promise<void> {
+    try {
+      const words = await this.#file.readDataPages(from, to)
+      const pageWords = this.#options.pageBytes / 4
+      for (let page = from; page < to; page++) this.#checkPage(words, (page - from) * pageWords, page)
+    } catch (error) {
+      if (!(error instanceof FlashTableError)) throw error
+      if (to - from === 1) this.#problems.push(problemOf(error, this.#file.path))
+      else for (let page = from; page < to; page++) await this.#readPages(page, page + 1)
+    }
+  }
+
+  #checkPage(words: Uint32Array, base: number, page: number): void {
+    const rows = this.#rows
+    const { layout } = this.#options
+    const report = (message: string): void => this.#at(page, message)
+    rows.clear()
+    this.#page.open(words, base)
+    this.#page.decode(rows)
+    this.#pages++
+    const defect = rowsDefect(rows, layout, true)
+    if (defect !== undefined) report(defect)
+    const key = Uint32Array.from({ length: layout.keyLaneCount }, (_, lane) => rows.lanes[lane]![0]!)
+    if (!this.#file.startsWith(page, key)) report('the first key is not the one in the fences')
+    if (!this.#facts.add(rows)) report('the first key is smaller than the last one of the page before')
+    for (let row = 0; row < rows.count; row++) {
+      if (!this.#file.mayContain(page, hashKey(rows.lanes, row, layout.keyLaneCount)))
+        report(`the filter does not know the key of row ${row}`)
+    }
+  }
+
+  #atFooter(message: string): void {
+    this.#at(this.#file.entry.pages - 1, message)
+  }
+
+  #at(page: number, message: string): void {
+    this.#problems.push({ path: this.#file.path, offset: page * this.#options.pageBytes, message })
+  }
+}
