@@ -20,6 +20,7 @@ export type FlashTableErrorCode =
   | 'FLASHTABLE_POISONED'
   | 'FLASHTABLE_MOVED'
   | 'FLASHTABLE_SNAPSHOT_CLOSED'
+  | 'FLASHTABLE_UNSUPPORTED_RUNTIME'
   | 'FLASHTABLE_INTERNAL_ERROR'
 
 /** The stable codes on a `TypeError` or `RangeError` for misuse. */
@@ -71,6 +72,14 @@ export function isError(value: unknown): value is Error & { readonly code?: unkn
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** This runtime or machine cannot be trusted with a table: thrown when the package is loaded. */
+export function unsupportedRuntime(reason: string): FlashTableError {
+  return new FlashTableError(
+    'FLASHTABLE_UNSUPPORTED_RUNTIME',
+    `flashtable does not work here: ${reason}; use Node.js 20.19 or later on a little-endian machine`,
+  )
 }
 
 /** Whether it is an error with this code. */

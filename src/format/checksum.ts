@@ -5,10 +5,16 @@
  * position in it, so a misplaced or stale block fails its own checksum (TigerBeetle, data file). docs/file-format.md,
  * Checksums.
  */
-import { crc32 } from 'node:zlib'
+import * as zlib from 'node:zlib'
+import { unsupportedRuntime } from '../errors.js'
+import { defectOf, type Crc32 } from './checksum-test.js'
 import { viewOf } from './little-endian.js'
 
-export { crc32 }
+const defect = defectOf(zlib.crc32)
+if (defect !== undefined) throw unsupportedRuntime(defect)
+
+/** As of zlib, in a runtime whose one is right. */
+export const crc32: Crc32 = zlib.crc32
 
 /** Bytes of a table id. */
 export const TABLE_ID_BYTES = 16
