@@ -12,6 +12,8 @@ import type { Operations } from './columns/operations.js'
 import { diskError, type FlashTableError } from './errors.js'
 import { bucketName } from './io/file-names.js'
 import type { TableParts, WriterParts } from './open.js'
+import type { ResolvedLoad } from './options.js'
+import { Progress } from './progress.js'
 import { latchedReason } from './poison.js'
 import { MemtablePool } from './state/memtable-pool.js'
 import { Version, type MemtableInUse } from './state/version.js'
@@ -29,16 +31,16 @@ export type ColumnSource<Columns> = Iterable<Columns> | AsyncIterable<Columns>
 
 /**
  * Loads everything that `source` gives into the empty table, of which `memoryBytes` may wait in memory. Rejects with the
- * source's error, or why it cannot be written.
+ * source's error, that of `onProgress`, or why it cannot be written.
  */
 export async function bulkLoad(
   parts: TableParts,
   writer: WriterParts,
   source: ColumnSource<unknown>,
-  memoryBytes: number,
+  options: ResolvedLoad,
 ): Promise<void> {
   await writer.compactor.holdMerges(
-    () => writer.compactor.holdSeals(() => new BulkLoad(parts, writer, memoryBytes).run(source)),
+    () => writer.compactor.holdSeals(() => new BulkLoad(parts, writer, options).run(source)),
     parts.options.signal,
   )
 }
@@ -49,6 +51,7 @@ class BulkLoad {
   readonly #firstSequence: number
   /** The sequence number that the next record gets. */
   #endSequence: number
+  readonly #progress: Progress
   /** What is not set aside yet. */
   #memtable: MemtableInUse | undefined
   /** Bytes of memory in which spills may stay. */
@@ -60,7 +63,8 @@ class BulkLoad {
   /** Memory of memtables that have become spills, and of the copies that were made for that, goes round. */
   readonly #memtables: MemtablePool
 
-  constructor(parts: TableParts, writer: WriterParts, memoryBytes: number) {
+  constructor(parts: TableParts, writer: WriterParts, { memoryBytes, onProgress }: ResolvedLoad) {
+    this.#progress = new Progress(onProgress)
     this.#parts = parts
     this.#writer = writer
     this.#memoryLeft = memoryBytes
@@ -150,7 +154,7 @@ class BulkLoad {
     // The job alone holds them: when it ends, their memory is for the next ones.
     const version = new Version([], [this.#memtables.make(0)], full, this.#memtables.holders)
     const job = { directory, tableId, layout, target }
-    const spills = this.#attempt(control => jobs.spill(version, job, control))
+    const spills = this.#attempt(control => jobs.spill(version, job, { signal: control.signal }))
     // Met by #settleSpills.
     spills.catch(() => {})
     this.#spilling.push({ spills, reservedBytes })
@@ -175,6 +179,10 @@ class BulkLoad {
         : await this.#buildFile()
     const { state, poison } = this.#parts
     const { fileSystem, directory, layout } = state.options
+    if (this.#progress.signal.aborted) {
+      await fileSystem.unlink(`${directory}/${bucketName(entry.number)}`).catch(() => {})
+      throwIfAborted(this.#progress.signal)
+    }
     const leveled = { ...entry, level: this.#writer.compactor.levelFor(records) }
     const before = this.#writer.counters()
     const counters = {
@@ -236,11 +244,16 @@ class BulkLoad {
 
   async #attempt<T>(run: (control: CompactionControl) => Promise<T>): Promise<T> {
     const { signal } = this.#parts.options
+    let result: T
     try {
-      return await run({ signal })
+      result = await run({
+        signal,
+        onProgress: done => this.#progress.report(done, this.#endSequence - this.#firstSequence),
+      })
     } catch (error) {
       throw signal?.aborted === true ? error : this.#failure(error)
     }
+    return result
   }
 
   /** What went wrong with the table, apart from what the source throws. */

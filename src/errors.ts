@@ -125,7 +125,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EACCES: 'give this user the permission, or open another directory',
   EPERM: 'give this user the permission, or open another directory',
   EROFS: 'nothing can be written there: open with readOnly, or open another directory',
-  ENOENT: 'somebody has removed it: do not touch the files of a table',
+  ENOENT: 'it is not there: check the path, and that nobody removes files of a table',
   ENOTDIR: 'a file stands where a directory is needed: check the path',
   EISDIR: 'a directory stands where a file is needed: check what was put there',
   ELOOP: 'symbolic links are not followed inside of a table: put the files themselves there',

@@ -41,6 +41,7 @@ import {
   resolveLoadOptions,
   resolveOptions,
   type Duplicates,
+  type ResolvedLoad,
   type ResolvedOptions,
   type TableOptions,
 } from './options.js'
@@ -167,11 +168,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     environment: Environment,
   ): Promise<FlashTable> {
     const directory = absolutePath(location, 'location')
-    const { open, memoryBytes } = resolveLoadOptions(options)
+    const { open, load } = resolveLoadOptions(options)
     checkSource(source)
     const table = await FlashTable.#open(directory, String(location), open, environment)
     try {
-      await table.#load(source, memoryBytes)
+      await table.#load(source, load)
     } catch (error) {
       await table.close().catch(() => {})
       throw error
@@ -561,7 +562,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     await state.installClean(committer.liveSegments(), writer.counters())
   }
 
-  async #load(source: ColumnSource<unknown>, memoryBytes: number): Promise<void> {
+  async #load(source: ColumnSource<unknown>, load: ResolvedLoad): Promise<void> {
     const writer = this.#writer()
     if (this.#parts.state.manifest.nextSequence > 0) {
       throw new FlashTableError(
@@ -569,7 +570,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
         `a bulk load makes a new table: ${this.location} has been written to`,
       )
     }
-    await this.#finish(bulkLoad(this.#parts, writer, source, memoryBytes))
+    await this.#finish(bulkLoad(this.#parts, writer, source, load))
   }
 
   async #checkpoint(directory: string): Promise<void> {

@@ -7,6 +7,19 @@
 
 const LONGEST_TEXT = 60
 
+/**
+ * What must reach no terminal as it is: control characters (of C0, DEL and C1), those that change the direction or the
+ * line of a text, and halves of characters.
+ */
+const UNSAFE = /[\p{Cc}\p{Cs}\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu
+
+/** The text with `\u001b` in place of what would act on a terminal; `kept` stays. */
+export function visible(text: string, kept = ''): string {
+  return text.replace(UNSAFE, character =>
+    kept.includes(character) ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
 const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as object
 const typedArrayTag = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)!.get!
 const typedArrayLength = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'length')!.get!
@@ -69,6 +82,10 @@ function foundObject(value: object): string {
   return Array.isArray(value) ? 'an array' : 'an object'
 }
 
+/** Short enough for a message, and without what would act on the terminal that shows it. */
 function shorten(text: string): string {
-  return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}…`
+  if (text.length <= LONGEST_TEXT) return visible(text)
+  // Not in the middle of a character.
+  const end = /[\uD800-\uDBFF]/.test(text[LONGEST_TEXT - 1]!) ? LONGEST_TEXT - 1 : LONGEST_TEXT
+  return `${visible(text.slice(0, end))}…`
 }

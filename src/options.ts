@@ -8,6 +8,7 @@ import process from 'node:process'
 import {
   invalidOption,
   optionalBoolean,
+  optionalCallback,
   optionalSignal,
   outside,
   readOptions,
@@ -61,6 +62,10 @@ export interface LoadOptions {
    * memtables at hand come on top, two for each thread and one. Default: a quarter of what is available.
    */
   readonly memoryBytes?: number | undefined
+  /**
+   * Called now and then while the file is built, once the source has ended: with records in the file so far and in all.
+   */
+  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
 }
 
 /** {@link TableOptions} checked, with their defaults. */
@@ -137,7 +142,17 @@ const OPEN_OPTIONS = {
   signal: optionalSignal,
 }
 
-const LOAD_OPTIONS = { ...OPEN_OPTIONS, memoryBytes: optionalInteger(0, MAX_LOAD_MEMORY_BYTES) }
+const LOAD_OPTIONS = {
+  ...OPEN_OPTIONS,
+  memoryBytes: optionalInteger(0, MAX_LOAD_MEMORY_BYTES),
+  onProgress: optionalCallback<NonNullable<LoadOptions['onProgress']>>(),
+}
+
+/** {@link LoadOptions} checked, with their defaults. */
+export interface ResolvedLoad {
+  readonly memoryBytes: number
+  readonly onProgress: LoadOptions['onProgress']
+}
 
 /**
  * Checks the options of an open and fills in the defaults.
@@ -150,11 +165,14 @@ export function resolveOptions(options: unknown): ResolvedOptions {
 }
 
 /** The options of a bulk load, and of the open that it begins with. Throws as {@link resolveOptions}. */
-export function resolveLoadOptions(options: unknown): { open: ResolvedOptions; memoryBytes: number } {
-  const { memoryBytes, ...open } = readOptions('bulkLoad', options, LOAD_OPTIONS)
+export function resolveLoadOptions(options: unknown): { open: ResolvedOptions; load: ResolvedLoad } {
+  const { memoryBytes, onProgress, ...open } = readOptions('bulkLoad', options, LOAD_OPTIONS)
   return {
     open: resolveGiven(open),
-    memoryBytes: memoryBytes ?? Math.floor(process.availableMemory() / AVAILABLE_MEMORY_SHARE),
+    load: {
+      memoryBytes: memoryBytes ?? Math.floor(process.availableMemory() / AVAILABLE_MEMORY_SHARE),
+      onProgress,
+    },
   }
 }
 

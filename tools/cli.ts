@@ -13,7 +13,11 @@ import { defineImport } from './commands/import.js'
 import { defineRepair } from './commands/repair.js'
 import { defineStats } from './commands/stats.js'
 import { defineVerify } from './commands/verify.js'
-import { EXIT, reportFailure } from './command-line/output.js'
+import { reportFailure } from './command-line/failure.js'
+import { EXIT } from './command-line/output.js'
+import { outputFailure, printError, printText } from './command-line/streams.js'
+import { diskError } from '../src/errors.js'
+import { visible } from '../src/found.js'
 
 const EXIT_CODES = `
 Exit codes:
@@ -23,6 +27,14 @@ Exit codes:
   130  interrupted (Ctrl-C); what was done so far is safe`
 
 async function main(args: readonly string[]): Promise<number> {
+  const code = await run(args)
+  const failure = await outputFailure()
+  if (failure === undefined) return code
+  // JSON would go the same way.
+  return reportFailure(false, diskError(failure, 'standard output cannot be written'))
+}
+
+async function run(args: readonly string[]): Promise<number> {
   try {
     await commandLine().parseAsync(args, { from: 'user' })
     return process.exitCode === undefined ? EXIT.done : Number(process.exitCode)
@@ -36,7 +48,12 @@ function commandLine(): Command {
     .description('Offline tools for flashtable directories')
     .version(packageVersion())
     .exitOverride()
-    .showHelpAfterError('(--help tells more)')
+    .configureOutput({
+      writeOut: printText,
+      writeErr: text => printError(visible(text, '\n')),
+      // reportFailure tells it, in the form of all errors.
+      outputError: () => {},
+    })
     .addHelpText('afterAll', EXIT_CODES)
   for (const define of [
     defineImport,
@@ -56,11 +73,5 @@ function packageVersion(): string {
   const require = createRequire(import.meta.url)
   return (require('flashtable/package.json') as { version: string }).version
 }
-
-// A reader that has seen enough, such as `head`, closes the pipe: that is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit()
-})
 
 process.exitCode = await main(process.argv.slice(2))

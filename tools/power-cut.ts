@@ -11,8 +11,9 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { Random } from '../test/support/random.js'
 import { interruptible } from './command-line/interrupt.js'
-import { EXIT, reportFailure } from './command-line/output.js'
-import { progressBar } from './command-line/progress.js'
+import { reportFailure } from './command-line/failure.js'
+import { EXIT } from './command-line/output.js'
+import { withProgress } from './command-line/progress.js'
 import { Cuts } from './power-cut/cuts.js'
 import { Disk, FILE_SYSTEMS, type FileSystemName } from './power-cut/disk.js'
 import { CutFailure, lostText, totalsText } from './power-cut/report.js'
@@ -105,12 +106,13 @@ async function cutDisk(
   signal: AbortSignal,
 ): Promise<void> {
   const cuts = new Cuts(disk, random, evidence)
-  const progress = progressBar(name)
   try {
-    for (let cut = 0; cut < options.cuts; cut++) {
-      progress.update(cut, options.cuts)
-      await cuts.next(signal)
-    }
+    await withProgress(name, async update => {
+      for (let cut = 0; cut < options.cuts; cut++) {
+        update(cut, options.cuts)
+        await cuts.next(signal)
+      }
+    })
   } catch (error) {
     // Ctrl-C ends commands of the system as well; their failure is not the news then.
     await turn()
@@ -121,8 +123,6 @@ async function cutDisk(
     console.log(lostText(name, cuts.totals.cuts, error))
     // Of this one nothing could be checked.
     cuts.totals.cuts--
-  } finally {
-    progress.stop()
   }
   console.log(totalsText(name, cuts.totals))
 }

@@ -44,6 +44,7 @@ export async function buildInRanges(
   /** Ranges that are being built or wait to be written, in their order. */
   const building: { range: KeyRange; built: Promise<BuiltPages> }[] = []
   let running = 0
+  let recordsWritten = 0
   /** Written, and free for other pages: memory that was never used costs more. */
   const spareChunks: Uint8Array<ArrayBuffer>[] = []
   const startMore = (): void => {
@@ -71,6 +72,8 @@ export async function buildInRanges(
       building.shift()
       startMore()
       await writer.addBuilt(pages)
+      recordsWritten += pages.counts.records
+      control.onProgress?.(recordsWritten)
       for (const { buffer } of pages.chunks) {
         memoryFreed?.(buffer)
         spareChunks.push(new Uint8Array(buffer))

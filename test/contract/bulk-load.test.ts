@@ -46,6 +46,32 @@ async function recordFiles(path: string): Promise<string[]> {
 }
 
 describe('bulkLoad', () => {
+  test.each([100, 10_000])('of %d records tells how far the file is, up to all of them', async records => {
+    const told: { done: number; total: number }[] = []
+    const onProgress = (progress: { done: number; total: number }): void => void told.push({ ...progress })
+    const path = tables.path()
+    const table = await FlashTable.bulkLoad(path, { ...OPTIONS, onProgress }, source(records, 500))
+    await table.close()
+    if (records > MEMTABLE_RECORDS) expect(told.at(-1)).toEqual({ done: records, total: records })
+    for (const [i, { done, total }] of told.entries()) {
+      expect(total).toBe(records)
+      expect(done).toBeGreaterThanOrEqual(told[i - 1]?.done ?? 0)
+    }
+  })
+
+  test('rejects with what onProgress throws, and leaves the table empty', async () => {
+    const path = tables.path()
+    const failure = new Error('the callback is broken')
+    const onProgress = (): void => {
+      throw failure
+    }
+    const loading = FlashTable.bulkLoad(path, { ...OPTIONS, onProgress }, source(10_000, 500))
+    await expect(loading).rejects.toBe(failure)
+    const table = await tables.open(path)
+    expect((await table.stats()).records).toBe(0)
+    expect(await recordFiles(path)).toEqual([])
+  })
+
   test.each(
     [
       [0, 100],

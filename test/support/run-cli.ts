@@ -34,13 +34,25 @@ export class Cli {
     const options = ['-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(directory, 'dist')]
     await promisify(execFile)(process.execPath, [compiler, ...options])
     await copyFile(join(ROOT, 'package.json'), join(directory, 'package.json'))
-    await symlink(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
+    for (const name of ['node_modules', 'src', 'tools'])
+      await symlink(join(ROOT, name), join(directory, name))
+    // As `npm run build` does, in a place of its own.
+    await promisify(execFile)(process.execPath, [join(ROOT, 'tools/build.mjs')], { cwd: directory })
     return new Cli(directory)
   }
 
   /** Starts a command; `result` resolves when it has ended. */
   start(...args: string[]): { child: ChildProcess; result: Promise<CliResult> } {
-    return startNode(join(this.#directory, 'dist/tools/cli.js'), ...args)
+    return startNode(this.#script, ...args)
+  }
+
+  /** Starts a command whose standard output is an open file. */
+  startInto(stdout: number | 'pipe', ...args: string[]): ChildProcess {
+    return spawn(process.execPath, [this.#script, ...args], { cwd: ROOT, stdio: ['ignore', stdout, 'pipe'] })
+  }
+
+  get #script(): string {
+    return join(this.#directory, 'dist/tools/cli.js')
   }
 
   /** Runs a command to its end. */

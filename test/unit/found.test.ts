@@ -1,8 +1,28 @@
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { found, lengthOfTypedArray, typedArrayName } from '../../src/found.js'
+import { found, lengthOfTypedArray, typedArrayName, visible } from '../../src/found.js'
+
+describe('visible', () => {
+  it('shows what acts on a terminal, and leaves all other text alone', () => {
+    expect(visible('\u0000\u001b[31m\n\t\u007f\u0080\u009b')).toBe(
+      '\\u0000\\u001b[31m\\u000a\\u0009\\u007f\\u0080\\u009b',
+    )
+    expect(visible('a\u202Eb\u2066c\u200F\u061C\u2028\u2029')).toBe(
+      'a\\u202eb\\u2066c\\u200f\\u061c\\u2028\\u2029',
+    )
+    expect(visible('🎵'.slice(0, 1))).toBe('\\ud83c')
+    expect(visible('a\n\tb\r', '\n\t')).toBe('a\n\tb\\u000d')
+    const plain = 'Grüße 🎵👩‍🚀 עברית \\ "quoted" ~'
+    expect(visible(plain)).toBe(plain)
+  })
+})
 
 describe('found', () => {
+  it('does not cut a character in two, nor hand on what acts on a terminal', () => {
+    expect(found(`${'x'.repeat(59)}🎵`)).toBe(`'${'x'.repeat(59)}…'`)
+    expect(found('\u001b[2J')).toBe("'\\u001b[2J'")
+  })
+
   it.each([
     ['abc', "'abc'"],
     ['x'.repeat(1000), `'${'x'.repeat(60)}…'`],

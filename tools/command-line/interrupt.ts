@@ -4,9 +4,13 @@
  */
 import { constants } from 'node:os'
 
+/** What asks a command to end: Ctrl-C, `kill`, a terminal that is closed. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
 /** The reason of the abort. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted'
+  readonly code = 'INTERRUPTED'
   /** What a shell expects: 128 and the number of the signal. */
   readonly exitCode: number
 
@@ -16,7 +20,7 @@ export class Interrupted extends Error {
   }
 }
 
-/** Runs `work` with a signal that SIGINT and SIGTERM abort, with {@link Interrupted} as its reason. */
+/** Runs `work` with a signal that SIGINT, SIGTERM and SIGHUP abort, with {@link Interrupted} as its reason. */
 export async function interruptible<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
   const controller = new AbortController()
   const interrupt = (signal: NodeJS.Signals) => {
@@ -24,10 +28,10 @@ export async function interruptible<Result>(work: (signal: AbortSignal) => Promi
     if (controller.signal.aborted) process.exit(reason.exitCode)
     controller.abort(reason)
   }
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+  for (const signal of SIGNALS) process.on(signal, interrupt)
   try {
     return await work(controller.signal)
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
+    for (const signal of SIGNALS) process.off(signal, interrupt)
   }
 }

@@ -3,6 +3,7 @@
  * as the encoding writes it where they have one of their own.
  */
 import type { BuiltInName, StoredFieldType } from '../../src/encoding/stored-schema.js'
+import { inLine } from './output.js'
 import { UsageError } from './usage.js'
 
 /** Reads a key of a type; throws a {@link UsageError} that says what would have fitted. */
@@ -50,4 +51,10 @@ function parseEncoded(text: string, encoding: BuiltInName, length: number): unkn
   } catch {
     throw new UsageError(`"${text}" is no key: the keys are JSON`)
   }
+}
+
+/** As `get` takes it: integers in decimal, bytes in hex; within a line. */
+export function formatKey(key: unknown): string {
+  if (key instanceof Uint8Array) return Buffer.from(key).toString('hex')
+  return inLine(typeof key === 'object' ? JSON.stringify(key) : String(key))
 }

@@ -1,26 +1,14 @@
-/** How results and failures look: for people as text, with `--json` for programs as one JSON object. */
+/** How results look: for people as text, with `--json` for programs as one JSON object. */
 import Table from 'cli-table3'
-import { CommanderError } from 'commander'
-import { Interrupted } from './interrupt.js'
-import { UsageError } from './usage.js'
+import { visible } from '../../src/found.js'
+import { printText } from './streams.js'
 
 /** What a command answers when all went well, and when it did not. docs: README.md, Command line. */
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const
 
 /** Prints the result of a command. */
 export function report(json: boolean | undefined, result: object, text: () => string): void {
-  process.stdout.write(`${json === true ? toJson(result) : text()}\n`)
-}
-
-/** Prints why a command failed; returns the exit code. */
-export function reportFailure(json: boolean, error: unknown): number {
-  // Help and version are "errors" too, as is everything that commander has already printed.
-  const printed = error instanceof CommanderError && !(error instanceof UsageError)
-  if (printed && error.exitCode === 0) return EXIT.done
-  if (!printed) process.stderr.write(`flashtable: ${failureText(error)}\n`)
-  if (json) report(true, { error: { code: codeOf(error) ?? null, message: messageOf(error) } }, String)
-  if (error instanceof Interrupted) return error.exitCode
-  return isUsage(error) ? EXIT.usage : EXIT.failed
+  printText(`${json === true ? toJson(result) : text()}\n`)
 }
 
 /** Rows with a rule below the head; columns of numbers are aligned to the right. */
@@ -57,7 +45,7 @@ export function formatBytes(bytes: number): string {
 
 /** JSON that loses nothing: 64-bit integers and numbers that JSON has not become strings, bytes hexadecimal digits. */
 export function toJson(value: unknown): string {
-  return JSON.stringify(
+  const text = JSON.stringify(
     value,
     (_, member: unknown) => {
       if (typeof member === 'bigint') return String(member)
@@ -66,6 +54,13 @@ export function toJson(value: unknown): string {
     },
     2,
   )
+  // What JSON lets through stands in strings alone, where the escape means the same.
+  return visible(text, '\n')
+}
+
+/** Text of a table or a path, within a line: what would break the line makes it a JSON string. */
+export function inLine(text: string): string {
+  return visible(text) === text ? text : visible(JSON.stringify(text))
 }
 
 /** No lines but the one below the head. */
@@ -87,27 +82,4 @@ const OPEN_SIDES = {
 
 function emptyChars(...names: string[]): Record<string, string> {
   return Object.fromEntries(names.map(name => [name, '']))
-}
-
-function failureText(error: unknown): string {
-  const code = codeOf(error)
-  // Without a code it is none of the failures that we know: a bug, whose place matters.
-  if (code === undefined && error instanceof Error && !(error instanceof Interrupted)) {
-    return error.stack ?? error.message
-  }
-  return code?.startsWith('FLASHTABLE_') ? `${code}: ${messageOf(error)}` : messageOf(error)
-}
-
-function isUsage(error: unknown): boolean {
-  return error instanceof CommanderError || codeOf(error)?.startsWith('FLASHTABLE_INVALID_') === true
-}
-
-function codeOf(error: unknown): string | undefined {
-  if (error instanceof CommanderError) return 'WRONG_USAGE'
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return typeof code === 'string' ? code : undefined
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

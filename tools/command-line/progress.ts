@@ -1,32 +1,88 @@
-/** A progress bar on standard error, on a terminal only. */
-import { SingleBar } from 'cli-progress'
+/**
+ * A progress bar on standard error, on a terminal only: one line that is written over, without a control sequence but
+ * the carriage return. docs/decisions/command-line-progress.md.
+ */
+import { printError } from './streams.js'
 
-export interface Progress {
-  update(done: number, total: number): void
-  /** Ends the line of the bar. */
-  stop(): void
+/** Takes how much of the work is done, in whatever unit. */
+export type Update = (done: number, total: number) => void
+
+/** Milliseconds between two pictures. */
+const REDRAW_MS = 100
+const LONGEST_BAR = 40
+/** Below that it would say nothing. */
+const SHORTEST_BAR = 5
+/** Of a terminal that does not tell. */
+const DEFAULT_COLUMNS = 80
+
+/** Runs `work` with a bar. It never goes back, and shows 100 % once, when the work has ended well. */
+export async function withProgress<Result>(
+  label: string,
+  work: (update: Update) => Promise<Result>,
+): Promise<Result> {
+  if (!isDrawn()) return work(() => {})
+  const bar = new ProgressBar(label)
+  try {
+    const result = await work((done, total) => bar.update(done, total))
+    bar.finish()
+    return result
+  } finally {
+    bar.endLine()
+  }
 }
 
-/** The bar appears with the first update. */
-export function progressBar(label: string): Progress {
-  if (!process.stderr.isTTY) return { update: () => {}, stop: () => {} }
-  const bar = new SingleBar({
-    format: `${label} [{bar}] {percentage} %, {duration_formatted}`,
-    barCompleteChar: '#',
-    barIncompleteChar: '.',
-    // interrupt.ts looks after signals, and what is not changed on the terminal need not be restored.
-    gracefulExit: false,
-    hideCursor: null,
-    linewrap: null,
-  })
-  return {
-    update(done, total) {
-      if (!bar.isActive) bar.start(total, 0)
-      bar.setTotal(total)
-      bar.update(done)
-    },
-    stop() {
-      bar.stop()
-    },
+/** A terminal that cannot go back in its line would be filled with bars. */
+function isDrawn(): boolean {
+  return process.stderr.isTTY && process.env['TERM'] !== 'dumb'
+}
+
+class ProgressBar {
+  readonly #label: string
+  readonly #startMs = performance.now()
+  #percent = 0
+  #drawnMs = -Infinity
+  /** Characters of the line on the terminal; 0: there is none. */
+  #drawn = 0
+
+  constructor(label: string) {
+    this.#label = label
   }
+
+  update(done: number, total: number): void {
+    // More may follow than was told: the work says itself when it has ended.
+    const percent = total > 0 ? Math.min(99, Math.floor((100 * done) / total)) : 0
+    if (percent > this.#percent) this.#percent = percent
+    const now = performance.now()
+    if (now - this.#drawnMs < REDRAW_MS) return
+    this.#drawnMs = now
+    this.#draw()
+  }
+
+  /** Work that was done before anything was shown shows nothing. */
+  finish(): void {
+    if (this.#drawn === 0) return
+    this.#percent = 100
+    this.#draw()
+  }
+
+  endLine(): void {
+    if (this.#drawn > 0) printError('\n')
+    this.#drawn = 0
+  }
+
+  #draw(): void {
+    const seconds = Math.floor((performance.now() - this.#startMs) / 1000)
+    const line = progressLine(this.#label, this.#percent, seconds, process.stderr.columns || DEFAULT_COLUMNS)
+    printError(`\r${line.padEnd(this.#drawn)}`)
+    this.#drawn = line.length
+  }
+}
+
+/** The line that fits into so many columns; the last one stays free, or some terminals would go to the next line. */
+export function progressLine(label: string, percent: number, seconds: number, columns: number): string {
+  const numbers = `${String(percent).padStart(3)} %, ${seconds} s`
+  const barLength = Math.min(LONGEST_BAR, columns - 1 - label.length - numbers.length - ' [] '.length)
+  const filled = Math.floor((percent * barLength) / 100)
+  const bar = barLength < SHORTEST_BAR ? '' : ` [${'#'.repeat(filled)}${'.'.repeat(barLength - filled)}]`
+  return `${label}${bar} ${numbers}`.slice(0, Math.max(0, columns - 1))
 }

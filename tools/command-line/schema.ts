@@ -11,7 +11,10 @@ import {
   SCALAR_KEY_NAMES,
   SCALAR_NAMES,
   type ScalarName,
+  type StoredFieldType,
+  type StoredSchema,
 } from '../../src/encoding/stored-schema.js'
+import { inLine } from './output.js'
 import { UsageError } from './usage.js'
 
 /** One field of a record. */
@@ -73,4 +76,16 @@ function checkKey(fields: readonly Field[]): void {
       : (SCALAR_KEY_NAMES as readonly string[]).includes(key.type)
   if (fits) return
   throw new UsageError(`the key must be ${SCALAR_KEY_NAMES.join(' ')} or bytes(1) to bytes(${MAX_KEY_BYTES})`)
+}
+
+/** The schema of a table as text: `import` and `repair` take it where all types are plain. */
+export function schemaText({ key, value }: StoredSchema): string {
+  const values = value === null ? [] : value.type === 'struct' ? value.fields : [{ name: 'value', ...value }]
+  return [{ name: 'key', ...key }, ...values].map(field => `${field.name}:${typeText(field)}`).join(',')
+}
+
+function typeText(type: StoredFieldType): string {
+  if (type.type === 'bytes') return `bytes(${type.bytes})`
+  if (type.type === 'fixed') return `fixed(${type.encoding},${type.bytes})`
+  return type.type === 'custom' ? `custom(${inLine(type.encoding)},${type.bytes})` : type.type
 }

@@ -1,7 +1,10 @@
 /** `flashtable checkpoint DIR NEW`: a copy that can be opened, by hard links where the file system has them. */
+import { rm } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { FlashTable } from '../../src/index.js'
+import { jsonOption, parseDirectory, waitOption } from '../command-line/arguments.js'
 import { closing } from '../command-line/closing.js'
+import { interruptible } from '../command-line/interrupt.js'
 import { formatBytes, formatCount, report } from '../command-line/output.js'
 import { readStats } from '../command-line/table-stats.js'
 
@@ -12,19 +15,27 @@ export function defineCheckpoint(program: Command): void {
     .description(
       'Makes a copy of the table in DIR in the new directory NEW: hard links, or copies on another file system.',
     )
-    .argument('<dir>', 'directory of the table')
-    .argument('<new>', 'directory of the copy')
-    .option('--json', 'print the result as JSON')
+    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<new>', 'directory of the copy', parseDirectory)
+    .addOption(waitOption())
+    .addOption(jsonOption())
     .action(runCheckpoint)
 }
 
-async function runCheckpoint(
-  directory: string,
-  copy: string,
-  options: { readonly json?: true },
-): Promise<void> {
-  const table = await FlashTable.open(directory, { createIfMissing: false })
-  await closing(table, table => table.checkpoint(copy))
+interface Options {
+  readonly wait?: number
+  readonly json?: true
+}
+
+async function runCheckpoint(directory: string, copy: string, options: Options): Promise<void> {
+  await interruptible(async signal => {
+    const opening = { createIfMissing: false, lockTimeoutMs: options.wait, signal }
+    await closing(await FlashTable.open(directory, opening), table => table.checkpoint(copy))
+    if (!signal.aborted) return
+    // It was made just now, in a directory that was not there.
+    await rm(copy, { recursive: true })
+    signal.throwIfAborted()
+  })
   const { records, bytesOnDisk } = await readStats(copy)
   report(
     options.json,

@@ -5,11 +5,12 @@
  * moment, the table is as it was. README.md, Command line.
  */
 import type { Command } from 'commander'
-import { FlashTable } from '../../src/index.js'
+import { FlashTable, type TableStats } from '../../src/index.js'
+import { jsonOption, parseDirectory, waitOption } from '../command-line/arguments.js'
 import { closing } from '../command-line/closing.js'
 import { interruptible } from '../command-line/interrupt.js'
 import { formatCount, report, textTable } from '../command-line/output.js'
-import { progressBar } from '../command-line/progress.js'
+import { withProgress } from '../command-line/progress.js'
 import { filesOf, type FileTotals } from '../command-line/table-stats.js'
 
 export function defineCompact(program: Command): void {
@@ -17,37 +18,51 @@ export function defineCompact(program: Command): void {
     .command('compact')
     .summary('merge everything into one file')
     .description('Merges all files of the table in DIR into one. Interrupted, it leaves the table as it was.')
-    .argument('<dir>', 'directory of the table')
-    .option('--json', 'print the result as JSON')
+    .argument('<dir>', 'directory of the table', parseDirectory)
+    .addOption(waitOption())
+    .addOption(jsonOption())
     .action(runCompact)
 }
 
 /** Compacts; returns the files and bytes before and after. */
 async function compactTable(
   directory: string,
+  wait: number | undefined,
   signal: AbortSignal,
-): Promise<{ before: FileTotals; after: FileTotals }> {
-  const table = await FlashTable.open(directory, { createIfMissing: false, signal })
+): Promise<{ before: FileTotals; after: FileTotals; changed: boolean }> {
+  const table = await FlashTable.open(directory, { createIfMissing: false, lockTimeoutMs: wait, signal })
   return closing(table, async table => {
-    const before = filesOf(await table.stats())
-    const progress = progressBar('compacting')
-    try {
-      await table.compact({ signal, onProgress: ({ done, total }) => progress.update(done, total) })
-    } finally {
-      progress.stop()
-    }
-    return { before, after: filesOf(await table.stats()) }
+    const before = await table.stats()
+    await withProgress('compacting', update =>
+      table.compact({ signal, onProgress: ({ done, total }) => update(done, total) }),
+    )
+    const after = await table.stats()
+    const changed = namesOf(before) !== namesOf(after)
+    return { before: filesOf(before), after: filesOf(after), changed }
   })
 }
 
-async function runCompact(directory: string, options: { readonly json?: true }): Promise<void> {
-  const { before, after } = await interruptible(signal => compactTable(directory, signal))
-  report(options.json, { directory, before, after }, () =>
-    textTable(
-      ['', 'bucket files', 'bytes in them', 'bytes of log and manifest'],
-      [totalsRow('before', before), totalsRow('after', after)],
-    ),
+interface Options {
+  readonly wait?: number
+  readonly json?: true
+}
+
+async function runCompact(directory: string, options: Options): Promise<void> {
+  const { before, after, changed } = await interruptible(signal =>
+    compactTable(directory, options.wait, signal),
   )
+  report(options.json, { directory, before, after, changed }, () =>
+    changed
+      ? textTable(
+          ['', 'bucket files', 'bytes in them', 'bytes of log and manifest'],
+          [totalsRow('before', before), totalsRow('after', after)],
+        )
+      : `nothing to do: ${after.bucketFiles === 0 ? 'the table is empty' : 'everything is in one bucket file'}`,
+  )
+}
+
+function namesOf({ files }: TableStats): string {
+  return files.map(file => file.name).join()
 }
 
 function totalsRow(label: string, { bucketFiles, bucketBytes, otherBytes }: FileTotals): string[] {

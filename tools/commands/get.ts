@@ -2,9 +2,10 @@
 import type { Command } from 'commander'
 import type { StoredSchema } from '../../src/encoding/stored-schema.js'
 import { FlashTable } from '../../src/index.js'
+import { jsonOption, parseDirectory } from '../command-line/arguments.js'
 import { closing } from '../command-line/closing.js'
 import { parseKey } from '../command-line/key.js'
-import { EXIT, report } from '../command-line/output.js'
+import { EXIT, inLine, report } from '../command-line/output.js'
 import { readSchema } from '../command-line/table-schema.js'
 
 const DETAILS = `
@@ -18,9 +19,9 @@ export function defineGet(program: Command): void {
     .command('get')
     .summary('print all records of a key')
     .description('Prints all records of KEY in the table in DIR. Changes nothing.')
-    .argument('<dir>', 'directory of the table')
+    .argument('<dir>', 'directory of the table', parseDirectory)
     .argument('<key>', 'which records')
-    .option('--json', 'print the result as JSON')
+    .addOption(jsonOption())
     .addHelpText('after', DETAILS)
     .action(runGet)
 }
@@ -52,6 +53,5 @@ function fieldsOf({ value: type }: StoredSchema, keyText: string, value: unknown
 function fieldText(value: unknown): string {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
-  // Text must neither break the line nor reach the terminal as a control sequence.
-  return /\p{Cc}/u.test(text) ? JSON.stringify(text) : text
+  return inLine(text)
 }

@@ -5,11 +5,13 @@
  */
 import { Option, type Command } from 'commander'
 import { FlashTable, FlashTableError } from '../../src/index.js'
+import { jsonOption, parseDirectory, single, waitOption } from '../command-line/arguments.js'
 import { closing } from '../command-line/closing.js'
+import { failWith } from '../command-line/failure.js'
 import { encodingsOf } from '../command-line/encodings.js'
 import { interruptible } from '../command-line/interrupt.js'
 import { formatBytes, formatCount, report, textList } from '../command-line/output.js'
-import { progressBar } from '../command-line/progress.js'
+import { withProgress, type Update } from '../command-line/progress.js'
 import { RecordFile } from '../command-line/record-file.js'
 import { parseSchema, type RecordSchema } from '../command-line/schema.js'
 import { parseShape, type Shape } from '../command-line/shape.js'
@@ -45,9 +47,11 @@ export interface Import {
   readonly append?: boolean | undefined
   /** Takes a file for records that is known to be something else. */
   readonly force?: boolean | undefined
+  /** Milliseconds to wait for another writer. */
+  readonly wait?: number | undefined
   readonly signal?: AbortSignal | undefined
-  /** Bytes of the file. */
-  readonly onProgress?: (done: number, total: number) => void
+  /** In bytes of the file, each counted when it is read and once more when it is written. */
+  readonly onProgress?: Update
 }
 
 /** Imports, all or nothing unless it appends; returns the number of records. */
@@ -59,7 +63,10 @@ export async function importFile(options: Import): Promise<number> {
 }
 
 /** Into a new table, or an empty one such as an import that was interrupted leaves behind. */
-async function loadAll(file: RecordFile, { directory, schema, signal, onProgress }: Import): Promise<number> {
+async function loadAll(
+  file: RecordFile,
+  { directory, schema, wait, signal, onProgress }: Import,
+): Promise<number> {
   if (!(await isEmptyOrMissing(directory))) {
     throw new FlashTableError('FLASHTABLE_EXISTS', `${directory} holds a table; --append adds to it`)
   }
@@ -68,21 +75,29 @@ async function loadAll(file: RecordFile, { directory, schema, signal, onProgress
     for await (const { columns, rows, bytesRead } of file.chunks()) {
       records += rows
       yield columns
-      onProgress?.(bytesRead, file.bytes)
+      onProgress?.(bytesRead, 2 * file.bytes)
     }
   }
-  const loading = FlashTable.bulkLoad(directory, { ...encodingsOf(schema), signal }, columns())
+  const loading = FlashTable.bulkLoad(
+    directory,
+    {
+      ...encodingsOf(schema),
+      lockTimeoutMs: wait,
+      signal,
+      onProgress: ({ done, total }) => onProgress?.(file.bytes * (1 + done / total), 2 * file.bytes),
+    },
+    columns(),
+  )
   const table = await loading.catch((error: unknown) => {
-    process.stderr.write(`nothing of ${file.path} is in ${directory}\n`)
-    throw error
+    failWith(error, `nothing of ${file.path} is in ${directory}`)
   })
   await table.close()
   return records
 }
 
 async function appendAll(file: RecordFile, options: Import): Promise<number> {
-  const { directory, schema, signal, onProgress } = options
-  const table = await FlashTable.open(directory, { ...encodingsOf(schema), signal })
+  const { directory, schema, wait, signal, onProgress } = options
+  const table = await FlashTable.open(directory, { ...encodingsOf(schema), lockTimeoutMs: wait, signal })
   return closing(table, async table => {
     let records = 0
     try {
@@ -93,8 +108,7 @@ async function appendAll(file: RecordFile, options: Import): Promise<number> {
         onProgress?.(bytesRead, file.bytes)
       }
     } catch (error) {
-      process.stderr.write(`only the first ${records} records of ${file.path} are in ${directory}\n`)
-      throw error
+      failWith(error, `only the first ${records} records of ${file.path} are in ${directory}`)
     }
     return records
   })
@@ -116,15 +130,24 @@ export function defineImport(program: Command): void {
     .summary('make a table of packed records or of a numpy.memmap table')
     .description('Makes a table in the new directory DIR of the records in FILE.')
     .argument('<file>', 'what to read')
-    .argument('<dir>', 'directory of the table')
+    .argument('<dir>', 'directory of the table', parseDirectory)
     .addOption(
-      new Option('--format <format>', 'what FILE is').choices(['records', 'memmap']).makeOptionMandatory(),
+      single(
+        new Option('--format <format>', 'what FILE is').choices(['records', 'memmap']).makeOptionMandatory(),
+      ),
     )
-    .requiredOption('--schema <fields>', 'fields of a record, name:type, separated by commas', parseSchema)
-    .option('--shape <shape>', 'of a memmap: BUCKETS,SLOTS', parseShape)
+    .addOption(
+      single(
+        new Option('--schema <fields>', 'fields of a record, name:type, separated by commas')
+          .argParser(parseSchema)
+          .makeOptionMandatory(),
+      ),
+    )
+    .addOption(single(new Option('--shape <shape>', 'of a memmap: BUCKETS,SLOTS').argParser(parseShape)))
     .option('--append', 'add to a table that is there')
     .option('--force', 'import FILE although it is known to be of another format')
-    .option('--json', 'print the result as JSON')
+    .addOption(waitOption())
+    .addOption(jsonOption())
     .addHelpText('after', DETAILS)
     .action(runImport)
 }
@@ -135,30 +158,19 @@ interface ImportOptions {
   readonly shape?: Shape
   readonly append?: true
   readonly force?: true
+  readonly wait?: number
   readonly json?: true
 }
 
 async function runImport(file: string, directory: string, options: ImportOptions): Promise<void> {
-  const { format, schema, shape, append, force } = options
+  const { format, schema, shape, append, force, wait } = options
   if (format === 'memmap' && shape === undefined) throw new UsageError('--format memmap needs --shape')
   if (format === 'records' && shape !== undefined) throw new UsageError('--shape is for --format memmap')
-  const progress = progressBar('importing')
-  const records = await interruptible(async signal => {
-    try {
-      return await importFile({
-        file,
-        directory,
-        schema,
-        shape,
-        append,
-        force,
-        signal,
-        onProgress: progress.update,
-      })
-    } finally {
-      progress.stop()
-    }
-  })
+  const records = await interruptible(signal =>
+    withProgress('importing', onProgress =>
+      importFile({ file, directory, schema, shape, append, force, wait, signal, onProgress }),
+    ),
+  )
   const stats = await readStats(directory)
   const recordBytes = records * schema.recordBytes
   const { bytesWritten, writeAmplification } = stats

@@ -1,9 +1,11 @@
 /** `flashtable repair DIR --into NEW`: saves every record whose page or frame is intact, and changes nothing in DIR. */
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { repairTable, type Loss, type RepairResult } from '../../src/repair/repair.js'
+import { jsonOption, parseDirectory, single } from '../command-line/arguments.js'
 import { interruptible } from '../command-line/interrupt.js'
 import { EXIT, formatCount, report } from '../command-line/output.js'
-import { progressBar } from '../command-line/progress.js'
+import { withProgress } from '../command-line/progress.js'
+import { formatKey } from '../command-line/key.js'
 import { encodingsOf } from '../command-line/encodings.js'
 import { parseSchema, type RecordSchema } from '../command-line/schema.js'
 
@@ -15,15 +17,24 @@ export function defineRepair(program: Command): void {
       'Saves every record of the table in DIR whose page or frame is intact into a new table, and prints what was ' +
         'lost. Changes nothing in DIR. Exits with 1 where something was lost.',
     )
-    .argument('<dir>', 'directory of the damaged table')
-    .requiredOption('--into <new>', 'directory of the new table')
-    .option(
-      '--schema <fields>',
-      'where the manifest is lost: fields of a record, name:type, separated by commas',
-      parseSchema,
+    .argument('<dir>', 'directory of the damaged table', parseDirectory)
+    .addOption(
+      single(
+        new Option('--into <new>', 'directory of the new table')
+          .argParser(parseDirectory)
+          .makeOptionMandatory(),
+      ),
+    )
+    .addOption(
+      single(
+        new Option(
+          '--schema <fields>',
+          'where the manifest is lost: fields of a record, name:type, separated by commas',
+        ).argParser(parseSchema),
+      ),
     )
     .option('--replace', "where the manifest is lost: the table has duplicates: 'replace'")
-    .option('--json', 'print the result as JSON')
+    .addOption(jsonOption())
     .action(runRepair)
 }
 
@@ -35,21 +46,18 @@ interface Options {
 }
 
 async function runRepair(directory: string, options: Options): Promise<void> {
-  const progress = progressBar('repairing')
   const encodings = options.schema === undefined ? {} : encodingsOf(options.schema)
   const duplicates = options.replace === true ? 'replace' : undefined
-  const result = await interruptible(async signal => {
-    try {
-      return await repairTable(directory, options.into, {
+  const result = await interruptible(signal =>
+    withProgress('repairing', update =>
+      repairTable(directory, options.into, {
         ...encodings,
         duplicates,
         signal,
-        onProgress: ({ done, total }) => progress.update(done, total),
-      })
-    } finally {
-      progress.stop()
-    }
-  })
+        onProgress: ({ done, total }) => update(done, total),
+      }),
+    ),
+  )
   const losses = result.losses.map(loss => ({
     ...loss,
     after: keyText(loss.after),
@@ -74,8 +82,7 @@ function lossText({ file, offset, reason, after, before, operations }: Loss): st
   return `${file}:${offset}: lost: ${reason}${count}${keys}`
 }
 
-/** As `get` takes it: integers in decimal, bytes in hex. */
 function keyText(key: unknown): string | null {
   if (key === undefined) return null
-  return key instanceof Uint8Array ? Buffer.from(key).toString('hex') : String(key)
+  return formatKey(key)
 }

@@ -5,9 +5,10 @@
  */
 import type { Command } from 'commander'
 import { verifyTable, type Verification } from '../../src/verify.js'
+import { jsonOption, parseDirectory } from '../command-line/arguments.js'
 import { interruptible } from '../command-line/interrupt.js'
 import { EXIT, formatCount, report } from '../command-line/output.js'
-import { progressBar } from '../command-line/progress.js'
+import { withProgress } from '../command-line/progress.js'
 
 export function defineVerify(program: Command): void {
   program
@@ -17,23 +18,17 @@ export function defineVerify(program: Command): void {
       'Reads every page and frame of the table in DIR: checksums, order, counts. Prints each problem with its ' +
         'file and offset, and exits with 1 where there is one. Changes nothing.',
     )
-    .argument('<dir>', 'directory of the table')
-    .option('--json', 'print the result as JSON')
+    .argument('<dir>', 'directory of the table', parseDirectory)
+    .addOption(jsonOption())
     .action(runVerify)
 }
 
 async function runVerify(directory: string, options: { readonly json?: true }): Promise<void> {
-  const progress = progressBar('verifying')
-  const result = await interruptible(async signal => {
-    try {
-      return await verifyTable(directory, {
-        signal,
-        onProgress: ({ done, total }) => progress.update(done, total),
-      })
-    } finally {
-      progress.stop()
-    }
-  })
+  const result = await interruptible(signal =>
+    withProgress('verifying', update =>
+      verifyTable(directory, { signal, onProgress: ({ done, total }) => update(done, total) }),
+    ),
+  )
   report(options.json, { directory, ...result, tornAt: result.tornAt ?? null }, () => resultText(result))
   if (result.problems.length > 0) process.exitCode = EXIT.failed
 }

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import type { StoredFieldType } from '../../../src/encoding/stored-schema.js'
+import { diskError } from '../../../src/errors.js'
+import { inCommandLineWords } from '../../../tools/command-line/failure.js'
 import { parseKey } from '../../../tools/command-line/key.js'
-import { parseSchema } from '../../../tools/command-line/schema.js'
+import { parseSchema, schemaText } from '../../../tools/command-line/schema.js'
 import { parseShape } from '../../../tools/command-line/shape.js'
 import { UsageError } from '../../../tools/command-line/usage.js'
 
@@ -123,5 +126,50 @@ describe('a key in text', () => {
 
   test('is refused where only a program knows its encoding', () => {
     expect(() => parseKey('1', { type: 'custom', encoding: 'mine', bytes: 3 })).toThrow('"mine"')
+  })
+})
+
+describe('a schema that is stored', () => {
+  test.each([
+    'key:u64,time:u16,flags:u16,id:i32',
+    'key:bytes(20)',
+    'key:u8,value:f64',
+    'key:u32,a:bytes(3),b:i64',
+  ])('is told as import takes it: %s', text => {
+    const { fields } = parseSchema(text)
+    const typeOf = ({ type, byteLength }: (typeof fields)[number]): StoredFieldType =>
+      type === 'bytes' ? { type, bytes: byteLength } : { type }
+    const key = typeOf(fields[0]!)
+    const values = fields.slice(1).map(field => ({ name: field.name, ...typeOf(field) }))
+    const value =
+      values.length === 0
+        ? null
+        : values[0]!.name === 'value'
+          ? typeOf(fields[1]!)
+          : { type: 'struct' as const, fields: values }
+    expect(schemaText({ key, value })).toBe(text)
+  })
+
+  test('names encodings that have a width', () => {
+    const key = { type: 'fixed', encoding: 'hex', bytes: 4 } as const
+    expect(schemaText({ key, value: { type: 'custom', encoding: 'a\u001b', bytes: 2 } })).toBe(
+      'key:fixed(hex,4),value:custom("a\\u001b",2)',
+    )
+  })
+})
+
+describe('the words of a message', () => {
+  test.each([
+    ['t is open in process 7; close it there, or wait with lockTimeoutMs', '--wait SECONDS'],
+    ['is just opening it; try again, or set lockTimeoutMs', '--wait SECONDS'],
+    [
+      diskError({ code: 'EROFS', message: 'EROFS' }, 't cannot be opened').message,
+      'choose another directory',
+    ],
+    [diskError({ code: 'ENOMEM', message: 'ENOMEM' }, 't cannot be opened').message, 'end other programs'],
+  ])('are those of the command line: %s', (message, words) => {
+    const said = inCommandLineWords(message)
+    expect(said).toContain(words)
+    expect(said).not.toMatch(/lockTimeoutMs|readOnly|cacheBytes|memtableBytes|keyEncoding/)
   })
 })

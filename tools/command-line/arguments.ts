@@ -1,0 +1,44 @@
+/** Arguments and options that several commands share. */
+import { Option } from 'commander'
+import { UsageError } from './usage.js'
+
+/** The longest delay of a Node.js timer, in seconds. */
+const LONGEST_WAIT_SECONDS = 2_147_483
+
+/** `--json`, which every command takes. */
+export function jsonOption(): Option {
+  return new Option('--json', 'print the result as JSON')
+}
+
+/** `--wait SECONDS`, of commands that write; becomes milliseconds. */
+export function waitOption(): Option {
+  const option = new Option(
+    '--wait <seconds>',
+    'wait for another program that has the table open to close it',
+  )
+  return single(option.argParser(parseWait))
+}
+
+/** An option that may be given once. */
+export function single(option: Option): Option {
+  const parse = option.parseArg
+  return option.argParser((value: string, previous: unknown) => {
+    if (previous !== undefined) throw new UsageError('It is given twice.')
+    return parse === undefined ? value : parse(value, undefined)
+  })
+}
+
+/** A directory, as the library takes it. */
+export function parseDirectory(text: string): string {
+  if (text === '') throw new UsageError('It must be the path of a directory.')
+  // The library would take it for a URL: here it is a path like any other.
+  return text.startsWith('file:') ? `./${text}` : text
+}
+
+function parseWait(text: string): number {
+  const seconds = /^\d{1,7}(\.\d{1,3})?$/.test(text) ? Number(text) : Infinity
+  if (seconds > LONGEST_WAIT_SECONDS) {
+    throw new UsageError(`It must be a number of seconds from 0 to ${LONGEST_WAIT_SECONDS}, such as 2.5.`)
+  }
+  return Math.ceil(seconds * 1000)
+}
