@@ -146,6 +146,18 @@ describe('a location', () => {
   })
 })
 
+describe('an open that is aborted', () => {
+  test('rejects with the reason, whatever code that has', async () => {
+    const table = await tables.open(tables.path(), SET)
+    for (const reason of [Object.assign(new Error('stop'), { code: 'EMFILE' }), { code: 'MINE' }, 'stop']) {
+      const controller = new AbortController()
+      const waiting = tables.open(table.location, { lockTimeoutMs: Infinity, signal: controller.signal })
+      controller.abort(reason)
+      await expect(waiting).rejects.toBe(reason)
+    }
+  })
+})
+
 describe('makeDirectory', () => {
   test('ends where the disk makes another name of the one that was asked for', async () => {
     const root = tables.path()
