@@ -9,11 +9,12 @@ import {
   optionalCallback,
   optionalSignal,
   readOptions,
+  soleOption,
   type Checked,
 } from './arguments.js'
 import { found } from './found.js'
 import { checkWithin } from './query/range-options.js'
-import { optionalSnapshot, type Snapshot } from './snapshot.js'
+import { optionalSnapshot, Snapshot } from './snapshot.js'
 import type { CompactOptions } from './table-types.js'
 
 const WRITE_OPTIONS = { sync: optionalBoolean }
@@ -42,11 +43,15 @@ export function adviceFor(call: string): string {
 
 /** Whether a write waits until it is on the device. */
 export function readSync(call: string, options: unknown): boolean {
+  const sync = soleOption(options, 'sync')
+  if (typeof sync === 'boolean') return sync
   return readOptions(call, options, WRITE_OPTIONS, adviceFor(call)).sync ?? false
 }
 
 /** The snapshot that a read is of. */
 export function readSnapshot(call: string, options: unknown): Snapshot | undefined {
+  const snapshot = soleOption(options, 'snapshot')
+  if (Snapshot.is(snapshot)) return snapshot
   return readOptions(call, options, READ_OPTIONS, adviceFor(call)).snapshot
 }
 
