@@ -35,6 +35,7 @@ const ADVICE: Readonly<Partial<Record<string, string>>> = {
   clear: 'clear() deletes all records; for some of them use del, delRecord or delWhere',
   get: 'get(key, options) returns a promise; for a range use entries(range)',
   getSync: 'getSync(key, options)',
+  compact: 'compact({ signal, onProgress }) merges the whole table',
 }
 
 export function adviceFor(call: string): string {
@@ -61,7 +62,7 @@ export function readNearOptions(options: unknown): Checked<typeof NEAR_OPTIONS> 
 }
 
 export function readCompactOptions(options: unknown): Checked<typeof COMPACT_OPTIONS> {
-  return readOptions('compact', options, COMPACT_OPTIONS)
+  return readOptions('compact', options, COMPACT_OPTIONS, adviceFor('compact'))
 }
 
 /** Refuses a source that nothing can be taken from, before a table is made for it. */

@@ -85,7 +85,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   #refreshing: Promise<void> | undefined
 
   private constructor(parts: TableParts, environment: Environment) {
-    if (parts === undefined) throw invalidOption('a table is made by FlashTable.open')
+    if (environment === undefined) throw invalidOption('a table is made by FlashTable.open')
     this.#parts = parts
     this.#environment = environment
     this.#key = new Uint32Array(parts.schema.layout.keyLaneCount)
@@ -120,7 +120,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     environment: Environment,
   ): Promise<FlashTable> {
     const directory = absolutePath(location, 'location')
-    return FlashTable.#open(directory, String(location), resolveOptions(options), environment)
+    return FlashTable.#open(directory, textOf(location), resolveOptions(options), environment)
   }
 
   static async #open(
@@ -170,7 +170,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     const directory = absolutePath(location, 'location')
     const { open, load } = resolveLoadOptions(options)
     checkSource(source)
-    const table = await FlashTable.#open(directory, String(location), open, environment)
+    const table = await FlashTable.#open(directory, textOf(location), open, environment)
     try {
       await table.#load(source, load)
     } catch (error) {
@@ -773,6 +773,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   #valuesOldestFirst(rows: Operations): ValueOut<V>[] {
     return Array.from({ length: rows.count }, (_, i) => this.#value(rows, rows.count - 1 - i))
   }
+}
+
+/** The location as it was given, for events. */
+function textOf(location: string | URL): string {
+  return typeof location === 'string' ? location : location.href
 }
 
 /** What was given behind value and options. */

@@ -216,7 +216,7 @@ function optionalMilliseconds(value: unknown, name: string): number | undefined 
   return value
 }
 
-function optionalPageBytes(value: unknown, name: string): number | undefined {
+export function optionalPageBytes(value: unknown, name: string): number | undefined {
   if (value === undefined) return undefined
   const expected = `a power of two from ${MIN_PAGE_BYTES} to ${MAX_PAGE_BYTES}`
   if (typeof value !== 'number') throw unexpected(name, expected, value)
@@ -225,7 +225,7 @@ function optionalPageBytes(value: unknown, name: string): number | undefined {
   return value
 }
 
-function optionalDuplicates(value: unknown, name: string): Duplicates | undefined {
+export function optionalDuplicates(value: unknown, name: string): Duplicates | undefined {
   if (value === undefined || value === 'keep' || value === 'replace') return value
   throw unexpected(name, "'keep' or 'replace'", value)
 }

@@ -16,7 +16,7 @@ export class Snapshot {
 
   /** @internal */
   constructor(pin: Pin, owner: { readonly location: string }) {
-    if (pin === undefined) throw invalidOption('a snapshot is made by snapshot() of a table')
+    if (owner === undefined) throw invalidOption('a snapshot is made by snapshot() of a table')
     this.#pin = pin
     this.#owner = owner
   }

@@ -2,6 +2,7 @@
  * Reads every page and frame of a table and compares all that manifest and footers say with what is there. Changes
  * nothing and takes no lock: beside a writer it starts over with what has changed. docs/durability.md, Verify.
  */
+import { optionalCallback, optionalSignal, readOptions } from './arguments.js'
 import { throwIfAborted } from './abort.js'
 import { checkBucketFile, type CheckedFile } from './bucket-file/check.js'
 import { rowsDefect } from './bucket-file/page-facts.js'
@@ -47,6 +48,12 @@ export interface VerifyOptions {
   readonly fileSystem?: FileSystem | undefined
 }
 
+const VERIFY_OPTIONS = {
+  signal: optionalSignal,
+  onProgress: optionalCallback<NonNullable<VerifyOptions['onProgress']>>(),
+  fileSystem: (value: unknown) => value as FileSystem | undefined,
+}
+
 /** Beside a writer that replaces files while they are read it starts over so often. */
 const ATTEMPTS = 50
 
@@ -56,8 +63,8 @@ const ATTEMPTS = 50
  * reads all files once.
  */
 export async function verifyTable(directory: string, options: VerifyOptions = {}): Promise<Verification> {
-  const { fileSystem } = options
-  return withProgress(options, control => new Verifier(directory, { ...control, fileSystem }).run())
+  const { fileSystem, ...given } = readOptions('verify', options, VERIFY_OPTIONS)
+  return withProgress(given, control => new Verifier(directory, { ...control, fileSystem }).run())
 }
 
 class Verifier {

@@ -4,7 +4,7 @@
  * They are encodings of level-transcoder (`new Transcoder(['view']).encoding(struct({ ... }))`) that know the width
  * of what they encode. The table itself asks them for their types alone and writes lanes. docs/api.md, Encodings.
  */
-import { refuseExtra } from '../arguments.js'
+import { firstOther, refuseExtra } from '../arguments.js'
 import { invalidType, outOfRange } from '../errors.js'
 import { found } from '../found.js'
 import { BytesType, FixedType } from './bytes.js'
@@ -85,6 +85,10 @@ export function struct<const F extends StructFields>(
     throw invalidOption(`struct: expected an object of fields, found ${found(fields)}`)
   }
   const given = Object.entries<unknown>(fields)
+  const other = firstOther(fields, Object.fromEntries(given))
+  if (other !== undefined) {
+    throw invalidOption(`struct: expected fields that the object has itself, by name; found ${found(other)}`)
+  }
   if (given.length < 1 || given.length > MAX_FIELDS) {
     throw outOfRange(
       'FLASHTABLE_INVALID_OPTION',
@@ -140,6 +144,7 @@ export function fixed(
   refuseExtra('fixed', extra)
   checkByteLength('fixed', byteLength)
   if (typeof encoding === 'object' && encoding !== null) {
+    checkWidth(encoding, byteLength)
     return fieldEncoding(new FixedType(customCodec(encoding), byteLength))
   }
   const name = typeof encoding === 'string' ? builtInName(encoding) : undefined
@@ -149,6 +154,18 @@ export function fixed(
     )
   }
   return fieldEncoding(new FixedType(builtInCodec(name), byteLength))
+}
+
+/** Refuses an encoding that has another width, or one of ours, which needs none. */
+function checkWidth(encoding: object, byteLength: number): void {
+  const own = TableEncoding.valueOf(encoding)
+  if (own !== undefined) throw invalidOption(`fixed: ${own.text} has a width of its own; use it as it is`)
+  const width: unknown = 'byteLength' in encoding ? encoding.byteLength : undefined
+  if (typeof width !== 'number' || width === byteLength) return
+  throw outOfRange(
+    'FLASHTABLE_INVALID_OPTION',
+    `fixed: expected ${width} bytes, as the encoding declares, found ${byteLength}`,
+  )
 }
 
 function fieldEncoding<In, Out>(type: FieldType): SizedEncoding<In, Out> {

@@ -6,7 +6,10 @@
  */
 import { resolve, sep } from 'node:path'
 import { throwIfAborted } from '../abort.js'
-import { nodeEnvironment } from '../environment.js'
+import { optionalCallback, optionalSignal, readOptions } from '../arguments.js'
+import { Schema } from '../encoding/schema.js'
+import { nodeEnvironment, type Environment } from '../environment.js'
+import { optionalDuplicates, optionalPageBytes } from '../options.js'
 import { codeOf, diskError, outOfRange } from '../errors.js'
 import { RepairOutput } from './output.js'
 import { saveFile, type SaveContext } from './save-file.js'
@@ -16,6 +19,18 @@ import type { Loss, RepairOptions, RepairResult, Source } from './types.js'
 import { withProgress } from '../progress.js'
 
 export type { Loss, RepairOptions, RepairResult } from './types.js'
+
+const asGiven = (value: unknown): unknown => value
+
+const REPAIR_OPTIONS = {
+  keyEncoding: asGiven,
+  valueEncoding: asGiven,
+  duplicates: optionalDuplicates,
+  pageBytes: optionalPageBytes,
+  signal: optionalSignal,
+  onProgress: optionalCallback<NonNullable<RepairOptions['onProgress']>>(),
+  environment: (value: unknown) => value as Environment | undefined,
+}
 
 /**
  * Repairs the table in `directory` into the new directory `into`. It is a table, and on the device, when this resolves;
@@ -28,8 +43,10 @@ export type { Loss, RepairOptions, RepairResult } from './types.js'
 export async function repairTable(
   directory: string,
   into: string,
-  options: RepairOptions = {},
+  given: RepairOptions = {},
 ): Promise<RepairResult> {
+  const options = readOptions('repair', given, REPAIR_OPTIONS)
+  Schema.check(options)
   return withProgress(options, control => repairInto(directory, into, { ...options, ...control }))
 }
 

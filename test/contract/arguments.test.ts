@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import * as flashtable from '../../src/index.js'
-import { bytes, fixed, FlashTable, Snapshot, struct } from '../../src/index.js'
+import { bytes, encodings, fixed, FlashTable, Snapshot, struct } from '../../src/index.js'
 import { found } from '../../src/found.js'
 import { Random } from '../support/random.js'
 import {
@@ -272,7 +272,7 @@ describe('arguments that a method does not take', () => {
     expect(existsSync(path)).toBe(false)
   })
 
-  test('of struct, bytes and fixed are refused', () => {
+  test('of struct, bytes, fixed and constructors are refused', () => {
     const wrong: [string, () => unknown][] = [
       ['struct without fields', () => struct(undefined as never)],
       ['struct of null', () => struct(null as never)],
@@ -288,6 +288,15 @@ describe('arguments that a method does not take', () => {
       ['fixed without a length', () => fixed('hex', undefined as never)],
       ['fixed the other way round', () => fixed(4 as never, 'hex' as never)],
       ['fixed of an unknown name', () => fixed('hexx' as never, 4)],
+      ['struct of inherited fields', () => struct(Object.create({ a: 'u8' }) as never)],
+      ['struct of a field that is a symbol', () => struct({ a: 'u8', [Symbol('b')]: 'u8' } as never)],
+      ['fixed of an encoding that has a width', () => fixed(bytes(4) as never, 8)],
+      ['fixed of an encoding that declares another width', () => fixed({ ...encodings.u32 } as never, 8)],
+      [
+        'a table that nobody opened',
+        () => new (FlashTable as never as new (...args: unknown[]) => unknown)({}),
+      ],
+      ['a snapshot of no table', () => new (Snapshot as never as new (...args: unknown[]) => unknown)({})],
       ['fixed of null', () => fixed(null as never, 4)],
       ['fixed and more', () => (fixed as (...args: unknown[]) => unknown)('hex', 4, 8)],
     ]
