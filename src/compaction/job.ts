@@ -11,7 +11,7 @@ import type { Spill } from '../spill/spill.js'
 interface Place {
   readonly directory: string
   /** Which directory that is, as {@link Stamp.identity}: `guardedExecutor` adds it, and the job looks before it acts. */
-  readonly home?: string
+  readonly home?: string | undefined
 }
 
 export interface CompactionJob extends Place {

@@ -7,6 +7,7 @@
 import { dirname } from 'node:path'
 import { OperationBuffer, countPuts, type DeleteWhere } from '../columns/operations.js'
 import type { PendingDelete } from '../commit/committer.js'
+import type { Executor } from '../compaction/job.js'
 import type { Environment } from '../environment.js'
 import { FlashTableError } from '../errors.js'
 import { FlashTable } from '../flash-table.js'
@@ -15,7 +16,7 @@ import type { FileSystem } from '../io/file-system.js'
 import { createTable } from '../open.js'
 import { MAX_PAGE_BYTES } from '../options.js'
 import { Poison } from '../poison.js'
-import type { Source } from './types.js'
+import type { RepairOptions, Source } from './types.js'
 
 /** Nothing is read of it, and nothing counts before its end. */
 const QUIET = { cacheBytes: MAX_PAGE_BYTES, syncIntervalMs: Infinity }
@@ -33,6 +34,7 @@ export class RepairOutput {
   readonly #fileSystem: FileSystem
   readonly #table: FlashTable
   readonly #source: Source
+  readonly #batchRows: number
   #rows: OperationBuffer
   #deletes: PendingDelete[] = []
 
@@ -42,13 +44,15 @@ export class RepairOutput {
     fileSystem: FileSystem,
     table: FlashTable,
     source: Source,
+    batchRows: number,
   ) {
     this.#directory = directory
     this.#made = made
     this.#fileSystem = fileSystem
     this.#table = table
     this.#source = source
-    this.#rows = new OperationBuffer(source.schema.layout, BATCH_ROWS)
+    this.#batchRows = batchRows
+    this.#rows = new OperationBuffer(source.schema.layout, batchRows)
   }
 
   /** Creates the table in a new or empty directory; `FLASHTABLE_EXISTS` where something is in it. */
@@ -56,17 +60,23 @@ export class RepairOutput {
     directory: string,
     source: Source,
     environment: Environment,
-    signal: AbortSignal | undefined,
+    { signal, memtableBytes }: Pick<RepairOptions, 'signal' | 'memtableBytes'>,
   ): Promise<RepairOutput> {
     const { fileSystem } = environment
     await assertEmpty(fileSystem, directory)
     const made = await fileSystem.makeDirectory(directory)
-    const hidden = { ...environment, fileSystem: unfinished(fileSystem, directory) }
+    const hidden: Environment = {
+      ...environment,
+      fileSystem: unfinished(fileSystem, directory),
+      newExecutor: () => homeless(environment.newExecutor()),
+    }
     try {
       // By the stored schema: custom encodings, which only the program knows, are not needed.
       await createTable(directory, source.schema, source, hidden, new Poison())
-      const table = await FlashTable.openIn(directory, { ...QUIET, signal }, hidden)
-      return new RepairOutput(directory, made, fileSystem, table, source)
+      const table = await FlashTable.openIn(directory, { ...QUIET, memtableBytes, signal }, hidden)
+      const { recordBytes } = source.schema.layout
+      const memtableRows = Math.max(1, Math.floor((memtableBytes ?? Infinity) / recordBytes))
+      return new RepairOutput(directory, made, fileSystem, table, source, Math.min(BATCH_ROWS, memtableRows))
     } catch (error) {
       await removeAll(fileSystem, directory, made)
       throw error
@@ -108,10 +118,10 @@ export class RepairOutput {
 
   async #append(rows: OperationBuffer, from: number, to: number): Promise<number> {
     for (let row = from; row < to;) {
-      const end = Math.min(to, row + BATCH_ROWS - this.#rows.count)
+      const end = Math.min(to, row + this.#batchRows - this.#rows.count)
       this.#rows.append(rows, row, end)
       row = end
-      if (this.#rows.count === BATCH_ROWS) await this.#flush()
+      if (this.#rows.count === this.#batchRows) await this.#flush()
     }
     return to
   }
@@ -120,7 +130,7 @@ export class RepairOutput {
     if (this.#rows.count + this.#deletes.length === 0) return
     const call = { operations: this.#rows, deletes: this.#deletes }
     // The buffer belongs to the table from now on.
-    this.#rows = new OperationBuffer(this.#source.schema.layout, BATCH_ROWS)
+    this.#rows = new OperationBuffer(this.#source.schema.layout, this.#batchRows)
     this.#deletes = []
     await this.#table.commitOperations(call)
   }
@@ -153,6 +163,18 @@ async function removeAll(fileSystem: FileSystem, directory: string, made: string
   if (made === undefined) return
   for (let path = directory; path.length >= made.length; path = dirname(path)) {
     await fileSystem.removeDirectory(path).catch(() => {})
+  }
+}
+
+/** Jobs would look for the manifest by its own name, to know that the directory is still the table's. */
+function homeless(executor: Executor): Executor {
+  return {
+    threads: executor.threads,
+    run: (job, control) => executor.run({ ...job, home: undefined }, control),
+    spill: (job, control) => executor.spill({ ...job, home: undefined }, control),
+    build: (job, control) => executor.build({ ...job, home: undefined }, control),
+    endIdle: () => executor.endIdle(),
+    close: () => executor.close(),
   }
 }
 

@@ -64,7 +64,7 @@ async function repairInto(directory: string, into: string, options: RepairOption
   throwIfAborted(options.signal)
   const source = await findSource(fileSystem, from, options)
   try {
-    const output = await RepairOutput.create(to, source, environment, options.signal)
+    const output = await RepairOutput.create(to, source, environment, options)
     try {
       const result = await save(from, source, output, options)
       throwIfAborted(options.signal)

@@ -21,6 +21,8 @@ export interface RepairOptions extends GivenEncodings {
   readonly duplicates?: Duplicates | undefined
   /** Of the lost manifest, where neither it nor any bucket file tells. */
   readonly pageBytes?: number | undefined
+  /** Memory of the repair, as of an open. */
+  readonly memtableBytes?: number | undefined
   readonly signal?: AbortSignal | undefined
   /** Pages read so far and in all; log segments count by their size. */
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined

@@ -100,7 +100,11 @@ function damage(disk: SimulatedFileSystem, path: string, random: Random): string
 
 async function repair(disk: SimulatedFileSystem): Promise<RepairResult | FlashTableError> {
   try {
-    return await repairTable(DIRECTORY, INTO, { environment: simulatedEnvironment(disk), ...SCHEMA })
+    return await repairTable(DIRECTORY, INTO, {
+      environment: simulatedEnvironment(disk),
+      memtableBytes: 2048 * 4,
+      ...SCHEMA,
+    })
   } catch (error) {
     if (!(error instanceof FlashTableError)) throw error
     return error
