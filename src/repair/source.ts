@@ -4,7 +4,7 @@
  */
 import { tableIdBytes, writerOf } from '../columns/bucket-file-entry.js'
 import { Schema } from '../encoding/schema.js'
-import { FlashTableError, diskError, hasCode } from '../errors.js'
+import { FlashTableError, diskError } from '../errors.js'
 import { fileSeed } from '../format/checksum.js'
 import { MANIFEST_NAME, bucketName } from '../io/file-names.js'
 import type { FileSystem } from '../io/file-system.js'
@@ -23,13 +23,12 @@ export async function findSource(
   options: RepairOptions,
 ): Promise<Source> {
   const path = `${directory}/${MANIFEST_NAME}`
-  const listing = await listTable(fileSystem, directory).catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR'))
-      throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no directory ${directory}`, {
-        cause: error,
-      })
-    throw diskError(error, `${directory} cannot be listed`)
+  const info = await fileSystem.info(directory).catch((error: unknown) => {
+    throw diskError(error, `${directory} cannot be read`)
   })
+  if (info?.kind !== 'directory' && info?.kind !== 'other')
+    throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no directory ${directory}`)
+  const listing = await listTable(fileSystem, directory)
   let why: string
   try {
     const loaded = await loadManifest(fileSystem, directory)

@@ -481,6 +481,59 @@ describe('flashtable verify', () => {
   })
 })
 
+describe('flashtable repair', () => {
+  test('of a sound table loses nothing, and the new table has all', async () => {
+    const path = await smallTable()
+    const into = freshPath()
+    const before = await imageOf(path)
+    const { code, stdout } = await cli.run('repair', path, '--into', into)
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `3 records saved in ${into}: nothing lost\n` })
+    expect(await cli.json('verify', into)).toMatchObject({ problems: [], records: 3 })
+    expect(await imageOf(path)).toEqual(before)
+  })
+
+  test('without the manifest saves what is in the log, and answers 1 with each loss', async () => {
+    const path = await smallTable()
+    await rm(join(path, 'MANIFEST'))
+    const refused = await cli.run('repair', path, '--into', freshPath())
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toContain('FLASHTABLE_CORRUPTION')
+    const into = freshPath()
+    const args = ['repair', path, '--into', into, '--schema', FINGERPRINT, '--page-bytes', '8192']
+    const { code, stdout } = await cli.run(...args, '--json')
+    expect(code).toBe(1)
+    expect(JSON.parse(stdout)).toMatchObject({
+      records: 3,
+      losses: [{ reason: 'the manifest', operations: null, after: null, before: null }],
+    })
+    expect(await cli.json('verify', into)).toMatchObject({ problems: [], records: 3 })
+  })
+
+  test.each([
+    { what: 'a directory that is not there', into: 'new', code: 1, says: 'FLASHTABLE_NOT_FOUND' },
+    {
+      what: 'a new table inside of the old one',
+      into: 'old/new',
+      code: 2,
+      says: 'FLASHTABLE_INVALID_OPTION',
+    },
+    { what: 'a new table in place of the old one', into: 'old', code: 2, says: 'FLASHTABLE_INVALID_OPTION' },
+  ])('refuses $what', async ({ into, code, says }) => {
+    const parent = freshPath()
+    const result = await cli.run('repair', join(parent, 'old'), '--into', join(parent, into))
+    expect(result).toMatchObject({ code, stdout: '' })
+    expect(result.stderr).toContain(says)
+    expect(result.stderr).not.toContain(' at ')
+    expect(existsSync(parent)).toBe(false)
+  })
+
+  test('--page-bytes of another number is wrong usage', async () => {
+    const { code, stderr } = await cli.run('repair', '.', '--into', freshPath(), '--page-bytes', '5000')
+    expect(code).toBe(2)
+    expect(stderr).toContain('power of two')
+  })
+})
+
 /** Resolves when the condition holds; throws where the child ends before. */
 async function until(child: ChildProcess, condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) {

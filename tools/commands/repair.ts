@@ -1,5 +1,6 @@
 /** `flashtable repair DIR --into NEW`: saves every record whose page or frame is intact, and changes nothing in DIR. */
 import { Option, type Command } from 'commander'
+import { MAX_PAGE_BYTES, MIN_PAGE_BYTES } from '../../src/options.js'
 import { repairTable, type Loss, type RepairResult } from '../../src/repair/repair.js'
 import { jsonOption, parseDirectory, single } from '../command-line/arguments.js'
 import { interruptible } from '../command-line/interrupt.js'
@@ -7,6 +8,7 @@ import { EXIT, formatCount, report } from '../command-line/output.js'
 import { withProgress } from '../command-line/progress.js'
 import { formatKey } from '../command-line/key.js'
 import { encodingsOf } from '../command-line/encodings.js'
+import { UsageError } from '../command-line/usage.js'
 import { parseSchema, type RecordSchema } from '../command-line/schema.js'
 
 export function defineRepair(program: Command): void {
@@ -15,7 +17,8 @@ export function defineRepair(program: Command): void {
     .summary('save what is intact into a new table')
     .description(
       'Saves every record of the table in DIR whose page or frame is intact into a new table, and prints what was ' +
-        'lost. Changes nothing in DIR. Exits with 1 where something was lost.',
+        'lost, deletes too. Changes nothing in DIR. NEW is a table once all is in it and on the device. Exits with 0 ' +
+        'where nothing was lost, and with 1 where something was: then NEW has the rest.',
     )
     .argument('<dir>', 'directory of the damaged table', parseDirectory)
     .addOption(
@@ -34,6 +37,14 @@ export function defineRepair(program: Command): void {
       ),
     )
     .option('--replace', "where the manifest is lost: the table has duplicates: 'replace'")
+    .addOption(
+      single(
+        new Option(
+          '--page-bytes <number>',
+          'where the manifest is lost: bytes of a page of the new table, if no bucket file tells',
+        ).argParser(parsePageBytes),
+      ),
+    )
     .addOption(jsonOption())
     .action(runRepair)
 }
@@ -42,6 +53,7 @@ interface Options {
   readonly into: string
   readonly schema?: RecordSchema
   readonly replace?: true
+  readonly pageBytes?: number
   readonly json?: true
 }
 
@@ -53,6 +65,7 @@ async function runRepair(directory: string, options: Options): Promise<void> {
       repairTable(directory, options.into, {
         ...encodings,
         duplicates,
+        pageBytes: options.pageBytes,
         signal,
         onProgress: ({ done, total }) => update(done, total),
       }),
@@ -62,11 +75,18 @@ async function runRepair(directory: string, options: Options): Promise<void> {
     ...loss,
     after: keyText(loss.after),
     before: keyText(loss.before),
+    operations: loss.operations ?? null,
   }))
   report(options.json, { directory, into: options.into, ...result, losses }, () =>
     resultText(options.into, result),
   )
   if (result.losses.length > 0) process.exitCode = EXIT.failed
+}
+
+function parsePageBytes(text: string): number {
+  const bytes = Number(text)
+  if (bytes >= MIN_PAGE_BYTES && bytes <= MAX_PAGE_BYTES && Number.isInteger(Math.log2(bytes))) return bytes
+  throw new UsageError(`expected a power of two from ${MIN_PAGE_BYTES} to ${MAX_PAGE_BYTES}, found ${text}`)
 }
 
 function resultText(into: string, { records, losses }: RepairResult): string {
