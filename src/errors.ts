@@ -131,6 +131,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   ELOOP: 'symbolic links are not followed inside of a table: put the files themselves there',
   ENAMETOOLONG: 'choose a shorter path',
   EIO: 'the device failed: look at the log of the system, then run flashtable verify',
+  ERR_ACCESS_DENIED:
+    "Node's permission model forbids it: allow the directory with --allow-fs-read and --allow-fs-write",
   ESTALE: 'the network file system has lost the file: mount it again, and open the table again',
 }
 

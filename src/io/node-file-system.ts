@@ -8,8 +8,8 @@
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import process from 'node:process'
-import { hasCode, isError } from '../errors.js'
+import { hasCode } from '../errors.js'
+import { openDescriptor, promised, withPath, type Descriptor } from './descriptor.js'
 import type { DirectoryHandle, EntryInfo, FileHandle, FileSystem, OpenMode, Stamp } from './file-system.js'
 import { readFully } from './transfer.js'
 
@@ -22,36 +22,16 @@ const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
   update: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
 }
 
-// On macOS neither fsync(2) nor fdatasync empties the drive's cache; Node's fsync issues F_FULLFSYNC there.
-const syncData = process.platform === 'darwin' ? fs.fsync : fs.fdatasync
-
-type Callback<T> = (error: NodeJS.ErrnoException | null, result: T) => void
-
-/** A callback call as a promise. Errors of calls on descriptors carry no path by themselves: they get `path`. */
-function promised<T>(path: string, start: (callback: Callback<T>) => void): Promise<T> {
-  return new Promise((fulfil, reject) => {
-    start((error, result) => {
-      if (error === null || error === undefined) fulfil(result)
-      else reject(withPath(error, path))
-    })
-  })
-}
-
-function withPath(error: unknown, path: string): unknown {
-  if (isError(error) && !('path' in error)) Object.assign(error, { path })
-  return error
-}
-
 function refusal(code: string, reason: string, syscall: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${reason}, ${syscall} '${path}'`), { code, syscall, path })
 }
 
 class NodeFileHandle implements FileHandle {
   readonly path: string
-  readonly #openDescriptor: number
+  readonly #openDescriptor: Descriptor
   #closed = false
 
-  constructor(path: string, descriptor: number) {
+  constructor(path: string, descriptor: Descriptor) {
     this.path = path
     this.#openDescriptor = descriptor
   }
@@ -85,9 +65,7 @@ class NodeFileHandle implements FileHandle {
   }
 
   async sync(): Promise<void> {
-    await promised<unknown>(this.path, done =>
-      syncData(this.#descriptor('fdatasync'), done as fs.NoParamCallback),
-    )
+    await this.#opened('fdatasync').syncData()
   }
 
   async size(): Promise<number> {
@@ -100,14 +78,18 @@ class NodeFileHandle implements FileHandle {
   }
 
   async close(): Promise<void> {
-    const descriptor = this.#descriptor('close')
+    const descriptor = this.#opened('close')
     this.#closed = true
-    await closeDescriptor(this.path, descriptor)
+    await descriptor.close()
   }
 
   // The system gives the number of a closed descriptor to the next file that is opened, by anybody in the process:
   // a late call with it would read, overwrite or close a stranger's file.
   #descriptor(syscall: string): number {
+    return this.#opened(syscall).number
+  }
+
+  #opened(syscall: string): Descriptor {
     if (this.#closed) throw refusal('EBADF', 'bad file descriptor', syscall, this.path)
     return this.#openDescriptor
   }
@@ -121,22 +103,14 @@ function stampOf({ dev, ino, size, mtimeNs }: fs.BigIntStats): Stamp {
   return { identity: `${dev}:${ino}`, bytes: Number(size), changed: String(mtimeNs) }
 }
 
-function openDescriptor(path: string, flags: number, mode?: number): Promise<number> {
-  return promised<number>(path, done => fs.open(path, flags, mode, done))
-}
-
-async function closeDescriptor(path: string, descriptor: number): Promise<void> {
-  await promised<unknown>(path, done => fs.close(descriptor, done as fs.NoParamCallback))
-}
-
 async function open(path: string, mode: OpenMode): Promise<FileHandle> {
   const descriptor = await openDescriptor(path, OPEN_FLAGS[mode], 0o600)
   try {
-    const stats = await promised<fs.Stats>(path, done => fs.fstat(descriptor, done))
+    const stats = await promised<fs.Stats>(path, done => fs.fstat(descriptor.number, done))
     if (stats.isDirectory()) throw refusal('EISDIR', 'illegal operation on a directory', 'open', path)
     if (!stats.isFile()) throw refusal('EINVAL', 'not a regular file', 'open', path)
   } catch (error) {
-    await closeDescriptor(path, descriptor)
+    await descriptor.close()
     throw error
   }
   return new NodeFileHandle(path, descriptor)
@@ -146,11 +120,9 @@ async function openDirectory(directory: string): Promise<DirectoryHandle> {
   const descriptor = await openDescriptor(directory, O_RDONLY | O_DIRECTORY)
   return {
     path: directory,
-    identity: async () => stampOf(await bigStats(directory, descriptor)).identity,
-    async sync() {
-      await promised<unknown>(directory, done => fs.fsync(descriptor, done as fs.NoParamCallback))
-    },
-    close: () => closeDescriptor(directory, descriptor),
+    identity: async () => stampOf(await bigStats(directory, descriptor.number)).identity,
+    sync: () => descriptor.sync(),
+    close: () => descriptor.close(),
   }
 }
 

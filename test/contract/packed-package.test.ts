@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const REPOSITORY = resolve(import.meta.dirname, '../..')
 let project: string
@@ -92,4 +92,50 @@ test('strict TypeScript takes right columns and refuses wrong ones', async () =>
     }),
   )
   await run(process.execPath, [join(REPOSITORY, 'node_modules/typescript/bin/tsc'), '-p', '.'])
+})
+
+describe("under Node's permission model", () => {
+  const [major] = process.versions.node.split('.').map(Number)
+  const flag = major! < 23 ? '--experimental-permission' : '--permission'
+  const restricted = (flags: readonly string[], body: string): Promise<string> =>
+    run(process.execPath, [
+      '--no-warnings',
+      flag,
+      `--allow-fs-read=*`,
+      ...flags,
+      '--input-type=module',
+      '-e',
+      `import { FlashTable } from 'flashtable'\n${body}`,
+    ])
+
+  test('a table works, syncs and seals without threads, and says so at the open', async () => {
+    const output = await restricted(
+      [`--allow-fs-write=${project}/*`],
+      `process.on('warning', ({ code, message }) => console.log(code, /--allow-worker/.test(message)))
+       const table = await FlashTable.open('./restricted', { keyEncoding: 'u32', memtableBytes: 4096 })
+       await new Promise(setImmediate)
+       console.log('open')
+       for (let i = 0; i < 20; i++) await table.putColumns({ key: Uint32Array.from({ length: 500 }, (_, j) => i * 500 + j) })
+       await table.put(10000, undefined, { sync: true })
+       await table.compact()
+       console.log((await table.stats()).records)
+       await table.close()`,
+    )
+    expect(output).toBe('FLASHTABLE_NO_THREADS true\nopen\n10001\n')
+  })
+
+  test('an open without permission to write rejects with the flag that is missing, and makes nothing', async () => {
+    const output = await restricted(
+      [],
+      `for (const location of ['./forbidden', './restricted']) {
+         const error = await FlashTable.open(location, { keyEncoding: 'u32' }).catch(error => error)
+         console.log(error.code, /--allow-fs-write/.test(error.message))
+       }
+       const table = await FlashTable.open('./restricted', { readOnly: true })
+       console.log((await table.stats()).records)
+       await table.close()`,
+    )
+    expect(output).toBe('FLASHTABLE_IO_ERROR true\nFLASHTABLE_IO_ERROR true\n10001\n')
+    expect(await readdir(project)).not.toContain('forbidden')
+  })
 })
