@@ -25,7 +25,7 @@ export interface Environment {
    * Told of memory whose last reader has let go of it, before anything else is put there. The tests fill it with rubbish:
    * whoever reads it all the same finds that.
    */
-  readonly memoryFreed?: ((memory: ArrayBufferLike) => void) | undefined
+  readonly memoryFreed?: ((memory: Uint8Array) => void) | undefined
 }
 
 /** The real world. */

@@ -370,7 +370,7 @@ function recoveryOptions(
     layout: schema.layout,
     signal: options.signal,
     pageBytes: manifest.pageBytes,
-    cache: new PageCache(options.cacheBytes, manifest.pageBytes),
+    cache: new PageCache(options.cacheBytes, manifest.pageBytes, memoryFreed),
     memoryFreed,
     memtableRecords: Math.min(
       MEMTABLE_RECORDS_MAX,

@@ -20,9 +20,12 @@ export class PageCache {
   readonly #owners: (CachedFile | undefined)[]
   readonly #pages: Int32Array
   readonly #used: Uint8Array
+  readonly #memoryFreed: ((memory: Uint8Array) => void) | undefined
   #hand = 0
 
-  constructor(cacheBytes: number, pageBytes: number) {
+  /** `memoryFreed` is told of pages that are forgotten. */
+  constructor(cacheBytes: number, pageBytes: number, memoryFreed?: (memory: Uint8Array) => void) {
+    this.#memoryFreed = memoryFreed
     const slots = Math.max(SLOTS_MIN, Math.floor(cacheBytes / pageBytes))
     this.pageWords = pageBytes / 4
     this.words = new Uint32Array(slots * this.pageWords + 1)
@@ -71,6 +74,8 @@ export class PageCache {
     file.slots[page] = -1
     this.#owners[slot] = undefined
     this.#used[slot] = 0
+    const { words, pageWords } = this
+    this.#memoryFreed?.(new Uint8Array(words.buffer, slot * pageWords * 4, pageWords * 4))
   }
 
   /** Forgets all pages of a file. */

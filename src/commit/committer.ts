@@ -258,6 +258,9 @@ export class Committer {
 
   #keepRows({ operations }: Group): void {
     if (operations.count > GROUP_FIRST_ROWS) return
+    const { memoryFreed } = this.#options.state.options
+    if (memoryFreed !== undefined)
+      for (const { buffer } of operations.lanes) memoryFreed(new Uint8Array(buffer))
     operations.clear()
     this.#spareRows = operations
   }

@@ -26,7 +26,7 @@ interface BuildOptions {
   /** Rows of a range, about. */
   readonly rangeRows?: number
   /** Told of pages that are written: their memory is for others. */
-  readonly memoryFreed?: ((memory: ArrayBufferLike) => void) | undefined
+  readonly memoryFreed?: ((memory: Uint8Array) => void) | undefined
 }
 
 /**
@@ -75,8 +75,9 @@ export async function buildInRanges(
       recordsWritten += pages.counts.records
       control.onProgress?.(recordsWritten)
       for (const { buffer } of pages.chunks) {
-        memoryFreed?.(buffer)
-        spareChunks.push(new Uint8Array(buffer))
+        const chunk = new Uint8Array(buffer)
+        memoryFreed?.(chunk)
+        spareChunks.push(chunk)
       }
       await removeWritten(fileSystem, job, range)
     }

@@ -14,7 +14,7 @@ export interface MemtablePoolOptions {
   readonly layout: RecordLayout
   readonly memtableRecords: number
   /** Told of memory that its last reader has let go of: what is in it may change from now on. For tests. */
-  readonly memoryFreed?: ((memory: ArrayBufferLike) => void) | undefined
+  readonly memoryFreed?: ((memory: Uint8Array) => void) | undefined
 }
 
 export class MemtablePool {
@@ -56,8 +56,8 @@ export class MemtablePool {
   }
 
   #takeBack({ memory, kinds, capacity }: Memtable): void {
-    this.#options.memoryFreed?.(memory)
-    if (kinds !== undefined) this.#options.memoryFreed?.(kinds.buffer)
+    this.#options.memoryFreed?.(new Uint8Array(memory))
+    if (kinds !== undefined) this.#options.memoryFreed?.(kinds)
     if (capacity !== this.#options.memtableRecords || this.#spare.length >= this.#spareMax) return
     this.#spare.push(memory)
   }

@@ -30,6 +30,7 @@ import {
   contents,
   openOn,
   type CrashTable,
+  type OpenOptions,
 } from './table.js'
 
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000)
@@ -53,7 +54,7 @@ function put(table: CrashTable, [record]: readonly CrashRecord[], sync = false):
 const columns = (table: CrashTable, rows: readonly CrashRecord[], sync = false): Promise<void> =>
   table.putColumns(columnsOf(rows), { sync })
 
-async function found(disk: SimulatedFileSystem, options: object = {}): Promise<string> {
+async function found(disk: SimulatedFileSystem, options: OpenOptions = {}): Promise<string> {
   const table = await openOn(disk, options)
   const text = await contents(table)
   await table.close()

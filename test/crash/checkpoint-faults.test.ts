@@ -1,6 +1,7 @@
 /** A checkpoint that fails leaves nothing of its own behind, whatever call fails: it can be made again there. */
 import { describe, expect, test } from 'vitest'
 import { allSealed } from '../support/all-sealed.js'
+import { JOB_FORMS } from '../support/simulated-environment.js'
 import { SimulatedFileSystem, describeCall, type Call } from '../support/simulated-file-system.js'
 import { outcomeOf } from './faulty-life.js'
 import { DIRECTORY, MEMTABLE_RECORDS, columnsOf, contents, openOn, type CrashTable } from './table.js'
@@ -18,7 +19,7 @@ interface Filled {
 async function filledTable(seed: number): Promise<Filled> {
   const disk = new SimulatedFileSystem({ seed })
   disk.writeFile('/tables/.keep', new Uint8Array(0))
-  const table = await openOn(disk)
+  const table = await openOn(disk, { jobs: JOB_FORMS[seed % JOB_FORMS.length]! })
   for (const count of [MEMTABLE_RECORDS, 30]) {
     const records = Array.from({ length: count }, (_, i) => ({ key: i * 7, time: i, id: count }))
     await table.putColumns(columnsOf(records))

@@ -6,6 +6,7 @@
  */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { Random } from '../support/random.js'
+import { JOB_FORMS } from '../support/simulated-environment.js'
 import { SimulatedFileSystem, type Call } from '../support/simulated-file-system.js'
 import { outcomeOf } from './faulty-life.js'
 import { columnsOf, contents, openOn, type CrashTable } from './table.js'
@@ -112,7 +113,10 @@ async function run(seed: number): Promise<void> {
   const random = new Random(seed)
   const disk = new SimulatedFileSystem({ seed, shortTransfers: random.chance(0.3) ? 0.3 : 0 })
   disk.writeFile('/tables/.keep', new Uint8Array(0))
-  const table = await openOn(disk, random.chance(0.3) ? { syncIntervalMs: 0 } : {})
+  const table = await openOn(disk, {
+    ...(random.chance(0.3) ? { syncIntervalMs: 0 } : {}),
+    jobs: random.pick(JOB_FORMS),
+  })
   failForAWhile(disk, random)
   const asked = await live(table, random)
   const processEnded = disk.clone()

@@ -1,7 +1,8 @@
 /** Drives a table on a simulated disk and keeps the history of what it asked and was promised. */
+import { hasJobs } from '../support/later-executor.js'
 import type { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import type { CrashRecord, Effect, History } from './history.js'
-import { bulkLoadOn, columnsOf, contents, openOn, type CrashTable } from './table.js'
+import { bulkLoadOn, columnsOf, contents, openOn, type CrashTable, type OpenOptions } from './table.js'
 
 /** An operation of a batch. */
 export type BatchEffect = Exclude<Effect, { kind: 'delWhere' | 'clear' }>
@@ -9,12 +10,12 @@ export type BatchEffect = Exclude<Effect, { kind: 'delWhere' | 'clear' }>
 export class Driver {
   readonly disk: SimulatedFileSystem
   readonly history: History
-  readonly options: object
+  readonly options: OpenOptions
   table!: CrashTable
   #next = 0
   #opened = false
 
-  constructor(disk: SimulatedFileSystem, history: History, options: object = {}) {
+  constructor(disk: SimulatedFileSystem, history: History, options: OpenOptions = {}) {
     this.disk = disk
     this.history = history
     this.options = options
@@ -84,7 +85,7 @@ export class Driver {
     for (let quiet = 0; quiet < 4;) {
       const { calls } = this.disk
       await new Promise(resolve => void setImmediate(resolve))
-      quiet = this.disk.calls === calls ? quiet + 1 : 0
+      quiet = this.disk.calls === calls && !hasJobs(this.disk) ? quiet + 1 : 0
     }
   }
 
@@ -118,6 +119,20 @@ export class Driver {
     this.history.copies.push(copy)
     await this.table.checkpoint(directory)
     copy.done = true
+  }
+
+  /** The same by a reader beside the writer; `before` comes between its open and the copy. */
+  async readerCheckpoint(
+    directory: string,
+    before: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
+    const copy = { directory, from: this.history.written, done: false }
+    const reader = await openOn(this.disk, { ...this.options, readOnly: true })
+    await before()
+    this.history.copies.push(copy)
+    await reader.checkpoint(directory)
+    copy.done = true
+    await reader.close()
   }
 
   /** A reader beside the writer sees a state between what was acknowledged before and what was asked for by the end. */

@@ -6,7 +6,15 @@ import { describe, expect, test } from 'vitest'
 import { FlashTableError } from '../../src/index.js'
 import { verifyTable } from '../../src/verify.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
-import { bulkLoadOn, columnsOf, DIRECTORY, MEMTABLE_RECORDS, openOn, type CrashTable } from './table.js'
+import {
+  bulkLoadOn,
+  columnsOf,
+  DIRECTORY,
+  MEMTABLE_RECORDS,
+  openOn,
+  type CrashTable,
+  type OpenOptions,
+} from './table.js'
 
 const ERRNOS = [
   'EIO',
@@ -139,7 +147,8 @@ async function rejection(
 }
 
 const opened =
-  (options: object, call: (table: CrashTable) => Promise<unknown>) => async (disk: SimulatedFileSystem) => {
+  (options: OpenOptions, call: (table: CrashTable) => Promise<unknown>) =>
+  async (disk: SimulatedFileSystem) => {
     const table = await openOn(disk, options)
     return () => call(table)
   }

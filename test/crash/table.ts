@@ -1,6 +1,6 @@
 /** The table of the crash tests: small, so that everything comes up within a few hundred calls of the file system. */
 import { FlashTable, struct } from '../../src/index.js'
-import { simulatedEnvironment } from '../support/simulated-environment.js'
+import { simulatedEnvironment, type JobForm } from '../support/simulated-environment.js'
 import type { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import { stateText, type CrashRecord } from './history.js'
 
@@ -22,21 +22,28 @@ export const MEMTABLE_RECORDS = 73
 export type CrashTable = FlashTable<'u64', typeof VALUE>
 export type CrashSnapshot = ReturnType<CrashTable['snapshot']>
 
+/** Options of a table, and how its jobs run. */
+export interface OpenOptions {
+  readonly jobs?: JobForm
+  readonly [option: string]: unknown
+}
+
 export async function openOn(
   disk: SimulatedFileSystem,
-  options: object = {},
+  { jobs, ...options }: OpenOptions = {},
   directory = DIRECTORY,
 ): Promise<CrashTable> {
-  const table = await FlashTable.openIn(directory, { ...OPTIONS, ...options }, simulatedEnvironment(disk))
+  const environment = simulatedEnvironment(disk, jobs)
+  const table = await FlashTable.openIn(directory, { ...OPTIONS, ...options }, environment)
   return table as unknown as CrashTable
 }
 
 export async function bulkLoadOn(
   disk: SimulatedFileSystem,
-  options: object,
+  { jobs, ...options }: OpenOptions,
   source: Iterable<ReturnType<typeof columnsOf>>,
 ): Promise<CrashTable> {
-  const environment = simulatedEnvironment(disk)
+  const environment = simulatedEnvironment(disk, jobs)
   const table = await FlashTable.bulkLoadIn(DIRECTORY, { ...OPTIONS, ...options }, source, environment)
   return table as unknown as CrashTable
 }

@@ -4,21 +4,27 @@
  *
  * A workload fails where it does not reach what it is there for.
  */
+import type { JobForm } from '../support/simulated-environment.js'
 import type { Driver } from './driver.js'
 import { MEMTABLE_RECORDS, contents } from './table.js'
 import type { CrashRecord } from './history.js'
 
 export interface Workload {
   /** Of every open. */
-  readonly options?: { readonly duplicates?: 'replace'; readonly syncIntervalMs?: number }
+  readonly options?: {
+    readonly duplicates?: 'replace'
+    readonly syncIntervalMs?: number
+    readonly jobs?: JobForm
+  }
   readonly run: (driver: Driver) => Promise<void>
 }
 
 const COPY = '/tables/copy'
+const SECOND_COPY = '/tables/second'
 
 const put = (record: CrashRecord) => ({ kind: 'put', record }) as const
 
-export const WORKLOADS: Readonly<Record<string, Workload>> = {
+const INLINE: Readonly<Record<string, Workload>> = {
   /** Single puts, some synced, some awaited together. */
   puts: {
     async run(driver) {
@@ -281,6 +287,38 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
     },
   },
 
+  /** Checkpoints, taken while memtables are sealed, written, and their memory is used again. */
+  checkpointsBeside: {
+    async run(driver) {
+      await driver.open()
+      await driver.columns(driver.records(MEMTABLE_RECORDS))
+      await driver.columns(driver.records(30))
+      let copying = true
+      const copy = async (): Promise<void> => {
+        for (const directory of [COPY, SECOND_COPY]) await driver.checkpoint(directory)
+        copying = false
+      }
+      const put = async (): Promise<void> => {
+        for (let calls = 0; copying && calls < 16; calls++) await driver.columns(driver.records(60))
+      }
+      await Promise.all([copy(), put()])
+      await driver.close()
+    },
+  },
+
+  /** A reader makes copies beside the writer, which seals, merges and removes what the reader has open. */
+  readerCheckpoint: {
+    async run(driver) {
+      await driver.open()
+      await driver.columns(driver.records(MEMTABLE_RECORDS), true)
+      await driver.columns(driver.records(40))
+      await Promise.all([driver.readerCheckpoint(COPY), driver.columns(driver.records(50))])
+      await driver.readerCheckpoint(SECOND_COPY, () => driver.table.compact())
+      await driver.columns(driver.records(30))
+      await driver.close()
+    },
+  },
+
   /** A bulk load that waits on the disk: all of it or nothing; then ordinary life. */
   bulk: {
     async run(driver) {
@@ -380,6 +418,14 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
     },
   },
 }
+
+/** Each workload twice: its jobs run at once, or later and beside other calls. */
+export const WORKLOADS: Readonly<Record<string, Workload>> = Object.fromEntries(
+  Object.entries(INLINE).flatMap(([name, { options, run }]): [string, Workload][] => [
+    [name, { options: { ...options }, run }],
+    [`${name}-later`, { options: { ...options, jobs: 'later' }, run }],
+  ]),
+)
 
 /**
  * The next segment of the log is opened only when a manifest has been installed meanwhile; returns whether that has

@@ -1,17 +1,36 @@
-/** The environment of a table on a simulated disk: no lock, inline compaction, random bytes and waits without a clock. */
+/**
+ * The environment of a table on a simulated disk: no lock, jobs on this thread, random bytes and waits without a clock.
+ * Memory that nobody reads any more becomes rubbish.
+ */
 import { createHash } from 'node:crypto'
 import { inlineExecutor } from '../../src/compaction/inline-executor.js'
 import type { Environment } from '../../src/environment.js'
+import { laterExecutor } from './later-executor.js'
 import type { SimulatedFileSystem } from './simulated-file-system.js'
 
-export function simulatedEnvironment(fileSystem: SimulatedFileSystem): Environment {
+/** What freed memory is filled with. */
+const RUBBISH = 0xa5
+
+/** How jobs run: at once, step by step; or later and beside other calls. */
+export type JobForm = 'inline' | 'later'
+
+export const JOB_FORMS: readonly JobForm[] = ['inline', 'later']
+
+export function simulatedEnvironment(fileSystem: SimulatedFileSystem, jobs: JobForm = 'inline'): Environment {
   return {
     fileSystem,
     acquireLock: () => Promise.resolve({ release: () => Promise.resolve() }),
-    newExecutor: () => inlineExecutor(fileSystem),
+    newExecutor: () =>
+      jobs === 'inline' ? inlineExecutor(fileSystem) : laterExecutor(fileSystem, fileSystem.calls),
     randomBytes: count => bytesOf(fileSystem, count),
     wait: () => new Promise(resolve => void setImmediate(resolve)),
+    memoryFreed: spoil,
   }
+}
+
+/** Makes rubbish of memory that nobody reads any more: who reads it all the same finds that. */
+export function spoil(memory: Uint8Array): void {
+  memory.fill(RUBBISH)
 }
 
 /** The same in each run, and others for each table: whoever makes one has found other files, or has made more calls. */

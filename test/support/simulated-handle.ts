@@ -63,7 +63,11 @@ export class SimulatedHandle implements FileHandle {
   async close(): Promise<void> {
     if (this.#closed) throw systemError('EBADF', 'close', this.path)
     // On a real system the descriptor's number could be another file's by the time those calls are done.
-    if (this.#inFlight > 0) throw new Error(`simulation: ${this.path} is closed with calls on it in flight`)
+    if (this.#inFlight > 0) {
+      const misuse = new Error(`simulation: ${this.path} is closed with calls on it in flight`)
+      if (!this.#host.steps.crashed) this.#host.steps.misuse = misuse
+      throw misuse
+    }
     this.#closed = true
     const close = (): void => this.#host.noteClosed(this)
     return this.#host.steps.later({ op: 'close', path: this.path }, () => ({

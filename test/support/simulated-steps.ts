@@ -105,6 +105,8 @@ export class SimulatedSteps {
   crashAt: number | undefined
   onCall: ((call: Call) => void | Promise<void>) | undefined
   onLook: ((path: string) => void | Promise<void>) | undefined
+  /** What no program may do has been done, and perhaps caught by somebody: from now on every call throws it. */
+  misuse: Error | undefined
   readonly log: Call[] = []
   readonly #random: Random
   readonly #faults: Fault[] = []
@@ -176,6 +178,7 @@ export class SimulatedSteps {
 
   #enter(call: Call): Call {
     if (this.#crash !== undefined) throw this.#crash
+    if (this.misuse !== undefined) throw this.misuse
     this.log.push(call)
     return call
   }

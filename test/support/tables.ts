@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach } from 'vitest'
 import { inlineExecutor } from '../../src/compaction/inline-executor.js'
-import { nodeEnvironment } from '../../src/environment.js'
+import { nodeEnvironment, type Environment } from '../../src/environment.js'
 import {
   FlashTable,
   type KeyEncoding,
@@ -15,6 +15,7 @@ import {
   type ValueEncoding,
 } from '../../src/index.js'
 import { FINGERPRINT } from './fingerprints.js'
+import { spoil } from './simulated-environment.js'
 
 export * from './fingerprints.js'
 
@@ -56,7 +57,11 @@ const MEMORY = '/dev/shm'
  */
 export function testTables({ onDisk = false } = {}): TestTables {
   const parent = !onDisk && existsSync(MEMORY) ? MEMORY : tmpdir()
-  const environment = { ...nodeEnvironment, newExecutor: () => inlineExecutor(nodeEnvironment.fileSystem) }
+  const environment: Environment = {
+    ...nodeEnvironment,
+    newExecutor: () => inlineExecutor(nodeEnvironment.fileSystem),
+    memoryFreed: spoil,
+  }
   let root = ''
   let names = 0
   let tables: FlashTable<never, never>[] = []
