@@ -293,13 +293,13 @@ const INLINE: Readonly<Record<string, Workload>> = {
       await driver.open()
       await driver.columns(driver.records(MEMTABLE_RECORDS))
       await driver.columns(driver.records(30))
-      let copying = true
+      const copies = { running: true }
       const copy = async (): Promise<void> => {
         for (const directory of [COPY, SECOND_COPY]) await driver.checkpoint(directory)
-        copying = false
+        copies.running = false
       }
       const put = async (): Promise<void> => {
-        for (let calls = 0; copying && calls < 16; calls++) await driver.columns(driver.records(60))
+        for (let calls = 0; copies.running && calls < 16; calls++) await driver.columns(driver.records(60))
       }
       await Promise.all([copy(), put()])
       await driver.close()

@@ -123,7 +123,7 @@ export class TableRun {
       [world.kill === undefined ? 0 : 1, 'kill', () => this.#kill()],
       [world.cutPower === undefined ? 0 : 1, 'power cut', () => this.#cutPower()],
       [1, 'reader', () => this.#readOnly()],
-      [0.4, 'checkpoint', () => this.#checkpoint()],
+      [1, 'checkpoint', () => this.#checkpoint()],
       [0.3, 'clear', () => this.#clear()],
     ]
   }
@@ -684,7 +684,7 @@ export class TableRun {
       : undefined
     const states = [this.#state]
     const checkpoint = (reader ?? this.#table).checkpoint(directory)
-    for (let puts = this.#random.below(6); puts > 0; puts--) {
+    for (let puts = this.#random.below(10); puts > 0; puts--) {
       const put = this.#putColumns(this.#capacity)
       states.push(this.#state)
       await put
