@@ -149,6 +149,12 @@ describe('standard output', () => {
     const table = await FlashTable.open(path, { keyEncoding: fixed('utf8', 4), valueEncoding })
     for (const [id, value] of texts.entries()) await table.put('k\u009b1', { id, text: value })
     await table.close()
+    // Only a program knows this encoding: its bytes are shown.
+    const hex = await cli.run('get', path, 'k\u009b1')
+    expect(hex.stdout.split('\n').slice(0, 2)).toEqual([
+      'id\ttext',
+      `0\t${Buffer.from('\u001b[2J').toString('hex')}00000000`,
+    ])
     const plain = freshPath()
     const set = await FlashTable.open(plain, {
       keyEncoding: fixed('utf8', 4),

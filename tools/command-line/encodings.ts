@@ -1,5 +1,13 @@
 /** From a schema in text to the encodings that a table is created with. */
-import { bytes, struct, type FieldEncoding, type KeyEncoding, type ValueEncoding } from '../../src/index.js'
+import type { StoredFieldType, StoredSchema } from '../../src/encoding/stored-schema.js'
+import {
+  bytes,
+  fixed,
+  struct,
+  type FieldEncoding,
+  type KeyEncoding,
+  type ValueEncoding,
+} from '../../src/index.js'
 import type { Field, RecordSchema } from './schema.js'
 
 /** What `FlashTable.open` takes of them; a set has no encoding of values. */
@@ -22,4 +30,32 @@ export function encodingsOf(schema: RecordSchema): Encodings {
 
 function encodingOf(field: Field): FieldEncoding {
   return field.type === 'bytes' ? bytes(field.byteLength) : field.type
+}
+
+/** The encodings of a table of which all values can be read: those that only its program knows are read as bytes. */
+export function readableEncodings({ key, value }: StoredSchema): Encodings {
+  const keyEncoding = readable(key) as KeyEncoding
+  if (value === null) return { keyEncoding }
+  if (value.type !== 'struct') return { keyEncoding, valueEncoding: readable(value) }
+  const fields = Object.fromEntries(value.fields.map(field => [field.name, readable(field)]))
+  return { keyEncoding, valueEncoding: struct(fields) }
+}
+
+function readable(type: StoredFieldType): FieldEncoding {
+  switch (type.type) {
+    case 'bytes':
+      return bytes(type.bytes)
+    case 'fixed':
+      return fixed(type.encoding, type.bytes)
+    case 'custom':
+      return fixed(asBytes(type.encoding), type.bytes)
+    default:
+      return type.type
+  }
+}
+
+/** Stands in for an encoding that is known by its name alone. */
+function asBytes(name: string) {
+  const same = (value: Uint8Array): Uint8Array => value
+  return { name, format: 'view', encode: same, decode: same } as const
 }

@@ -50,7 +50,8 @@ function withoutNote(error: unknown): Failure {
   if (!(error instanceof Error)) return internal(String(error), undefined)
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
   if (code?.startsWith('FLASHTABLE_INVALID_')) return usage(code, inCommandLineWords(error.message))
-  if (error instanceof FlashTableError) return failed(error.code, inCommandLineWords(error.message))
+  if (error instanceof FlashTableError)
+    return failed(error.code, inCommandLineWords(error.message) + adviceOn(error))
   if (code !== undefined && 'syscall' in error) return withoutNote(diskError(error, 'a file cannot be used'))
   return code === undefined ? internal(error.message, error.stack) : failed(code, error.message)
 }
@@ -85,8 +86,16 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/open with readOnly(: true)?, or (open|choose)/g, 'choose'],
   [/or smaller cacheBytes and memtableBytes/g, 'or end other programs'],
   [/(give|with|and no) keyEncoding( and valueEncoding)?/g, '$1 --schema'],
+  [/leave the encodings out to open it as it was created/g, 'flashtable stats tells its schema'],
+  [/give the schema of the table to repair/g, 'give its schema with --schema to repair'],
   [/; pass it as new URL\(\.\.\.\)/g, '; give its path'],
 ]
+
+/** What the command line has for it. */
+function adviceOn({ code, message }: FlashTableError): string {
+  if (code !== 'FLASHTABLE_CORRUPTION' || message.includes('repair')) return ''
+  return '; flashtable verify tells all damage, flashtable repair saves what is intact'
+}
 
 /** In the words of the command line, whose users know no option of the library. */
 export function inCommandLineWords(message: string): string {

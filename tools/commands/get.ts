@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { StoredSchema } from '../../src/encoding/stored-schema.js'
 import { FlashTable } from '../../src/index.js'
 import { jsonOption, parseDirectory } from '../command-line/arguments.js'
+import { readableEncodings } from '../command-line/encodings.js'
 import { closing } from '../command-line/closing.js'
 import { parseKey } from '../command-line/key.js'
 import { EXIT, inLine, report } from '../command-line/output.js'
@@ -29,9 +30,8 @@ export function defineGet(program: Command): void {
 async function runGet(directory: string, keyText: string, options: { readonly json?: true }): Promise<void> {
   const schema = await readSchema(directory)
   const key = parseKey(keyText, schema.key)
-  const values = await closing(await FlashTable.open(directory, { readOnly: true }), table =>
-    table.getAll(key),
-  )
+  const opening = FlashTable.open(directory, { ...readableEncodings(schema), readOnly: true })
+  const values = await closing(await opening, table => table.getAll(key))
   const records = values.map(value => fieldsOf(schema, keyText, value))
   if (records.length === 0) process.exitCode = EXIT.failed
   if (records.length === 0 && options.json !== true) return

@@ -162,6 +162,8 @@ describe('the words of a message', () => {
   test.each([
     ['t is open in process 7; close it there, or wait with lockTimeoutMs', '--wait SECONDS'],
     ['is just opening it; try again, or set lockTimeoutMs', '--wait SECONDS'],
+    ['another value; leave the encodings out to open it as it was created', 'flashtable stats'],
+    ['MANIFEST is missing; give the schema of the table to repair it', '--schema'],
     [
       diskError({ code: 'EROFS', message: 'EROFS' }, 't cannot be opened').message,
       'choose another directory',
