@@ -7,6 +7,7 @@ const CHANNELS = {
   merge: channel('flashtable:compaction'),
   compact: channel('flashtable:compaction'),
   wait: channel('flashtable:wait'),
+  forgotten: channel('flashtable:forgotten'),
   recovery: channel('flashtable:recovery'),
 } as const
 

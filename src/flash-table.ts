@@ -52,6 +52,7 @@ import { eachKey, eachRow, stretches, type ScanOptions } from './query/ranges.js
 import { Snapshot, optionalSnapshot } from './snapshot.js'
 import { INSPECT, inspectAs, type Inspect } from './printed.js'
 import { Pins } from './state/pins.js'
+import type { TableEvent } from './table-event.js'
 import type { View } from './state/table-state.js'
 import { countRecords, tableStats, type TableStats } from './stats.js'
 import type {
@@ -75,7 +76,7 @@ import type {
 export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEncoding = ValueEncoding> {
   #parts: TableParts
   readonly #environment: Environment
-  readonly #pins = new Pins()
+  readonly #pins: Pins
   readonly #key: Uint32Array
   /** Reads and compactions in flight: `close` waits for them. */
   readonly #running = new Set<Promise<unknown>>()
@@ -84,10 +85,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   #declared: TableEncodings | undefined
   #refreshing: Promise<void> | undefined
 
-  private constructor(parts: TableParts, environment: Environment) {
+  private constructor(parts: TableParts, environment: Environment, publish: (event: TableEvent) => void) {
     if (environment === undefined) throw invalidOption('a table is made by FlashTable.open')
     this.#parts = parts
     this.#environment = environment
+    this.#pins = new Pins((what, { sequence }) => publish({ kind: 'forgotten', what, sequence }))
     this.#key = new Uint32Array(parts.schema.layout.keyLaneCount)
   }
 
@@ -129,10 +131,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     options: ResolvedOptions,
     environment: Environment,
   ): Promise<FlashTable> {
-    const parts = await keepAlive(
-      openTable(directory, options, environment, event => publishEvent(given, event)),
-    )
-    const table = new FlashTable(parts, environment)
+    const publish = (event: TableEvent): void => publishEvent(given, event)
+    const parts = await keepAlive(openTable(directory, options, environment, publish))
+    const table = new FlashTable(parts, environment, publish)
     if (options.signal?.aborted === true) {
       await table.close().catch(() => {})
       throw abortReason(options.signal)
@@ -450,12 +451,12 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * (nothing changed), `_POISONED`. Cost: reads and writes the whole table once.
    */
   async compact(options?: CompactOptions, ...extra: never[]): Promise<void> {
-    const { committer, compactor } = this.#writer()
+    const { committer, compactor, wal } = this.#writer()
     refuseExtra('compact', extra)
     const control = readCompactOptions(options)
     const takeMemtables = (signal: AbortSignal): Promise<void> =>
       committer.exclusive(() => committer.seal(signal), signal)
-    await this.#finish(compactor.compactAll(takeMemtables, control))
+    await this.#finish(compactor.compactAll(takeMemtables, control).then(() => wal.trimSpares()))
   }
 
   /**
@@ -480,6 +481,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
       const { segments } = await state.clear()
       wal.rotate()
       await wal.retire(segments)
+      await wal.trimSpares()
     }
     const cleared = compactor.holdMerges(() => committer.exclusive(() => compactor.holdSeals(empty)))
     await this.#finish(cleared)
@@ -503,7 +505,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   async stats(...extra: never[]): Promise<TableStats> {
     this.#assertOpen()
     refuseExtra('stats', extra)
-    return this.#track(tableStats(this.#parts, this.#pins.size))
+    return this.#track(tableStats(this.#parts, this.#pins))
   }
 
   /**
@@ -560,6 +562,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     }
     await wal.sync()
     await state.installClean(committer.liveSegments(), writer.counters())
+    await wal.trimSpares()
   }
 
   async #load(source: ColumnSource<unknown>, load: ResolvedLoad): Promise<void> {
@@ -759,7 +762,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
       return this.#read(step())
     }
     const scan: ScanOptions = { ...checked, read }
-    return [this.#parts.reader, this.#pins.pinView(view), scan]
+    return [this.#parts.reader, this.#pins.pinView(view, 'scan'), scan]
   }
 
   #keyOf(rows: Operations, row: number): KeyOut<K> {

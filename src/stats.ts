@@ -4,13 +4,13 @@ import type { BucketFile } from './bucket-file/reader.js'
 import { compareKeys } from './columns/compare.js'
 import type { Schema } from './encoding/schema.js'
 import type { StoredSchema } from './encoding/stored-schema.js'
-import { diskError } from './errors.js'
 import { typedArrayName } from './found.js'
-import { MANIFEST_NAME, bucketName, walName } from './io/file-names.js'
+import { diskUse } from './io/disk-use.js'
+import { bucketName, parseFileName } from './io/file-names.js'
 import { keyBounds, type KeyBounds } from './memtable/key-bounds.js'
 import type { TableParts } from './open.js'
 import type { Duplicates } from './options.js'
-import { listTable } from './recovery.js'
+import type { Pins } from './state/pins.js'
 import type { TableState, View } from './state/table-state.js'
 import type { MemtableInUse } from './state/version.js'
 
@@ -51,10 +51,16 @@ export interface TableStats {
   readonly bytesWritten: { readonly wal: number; readonly buckets: number; readonly manifest: number }
   /** All bytes written / bytes of the records put; 0 where none was put. */
   readonly writeAmplification: number
-  /** Sizes of all files together. */
+  /** What the directory takes of the disk, as `du` counts it: blocks of all files in it, and its own. */
   readonly bytesOnDisk: number
   /** Of these, data pages of bucket files. */
   readonly dataBytesOnDisk: number
+  /** Of these, log segments that hold records of memtables. */
+  readonly logBytesOnDisk: number
+  /** Of these, segments that wait to be written over. */
+  readonly spareBytesOnDisk: number
+  /** Besides: bucket files that have no name any more, since a snapshot, a scan or a job still reads them. */
+  readonly pinnedBytes: number
   /** How many bucket files each level has, from level 0 on. */
   readonly levels: readonly number[]
   /** Oldest first. */
@@ -97,19 +103,19 @@ export interface TableStats {
  * The table at the moment of the call: what is in memory is read at once. The sizes of log and manifest come from the
  * directory, a moment later. Rejects with `FLASHTABLE_IO_ERROR`.
  */
-export async function tableStats(parts: TableParts, pins: number): Promise<TableStats> {
+export async function tableStats(parts: TableParts, pins: Pins): Promise<TableStats> {
   const { state, schema } = parts
   const view = state.view()
-  const inMemory = statsInMemory(parts, view, pins)
+  const inMemory = statsInMemory(parts, view, pins.size)
   // Until the keys of its memtables have been looked at.
   view.version.retain()
   try {
-    const [bounds, otherBytes] = await Promise.all([boundsOf(view), bytesOfLogAndManifest(parts)])
+    const [bounds, onDisk] = await Promise.all([boundsOf(view), bytesOnDisk(parts, pins)])
     const stats = {
       ...inMemory,
       leastKey: bounds === undefined ? undefined : keyOf(schema, bounds.least),
       greatestKey: bounds === undefined ? undefined : keyOf(schema, bounds.greatest),
-      bytesOnDisk: sum(inMemory.files.map(file => file.bytes)) + otherBytes,
+      ...onDisk,
     }
     return withJson(stats)
   } finally {
@@ -117,7 +123,8 @@ export async function tableStats(parts: TableParts, pins: number): Promise<Table
   }
 }
 
-type StatsInMemory = Omit<TableStats, 'leastKey' | 'greatestKey' | 'bytesOnDisk'>
+type StatsOnDisk = Pick<TableStats, 'bytesOnDisk' | 'logBytesOnDisk' | 'spareBytesOnDisk' | 'pinnedBytes'>
+type StatsInMemory = Omit<TableStats, 'leastKey' | 'greatestKey' | keyof StatsOnDisk>
 
 function statsInMemory(parts: TableParts, { version, active }: View, pins: number): StatsInMemory {
   const { state, writer, schema } = parts
@@ -243,17 +250,28 @@ function keyOf(schema: Schema, key: Uint32Array): unknown {
   }
 }
 
-async function bytesOfLogAndManifest({ state, directory }: TableParts): Promise<number> {
-  const { fileSystem } = state.options
-  const { wals } = await listTable(fileSystem, directory)
-  let bytes = 0
-  for (const name of [...wals.map(walName), MANIFEST_NAME]) {
-    const info = await fileSystem.info(`${directory}/${name}`).catch((error: unknown) => {
-      throw diskError(error, `${directory}/${name} cannot be looked at`)
-    })
-    bytes += info?.bytes ?? 0
+async function bytesOnDisk({ state, writer, directory }: TableParts, pins: Pins): Promise<StatsOnDisk> {
+  const { fileSystem, pageBytes } = state.options
+  // Before the names: a file that is let go of meanwhile is counted all the same.
+  const held = new Set([...pins.files, ...state.heldFiles])
+  const { bytes, bytesOf } = await diskUse(fileSystem, directory)
+  const { closed, firstSegment } = state.manifest.log
+  const closedNumbers = new Set(closed.map(segment => segment.number))
+  let [logBytesOnDisk, spareBytesOnDisk] = [0, 0]
+  for (const [name, bytes] of bytesOf) {
+    const file = parseFileName(name)
+    if (file?.kind !== 'wal') continue
+    const { number } = file
+    const isSpare =
+      writer === undefined
+        ? number < firstSegment && !closedNumbers.has(number)
+        : writer.wal.spares.includes(number)
+    if (isSpare) spareBytesOnDisk += bytes
+    else logBytesOnDisk += bytes
   }
-  return bytes
+  const nameless = [...held].filter(({ entry }) => !bytesOf.has(bucketName(entry.number)))
+  const pinnedBytes = sum(nameless.map(({ entry }) => entry.pages)) * pageBytes
+  return { bytesOnDisk: bytes, logBytesOnDisk, spareBytesOnDisk, pinnedBytes }
 }
 
 /** JSON knows no bigint: keys are text there, as the command line takes them. */

@@ -43,6 +43,8 @@ export type OpenMode = 'read' | 'create' | 'update'
 export interface EntryInfo {
   readonly kind: 'file' | 'directory' | 'other'
   readonly bytes: number
+  /** What it takes of the disk: whole blocks, none for what was never written. */
+  readonly allocatedBytes: number
 }
 
 /** What tells a file or a directory from all others, and what it holds now from what it held before. */

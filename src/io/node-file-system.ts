@@ -22,6 +22,9 @@ const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
   update: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
 }
 
+/** `stat` counts in blocks of so many bytes, whatever those of the file system are. */
+const BLOCK_BYTES = 512
+
 function refusal(code: string, reason: string, syscall: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${reason}, ${syscall} '${path}'`), { code, syscall, path })
 }
@@ -194,7 +197,7 @@ async function info(path: string): Promise<EntryInfo | undefined> {
   const stats = await ifThere(promised<fs.Stats>(path, done => fs.lstat(path, done)))
   if (stats === undefined) return undefined
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other'
-  return { kind, bytes: stats.size }
+  return { kind, bytes: stats.size, allocatedBytes: stats.blocks * BLOCK_BYTES }
 }
 
 async function stamp(path: string): Promise<Stamp | undefined> {

@@ -83,6 +83,11 @@ export class TableState {
     return this.#version
   }
 
+  /** Bucket files that versions or jobs hold. */
+  get heldFiles(): BucketFile[] {
+    return this.#memtables.holders.files
+  }
+
   /** Bytes of memory that wait for the next memtable. */
   get spareBytes(): number {
     return this.#memtables.spareBytes

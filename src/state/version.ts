@@ -4,7 +4,7 @@
  * Each install makes a new one. Whoever reads across an `await` retains the version that it reads, or holds what it
  * reads of it; bucket files close when nobody holds them any more. docs/architecture.md, Versions.
  */
-import type { BucketFile } from '../bucket-file/reader.js'
+import { BucketFile } from '../bucket-file/reader.js'
 import { assert } from '../assert.js'
 import type { Memtable } from '../memtable/memtable.js'
 import type { OrderedView } from '../memtable/ordered-view.js'
@@ -90,6 +90,11 @@ export class Holders {
   hold(files: readonly BucketFile[], memtables: readonly MemtableInUse[]): void {
     for (const held of [...files, ...memtables.map(({ memtable }) => memtable)])
       this.#counts.set(held, (this.#counts.get(held) ?? 0) + 1)
+  }
+
+  /** The files that somebody holds. */
+  get files(): BucketFile[] {
+    return [...this.#counts.keys()].filter(held => held instanceof BucketFile)
   }
 
   /** Files that nobody holds any more are closed, memtables are free. */

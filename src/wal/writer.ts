@@ -20,6 +20,8 @@ import { SegmentWriter } from './segment-writer.js'
 
 /** Retired segments that are kept to be overwritten: one for the next rotation, one for the memtable behind it. */
 export const SPARES_MAX = 2
+/** Spares that stay where a table rests: enough to make a short life quick. */
+const SPARE_BYTES_AT_REST = 4 * 2 ** 20
 /** Groups of up to so many bytes are written blocking: the call costs less than a turn of the event loop. */
 const BLOCKING_WRITE_BYTES_MAX = 64 * 1024
 
@@ -244,6 +246,24 @@ export class WalWriter {
     for (const number of sorted) {
       if (this.#spares.length < SPARES_MAX) this.#spares.push(number)
       else await this.#options.fileSystem.unlink(this.#pathOf(number)).catch(() => {})
+    }
+  }
+
+  /** Removes spares but a few MiB of them: for a table that is closed, or has just become small. Never rejects. */
+  async trimSpares(): Promise<void> {
+    const { fileSystem } = this.#options
+    let keptBytes = 0
+    const numbers = this.#spares.slice()
+    for (const number of numbers) {
+      const path = this.#pathOf(number)
+      const info = await fileSystem.info(path).catch(() => undefined)
+      keptBytes += info?.bytes ?? 0
+      const at = this.#spares.indexOf(number)
+      // An append may have taken it meanwhile.
+      if (keptBytes <= SPARE_BYTES_AT_REST || at < 0) continue
+      keptBytes -= info?.bytes ?? 0
+      this.#spares.splice(at, 1)
+      await fileSystem.unlink(path).catch(() => {})
     }
   }
 

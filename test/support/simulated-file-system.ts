@@ -454,9 +454,12 @@ export class SimulatedFileSystem implements FileSystem {
   }
 
   #infoOf(path: string): EntryInfo | undefined {
-    if (this.#directories.has(path)) return { kind: 'directory', bytes: PAGE_BYTES }
+    if (this.#directories.has(path))
+      return { kind: 'directory', bytes: PAGE_BYTES, allocatedBytes: PAGE_BYTES }
     const file = this.#directories.find(path)
-    return file === undefined ? undefined : { kind: 'file', bytes: file.size }
+    if (file === undefined) return undefined
+    const allocatedBytes = Math.ceil(file.size / PAGE_BYTES) * PAGE_BYTES
+    return { kind: 'file', bytes: file.size, allocatedBytes }
   }
 
   #existing(path: string, syscall: string, target?: string): SimulatedFile {
