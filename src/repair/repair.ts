@@ -14,7 +14,7 @@ import { codeOf, diskError, outOfRange } from '../errors.js'
 import { RepairOutput } from './output.js'
 import { saveFile, type SaveContext } from './save-file.js'
 import { savePiece } from './save-log.js'
-import { findSource } from './source.js'
+import { assertUnchanged, findSource } from './source.js'
 import type { Loss, RepairOptions, RepairResult, Source } from './types.js'
 import { withProgress } from '../progress.js'
 
@@ -68,6 +68,7 @@ async function repairInto(directory: string, into: string, options: RepairOption
     try {
       const result = await save(from, source, output, options)
       throwIfAborted(options.signal)
+      await assertUnchanged(fileSystem, from, source)
       await output.finish()
       return result
     } catch (error) {

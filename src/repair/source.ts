@@ -2,19 +2,37 @@
  * Finds out what there is to be saved: from the manifest, or where that is lost, from the files themselves and the schema
  * that the caller gives (without-manifest.ts).
  */
-import { tableIdBytes, writerOf } from '../columns/bucket-file-entry.js'
+import { tableIdBytes, writerOf, type BucketFileEntry } from '../columns/bucket-file-entry.js'
 import { Schema } from '../encoding/schema.js'
 import { FlashTableError, diskError } from '../errors.js'
 import { fileSeed } from '../format/checksum.js'
+import { tableFamily } from '../format/checksum-seed.js'
 import { MANIFEST_NAME, bucketName } from '../io/file-names.js'
 import type { FileSystem } from '../io/file-system.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { loadManifest } from '../manifest/store.js'
-import { listTable } from '../recovery.js'
+import { listTable, sameFiles } from '../recovery.js'
 import { surveyLog } from '../wal/check.js'
 import type { LogGap, Piece, SegmentSurvey } from '../wal/survey.js'
 import { lossOf, type Loss, type RepairOptions, type Source } from './types.js'
-import { findFiles } from './without-manifest.js'
+import { findBuckets } from './found-buckets.js'
+import type { Place } from './found-segments.js'
+import { findFiles, type Listing } from './without-manifest.js'
+
+/** Whether the manifest is still what it was: a writer beside has made what was read of several moments. */
+export async function assertUnchanged(
+  fileSystem: FileSystem,
+  directory: string,
+  { manifest }: Source,
+): Promise<void> {
+  if (manifest === undefined) return
+  const after = await loadManifest(fileSystem, directory).catch(() => undefined)
+  if (after !== undefined && sameFiles(manifest, after.manifest)) return
+  throw new FlashTableError(
+    'FLASHTABLE_IO_ERROR',
+    `${directory} was changed while it was repaired; close the table, or repair a checkpoint of it`,
+  )
+}
 
 /** What the manifest says; where it is damaged, what the files themselves say. */
 export async function findSource(
@@ -33,7 +51,7 @@ export async function findSource(
   try {
     const loaded = await loadManifest(fileSystem, directory)
     if (loaded !== undefined)
-      return await sourceOfManifest(fileSystem, directory, loaded.manifest, options, listing.wals)
+      return await sourceOfManifest(fileSystem, directory, loaded.manifest, options, listing)
     why = `${path} is missing`
   } catch (error) {
     const failure = diskError(error, path)
@@ -46,7 +64,9 @@ export async function findSource(
     const message = `${why}; give the schema of the table to repair it without the manifest`
     throw new FlashTableError('FLASHTABLE_CORRUPTION', message, { path })
   }
-  return findFiles(fileSystem, directory, listing, options)
+  const { duplicates, pageBytes } = options
+  const known = { schema: Schema.create(options), isSure: false, duplicates, pageBytes, loss: 'the manifest' }
+  return findFiles(fileSystem, directory, listing, options, known)
 }
 
 async function sourceOfManifest(
@@ -54,7 +74,7 @@ async function sourceOfManifest(
   directory: string,
   manifest: Manifest,
   options: RepairOptions,
-  wals: readonly number[],
+  listing: Listing,
 ): Promise<Source> {
   const schema = Schema.open(manifest.schema, `${directory}/${MANIFEST_NAME}`, options)
   const tableId = tableIdBytes(manifest.tableId)
@@ -68,12 +88,23 @@ async function sourceOfManifest(
     pageBytes,
     closed: log.closed,
     epoch,
-    openSegments: clean ? [] : wals.filter(number => number >= log.firstSegment && !closed.has(number)),
+    openSegments: clean
+      ? []
+      : listing.wals.filter(number => number >= log.firstSegment && !closed.has(number)),
     firstSequence: manifest.firstLogSequence,
     nextSequence: manifest.nextSequence,
     clean,
     signal: options.signal,
   })
+  const place = { fileSystem, directory, layout: schema.layout, signal: options.signal }
+  const end = Math.max(manifest.nextSequence, survey.pieces.at(-1)?.endSequence ?? 0)
+  const better = await betterThan(place, manifest, listing.buckets, end)
+  if (better !== undefined) {
+    const { duplicates } = manifest
+    const loss = `the manifest: ${better} is of a later time, so the files are taken as they say themselves`
+    const known = { schema, isSure: true, duplicates, pageBytes, loss }
+    return findFiles(fileSystem, directory, listing, options, known)
+  }
   const losses = [...survey.gaps.map(gapLoss), ...brokenEnds(survey, closed)]
   // The first put of a life makes a segment: without one nothing tells whether there was any.
   if (!clean && survey.segments.every(segment => closed.has(segment.number))) {
@@ -101,7 +132,38 @@ async function sourceOfManifest(
     ],
     losses,
     schemaGiven: false,
+    manifest,
   }
+}
+
+/**
+ * A bucket file that the manifest does not name and that has what the manifest misses: it is newer than all that it
+ * knows, or stands for the range of a file that is gone. So it is where an older manifest was put back. What a crash
+ * leaves has nothing but what the named files and the log have too.
+ */
+async function betterThan(
+  place: Place,
+  manifest: Manifest,
+  buckets: readonly number[],
+  end: number,
+): Promise<string | undefined> {
+  const named = new Set(manifest.files.map(file => file.number))
+  const others = buckets.filter(number => !named.has(number))
+  if (others.length === 0) return undefined
+  const gone: BucketFileEntry[] = []
+  for (const entry of manifest.files) {
+    const info = await place.fileSystem.info(`${place.directory}/${bucketName(entry.number)}`)
+    if (info === undefined) gone.push(entry)
+  }
+  const family = tableFamily(tableIdBytes(manifest.tableId))
+  const { files } = await (await findBuckets(place, others)).complete(undefined)
+  const found = files.find(
+    file =>
+      file.family === family &&
+      (file.endSequence > end ||
+        gone.some(entry => entry.firstSequence < file.endSequence && entry.endSequence > file.firstSequence)),
+  )
+  return found?.file.path
 }
 
 function gapLoss({ path, offset, firstSequence, endSequence, noFile }: LogGap): Loss {

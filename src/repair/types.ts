@@ -1,6 +1,7 @@
 /** What repair is given, what it finds, and what it tells. */
 import type { GivenEncodings, Schema } from '../encoding/schema.js'
 import type { Environment } from '../environment.js'
+import type { Manifest } from '../manifest/manifest.js'
 import type { Duplicates } from '../options.js'
 import type { Piece } from '../wal/survey.js'
 
@@ -64,6 +65,8 @@ export interface Source {
   readonly losses: readonly Loss[]
   /** The schema is the caller's word: where something intact does not fit it, it is the wrong one. */
   readonly schemaGiven: boolean
+  /** That is followed. */
+  readonly manifest?: Manifest
 }
 
 /** A loss of which the keys are not known. */

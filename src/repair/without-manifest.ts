@@ -5,11 +5,11 @@
  * Sequence numbers order everything. A bucket file stands for the range in its footer, and where one lies within that of
  * another (a merge and its inputs) the wider one has all of it. Of the log counts what no bucket file stands for.
  */
-import { Schema } from '../encoding/schema.js'
+import type { Schema } from '../encoding/schema.js'
 import { FlashTableError } from '../errors.js'
 import { MANIFEST_NAME } from '../io/file-names.js'
 import type { FileSystem } from '../io/file-system.js'
-import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES } from '../options.js'
+import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type Duplicates } from '../options.js'
 import { clipped, piecesOf, type Piece } from '../wal/survey.js'
 import { findBuckets, type FoundFile, type RangedFile } from './found-buckets.js'
 import { findSegments, type FoundSegment } from './found-segments.js'
@@ -22,9 +22,20 @@ import {
   type SourcePiece,
 } from './types.js'
 
-interface Listing {
+export interface Listing {
   readonly wals: readonly number[]
   readonly buckets: readonly number[]
+}
+
+/** What the lost manifest said, as far as it is known. */
+export interface Known {
+  readonly schema: Schema
+  /** The schema is what a manifest says, not a guess of the caller's. */
+  readonly isSure: boolean
+  readonly duplicates: Duplicates | undefined
+  readonly pageBytes: number | undefined
+  /** What is lost with the manifest. */
+  readonly loss: string
 }
 
 export async function findFiles(
@@ -32,8 +43,9 @@ export async function findFiles(
   directory: string,
   { wals, buckets }: Listing,
   options: RepairOptions,
+  known: Known,
 ): Promise<Source> {
-  const schema = Schema.create(options)
+  const { schema } = known
   const place = { fileSystem, directory, layout: schema.layout, signal: options.signal }
   const ranged = await findBuckets(place, buckets)
   const log = await findSegments(place, wals, ranged.families, buckets.length === 0)
@@ -42,23 +54,23 @@ export async function findFiles(
   const chosen = chooseFiles(files, log.family)
   const pieces = uncovered(log.segments, chosen.files)
   const losses: Loss[] = [
-    lossOf(`${directory}/${MANIFEST_NAME}`, 0, 'the manifest'),
+    lossOf(`${directory}/${MANIFEST_NAME}`, 0, known.loss),
     ...ranged.losses,
     ...log.losses,
     ...chosen.losses,
   ]
   const placed = placeUnknown(unknown, chosen.files, pieces, losses)
   losses.push(...gapsBetween(directory, [...chosen.files, ...placed, ...pieces]))
-  const pageBytes = options.pageBytes ?? ranged.pageBytes ?? DEFAULT_PAGE_BYTES
+  const pageBytes = known.pageBytes ?? ranged.pageBytes ?? DEFAULT_PAGE_BYTES
   return {
     schema,
     pageBytes,
-    duplicates: options.duplicates ?? DEFAULT_DUPLICATES,
+    duplicates: known.duplicates ?? DEFAULT_DUPLICATES,
     items: [...chosen.files, ...placed, ...pieces]
       .sort((a, b) => a.firstSequence - b.firstSequence)
       .map(item => ('run' in item ? item : item.file)),
     losses,
-    schemaGiven: true,
+    schemaGiven: !known.isSure,
   }
 }
 

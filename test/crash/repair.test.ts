@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { FlashTable, struct } from '../../src/index.js'
 import { UNFINISHED_MANIFEST_NAME, bucketName, walName } from '../../src/io/file-names.js'
+import { serializeManifest } from '../../src/manifest/manifest.js'
 import { repairTable, type RepairOptions } from '../../src/repair/repair.js'
 import { verifyTable } from '../../src/verify.js'
 import {
@@ -264,7 +265,42 @@ describe('without the manifest, repair', () => {
   })
 })
 
+describe('an older manifest that was put back', () => {
+  test('does not keep the records from being saved that its successors have', async () => {
+    const disk = newDisk()
+    const table = await openTable(disk)
+    await puts(table, 700)
+    await table.close()
+    const older = disk.readFile(MANIFEST)
+    const again = await openTable(disk)
+    await puts(again, 700, {}, 2000)
+    await again.del(5)
+    await again.compact()
+    await again.close()
+    const right = await contentsOf(disk.clone(), DIRECTORY)
+    disk.writeFile(MANIFEST, older)
+    const { losses } = await repair(disk)
+    expect(losses[0]!.reason).toContain('of a later time')
+    expect(await contentsOf(disk, INTO)).toEqual(right)
+  })
+})
+
 describe('a repair', () => {
+  test('beside a writer that changes the table says so, and leaves nothing', async () => {
+    const disk = newDisk()
+    const table = await openTable(disk)
+    await puts(table, 700)
+    let changed = false
+    const onProgress = (): void => {
+      if (changed) return
+      changed = true
+      const older = manifestOf(disk)
+      disk.writeFile(MANIFEST, serializeManifest({ ...older, epoch: older.epoch + 1 }))
+    }
+    await expect(repair(disk, { onProgress })).rejects.toMatchObject({ code: 'FLASHTABLE_IO_ERROR' })
+    expect(disk.files().filter(path => path.startsWith(INTO))).toEqual([])
+  })
+
   test('that is interrupted or fails leaves nothing that passes for a table', async () => {
     const disk = await makeTable(false)
     const controller = new AbortController()
