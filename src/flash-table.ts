@@ -261,22 +261,18 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * cut too. Rejects with `FLASHTABLE_INVALID_KEY`, `_INVALID_VALUE`, `_DISK_FULL`, `_POISONED`, `_READ_ONLY`.
    */
   put(key: KeyIn<K>, ...given: ValueArguments<V, WriteOptions>): Promise<void> {
-    const [value, options] = given
-    return this.#commitRow('put', options, behind(given), (rows, { schema }) =>
-      schema.appendPut(rows, key, value),
-    )
+    return this.#commitRow('put', given, 1, (rows, { schema }) => schema.appendPut(rows, key, given[0]))
   }
 
   /** Deletes all records of the key that were put before. Errors as `put`. Cost: a log entry. */
-  del(key: KeyIn<K>, options?: WriteOptions, ...extra: never[]): Promise<void> {
-    return this.#commitRow('del', options, extra, (rows, { schema }) => schema.appendDeleteKey(rows, key))
+  del(key: KeyIn<K>, ...given: [options?: WriteOptions]): Promise<void> {
+    return this.#commitRow('del', given, 0, (rows, { schema }) => schema.appendDeleteKey(rows, key))
   }
 
   /** Deletes all records put before that equal this one. Errors as `put`. Cost: a log entry. */
   delRecord(key: KeyIn<K>, ...given: ValueArguments<V, WriteOptions>): Promise<void> {
-    const [value, options] = given
-    return this.#commitRow('delRecord', options, behind(given), (rows, { schema }) =>
-      schema.appendDeleteRecord(rows, key, value),
+    return this.#commitRow('delRecord', given, 1, (rows, { schema }) =>
+      schema.appendDeleteRecord(rows, key, given[0]),
     )
   }
 
@@ -635,15 +631,16 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     }
   }
 
+  /** `given`: the arguments behind the key; the options stand at `optionsAt`. Hot: mostly there are none. */
   #commitRow(
     call: string,
-    options: unknown,
-    extra: readonly unknown[],
+    given: readonly unknown[],
+    optionsAt: number,
     append: (rows: OperationBuffer, parts: TableParts) => void,
   ): Promise<void> {
     try {
       const { committer } = this.#writer()
-      const sync = checkWrite(call, options, extra)
+      const sync = given.length > optionsAt && checkWrite(call, given[optionsAt], given.slice(optionsAt + 1))
       return committer.commitRow(rows => append(rows, this.#parts), sync)
     } catch (error) {
       return Promise.reject(error)
@@ -782,13 +779,6 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 function textOf(location: string | URL): string {
   return typeof location === 'string' ? location : location.href
 }
-
-/** What was given behind value and options. */
-function behind(given: readonly unknown[]): readonly unknown[] {
-  return given.length > 2 ? given.slice(2) : NOTHING
-}
-
-const NOTHING: readonly unknown[] = []
 
 /** Refuses what a write does not take, before anything of it is read; whether it waits for the device. */
 function checkWrite(call: string, options: unknown, extra: readonly unknown[]): boolean {
