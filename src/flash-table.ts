@@ -32,6 +32,7 @@ import type {
   ValueOut,
   WhereIn,
 } from './encoding/types.js'
+import { copyOfSchema } from './encoding/stored-schema.js'
 import { nodeEnvironment, type Environment } from './environment.js'
 import { FlashTableError, outOfRange } from './errors.js'
 import { keepAlive } from './keep-alive.js'
@@ -225,13 +226,15 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * @internal
    */
   toJSON(): object {
+    // The prototype, or an object made of it, has nothing to tell.
+    if (!(#parts in this)) return {}
     const { location, status, readOnly, duplicates, pageBytes } = this
     const { state, schema } = this.#parts
     return {
       location,
       status,
       readOnly,
-      schema: schema.stored,
+      schema: copyOfSchema(schema.stored),
       duplicates,
       pageBytes,
       ...countRecords(state),
@@ -244,6 +247,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * @internal
    */
   [INSPECT](depth: number, options: object, inspect: Inspect): string {
+    if (!(#parts in this)) return 'FlashTable {}'
     const { location, status, readOnly, keyEncoding, valueEncoding, duplicates, pageBytes } = this
     const { records, recordsAreExact } = countRecords(this.#parts.state)
     const stored = { duplicates, pageBytes, records, recordsAreExact }

@@ -51,6 +51,8 @@ export class Snapshot {
    * @internal
    */
   toJSON(): object {
+    // The prototype has nothing to tell.
+    if (!(#pin in this)) return {}
     const { view, held } = this.#pin
     const { location } = this.#owner
     return { location, status: held ? 'open' : 'closed', sequence: view.sequence }

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer'
 import type { BucketFile } from './bucket-file/reader.js'
 import { compareKeys } from './columns/compare.js'
 import type { Schema } from './encoding/schema.js'
-import type { StoredSchema } from './encoding/stored-schema.js'
+import { copyOfSchema, type StoredSchema } from './encoding/stored-schema.js'
 import { typedArrayName } from './found.js'
 import { diskUse } from './io/disk-use.js'
 import { bucketName, parseFileName } from './io/file-names.js'
@@ -134,7 +134,7 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
   const written = walBytes + bucketBytes + manifestBytes
   const files = version.files.map(file => fileStats(file, manifest.pageBytes))
   return {
-    schema: copyOf(schema.stored),
+    schema: copyOfSchema(schema.stored),
     duplicates: manifest.duplicates,
     pageBytes: manifest.pageBytes,
     ...countRecords(state),
@@ -172,12 +172,6 @@ function fileStats({ entry, footer }: BucketFile, pageBytes: number): FileStats 
     bytes: entry.pages * pageBytes,
     dataBytes: footer.dataPages * pageBytes,
   }
-}
-
-/** The caller's own. */
-function copyOf({ key, value }: StoredSchema): StoredSchema {
-  if (value?.type !== 'struct') return { key: { ...key }, value: value === null ? null : { ...value } }
-  return { key: { ...key }, value: { ...value, fields: value.fields.map(field => ({ ...field })) } }
 }
 
 function levelsOf(files: readonly FileStats[]): number[] {

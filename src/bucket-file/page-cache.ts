@@ -22,6 +22,8 @@ export class PageCache {
   readonly #used: Uint8Array
   readonly #memoryFreed: ((memory: Uint8Array) => void) | undefined
   #hand = 0
+  /** Slots that hold a page. */
+  #owned = 0
 
   /** `memoryFreed` is told of pages that are forgotten. */
   constructor(cacheBytes: number, pageBytes: number, memoryFreed?: (memory: Uint8Array) => void) {
@@ -39,10 +41,9 @@ export class PageCache {
     return this.#pages.length * this.pageWords * 4
   }
 
-  /** Bytes that pages take. Cost: a look at each slot. */
+  /** Bytes that pages take. */
   get usedBytes(): number {
-    const used = this.#owners.reduce((count, owner) => (owner === undefined ? count : count + 1), 0)
-    return used * this.pageWords * 4
+    return this.#owned * this.pageWords * 4
   }
 
   /** The first word of the page in `words`, or -1 where it is not in the cache. */
@@ -60,7 +61,8 @@ export class PageCache {
   place(file: CachedFile, page: number): number {
     const slot = this.#victim()
     const owner = this.#owners[slot]
-    if (owner !== undefined) owner.slots[this.#pages[slot]!] = -1
+    if (owner === undefined) this.#owned++
+    else owner.slots[this.#pages[slot]!] = -1
     this.#owners[slot] = file
     this.#pages[slot] = page
     file.slots[page] = slot
@@ -73,6 +75,7 @@ export class PageCache {
     if (slot < 0) return
     file.slots[page] = -1
     this.#owners[slot] = undefined
+    this.#owned--
     this.#used[slot] = 0
     const { words, pageWords } = this
     this.#memoryFreed?.(new Uint8Array(words.buffer, slot * pageWords * 4, pageWords * 4))

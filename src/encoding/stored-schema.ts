@@ -206,3 +206,9 @@ class SchemaCheck {
 function isObject(json: unknown): json is Checked {
   return typeof json === 'object' && json !== null && !Array.isArray(json)
 }
+
+/** For a caller, who may change it. */
+export function copyOfSchema({ key, value }: StoredSchema): StoredSchema {
+  if (value?.type !== 'struct') return { key: { ...key }, value: value === null ? null : { ...value } }
+  return { key: { ...key }, value: { ...value, fields: value.fields.map(field => ({ ...field })) } }
+}

@@ -44,7 +44,7 @@ export class TableEncoding {
 
   /** How `util.inspect` shows it: as it is written in a program. */
   [INSPECT](): string {
-    return this.#value.text
+    return #value in this ? this.#value.text : 'TableEncoding {}'
   }
 
   /** The type that one of our own encodings stands for. */

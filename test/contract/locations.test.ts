@@ -5,6 +5,7 @@ import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { nodeFileSystem } from '../../src/io/node-file-system.js'
+import { startNode } from '../support/run-cli.js'
 import { testTables } from '../support/tables.js'
 
 const tables = testTables()
@@ -143,6 +144,20 @@ describe('a location', () => {
     await chmod(root, 0o500)
     await expect(tables.open(join(root, 'table'), SET)).rejects.toMatchObject({ code: 'FLASHTABLE_IO_ERROR' })
     await chmod(root, 0o700)
+  })
+})
+
+describe('a location that is relative', () => {
+  test('to a current directory that has been removed is told with a code', async () => {
+    const program = `
+      import { FlashTable } from ${JSON.stringify(join(process.cwd(), 'src/index.ts'))}
+      import { mkdtempSync, rmdirSync } from 'node:fs'
+      const directory = mkdtempSync(${JSON.stringify(join(tmpdir(), 'flashtable-gone-'))})
+      process.chdir(directory)
+      rmdirSync(directory)
+      await FlashTable.open('table', { keyEncoding: 'u8' }).catch(error => console.log(error.code))`
+    const { stdout } = await startNode('--import', 'tsx', '--input-type=module', '-e', program).result
+    expect(stdout).toBe('FLASHTABLE_IO_ERROR\n')
   })
 })
 

@@ -1,7 +1,7 @@
 /** What a table says of itself, in its properties, in JSON and where it is printed. */
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { bytes, fixed, FlashTable, struct } from '../../src/index.js'
+import { bytes, fixed, FlashTable, Snapshot, struct } from '../../src/index.js'
 import { fingerprint, SMALL, testTables } from '../support/tables.js'
 
 const tables = testTables()
@@ -125,8 +125,13 @@ describe('a table', () => {
     })
   })
 
-  test('that is an own class is still printed as one', () => {
+  test('has a class and a prototype that can be printed too', async () => {
+    const table = await tables.fingerprints()
     expect(inspect(FlashTable)).toContain('class FlashTable')
+    for (const prototype of [FlashTable.prototype, Object.create(table), Snapshot.prototype]) {
+      expect(inspect(prototype)).toContain('{}')
+      expect(JSON.stringify(prototype)).toBe('{}')
+    }
   })
 })
 
