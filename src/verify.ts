@@ -4,7 +4,7 @@
  */
 import { optionalCallback, optionalSignal, readOptions } from './arguments.js'
 import { throwIfAborted } from './abort.js'
-import { checkBucketFile, type CheckedFile } from './bucket-file/check.js'
+import { checkBucketFile, isOfLaterLife, type CheckedFile } from './bucket-file/check.js'
 import { rowsDefect } from './bucket-file/page-facts.js'
 import type { BucketFileOptions } from './bucket-file/reader.js'
 import { tableIdBytes, type BucketFileEntry } from './columns/bucket-file-entry.js'
@@ -155,6 +155,12 @@ class Verifier {
     for (const message of counterProblems(manifest, layout.recordBytes))
       problems.push({ file: path, offset: undefined, message })
     const named = new Set(manifest.files.map(file => file.number))
+    const end = Math.max(log.endSequence, manifest.nextSequence)
+    for (const number of listing.buckets) {
+      if (named.has(number) || !(await isOfLaterLife(options, number, manifest.epoch, end))) continue
+      const message = `the manifest ends at operation ${end}, and ${bucketName(number)} goes on: it is an older one; repair, before a writer removes what it does not name`
+      problems.push({ file: path, offset: undefined, message })
+    }
     const orphans = [
       ...listing.buckets.filter(number => !named.has(number)).map(bucketName),
       ...listing.spills.map(spillName),

@@ -6,11 +6,16 @@ import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
 import { hashKey } from '../columns/hash.js'
 import { OperationBuffer } from '../columns/operations.js'
 import { FlashTableError, diskError } from '../errors.js'
+import { fileSeed } from '../format/checksum.js'
 import { DataPageReader } from '../format/data-page-reader.js'
-import { deleteWhereBytes, sectionPages } from '../format/section.js'
+import { footerBytes, footerIdentity, readFooter } from '../format/footer.js'
+import { BUCKET_MAGIC } from '../format/page-layout.js'
+import { deleteWhereBytes, pageChecksums, sectionPages } from '../format/section.js'
 import { bucketName } from '../io/file-names.js'
+import { readFully } from '../io/transfer.js'
 import { PageFacts, rowsDefect } from './page-facts.js'
 import { BucketFile, type BucketFileOptions } from './reader.js'
+import { seedOf } from './sections.js'
 
 /** Pages that are read and checked at a time. */
 const PAGES_A_STEP = 64
@@ -40,13 +45,82 @@ export async function checkBucketFile(
   try {
     file = await BucketFile.open(options, entry)
   } catch (error) {
-    return { problems: [openProblem(error, path)], records: 0 }
+    const problem = openProblem(error, path)
+    const problems = [problem]
+    // What stands in front is damaged or not, whatever is wrong with the footer or the sections.
+    const damaged = await damagedPages(options, entry, onPages)
+    // Where none fits it is another file.
+    for (const page of damaged.length === entry.pages ? [] : damaged) {
+      const offset = page * options.pageBytes
+      if (offset !== problem.offset)
+        problems.push({ path, offset, message: 'a page whose checksum does not fit' })
+    }
+    return { problems, records: 0 }
   }
   try {
     return await new FileCheck(options, file).run(onPages)
   } finally {
     await file.close()
   }
+}
+
+/**
+ * Whether a file that the manifest does not name is of a later life of the table, and has operations from `end` on: then
+ * the manifest is an older one. What a crash leaves is of the manifest's life, or has what the log has.
+ */
+export async function isOfLaterLife(
+  options: BucketFileOptions,
+  number: number,
+  epoch: number,
+  end: number,
+): Promise<boolean> {
+  const { fileSystem, directory, pageBytes, layout, tableId } = options
+  const file = await fileSystem.open(`${directory}/${bucketName(number)}`, 'read').catch(() => undefined)
+  if (file === undefined) return false
+  try {
+    const page = new Uint8Array(pageBytes)
+    const last = Math.floor((await file.size()) / pageBytes) - 1
+    if (last < 0 || (await readFully(file, page, last * pageBytes)) < pageBytes) return false
+    if (footerIdentity(page).magic !== BUCKET_MAGIC || footerBytes(layout) > pageBytes) return false
+    const footer = readFooter(page, layout)
+    const [found, expected] = pageChecksums(page, fileSeed(tableId, footer.epoch, number), last)
+    return found === expected && footer.epoch > epoch && footer.endSequence > end
+  } catch {
+    return false
+  } finally {
+    await file.close().catch(() => {})
+  }
+}
+
+/** Pages whose checksum does not fit, of a file that cannot be opened as what it is; none where there is no file. */
+async function damagedPages(
+  options: BucketFileOptions,
+  entry: BucketFileEntry,
+  onPages: (pages: number) => void,
+): Promise<number[]> {
+  const { fileSystem, directory, pageBytes } = options
+  const file = await fileSystem
+    .open(`${directory}/${bucketName(entry.number)}`, 'read')
+    .catch(() => undefined)
+  const damaged: number[] = []
+  let done = 0
+  if (file !== undefined) {
+    try {
+      const pages = Math.min(entry.pages, Math.floor((await file.size()) / pageBytes))
+      const buffer = new Uint8Array(pageBytes)
+      const seed = seedOf(options, entry)
+      for (; done < pages; done++) {
+        const count = await readFully(file, buffer, done * pageBytes).catch(() => 0)
+        const [found, expected] = pageChecksums(buffer, seed, done)
+        if (count < pageBytes || found !== expected) damaged.push(done)
+        onPages(1)
+      }
+    } finally {
+      await file.close().catch(() => {})
+    }
+  }
+  onPages(entry.pages - done)
+  return damaged
 }
 
 function openProblem(error: unknown, path: string): FileProblem {

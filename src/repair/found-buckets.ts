@@ -28,6 +28,7 @@ export interface FoundFile {
 export interface RangedFile extends FoundFile {
   readonly firstSequence: number
   readonly endSequence: number
+  readonly epoch: number
 }
 
 export interface FoundBuckets {
@@ -75,10 +76,10 @@ async function byFooter(place: Place, number: number): Promise<RangedFile | stri
       if (footer === undefined) continue
       const other = otherLanes(footer, place.layout)
       if (other !== undefined) return other
-      const { firstSequence, endSequence, records, deleteKeys, deleteRecords } = footer
+      const { epoch, firstSequence, endSequence, records, deleteKeys, deleteRecords } = footer
       const file = { ...sourceOf(pages, number), number }
       const operations = records + deleteKeys + deleteRecords
-      return { file, family: tableFamily(footer.tableId), operations, firstSequence, endSequence }
+      return { file, family: tableFamily(footer.tableId), operations, epoch, firstSequence, endSequence }
     } finally {
       await pages.close()
     }

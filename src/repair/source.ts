@@ -137,9 +137,9 @@ async function sourceOfManifest(
 }
 
 /**
- * A bucket file that the manifest does not name and that has what the manifest misses: it is newer than all that it
- * knows, or stands for the range of a file that is gone. So it is where an older manifest was put back. What a crash
- * leaves has nothing but what the named files and the log have too.
+ * A bucket file that the manifest does not name and that has what the manifest misses: of a later life, and newer than all
+ * that it knows; or for the range of a file that is gone. So it is where an older manifest was put back. What a crash
+ * leaves is of the manifest's life, or has what the log has too.
  */
 async function betterThan(
   place: Place,
@@ -160,7 +160,7 @@ async function betterThan(
   const found = files.find(
     file =>
       file.family === family &&
-      (file.endSequence > end ||
+      ((file.epoch > manifest.epoch && file.endSequence > end) ||
         gone.some(entry => entry.firstSequence < file.endSequence && entry.endSequence > file.firstSequence)),
   )
   return found?.file.path

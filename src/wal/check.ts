@@ -31,6 +31,8 @@ export interface LogCheckOptions extends Omit<ReplayOptions, 'onBatch'> {
 export interface CheckedLog {
   readonly problems: readonly { path: string; offset: number | undefined; message: string }[]
   readonly segments: number
+  /** Behind its last operation. */
+  readonly endSequence: number
   readonly frames: number
   /** Puts. */
   readonly records: number
@@ -54,7 +56,7 @@ export async function checkLog(options: LogCheckOptions): Promise<CheckedLog> {
       },
     })
     const tornAt = log.tornAt ?? (await endOf(options, log))
-    return { problems, segments: log.segments.length, frames, records, tornAt }
+    return { problems, segments: log.segments.length, endSequence: log.endSequence, frames, records, tornAt }
   } catch (error) {
     const failure = diskError(error, options.directory)
     return checkDamaged(options, failure)
@@ -113,7 +115,8 @@ async function checkDamaged(options: LogCheckOptions, failure: FlashTableError):
     const { path = options.directory, offset, message } = failure
     problems.push({ path, offset: offset ?? 0, message })
   }
-  return { problems, segments: segments.length, ...counts, tornAt: undefined }
+  const endSequence = pieces.at(-1)?.endSequence ?? options.firstSequence
+  return { problems, segments: segments.length, endSequence, ...counts, tornAt: undefined }
 }
 
 /** What there is of the log, and what is missing; of an open end as much as anything says that it was there. */

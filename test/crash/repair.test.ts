@@ -279,6 +279,8 @@ describe('an older manifest that was put back', () => {
     await again.close()
     const right = await contentsOf(disk.clone(), DIRECTORY)
     disk.writeFile(MANIFEST, older)
+    const { problems } = await verifyTable(DIRECTORY, { fileSystem: disk })
+    expect(problems.map(({ message }) => message).join()).toContain('it is an older one')
     const { losses } = await repair(disk)
     expect(losses[0]!.reason).toContain('of a later time')
     expect(await contentsOf(disk, INTO)).toEqual(right)

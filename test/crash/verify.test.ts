@@ -149,6 +149,16 @@ describe('verify', () => {
     expect(frames).toBe(97)
   })
 
+  test('finds damaged pages of a file whose footer is damaged too', async () => {
+    const disk = await table()
+    const entry = manifestOf(disk).files[0]!
+    const path = `${DIRECTORY}/${bucketName(entry.number)}`
+    disk.flipByte(path, 100)
+    disk.flipByte(path, (entry.pages - 1) * PAGE_BYTES + 40)
+    const offsets = (await verify(disk)).problems.map(problem => problem.offset)
+    expect(offsets).toEqual([(entry.pages - 1) * PAGE_BYTES, 0])
+  })
+
   test('finds counters that cannot be', async () => {
     const disk = await table()
     changeManifest(disk, ({ counters }) => ({ counters: { ...counters, records: 3 } }))
