@@ -217,6 +217,8 @@ describe('flashtable stats', () => {
       /^page +4,096 bytes$/m,
       /^keys +7 to 9$/m,
       /^bucket files +1: 1 of level 0$/m,
+      /^on disk +[\d,]+ bytes, of which data pages/m,
+      /^log on disk +[\d,]+ bytes, spare segments [\d,]+$/m,
       /^memory of an open +\d+ bytes/m,
     ]) {
       expect(stdout).toMatch(line)

@@ -19,13 +19,23 @@ export function writtenText(stats: TableStats): [label: string, value: string][]
     ],
     ['write amplification', `${stats.writeAmplification.toFixed(2)} (bytes written / bytes of records put)`],
     ['on disk', `${formatBytes(stats.bytesOnDisk)}${dataPagesText(stats)}`],
+    [
+      'log on disk',
+      `${formatBytes(stats.logBytesOnDisk)}, spare segments ${formatCount(stats.spareBytesOnDisk)}`,
+    ],
+    ...(stats.pinnedBytes === 0 ? [] : [pinnedText(stats)]),
   ]
 }
 
 function dataPagesText({ files, dataBytesOnDisk }: TableStats): string {
   if (files.length === 0) return ''
   const records = files.reduce((sum, file) => sum + file.records, 0)
-  return `, of which data pages of bucket files ${formatCount(dataBytesOnDisk)}: ${(dataBytesOnDisk / records).toFixed(2)} a record`
+  const each = records === 0 ? '' : `: ${(dataBytesOnDisk / records).toFixed(2)} a record`
+  return `, of which data pages of bucket files ${formatCount(dataBytesOnDisk)}${each}`
+}
+
+function pinnedText({ pinnedBytes }: TableStats): [label: string, value: string] {
+  return ['besides', `${formatBytes(pinnedBytes)} of files that have no name any more, and are still read`]
 }
 
 /** What is on disk. */
@@ -38,5 +48,5 @@ export interface FileTotals {
 
 export function filesOf({ files, bytesOnDisk }: TableStats): FileTotals {
   const bucketBytes = files.reduce((sum, file) => sum + file.bytes, 0)
-  return { bucketFiles: files.length, bucketBytes, otherBytes: bytesOnDisk - bucketBytes }
+  return { bucketFiles: files.length, bucketBytes, otherBytes: Math.max(0, bytesOnDisk - bucketBytes) }
 }
