@@ -22,22 +22,17 @@ function folder(project, name) {
   return path
 }
 
-const esbuild = format => async context => {
-  const file = join(folder(context.project, `esbuild-${format}`), format === 'esm' ? 'out.mjs' : 'out.cjs')
-  const args = [
-    'main.mjs',
-    '--bundle',
-    '--platform=node',
-    '--target=node20',
-    `--format=${format}`,
-    '--minify',
-  ]
-  const built = await run(bin('esbuild'), [...args, `--outfile=${file}`], { cwd: context.project })
-  if (/warning/i.test(built))
-    throw Object.assign(new Error('it does not bundle without warnings'), { output: built })
-  await smoke(process.execPath, [file], context)
+/** Bundles the smoke program into one file without a warning; resolves to its path. */
+async function bundled({ project }, format, name) {
+  const file = join(folder(project, name), format === 'esm' ? 'out.mjs' : 'out.cjs')
+  const args = ['--bundle', '--platform=node', '--target=node20', '--minify', `--format=${format}`]
+  const output = await run(bin('esbuild'), ['main.mjs', ...args, `--outfile=${file}`], { cwd: project })
+  if (/warning/i.test(output)) throw Object.assign(new Error('it bundles with warnings'), { output })
   return file
 }
+
+const esbuild = format => async context =>
+  smoke(process.execPath, [await bundled(context, format, `esbuild-${format}`)], context)
 
 async function rollup(context) {
   const out = folder(context.project, 'rollup')
@@ -102,7 +97,7 @@ const webpack = format => async context => {
 async function singleExecutable(context) {
   if (process.platform !== 'linux') throw new Skipped('the steps are those for Linux')
   const out = folder(context.project, 'sea')
-  const bundle = await esbuild('cjs')(context)
+  const bundle = await bundled(context, 'cjs', 'sea')
   const config = { main: bundle, output: join(out, 'blob'), disableExperimentalSEAWarning: true }
   writeFileSync(join(out, 'config.json'), JSON.stringify(config))
   await run(process.execPath, ['--experimental-sea-config', join(out, 'config.json')], { cwd: out })
@@ -159,7 +154,7 @@ const vitest = pool => async context => {
 
 /** A context that has nothing but the language, what a module loader gives, and the smoke program bundled. */
 async function bareContext(context) {
-  const bundle = await esbuild('cjs')(context)
+  const bundle = await bundled(context, 'cjs', 'bare')
   writeFileSync(
     join(context.project, 'bare.cjs'),
     `const { readFileSync } = require('node:fs')
@@ -248,7 +243,8 @@ const typescript = version => async context => {
 
 /** `npm install` of a folder or of a git address builds what it needs. */
 const installed = address => async context => {
-  const out = folder(context.project, `install-${address}`)
+  // Apart from the project: Jest wants each name of a package once.
+  const out = context.tables
   const clone = join(out, 'clone')
   await run('git', ['clone', '--quiet', '--no-local', context.repository, clone], { cwd: out })
   const user = join(out, 'user')
@@ -264,8 +260,8 @@ const installed = address => async context => {
 export const SURROUNDINGS = [
   { name: 'npm install of a git address', run: installed('git') },
   { name: 'npm install of a folder', run: installed('folder') },
-  { name: 'esbuild, one ES module', run: context => esbuild('esm')(context).then(() => '') },
-  { name: 'esbuild, one CommonJS file', run: context => esbuild('cjs')(context).then(() => '') },
+  { name: 'esbuild, one ES module', run: esbuild('esm') },
+  { name: 'esbuild, one CommonJS file', run: esbuild('cjs') },
   { name: 'Rollup', run: rollup },
   { name: 'Vite SSR, noExternal', run: vite },
   { name: 'webpack, CommonJS', run: webpack('cjs') },
