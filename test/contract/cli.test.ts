@@ -452,6 +452,19 @@ describe('flashtable checkpoint', () => {
     expect(again.code).toBe(1)
     expect(again.stderr).toContain('FLASHTABLE_EXISTS')
   })
+
+  test('copies a table that a program has open for writing, and changes nothing in its directory', async () => {
+    const path = await smallTable()
+    const table = await FlashTable.open(path, ENCODINGS)
+    await table.put(77n, { time: 7, flags: 7, id: 7 })
+    const before = await imageOf(path)
+    const copy = freshPath()
+    expect(await cli.run('checkpoint', path, copy)).toMatchObject({ code: 0, stderr: '' })
+    expect(await imageOf(path)).toEqual(before)
+    expect((await cli.run('get', copy, '77')).stdout).toBe('time\tflags\tid\n7\t7\t7\n')
+    expect((await cli.run('verify', copy)).code).toBe(0)
+    await table.close()
+  })
 })
 
 describe('flashtable verify', () => {

@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { FlashTable } from '../../src/index.js'
-import { jsonOption, parseDirectory, waitOption } from '../command-line/arguments.js'
+import { jsonOption, parseDirectory } from '../command-line/arguments.js'
 import { closing } from '../command-line/closing.js'
 import { interruptible } from '../command-line/interrupt.js'
 import { formatBytes, formatCount, report } from '../command-line/output.js'
@@ -13,24 +13,23 @@ export function defineCheckpoint(program: Command): void {
     .command('checkpoint')
     .summary('make a copy that can be opened')
     .description(
-      'Makes a copy of the table in DIR in the new directory NEW: hard links, or copies on another file system.',
+      'Makes a copy of the table in DIR in the new directory NEW: hard links, or copies on another file system. ' +
+        'Works beside a program that writes the table, takes no lock, and changes nothing in DIR.',
     )
     .argument('<dir>', 'directory of the table', parseDirectory)
     .argument('<new>', 'directory of the copy', parseDirectory)
-    .addOption(waitOption())
     .addOption(jsonOption())
     .action(runCheckpoint)
 }
 
 interface Options {
-  readonly wait?: number
   readonly json?: true
 }
 
 async function runCheckpoint(directory: string, copy: string, options: Options): Promise<void> {
   await interruptible(async signal => {
-    const opening = { createIfMissing: false, lockTimeoutMs: options.wait, signal }
-    await closing(await FlashTable.open(directory, opening), table => table.checkpoint(copy))
+    const table = await FlashTable.open(directory, { readOnly: true, signal })
+    await closing(table, table => table.checkpoint(copy))
     if (!signal.aborted) return
     // It was made just now, in a directory that was not there.
     await rm(copy, { recursive: true })
