@@ -11,6 +11,7 @@ import type { BuildResult, CompactionControl, CompactionOutput, SpillJob } from 
 import type { Operations } from './columns/operations.js'
 import { diskError, type FlashTableError } from './errors.js'
 import { bucketName } from './io/file-names.js'
+import { meteredFileSystem } from './io/metered-file-system.js'
 import type { TableParts, WriterParts } from './open.js'
 import type { ResolvedLoad } from './options.js'
 import { Progress } from './progress.js'
@@ -173,7 +174,7 @@ class BulkLoad {
   async #finish(): Promise<void> {
     const records = this.#endSequence - this.#firstSequence
     if (records === 0) return
-    const { entry, bytesWritten, filter } =
+    const { entry, filter } =
       this.#memtable?.memtable.count === records
         ? await this.#runMemtable(this.#memtable)
         : await this.#buildFile()
@@ -189,7 +190,6 @@ class BulkLoad {
       ...before,
       records: before.records + records,
       recordBytes: before.recordBytes + records * layout.recordBytes,
-      bucketBytes: before.bucketBytes + bytesWritten,
     }
     try {
       await state.installLoaded(leveled, filter, counters)
@@ -207,10 +207,10 @@ class BulkLoad {
     const inputs = { version, files: [], memtables: [{ memtable }] }
     const job = { ...this.#job(), deletes: [], ownDeletes: [], includesOldest: true }
     const { jobs } = this.#writer
-    const { entry, bytesWritten } = await this.#attempt(control => jobs.run(inputs, job, control))
+    const { entry } = await this.#attempt(control => jobs.run(inputs, job, control))
     // As the other way to the file: the thread is grown, and may not be needed again for long.
     await jobs.endIdle()
-    return { entry: entry!, bytesWritten, filter: undefined }
+    return { entry: entry!, filter: undefined }
   }
 
   async #buildFile(): Promise<BuildResult> {
@@ -219,12 +219,10 @@ class BulkLoad {
     // The ranges shall not take their memory beside it.
     tellLetGo(this.#memtables.drain())
     const { fileSystem, memoryFreed } = this.#parts.state.options
-    const spilled = this.#spills.reduce((sum, spill) => sum + fileBytes(spill), 0)
     const job = { ...this.#job(), spills: this.#spills }
-    const built = await this.#attempt(control =>
-      buildInRanges(fileSystem, this.#writer.jobs, job, control, { memoryFreed }),
-    )
-    return { ...built, bytesWritten: spilled + built.bytesWritten }
+    const { jobs } = this.#writer
+    const metered = meteredFileSystem(fileSystem, jobs.countWritten)
+    return this.#attempt(control => buildInRanges(metered, jobs, job, control, { memoryFreed }))
   }
 
   /** What both ways to the file share. */
@@ -293,8 +291,4 @@ async function endOf(steps: Steps): Promise<void> {
   } catch {
     // The load has failed for another reason.
   }
-}
-
-function fileBytes(spill: Spill): number {
-  return spill.kind === 'file' ? spill.offsets.at(-1)! : 0
 }

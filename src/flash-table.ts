@@ -473,12 +473,12 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /** Deletes all records, by one manifest change. */
   async clear(...extra: never[]): Promise<void> {
-    const { committer, compactor, wal } = this.#writer()
+    const { committer, compactor, wal, counters } = this.#writer()
     refuseExtra('clear', extra, adviceFor('clear'))
     const { state } = this.#parts
     const empty = async (): Promise<void> => {
       // A clear that fails leaves the log as it was: its segment ends only when the manifest does without it.
-      const { segments } = await state.clear()
+      const { segments } = await state.clear(counters())
       wal.rotate()
       await wal.retire(segments)
       await wal.trimSpares()

@@ -18,7 +18,8 @@ import type { Environment } from './environment.js'
 import { FlashTableError, codeOf, diskError, hasCode } from './errors.js'
 import { MANIFEST_NAME } from './io/file-names.js'
 import { Home, movedError } from './io/home.js'
-import type { Manifest } from './manifest/manifest.js'
+import { meteredFileSystem } from './io/metered-file-system.js'
+import { countingItself, type Manifest } from './manifest/manifest.js'
 import { installManifest, loadManifest } from './manifest/store.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type ResolvedOptions } from './options.js'
 import { Poison, latchedReason } from './poison.js'
@@ -216,7 +217,7 @@ async function openLocked(
   }
   const schema =
     loaded === undefined ? Schema.create(options) : openSchema(directory, loaded.manifest, options)
-  const jobs = new Jobs(environment.newExecutor())
+  const jobs = new Jobs(environment.newExecutor(), directory)
   try {
     const base = loaded?.manifest ?? (await createTable(directory, schema, options, environment, poison))
     const recovery = recoveryOptions(directory, base, schema, options, environment)
@@ -237,8 +238,9 @@ async function openLocked(
       publish({ kind: 'recovery', operations, bytesWritten, durationMs: performance.now() - startMs })
     }
     const state = newState(recovered, recovery, poison)
+    let walBytes = 0
     const wal = new WalWriter({
-      fileSystem,
+      fileSystem: meteredFileSystem(fileSystem, bytes => (walBytes += bytes)),
       directory,
       tableId: recovery.tableId,
       layout: schema.layout,
@@ -253,8 +255,9 @@ async function openLocked(
     })
     const atOpen = recovered.manifest.counters
     const counters = (): Manifest['counters'] => ({
-      ...state.manifest.counters,
-      walBytes: atOpen.walBytes + wal.bytesWritten,
+      walBytes: atOpen.walBytes + walBytes,
+      bucketBytes: base.counters.bucketBytes + jobs.bytesWritten,
+      manifestBytes: state.manifestBytes,
       records: atOpen.records + committer.recordsPut,
       recordBytes: atOpen.recordBytes + committer.recordsPut * schema.layout.recordBytes,
     })
@@ -307,7 +310,7 @@ export async function createTable(
 ): Promise<Manifest> {
   const { fileSystem } = environment
   await assertNoTableFiles(fileSystem, directory)
-  const manifest: Manifest = {
+  const manifest = countingItself({
     tableId: newTableId(environment),
     epoch: 1,
     schema: { ...schema.stored },
@@ -320,14 +323,14 @@ export async function createTable(
     nextFileNumber: 1,
     clean: false,
     counters: { walBytes: 0, bucketBytes: 0, manifestBytes: 0, recordBytes: 0, records: 0 },
-  }
+  })
   // Crash: the directory may be new, made by an open that was cut off or by the user; without its entry all is lost.
   await fileSystem.syncDirectory(dirname(directory)).catch((error: unknown) => {
     // A parent that may not be read cannot be opened to be synced; its entry is older than this process.
     if (!hasCode(error, 'EACCES')) throw error
   })
-  const { bytes } = await installManifest(fileSystem, directory, manifest, poison)
-  return { ...manifest, counters: { ...manifest.counters, manifestBytes: bytes } }
+  await installManifest(fileSystem, directory, manifest, poison)
+  return manifest
 }
 
 /** The id of a table that is made now: no file of another one passes for one of its files. */

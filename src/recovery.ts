@@ -24,7 +24,7 @@ import {
   walName,
 } from './io/file-names.js'
 import type { FileSystem } from './io/file-system.js'
-import type { Manifest } from './manifest/manifest.js'
+import { countingItself, type Manifest } from './manifest/manifest.js'
 import { installManifest, loadManifest } from './manifest/store.js'
 import type { Memtable } from './memtable/memtable.js'
 import type { Poison } from './poison.js'
@@ -122,7 +122,7 @@ export async function recoverWriter(
   const { entries, bytesWritten: bucketBytes, nextNumber: nextFileNumber } = atOpen
   const replayed = keepLog ? log.memtables[0] : undefined
   const active = replayed ?? newMemtable(options, log.endSequence)
-  const next: Manifest = {
+  const next = countingItself({
     ...manifest,
     epoch,
     files: entries,
@@ -133,21 +133,21 @@ export async function recoverWriter(
     clean: false,
     counters: {
       ...countersWith(manifest, log, options.layout),
-      bucketBytes: manifest.counters.bucketBytes + bucketBytes,
+      // Of jobs that have failed too.
+      bucketBytes: manifest.counters.bucketBytes + writer.jobs.bytesWritten,
     },
-  }
+  })
   const files = await openFiles(options, entries)
   try {
     throwIfAborted(signal)
-    const { bytes } = await installManifest(fileSystem, directory, next, writer.poison)
-    const counters = { ...next.counters, manifestBytes: next.counters.manifestBytes + bytes }
+    await installManifest(fileSystem, directory, next, writer.poison)
     const live = new Set(next.log.closed.map(segment => segment.number))
     const retired = listing.wals.filter(number => !live.has(number))
     const gone = [...retired.slice(SPARES_MAX).map(walName), ...atOpen.replaced.map(bucketName)]
     // What cannot be removed is tried again by the next open.
     for (const name of gone) await fileSystem.unlink(`${directory}/${name}`).catch(() => {})
     return {
-      manifest: { ...next, counters },
+      manifest: next,
       files,
       sealed: [],
       active,

@@ -21,6 +21,7 @@ import { FlashTableError, diskError, hasCode, isPassing } from '../errors.js'
 import type { DeleteWhere } from '../columns/operations.js'
 import { bucketName } from '../io/file-names.js'
 import { Progress, type ProgressReport } from '../progress.js'
+import type { ManifestCounters } from '../manifest/manifest.js'
 import type { TableState } from '../state/table-state.js'
 import type { MemtableInUse, Version } from '../state/version.js'
 import type { TableEvent } from '../table-event.js'
@@ -41,8 +42,8 @@ export interface CompactorOptions {
   readonly fanout: number
   readonly filterBitsPerRecord: number
   readonly replace: boolean
-  /** Counters that change outside of compactions, for the manifest. */
-  readonly counters: () => { walBytes: number; records: number; recordBytes: number }
+  /** For the manifest. */
+  readonly counters: () => ManifestCounters
   /** Log segments whose records are in installed bucket files. */
   readonly retireSegments: (numbers: number[]) => Promise<void>
   /** Resolves after so many milliseconds, or when the signal aborts. */
@@ -346,7 +347,6 @@ export class Compactor {
           removeFiles: inputs.files.map(file => file.entry.number),
           addFile: result.entry,
           removeSealed: inputs.memtables.length,
-          bucketBytes: result.bytesWritten,
         },
         counters,
       )

@@ -62,6 +62,8 @@ export interface CompactionControl {
   readonly signal?: AbortSignal | undefined
   /** Operations written so far. */
   readonly onProgress?: ((operations: number) => void) | undefined
+  /** Bytes that write calls have transferred since the last call of this; however the job ends, all are told before. */
+  readonly onWritten?: ((bytes: number) => void) | undefined
 }
 
 /** The first step of a bulk load, for each memtable: its records are set aside. */

@@ -48,9 +48,23 @@ export interface SealTarget extends Pick<
 
 export class Jobs {
   readonly #executor: Executor
+  readonly #directory: string | undefined
+  #bytesWritten = 0
 
-  constructor(executor: Executor) {
+  /** `directory`: of the table. */
+  constructor(executor: Executor, directory?: string) {
     this.#executor = executor
+    this.#directory = directory
+  }
+
+  /** Bytes that write calls of all jobs have transferred to the directory of the table, whatever became of the jobs. */
+  get bytesWritten(): number {
+    return this.#bytesWritten
+  }
+
+  /** Counts what is written for a job outside of it. */
+  readonly countWritten = (bytes: number): void => {
+    this.#bytesWritten += bytes
   }
 
   /** How many jobs are worth running at once where nothing else wants the processors. */
@@ -77,7 +91,7 @@ export class Jobs {
             memtable.image(rows, before),
           ),
         },
-        control,
+        this.#counted(job, control),
       )
     } finally {
       await letGo()
@@ -111,7 +125,8 @@ export class Jobs {
     const letGo = version.hold([], [...sealed, active])
     try {
       const scratch = sealed[0]!.memtable.memory
-      return await this.#executor.spill({ ...job, memtable: active.memtable.image(), scratch }, control)
+      const image = active.memtable.image()
+      return await this.#executor.spill({ ...job, memtable: image, scratch }, this.#counted(job, control))
     } finally {
       await letGo()
     }
@@ -120,6 +135,11 @@ export class Jobs {
   /** Builds the data pages of a range. Spills that it reads stay where they are until it has ended: the caller's duty. */
   build(job: RangeJob, control: CompactionControl): Promise<BuiltPages> {
     return this.#executor.build(job, control)
+  }
+
+  /** A checkpoint is written elsewhere, and is no part of this table. */
+  #counted({ directory }: { readonly directory: string }, control: CompactionControl): CompactionControl {
+    return directory === this.#directory ? { ...control, onWritten: this.countWritten } : control
   }
 
   /** Gives back what is kept for jobs to come. */

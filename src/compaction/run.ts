@@ -12,6 +12,7 @@ import type { Hiding } from '../columns/hide-rows.js'
 import { ALL_KEYS } from '../columns/key-range.js'
 import type { SortedInput } from '../columns/sorted-input.js'
 import type { FileSystem } from '../io/file-system.js'
+import { meteredFileSystem } from '../io/metered-file-system.js'
 import { Memtable } from '../memtable/memtable.js'
 import { SealInput } from '../memtable/seal-input.js'
 import { Merge } from '../merge/merge.js'
@@ -36,7 +37,9 @@ export async function runCompaction(
   try {
     const deletes = job.includesOldest ? [] : job.ownDeletes
     let operationsWritten = 0
-    const createWriter = () => BucketFileWriter.create({ fileSystem, ...job, ...job.output, deletes })
+    const metered = meteredFileSystem(fileSystem, control.onWritten)
+    const createWriter = () =>
+      BucketFileWriter.create({ fileSystem: metered, ...job, ...job.output, deletes })
     if (deletes.length > 0) writer = await createWriter()
     for (;;) {
       throwIfAborted(control.signal)

@@ -1,6 +1,7 @@
 /** Sets a memtable aside in spills: the first step of a bulk load. docs/architecture.md, Bulk load. */
 import { throwIfAborted } from '../abort.js'
 import type { FileSystem } from '../io/file-system.js'
+import { meteredFileSystem } from '../io/metered-file-system.js'
 import { Memtable } from '../memtable/memtable.js'
 import { spillToMemory } from '../spill/memory-spill.js'
 import { splitIntoPieces } from '../spill/pieces.js'
@@ -12,7 +13,7 @@ import type { CompactionControl, SpillJob } from './job.js'
 export async function spillMemtable(
   fileSystem: FileSystem,
   job: SpillJob,
-  { signal }: CompactionControl,
+  { signal, onWritten }: CompactionControl,
   pause: () => Promise<void> | void,
 ): Promise<Spill[]> {
   const { layout, scratch, target } = job
@@ -20,7 +21,8 @@ export async function spillMemtable(
   const { lanes } = new Memtable(layout, memtable.capacity, 0, scratch)
   if (target.kind === 'memory') return spillToMemory(layout, memtable, lanes, target.shares)
   const pieces = splitIntoPieces(layout, memtable, lanes, true)
-  return writeSpills({ fileSystem, ...job, ...target }, lanes, pieces, async () => {
+  const metered = meteredFileSystem(fileSystem, onWritten)
+  return writeSpills({ fileSystem: metered, ...job, ...target }, lanes, pieces, async () => {
     throwIfAborted(signal)
     await pause()
   })

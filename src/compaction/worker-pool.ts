@@ -225,7 +225,7 @@ function performIn<T extends Task>(
   worker: Worker,
   task: T,
   transfer: readonly ArrayBuffer[],
-  { signal, onProgress }: CompactionControl,
+  { signal, onProgress, onWritten }: CompactionControl,
 ): Promise<Outcome<T>> {
   return new Promise<Outcome<T>>((resolve, reject) => {
     const post = (message: ToWorker, transfer: readonly ArrayBuffer[] = []): void =>
@@ -243,6 +243,9 @@ function performIn<T extends Task>(
           break
         case 'progress':
           onProgress?.(message.operations)
+          break
+        case 'written':
+          onWritten?.(message.bytes)
           break
         case 'done':
           settle(() => resolve(message.result as Outcome<T>))

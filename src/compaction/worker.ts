@@ -8,7 +8,7 @@ import { jobFileSystem } from './guarded-executor.js'
 import { buildRange } from './build-in-ranges.js'
 import { runCompaction } from './run.js'
 import { spillMemtable } from './spill-memtable.js'
-import { failureOf, type FromWorker, type Task, type ToWorker } from './worker-protocol.js'
+import { failureOf, type FromWorker, type Outcome, type Task, type ToWorker } from './worker-protocol.js'
 
 /** Time between two reports of progress. */
 const PROGRESS_INTERVAL_MS = 50
@@ -35,36 +35,45 @@ post({ kind: 'begun' })
 /** Never rejects: the outcome is posted. */
 async function perform(task: Task, signal: AbortSignal): Promise<void> {
   let reportedMs = performance.now()
+  /** Not told yet. */
+  let writtenBytes = 0
+  const tellWritten = (): void => {
+    if (writtenBytes > 0) post({ kind: 'written', bytes: writtenBytes })
+    writtenBytes = 0
+  }
   const onProgress = (operations: number): void => {
     const nowMs = performance.now()
     if (nowMs - reportedMs < PROGRESS_INTERVAL_MS) return
     reportedMs = nowMs
+    tellWritten()
     post({ kind: 'progress', operations })
   }
+  const onWritten = (bytes: number): void => void (writtenBytes += bytes)
   const fileSystem = jobFileSystem(nodeFileSystem, task.job)
+  const control = { signal, onProgress, onWritten }
+  let result: Outcome<Task>
+  let transfer: ArrayBuffer[] = []
   try {
     switch (task.kind) {
       case 'run':
-        post({
-          kind: 'done',
-          result: await runCompaction(fileSystem, task.job, { signal, onProgress }, nextTurn),
-        })
+        result = await runCompaction(fileSystem, task.job, control, nextTurn)
         break
       case 'spill':
-        post({ kind: 'done', result: await spillMemtable(fileSystem, task.job, { signal }, nextTurn) })
+        result = await spillMemtable(fileSystem, task.job, control, nextTurn)
         break
       case 'build': {
-        const result = await buildRange(fileSystem, task.job, { signal }, nextTurn)
+        const built = await buildRange(fileSystem, task.job, { signal }, nextTurn)
+        const { chunks, fences, filter } = built
         // Handed over, not copied.
-        const { chunks, fences, filter } = result
-        post(
-          { kind: 'done', result },
-          [...chunks, fences, filter].map(({ buffer }) => buffer),
-        )
+        transfer = [...chunks, fences, filter].map(({ buffer }) => buffer)
+        result = built
         break
       }
     }
+    tellWritten()
+    post({ kind: 'done', result }, transfer)
   } catch (error) {
+    tellWritten()
     post({ kind: 'failed', failure: failureOf(error) })
   }
 }

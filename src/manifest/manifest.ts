@@ -60,6 +60,18 @@ const FIRST_LINE = /^flashtable manifest (\d{1,9}) /
 const FIRST_LINE_1 = /^flashtable manifest 1 ([0-9a-f]{8}) (0|[1-9]\d{0,8})\n/
 const FIRST_LINE_BYTES_MAX = 64
 
+/** The manifest with its own size among the bytes that were written: as often as digits come on top, and no more. */
+export function countingItself(manifest: Manifest): Manifest {
+  const { counters } = manifest
+  let counted = manifest
+  for (let bytes = 0; ;) {
+    counted = { ...manifest, counters: { ...counters, manifestBytes: counters.manifestBytes + bytes } }
+    const { byteLength } = serializeManifest(counted)
+    if (byteLength === bytes) return counted
+    bytes = byteLength
+  }
+}
+
 /** The bytes of the file. Requires: a manifest that would be read back. */
 export function serializeManifest(manifest: Manifest): Uint8Array {
   const problem = validateManifest(manifest)

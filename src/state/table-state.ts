@@ -12,7 +12,8 @@ import { DeleteWhereIndex } from '../columns/delete-where-index.js'
 import type { DeleteWhere } from '../columns/operations.js'
 import type { SegmentInfo } from '../columns/segment-info.js'
 import { bucketName } from '../io/file-names.js'
-import type { Manifest } from '../manifest/manifest.js'
+import { meteredFileSystem } from '../io/metered-file-system.js'
+import { countingItself, type Manifest, type ManifestCounters } from '../manifest/manifest.js'
 import { installManifest } from '../manifest/store.js'
 import type { Poison } from '../poison.js'
 import { MemtablePool, type MemtablePoolOptions } from './memtable-pool.js'
@@ -40,8 +41,6 @@ export interface StateChange {
   readonly addFile?: BucketFileEntry | undefined
   /** How many of the oldest sealed memtables the new file holds. */
   readonly removeSealed: number
-  /** Bytes written for it. */
-  readonly bucketBytes: number
 }
 
 export interface TableStateOptions extends BucketFileOptions, MemtablePoolOptions {
@@ -51,6 +50,8 @@ export interface TableStateOptions extends BucketFileOptions, MemtablePoolOption
 export class TableState {
   readonly options: TableStateOptions
   #manifest: Manifest
+  /** In the life of the table, of manifests that could not be written to their ends too. */
+  #manifestBytes: number
   #version: Version
   #deletes: DeleteWhereIndex
   #view: View | undefined
@@ -70,6 +71,7 @@ export class TableState {
     this.options = options
     this.#memtables = new MemtablePool(options, SPARE_MEMORY_MAX)
     this.#manifest = manifest
+    this.#manifestBytes = manifest.counters.manifestBytes
     this.#version = new Version(files, sealed, active, this.#memtables.holders)
     this.#deletes = this.#indexDeletes()
     this.#nextFileNumber = manifest.nextFileNumber
@@ -77,6 +79,11 @@ export class TableState {
 
   get manifest(): Manifest {
     return this.#manifest
+  }
+
+  /** Bytes that write calls have transferred to manifests in the life of the table. */
+  get manifestBytes(): number {
+    return this.#manifestBytes
   }
 
   get version(): Version {
@@ -140,7 +147,7 @@ export class TableState {
    *
    * Crash: before the rename the output is an orphan, after it the inputs are.
    */
-  async install(change: StateChange, counters: () => Partial<Manifest['counters']>): Promise<void> {
+  async install(change: StateChange, counters: () => ManifestCounters): Promise<void> {
     await this.#installing.runExclusive(async () => {
       const added =
         change.addFile === undefined ? undefined : await BucketFile.open(this.options, change.addFile)
@@ -161,7 +168,7 @@ export class TableState {
   }
 
   /** The last manifest of a session: the log ends here, and everything in it is accounted for. */
-  async installClean(segments: readonly SegmentInfo[], counters: Manifest['counters']): Promise<void> {
+  async installClean(segments: readonly SegmentInfo[], counters: ManifestCounters): Promise<void> {
     await this.#installing.runExclusive(() => {
       const old = this.#manifest
       const known = new Set(old.log.closed.map(segment => segment.number))
@@ -183,7 +190,7 @@ export class TableState {
    * Drops all records at once: a manifest without files, and an empty memtable. Resolves to the log segments that are
    * not needed any more. Requires: nothing is committed or compacted meanwhile.
    */
-  async clear(): Promise<{ segments: number[] }> {
+  async clear(counters: ManifestCounters): Promise<{ segments: number[] }> {
     const { files } = this.#version
     const segments = [...this.#version.sealed, this.active].flatMap(({ segments }) => segments)
     await this.#installing.runExclusive(async () => {
@@ -195,6 +202,7 @@ export class TableState {
         firstLogSequence: endSequence,
         nextSequence: endSequence,
         nextFileNumber: this.#nextFileNumber,
+        counters,
       })
       this.#setVersion(new Version([], [], this.#memtables.make(endSequence), this.#memtables.holders))
       this.#deletes = this.#indexDeletes()
@@ -210,7 +218,7 @@ export class TableState {
   async installLoaded(
     entry: BucketFileEntry,
     filter: Uint32Array | undefined,
-    counters: Manifest['counters'],
+    counters: ManifestCounters,
   ): Promise<void> {
     const { endSequence } = entry
     await this.#installing.runExclusive(async () => {
@@ -245,7 +253,7 @@ export class TableState {
   }
 
   /** The manifest after the change; its log begins at the first segment that a memtable still needs. */
-  #changedManifest(change: StateChange, counters: Partial<Manifest['counters']>): Manifest {
+  #changedManifest(change: StateChange, counters: ManifestCounters): Manifest {
     const old = this.#manifest
     const files = replaceFiles(old.files, file => file.number, change.removeFiles, change.addFile)
     const remaining = [...this.#version.sealed.slice(change.removeSealed), this.active]
@@ -259,21 +267,18 @@ export class TableState {
       firstLogSequence: remaining[0]!.memtable.firstSequence,
       nextSequence: this.active.memtable.endSequence,
       nextFileNumber: this.#nextFileNumber,
-      counters: {
-        ...old.counters,
-        ...counters,
-        bucketBytes: old.counters.bucketBytes + change.bucketBytes,
-      },
+      counters,
     }
   }
 
   async #write(manifest: Manifest): Promise<void> {
     const { fileSystem, directory, poison } = this.options
     poison.check()
-    const counters = { ...manifest.counters, manifestBytes: this.#manifest.counters.manifestBytes }
-    const { bytes } = await installManifest(fileSystem, directory, { ...manifest, counters }, poison)
-    // Its own size is part of the next manifest.
-    this.#manifest = { ...manifest, counters: { ...counters, manifestBytes: counters.manifestBytes + bytes } }
+    const counters = { ...manifest.counters, manifestBytes: this.#manifestBytes }
+    const counted = countingItself({ ...manifest, counters })
+    const metered = meteredFileSystem(fileSystem, bytes => (this.#manifestBytes += bytes))
+    await installManifest(metered, directory, counted, poison)
+    this.#manifest = counted
   }
 
   /** Unlinks files that the manifest does not name any more. What cannot be removed is an orphan: the next open tries. */
