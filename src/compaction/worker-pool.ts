@@ -255,11 +255,13 @@ function performIn<T extends Task>(
           break
       }
     }
-    // An uncaught error ends the thread; it is not given another job.
-    const onError = (error: unknown): void =>
+    // An uncaught error ends the thread; it is not given another job. Until it has ended, what it reads is its own.
+    let failure: { readonly error: unknown } | undefined
+    const onError = (error: unknown): void => void (failure ??= { error })
+    const onExit = (code: number): void => {
+      const error = failure?.error ?? new Error(`the compaction thread ended with exit code ${code}`)
       settle(() => reject(begun.has(worker) ? error : new NoThread(error)))
-    const onExit = (code: number): void =>
-      onError(new Error(`the compaction thread ended with exit code ${code}`))
+    }
     worker.on('message', onMessage).on('error', onError).on('exit', onExit)
     signal?.addEventListener('abort', onAbort)
     try {

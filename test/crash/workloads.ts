@@ -47,6 +47,7 @@ const INLINE: Readonly<Record<string, Workload>> = {
       await driver.columns(driver.records(60))
       await driver.batch(driver.records(30).map(put), true)
       for (let i = 0; i < 4; i++) await driver.columns(driver.records(MEMTABLE_RECORDS))
+      await driver.settle()
       await driver.sync()
       await driver.columns(driver.records(10))
       await driver.close()
