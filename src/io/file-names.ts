@@ -42,10 +42,29 @@ export function lockClaimName(digest: string): string {
   return `${LOCK_NAME}.${digest}.next`
 }
 
+/** The record of one who wants the lock, in a directory: where there are no hard links. `token`: 32 hex digits. */
+export function lockDirectoryName(token: string): string {
+  return `${LOCK_NAME}.${token}.dir`
+}
+
+/** A directory that was LOCK or a claim, on its way out. `digest`: 32 hex digits. */
+export function lockAsideName(digest: string): string {
+  return `${LOCK_NAME}.${digest}.old`
+}
+
 /** The helper files of the lock. */
-export function parseLockHelper(name: string): 'temporary' | 'claim' | undefined {
-  if (!/^LOCK\.[0-9a-f]{32}(\.next)?$/.test(name)) return undefined
-  return name.endsWith('.next') ? 'claim' : 'temporary'
+export type LockHelper = 'temporary' | 'claim' | 'directory' | 'aside'
+
+const LOCK_HELPERS: Readonly<Record<string, LockHelper>> = {
+  '': 'temporary',
+  '.next': 'claim',
+  '.dir': 'directory',
+  '.old': 'aside',
+}
+
+export function parseLockHelper(name: string): LockHelper | undefined {
+  const [, end = ''] = /^LOCK\.[0-9a-f]{32}(\.[a-z]+)?$/.exec(name) ?? [undefined, '.']
+  return LOCK_HELPERS[end]
 }
 
 /** `undefined` for a name that flashtable never gives. */

@@ -6,6 +6,8 @@
  * callers use `readFully` and `writeFully`. docs/durability.md, Order of writes.
  */
 
+import { codeOf } from '../errors.js'
+
 /** An open file. Errors are those of Node (`code`: `ENOSPC`, `EIO`, ...). */
 export interface FileHandle {
   readonly path: string
@@ -81,7 +83,7 @@ export interface FileSystem {
   stamp(path: string): Promise<Stamp | undefined>
   /** A hash of all that the file holds; `undefined` where there is none. For small files. */
   digest(path: string): Promise<string | undefined>
-  /** Bytes that may still be written to the file system of `path`. */
+  /** Bytes that may still be written to the file system of `path`; `Infinity` where it does not tell. */
   freeBytes(path: string): Promise<number>
 }
 
@@ -89,4 +91,19 @@ export interface FileSystem {
 export function isSameStamp(one: Stamp | undefined, other: Stamp | undefined): boolean {
   if (one === undefined || other === undefined) return false
   return one.identity === other.identity && one.bytes === other.bytes && one.changed === other.changed
+}
+
+const NO_LINKS: ReadonlySet<unknown> = new Set([
+  'EPERM',
+  'ENOSYS',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'EACCES',
+  'EINVAL',
+  'EMLINK',
+])
+
+/** Whether `link` failed as there are no hard links here; another reason shows in what is tried instead. */
+export function cannotLink(error: unknown): boolean {
+  return NO_LINKS.has(codeOf(error))
 }

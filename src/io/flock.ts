@@ -1,19 +1,26 @@
 /**
- * `flock` on the table's directory, through the optional native package fs-ext: on top of the pid file.
+ * `flock` on the table's directory: on top of the pid file.
  *
- * The system gives it up with the process, however that ends; it sees through containers, which a pid does not; and it
- * still holds when somebody deletes the pid file by hand. The directory is what is locked, as its inode never changes
- * while the pid file's does. docs/durability.md, Locking.
+ * The system gives it up with the process, however that ends, and Node with a thread that is terminated; it sees through
+ * containers, which a pid does not; and it still holds when somebody deletes the pid file by hand. The directory is what
+ * is locked, as its inode never changes while the pid file's does.
+ *
+ * Node has no call for it. The optional native package fs-ext has; else, on Linux, the program flock(1) of util-linux or
+ * busybox takes it for us: a lock belongs to the open file, which the program shares with us and which stays open here.
+ * docs/durability.md, Locking.
  */
-import { closeSync, constants, openSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import * as fs from 'node:fs'
 import process from 'node:process'
 import { isMainThread } from 'node:worker_threads'
-import { hasCode } from '../errors.js'
+import { codeOf } from '../errors.js'
 
 export interface Flock {
-  /** `undefined` where this file system has no flock (`ENOTSUP`, ...): then nothing is known and nothing is held. */
-  take(directory: string): HeldFlock | 'taken' | undefined
+  /** `undefined` where there is no flock (`ENOTSUP`, no program, ...): then nothing is known and nothing is held. */
+  take(directory: string): FlockAnswer | Promise<FlockAnswer>
 }
+
+export type FlockAnswer = HeldFlock | 'taken' | undefined
 
 export interface HeldFlock {
   release(): void
@@ -58,14 +65,69 @@ function isFsExt(loaded: unknown): loaded is FsExt {
   )
 }
 
-function take(fsExt: FsExt, directory: string): HeldFlock | 'taken' | undefined {
-  const descriptor = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)
+function take(fsExt: FsExt, directory: string): FlockAnswer {
+  const descriptor = openDirectory(directory)
   try {
     fsExt.flockSync(descriptor, 'exnb')
   } catch (error) {
-    closeSync(descriptor)
-    return hasCode(error, 'EAGAIN') || hasCode(error, 'EWOULDBLOCK') ? 'taken' : undefined
+    fs.closeSync(descriptor)
+    const code = codeOf(error)
+    return code === 'EAGAIN' || code === 'EWOULDBLOCK' ? 'taken' : undefined
   }
-  // Closing the only descriptor of the open file gives the lock up.
-  return { release: () => closeSync(descriptor) }
+  return heldBy(descriptor)
+}
+
+/** By the program flock(1). */
+export const flockTool: Flock = { take: directory => takeWith('flock', directory) }
+
+/** `program`: tests put another one here. */
+export async function takeWith(program: string, directory: string): Promise<FlockAnswer> {
+  const descriptor = openDirectory(directory)
+  const code = await exitCodeOf(program, ['-x', '-n', '3'], descriptor)
+  // Some runtimes hand on no descriptor: what was locked then may be anything.
+  if (code === 0 && holdsFlock(descriptor)) return heldBy(descriptor)
+  fs.closeSync(descriptor)
+  return code === CODE_TAKEN ? 'taken' : undefined
+}
+
+/** What flock(1) exits with where somebody else has the lock. */
+const CODE_TAKEN = 1
+const PROGRAM_TIMEOUT_MS = 5000
+
+/** Runs the program with `descriptor` as its descriptor 3; `undefined` where it cannot be run. */
+function exitCodeOf(program: string, args: string[], descriptor: number): Promise<number | undefined> {
+  return new Promise(resolve => {
+    try {
+      const child = spawn(program, args, {
+        stdio: ['ignore', 'ignore', 'pipe', descriptor],
+        timeout: PROGRAM_TIMEOUT_MS,
+      })
+      // It complains of all but a lock that is taken; busybox has the same exit code for both.
+      let complained = false
+      child.stderr?.once('data', () => (complained = true))
+      child.once('error', () => resolve(undefined))
+      child.once('close', code => resolve(complained ? undefined : (code ?? undefined)))
+    } catch {
+      resolve(undefined)
+    }
+  })
+}
+
+/** Whether an exclusive flock belongs to this open file, by proc(5). */
+function holdsFlock(descriptor: number): boolean {
+  try {
+    const info = fs.readFileSync(`/proc/self/fdinfo/${descriptor}`, 'latin1')
+    return /^lock:.*\bFLOCK\b.*\bWRITE\b/m.test(info)
+  } catch {
+    return false
+  }
+}
+
+function openDirectory(directory: string): number {
+  return fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
+}
+
+/** Closing the only descriptor of the open file gives the lock up. */
+function heldBy(descriptor: number): HeldFlock {
+  return { release: () => fs.closeSync(descriptor) }
 }

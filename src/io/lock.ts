@@ -1,7 +1,7 @@
 /**
- * One writer a table: the pid file always, and `flock` on top where fs-ext could be loaded.
+ * One writer a table: the pid file always, and `flock` on top where that can be had.
  *
- * Who has fs-ext takes both, who has not takes the pid file alone: as all need the pid file, they exclude each other.
+ * Who can have it takes both, who cannot takes the pid file alone: as all need the pid file, they exclude each other.
  * A process excludes itself as well, by whatever path it opens the table again. The lock is of the real disk: the
  * simulated one of the tests has no processes, and goes with {@link noLock}. docs/durability.md, Locking.
  */
@@ -13,7 +13,7 @@ import { throwIfAborted } from '../abort.js'
 import { FlashTableError, diskError } from '../errors.js'
 import { LOCK_NAME } from './file-names.js'
 import type { FileSystem } from './file-system.js'
-import { loadFlock, type Flock, type HeldFlock } from './flock.js'
+import { flockTool, loadFlock, type Flock, type HeldFlock } from './flock.js'
 import { nodeFileSystem } from './node-file-system.js'
 import { PidFile, type LockRecord } from './pid-file.js'
 import { processesOf, type ProcessIdentity, type Processes } from './process-identity.js'
@@ -60,7 +60,7 @@ export function realLockParts(): LockParts {
   real ??= {
     fileSystem: nodeFileSystem,
     processes: processesOf('/proc'),
-    flock: loadFlock(),
+    flock: loadFlock() ?? flockTool,
     now: () => performance.now(),
     sleep: (ms, signal) => sleepFor(ms, undefined, signal === undefined ? {} : { signal }),
   }
@@ -86,17 +86,20 @@ type Taken =
   { readonly lock: TableLock } | { readonly lock?: undefined; readonly holder: LockRecord | undefined }
 
 async function take(parts: LockParts, directory: string): Promise<Taken> {
+  const { fileSystem, processes } = parts
   let flock: HeldFlock | 'taken' | undefined
   try {
-    flock = parts.flock?.take(directory)
+    flock = await parts.flock?.take(directory)
     const held = typeof flock === 'object'
-    const record = {
-      ...(await parts.processes.self()),
+    const place = (await fileSystem.stamp(directory))?.identity
+    const record: LockRecord = {
+      ...(await processes.self()),
       token: randomBytes(16).toString('hex'),
       flock: held,
+      ...(place === undefined ? {} : { place }),
     }
-    const pidFile = new PidFile(parts.fileSystem, directory, record)
-    const isAlive = (other: LockRecord): Promise<boolean> => mayLive(parts.processes, other, held)
+    const pidFile = new PidFile(fileSystem, directory, record)
+    const isAlive = (other: LockRecord): Promise<boolean> => mayLive(processes, other, record)
     const holder = flock === 'taken' ? await pidFile.holder(isAlive) : await pidFile.take(isAlive)
     if (flock === 'taken' || holder !== undefined) {
       giveUp(flock)
@@ -110,12 +113,19 @@ async function take(parts: LockParts, directory: string): Promise<Taken> {
 }
 
 /**
- * A holder in another pid namespace cannot be seen. If it had the flock and we have it now, it is gone; else it may
- * live, and two writers would be worse than a LOCK that has to be deleted by hand.
+ * A holder that had the flock is gone when we have it: whatever its pid says, as a thread may have been terminated in a
+ * process that lives. That holds only where both have locked the same directory of the same file system on one machine;
+ * another mount of it has other locks.
+ *
+ * A holder in another pid namespace cannot be seen otherwise. It may live, and two writers would be worse than a LOCK that
+ * has to be deleted by hand.
  */
-async function mayLive(processes: Processes, holder: LockRecord, weHaveFlock: boolean): Promise<boolean> {
+async function mayLive(processes: Processes, holder: LockRecord, own: LockRecord): Promise<boolean> {
   const liveness = await processes.judge(holder)
-  return liveness === 'alive' || (liveness === 'unknown' && !(weHaveFlock && holder.flock))
+  if (liveness === 'dead') return false
+  if (!own.flock || !holder.flock) return true
+  if (holder.place === undefined) return liveness === 'alive'
+  return holder.place !== own.place || holder.bootId !== own.bootId || own.bootId === ''
 }
 
 function heldLock(pidFile: PidFile, directory: string, flock: HeldFlock | undefined): TableLock {

@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { hasCode } from '../errors.js'
+import { codeOf, hasCode } from '../errors.js'
 import { openDescriptor, promised, withPath, type Descriptor } from './descriptor.js'
 import type { DirectoryHandle, EntryInfo, FileHandle, FileSystem, OpenMode, Stamp } from './file-system.js'
 import { readFully } from './transfer.js'
@@ -24,6 +24,7 @@ const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
 
 /** `stat` counts in blocks of so many bytes, whatever those of the file system are. */
 const BLOCK_BYTES = 512
+const NO_DIRECTORY_SYNC: ReadonlySet<unknown> = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
 
 function refusal(code: string, reason: string, syscall: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${reason}, ${syscall} '${path}'`), { code, syscall, path })
@@ -124,7 +125,14 @@ async function openDirectory(directory: string): Promise<DirectoryHandle> {
   return {
     path: directory,
     identity: async () => stampOf(await bigStats(directory, descriptor.number)).identity,
-    sync: () => descriptor.sync(),
+    async sync() {
+      try {
+        await descriptor.sync()
+      } catch (error) {
+        // Where directories cannot be synced at all, the file system keeps their entries in its own way.
+        if (!NO_DIRECTORY_SYNC.has(codeOf(error))) throw error
+      }
+    },
     close: () => descriptor.close(),
   }
 }
@@ -257,6 +265,7 @@ export const nodeFileSystem: FileSystem = {
   digest,
   async freeBytes(path) {
     const stats = await promised<fs.StatsFs>(path, done => fs.statfs(path, done))
-    return stats.bavail * stats.bsize
+    // Some file systems know nothing: FUSE without an answer, /proc. That is no full disk.
+    return stats.blocks === 0 ? Infinity : stats.bavail * stats.bsize
   },
 }

@@ -24,6 +24,13 @@
  *     LOCK in 3, and takes back what means nothing any more.
  * It holds as long as "dead" is final, and true: a process that is dead has no more calls under way.
  *
+ * Where there are no hard links (FAT, exFAT, some of FUSE), a record is published as a directory, LOCK/record: made under
+ * a name of its own, and moved by `rename`, which fails where the name is a file or a directory with something in it. It
+ * does not replace D then. So in 3 D is put aside first, by `rename` to another name, and then LOCK is taken as in 1: by
+ * B, or by one who finds no LOCK at that moment, and then B has lost. To put aside is what B alone may do, by the same
+ * argument: while LOCK names D. Nobody takes such a directory apart under a name that others look at: a claim or LOCK is
+ * put aside whole. Who can link and who cannot exclude each other, as the names are the same.
+ *
  * On disk: nothing here is synced. After a power cut all holders are dead (their boot is over). A record that is torn
  * can only come from a power cut, so it counts as a dead one's. The digest of a link is over its name and its content,
  * whatever that is: no two links have the same one, not even where a power cut has left the same bytes in both.
@@ -32,9 +39,16 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { TextDecoder, TextEncoder } from 'node:util'
-import { hasCode } from '../errors.js'
-import { LOCK_NAME, lockClaimName, lockTemporaryName, parseLockHelper } from './file-names.js'
-import type { FileHandle, FileSystem } from './file-system.js'
+import { codeOf, hasCode } from '../errors.js'
+import {
+  LOCK_NAME,
+  lockAsideName,
+  lockClaimName,
+  lockDirectoryName,
+  lockTemporaryName,
+  parseLockHelper,
+} from './file-names.js'
+import { cannotLink, type FileHandle, type FileSystem } from './file-system.js'
 import type { ProcessIdentity } from './process-identity.js'
 import { readFully, writeFully } from './transfer.js'
 
@@ -44,6 +58,14 @@ export interface LockRecord extends ProcessIdentity {
   readonly token: string
   /** Whether the holder has the flock as well. */
   readonly flock: boolean
+  /** The directory as the holder sees it, as {@link Stamp.identity}. */
+  readonly place?: string
+}
+
+/** What a file or directory holds that stands for a record. */
+interface Content {
+  readonly bytes: Uint8Array
+  readonly isDirectory: boolean
 }
 
 export type IsAlive = (record: LockRecord) => Promise<boolean>
@@ -53,6 +75,7 @@ interface ChainLink {
   readonly name: string
   readonly digest: string
   readonly record: LockRecord | undefined
+  readonly isDirectory: boolean
 }
 
 /** A chain of the dead, and the name that a claim on the last of them has; or the living one at its end. */
@@ -61,6 +84,10 @@ type Chain =
   | { readonly holder: LockRecord }
 
 const RECORD_BYTES_LIMIT = 4096
+/** In a directory that stands for a record. */
+const RECORD_NAME = 'record'
+/** Each time the directory was another one. */
+const READS_LIMIT = 1000
 /** Each link is a process that died within the few calls of step 3. */
 const CHAIN_LIMIT = 1000
 /** Each attempt that fails is one in which another has got further. */
@@ -70,6 +97,8 @@ export class PidFile {
   readonly #fileSystem: FileSystem
   readonly #directory: string
   readonly #record: LockRecord
+  /** As far as is known. */
+  #hasLinks = true
 
   constructor(fileSystem: FileSystem, directory: string, record: LockRecord) {
     this.#fileSystem = fileSystem
@@ -94,6 +123,7 @@ export class PidFile {
       throw error
     } finally {
       await this.#remove(lockTemporaryName(this.#record.token)).catch(() => {})
+      if (!this.#hasLinks) await this.#takeApart(lockDirectoryName(this.#record.token)).catch(() => {})
     }
     throw new Error(
       `${join(this.#directory, LOCK_NAME)}: too many want it at once, or the files beside it are in a tangle`,
@@ -128,26 +158,63 @@ export class PidFile {
 
   /** Steps 1 to 3. False: another one was faster somewhere. */
   async #takeFrom(dead: readonly ChainLink[], next: string): Promise<boolean> {
-    const temporary = this.#path(lockTemporaryName(this.#record.token))
-    await this.#writeRecord()
     try {
-      await this.#fileSystem.link(temporary, this.#path(next))
+      if (!(await this.#publish(next))) return false
     } catch (error) {
-      // ENOENT: a holder has swept our temporary file away, or the claims with it.
-      if (hasCode(error, 'EEXIST') || hasCode(error, 'ENOENT')) return false
       await this.#remove(next, this.#record.token).catch(() => {})
       throw error
     }
     if (dead.length === 0) return true
     try {
-      const same = await this.#stillThere(dead)
-      if (same) await this.#fileSystem.rename(temporary, this.#path(LOCK_NAME))
-      else await this.#remove(next)
-      return same
+      const replaced = (await this.#stillThere(dead)) && (await this.#replace(dead[0]!))
+      if (!replaced) await this.#remove(next)
+      return replaced
     } catch (error) {
       await this.#remove(next).catch(() => {})
       throw error
     }
+  }
+
+  /** Gives our record a name that others look at. False: the name is taken, or a holder has swept away what we had made. */
+  async #publish(name: string): Promise<boolean> {
+    if (this.#hasLinks) {
+      const temporary = this.#path(lockTemporaryName(this.#record.token))
+      await this.#writeRecord(temporary)
+      try {
+        await this.#fileSystem.link(temporary, this.#path(name))
+        return true
+      } catch (error) {
+        if (hasCode(error, 'EEXIST') || hasCode(error, 'ENOENT')) return false
+        if (!cannotLink(error)) throw error
+        this.#hasLinks = false
+      }
+    }
+    return this.#publishDirectory(name)
+  }
+
+  async #publishDirectory(name: string): Promise<boolean> {
+    const directory = this.#path(lockDirectoryName(this.#record.token))
+    await this.#fileSystem.makeDirectory(directory)
+    try {
+      await this.#writeRecord(join(directory, RECORD_NAME))
+      await this.#fileSystem.rename(directory, this.#path(name))
+      return true
+    } catch (error) {
+      const code = codeOf(error)
+      if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOTDIR' || code === 'ENOENT') return false
+      throw error
+    }
+  }
+
+  /** Step 3. Requires: we alone may. */
+  async #replace({ isDirectory }: ChainLink): Promise<boolean> {
+    if (this.#hasLinks && !isDirectory) {
+      const temporary = this.#path(lockTemporaryName(this.#record.token))
+      await this.#fileSystem.rename(temporary, this.#path(LOCK_NAME))
+      return true
+    }
+    await this.#putAside(LOCK_NAME)
+    return this.#publish(LOCK_NAME)
   }
 
   async #stillThere(links: readonly ChainLink[]): Promise<boolean> {
@@ -158,8 +225,7 @@ export class PidFile {
   }
 
   /** Our record in a file of its own; it may be there from the attempt before. */
-  async #writeRecord(): Promise<void> {
-    const path = this.#path(lockTemporaryName(this.#record.token))
+  async #writeRecord(path: string): Promise<void> {
     let file: FileHandle
     try {
       file = await this.#fileSystem.open(path, 'create')
@@ -177,35 +243,94 @@ export class PidFile {
   /** Requires: we hold the lock. So every claim means nothing, and a temporary file is a dead one's or will be made again. */
   async #sweep(isAlive: IsAlive): Promise<void> {
     for (const name of await this.#fileSystem.list(this.#directory)) {
-      const helper = parseLockHelper(name)
-      if (helper === undefined) continue
-      const record = helper === 'temporary' ? (await this.#read(name))?.record : undefined
+      const kind = parseLockHelper(name)
+      if (kind === undefined) continue
+      const isOwn = kind === 'temporary' || kind === 'directory'
+      const record = isOwn ? (await this.#read(name))?.record : undefined
       if (record === undefined || !(await isAlive(record))) await this.#remove(name)
     }
   }
 
   async #remove(name: string, token?: string): Promise<void> {
     if (token !== undefined && (await this.#read(name))?.record?.token !== token) return
+    if (await this.#removeFile(name)) return
+    await this.#takeApart(parseLockHelper(name) === 'aside' ? name : await this.#putAside(name))
+  }
+
+  /** False: it is a directory. */
+  async #removeFile(name: string): Promise<boolean> {
     try {
       await this.#fileSystem.unlink(this.#path(name))
+      return true
     } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error
+      if (hasCode(error, 'ENOENT')) return true
+      // EISDIR, or EPERM on some systems.
+      if ((await this.#fileSystem.info(this.#path(name)))?.kind === 'directory') return false
+      throw error
     }
   }
 
+  /** A directory that others look at goes as a whole; resolves to where it is now. */
+  async #putAside(name: string): Promise<string> {
+    const aside = lockAsideName(digestOf(name, new TextEncoder().encode(this.#record.token)))
+    await this.#takeApart(aside)
+    await this.#fileSystem.rename(this.#path(name), this.#path(aside))
+    return aside
+  }
+
+  /** Requires: nobody looks at it. */
+  async #takeApart(name: string): Promise<void> {
+    if (await this.#removeFile(name)) return
+    await this.#removeFile(join(name, RECORD_NAME))
+    await this.#fileSystem.removeDirectory(this.#path(name))
+  }
+
   async #read(name: string): Promise<ChainLink | undefined> {
+    for (let reads = 0; ; reads++) {
+      const content = await this.#contentOf(this.#path(name)).catch(async (error: unknown) => {
+        if (!hasCode(error, 'EISDIR')) throw error
+        const inside = await this.#contentInside(name)
+        if (inside === 'something else' || reads === READS_LIMIT) throw error
+        return inside
+      })
+      if (content === undefined) return undefined
+      if (content === 'changed') continue
+      const { bytes, isDirectory } = content
+      const record = bytes.length < RECORD_BYTES_LIMIT ? parseRecord(bytes) : undefined
+      return { name, digest: digestOf(name, bytes), record, isDirectory }
+    }
+  }
+
+  /** Of a record that is a directory. An empty one is torn. */
+  async #contentInside(name: string): Promise<Content | 'changed' | 'something else' | undefined> {
+    const content = await this.#contentOf(join(this.#path(name), RECORD_NAME)).catch((error: unknown) => {
+      if (hasCode(error, 'ENOTDIR')) return 'changed' as const
+      throw error
+    })
+    if (content === 'changed') return content
+    if (content !== undefined) return { ...content, isDirectory: true }
+    try {
+      const names = await this.#fileSystem.list(this.#path(name))
+      if (names.length === 0) return { bytes: new Uint8Array(0), isDirectory: true }
+      return names.includes(RECORD_NAME) ? 'changed' : 'something else'
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined
+      if (hasCode(error, 'ENOTDIR')) return 'changed'
+      throw error
+    }
+  }
+
+  async #contentOf(path: string): Promise<Content | undefined> {
     let file: FileHandle
     try {
-      file = await this.#fileSystem.open(this.#path(name), 'read')
+      file = await this.#fileSystem.open(path, 'read')
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return undefined
       throw error
     }
     try {
       const buffer = new Uint8Array(RECORD_BYTES_LIMIT)
-      const content = buffer.subarray(0, await readFully(file, buffer, 0))
-      const record = content.length < buffer.length ? parseRecord(content) : undefined
-      return { name, digest: digestOf(name, content), record }
+      return { bytes: buffer.subarray(0, await readFully(file, buffer, 0)), isDirectory: false }
     } finally {
       await file.close()
     }
@@ -225,7 +350,7 @@ export function parseRecord(content: Uint8Array): LockRecord | undefined {
     return undefined
   }
   if (typeof value !== 'object' || value === null) return undefined
-  const { bootId, pidNamespace, pid, startTime, token, flock } = value as Partial<
+  const { bootId, pidNamespace, pid, startTime, token, flock, place } = value as Partial<
     Record<keyof LockRecord, unknown>
   >
   if (typeof bootId !== 'string' || typeof pidNamespace !== 'string' || typeof startTime !== 'string')
@@ -234,7 +359,8 @@ export function parseRecord(content: Uint8Array): LockRecord | undefined {
   if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid <= 0) return undefined
   if (typeof token !== 'string' || !/^[0-9a-f]{32}$/.test(token) || typeof flock !== 'boolean')
     return undefined
-  return { bootId, pidNamespace, pid, startTime, token, flock }
+  const record = { bootId, pidNamespace, pid, startTime, token, flock }
+  return typeof place === 'string' ? { ...record, place } : record
 }
 
 /** What stands for a link in the name of the claim on it. */

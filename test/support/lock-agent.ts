@@ -1,9 +1,9 @@
 /**
  * A process that takes and gives up locks as it is told, for test/unit/io/lock.test.ts:
  * `{ take: directory, timeoutMs }` is answered by `{ taken }` or `{ code, message }`, `{ release: true }` by `{ released }`.
- * With the argument `without-fs-ext` it works as where that could not be built.
+ * With the argument `without-fs-ext` it works as where that could not be built, but for flock(1).
  */
-import { loadFlock } from '../../src/io/flock.js'
+import { flockTool, loadFlock } from '../../src/io/flock.js'
 import { lockOf, realLockParts, type TableLock } from '../../src/io/lock.js'
 
 export type ToAgent = { readonly take: string; readonly timeoutMs: number } | { readonly release: true }
@@ -15,7 +15,7 @@ export type FromAgent =
   | { readonly code: string; readonly message: string }
 
 const withFsExt = !process.argv.includes('without-fs-ext')
-const acquire = lockOf({ ...realLockParts(), flock: withFsExt ? loadFlock() : undefined })
+const acquire = lockOf({ ...realLockParts(), flock: withFsExt ? (loadFlock() ?? flockTool) : flockTool })
 let lock: TableLock | undefined
 
 const answer = (message: FromAgent): void => void process.send?.(message)

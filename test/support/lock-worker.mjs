@@ -8,5 +8,7 @@ const result = await acquireLock(workerData, { timeoutMs: 0 }).then(
   () => 'taken',
   error => error.code,
 )
+// Until it is terminated.
+parentPort.on('message', () => {})
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows
 parentPort.postMessage(result)

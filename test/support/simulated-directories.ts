@@ -16,6 +16,7 @@ export type EntryOperation =
   | { readonly kind: 'remove'; readonly path: string }
   | { readonly kind: 'rename'; readonly from: string; readonly path: string; readonly file: SimulatedFile }
   | { readonly kind: 'directory'; readonly path: string }
+  | { readonly kind: 'renameDirectory'; readonly from: string; readonly path: string }
   | { readonly kind: 'removeDirectory'; readonly path: string }
 
 /** What a power cut leaves of the waiting operations: none, all, those up to a point, any that are possible. */
@@ -55,13 +56,7 @@ export class SimulatedDirectories {
   /** A directory gets another name, as by another program, and all that is in it with it; all of it is synced. */
   move(from: string, to: string): void {
     this.endSync(new Set(this.#waiting))
-    for (const tree of [this.#current, this.#synced]) {
-      const moving = [...tree].filter(([path]) => path === from || path.startsWith(`${from}/`))
-      for (const [path, files] of moving) {
-        tree.delete(path)
-        tree.set(`${to}${path.slice(from.length)}`, files)
-      }
-    }
+    for (const tree of [this.#current, this.#synced]) moveTree(tree, from, to)
   }
 
   find(path: string): SimulatedFile | undefined {
@@ -164,12 +159,17 @@ function withPredecessors(
 ): ReadonlySet<EntryOperation> {
   const needed = new Set<string>()
   const removed = new Set<string>()
+  const moved = new Set<string>()
   const chosen: EntryOperation[] = []
   for (const operation of operations.toReversed()) {
-    const isNeeded = namesOf(operation).some(name => needed.has(name) || removed.has(dirname(name)))
+    const isNeeded = namesOf(operation).some(
+      name => needed.has(name) || removed.has(dirname(name)) || moved.has(dirname(name)),
+    )
     if (!choose(operation) && !isNeeded) continue
     chosen.push(operation)
     if (operation.kind === 'removeDirectory') removed.add(operation.path)
+    // What is in it goes with it.
+    if (operation.kind === 'renameDirectory') moved.add(operation.from)
     for (const name of namesOf(operation)) {
       needed.add(name)
       for (let above = dirname(name); above !== '/'; above = dirname(above)) needed.add(above)
@@ -179,7 +179,7 @@ function withPredecessors(
 }
 
 function namesOf(operation: EntryOperation): readonly string[] {
-  return operation.kind === 'rename' ? [operation.from, operation.path] : [operation.path]
+  return 'from' in operation ? [operation.from, operation.path] : [operation.path]
 }
 
 function apply(tree: Tree, operation: EntryOperation): void {
@@ -201,6 +201,17 @@ function apply(tree: Tree, operation: EntryOperation): void {
     case 'removeDirectory':
       tree.delete(operation.path)
       break
+    case 'renameDirectory':
+      moveTree(tree, operation.from, operation.path)
+      break
+  }
+}
+
+function moveTree(tree: Tree, from: string, to: string): void {
+  const moving = [...tree].filter(([path]) => path === from || path.startsWith(`${from}/`))
+  for (const [path, files] of moving) {
+    tree.delete(path)
+    tree.set(`${to}${path.slice(from.length)}`, files)
   }
 }
 
@@ -221,7 +232,7 @@ function copyOf(tree: Tree, copy: (file: SimulatedFile) => SimulatedFile = file 
 }
 
 function describe(operation: EntryOperation): string {
-  return operation.kind === 'rename'
-    ? `rename ${operation.from} -> ${operation.path}`
+  return 'from' in operation
+    ? `${operation.kind} ${operation.from} -> ${operation.path}`
     : `${operation.kind} ${operation.path}`
 }

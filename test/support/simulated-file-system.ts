@@ -46,6 +46,8 @@ export interface SimulationOptions {
   readonly shortTransfers?: number
   /** Default: no limit. */
   readonly capacityBytes?: number
+  /** Whether there are hard links. Default: true. */
+  readonly links?: boolean
 }
 
 /** Fixes what a power cut leaves; what is left out is chosen by the seed. */
@@ -63,6 +65,7 @@ export class SimulatedFileSystem implements FileSystem {
   /** See {@link SimulationOptions}; may be changed at any time. */
   shortTransfers: number
   capacityBytes: number
+  readonly links: boolean
   /** Bytes that write calls have transferred. */
   bytesWritten = 0
   /** How this disk came about: a line for each power cut, and for each choice made in it. */
@@ -81,6 +84,7 @@ export class SimulatedFileSystem implements FileSystem {
     this.#steps = new SimulatedSteps(this.#random.fork(), options.crashAt)
     this.shortTransfers = options.shortTransfers ?? 0
     this.capacityBytes = options.capacityBytes ?? Infinity
+    this.links = options.links ?? true
   }
 
   // ---- the course of the run ----
@@ -278,6 +282,7 @@ export class SimulatedFileSystem implements FileSystem {
     const [from, target] = [resolve(existing), resolve(path)]
     return this.#steps.later({ op: 'link', path: from, target }, () => ({
       run: () => {
+        if (!this.links) throw systemError('EPERM', 'link', from, target)
         const file = this.#existing(from, 'link', target)
         this.#requireFree(target, 'link', from, target)
         this.#directories.do({ kind: 'add', path: target, file })
@@ -423,8 +428,18 @@ export class SimulatedFileSystem implements FileSystem {
     return file
   }
 
+  #renameDirectory(from: string, to: string): void {
+    if (this.#directories.find(to) !== undefined) throw systemError('ENOTDIR', 'rename', from, to)
+    this.#requireDirectory(dirname(to), 'rename', from, to)
+    if (this.#directories.names(to).length > 0) throw systemError('ENOTEMPTY', 'rename', from, to)
+    this.#directories.do({ kind: 'renameDirectory', from, path: to })
+  }
+
   #renameFile(from: string, to: string): void {
-    if (this.#directories.has(from)) throw new Error(`simulation: cannot rename a directory, ${from}`)
+    if (this.#directories.has(from)) {
+      this.#renameDirectory(from, to)
+      return
+    }
     const file = this.#existing(from, 'rename', to)
     if (this.#directories.has(to)) throw systemError('EISDIR', 'rename', from, to)
     this.#requireDirectory(dirname(to), 'rename', from, to)
@@ -503,7 +518,11 @@ export class SimulatedFileSystem implements FileSystem {
   }
 
   #derive(directories: SimulatedDirectories, options: SimulationOptions): SimulatedFileSystem {
-    const result = new SimulatedFileSystem({ capacityBytes: this.capacityBytes, ...options })
+    const result = new SimulatedFileSystem({
+      capacityBytes: this.capacityBytes,
+      links: this.links,
+      ...options,
+    })
     result.#directories = directories
     for (const file of result.#files()) file.links++
     result.#nextFileId = this.#nextFileId

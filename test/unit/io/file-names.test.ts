@@ -8,6 +8,8 @@ import {
   MANIFEST_TEMPORARY_NAME,
   parseFileName,
   spillName,
+  lockAsideName,
+  lockDirectoryName,
   parseLockHelper,
   walName,
 } from '../../../src/io/file-names.js'
@@ -64,6 +66,8 @@ describe('file names', () => {
   it('the helper files of the lock are told apart', () => {
     expect(parseLockHelper(lockTemporaryName(KEY))).toBe('temporary')
     expect(parseLockHelper(lockClaimName(KEY))).toBe('claim')
+    expect(parseLockHelper(lockDirectoryName(KEY))).toBe('directory')
+    expect(parseLockHelper(lockAsideName(KEY))).toBe('aside')
     expect(parseLockHelper(LOCK_NAME)).toBeUndefined()
   })
 })

@@ -1,4 +1,4 @@
-import { fork, type ChildProcess } from 'node:child_process'
+import { fork, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, symlink, unlink } from 'node:fs/promises'
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LOCK_NAME, lockClaimName } from '../../../src/io/file-names.js'
-import { loadFlock, type Flock } from '../../../src/io/flock.js'
+import { flockTool, loadFlock, takeWith, type Flock } from '../../../src/io/flock.js'
 import { acquireLock, lockOf, noLock, realLockParts, type LockParts } from '../../../src/io/lock.js'
 import { digestOf } from '../../../src/io/pid-file.js'
 import type { ProcessIdentity } from '../../../src/io/process-identity.js'
@@ -21,9 +21,11 @@ const WORKER = new URL('../../support/lock-worker.mjs', import.meta.url)
 
 const real = realLockParts()
 const withoutFlock = lockOf({ ...real, flock: undefined })
+const withTool = lockOf({ ...real, flock: flockTool })
 const kinds = [
-  { name: 'with fs-ext', acquire: acquireLock },
-  { name: 'without fs-ext', acquire: withoutFlock },
+  { name: 'with fs-ext', acquire: acquireLock, hasFlock: true },
+  { name: 'with flock(1)', acquire: withTool, hasFlock: true },
+  { name: 'without flock', acquire: withoutFlock, hasFlock: false },
 ]
 const now = { timeoutMs: 0 }
 /** False where its build step did not run: then `acquireLock` does without, and must keep the same promises. */
@@ -46,6 +48,16 @@ async function startAgent(flock: boolean): Promise<ChildProcess> {
   const agent = fork(AGENT, flock ? [] : ['without-fs-ext'], { execArgv: ['--import', 'tsx'] })
   agents.push(agent)
   await once(agent, 'message')
+  return agent
+}
+
+/** The same in a pid namespace of its own, as in a container. */
+function startElsewhere(flock: boolean): ChildProcess {
+  const args = ['--pid', '--fork', '--kill-child', '--mount-proc', process.execPath, '--import', 'tsx', AGENT]
+  const agent = spawn('unshare', flock ? args : [...args, 'without-fs-ext'], {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  })
+  agents.push(agent)
   return agent
 }
 
@@ -77,7 +89,7 @@ async function deadProcess(): Promise<ProcessIdentity> {
   return { ...(await real.processes.self()), pid: 2 ** 22 + 1 }
 }
 
-describe.each(kinds)('in one process, $name', ({ acquire }) => {
+describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
   it('a second handle is refused, until the first is closed', async () => {
     const first = await acquire(directory, now)
     await expect(acquire(directory, now)).rejects.toMatchObject({
@@ -126,6 +138,15 @@ describe.each(kinds)('in one process, $name', ({ acquire }) => {
     expect(await once(worker, 'message')).toEqual(['FLASHTABLE_LOCKED'])
     await worker.terminate()
     await lock.release()
+  })
+
+  it.runIf(hasFlock)('a thread that was terminated with the lock has it no more', async () => {
+    const worker = new Worker(WORKER, { workerData: directory })
+    expect(await once(worker, 'message')).toEqual(['taken'])
+    await expect(acquire(directory, now)).rejects.toMatchObject({ code: 'FLASHTABLE_LOCKED' })
+    await worker.terminate()
+    await (await acquire(directory, now)).release()
+    expect(readdirSync(directory)).toEqual([])
   })
 
   it('a refused one leaves the lock as it is', async () => {
@@ -183,8 +204,14 @@ describe.each(kinds)('in one process, $name', ({ acquire }) => {
       cause: { code: 'ELOOP' },
     })
     await unlink(lockPath())
-    await mkdir(lockPath())
+    await mkdir(join(lockPath(), 'of somebody else'), { recursive: true })
     await expect(acquire(directory, now)).rejects.toMatchObject({ code: 'FLASHTABLE_IO_ERROR' })
+  })
+
+  it('a LOCK that is an empty directory is torn, and blocks nobody', async () => {
+    await mkdir(lockPath())
+    await (await acquire(directory, now)).release()
+    expect(readdirSync(directory)).toEqual([])
   })
 
   it('a directory that is not there is an error', async () => {
@@ -291,6 +318,28 @@ describe('a holder in another pid namespace', () => {
     }
   })
 
+  it('of a real one is refused while it lives, stopped too, and gone with kill -9', async context => {
+    for (const [holder, other] of [
+      [true, withTool],
+      [false, acquireLock],
+      [false, withTool],
+    ] as const) {
+      const agent = startElsewhere(holder)
+      const ready = await Promise.race([once(agent, 'message'), once(agent, 'exit')])
+      if (typeof ready[0] !== 'object') return context.skip('no pid namespaces can be made here')
+      expect(await take(agent)).toEqual({ taken: true })
+      await expect(other(directory, now)).rejects.toMatchObject({ code: 'FLASHTABLE_LOCKED' })
+      const { pid } = JSON.parse(readFileSync(lockPath(), 'utf8')) as { pid: number }
+      expect(pid).toBe(1)
+      agent.kill('SIGKILL')
+      await once(agent, 'exit')
+      // unshare is gone; what it has started is killed with it, and perhaps not at once.
+      const lock = await other(directory, { timeoutMs: 30_000 })
+      await lock.release()
+    }
+    return undefined
+  })
+
   it.runIf(fsExtIsThere)('that had the flock is dead when the flock can be had', async () => {
     writeRecord(LOCK_NAME, await elsewhere(), '0'.repeat(32), true)
     await expect(withoutFlock(directory, now)).rejects.toMatchObject({ code: 'FLASHTABLE_LOCKED' })
@@ -313,7 +362,7 @@ describe('flock', () => {
   it.runIf(fsExtIsThere)('is given up when the pid file cannot be had', async () => {
     const other = await withoutFlock(directory, now)
     await expect(acquireLock(directory, now)).rejects.toMatchObject({ code: 'FLASHTABLE_LOCKED' })
-    const held = loadFlock()?.take(directory)
+    const held = await loadFlock()?.take(directory)
     expect(held).toBeTypeOf('object')
     if (typeof held === 'object') held.release()
     await other.release()
@@ -326,6 +375,25 @@ describe('flock', () => {
     expect(loadFlock(broken)).toBeUndefined()
     expect(loadFlock(() => ({}))).toBeUndefined()
     expect(loadFlock(() => null)).toBeUndefined()
+  })
+
+  it('of the program is not believed where that hands on nothing, complains, or cannot be run', async () => {
+    for (const program of ['true', 'false', '/no/such/program', 'cat', process.execPath]) {
+      const answer = await takeWith(program, directory)
+      expect([program, answer]).toEqual([program, program === 'false' ? 'taken' : undefined])
+    }
+  })
+
+  it('belongs to one directory of one file system: a copied LOCK, and one seen by another mount, prove nothing', async () => {
+    const self = await real.processes.self()
+    for (const [place, bootId] of [
+      ['0:0', self.bootId],
+      [(await real.fileSystem.stamp(directory))!.identity, ''],
+    ] as const) {
+      const record = { ...self, bootId, place, token: '0'.repeat(32), flock: true }
+      writeFileSync(lockPath(), `${JSON.stringify(record)}\n`)
+      await expect(withTool(directory, now)).rejects.toMatchObject({ code: 'FLASHTABLE_LOCKED' })
+    }
   })
 
   it('does without where the file system has none', async () => {

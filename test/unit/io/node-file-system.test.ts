@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -91,5 +92,9 @@ describe('nodeFileSystem', () => {
     const after = available()
     expect(free).toBeGreaterThan(Math.min(before, after) - 2 ** 30)
     expect(free).toBeLessThan(Math.max(before, after) + 2 ** 30)
+  })
+
+  it.runIf(existsSync('/proc/self'))('a file system that tells no size at all is not full', async () => {
+    expect(await nodeFileSystem.freeBytes('/proc')).toBe(Infinity)
   })
 })
