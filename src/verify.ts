@@ -10,7 +10,7 @@ import type { BucketFileOptions } from './bucket-file/reader.js'
 import { tableIdBytes, type BucketFileEntry } from './columns/bucket-file-entry.js'
 import { Schema } from './encoding/schema.js'
 import { FlashTableError, diskError } from './errors.js'
-import { MANIFEST_NAME, MANIFEST_TEMPORARY_NAME, bucketName, spillName } from './io/file-names.js'
+import { MANIFEST_NAME, MANIFEST_TEMPORARY_NAME, bucketName, spillName, walName } from './io/file-names.js'
 import type { FileSystem } from './io/file-system.js'
 import { nodeFileSystem } from './io/node-file-system.js'
 import type { Manifest } from './manifest/manifest.js'
@@ -42,7 +42,7 @@ export interface Verification {
 
 export interface VerifyOptions {
   readonly signal?: AbortSignal | undefined
-  /** Pages read so far and in all. */
+  /** Pages of bucket files and log read so far and in all. */
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
   /** @internal */
   readonly fileSystem?: FileSystem | undefined
@@ -135,7 +135,11 @@ class Verifier {
       layout,
       pageBytes: manifest.pageBytes,
     }
-    const files = await this.#checkFiles(options, manifest.files)
+    const progress = new PageProgress(this.#options)
+    progress.expect(manifest.files.reduce((sum, file) => sum + file.pages, 0))
+    const logPages = await this.#logPages(options, manifest)
+    progress.expect(logPages)
+    const files = await this.#checkFiles(options, manifest.files, progress)
     const listing = await listTable(this.#fileSystem, this.#directory)
     const log: CheckedLog = await checkLog({
       ...options,
@@ -148,7 +152,7 @@ class Verifier {
       defectOf: operations => rowsDefect(operations, layout, false),
       signal: this.#options.signal,
     })
-    throwIfAborted(this.#options.signal)
+    progress.add(logPages)
     const problems = [...files.flatMap(file => file.problems), ...log.problems].map(
       ({ path, offset, message }): Problem => ({ file: path, offset, message }),
     )
@@ -177,14 +181,27 @@ class Verifier {
     }
   }
 
-  async #checkFiles(options: BucketFileOptions, entries: readonly BucketFileEntry[]): Promise<CheckedFile[]> {
-    const total = entries.reduce((sum, entry) => sum + entry.pages, 0)
-    let done = 0
-    const onPages = (pages: number): void => {
-      throwIfAborted(this.#options.signal)
-      done += pages
-      this.#options.onProgress?.({ done, total })
+  /** Pages of the log segments that are there now. */
+  async #logPages(
+    { fileSystem, directory, pageBytes }: BucketFileOptions,
+    manifest: Manifest,
+  ): Promise<number> {
+    const { wals } = await listTable(fileSystem, directory)
+    const closed = manifest.log.closed.map(({ number }) => number)
+    let pages = 0
+    for (const number of [...closed, ...openSegments(manifest, wals)]) {
+      const info = await fileSystem.info(`${directory}/${walName(number)}`).catch(() => undefined)
+      pages += Math.ceil((info?.bytes ?? 0) / pageBytes)
     }
+    return pages
+  }
+
+  async #checkFiles(
+    options: BucketFileOptions,
+    entries: readonly BucketFileEntry[],
+    progress: PageProgress,
+  ): Promise<CheckedFile[]> {
+    const onPages = (pages: number): void => progress.add(pages)
     const files: CheckedFile[] = []
     for (const entry of entries) {
       const name = JSON.stringify(entry)
@@ -196,6 +213,27 @@ class Verifier {
       files.push(checked)
     }
     return files
+  }
+}
+
+/** Pages of bucket files and log that have been read. */
+class PageProgress {
+  readonly #options: VerifyOptions
+  #done = 0
+  #total = 0
+
+  constructor(options: VerifyOptions) {
+    this.#options = options
+  }
+
+  expect(pages: number): void {
+    this.#total += pages
+  }
+
+  add(pages: number): void {
+    throwIfAborted(this.#options.signal)
+    this.#done += pages
+    this.#options.onProgress?.({ done: this.#done, total: this.#total })
   }
 }
 

@@ -2,6 +2,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { bytes, fixed, FlashTable, Snapshot, struct } from '../../src/index.js'
+import { verifyTable } from '../../src/verify.js'
 import { fingerprint, SMALL, testTables } from '../support/tables.js'
 
 const tables = testTables()
@@ -158,3 +159,23 @@ function declared(table: FlashTable<never, never> | FlashTable): {
 } {
   return { keyEncoding: table.keyEncoding, valueEncoding: table.valueEncoding }
 }
+
+describe('the progress of verify', () => {
+  test('counts the log too, and ends at all of it', async () => {
+    const table = await tables.fingerprints()
+    for (let i = 0; i < 300; i++) await table.put(BigInt(i), fingerprint(i))
+    const told: { done: number; total: number }[] = []
+    const onProgress = (progress: { done: number; total: number }): void => void told.push({ ...progress })
+    await table.compact()
+    for (let i = 0; i < 100; i++) await table.put(BigInt(i), fingerprint(i))
+    await table.close()
+    await verifyTable(table.location, { onProgress })
+    const { total, done } = told.at(-1)!
+    expect(done).toBe(total)
+    expect(told.at(-2)!.done).toBeLessThan(total)
+    for (const [i, progress] of told.entries()) {
+      expect(progress.total).toBe(total)
+      expect(progress.done).toBeGreaterThanOrEqual(told[i - 1]?.done ?? 0)
+    }
+  })
+})
