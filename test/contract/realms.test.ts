@@ -146,3 +146,17 @@ test('arrays, objects and iterables of another realm are taken as those of this 
   await table.delRecord(foreign('Uint8Array.of(0, 2)'), foreign('({ id: 2, hash: 4n })'))
   expect(await collect(table.keys())).toEqual([Uint8Array.of(0, 3)])
 })
+
+test('fake timers of a test runner do not stop a table', async () => {
+  vi.useFakeTimers()
+  try {
+    const table = await tables.fingerprints({ memtableBytes: 4096, fanout: 3, syncIntervalMs: 1 })
+    for (let i = 0; i < 2000; i++) await table.put(BigInt(i), { time: 1, flags: 0, id: i })
+    await table.compact()
+    await table.sync()
+    expect((await collect(table.keys())).length).toBe(2000)
+    await table.close()
+  } finally {
+    vi.useRealTimers()
+  }
+})
