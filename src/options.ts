@@ -124,6 +124,8 @@ const MAX_FANOUT = 64
 /** For encoding/ to check. */
 const asGiven = (value: unknown): unknown => value
 
+export const optionalMemtableBytes = optionalInteger(MIN_MEMTABLE_BYTES, MAX_MEMTABLE_BYTES)
+
 const OPEN_OPTIONS = {
   keyEncoding: asGiven,
   valueEncoding: asGiven,
@@ -133,7 +135,7 @@ const OPEN_OPTIONS = {
   createIfMissing: optionalBoolean,
   errorIfExists: optionalBoolean,
   lockTimeoutMs: optionalMilliseconds,
-  memtableBytes: optionalInteger(MIN_MEMTABLE_BYTES, MAX_MEMTABLE_BYTES),
+  memtableBytes: optionalMemtableBytes,
   walBytes: optionalInteger(MIN_WAL_BYTES, MAX_WAL_BYTES),
   cacheBytes: optionalInteger(0, MAX_CACHE_BYTES),
   syncIntervalMs: optionalMilliseconds,

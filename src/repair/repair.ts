@@ -9,7 +9,7 @@ import { throwIfAborted } from '../abort.js'
 import { optionalCallback, optionalSignal, readOptions } from '../arguments.js'
 import { Schema } from '../encoding/schema.js'
 import { nodeEnvironment, type Environment } from '../environment.js'
-import { optionalDuplicates, optionalPageBytes } from '../options.js'
+import { optionalDuplicates, optionalMemtableBytes, optionalPageBytes } from '../options.js'
 import { codeOf, diskError, outOfRange } from '../errors.js'
 import { RepairOutput } from './output.js'
 import { saveFile, type SaveContext } from './save-file.js'
@@ -27,6 +27,7 @@ const REPAIR_OPTIONS = {
   valueEncoding: asGiven,
   duplicates: optionalDuplicates,
   pageBytes: optionalPageBytes,
+  memtableBytes: optionalMemtableBytes,
   signal: optionalSignal,
   onProgress: optionalCallback<NonNullable<RepairOptions['onProgress']>>(),
   environment: (value: unknown) => value as Environment | undefined,

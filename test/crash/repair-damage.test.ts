@@ -27,7 +27,7 @@ import { simulatedEnvironment } from '../support/simulated-environment.js'
 import type { SimulatedFileSystem } from '../support/simulated-file-system.js'
 
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000)
-const STATES = Number(process.env['FLASHTABLE_REPAIRS'] ?? 150)
+const STATES = Number(process.env['FLASHTABLE_REPAIRS'] ?? 100)
 const INTO = '/tables/saved'
 const SECTOR = 512
 
@@ -156,6 +156,32 @@ describe.each([
     }
     expect(told).toBeGreaterThan(STATES / 10)
   })
+
+  test(
+    'saves nothing twice, and nothing that was not put, without the manifest too',
+    { timeout: 600_000 },
+    async () => {
+      let whole = 0
+      for (let state = 0; state < STATES; state++) {
+        const random = new Random(SEED + state)
+        const disk = table.disk.clone()
+        disk.removeFile(`${DIRECTORY}/MANIFEST`)
+        const paths = table.paths.filter(path => !path.endsWith('MANIFEST'))
+        const what = `FLASHTABLE_SEED=${SEED + state}: ${damage(disk, paths[random.below(paths.length)]!, random)}`
+        const result = await repair(disk)
+        if (result instanceof FlashTableError) throw new Error(what, { cause: result })
+        expect(result.losses.length, what).toBeGreaterThan(0)
+        const saved = await contentsOf(disk, INTO)
+        expect(
+          saved.filter(record => !table.put.has(record)),
+          what,
+        ).toEqual([])
+        expect(new Set(saved).size, what).toBe(saved.length)
+        if (saved.join() === table.right.join()) whole++
+      }
+      expect(whole).toBeGreaterThan(0)
+    },
+  )
 
   test(
     'ends, and tells what does not fit, where checksums were made right',

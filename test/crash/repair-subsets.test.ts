@@ -21,7 +21,7 @@ describe.each([
 ])('of a table %s', (_, unclean) => {
   test(
     'each subset of the files gives exactly what they hold, and tells what is missing',
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async () => {
       const disk = await makeTable(unclean)
       const held = await holdings(disk)
@@ -43,7 +43,11 @@ describe.each([
           for (const { path } of held.filter(one => !there.includes(one))) left.removeFile(path)
           if (!manifest) left.removeFile(MANIFEST)
           const environment = simulatedEnvironment(left)
-          const { losses } = await repairTable(DIRECTORY, INTO, { environment, ...SCHEMA })
+          const { losses } = await repairTable(DIRECTORY, INTO, {
+            environment,
+            memtableBytes: 8192,
+            ...SCHEMA,
+          })
           const what = `${manifest ? 'MANIFEST ' : ''}${there.map(({ path }) => path).join(' ')}`
           expect(await contentsOf(left, INTO), what).toEqual(recordsOf(there))
           const whole = manifest && there.length === held.length

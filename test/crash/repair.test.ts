@@ -26,7 +26,11 @@ const MANIFEST = `${DIRECTORY}/MANIFEST`
 const ONE_SEGMENT = { ...OPTIONS, walBytes: 2 ** 20 }
 
 const repair = (disk: SimulatedFileSystem, options: RepairOptions = {}, into = INTO) =>
-  repairTable(DIRECTORY, into, { environment: simulatedEnvironment(disk), ...options })
+  repairTable(DIRECTORY, into, {
+    environment: simulatedEnvironment(disk),
+    memtableBytes: 2 ** 16,
+    ...options,
+  })
 
 async function puts(
   table: FlashTable,

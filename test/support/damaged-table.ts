@@ -182,7 +182,7 @@ export function stateAfter(history: readonly Step[], count: number): string[] {
 }
 
 export async function contentsOf(disk: SimulatedFileSystem, directory: string): Promise<string[]> {
-  const table = await openTable(disk, directory, { readOnly: true, cacheBytes: 65_536 })
+  const table = await openTable(disk, directory, { readOnly: true, cacheBytes: 65_536, memtableBytes: 8192 })
   const records: string[] = []
   for await (const [key, value] of table.entries()) {
     const { time, id } = value as { time: number; id: number }
