@@ -5,10 +5,15 @@
  * Invariant: memory comes back through `holders` alone, when the last version that names the memtable, and the last job
  * that reads it, have let go. docs/architecture.md, Versions.
  */
+import { clearTimeout, setTimeout } from 'node:timers'
 import type { RecordLayout } from '../columns/record-layout.js'
 import { Memtable } from '../memtable/memtable.js'
 import { OrderedView } from '../memtable/ordered-view.js'
+import { tellLetGo } from '../spill/let-go.js'
 import { Holders, type MemtableInUse } from './version.js'
+
+/** A table that has made no memtable for so long gives back the memory that it keeps for one. */
+const IDLE_MS = 5000
 
 export interface MemtablePoolOptions {
   readonly layout: RecordLayout
@@ -23,9 +28,13 @@ export class MemtablePool {
   readonly #options: MemtablePoolOptions
   readonly #spareMax: number
   readonly #spare: SharedArrayBuffer[] = []
+  readonly #idleMs: number
+  /** Lets go of what is kept, unless somebody comes who needs it. */
+  #idle: NodeJS.Timeout | undefined
 
-  /** `spareMax`: how many memtables' memory is kept. */
-  constructor(options: MemtablePoolOptions, spareMax: number) {
+  /** `spareMax`: how many memtables' memory is kept, for `idleMs` at most where no memtable is made meanwhile. */
+  constructor(options: MemtablePoolOptions, spareMax: number, idleMs = IDLE_MS) {
+    this.#idleMs = idleMs
     this.#options = options
     this.#spareMax = spareMax
     this.holders = new Holders(memtable => this.#takeBack(memtable))
@@ -33,11 +42,13 @@ export class MemtablePool {
 
   /** An empty memtable. */
   make(firstSequence: number): MemtableInUse {
+    clearTimeout(this.#idle)
     return newMemtable(this.#options, firstSequence, this.#spare.pop())
   }
 
   /** Takes the memory for the next one, unless there is some: then `make` takes none. Throws where there is none. */
   reserve(): void {
+    clearTimeout(this.#idle)
     if (this.#spare.length > 0) return
     const { layout, memtableRecords } = this.#options
     this.#spare.push(new Memtable(layout, memtableRecords, 0).memory)
@@ -60,6 +71,9 @@ export class MemtablePool {
     if (kinds !== undefined) this.#options.memoryFreed?.(kinds)
     if (capacity !== this.#options.memtableRecords || this.#spare.length >= this.#spareMax) return
     this.#spare.push(memory)
+    clearTimeout(this.#idle)
+    this.#idle = setTimeout(() => tellLetGo(this.drain()), this.#idleMs)
+    this.#idle.unref()
   }
 }
 

@@ -1,0 +1,55 @@
+/** Many tables of one process: what they take together while nobody uses them. */
+import { existsSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { startNode } from '../support/run-cli.js'
+import { testTables } from '../support/tables.js'
+
+const tables = testTables({ onDisk: true })
+const SOURCE = JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)
+
+test.skipIf(!existsSync('/proc/self/task'))(
+  '60 tables that have sealed and merged have four threads at most, four descriptors each, and no thread once closed',
+  { timeout: 120_000 },
+  async () => {
+    const { result } = startNode(
+      '--import',
+      'tsx',
+      '--input-type=module',
+      '-e',
+      `import { FlashTable } from ${SOURCE}
+       import { readdirSync } from 'node:fs'
+       import { Worker } from 'node:worker_threads'
+       const count = what => readdirSync('/proc/self/' + what).length
+       let workers = 0
+       const emit = process.emit
+       process.emit = function (name, ...rest) {
+         if (name === 'worker') {
+           workers++
+           most = Math.max(most, workers)
+           rest[0].once('exit', () => workers--)
+         }
+         return emit.call(this, name, ...rest)
+       }
+       let most = 0
+       const descriptors = count('fd')
+       const tables = []
+       for (let i = 0; i < 60; i++) {
+         const options = { keyEncoding: 'u64', memtableBytes: 2 ** 16, walBytes: 2 ** 18, fanout: 2 }
+         tables.push(await FlashTable.open(${JSON.stringify(tables.path())} + i, options))
+       }
+       const key = BigUint64Array.from({ length: 8000 }, (_, i) => BigInt(i))
+       for (let round = 0; round < 4; round++) await Promise.all(tables.map(table => table.putColumns({ key })))
+       await Promise.all(tables.map(table => table.compact()))
+       const open = count('fd') - descriptors
+       await Promise.all(tables.map(table => table.close()))
+       console.log(most > 0 && most <= 4, workers, open)`,
+    )
+    const { stdout, stderr } = await result
+    expect(stderr).toBe('')
+    const [bounded, left, open] = stdout.trim().split(' ')
+    expect(bounded).toBe('true')
+    expect(left).toBe('0')
+    // The directory, log and bucket file of each; and what the threads have.
+    expect(Number(open)).toBeLessThanOrEqual(60 * 4 + 100)
+  },
+)
