@@ -47,6 +47,7 @@ import {
   type TableOptions,
 } from './options.js'
 import type { Call } from './commit/committer.js'
+import { columnsInTurns } from './query/columns-in-turns.js'
 import { findNear, orderHits } from './query/near.js'
 import { checkRange } from './query/range-options.js'
 import { eachKey, eachRow, stretches, type ScanOptions } from './query/ranges.js'
@@ -68,6 +69,7 @@ import type {
   ValueArguments,
   WriteOptions,
 } from './table-types.js'
+import { Turns } from './turns.js'
 
 /**
  * A multimap of fixed-width records in the files of one directory.
@@ -333,12 +335,20 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     const { reader, schema } = this.#parts
     const { lanes } = schema.keysToLanes(keys)
     const { hits, starts, ends } = await this.#read(reader.findMany(view, lanes, 1))
-    return Array.from(starts, (start, i) => (ends[i] === start ? undefined : this.#value(hits, start)))
+    const turns = new Turns()
+    const values: (ValueOut<V> | undefined)[] = []
+    for (const [i, start] of starts.entries()) {
+      if (turns.due()) await turns.take()
+      values.push(ends[i] === start ? undefined : this.#value(hits, start))
+    }
+    return values
   }
 
   /** Every record of the key, in insertion order. */
   getAll(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<ValueOut<V>[]> {
-    return this.#find('getAll', key, Infinity, options, extra, rows => this.#valuesOldestFirst(rows))
+    return this.#find('getAll', key, Infinity, options, extra, rows =>
+      rows.count <= VALUES_AT_ONCE ? this.#valuesOldestFirst(rows) : this.#valuesInTurns(rows),
+    )
   }
 
   /** As `get`; blocks where a page must be read from disk. Throws what `get` rejects with. */
@@ -381,7 +391,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
         ? reader.findMany(view, lanes, Infinity).then(hits => orderHits(layout, hits))
         : findNear(reader, layout, view, lanes, within)
     const { query, rows } = await this.#read(found)
-    const columns = schema.lanesToColumns(rows.lanes, 0, rows.count, within !== undefined)
+    const columns = await columnsInTurns(schema, rows, within !== undefined)
     return { query, ...(columns as ValueColumnsOut<V>) }
   }
 
@@ -715,7 +725,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     limit: number,
     options: unknown,
     extra: readonly unknown[],
-    answer: (rows: Operations) => T,
+    answer: (rows: Operations) => T | Promise<T>,
   ): Promise<T> {
     try {
       const view = this.#view(call, options, extra)
@@ -777,7 +787,20 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   #valuesOldestFirst(rows: Operations): ValueOut<V>[] {
     return Array.from({ length: rows.count }, (_, i) => this.#value(rows, rows.count - 1 - i))
   }
+
+  async #valuesInTurns(rows: Operations): Promise<ValueOut<V>[]> {
+    const turns = new Turns()
+    const values: ValueOut<V>[] = []
+    for (let row = rows.count - 1; row >= 0; row--) {
+      if (turns.due()) await turns.take()
+      values.push(this.#value(rows, row))
+    }
+    return values
+  }
 }
+
+/** Values that are decoded at once; of more, the event loop turns in between. */
+const VALUES_AT_ONCE = 4096
 
 /** The location as it was given, for events. */
 function textOf(location: string | URL): string {

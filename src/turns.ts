@@ -15,6 +15,9 @@ const LOOK_MS = 0.25
 /** Steps between two looks at the clock, at most: steps may become longer all at once. */
 const STEPS_MAX = 32
 
+/** Steps before the first look at the clock. */
+const FIRST_STEPS = 4
+
 /** Resolves in the next turn of the event loop. */
 export function nextTurn(): Promise<void> {
   return new Promise(resolve => void setImmediate(resolve))
@@ -76,12 +79,13 @@ export class Turns {
   readonly #loop: Loop
   /** Steps between two looks at the clock, and how many are left. */
   #steps = 1
-  #left = 1
-  #lookedMs: number
+  /** Short work ends before the first look. */
+  #left = FIRST_STEPS
+  /** NaN before the first look, which changes nothing then. */
+  #lookedMs = NaN
 
   constructor(loop: Loop = threadLoop) {
     this.#loop = loop
-    this.#lookedMs = loop.now()
   }
 
   /** Counts a step; whether the loop shall turn before it. Cheap: most steps do not look at the clock. */

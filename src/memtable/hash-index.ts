@@ -4,6 +4,7 @@
  * Built when somebody looks a key up, not while rows come in: a run of inserts costs nothing here, the next lookup
  * catches up. Two arrays and no objects, so a lookup allocates nothing. docs/architecture.md, Memtable.
  */
+import type { Turns } from '../turns.js'
 import { HASH_START, hashKey, hashKeyLanes, hashLane } from '../columns/hash.js'
 
 const MIN_HEAD_BITS = 10
@@ -11,6 +12,8 @@ const MIN_HEAD_BITS = 10
 const MAX_HEAD_BITS = 20
 /** Rows that one call of the inner loop takes: small enough that V8 compiles it as a whole after a few calls. */
 const BLOCK_ROWS = 8192
+/** Rows that are indexed at a time where the event loop turns in between: a millisecond. */
+const SLICE_ROWS = 8 * BLOCK_ROWS
 
 export class HashIndex {
   readonly #lanes: readonly Uint32Array[]
@@ -35,6 +38,20 @@ export class HashIndex {
   /** Bytes that it takes. */
   get byteLength(): number {
     return this.#heads.byteLength + this.#next.byteLength
+  }
+
+  /** How many of the rows below `length` the next lookup would have to index. */
+  lacking(length: number): number {
+    return Math.max(0, length - this.#count)
+  }
+
+  /** Indexes the rows below `length`, in slices. */
+  async prepare(length: number, turns: Turns): Promise<void> {
+    while (this.#count < length) {
+      if (turns.due()) await turns.take()
+      // Another lookup may have done it meanwhile.
+      this.#catchUp(Math.max(this.#count, Math.min(length, this.#count + SLICE_ROWS)))
+    }
   }
 
   /** The newest row below `length` with this key, or -1. Requires: rows below `length` are complete. */

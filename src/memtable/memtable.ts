@@ -8,6 +8,7 @@
 import { assert } from '../assert.js'
 import { copyColumn, PUT, type DeleteWhere, type Operations } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
+import type { Turns } from '../turns.js'
 import { HashIndex } from './hash-index.js'
 
 /** Rows that a memtable has room for at most; row numbers carry marks in their highest bits where they are sorted. */
@@ -186,6 +187,16 @@ export class Memtable implements Operations {
    */
   findNewest(key: Uint32Array, length: number): number {
     return this.#index.findNewest(key, length)
+  }
+
+  /** How many rows below `length` the next `findNewest` would index first. */
+  rowsToIndex(length: number): number {
+    return this.#index.lacking(length)
+  }
+
+  /** Indexes the rows below `length`; the event loop turns in between. */
+  prepareIndex(length: number, turns: Turns): Promise<void> {
+    return this.#index.prepare(length, turns)
   }
 
   /** The next older row with this key, or -1. Requires: `findNewest` or `findOlder` found `row` by it. */

@@ -7,17 +7,10 @@
  */
 import { unlessAborted } from '../abort.js'
 import { assert } from '../assert.js'
-import { compareRows } from '../columns/compare.js'
-import { sortedOrder, sortRows } from '../columns/sort.js'
+import { sortedOrder } from '../columns/sort.js'
+import { mergeRuns, SLICE_ROWS } from '../columns/sort-in-turns.js'
 import { nextTurn } from '../turns.js'
 import type { Memtable } from './memtable.js'
-
-/** Rows that are sorted at a time: 2 to 3 ms. */
-const SLICE_ROWS = 65536
-/** Rows that are merged at a time: they lie all over the memtable, so each costs as much as four that lie together. */
-const MERGED_ROWS = SLICE_ROWS / 4
-/** One row in so many is a sample where a merge looks for the borders of its slices. */
-const SAMPLE_ROWS = 512
 
 export class OrderedView {
   readonly #memtable: Memtable
@@ -71,37 +64,13 @@ export class OrderedView {
     }
     const first = firstToMerge(this.#runs)
     if (this.#runs.length - first < 2) return
-    const merged = await this.#merge(this.#runs.slice(first))
+    const merged = await mergeRuns(lanes, layout.keyLaneCount, this.#runs.slice(first), async rows => {
+      await this.#takeTurn(rows)
+      return this.#waiting > 0
+    })
     if (merged === undefined) return
     // Whoever came meanwhile has the runs as they were: they are not changed.
     this.#runs.splice(first, Infinity, merged)
-  }
-
-  /**
-   * Merges slice by slice: what the runs hold between two neighbouring borders is put together and sorted anew, which
-   * is several times faster than comparing heads. Stable, because the rows of older runs come first. `undefined` where
-   * nobody waits for it any more.
-   */
-  async #merge(runs: readonly Uint32Array[]): Promise<Uint32Array | undefined> {
-    const { lanes, layout } = this.#memtable
-    const merged = new Uint32Array(runs.reduce((sum, run) => sum + run.length, 0))
-    const starts = runs.map(() => 0)
-    let from = 0
-    for (const border of [...this.#borders(runs), undefined]) {
-      let to = from
-      for (const [index, run] of runs.entries()) {
-        const start = starts[index]!
-        const end = border === undefined ? run.length : this.#placeOf(border, run, start)
-        merged.set(run.subarray(start, end), to)
-        starts[index] = end
-        to += end - start
-      }
-      await this.#takeTurn(((to - from) * SLICE_ROWS) / MERGED_ROWS)
-      if (this.#waiting === 0) return undefined
-      sortRows(lanes, layout.keyLaneCount, merged.subarray(from, to))
-      from = to
-    }
-    return merged
   }
 
   /** Lets the event loop turn before so many rows more, unless they fit into this turn. */
@@ -111,34 +80,6 @@ export class OrderedView {
       this.#rowsThisTurn = 0
     }
     this.#rowsThisTurn += rows
-  }
-
-  /** Rows that cut the merged run into slices of about `MERGED_ROWS` rows, in its order. */
-  #borders(runs: readonly Uint32Array[]): Uint32Array {
-    const { lanes, layout } = this.#memtable
-    const samples: number[] = []
-    for (const run of runs) {
-      for (let i = SAMPLE_ROWS / 2; i < run.length; i += SAMPLE_ROWS) samples.push(run[i]!)
-    }
-    const sorted = Uint32Array.from(samples)
-    sortRows(lanes, layout.keyLaneCount, sorted)
-    const samplesPerSlice = MERGED_ROWS / SAMPLE_ROWS
-    return sorted.filter((_, index) => index > 0 && index % samplesPerSlice === 0)
-  }
-
-  /** The first place in `run`, from `start` on, of a row that does not come before `border` by key, then by number. */
-  #placeOf(border: number, run: Uint32Array, start: number): number {
-    const { lanes, layout } = this.#memtable
-    let low = start
-    let high = run.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      const row = run[middle]!
-      const order = compareRows(lanes, row, lanes, border, layout.keyLaneCount)
-      if (order < 0 || (order === 0 && row < border)) low = middle + 1
-      else high = middle
-    }
-    return low
   }
 }
 

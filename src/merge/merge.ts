@@ -88,6 +88,9 @@ export class Merge {
         feed.from = 0
       }
       if (rows.count === 0) rows.clear()
+      // A key may have millions of rows, and all of them come together.
+      const { turns } = this.#options
+      if (turns?.due() === true) await turns.take()
       feed.ended = !(await feed.input.next(rows))
     }
   }

@@ -9,12 +9,14 @@ import { compareKeyToRow } from '../columns/compare.js'
 import { greatestKeyNumber, incrementKey, keyNumber, keyOfNumber } from '../columns/key-number.js'
 import { OperationBuffer, type Operations } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
-import { sortedOrder } from '../columns/sort.js'
 import type { View } from '../state/table-state.js'
+import { Turns } from '../turns.js'
 import type { BatchHits, TableReader } from './reader.js'
 
 /** Up to so many keys in reach of a query are looked up one by one. */
 const LOOKUPS_A_QUERY_MAX = 33
+/** Rows that are put in order before the event loop may get a turn. */
+const SLICE_ROWS = 2 ** 15
 /** Scans in flight at once. */
 const SCANS_AT_ONCE = 16
 
@@ -26,15 +28,17 @@ export interface OrderedHits {
 }
 
 /** Puts hits into query order; `queryOf` names the query of a position where several positions belong to one. */
-export function orderHits(
+export async function orderHits(
   layout: RecordLayout,
   { hits, starts, ends }: BatchHits,
   queryOf: (position: number) => number = position => position,
-): OrderedHits {
+): Promise<OrderedHits> {
+  const turns = new Turns()
   const query = new Uint32Array(hits.count)
   const order = new Uint32Array(hits.count)
   let at = 0
   for (let position = 0; position < starts.length; position++) {
+    if (turns.due()) await turns.take()
     // Hits come newest first.
     for (let row = ends[position]! - 1; row >= starts[position]!; row--, at++) {
       query[at] = queryOf(position)
@@ -42,7 +46,10 @@ export function orderHits(
     }
   }
   const rows = new OperationBuffer(layout, at)
-  rows.gather(hits, order)
+  for (let from = 0; from < at; from += SLICE_ROWS) {
+    if (turns.due()) await turns.take()
+    rows.gather(hits, order.subarray(from, Math.min(at, from + SLICE_ROWS)))
+  }
   return { query, rows }
 }
 
@@ -114,18 +121,7 @@ async function scanEach(
   } finally {
     await view.version.release()
   }
-  const rows = new OperationBuffer(layout, 64)
-  const answers: number[] = []
-  for (const [i, group] of groups.entries()) {
-    for (const query of group.queries) {
-      const { first, last } = queries[query]!
-      const from = firstRowAt(found[i]!, keyOfNumber(first, layout), false)
-      const to = firstRowAt(found[i]!, keyOfNumber(last, layout), true)
-      rows.append(found[i]!, from, to)
-      for (let row = from; row < to; row++) answers.push(query)
-    }
-  }
-  return inQueryOrder(layout, rows, answers)
+  return inQueryOrder(layout, queries, groups, found)
 }
 
 /** Joins reaches that touch, so that each key is read once. */
@@ -178,11 +174,26 @@ function firstRowAt(rows: Operations, key: Uint32Array, behind: boolean): number
   return low
 }
 
-/** Sorts the rows by the queries that they answer; they are in key order already. */
-function inQueryOrder(layout: RecordLayout, rows: OperationBuffer, answers: readonly number[]): OrderedHits {
-  const queries = Uint32Array.from(answers)
-  const order = sortedOrder([queries], 1, 0, queries.length)
-  const ordered = new OperationBuffer(layout, rows.count)
-  ordered.gather(rows, order)
-  return { query: Uint32Array.from(order, row => queries[row]!), rows: ordered }
+/** Cuts what was found for the groups into the answers of the queries. */
+async function inQueryOrder(
+  layout: RecordLayout,
+  queries: readonly Reach[],
+  groups: readonly Group[],
+  found: readonly Operations[],
+): Promise<OrderedHits> {
+  const turns = new Turns()
+  const groupOf = new Uint32Array(queries.length)
+  for (const [i, group] of groups.entries()) for (const query of group.queries) groupOf[query] = i
+  const rows = new OperationBuffer(layout, 64)
+  const ends = new Float64Array(queries.length)
+  for (const [query, { first, last }] of queries.entries()) {
+    if (turns.due()) await turns.take()
+    const candidates = found[groupOf[query]!]!
+    const from = firstRowAt(candidates, keyOfNumber(first, layout), false)
+    rows.append(candidates, from, firstRowAt(candidates, keyOfNumber(last, layout), true))
+    ends[query] = rows.count
+  }
+  const query = new Uint32Array(rows.count)
+  for (const [i, end] of ends.entries()) query.fill(i, i === 0 ? 0 : ends[i - 1]!, end)
+  return { query, rows }
 }

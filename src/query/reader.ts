@@ -8,18 +8,23 @@ import { BucketInput } from '../bucket-file/input.js'
 import { rangeIsEmpty, type KeyRange } from '../columns/key-range.js'
 import { OperationBuffer } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
-import { sortedOrder } from '../columns/sort.js'
+import { sortedInTurns } from '../columns/sort-in-turns.js'
 import type { SortedInput } from '../columns/sorted-input.js'
+import type { Memtable } from '../memtable/memtable.js'
 import { RunInput } from '../memtable/run-input.js'
 import { Merge } from '../merge/merge.js'
 import type { View } from '../state/table-state.js'
-import { nextTurn, Turns } from '../turns.js'
+import { Turns } from '../turns.js'
 import { KEYS_A_BLOCK, KeyBlock } from './key-block.js'
 import { Lookup } from './lookup.js'
 import { PageSource } from './page-source.js'
 
-/** Keys that are looked up before the event loop gets a turn, and whose missing pages are read together. */
-const KEYS_A_SLICE = 4096
+/** Keys that are looked up before the event loop may get a turn, and whose missing pages are read together. */
+const KEYS_A_SLICE = 2048
+/** A lookup that would index more rows of memtables first lets the event loop turn in between. */
+const ROWS_INDEXED_MAX = 2 ** 17
+/** A key that has as many records is scanned. */
+const RECORDS_MAX = 2 ** 15
 
 export interface ReaderOptions {
   readonly layout: RecordLayout
@@ -67,10 +72,11 @@ export class TableReader {
 
   /** As {@link findSync}, but `undefined` where a page must be read: then `find` reads it. */
   findInMemory(view: View, key: Uint32Array, limit: number): OperationBuffer | undefined {
+    if (rowsToIndex(view) > ROWS_INDEXED_MAX) return undefined
     const hits = this.#hitsFor(limit)
-    const found = this.#lookup.collect(view, key, limit, hits, this.#inMemory)
+    const found = this.#lookup.collect(view, key, Math.min(limit, RECORDS_MAX), hits, this.#inMemory)
     this.#inMemory.missing = []
-    if (found >= 0) return hits
+    if (isAll(found, limit)) return hits
     if (limit === 1) this.giveBack(hits)
     return undefined
   }
@@ -104,7 +110,7 @@ export class TableReader {
   async findMany(view: View, keys: readonly Uint32Array[], limit: number): Promise<BatchHits> {
     const { layout } = this.#options
     const count = keys[0]!.length
-    const order = sortedOrder(keys, layout.keyLaneCount, 0, count)
+    const turns = new Turns()
     const result: BatchHits = {
       hits: new OperationBuffer(layout, count),
       starts: new Uint32Array(count),
@@ -114,14 +120,23 @@ export class TableReader {
     const pages = new PageSource(false)
     view.version.retain()
     try {
+      const order = await sortedInTurns(keys, layout.keyLaneCount, count, turns)
+      await prepareIndexes(view, turns)
       for (let from = 0; from < count; from += KEYS_A_SLICE) {
-        if (from > 0) await nextTurn()
+        if (turns.due()) await turns.take()
         let open: number[] | Uint32Array = order.subarray(from, from + KEYS_A_SLICE)
+        const long: number[] = []
         while (open.length > 0) {
-          open = this.#runSlice(view, keys, key, open, limit, result, pages)
+          open = this.#runSlice(view, keys, key, open, limit, result, pages, long)
           if (open.length > 0) await pages.load()
         }
         pages.release()
+        for (const query of long) {
+          const one = Uint32Array.from(keys, lane => lane[query]!)
+          result.starts[query] = result.hits.count
+          await this.#scanKey(view, one, result.hits, true)
+          result.ends[query] = result.hits.count
+        }
       }
     } finally {
       await view.version.release()
@@ -129,7 +144,7 @@ export class TableReader {
     return result
   }
 
-  /** Looks the keys `open` up; returns those for which a page is missing. */
+  /** Looks the keys `open` up; returns those for which a page is missing. `long`: takes those to be scanned. */
   #runSlice(
     view: View,
     keys: readonly Uint32Array[],
@@ -138,18 +153,24 @@ export class TableReader {
     limit: number,
     result: BatchHits,
     pages: PageSource,
+    long: number[],
   ): number[] {
     const missing: number[] = []
     const { files } = view.version
     const block = this.#block
+    const most = Math.min(limit, RECORDS_MAX)
     for (let i = 0; i < open.length; i++) {
       const place = i % KEYS_A_BLOCK
       if (place === 0) block.prepare(files, keys, open, i, Math.min(i + KEYS_A_BLOCK, open.length))
       const query = open[i]!
       for (let lane = 0; lane < key.length; lane++) key[lane] = keys[lane]![query]!
       result.starts[query] = result.hits.count
-      const found = this.#lookup.collect(view, key, limit, result.hits, pages, true, block, place)
+      const found = this.#lookup.collect(view, key, most, result.hits, pages, true, block, place)
       if (found < 0) missing.push(query)
+      else if (!isAll(found, limit)) {
+        result.hits.count -= found
+        long.push(query)
+      }
       result.ends[query] = result.hits.count
     }
     return missing
@@ -186,18 +207,65 @@ export class TableReader {
     keepRows: boolean,
   ): Promise<number> {
     const pages = new PageSource(false)
-    const found = this.#lookup.collect(view, key, limit, hits, pages, keepRows)
-    if (found >= 0) return found
+    const most = Math.min(limit, RECORDS_MAX)
+    let found = -1
+    if (rowsToIndex(view) <= ROWS_INDEXED_MAX) {
+      found = this.#lookup.collect(view, key, most, hits, pages, keepRows)
+      if (isAll(found, limit)) return found
+    }
     const ownKey = key.slice()
     view.version.retain()
     try {
-      for (;;) {
+      await prepareIndexes(view, new Turns())
+      while (found < 0) {
         await pages.load()
-        const found = this.#lookup.collect(view, ownKey, limit, hits, pages, keepRows)
-        if (found >= 0) return found
+        found = this.#lookup.collect(view, ownKey, most, hits, pages, keepRows)
       }
+      if (isAll(found, limit)) return found
+      hits.clear()
+      return await this.#scanKey(view, ownKey, hits, keepRows)
     } finally {
       await view.version.release()
     }
   }
+
+  /** Appends the records of a key with very many, newest first, where they are wanted; returns how many there are. */
+  async #scanKey(view: View, key: Uint32Array, hits: OperationBuffer, keepRows: boolean): Promise<number> {
+    const oldestFirst = new OperationBuffer(this.#options.layout, RECORDS_MAX)
+    let found = 0
+    const merge = await this.scan(view, { lower: key, upper: key }, false)
+    try {
+      for (let rows = await merge.next(); rows !== undefined; rows = await merge.next()) {
+        found += rows.count
+        if (keepRows) oldestFirst.append(rows, 0, rows.count)
+      }
+    } finally {
+      await merge.close()
+    }
+    hits.appendReversed(oldestFirst)
+    return found
+  }
+}
+
+/** Whether a lookup that stops at `RECORDS_MAX` has found all that was asked for; -1: a page is missing. */
+function isAll(found: number, limit: number): boolean {
+  return found >= 0 && (found < RECORDS_MAX || limit <= RECORDS_MAX)
+}
+
+/** The memtables of the view, and how many of their rows belong to it. */
+function memtablesOf({ version, active, length }: View): { memtable: Memtable; rows: number }[] {
+  const sealed = version.sealed.map(({ memtable }) => ({ memtable, rows: memtable.count }))
+  return [...sealed, { memtable: active.memtable, rows: length }]
+}
+
+/** Rows that the next lookup would index first. */
+function rowsToIndex({ version, active, length }: View): number {
+  let rows = active.memtable.rowsToIndex(length)
+  for (const { memtable } of version.sealed) rows += memtable.rowsToIndex(memtable.count)
+  return rows
+}
+
+async function prepareIndexes(view: View, turns: Turns): Promise<void> {
+  if (rowsToIndex(view) <= ROWS_INDEXED_MAX) return
+  for (const { memtable, rows } of memtablesOf(view)) await memtable.prepareIndex(rows, turns)
 }
