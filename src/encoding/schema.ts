@@ -11,7 +11,7 @@ import { recordLayout, type RecordLayout } from '../columns/record-layout.js'
 import { FlashTableError } from '../errors.js'
 import { checkColumns, checkKeyColumn, readWhere, type GivenColumns } from './given-columns.js'
 import { checkRecordBytes, keyTypeOf, keyTypeOfStored, valueTypeOf, valueTypeOfStored } from './resolve.js'
-import type { FieldType, OwnColumn, Place } from './field-type.js'
+import { wrongType, type FieldType, type OwnColumn, type Place } from './field-type.js'
 import {
   isFloatName,
   MAX_KEY_BYTES,
@@ -189,6 +189,8 @@ export class Schema {
       return { count, lanes }
     }
     const count = keys.length
+    // An array of holes is refused before memory is taken for it.
+    if (count > 0 && !(count - 1 in keys)) throw wrongType(KEYS, 'an array without holes', keys)
     const lanes = newLanes(this.layout.keyLaneCount, count)
     const record = new Uint32Array(lanes.length)
     const place = new KeyPlace()

@@ -345,6 +345,7 @@ describe('idioms of other stores', () => {
     ],
     ['an operation with a misspelt type', t => t.batch([{ typ: 'del', key: 1n } as never]), "'typ'"],
     ['an async iterable of operations', t => t.batch(operations() as never), 'an iterable of operations'],
+    ['keys that are all holes', t => t.getMany(Array(2 ** 32 - 1)), 'without holes'],
     ['a compact of null', t => t.compact(null as never), 'found null'],
     ['a checkpoint to nowhere', t => t.checkpoint(undefined as never), 'path of a directory'],
     ['a range with start and end', t => collect(t.keys({ start: 1n, end: 2n } as never)), 'gte: key'],
