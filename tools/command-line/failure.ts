@@ -72,7 +72,7 @@ function internal(message: string, stack: string | undefined): Failure {
 /** commander begins with "error: ", and tells a similar name in a line of its own. */
 function usageText(error: CommanderError): string {
   // All help was printed, as nothing else was asked for.
-  if (error.code === 'commander.help') return 'a command is missing'
+  if (error.code === 'commander.help') return 'name one of the commands above'
   const text = error.message
     .replace(/^error: /, '')
     .replace(/\s*\n\s*/g, ' ')
