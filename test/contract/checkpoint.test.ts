@@ -124,6 +124,30 @@ describe('checkpoint', () => {
     await table.put(3n, fingerprint(3))
   })
 
+  test('beside clear() and close() holds the state before or behind, and close() waits for it', async () => {
+    for (const seals of [0, 1, 3]) {
+      const table = await tables.fingerprints()
+      await table.putColumns(fingerprintColumns(0, 200, spreadKey))
+      for (let i = 0; i < seals; i++) await table.putColumns(fingerprintColumns(200, 450, spreadKey))
+      const before = (await collect(table.keys())).length
+      const [first, second] = [tables.path(), tables.path()]
+      await Promise.all([table.checkpoint(first), table.clear()])
+      await table.putColumns(fingerprintColumns(0, 200, spreadKey))
+      const copying = table.checkpoint(second)
+      await table.close()
+      expect(existsSync(join(second, 'MANIFEST'))).toBe(true)
+      await copying
+      for (const [path, counts] of [
+        [first, [0, before]],
+        [second, [200]],
+      ] as const) {
+        const copy = await tables.open(path, OPTIONS)
+        expect(counts).toContain((await collect(copy.keys())).length)
+        await copy.close()
+      }
+    }
+  })
+
   test('is refused by a table that is closed, which makes nothing', async () => {
     const table = await tables.fingerprints()
     const path = tables.path()
