@@ -32,6 +32,9 @@ function numberedName(number: number, kind: NumberedKind): string {
   return `${String(number).padStart(6, '0')}.${kind}`
 }
 
+/** The record in LOCK, or in a claim, where that is a directory. */
+export const LOCK_RECORD_NAME = 'record'
+
 /** The record of one who wants the lock. `token`: 32 hex digits. */
 export function lockTemporaryName(token: string): string {
   return `${LOCK_NAME}.${token}`

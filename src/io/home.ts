@@ -11,7 +11,7 @@
  * relative to a held directory. docs/durability.md, The directory.
  */
 import { FlashTableError, hasCode } from '../errors.js'
-import { LOCK_NAME, MANIFEST_NAME } from './file-names.js'
+import { LOCK_NAME, LOCK_RECORD_NAME, MANIFEST_NAME } from './file-names.js'
 import { isSameStamp, type FileSystem, type DirectoryHandle, type Stamp } from './file-system.js'
 import { guardedFileSystem } from './guarded-file-system.js'
 
@@ -149,7 +149,7 @@ export class Home {
     if (stamp === undefined) return known.includes(undefined)
     if (known.some(each => isSameStamp(each?.stamp, stamp))) return true
     if (known.every(each => each?.stamp.bytes !== stamp.bytes)) return false
-    const digest = await this.#inner.digest(this.#path(name))
+    const digest = await this.#digest(name)
     const found = known.find(each => each !== undefined && each.digest === digest)
     if (found !== undefined) found.stamp = stamp
     return found !== undefined
@@ -171,7 +171,7 @@ export class Home {
   async #known(name: string): Promise<Known | undefined> {
     const path = this.#path(name)
     const stamp = await this.#inner.stamp(path)
-    const digest = stamp && (await this.#inner.digest(path))
+    const digest = stamp && (await this.#digest(name))
     return digest === undefined ? undefined : { stamp: stamp!, digest }
   }
 
@@ -181,6 +181,16 @@ export class Home {
       this.#onMoved(this.#moved)
     }
     return this.#moved
+  }
+
+  /** Of LOCK, which may be a directory, its record is what counts. */
+  async #digest(name: string): Promise<string | undefined> {
+    try {
+      return await this.#inner.digest(this.#path(name))
+    } catch (error) {
+      if (name !== LOCK_NAME || !hasCode(error, 'EISDIR')) throw error
+      return this.#inner.digest(this.#path(`${name}/${LOCK_RECORD_NAME}`))
+    }
   }
 
   #path(name: string): string {

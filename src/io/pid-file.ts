@@ -42,6 +42,7 @@ import { TextDecoder, TextEncoder } from 'node:util'
 import { codeOf, hasCode } from '../errors.js'
 import {
   LOCK_NAME,
+  LOCK_RECORD_NAME,
   lockAsideName,
   lockClaimName,
   lockDirectoryName,
@@ -84,8 +85,6 @@ type Chain =
   | { readonly holder: LockRecord }
 
 const RECORD_BYTES_LIMIT = 4096
-/** In a directory that stands for a record. */
-const RECORD_NAME = 'record'
 /** Each time the directory was another one. */
 const READS_LIMIT = 1000
 /** Each link is a process that died within the few calls of step 3. */
@@ -196,12 +195,14 @@ export class PidFile {
     const directory = this.#path(lockDirectoryName(this.#record.token))
     await this.#fileSystem.makeDirectory(directory)
     try {
-      await this.#writeRecord(join(directory, RECORD_NAME))
+      await this.#writeRecord(join(directory, LOCK_RECORD_NAME))
       await this.#fileSystem.rename(directory, this.#path(name))
       return true
     } catch (error) {
       const code = codeOf(error)
       if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOTDIR' || code === 'ENOENT') return false
+      // Some of FUSE say no more than that.
+      if (code === 'EPERM' && (await this.#fileSystem.info(this.#path(name))) !== undefined) return false
       throw error
     }
   }
@@ -281,7 +282,7 @@ export class PidFile {
   /** Requires: nobody looks at it. */
   async #takeApart(name: string): Promise<void> {
     if (await this.#removeFile(name)) return
-    await this.#removeFile(join(name, RECORD_NAME))
+    await this.#removeFile(join(name, LOCK_RECORD_NAME))
     await this.#fileSystem.removeDirectory(this.#path(name))
   }
 
@@ -303,16 +304,18 @@ export class PidFile {
 
   /** Of a record that is a directory. An empty one is torn. */
   async #contentInside(name: string): Promise<Content | 'changed' | 'something else' | undefined> {
-    const content = await this.#contentOf(join(this.#path(name), RECORD_NAME)).catch((error: unknown) => {
-      if (hasCode(error, 'ENOTDIR')) return 'changed' as const
-      throw error
-    })
+    const content = await this.#contentOf(join(this.#path(name), LOCK_RECORD_NAME)).catch(
+      (error: unknown) => {
+        if (hasCode(error, 'ENOTDIR')) return 'changed' as const
+        throw error
+      },
+    )
     if (content === 'changed') return content
     if (content !== undefined) return { ...content, isDirectory: true }
     try {
       const names = await this.#fileSystem.list(this.#path(name))
       if (names.length === 0) return { bytes: new Uint8Array(0), isDirectory: true }
-      return names.includes(RECORD_NAME) ? 'changed' : 'something else'
+      return names.includes(LOCK_RECORD_NAME) ? 'changed' : 'something else'
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return undefined
       if (hasCode(error, 'ENOTDIR')) return 'changed'

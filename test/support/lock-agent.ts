@@ -1,7 +1,8 @@
 /**
  * A process that takes and gives up locks as it is told, for test/unit/io/lock.test.ts:
  * `{ take: directory, timeoutMs }` is answered by `{ taken }` or `{ code, message }`, `{ release: true }` by `{ released }`.
- * With the argument `without-fs-ext` it works as where that could not be built, but for flock(1).
+ * With the argument `without-fs-ext` it works as where that could not be built, but for flock(1);
+ * with `without-flock` without that too.
  */
 import { flockTool, loadFlock } from '../../src/io/flock.js'
 import { lockOf, realLockParts, type TableLock } from '../../src/io/lock.js'
@@ -15,7 +16,11 @@ export type FromAgent =
   | { readonly code: string; readonly message: string }
 
 const withFsExt = !process.argv.includes('without-fs-ext')
-const acquire = lockOf({ ...realLockParts(), flock: withFsExt ? (loadFlock() ?? flockTool) : flockTool })
+const withFlock = !process.argv.includes('without-flock')
+const acquire = lockOf({
+  ...realLockParts(),
+  flock: withFlock ? ((withFsExt ? loadFlock() : undefined) ?? flockTool) : undefined,
+})
 let lock: TableLock | undefined
 
 const answer = (message: FromAgent): void => void process.send?.(message)
