@@ -129,7 +129,7 @@ class FileSaver {
     const first = kinds.indexOf(DELETE_WHERE_PAGE)
     const after = kinds.findLastIndex(kind => kind === DATA_PAGE) + 1
     const unsure = kinds.indexOf(DAMAGED, after)
-    if (this.#footer === undefined && unsure >= 0 && (first < 0 || unsure !== kinds.length - 1))
+    if (this.#footer === undefined && unsure >= 0 && unsure !== kinds.length - 1)
       this.#lose(unsure, `a damaged page, which may have held delete-where entries: ${COMES_BACK}`)
     // An entry may begin on the page before: without its first page nothing of the section can be read.
     if (first < 0 || (first > 0 && kinds[first - 1] === DAMAGED)) return

@@ -180,7 +180,11 @@ function placeUnknown(
     const first = gap?.firstSequence ?? end
     placed.push({ file, firstSequence: first, endSequence: gap === undefined ? end : first + operations })
     losses.push(
-      lossOf(file.path, 0, 'its age, with the footer: what is newer than its records may be taken for older'),
+      lossOf(
+        file.path,
+        0,
+        'its age, with the footer: what is newer than its records may be taken for older, and what the log has too may be there twice',
+      ),
     )
   }
   return placed

@@ -85,6 +85,21 @@ describe('repair tells', () => {
     }
   })
 
+  test('a damaged footer once, where there are no delete-where entries', async () => {
+    const disk = newDisk()
+    const table = await openTable(disk)
+    await puts(table, 500)
+    await table.compact()
+    await table.close()
+    const right = await contentsOf(disk.clone(), DIRECTORY)
+    const [entry] = manifestOf(disk).files
+    const path = `${DIRECTORY}/${bucketName(entry!.number)}`
+    disk.flipByte(path, (entry!.pages - 1) * PAGE_BYTES + 30)
+    const { losses } = await repair(disk)
+    expect(losses).toMatchObject([{ file: path, offset: (entry!.pages - 1) * PAGE_BYTES }])
+    expect(await contentsOf(disk, INTO)).toEqual(right)
+  })
+
   test('delete-where entries that are lost, and that what they hid may come back', async () => {
     const disk = newDisk()
     const table = await openTable(disk)
