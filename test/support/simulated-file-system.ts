@@ -376,6 +376,7 @@ export class SimulatedFileSystem implements FileSystem {
   digest(path: string): Promise<string | undefined> {
     const where = resolve(path)
     return this.#steps.look(where, () => {
+      if (this.#directories.has(where)) throw systemError('EISDIR', 'open', where)
       if (this.#directories.find(where) === undefined) return undefined
       return createHash('sha256').update(this.readFile(where)).digest('hex')
     })

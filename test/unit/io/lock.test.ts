@@ -242,6 +242,16 @@ describe.each([
     await lock.release()
   })
 
+  it('a holder that is stopped has the lock still', async () => {
+    const agent = await startAgent(holder)
+    expect(await take(agent)).toEqual({ taken: true })
+    agent.kill('SIGSTOP')
+    await expect(acquire(directory, now)).rejects.toMatchObject({ code: 'FLASHTABLE_LOCKED' })
+    agent.kill('SIGCONT')
+    expect(await release(agent)).toEqual({ released: true })
+    await (await acquire(directory, now)).release()
+  })
+
   it('the second gets it when the first gives it up while it waits', async () => {
     const agent = await startAgent(holder)
     expect(await take(agent)).toEqual({ taken: true })
@@ -318,7 +328,7 @@ describe('a holder in another pid namespace', () => {
     }
   })
 
-  it('of a real one is refused while it lives, stopped too, and gone with kill -9', async context => {
+  it('of a real one, as of a container, is respected while it lives, and gone with kill -9', async context => {
     for (const [holder, other] of [
       [true, withTool],
       [false, acquireLock],
