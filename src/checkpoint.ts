@@ -10,8 +10,9 @@ import type { BucketFile } from './bucket-file/reader.js'
 import { tableIdBytes, type BucketFileEntry } from './columns/bucket-file-entry.js'
 import type { Jobs, MemtableInput, SealTarget } from './compaction/jobs.js'
 import { FlashTableError, diskError } from './errors.js'
-import { parseFileName } from './io/file-names.js'
+import { MANIFEST_NAME, parseFileName } from './io/file-names.js'
 import type { FileSystem } from './io/file-system.js'
+import { Home } from './io/home.js'
 import type { Manifest } from './manifest/manifest.js'
 import { installManifest } from './manifest/store.js'
 import { Poison, latchedReason } from './poison.js'
@@ -46,11 +47,17 @@ export async function writeCheckpoint(
   } catch (error) {
     throw diskError(error, `the checkpoint ${directory} cannot be begun`)
   }
+  let home: Home | undefined
   try {
-    await writeFiles(state, directory, options)
+    // Whoever makes a table there meanwhile, or puts another directory there, keeps what is his.
+    home = await Home.hold(fileSystem, directory, () => {})
+    await home.settle()
+    await writeFiles(state, directory, home.fileSystem, options)
+    await home.close()
     await fileSystem.syncDirectory(dirname(directory))
   } catch (error) {
-    await removeFiles(fileSystem, directory)
+    await removeFiles(home?.fileSystem ?? fileSystem, directory)
+    await home?.close()
     await removeDirectories(fileSystem, directory, topmost)
     throw diskError(latchedReason(error), `the checkpoint ${directory} failed`)
   }
@@ -71,8 +78,12 @@ async function makeNewDirectory(fileSystem: FileSystem, directory: string): Prom
   return topmost
 }
 
-async function writeFiles(state: TableState, directory: string, options: CheckpointOptions): Promise<void> {
-  const { fileSystem } = state.options
+async function writeFiles(
+  state: TableState,
+  directory: string,
+  fileSystem: FileSystem,
+  options: CheckpointOptions,
+): Promise<void> {
   const { view, manifest, notLinked } = await takeState(state, directory)
   try {
     for (const file of notLinked) await file.copyInto(directory)
@@ -152,7 +163,8 @@ function sealTarget(
 /** Best effort, after a failure. */
 async function removeFiles(fileSystem: FileSystem, directory: string): Promise<void> {
   const names = await fileSystem.list(directory).catch(() => [])
-  for (const name of names) {
+  // The manifest last: by it the directory is known to be ours.
+  for (const name of names.sort((a, b) => Number(a === MANIFEST_NAME) - Number(b === MANIFEST_NAME))) {
     if (parseFileName(name) !== undefined) await fileSystem.unlink(`${directory}/${name}`).catch(() => {})
   }
 }

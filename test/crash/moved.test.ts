@@ -174,3 +174,18 @@ describe.each(Object.entries({ life, load }))('the directory of an open table, i
     expect(moment).toBeGreaterThan(20)
   })
 })
+
+test('a checkpoint leaves alone what somebody else puts into its directory meanwhile', async () => {
+  const disk = new SimulatedFileSystem()
+  const table = await openOn(disk)
+  await table.putColumns(columnsOf(recordsFrom(0, 40)))
+  const theirs = Buffer.from('a manifest of somebody else')
+  disk.onCall = ({ op, path }) => {
+    if (op === 'create' && path === `${COPY}/MANIFEST.tmp`) disk.writeFile(`${COPY}/MANIFEST`, theirs)
+  }
+  await expect(table.checkpoint(COPY)).rejects.toMatchObject({ code: 'FLASHTABLE_MOVED' })
+  expect(Buffer.from(disk.readFile(`${COPY}/MANIFEST`))).toEqual(theirs)
+  disk.onCall = undefined
+  await table.put(1, { time: 1, id: 1 })
+  await table.close()
+})
