@@ -4,8 +4,9 @@
  * Threads start when they are needed, and end when nobody has needed them for some seconds, or when the last table is
  * closed. They keep the process alive only while they run a job. A thread that dies fails its job alone.
  *
- * Invariant: no long job keeps a short one waiting, of this table or another: one thread is left for short ones. Among
- * jobs of a kind the tables take turns.
+ * Invariant: no long job keeps a short one waiting, of this table or another: one thread is left for short ones. Nor do
+ * short ones, however many come, keep all long ones from running: one long job that waits gets the next thread where
+ * none runs. Among jobs of a kind the tables take turns.
  */
 import { availableParallelism } from 'node:os'
 import { clearTimeout, setTimeout } from 'node:timers'
@@ -57,7 +58,8 @@ export class WorkerPool {
   /** Those that have not ended. */
   readonly #alive = new Set<Worker>()
   #waiting: Waiting[] = []
-  #longRunning = 0
+  /** Jobs that have a thread, by kind. */
+  readonly #running = { short: 0, long: 0 }
   #turn = 0
 
   constructor(options: Partial<WorkerPoolOptions> = {}) {
@@ -149,23 +151,26 @@ export class WorkerPool {
     this.#waiting = this.#waiting.filter(other => other !== waiting)
   }
 
-  /** The job that gets the next thread: a short one before a long one, and of those whose owner has waited longest. */
+  /** The job that gets the next thread. */
   #next(): Waiting | undefined {
-    const longMay = this.#longRunning < this.#threadsMax - 1
-    let best: Waiting | undefined
-    for (const waiting of this.#waiting) {
-      if (waiting.kind === 'long' && !longMay) continue
-      if (best === undefined || comesBefore(waiting, best)) best = waiting
+    const { short, long } = this.#running
+    const longMay = long < this.#threadsMax - 1
+    // Else a table whose seals keep all threads busy would never merge. The short ones have a thread already.
+    const longFirst = long === 0 && short > 0
+    const kinds: JobKind[] = longFirst ? ['long', 'short'] : longMay ? ['short', 'long'] : ['short']
+    for (const kind of kinds) {
+      const next = longestWaiting(this.#waiting.filter(waiting => waiting.kind === kind))
+      if (next !== undefined) return next
     }
-    return best
+    return undefined
   }
 
   #run(job: Waiting, worker: Worker): void {
-    if (job.kind === 'long') this.#longRunning++
+    this.#running[job.kind]++
     worker.ref()
     job.begin(worker, () => {
       worker.unref()
-      if (job.kind === 'long') this.#longRunning--
+      this.#running[job.kind]--
       if (this.#alive.has(worker)) this.#putAside(worker)
       this.#giveOut()
     })
@@ -211,10 +216,11 @@ export class WorkerPool {
   }
 }
 
-/** Short before long; then the one whose owner has waited longer. */
-function comesBefore(a: Waiting, b: Waiting): boolean {
-  if (a.kind !== b.kind) return a.kind === 'short'
-  return a.owner.lastTurn < b.owner.lastTurn
+/** The one whose owner has gone longest without a thread; of one owner, the one that came first. */
+function longestWaiting(jobs: readonly Waiting[]): Waiting | undefined {
+  let longest = jobs[0]
+  for (const job of jobs) if (job.owner.lastTurn < longest!.owner.lastTurn) longest = job
+  return longest
 }
 
 /** Threads whose script has been loaded. The others have not touched their job yet. */

@@ -102,6 +102,27 @@ describe('the threads of a process', () => {
     await Promise.all(outcomes)
   })
 
+  test.each([1, 2, 4])(
+    'of %i processors run one merge at least, however many seals come',
+    async processors => {
+      const { table, running, finish } = newPool({ processors })
+      const [sealing, merging] = [table(), table()]
+      const outcomes = Array.from({ length: 40 }, (_, i) => sealing.run(`seal ${i}`))
+      outcomes.push(merging.run('merge 0', 'long'), merging.run('merge 1', 'long'))
+      await finish('seal 0')
+      expect(running()).toContain('merge 0')
+      await finish('seal 1')
+      // The seals have their threads back.
+      expect(running()).not.toContain('merge 1')
+      expect(running().length).toBe(Math.max(2, processors))
+      await finish('merge 0')
+      expect(running()).toContain('merge 1')
+      await finish('merge 1')
+      for (let i = 2; i < 40; i++) await finish(`seal ${i}`)
+      await Promise.all(outcomes)
+    },
+  )
+
   test('are given to tables in turn: one with many jobs does not keep another waiting', async () => {
     const { table, running, finish } = newPool({ processors: 2 })
     const [busy, other] = [table(), table()]
