@@ -82,6 +82,7 @@ class BulkLoad {
       while (this.#spilling.length > 0) await this.#settleSpills().catch(() => {})
       const { fileSystem, directory } = this.#parts.state.options
       await removeSpills(fileSystem, directory, this.#spills)
+      this.#memtables.close()
     }
   }
 

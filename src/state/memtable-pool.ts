@@ -26,7 +26,7 @@ export class MemtablePool {
   /** Of all versions that name memtables of the pool. */
   readonly holders: Holders
   readonly #options: MemtablePoolOptions
-  readonly #spareMax: number
+  #spareMax: number
   readonly #spare: SharedArrayBuffer[] = []
   readonly #idleMs: number
   /** Lets go of what is kept, unless somebody comes who needs it. */
@@ -64,6 +64,13 @@ export class MemtablePool {
     const bytes = this.spareBytes
     this.#spare.length = 0
     return bytes
+  }
+
+  /** Keeps nothing any more. */
+  close(): void {
+    clearTimeout(this.#idle)
+    this.#spareMax = 0
+    tellLetGo(this.drain())
   }
 
   #takeBack({ memory, kinds, capacity }: Memtable): void {

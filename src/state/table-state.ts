@@ -250,6 +250,7 @@ export class TableState {
   async close(): Promise<void> {
     await this.#version.release()
     await this.#released
+    this.#memtables.close()
   }
 
   /** The manifest after the change; its log begins at the first segment that a memtable still needs. */

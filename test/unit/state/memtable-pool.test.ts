@@ -31,3 +31,14 @@ test('what was reserved for a seal stays until that has it', async () => {
   for (let turns = 0; turns < 5; turns++) await turn()
   expect(pool.spareBytes).toBeGreaterThan(0)
 })
+
+test('a pool that is closed keeps no memory, not even what comes back later', async () => {
+  const pool = new MemtablePool(OPTIONS, 1)
+  const late = new Version([], [], pool.make(0), pool.holders)
+  await live(pool)
+  expect(pool.spareBytes).toBeGreaterThan(0)
+  pool.close()
+  expect(pool.spareBytes).toBe(0)
+  await late.release()
+  expect(pool.spareBytes).toBe(0)
+})
