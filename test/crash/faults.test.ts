@@ -153,8 +153,12 @@ describe(`a disk that fails (seed ${SEED})`, () => {
       const calls = (await callsOf(name)).filter(({ op }) => TAKES_ROOM.has(op))
       for (const { step } of calls) {
         await liveWithFailure(name, { step, code: 'ENOSPC' }, ({ outcomes }, { at }) => {
-          for (const [i, { code }] of outcomes.entries()) {
-            expect(i === at ? [undefined, 'FLASHTABLE_DISK_FULL'] : [undefined]).toContain(code)
+          const failed = outcomes.flatMap(({ code }, i) => (code === undefined ? [] : [{ i, code }]))
+          expect(failed.length).toBeLessThanOrEqual(1)
+          for (const { i, code } of failed) {
+            expect(code).toBe('FLASHTABLE_DISK_FULL')
+            // A seal in the background that met the fault rejects the call that waits for it: that one, or the next.
+            expect([at, at + 1]).toContain(i)
           }
         })
       }
