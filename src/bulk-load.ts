@@ -9,7 +9,7 @@ import { throwIfAborted, unlessAborted } from './abort.js'
 import { buildInRanges } from './compaction/build-in-ranges.js'
 import type { BuildResult, CompactionControl, CompactionOutput, SpillJob } from './compaction/job.js'
 import type { Operations } from './columns/operations.js'
-import { diskError, type FlashTableError } from './errors.js'
+import { callError, diskError, type FlashTableError } from './errors.js'
 import { bucketName } from './io/file-names.js'
 import { meteredFileSystem } from './io/metered-file-system.js'
 import type { TableParts, WriterParts } from './open.js'
@@ -106,7 +106,7 @@ class BulkLoad {
         await this.#add(step.value)
       } catch (error) {
         await unlessAborted(endOf(steps), signal).catch(() => {})
-        throw error
+        throw callError(error, this.#what)
       }
     }
   }
@@ -255,9 +255,13 @@ class BulkLoad {
     return result
   }
 
+  get #what(): string {
+    return `the bulk load of ${this.#parts.directory} failed`
+  }
+
   /** What went wrong with the table, apart from what the source throws. */
   #failure(error: unknown): FlashTableError {
-    return diskError(error, `the bulk load of ${this.#parts.directory} failed`)
+    return diskError(error, this.#what)
   }
 }
 

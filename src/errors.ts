@@ -146,8 +146,13 @@ export function diskError(error: unknown, what: string): FlashTableError {
     const reason = code === 'EDQUOT' ? 'the quota of this user is used up' : 'no space left'
     return new FlashTableError('FLASHTABLE_DISK_FULL', `${what}: ${reason}; make room and try again`, options)
   }
-  const advice = typeof code === 'string' && Object.hasOwn(ADVICE, code) ? `; ${ADVICE[code]}` : ''
+  const advice = adviceOn(error, code)
   return new FlashTableError('FLASHTABLE_IO_ERROR', `${what}: ${messageOf(error)}${advice}`, options)
+}
+
+function adviceOn(error: unknown, code: string | undefined): string {
+  const known = isOutOfMemory(error) ? 'ENOMEM' : code
+  return known !== undefined && Object.hasOwn(ADVICE, known) ? `; ${ADVICE[known]}` : ''
 }
 
 /** Of the process or the machine, not of the disk: what it lacks for a moment is there again later. */
@@ -165,16 +170,20 @@ const PASSING_CODES: ReadonlySet<unknown> = new Set([
 /** What a `RangeError` of the engine says where there is no memory; it has no code. V8's, JavaScriptCore's. */
 const NO_MEMORY_MESSAGES: ReadonlySet<unknown> = new Set(['Array buffer allocation failed', 'Out of memory'])
 
+function isOutOfMemory(error: unknown): boolean {
+  return isError(error) && NO_MEMORY_MESSAGES.has(error.message)
+}
+
 /**
  * Whether the failure is one that passes by itself. It may be tried again where nothing had been written yet, or where
  * what was written is removed: docs/durability.md, Failures. Never for a sync that had begun.
  */
 export function isPassing(error: unknown): boolean {
   for (let at = error; typeof at === 'object' && at !== null; at = (at as { cause?: unknown }).cause) {
-    const { code, message } = at as { code?: unknown; message?: unknown }
+    const { code } = at as { code?: unknown }
     // A latch stays, whatever its cause was.
     if (code === 'FLASHTABLE_POISONED') return false
-    if (PASSING_CODES.has(code) || NO_MEMORY_MESSAGES.has(message)) return true
+    if (PASSING_CODES.has(code) || isOutOfMemory(at)) return true
   }
   return false
 }

@@ -26,7 +26,6 @@ import type {
   KeyIn,
   KeyOut,
   KeysIn,
-  ValueColumnsOut,
   ValueEncoding,
   ValueIn,
   ValueOut,
@@ -34,7 +33,7 @@ import type {
 } from './encoding/types.js'
 import { copyOfSchema } from './encoding/stored-schema.js'
 import { nodeEnvironment, type Environment } from './environment.js'
-import { FlashTableError, outOfRange } from './errors.js'
+import { FlashTableError, callError, outOfRange } from './errors.js'
 import { keepAlive } from './keep-alive.js'
 import { absolutePath } from './location.js'
 import { newTableId, openReader, openTable, type TableParts, type WriterParts } from './open.js'
@@ -390,9 +389,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
       within === undefined
         ? reader.findMany(view, lanes, Infinity).then(hits => orderHits(layout, hits))
         : findNear(reader, layout, view, lanes, within)
-    const { query, rows } = await this.#read(found)
-    const columns = await columnsInTurns(schema, rows, within !== undefined)
-    return { query, ...(columns as ValueColumnsOut<V>) }
+    const columns = found.then(async ({ query, rows }) => ({
+      query,
+      ...(await columnsInTurns(schema, rows, within !== undefined)),
+    }))
+    return (await this.#read(columns)) as HitColumns<V>
   }
 
   /** Whether the key has a record. */
@@ -757,9 +758,13 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /** Requires: the promise was made while the table was open. */
   async #read<T>(promise: Promise<T>): Promise<T> {
-    const result = await this.#track(promise)
-    this.#assertOpen()
-    return result
+    try {
+      const result = await this.#track(promise)
+      this.#assertOpen()
+      return result
+    } catch (error) {
+      throw callError(error, `${this.location} cannot be read`)
+    }
   }
 
   #scan(call: string, options: unknown, extra: readonly unknown[]): Parameters<typeof eachRow> {

@@ -15,7 +15,7 @@ import { guardedExecutor } from './compaction/guarded-executor.js'
 import { Jobs } from './compaction/jobs.js'
 import { Schema } from './encoding/schema.js'
 import type { Environment } from './environment.js'
-import { FlashTableError, codeOf, diskError, hasCode } from './errors.js'
+import { FlashTableError, callError, codeOf, diskError, hasCode } from './errors.js'
 import { MANIFEST_NAME } from './io/file-names.js'
 import { Home, movedError } from './io/home.js'
 import { meteredFileSystem } from './io/metered-file-system.js'
@@ -395,10 +395,14 @@ function openSchema(directory: string, manifest: Manifest, options: ResolvedOpti
   return Schema.open(manifest.schema, path, options)
 }
 
-/** Errors of Node's file system become ours, and so does a latch of a table that never opened; others stay what they are. */
+/**
+ * Errors of Node's file system become ours, and so do memory that is lacking and a latch of a table that never opened; others
+ * stay what they are.
+ */
 function ownError(error: unknown, directory: string): unknown {
   const reason = latchedReason(error)
   const code = codeOf(reason)
-  if (code === undefined || code.startsWith('FLASHTABLE_')) return reason
-  return diskError(reason, `${directory} cannot be opened`)
+  const what = `${directory} cannot be opened`
+  if (code === undefined) return callError(reason, what)
+  return code.startsWith('FLASHTABLE_') ? reason : diskError(reason, what)
 }

@@ -9,6 +9,7 @@ import { compareKeyToRow } from '../columns/compare.js'
 import { greatestKeyNumber, incrementKey, keyNumber, keyOfNumber } from '../columns/key-number.js'
 import { OperationBuffer, type Operations } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
+import { sortedInTurns } from '../columns/sort-in-turns.js'
 import type { View } from '../state/table-state.js'
 import { Turns } from '../turns.js'
 import type { BatchHits, TableReader } from './reader.js'
@@ -61,15 +62,17 @@ export async function findNear(
   keys: readonly Uint32Array[],
   within: bigint,
 ): Promise<OrderedHits> {
-  const greatest = greatestKeyNumber(layout)
-  const queries = Array.from(keys[0]!, (_, query) => {
-    const number = keyNumber(keys, query, layout)
-    const first = number < within ? 0n : number - within
-    return { first, last: greatest - number < within ? greatest : number + within }
-  })
-  return within * 2n + 1n <= BigInt(LOOKUPS_A_QUERY_MAX)
-    ? lookUpEach(reader, layout, view, queries)
-    : scanEach(reader, layout, view, queries)
+  // The event loop turns before the first read of the view.
+  view.version.retain()
+  try {
+    const turns = new Turns()
+    const queries = await reachesOf(layout, keys, within, turns)
+    return within * 2n + 1n <= BigInt(LOOKUPS_A_QUERY_MAX)
+      ? await lookUpEach(reader, layout, view, queries, turns)
+      : await scanEach(reader, layout, view, queries, await groupReaches(layout, keys, queries, turns))
+  } finally {
+    await view.version.release()
+  }
 }
 
 /** The keys that a query reaches, as numbers. */
@@ -78,11 +81,29 @@ interface Reach {
   readonly last: bigint
 }
 
+async function reachesOf(
+  layout: RecordLayout,
+  keys: readonly Uint32Array[],
+  within: bigint,
+  turns: Turns,
+): Promise<Reach[]> {
+  const greatest = greatestKeyNumber(layout)
+  const queries: Reach[] = []
+  for (let query = 0; query < keys[0]!.length; query++) {
+    if (turns.due()) await turns.take()
+    const number = keyNumber(keys, query, layout)
+    const first = number < within ? 0n : number - within
+    queries.push({ first, last: greatest - number < within ? greatest : number + within })
+  }
+  return queries
+}
+
 async function lookUpEach(
   reader: TableReader,
   layout: RecordLayout,
   view: View,
   queries: readonly Reach[],
+  turns: Turns,
 ): Promise<OrderedHits> {
   const counts = queries.map(({ first, last }) => Number(last - first) + 1)
   const total = counts.reduce((sum, count) => sum + count, 0)
@@ -90,6 +111,7 @@ async function lookUpEach(
   const queryOf = new Uint32Array(total)
   let position = 0
   for (const [query, { first }] of queries.entries()) {
+    if (turns.due()) await turns.take()
     const key = keyOfNumber(first, layout)
     for (let i = 0; i < counts[query]!; i++, position++) {
       for (let lane = 0; lane < keys.length; lane++) keys[lane]![position] = key[lane]!
@@ -110,28 +132,25 @@ async function scanEach(
   layout: RecordLayout,
   view: View,
   queries: readonly Reach[],
+  groups: readonly Group[],
 ): Promise<OrderedHits> {
-  const groups = groupReaches(queries)
   const found: Operations[] = []
-  view.version.retain()
-  try {
-    await atOnce(groups.length, SCANS_AT_ONCE, async group => {
-      found[group] = await scanAll(reader, layout, view, groups[group]!)
-    })
-  } finally {
-    await view.version.release()
-  }
+  await atOnce(groups.length, SCANS_AT_ONCE, async group => {
+    found[group] = await scanAll(reader, layout, view, groups[group]!)
+  })
   return inQueryOrder(layout, queries, groups, found)
 }
 
-/** Joins reaches that touch, so that each key is read once. */
-function groupReaches(queries: readonly Reach[]): Group[] {
-  const order = queries.map((_, query) => query)
-  order.sort((a, b) =>
-    queries[a]!.first < queries[b]!.first ? -1 : queries[a]!.first > queries[b]!.first ? 1 : a - b,
-  )
+/** Joins reaches that touch, so that each key is read once. In the order of the keys they begin in order too. */
+async function groupReaches(
+  layout: RecordLayout,
+  keys: readonly Uint32Array[],
+  queries: readonly Reach[],
+  turns: Turns,
+): Promise<Group[]> {
   const groups: Group[] = []
-  for (const query of order) {
+  for (const query of await sortedInTurns(keys, layout.keyLaneCount, queries.length, turns)) {
+    if (turns.due()) await turns.take()
     const { first, last } = queries[query]!
     const group = groups.at(-1)
     if (group !== undefined && first <= group.last + 1n) {
