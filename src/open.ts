@@ -38,6 +38,8 @@ import { WalWriter } from './wal/writer.js'
 
 /** A lane takes four bytes in memory, however small the field: records of a few bytes are limited by count. */
 const MEMTABLE_RECORDS_MAX = 2 ** 26
+/** An open that finds the directory exchanged while it waited for the lock starts over so often. */
+const OPEN_ATTEMPTS = 50
 /** Bytes of the random id that goes into all checksums. */
 const TABLE_ID_BYTES = 16
 
@@ -135,7 +137,8 @@ async function openWriter(
     }
     return await openLocked(directory, options, guarded, { home, lock, poison }, publish)
   } catch (error) {
-    await lock.release()
+    // What kept it from opening tells more than what keeps LOCK from being removed.
+    await lock.release().catch(() => {})
     throw error
   }
 }
@@ -147,7 +150,7 @@ async function takeDirectory(
   { fileSystem, acquireLock }: Environment,
   poison: Poison,
 ): Promise<Pick<Locked, 'home' | 'lock'>> {
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     const home = await Home.hold(fileSystem, directory, error => poison.latch(error))
     let lock: Locked['lock'] = { release: () => home.close() }
     try {
@@ -155,11 +158,19 @@ async function takeDirectory(
       lock = { release: () => held.release().finally(() => home.close()) }
       if (await home.isThere()) return { home, lock }
     } catch (error) {
-      await lock.release()
+      await lock.release().catch(() => {})
       throw error
     }
     // While it waited for the lock, another directory took the place: that one is what is asked for now.
     await lock.release()
+    if (attempt === OPEN_ATTEMPTS) {
+      throw new FlashTableError(
+        'FLASHTABLE_IO_ERROR',
+        `${directory} was another directory ${OPEN_ATTEMPTS} times while it was being opened: somebody exchanges it ` +
+          'again and again, or its file system numbers it anew each time and can hold no table',
+        { path: directory },
+      )
+    }
   }
 }
 

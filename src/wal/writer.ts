@@ -9,7 +9,7 @@ import { assert } from '../assert.js'
 import type { DeleteWhere, Operations } from '../columns/operations.js'
 import type { RecordLayout } from '../columns/record-layout.js'
 import type { SegmentInfo } from '../columns/segment-info.js'
-import { diskError, isPassing } from '../errors.js'
+import { diskError, hasCode, isPassing } from '../errors.js'
 import type { FlashTableError } from '../errors.js'
 import { fileSeed } from '../format/checksum.js'
 import { FrameEncoder } from '../format/frame-encoder.js'
@@ -192,6 +192,7 @@ export class WalWriter {
    * Everything appended before this call is durable when it resolves. Calls that wait at the same time share one
    * `fdatasync`; appends go on meanwhile. `FLASHTABLE_POISONED` where it fails: latched, and never tried again.
    * `FLASHTABLE_DISK_FULL` where a failed append has left what cannot be wiped yet: nothing was synced, nothing latched.
+   * `FLASHTABLE_IO_ERROR` where nothing can be known of the directory now: nothing counts as synced, nothing is latched.
    */
   sync(): Promise<void> {
     if (this.#syncRequest === undefined) {
@@ -479,12 +480,18 @@ export class WalWriter {
     home.catch(() => {})
     try {
       for (const { handle } of unsynced) await handle.sync()
-      await home
       await directory?.sync()
     } catch (error) {
       throw poison.latch(diskError(error, 'cannot sync the log'))
     } finally {
       await directory?.close().catch(() => {})
+    }
+    try {
+      await home
+    } catch (error) {
+      // Nothing is in doubt where the directory could not be looked at: the next sync looks again.
+      if (!hasCode(error, 'FLASHTABLE_MOVED')) throw diskError(error, 'cannot look where the synced log is')
+      throw poison.latch(error)
     }
     this.#syncedSequence = endSequence
   }

@@ -3,8 +3,9 @@ import { execFileSync } from 'node:child_process'
 import { cp, mkdir, readdir, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { nodeEnvironment } from '../../src/environment.js'
+import { nodeEnvironment, type Environment } from '../../src/environment.js'
 import { FlashTable, struct } from '../../src/index.js'
+import type { FileSystem } from '../../src/io/file-system.js'
 import { lockOf, realLockParts } from '../../src/io/lock.js'
 import { verifyTable } from '../../src/verify.js'
 import { imageOf, testTables } from '../support/tables.js'
@@ -227,6 +228,46 @@ describe('the directory of an open table', () => {
     await writeFile(join(table.location, 'LOCK'), 'of somebody else')
     await expect(table.close()).rejects.toMatchObject(MOVED)
     expect(await readdir(table.location)).toContain('LOCK')
+  })
+})
+
+describe('an open', () => {
+  test('of a directory that never is the one that was held ends, and leaves no lock', async () => {
+    const location = tables.path()
+    let looks = 0
+    const fileSystem: FileSystem = {
+      ...nodeEnvironment.fileSystem,
+      async stamp(path) {
+        const stamp = await nodeEnvironment.fileSystem.stamp(path)
+        return stamp && { ...stamp, identity: `another ${looks++}` }
+      },
+    }
+    const opening = FlashTable.openIn(location, OPTIONS, { ...nodeEnvironment, fileSystem })
+    await expect(opening).rejects.toMatchObject({
+      code: 'FLASHTABLE_IO_ERROR',
+      message: expect.stringContaining('another directory 50 times') as string,
+    })
+    expect(await readdir(location)).toEqual([])
+  })
+
+  test('that fails says why, also where LOCK cannot be removed then', async () => {
+    const location = tables.path()
+    await (await tables.open(location, OPTIONS)).close()
+    const acquireLock: Environment['acquireLock'] = async (...given) => {
+      const lock = await nodeEnvironment.acquireLock(...given)
+      return {
+        release: async () => {
+          await lock.release()
+          throw new Error('LOCK stays')
+        },
+      }
+    }
+    const opening = FlashTable.openIn(
+      location,
+      { ...OPTIONS, errorIfExists: true },
+      { ...nodeEnvironment, acquireLock },
+    )
+    await expect(opening).rejects.toMatchObject({ code: 'FLASHTABLE_EXISTS' })
   })
 })
 

@@ -57,6 +57,8 @@ export interface LogOptions {
 export class Log {
   readonly disk: SimulatedFileSystem
   readonly poison = new Poison()
+  /** Tests put their own here. */
+  checkHome = (): Promise<void> => Promise.resolve()
   readonly writer: WalWriter
   nextNumber: number
   /** The group that a sequence number was put by: the index is the sequence number. */
@@ -78,7 +80,7 @@ export class Log {
       nextSequence: options.nextSequence ?? 0,
       spares: options.spares ?? [],
       poison: this.poison,
-      checkHome: () => Promise.resolve(),
+      checkHome: () => this.checkHome(),
     })
   }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { OperationBuffer } from '../../../src/columns/operations.js'
 import { Random } from '../../support/random.js'
 import type { SimulatedFileSystem } from '../../support/simulated-file-system.js'
+import { systemError } from '../../support/system-error.js'
 import {
   DIRECTORY,
   failureOf,
@@ -820,6 +821,24 @@ describe('a failure', () => {
     expect((await failureOf(() => log.sync())).code).toBe('FLASHTABLE_POISONED')
     expect(log.writer.syncedSequence).toBe(0)
   })
+
+  test.each(['EACCES', 'EMFILE'])(
+    'to look at the directory with %s rejects the sync, latches nothing, and the next one looks again',
+    async code => {
+      const log = await newLog()
+      await log.append(4)
+      log.checkHome = () => Promise.reject(systemError(code, 'stat', DIRECTORY))
+      expect((await failureOf(() => log.sync())).code).toBe('FLASHTABLE_IO_ERROR')
+      expect(log.writer.syncedSequence).toBe(0)
+      await log.append(4)
+      log.checkHome = () => Promise.resolve()
+      await log.sync()
+      expect(log.writer.syncedSequence).toBe(8)
+      for (let seed = 0; seed < 20; seed++) {
+        expect((await replay(log.disk.crashState(seed))).tags).toEqual(log.tags)
+      }
+    },
+  )
 
   test('of a sync also rejects the sync that waits behind it, and the append in flight', async () => {
     const log = await newLog()
