@@ -792,13 +792,13 @@ describe('for tests', () => {
     expectBytes(fs.readFile('/t/a'), filled(4, 2))
   })
 
-  it('a handle that is closed with calls in flight is reported', async () => {
+  it('a handle that is closed with calls in flight is reported, by every later call too', async () => {
     const fs = await disk()
     const handle = await fs.open('/t/a', 'create')
     const syncing = handle.sync()
     await expect(handle.close()).rejects.toThrow(/closed with calls on it in flight/)
     await syncing
-    await handle.close()
+    await expect(fs.list('/t')).rejects.toThrow(/closed with calls on it in flight/)
   })
 
   it('open handles and bytes written are counted', async () => {
