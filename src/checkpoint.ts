@@ -9,9 +9,9 @@ import { dirname } from 'node:path'
 import type { BucketFile } from './bucket-file/reader.js'
 import { tableIdBytes, type BucketFileEntry } from './columns/bucket-file-entry.js'
 import type { Jobs, MemtableInput, SealTarget } from './compaction/jobs.js'
-import { FlashTableError, diskError } from './errors.js'
+import { FlashTableError, diskError, hasCode, outOfRange } from './errors.js'
 import { MANIFEST_NAME, parseFileName } from './io/file-names.js'
-import type { FileSystem } from './io/file-system.js'
+import { isWithin, type FileSystem } from './io/file-system.js'
 import { Home } from './io/home.js'
 import type { Manifest } from './manifest/manifest.js'
 import { installManifest } from './manifest/store.js'
@@ -32,7 +32,8 @@ export interface CheckpointOptions {
 /**
  * Writes a checkpoint of this moment into the new `directory`, an absolute path. Everything in it is synced.
  *
- * Rejects with `FLASHTABLE_EXISTS`, `_DISK_FULL`, `_IO_ERROR`; what was made is removed then. Crash: without its
+ * Rejects with `FLASHTABLE_EXISTS`, `_DISK_FULL`, `_IO_ERROR`, and with `_INVALID_OPTION` for a directory in the table's own;
+ * what was made is removed then. Crash: without its
  * manifest, which comes last, the directory is no table.
  */
 export async function writeCheckpoint(
@@ -43,8 +44,10 @@ export async function writeCheckpoint(
   const { fileSystem } = state.options
   let topmost: string
   try {
+    await assertApart(fileSystem, state.options.directory, directory)
     topmost = await makeNewDirectory(fileSystem, directory)
   } catch (error) {
+    if (hasCode(error, 'FLASHTABLE_INVALID_OPTION')) throw error
     throw diskError(error, `the checkpoint ${directory} cannot be begun`)
   }
   let home: Home | undefined
@@ -61,6 +64,15 @@ export async function writeCheckpoint(
     await removeDirectories(fileSystem, directory, topmost)
     throw diskError(latchedReason(error), `the checkpoint ${directory} failed`)
   }
+}
+
+/** In the table's own directory a copy could have the name of a file that the table is about to make. */
+async function assertApart(fileSystem: FileSystem, table: string, directory: string): Promise<void> {
+  if (directory === table || !(await isWithin(fileSystem, table, directory))) return
+  throw outOfRange(
+    'FLASHTABLE_INVALID_OPTION',
+    `directory: expected one outside of the table in ${table}, found ${directory}`,
+  )
 }
 
 /** Returns the topmost directory that was made on the way. */

@@ -310,7 +310,7 @@ export class Compactor {
     if (freeBytes >= bytes) return
     throw new FlashTableError(
       'FLASHTABLE_DISK_FULL',
-      `${directory}: a merge needs up to ${bytes} bytes, ${freeBytes} are free`,
+      `${directory}: a merge needs up to ${bytes} bytes, ${freeBytes} are free; make room and try again`,
     )
   }
 

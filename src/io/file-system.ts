@@ -6,6 +6,7 @@
  * callers use `readFully` and `writeFully`. docs/durability.md, Order of writes.
  */
 
+import { dirname } from 'node:path'
 import { codeOf } from '../errors.js'
 
 /** An open file. Errors are those of Node (`code`: `ENOSPC`, `EIO`, ...). */
@@ -106,4 +107,15 @@ const NO_LINKS: ReadonlySet<unknown> = new Set([
 /** Whether `link` failed as there are no hard links here; another reason shows in what is tried instead. */
 export function cannotLink(error: unknown): boolean {
   return NO_LINKS.has(codeOf(error))
+}
+
+/** Whether the path is of the directory or of something in it, whichever links lead there, and whether or not it exists yet. */
+export async function isWithin(fileSystem: FileSystem, directory: string, path: string): Promise<boolean> {
+  const identity = (await fileSystem.stamp(directory).catch(() => undefined))?.identity
+  if (identity === undefined) return false
+  for (let at = path; ; at = dirname(at)) {
+    // What cannot be looked at is told by whoever needs it.
+    if ((await fileSystem.stamp(at).catch(() => undefined))?.identity === identity) return true
+    if (dirname(at) === at) return false
+  }
 }

@@ -11,6 +11,7 @@ import { Schema } from '../encoding/schema.js'
 import { nodeEnvironment, type Environment } from '../environment.js'
 import { optionalDuplicates, optionalMemtableBytes, optionalPageBytes } from '../options.js'
 import { codeOf, diskError, outOfRange } from '../errors.js'
+import { isWithin } from '../io/file-system.js'
 import { RepairOutput } from './output.js'
 import { saveFile, type SaveContext } from './save-file.js'
 import { savePiece } from './save-log.js'
@@ -56,7 +57,7 @@ async function repairInto(directory: string, into: string, options: RepairOption
   const { fileSystem } = environment
   const from = resolve(directory)
   const to = resolve(into)
-  if (to === from || to.startsWith(`${from}${sep}`) || from.startsWith(`${to}${sep}`)) {
+  if (from.startsWith(`${to}${sep}`) || (await isWithin(fileSystem, from, to))) {
     throw outOfRange(
       'FLASHTABLE_INVALID_OPTION',
       `into: expected a directory apart from ${from}, which is not changed, found ${to}`,

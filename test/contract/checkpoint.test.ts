@@ -1,6 +1,6 @@
 /** `checkpoint`: a full copy that opens as a table of its own, while the table goes on. */
 import { existsSync } from 'node:fs'
-import { mkdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
@@ -56,6 +56,25 @@ describe('checkpoint', () => {
     const again = await tables.reopen(table)
     expect(await collect(again.entries())).toEqual([[1n, fingerprint(1)]])
   })
+
+  test.each(['copy', '000009.bucket', 'MANIFEST.tmp', 'LOCK.x/copy'])(
+    'is refused inside the directory of the table, whose files it could be taken for: %s',
+    async name => {
+      const table = await tables.fingerprints()
+      await table.put(1n, fingerprint(1))
+      const link = tables.path()
+      await symlink(table.location, link)
+      const names = await readdir(table.location)
+      for (const directory of [join(table.location, name), join(link, name)]) {
+        await expect(table.checkpoint(directory)).rejects.toMatchObject({
+          name: 'RangeError',
+          code: 'FLASHTABLE_INVALID_OPTION',
+        })
+        expect(await readdir(table.location)).toEqual(names)
+      }
+      await table.checkpoint(tables.path())
+    },
+  )
 
   test('is one state, while puts and merges go on', async () => {
     const table = await tables.fingerprints()

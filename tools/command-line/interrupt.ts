@@ -7,6 +7,9 @@ import { constants } from 'node:os'
 /** What asks a command to end: Ctrl-C, `kill`, a terminal that is closed. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
+/** A terminal, `timeout` and npm may each pass the same signal on: what follows so soon is no second wish. */
+const SAME_MS = 300
+
 /** The reason of the abort. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted'
@@ -23,15 +26,19 @@ export class Interrupted extends Error {
 /** Runs `work` with a signal that SIGINT, SIGTERM and SIGHUP abort, with {@link Interrupted} as its reason. */
 export async function interruptible<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
   const controller = new AbortController()
+  let abortedMs = Infinity
   const interrupt = (signal: NodeJS.Signals) => {
     const reason = new Interrupted(signal)
-    if (controller.signal.aborted) process.exit(reason.exitCode)
-    controller.abort(reason)
+    if (!controller.signal.aborted) {
+      abortedMs = performance.now()
+      controller.abort(reason)
+    } else if (performance.now() - abortedMs > SAME_MS) process.exit(reason.exitCode)
   }
   for (const signal of SIGNALS) process.on(signal, interrupt)
   try {
     return await work(controller.signal)
   } finally {
-    for (const signal of SIGNALS) process.off(signal, interrupt)
+    // Once interrupted, the process is about to end: the same signal, passed on late, must not end it before it says so.
+    if (!controller.signal.aborted) for (const signal of SIGNALS) process.off(signal, interrupt)
   }
 }
