@@ -5,25 +5,18 @@
  * directory was replaced it may be another table's. docs/durability.md, Checkpoints.
  */
 import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
-import { codeOf, hasCode } from '../errors.js'
+import { hasCode } from '../errors.js'
 import { bucketName } from '../io/file-names.js'
-import type { FileHandle } from '../io/file-system.js'
+import { cannotLink, type FileHandle } from '../io/file-system.js'
 import { readFully, writeFully } from '../io/transfer.js'
 import { openFooter, type BucketFileOptions } from './sections.js'
 
 /** Bytes of one step of a copy. */
 const COPY_BYTES = 2 ** 20
-/** With these a link cannot be made, while a copy can: other devices, file systems without links, names that are gone. */
-const NO_LINK: ReadonlySet<unknown> = new Set([
-  'EXDEV',
-  'EPERM',
-  'EACCES',
-  'ENOTSUP',
-  'EOPNOTSUPP',
-  'ENOSYS',
-  'EMLINK',
-  'ENOENT',
-])
+/** Where no link can be made a copy still can: no links there, another device, or a name that is gone. */
+function mayBeCopied(error: unknown): boolean {
+  return cannotLink(error) || hasCode(error, 'EXDEV') || hasCode(error, 'ENOENT')
+}
 
 /**
  * Gives the file, which is open, a second name in `directory`; whether that could be done. The entry is not synced yet.
@@ -40,7 +33,7 @@ export async function linkFile(
   try {
     await fileSystem.link(file.path, path)
   } catch (error) {
-    if (NO_LINK.has(codeOf(error))) return false
+    if (mayBeCopied(error)) return false
     throw error
   }
   try {

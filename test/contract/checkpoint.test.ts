@@ -3,6 +3,9 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { FlashTable } from '../../src/index.js'
+import { simulatedEnvironment } from '../support/simulated-environment.js'
+import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import {
   collect,
   FINGERPRINT,
@@ -118,6 +121,23 @@ describe('checkpoint', () => {
     expect((await stat(join(path, name))).ino).toBe((await stat(join(table.location, name))).ino)
     expect([...(await sizesOf(path)).keys()].sort()).toEqual([name, 'MANIFEST'].sort())
   })
+
+  test.each(['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EACCES', 'EINVAL', 'EMLINK', 'EXDEV'])(
+    'copies its files where a link fails with %s',
+    async code => {
+      const disk = new SimulatedFileSystem()
+      const environment = simulatedEnvironment(disk)
+      const table = await FlashTable.openIn('/table', { keyEncoding: 'u32' }, environment)
+      await table.putColumns({ key: Uint32Array.of(1, 2, 3) })
+      await table.compact()
+      disk.failAt(({ op }) => op === 'link', code)
+      await table.checkpoint('/copy')
+      const copy = await FlashTable.openIn('/copy', {}, environment)
+      expect(await collect(copy.keys())).toEqual([1, 2, 3])
+      await copy.close()
+      await table.close()
+    },
+  )
 
   test('of an empty table is an empty table', async () => {
     const table = await tables.fingerprints()
