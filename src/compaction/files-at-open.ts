@@ -19,7 +19,7 @@ import { mergeWithLog, overdueMerge, sizeLevels, storedLevel } from './policy.js
 const MERGED_BYTES_MAX = 2 ** 30
 /** ... unless there are so many files that a process might not be able to open them all. */
 const FILES_MAX = 64
-/** So many, or `fanout`, are merged at once: where descriptors are few, more cannot be. */
+/** Files that are merged at once, unless `fanout` is more: where descriptors are few, more cannot be opened. */
 const INPUTS_MAX = 8
 
 export interface FilesAtOpenOptions extends BucketFileOptions {
@@ -32,7 +32,7 @@ export interface FilesAtOpenOptions extends BucketFileOptions {
   readonly epoch: number
 }
 
-/** Files, neighbours in age, and perhaps a memtable behind them: they become one file. */
+/** Files, neighbours in age, and perhaps a memtable that is newer: they become one file. */
 interface Task {
   readonly files: readonly BucketFileEntry[]
   readonly memtable: MemtableInUse | undefined
@@ -115,7 +115,7 @@ export class FilesAtOpen {
     }
   }
 
-  /** Whether that what may as well be left has been done; rejects where it was aborted. */
+  /** Whether the merge, which may as well be left undone, has been done; rejects where it was aborted. */
   async #succeeds(merge: Promise<void>, { signal }: CompactionControl): Promise<boolean> {
     try {
       await merge
@@ -199,6 +199,10 @@ export class FilesAtOpen {
         },
         control,
       )
+    } catch (error) {
+      // What a thread that died has left.
+      await this.#remove([output])
+      throw error
     } finally {
       // Closes the files.
       await version.release()
@@ -224,7 +228,7 @@ export class FilesAtOpen {
   }
 
   /** Removes files that no manifest has ever named. Where one cannot be removed, the next open tries again. */
-  async #remove(entries: readonly BucketFileEntry[]): Promise<void> {
+  async #remove(entries: readonly Pick<BucketFileEntry, 'number'>[]): Promise<void> {
     const { fileSystem, directory } = this.#options
     for (const { number } of entries)
       await fileSystem.unlink(`${directory}/${bucketName(number)}`).catch(() => {})

@@ -6,6 +6,7 @@ import { inlineExecutor } from '../../src/compaction/inline-executor.js'
 import type { Executor } from '../../src/compaction/job.js'
 import { nodeEnvironment } from '../../src/environment.js'
 import { FlashTable, type TableStats } from '../../src/index.js'
+import { bucketName } from '../../src/io/file-names.js'
 import { nodeFileSystem } from '../../src/io/node-file-system.js'
 import { simulatedEnvironment } from '../support/simulated-environment.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
@@ -166,6 +167,36 @@ describe('where a file that an open would merge cannot be read', () => {
     expect((await again.stats()).files.length).toBe(2)
     await again.close()
   })
+})
+
+test('what a merge that failed in an open has left of its output is gone when the table is open', async () => {
+  const disk = new SimulatedFileSystem({ seed: 1 })
+  disk.writeFile('/tables/.keep', new Uint8Array(0))
+  const environment = simulatedEnvironment(disk)
+  let left: string | undefined
+  const newExecutor = (): Executor => {
+    const inline = environment.newExecutor()
+    return {
+      ...inline,
+      // As where the thread dies that runs it.
+      async run(job, control) {
+        if (left !== undefined || job.files.length === 0) return inline.run(job, control)
+        left = `${job.directory}/${bucketName(job.output.number)}`
+        await (await disk.open(left, 'create')).close()
+        throw new Error('the compaction thread ended with exit code 1')
+      },
+    }
+  }
+  for (let life = 0; life < 3; life++) {
+    const table = (await FlashTable.openIn(DIRECTORY, OPTIONS, {
+      ...environment,
+      newExecutor,
+    })) as unknown as Keys
+    if (left !== undefined) expect(disk.files()).not.toContain(left)
+    await table.put(BigInt(life), undefined)
+    // It never closes: the next open finds its log.
+  }
+  expect(left).toBeDefined()
 })
 
 const tables = testTables({ onDisk: true })
