@@ -19,8 +19,6 @@ const NO_HEADER = new Uint8Array(FRAME_HEADER_BYTES)
 export class SegmentWriter {
   readonly number: number
   readonly handle: FileHandle
-  /** Bytes handed to write calls. */
-  bytesWritten = 0
   /** Whether a sync is still needed. */
   unsynced = false
   /** Whether a failed frame may stand at the position. */
@@ -86,13 +84,11 @@ export class SegmentWriter {
 
   /** Writes at the position; throws what the write throws. {@link append} or {@link fail} come next. */
   writeBlocking(bytes: Uint8Array): void {
-    this.bytesWritten += bytes.byteLength
     writeFullySync(this.handle, bytes, this.#position)
   }
 
   /** As {@link writeBlocking}. */
   async write(bytes: Uint8Array): Promise<void> {
-    this.bytesWritten += bytes.byteLength
     await writeFully(this.handle, bytes, this.#position)
   }
 

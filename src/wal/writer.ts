@@ -58,8 +58,6 @@ export class WalWriter {
   readonly #spares: number[]
   #nextSequence: number
   #syncedSequence: number
-  /** Bytes handed to write calls for segments that are retired. */
-  #retiredBytesWritten = 0
   #active: SegmentWriter | undefined
   /** The number of the segment that is being opened. */
   #opening: number | undefined
@@ -102,11 +100,6 @@ export class WalWriter {
     const isNew = this.#active === undefined && this.#appending === undefined && this.#ended.size === 0
     assert(isNew, 'a log without a frame starts anywhere')
     this.#nextSequence = this.#syncedSequence = sequence
-  }
-
-  /** Bytes handed to write calls. */
-  get bytesWritten(): number {
-    return this.#segments().reduce((sum, segment) => sum + segment.bytesWritten, this.#retiredBytesWritten)
   }
 
   /** Numbers of the retired segments that wait to be overwritten. */
@@ -235,7 +228,6 @@ export class WalWriter {
       if (segment === undefined) continue
       this.#ended.delete(number)
       if (this.#leftover === segment) this.#leftover = undefined
-      this.#retiredBytesWritten += segment.bytesWritten
       handles.push(segment.handle)
     }
     // It may have begun with some of them. One that begins later knows them no more.
@@ -275,7 +267,6 @@ export class WalWriter {
       await (this.#appending ?? this.#syncing ?? this.#syncRequest?.promise.catch(() => {}))
     }
     const segments = this.#segments()
-    this.#retiredBytesWritten = this.bytesWritten
     this.#ended.clear()
     this.#active = undefined
     await this.#changedDirectory?.close().catch(() => {})
