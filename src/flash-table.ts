@@ -494,7 +494,10 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
       await wal.retire(segments)
       await wal.trimSpares()
     }
-    const cleared = compactor.holdMerges(() => committer.exclusive(() => compactor.holdSeals(empty)))
+    // In the order of the calls: a put that comes later is not erased, however long this waits.
+    const cleared = committer.inTurn(stopped =>
+      compactor.holdMergesAtOnce(() => stopped(() => compactor.holdSeals(empty))),
+    )
     await this.#finish(cleared)
   }
 

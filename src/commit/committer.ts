@@ -62,6 +62,8 @@ interface Group {
   synced: Deferred | undefined
   /** Takes no more calls. */
   full: boolean
+  /** What runs in the turn of this group, which is empty then; those behind wait for it. Never rejects. */
+  turn: (() => Promise<void>) | undefined
 }
 
 export interface CommitterOptions {
@@ -151,6 +153,31 @@ export class Committer {
     if (sync) await this.#options.wal.sync()
   }
 
+  /**
+   * Gives `action` a turn among the calls: those that came before have been committed or refused when `stopped` runs what
+   * it is given, and those that come later wait until the action has settled.
+   */
+  async inTurn<T>(action: (stopped: (work: () => Promise<void>) => Promise<void>) => Promise<T>): Promise<T> {
+    const come = newDeferred()
+    const over = newDeferred()
+    const group = newGroup(new OperationBuffer(this.#options.layout, 1))
+    group.full = true
+    group.turn = () => {
+      come.resolve()
+      return over.promise
+    }
+    this.#queue.push(group)
+    this.#draining ??= this.#drain()
+    try {
+      return await action(async work => {
+        await come.promise
+        await this.#committing.runExclusive(work)
+      })
+    } finally {
+      over.resolve()
+    }
+  }
+
   /** Runs `action` while no group is being committed, behind all calls that came before; a signal ends the waiting. */
   async exclusive<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     await unlessAborted(this.barrier(false), signal)
@@ -229,9 +256,10 @@ export class Committer {
       const group = this.#queue.shift()
       if (group === undefined) break
       group.full = true
-      // A barrier; or a call that was refused has opened a group that nobody joined.
+      // A barrier, or a turn; or a call that was refused has opened a group that nobody joined.
       if (group.operations.count + group.deletes.length === 0) {
         group.written?.resolve()
+        if (group.turn !== undefined) await group.turn()
         continue
       }
       this.#alone = group.calls === 1
@@ -393,7 +421,15 @@ export class Committer {
 }
 
 function newGroup(operations: OperationBuffer): Group {
-  return { operations, calls: 0, deletes: [], written: undefined, synced: undefined, full: false }
+  return {
+    operations,
+    calls: 0,
+    deletes: [],
+    written: undefined,
+    synced: undefined,
+    full: false,
+    turn: undefined,
+  }
 }
 
 function newDeferred(): Deferred {

@@ -59,6 +59,9 @@ export interface CompactOptions {
 /** What a job waits for: room on the disk; or descriptors, memory, threads. */
 export type Lacking = 'space' | 'resources'
 
+/** Why a `compactAll` was aborted that is to start again. */
+const RESTART = new Error('to start again')
+
 /** What goes into a job and where its output stands. */
 interface Inputs {
   readonly files: readonly BucketFile[]
@@ -75,6 +78,8 @@ export class Compactor {
   readonly #hidden: HiddenEstimates
   /** Aborts the background merge that runs, so that `compact` need not wait for it. */
   #backgroundMerge: AbortController | undefined
+  /** Aborts each `compactAll`, so that it starts again. */
+  readonly #compactions = new Set<AbortController>()
   #sealLane: Promise<void> | undefined
   #mergeLane: Promise<void> | undefined
   #sealWaiters: { resolve: () => void; reject: (reason: unknown) => void }[] = []
@@ -122,9 +127,32 @@ export class Compactor {
     options: CompactOptions,
   ): Promise<void> {
     const progress = new Progress(options.onProgress)
-    await withSignals([options.signal, this.#closing.signal, progress.signal], signal =>
-      this.holdMerges(() => this.#takeAndCompact(takeMemtables, signal, progress), signal),
-    )
+    const over = [options.signal, this.#closing.signal, progress.signal]
+    for (let again = true; again;) {
+      const restart = newAbortController()
+      this.#compactions.add(restart)
+      try {
+        await withSignals([...over, restart.signal], signal =>
+          this.holdMerges(() => this.#takeAndCompact(takeMemtables, signal, progress), signal),
+        )
+        again = false
+      } catch (error) {
+        if (error !== RESTART) throw error
+        for (const signal of over) throwIfAborted(signal)
+      } finally {
+        this.#compactions.delete(restart)
+      }
+    }
+  }
+
+  /**
+   * Runs `action` while nothing is merged, for somebody whom puts wait for: a merge that runs, and each `compactAll`, is
+   * aborted and starts again afterwards.
+   */
+  holdMergesAtOnce(action: () => Promise<void>): Promise<void> {
+    const held = this.holdMerges(action)
+    for (const compaction of this.#compactions) compaction.abort(RESTART)
+    return held
   }
 
   /**

@@ -349,6 +349,34 @@ describe('clear', () => {
     }
   })
 
+  test('erases what was put before the call, and nothing that is put after it, beside compact() too', async () => {
+    const table = await tables.fingerprints()
+    for (let round = 0; round < 6; round++) {
+      const puts = Array.from({ length: 1000 }, (_, i) => table.put(spreadKey(i), fingerprint(i)))
+      if (round % 3 > 0) await Promise.all(puts)
+      const compacted = round % 3 === 1 ? table.compact() : undefined
+      const cleared = table.clear()
+      const after = table.put(1n, fingerprint(round), { sync: true })
+      await after
+      expect(await table.getAll(1n)).toEqual([fingerprint(round)])
+      await Promise.all([...puts, compacted, cleared])
+      expect(await collect(table.entries())).toEqual([[1n, fingerprint(round)]])
+    }
+  })
+
+  test('lets a compact() beside it start again, which its signal ends as ever', async () => {
+    const table = await tables.fingerprints()
+    await table.putColumns(fingerprintColumns(0, 250, spreadKey))
+    await table.putColumns(fingerprintColumns(250, 400, spreadKey))
+    const abort = new AbortController()
+    const compacted = table.compact({ signal: abort.signal })
+    const cleared = table.clear()
+    abort.abort(new Error('enough'))
+    await expect(compacted).rejects.toThrow('enough')
+    await cleared
+    expect((await table.stats()).files).toEqual([])
+  })
+
   test('leaves snapshots and running scans what they have', async () => {
     const table = await tables.fingerprints()
     await table.putColumns(fingerprintColumns(0, 250, spreadKey))
