@@ -6,7 +6,7 @@
  * callers use `readFully` and `writeFully`. docs/durability.md, Order of writes.
  */
 
-import { dirname } from 'node:path'
+import { dirname, sep } from 'node:path'
 import { codeOf } from '../errors.js'
 
 /** An open file. Errors are those of Node (`code`: `ENOSPC`, `EIO`, ...). */
@@ -109,8 +109,10 @@ export function cannotLink(error: unknown): boolean {
   return NO_LINKS.has(codeOf(error))
 }
 
-/** Whether the path is of the directory or of something in it, whichever links lead there, and whether or not it exists yet. */
+/** Whether the path is of the directory or of something in it, whichever links lead there. Neither need exist. Requires: absolute paths. */
 export async function isWithin(fileSystem: FileSystem, directory: string, path: string): Promise<boolean> {
+  if (path === directory || path.startsWith(directory.endsWith(sep) ? directory : `${directory}${sep}`))
+    return true
   const identity = (await fileSystem.stamp(directory).catch(() => undefined))?.identity
   if (identity === undefined) return false
   for (let at = path; ; at = dirname(at)) {
