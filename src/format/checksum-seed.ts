@@ -74,3 +74,21 @@ export function seedFamily(seed: number, fileNumber: number): number {
 export function tableFamily(tableId: Uint8Array): number {
   return reduced(fileSeed(tableId, 0, 0), EPOCHS)
 }
+
+/**
+ * The file of the table that has this seed, of those with a number below `end` and an epoch up to `epoch`; the newest of
+ * several. Cost: as many checksums as there are numbers and epochs, for what is done rarely.
+ */
+export function fileOfSeed(
+  seed: number,
+  tableId: Uint8Array,
+  { epoch, end }: { readonly epoch: number; readonly end: number },
+): { readonly number: number; readonly epoch: number } | undefined {
+  const epochs = new Map<number, number>()
+  for (let other = 0; other <= epoch; other++) epochs.set((fileSeed(NO_TABLE, other, 0) ^ ZERO) >>> 0, other)
+  for (let number = end - 1; number >= 0; number--) {
+    const found = epochs.get((seed ^ fileSeed(tableId, 0, number)) >>> 0)
+    if (found !== undefined) return { number, epoch: found }
+  }
+  return undefined
+}

@@ -180,9 +180,12 @@ function brokenEnds(
   const end = pieces.at(-1)?.endSequence ?? 0
   if (gaps.some(gap => gap.firstSequence >= end)) return []
   const last = pieces.at(-1)?.run.segment ?? 0
-  return segments.flatMap(({ number, path, brokenAt }) =>
-    brokenAt === undefined || closed.has(number) || number < last
-      ? []
-      : [lossOf(path, brokenAt, 'the log ends in a frame that is not whole, as it may after a crash')],
-  )
+  return segments.flatMap(({ number, path, runs, brokenAt }) => {
+    if (brokenAt === undefined || closed.has(number) || number < last) return []
+    const reason =
+      runs.length === 0
+        ? 'no frame of this segment is in the file, and something else is: it was written over, or a power cut came before its first frame was on the device; what was put into it is lost'
+        : 'the log ends in a frame that is not whole, as it may after a crash'
+    return [lossOf(path, brokenAt, reason)]
+  })
 }

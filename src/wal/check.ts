@@ -9,12 +9,14 @@ import { walName } from '../io/file-names.js'
 import { SegmentReader } from './reader.js'
 import { replayLog, type ReplayOptions, type ReplayResult } from './replay.js'
 import {
+  foreignAt,
   gapsOf,
   piecesOf,
   surveySegment,
   walkFrames,
   writtenBehind,
   type LogGap,
+  type OlderLives,
   type Piece,
   type SegmentSurvey,
   type Territory,
@@ -79,7 +81,8 @@ async function endOf(options: LogCheckOptions, log: ReplayResult): Promise<Check
         options.pageBytes,
         isFresh(options.firstSequence),
       )
-      if (offset !== undefined) return { path: reader.path, offset }
+      const torn = offset ?? (end === 0 ? await foreignAt(reader, number, olderLives(options)) : undefined)
+      if (torn !== undefined) return { path: reader.path, offset: torn }
     } finally {
       await reader.close()
     }
@@ -89,6 +92,17 @@ async function endOf(options: LogCheckOptions, log: ReplayResult): Promise<Check
   const number = last?.number ?? options.openSegments[0] ?? options.closed[0]?.number
   if (number === undefined) return { path: options.directory, offset: 0 }
   return { path: `${options.directory}/${walName(number)}`, offset: last?.bytes ?? 0 }
+}
+
+function olderLives({
+  tableId,
+  epoch,
+  closed,
+  openSegments,
+  firstSequence,
+}: Omit<LogCheckOptions, 'defectOf'>): OlderLives {
+  const live = new Set([...closed.map(({ number }) => number), ...openSegments])
+  return { tableId, epoch, live, firstSequence }
 }
 
 /** Segments are retired once their records are in bucket files; before that there is none to be written over. */
@@ -133,7 +147,10 @@ export async function surveyLog(
     )
     if (reader === undefined) continue
     try {
-      segments.push(await surveySegment(source.number, reader, { pageBytes, fresh, signal }))
+      const survey = await surveySegment(source.number, reader, { pageBytes, fresh, signal })
+      const isEmpty = survey.runs.length === 0 && survey.brokenAt === undefined
+      const brokenAt = isEmpty ? await foreignAt(reader, source.number, olderLives(options)) : survey.brokenAt
+      segments.push({ ...survey, brokenAt })
     } finally {
       await reader.close()
     }

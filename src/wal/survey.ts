@@ -5,6 +5,7 @@
  * Frames of older lives have other checksums, and sequence numbers tell what is missing. docs/durability.md, Repair.
  */
 import { throwIfAborted } from '../abort.js'
+import { fileOfSeed } from '../format/checksum-seed.js'
 import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/layout.js'
 import type { FoundFrame, SegmentReader } from './reader.js'
 
@@ -149,6 +150,41 @@ export async function writtenBehind(
   const frame = reader.foreignFrameAt(pageEnd)
   if (frame === undefined || !(await reader.load(pageEnd, frame.end - pageEnd))) return undefined
   return reader.isWhole(frame) ? pageEnd : undefined
+}
+
+/** What tells a spare segment under its new number from a file that was overwritten. */
+export interface OlderLives {
+  readonly tableId: Uint8Array
+  /** Of the segments that are being written. */
+  readonly epoch: number
+  /** Numbers of the segments that the log consists of: none of them is a spare. */
+  readonly live: ReadonlySet<number>
+  /** The first sequence number that is not in a bucket file: of this epoch a spare has older ones. */
+  readonly firstSequence: number
+}
+
+/**
+ * Where something stands in a segment without a frame of its own that no writer leaves before its first one: such a file
+ * is empty, or a spare that was renamed, and then it begins with a frame of an older life of this table. All else was
+ * written over by somebody, or is what a power cut has left of the first frame.
+ */
+export async function foreignAt(
+  reader: SegmentReader,
+  number: number,
+  { tableId, epoch, live, firstSequence }: OlderLives,
+): Promise<number | undefined> {
+  if (reader.end === 0 || (await isFrame(reader, 0))) return undefined
+  const written = (await reader.firstWritten(0, reader.end)) ?? 0
+  if (!(await reader.load(0, FRAME_HEADER_BYTES))) return written
+  const frame = reader.foreignFrameAt(0)
+  if (frame === undefined || !(await reader.load(0, frame.end))) return written
+  if (!reader.isWholeWith(frame, frame.seed)) return written
+  const older = fileOfSeed(frame.seed, tableId, { epoch, end: number })
+  const isSpare =
+    older !== undefined &&
+    !live.has(older.number) &&
+    (older.epoch < epoch || frame.header.endSequence <= firstSequence)
+  return isSpare ? undefined : written
 }
 
 async function isFrame(reader: SegmentReader, offset: number): Promise<boolean> {
