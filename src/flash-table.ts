@@ -252,7 +252,16 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     const { location, status, readOnly, keyEncoding, valueEncoding, duplicates, pageBytes } = this
     const { records, recordsAreExact } = countRecords(this.#parts.state)
     const stored = { duplicates, pageBytes, records, recordsAreExact }
-    const fields = { location, status, readOnly, keyEncoding, valueEncoding, ...stored }
+    const poisoned = this.#parts.poison.reason
+    const fields = {
+      location,
+      status,
+      ...(poisoned === undefined ? {} : { poisoned }),
+      readOnly,
+      keyEncoding,
+      valueEncoding,
+      ...stored,
+    }
     return inspectAs('FlashTable', fields, depth, options, inspect)
   }
 

@@ -21,6 +21,11 @@ export class Poison {
     return this.#latched
   }
 
+  /** Of the failure that has been latched. */
+  get reason(): string | undefined {
+    return this.#latched ? messageOf(this.#reason) : undefined
+  }
+
   /** Latches the first failure; returns the error to reject with. */
   latch(reason: unknown): FlashTableError {
     if (!this.#latched) {

@@ -95,6 +95,8 @@ export interface TableStats {
   readonly waitingForSpace: boolean
   /** A seal or merge waits for descriptors, memory or a thread. */
   readonly waitingForResources: boolean
+  /** The failure that stopped all writes, as `FLASHTABLE_POISONED` tells it; `undefined` where nothing did. */
+  readonly poisoned: string | undefined
   /** Snapshots and scans that pin files. */
   readonly pins: number
 }
@@ -160,6 +162,7 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
     waits: { count: writer?.committer.waits ?? 0, totalMs: writer?.committer.waitedMs ?? 0 },
     waitingForSpace: writer?.compactor.waitingFor === 'space',
     waitingForResources: writer?.compactor.waitingFor === 'resources',
+    poisoned: parts.poison.reason,
     pins,
   }
 }

@@ -78,7 +78,7 @@ export class Compactor {
   readonly #hidden: HiddenEstimates
   /** Aborts the background merge that runs, so that `compact` need not wait for it. */
   #backgroundMerge: AbortController | undefined
-  /** Aborts each `compactAll`, so that it starts again. */
+  /** Aborts each `compactAll`: so that it starts again, or for good. */
   readonly #compactions = new Set<AbortController>()
   #sealLane: Promise<void> | undefined
   #mergeLane: Promise<void> | undefined
@@ -127,8 +127,10 @@ export class Compactor {
     options: CompactOptions,
   ): Promise<void> {
     const progress = new Progress(options.onProgress)
-    const over = [options.signal, this.#closing.signal, progress.signal]
+    const over = [options.signal, progress.signal]
     for (let again = true; again;) {
+      throwIfAborted(this.#closing.signal)
+      // Also what `close` aborts: many that listened to one signal would make Node warn of a leak.
       const restart = newAbortController()
       this.#compactions.add(restart)
       try {
@@ -185,6 +187,7 @@ export class Compactor {
   async close(): Promise<void> {
     this.#closing.abort(new FlashTableError('FLASHTABLE_NOT_OPEN', 'the table was closed'))
     this.#backgroundMerge?.abort()
+    for (const compaction of this.#compactions) compaction.abort(this.#closing.signal.reason)
     await this.#sealLane
     // First: a `compact` that waits for seals holds the merges.
     this.#settleSealWaiters(this.#closing.signal.reason)
@@ -199,6 +202,8 @@ export class Compactor {
     progress: Progress,
   ): Promise<void> {
     const { state } = this.#options
+    // Where there is nothing to do, nothing else would meet it.
+    state.options.poison.check()
     const fileRecords = state.manifest.files.reduce((sum, file) => sum + file.records, 0)
     const small = fileRecords <= SMALL_TABLE_MEMTABLES * state.options.memtableRecords
     await takeMemtables(signal)

@@ -188,6 +188,7 @@ export class FilesAtOpen {
         { version, files, memtables: memtables.map(memtable => ({ memtable })) },
         {
           directory,
+          ofRecovery: true,
           tableId,
           layout,
           pageBytes,

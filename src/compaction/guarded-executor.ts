@@ -67,13 +67,13 @@ export function jobFileSystem(fileSystem: FileSystem, job: Job): FileSystem {
 
 async function checkManifest(fileSystem: FileSystem, job: Job): Promise<void> {
   const { directory, tableId } = job
-  const epoch = epochOf(job)
+  // A recovery writes with the epoch that its manifest will have.
+  const expected = job.ofRecovery === true ? epochOf(job) - 1 : epochOf(job)
   const loaded = await loadManifest(fileSystem, directory)
   const isOurs =
     loaded !== undefined &&
     loaded.manifest.tableId === Buffer.from(tableId).toString('hex') &&
-    // A recovery writes with the epoch that its manifest will have.
-    (loaded.manifest.epoch === epoch || loaded.manifest.epoch === epoch - 1)
+    loaded.manifest.epoch === expected
   if (!isOurs) throw movedError(directory, 'its manifest is not that of this writer')
 }
 

@@ -12,6 +12,8 @@ interface Place {
   readonly directory: string
   /** Which directory that is, as {@link Stamp.identity}: `guardedExecutor` adds it, and the job looks before it acts. */
   readonly home?: string | undefined
+  /** Part of a recovery: the manifest is still the one of the epoch before. */
+  readonly ofRecovery?: boolean | undefined
 }
 
 export interface CompactionJob extends Place {

@@ -98,6 +98,20 @@ describe('compact', () => {
     expect((await table.stats()).files.length).toBeLessThanOrEqual(2)
   })
 
+  test('may be called 30 times at once without a warning of a leak', async () => {
+    const table = await filled(500)
+    const warnings: string[] = []
+    const onWarning = ({ name }: Error): void => void warnings.push(name)
+    process.on('warning', onWarning)
+    try {
+      await Promise.all(Array.from({ length: 30 }, () => table.compact()))
+      await new Promise(resolve => void setImmediate(resolve))
+    } finally {
+      process.off('warning', onWarning)
+    }
+    expect(warnings).toEqual([])
+  })
+
   test('tells how far it is, in rising numbers up to the end', async () => {
     const table = await filled(5000, { memtableBytes: 65_536 })
     const told: { done: number; total: number }[] = []

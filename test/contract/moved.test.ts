@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { cp, mkdir, readdir, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { nodeEnvironment, type Environment } from '../../src/environment.js'
 import { FlashTable, struct } from '../../src/index.js'
@@ -315,5 +316,29 @@ describe('a reader whose table', () => {
     await put(table, 10)
     await reader.refresh()
     expect(await countOf(reader)).toBe(10)
+  })
+})
+
+describe('a table that is poisoned', () => {
+  test('rejects a compact that has nothing to do, and tells why in stats() and util.inspect', async () => {
+    const table = await opened()
+    await table.compact()
+    expect((await table.stats()).poisoned).toBeUndefined()
+    expect(inspect(table)).not.toContain('poisoned')
+    await rename(table.location, `${table.location}-moved`)
+    await expect(table.sync().then(() => table.put(1, { id: 1 }, { sync: true }))).rejects.toMatchObject(
+      MOVED,
+    )
+    await expect(table.compact()).rejects.toMatchObject(MOVED)
+    const { message } = await table.put(1, { id: 1 }).then(
+      () => new Error('put'),
+      (error: Error) => error,
+    )
+    await rename(`${table.location}-moved`, table.location)
+    const { poisoned } = await table.stats()
+    expect(poisoned).toBeTypeOf('string')
+    expect(message).toContain(poisoned)
+    expect(inspect(table)).toContain('poisoned: ')
+    await expect(table.close()).rejects.toMatchObject(MOVED)
   })
 })

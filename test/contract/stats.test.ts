@@ -295,6 +295,7 @@ describe('stats', () => {
     await table.compact()
     const before = await table.stats()
     expect(before).toMatchObject({
+      poisoned: undefined,
       pins: 0,
       pageReads: 0,
       memtable: { operations: 0 },
