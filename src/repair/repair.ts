@@ -11,11 +11,12 @@ import { Schema } from '../encoding/schema.js'
 import { nodeEnvironment, type Environment } from '../environment.js'
 import { optionalDuplicates, optionalMemtableBytes, optionalPageBytes } from '../options.js'
 import { codeOf, diskError, outOfRange } from '../errors.js'
-import { isWithin } from '../io/file-system.js'
+import { isWithin, type FileSystem } from '../io/file-system.js'
 import { RepairOutput } from './output.js'
 import { saveFile, type SaveContext } from './save-file.js'
 import { savePiece } from './save-log.js'
-import { assertUnchanged, findSource } from './source.js'
+import { assertDirectory, assertUnchanged, findSource } from './source.js'
+import { trueNames } from './true-names.js'
 import type { Loss, RepairOptions, RepairResult, Source } from './types.js'
 import { withProgress } from '../progress.js'
 
@@ -54,21 +55,20 @@ export async function repairTable(
 
 async function repairInto(directory: string, into: string, options: RepairOptions): Promise<RepairResult> {
   const environment = options.environment ?? nodeEnvironment
-  const { fileSystem } = environment
   const from = resolve(directory)
   const to = resolve(into)
-  if (from.startsWith(`${to}${sep}`) || (await isWithin(fileSystem, from, to))) {
+  if (from.startsWith(`${to}${sep}`) || (await isWithin(environment.fileSystem, from, to))) {
     throw outOfRange(
       'FLASHTABLE_INVALID_OPTION',
       `into: expected a directory apart from ${from}, which is not changed, found ${to}`,
     )
   }
   throwIfAborted(options.signal)
-  const source = await findSource(fileSystem, from, options)
+  const { fileSystem, source } = await sourceIn(environment.fileSystem, from, options)
   try {
     const output = await RepairOutput.create(to, source, environment, options)
     try {
-      const result = await save(from, source, output, options)
+      const result = await save(fileSystem, from, source, output, options)
       throwIfAborted(options.signal)
       await assertUnchanged(fileSystem, from, source)
       await output.finish()
@@ -86,20 +86,31 @@ async function repairInto(directory: string, into: string, options: RepairOption
   }
 }
 
+/** What is there, each file under the name that its content has. */
+async function sourceIn(
+  disk: FileSystem,
+  from: string,
+  options: RepairOptions,
+): Promise<{ fileSystem: FileSystem; source: Source }> {
+  await assertDirectory(disk, from)
+  const { fileSystem, losses } = await trueNames(disk, from)
+  const source = await findSource(fileSystem, from, options)
+  return { fileSystem, source: { ...source, losses: [...losses, ...source.losses] } }
+}
+
 async function save(
+  fileSystem: FileSystem,
   directory: string,
   source: Source,
   output: RepairOutput,
   options: RepairOptions,
 ): Promise<RepairResult> {
   const { signal, onProgress } = options
-  const environment = options.environment ?? nodeEnvironment
   const losses: Loss[] = [...source.losses]
   const { schema, schemaGiven } = source
   let done = 0
   const total = source.items.reduce((sum, item) => sum + pagesOf(item, source.pageBytes), 0)
   const onPages = (pages: number): void => onProgress?.({ done: Math.min(total, (done += pages)), total })
-  const { fileSystem } = environment
   const context: SaveContext = { fileSystem, schema, schemaGiven, output, signal, onPages }
   for (const item of source.items) {
     throwIfAborted(signal)

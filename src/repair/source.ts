@@ -34,6 +34,14 @@ export async function assertUnchanged(
   )
 }
 
+export async function assertDirectory(fileSystem: FileSystem, directory: string): Promise<void> {
+  const info = await fileSystem.info(directory).catch((error: unknown) => {
+    throw diskError(error, `${directory} cannot be read`)
+  })
+  if (info?.kind !== 'directory' && info?.kind !== 'other')
+    throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no directory ${directory}`)
+}
+
 /** What the manifest says; where it is damaged, what the files themselves say. */
 export async function findSource(
   fileSystem: FileSystem,
@@ -41,11 +49,6 @@ export async function findSource(
   options: RepairOptions,
 ): Promise<Source> {
   const path = `${directory}/${MANIFEST_NAME}`
-  const info = await fileSystem.info(directory).catch((error: unknown) => {
-    throw diskError(error, `${directory} cannot be read`)
-  })
-  if (info?.kind !== 'directory' && info?.kind !== 'other')
-    throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no directory ${directory}`)
   const listing = await listTable(fileSystem, directory)
   let why: string
   try {

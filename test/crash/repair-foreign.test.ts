@@ -119,3 +119,37 @@ describe('before its first frame a log segment', () => {
     expect(await verify(disk)).toMatchObject({ problems: [], tornAt: { path: next, offset: 0 } })
   })
 })
+
+describe('where two files were exchanged by name, repair saves everything and says so:', () => {
+  const first = (): string => bucketName(manifestOf(killed).files[0]!.number)
+  const other = (): string => bucketName(manifestOf(killed).files[1]!.number)
+  const segment = (): string => active.slice(DIRECTORY.length + 1)
+  const pairs: [string, string, () => [string, string]][] = [
+    ['the manifest', 'a log segment', () => ['MANIFEST', segment()]],
+    ['the manifest', 'a bucket file', () => ['MANIFEST', first()]],
+    ['a bucket file', 'a log segment', () => [first(), segment()]],
+    ['a bucket file', 'another one', () => [first(), other()]],
+  ]
+  test.each(pairs)('%s and %s', async (_one, _two, pair) => {
+    const disk = killed.clone()
+    const [one, two] = pair().map(pathOf) as [string, string]
+    const bytes = disk.readFile(one)
+    disk.writeFile(one, disk.readFile(two))
+    disk.writeFile(two, bytes)
+    const { losses } = await repair(disk)
+    expect(losses.map(({ file }) => file).sort()).toEqual([one, two].sort())
+    for (const { reason } of losses) expect(reason).toContain('by its content it is')
+    expect(await contentsOf(disk, INTO)).toEqual(stateAfter(history, history.length))
+    expect((await verify(disk)).problems).not.toEqual([])
+  })
+
+  test('the manifest under the name of a log segment, whose content is gone', async () => {
+    const disk = killed.clone()
+    disk.writeFile(active, disk.readFile(pathOf('MANIFEST')))
+    disk.removeFile(pathOf('MANIFEST'))
+    const { losses, records } = await repair(disk)
+    expect(losses[0]).toMatchObject({ file: active, reason: expect.stringContaining('it is MANIFEST') })
+    expect(losses.length).toBeGreaterThan(1)
+    expect(records).toBeGreaterThan(1000)
+  })
+})
