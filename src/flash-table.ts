@@ -2,23 +2,17 @@
  * `FlashTable`, the face of the library: checks that the table is open, turns keys and values into lanes, and hands on
  * to the parts. No bytes and no files here. docs/api.md.
  */
-import { invalidOption, refuseExtra } from './arguments.js'
-import { abortReason } from './abort.js'
-import { bulkLoad, type ColumnSource } from './bulk-load.js'
-import {
-  adviceFor,
-  checkSource,
-  readCompactOptions,
-  readNearOptions,
-  readSnapshot,
-  readSync,
-} from './call-options.js'
-import { writeCheckpoint } from './checkpoint.js'
-import { OperationBuffer, type Operations } from './columns/operations.js'
-import { Jobs } from './compaction/jobs.js'
-import { encodingsOf, type TableEncodings, type TableStatus } from './describe.js'
-import { publishEvent } from './diagnostics.js'
+import { abortReason } from './async/abort.js'
+import { keepAlive } from './async/keep-alive.js'
+import { Turns } from './async/turns.js'
+import { FlashTableError, callError, outOfRange } from './base/errors.js'
+import { publishEvent } from './base/events.js'
+import type { TableEvent } from './base/events.js'
+import { INSPECT, inspectAs, type Inspect } from './base/inspect.js'
+import { bulkLoad, type ColumnSource } from './bulk-load/bulk-load.js'
+import type { Call } from './commit/committer.js'
 import { appendOperations } from './encoding/given-operations.js'
+import { copyOfSchema } from './encoding/stored-schema.js'
 import type {
   ColumnsIn,
   ColumnsOut,
@@ -31,12 +25,9 @@ import type {
   ValueOut,
   WhereIn,
 } from './encoding/types.js'
-import { copyOfSchema } from './encoding/stored-schema.js'
-import { nodeEnvironment, type Environment } from './environment.js'
-import { FlashTableError, callError, outOfRange } from './errors.js'
-import { keepAlive } from './keep-alive.js'
-import { absolutePath } from './location.js'
-import { newTableId, openReader, openTable, type TableParts, type WriterParts } from './open.js'
+import { Jobs } from './jobs/jobs.js'
+import { invalidOption, refuseExtra } from './options/arguments.js'
+import { absolutePath } from './options/location.js'
 import {
   resolveLoadOptions,
   resolveOptions,
@@ -44,18 +35,28 @@ import {
   type ResolvedLoad,
   type ResolvedOptions,
   type TableOptions,
-} from './options.js'
-import type { Call } from './commit/committer.js'
+} from './options/options.js'
 import { columnsInTurns } from './query/columns-in-turns.js'
 import { findNear, orderHits } from './query/near.js'
 import { checkRange } from './query/range-options.js'
 import { eachKey, eachRow, stretches, type ScanOptions } from './query/ranges.js'
-import { Snapshot, optionalSnapshot } from './snapshot.js'
-import { INSPECT, inspectAs, type Inspect } from './printed.js'
+import { OperationBuffer, type Operations } from './records/operations.js'
 import { Pins } from './state/pins.js'
-import type { TableEvent } from './table-event.js'
+import { Snapshot, optionalSnapshot } from './state/snapshot.js'
 import type { View } from './state/table-state.js'
-import { countRecords, tableStats, type TableStats } from './stats.js'
+import {
+  adviceFor,
+  checkSource,
+  readCompactOptions,
+  readNearOptions,
+  readSnapshot,
+  readSync,
+} from './table/call-options.js'
+import { writeCheckpoint } from './table/checkpoint.js'
+import { encodingsOf, type TableEncodings, type TableStatus } from './table/describe.js'
+import { nodeEnvironment, type Environment } from './table/environment.js'
+import { newTableId, openReader, openTable, type TableParts, type WriterParts } from './table/open.js'
+import { countRecords, tableStats, type TableStats } from './table/stats.js'
 import type {
   BatchOperation,
   BulkLoadOptions,
@@ -67,8 +68,7 @@ import type {
   ReadOptions,
   ValueArguments,
   WriteOptions,
-} from './table-types.js'
-import { Turns } from './turns.js'
+} from './table/table-types.js'
 
 /**
  * A multimap of fixed-width records in the files of one directory.

@@ -10,8 +10,8 @@ export type {
   RangeOptions,
   ReadOptions,
   WriteOptions,
-} from './table-types.js'
-export { Snapshot } from './snapshot.js'
+} from './table/table-types.js'
+export { Snapshot } from './state/snapshot.js'
 export { bytes, encodings, fixed, struct } from './encoding/encodings.js'
 export type { LevelEncodingName } from './encoding/encodings.js'
 export type {
@@ -35,12 +35,12 @@ export type {
   ViewEncoding,
   WhereIn,
 } from './encoding/types.js'
-export { FlashTableError } from './errors.js'
-export type { FlashTableErrorCode, MisuseErrorCode } from './errors.js'
-export type { ColumnSource } from './bulk-load.js'
-export type { Duplicates, LoadOptions, TableOptions } from './options.js'
-export type { TableStatus } from './describe.js'
-export type { FileStats, TableStats } from './stats.js'
+export { FlashTableError } from './base/errors.js'
+export type { FlashTableErrorCode, MisuseErrorCode } from './base/errors.js'
+export type { ColumnSource } from './bulk-load/bulk-load.js'
+export type { Duplicates, LoadOptions, TableOptions } from './options/options.js'
+export type { TableStatus } from './table/describe.js'
+export type { FileStats, TableStats } from './table/stats.js'
 export type { StoredField, StoredFieldType, StoredSchema, StoredValue } from './encoding/stored-schema.js'
 
 /**

@@ -2,10 +2,7 @@
  * Reads all of one bucket file and checks it against itself and against what the manifest says of it: checksums, order,
  * counts, bounds, fences, filter, sizes of its sections. docs/durability.md, Verify.
  */
-import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
-import { hashKey } from '../columns/hash.js'
-import { OperationBuffer } from '../columns/operations.js'
-import { FlashTableError, diskError } from '../errors.js'
+import { FlashTableError, diskError } from '../base/errors.js'
 import { fileSeed } from '../format/checksum.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import { footerBytes, footerIdentity, readFooter } from '../format/footer.js'
@@ -13,6 +10,9 @@ import { BUCKET_MAGIC } from '../format/page-layout.js'
 import { deleteWhereBytes, pageChecksums, sectionPages } from '../format/section.js'
 import { bucketName } from '../io/file-names.js'
 import { readFully } from '../io/transfer.js'
+import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import { hashKey } from '../records/hash.js'
+import { OperationBuffer } from '../records/operations.js'
 import { PageFacts, rowsDefect } from './page-facts.js'
 import { BucketFile, type BucketFileOptions } from './reader.js'
 import { seedOf } from './sections.js'

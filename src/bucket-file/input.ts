@@ -4,12 +4,12 @@
  * The first read is one page, each further one twice as many up to 256 KiB: a short scan reads little, a long one
  * sequentially.
  */
-import { hideRows, type Hiding } from '../columns/hide-rows.js'
-import { rangeEnd, rangeOverlaps, rangeStart, type KeyRange } from '../columns/key-range.js'
-import { OperationBuffer } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
-import type { SortedInput } from '../columns/sorted-input.js'
 import { DataPageReader } from '../format/data-page-reader.js'
+import type { SortedInput } from '../merge/sorted-input.js'
+import { hideRows, type Hiding } from '../records/hide-rows.js'
+import { rangeEnd, rangeOverlaps, rangeStart, type KeyRange } from '../records/key-range.js'
+import { OperationBuffer } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import type { BucketFile } from './reader.js'
 
 /** Bytes of the longest read. */

@@ -4,14 +4,14 @@
  * Pure: bytes in memory, nothing is written. A file writer has a builder of its own; or pages are built by other
  * threads, a range of keys each, and go to the writer as {@link BuiltPages}. docs/file-format.md, Bucket file.
  */
-import { assert } from '../assert.js'
-import { compareKeys, compareRows } from '../columns/compare.js'
-import { GrowingWords } from '../columns/growing-words.js'
-import { HASH_START, hashKey, hashLane } from '../columns/hash.js'
-import { DELETE_KEY, DELETE_RECORD, OperationBuffer, type Operations } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
+import { assert } from '../base/assert.js'
 import { DataPageEncoder } from '../format/data-page-encoder.js'
 import { addToFilter, filterBlockWords, probeCount } from '../format/filter.js'
+import { GrowingWords } from '../format/word-buffer.js'
+import { compareKeys, compareRows } from '../records/compare.js'
+import { HASH_START, hashKey, hashLane } from '../records/hash.js'
+import { DELETE_KEY, DELETE_RECORD, OperationBuffer, type Operations } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 
 /** Counts that the footer keeps. */
 export interface BucketFileCounts {

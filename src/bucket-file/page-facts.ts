@@ -4,10 +4,10 @@
  * Each page is looked at as a whole too: order of keys, kinds, values that fit their lanes. A checksum says that bytes are
  * those that were written, not that they make sense. docs/file-format.md, Bucket file; docs/durability.md, Verify.
  */
-import { compareRows } from '../columns/compare.js'
-import { DELETE_KEY, DELETE_RECORD, KIND_COUNT, OperationBuffer } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
 import type { Footer } from '../format/footer.js'
+import { compareRows } from '../records/compare.js'
+import { DELETE_KEY, DELETE_RECORD, KIND_COUNT, OperationBuffer } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import type { BucketFileCounts } from './page-builder.js'
 
 export class PageFacts {

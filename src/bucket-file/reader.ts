@@ -4,10 +4,8 @@
  * The way of a lookup: fences name the page, its filter block says whether the key may be there, the page cache has it
  * or it is read and checked. docs/file-format.md, Bucket file.
  */
-import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
-import { WORDS_A_LINE } from '../columns/cache-line.js'
-import type { DeleteWhere } from '../columns/operations.js'
-import { FlashTableError, corruption } from '../errors.js'
+import { FlashTableError, corruption } from '../base/errors.js'
+import { WORDS_A_LINE } from '../format/cache-line.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import { mayContain } from '../format/filter.js'
 import { type Footer } from '../format/footer.js'
@@ -15,6 +13,8 @@ import { wordsOf } from '../format/little-endian.js'
 import { bucketName } from '../io/file-names.js'
 import type { FileHandle } from '../io/file-system.js'
 import { readFully, readFullySync } from '../io/transfer.js'
+import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import type { DeleteWhere } from '../records/operations.js'
 import type { CachedFile } from './page-cache.js'
 import { PageIndex } from './page-index.js'
 import {

@@ -3,10 +3,7 @@
  * in it is believed. docs/file-format.md, Bucket file.
  */
 import { Buffer } from 'node:buffer'
-import { writerOf, type BucketFileEntry } from '../columns/bucket-file-entry.js'
-import type { DeleteWhere } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
-import { FlashTableError, corruption } from '../errors.js'
+import { FlashTableError, corruption } from '../base/errors.js'
 import { fileSeed } from '../format/checksum.js'
 import { footerIdentity, readFooter, type Footer } from '../format/footer.js'
 import { wordsOf } from '../format/little-endian.js'
@@ -22,6 +19,9 @@ import {
 import { pageChecksums, readDeleteWheres } from '../format/section.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { readFully } from '../io/transfer.js'
+import { writerOf, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import type { DeleteWhere } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import type { PageCache } from './page-cache.js'
 
 export interface BucketFileOptions {

@@ -4,11 +4,11 @@
  * What counts is the file that is open, not what has its name by now: beside a writer its name may be gone, and where the
  * directory was replaced it may be another table's. docs/durability.md, Checkpoints.
  */
-import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
-import { hasCode } from '../errors.js'
+import { hasCode } from '../base/errors.js'
 import { bucketName } from '../io/file-names.js'
 import { cannotLink, type FileHandle } from '../io/file-system.js'
 import { readFully, writeFully } from '../io/transfer.js'
+import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import { openFooter, type BucketFileOptions } from './sections.js'
 
 /** Bytes of one step of a copy. */

@@ -5,11 +5,7 @@
  * of a large file does not stall the log. The file counts for nothing until a manifest names it.
  * docs/file-format.md, Bucket file.
  */
-import { assert } from '../assert.js'
-import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
-import { GrowingWords } from '../columns/growing-words.js'
-import type { DeleteWhere, Operations } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
+import { assert } from '../base/assert.js'
 import { fileSeed } from '../format/checksum.js'
 import { writeFooter } from '../format/footer.js'
 import { wordsOf } from '../format/little-endian.js'
@@ -21,10 +17,14 @@ import {
   writeDeleteWheres,
   writeSectionPage,
 } from '../format/section.js'
+import { GrowingWords } from '../format/word-buffer.js'
 import { discard } from '../io/discard.js'
 import { bucketName } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { writeFully } from '../io/transfer.js'
+import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import type { DeleteWhere, Operations } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import { PageBuilder, type BuiltPages } from './page-builder.js'
 
 /** Bytes of one write call, and of a chunk of pages that were built apart. Larger ones cost the kernel more: docs/decisions/bulk-load.md. */

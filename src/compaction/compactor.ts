@@ -15,21 +15,21 @@ import {
   throwIfAborted,
   unlessAborted,
   withSignals,
-} from '../abort.js'
+} from '../async/abort.js'
+import { Progress, type ProgressReport } from '../async/progress.js'
+import { FlashTableError, diskError, hasCode, isPassing } from '../base/errors.js'
+import type { TableEvent } from '../base/events.js'
 import type { BucketFile } from '../bucket-file/reader.js'
-import { FlashTableError, diskError, hasCode, isPassing } from '../errors.js'
-import type { DeleteWhere } from '../columns/operations.js'
 import { bucketName } from '../io/file-names.js'
-import { Progress, type ProgressReport } from '../progress.js'
+import type { CompactionJob, CompactionResult } from '../jobs/job.js'
+import type { Jobs } from '../jobs/jobs.js'
 import type { ManifestCounters } from '../manifest/manifest.js'
+import type { DeleteWhere } from '../records/operations.js'
 import type { TableState } from '../state/table-state.js'
 import type { MemtableInUse, Version } from '../state/version.js'
-import type { TableEvent } from '../table-event.js'
-import type { CompactionJob, CompactionResult } from './job.js'
-import type { Jobs } from './jobs.js'
-import { operationsIn } from './run.js'
-import { HiddenEstimates } from './hidden.js'
+import { HiddenEstimates } from './garbage-estimate.js'
 import { hiddenMerge, levelOf, nextMerge, sizeLevels, storedLevel, type PlannedMerge } from './policy.js'
+import { operationsIn } from './run.js'
 
 /** How long to wait before what failed is tried again. */
 const PAUSE_MS = 1000

@@ -5,14 +5,14 @@
  * Nothing of that counts before the manifest that names it: outputs are orphans until then, and no file that the old
  * manifest names is removed. Requires: no other job of the table runs. docs/architecture.md, Short lives.
  */
+import { diskError } from '../base/errors.js'
 import { BucketFile, type BucketFileOptions } from '../bucket-file/reader.js'
-import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
-import { diskError } from '../errors.js'
 import { bucketName } from '../io/file-names.js'
+import type { CompactionControl, CompactionResult } from '../jobs/job.js'
+import type { Jobs } from '../jobs/jobs.js'
+import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import { newMemtable } from '../state/memtable-pool.js'
 import { Holders, Version, type MemtableInUse } from '../state/version.js'
-import type { CompactionControl, CompactionResult } from './job.js'
-import type { Jobs } from './jobs.js'
 import { mergeWithLog, overdueMerge, sizeLevels, storedLevel } from './policy.js'
 
 /** An open merges no more of what is overdue, about ten seconds' worth, ... */

@@ -3,20 +3,20 @@
  *
  * Crash: the output counts for nothing until a manifest names it; whatever is left of it is an orphan.
  */
-import { throwIfAborted } from '../abort.js'
-import { BucketFile } from '../bucket-file/reader.js'
+import { throwIfAborted } from '../async/abort.js'
 import { BucketInput } from '../bucket-file/input.js'
+import { BucketFile } from '../bucket-file/reader.js'
 import { BucketFileWriter } from '../bucket-file/writer.js'
-import { DeleteWhereIndex } from '../columns/delete-where-index.js'
-import type { Hiding } from '../columns/hide-rows.js'
-import { ALL_KEYS } from '../columns/key-range.js'
-import type { SortedInput } from '../columns/sorted-input.js'
 import type { FileSystem } from '../io/file-system.js'
 import { meteredFileSystem } from '../io/metered-file-system.js'
+import type { CompactionControl, CompactionJob, CompactionResult } from '../jobs/job.js'
 import { Memtable } from '../memtable/memtable.js'
 import { SealInput } from '../memtable/seal-input.js'
 import { Merge } from '../merge/merge.js'
-import type { CompactionControl, CompactionJob, CompactionResult } from './job.js'
+import type { SortedInput } from '../merge/sorted-input.js'
+import { DeleteWhereIndex } from '../records/delete-where-index.js'
+import type { Hiding } from '../records/hide-rows.js'
+import { ALL_KEYS } from '../records/key-range.js'
 
 /** Pages of the first read of an input: all of them will be read. */
 const FIRST_READ_PAGES = 64

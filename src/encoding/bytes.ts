@@ -4,8 +4,8 @@
  * Lanes are big-endian, so that keys compare lane by lane as their bytes do; the last lane holds what four do not
  * divide. docs/file-format.md, Lanes.
  */
-import { outOfRange } from '../errors.js'
-import { found, lengthOfTypedArray, typedArrayName } from '../found.js'
+import { found, lengthOfTypedArray, typedArrayName } from '../base/describe-value.js'
+import { outOfRange } from '../base/errors.js'
 import { outOfBounds, wrongType, type FieldType, type OwnColumn, type Place } from './field-type.js'
 import type { ByteCodec } from './level-encoding.js'
 import type { StoredFieldType } from './stored-schema.js'

@@ -4,9 +4,9 @@
  * They are encodings of level-transcoder (`new Transcoder(['view']).encoding(struct({ ... }))`) that know the width
  * of what they encode. The table itself asks them for their types alone and writes lanes. docs/api.md, Encodings.
  */
-import { firstOther, refuseExtra } from '../arguments.js'
-import { invalidType, outOfRange } from '../errors.js'
-import { found } from '../found.js'
+import { found } from '../base/describe-value.js'
+import { invalidType, outOfRange } from '../base/errors.js'
+import { firstOther, refuseExtra } from '../options/arguments.js'
 import { BytesType, FixedType } from './bytes.js'
 import type { FieldType } from './field-type.js'
 import { builtInCodec, builtInName, customCodec } from './level-encoding.js'

@@ -4,8 +4,8 @@
  * Between the API and the lanes of the engine; scalars.ts and bytes.ts implement it. Checks are made where a value is
  * turned into lanes, so that nothing wrapped around, padded or cut ever gets behind. docs/file-format.md, Lanes.
  */
-import { invalidType, outOfRange } from '../errors.js'
-import { found } from '../found.js'
+import { found } from '../base/describe-value.js'
+import { invalidType, outOfRange } from '../base/errors.js'
 import type { StoredFieldType } from './stored-schema.js'
 
 /** A column of a batch or a result, one typed array a field. */

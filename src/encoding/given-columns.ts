@@ -3,9 +3,9 @@
  *
  * Every property is read once, so that a getter is not asked again behind a check. docs/api.md, Columns.
  */
-import { firstOther, hasProperty } from '../arguments.js'
-import { invalidType, outOfRange } from '../errors.js'
-import { found, isDetached, lengthOfTypedArray, typedArrayName } from '../found.js'
+import { found, isDetached, lengthOfTypedArray, typedArrayName } from '../base/describe-value.js'
+import { invalidType, outOfRange } from '../base/errors.js'
+import { firstOther, hasProperty } from '../options/arguments.js'
 import { wrongType, type Column, type FieldType, type Place } from './field-type.js'
 import type { Field } from './value-type.js'
 

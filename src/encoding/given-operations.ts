@@ -3,10 +3,10 @@
  *
  * Every property is read once, so that a getter is not asked again behind a check. docs/api.md, batch.
  */
-import { hasProperty } from '../arguments.js'
-import type { OperationBuffer } from '../columns/operations.js'
-import { invalidType } from '../errors.js'
-import { found } from '../found.js'
+import { found } from '../base/describe-value.js'
+import { invalidType } from '../base/errors.js'
+import { hasProperty } from '../options/arguments.js'
+import type { OperationBuffer } from '../records/operations.js'
 import type { Schema } from './schema.js'
 
 /** Appends the operations of a batch. Throws with `FLASHTABLE_INVALID_KEY` or `_VALUE`, and what the iterable throws. */

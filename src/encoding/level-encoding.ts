@@ -6,8 +6,8 @@
  */
 import { Buffer } from 'node:buffer'
 import type { MixedEncoding } from 'level-transcoder'
-import { invalidType } from '../errors.js'
-import { found, typedArrayName } from '../found.js'
+import { found, typedArrayName } from '../base/describe-value.js'
+import { invalidType } from '../base/errors.js'
 import { outOfBounds, wrongType, type Place } from './field-type.js'
 import { ENCODING_NAME_RULE, isBuiltInName, isEncodingName, type BuiltInName } from './stored-schema.js'
 import { Transcoder } from './transcoder.js'

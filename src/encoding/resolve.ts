@@ -3,8 +3,8 @@
  *
  * docs/api.md, Encodings; docs/file-format.md, Schema.
  */
-import { invalidType, outOfRange } from '../errors.js'
-import { found } from '../found.js'
+import { found } from '../base/describe-value.js'
+import { invalidType, outOfRange } from '../base/errors.js'
 import { BytesType, FixedType } from './bytes.js'
 import type { FieldType } from './field-type.js'
 import { builtInCodec, builtInName, customCodec, missingCodec } from './level-encoding.js'

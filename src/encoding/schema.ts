@@ -4,11 +4,11 @@
  * Between the API and everything else, which knows lanes alone: keys and values become lanes on their way in, and
  * lanes become values and columns on their way out. Nothing that does not fit gets in. docs/file-format.md, Schema.
  */
-import { invalidOption } from '../arguments.js'
-import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../columns/operations.js'
-import { recordLayout, type RecordLayout } from '../columns/record-layout.js'
+import { invalidOption } from '../options/arguments.js'
+import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../records/operations.js'
+import { recordLayout, type RecordLayout } from '../records/record-layout.js'
 
-import { FlashTableError } from '../errors.js'
+import { FlashTableError } from '../base/errors.js'
 import { checkColumns, checkKeyColumn, readWhere, type GivenColumns } from './given-columns.js'
 import { checkRecordBytes, keyTypeOf, keyTypeOfStored, valueTypeOf, valueTypeOfStored } from './resolve.js'
 import { wrongType, type FieldType, type OwnColumn, type Place } from './field-type.js'

@@ -4,8 +4,8 @@
  * It comes from a file, so nothing in it is believed: every shape, name, width and count is checked before anything
  * is built from it. docs/file-format.md, Schema.
  */
-import { FlashTableError } from '../errors.js'
-import { found } from '../found.js'
+import { found } from '../base/describe-value.js'
+import { FlashTableError } from '../base/errors.js'
 
 /** Integers and floats by name. */
 export type ScalarName = (typeof SCALAR_NAMES)[number]

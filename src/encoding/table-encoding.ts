@@ -4,9 +4,9 @@
  * A table asks it for that type alone; `encode` and `decode` are for other users of level-transcoder.
  * docs/api.md, Encodings.
  */
-import { invalidType, outOfRange } from '../errors.js'
-import { INSPECT } from '../printed.js'
-import { found, lengthOfTypedArray, typedArrayName } from '../found.js'
+import { found, lengthOfTypedArray, typedArrayName } from '../base/describe-value.js'
+import { invalidType, outOfRange } from '../base/errors.js'
+import { INSPECT } from '../base/inspect.js'
 import type { FieldType } from './field-type.js'
 import { isScalarName } from './stored-schema.js'
 import type { StructFields } from './types.js'

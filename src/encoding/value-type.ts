@@ -4,8 +4,8 @@
  * Whatever it is, columns see a list of named fields; a value that is no struct is the column `value`.
  * docs/file-format.md, Lanes.
  */
-import { invalidType } from '../errors.js'
-import { found } from '../found.js'
+import { found } from '../base/describe-value.js'
+import { invalidType } from '../base/errors.js'
 import { wrongType, type FieldType, type Place } from './field-type.js'
 import type { StoredField, StoredValue } from './stored-schema.js'
 

@@ -6,7 +6,7 @@
  * Checksums.
  */
 import * as zlib from 'node:zlib'
-import { unsupportedRuntime } from '../errors.js'
+import { unsupportedRuntime } from '../base/errors.js'
 import { defectOf, type Crc32 } from './checksum-test.js'
 import { viewOf } from './little-endian.js'
 

@@ -4,8 +4,8 @@
  * The key is stored as deltas of fixed width with a restart every 32 rows, every value lane and the operation kinds as
  * base and fixed width. Hot: the loops are plain and work on whole stretches. docs/file-format.md, Data page.
  */
-import { DELETE_KEY, PUT, type Operations } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
+import { DELETE_KEY, PUT, type Operations } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import { bitWidth, packLane } from './bits.js'
 import { wordsOf } from './little-endian.js'
 import {

@@ -5,10 +5,10 @@
  * cached page costs no garbage. A lookup bisects the restarts and then adds up at most 31 deltas. Hot.
  * docs/file-format.md, Data page.
  */
-import { WORDS_A_LINE } from '../columns/cache-line.js'
-import { KIND_COUNT, PUT, type OperationBuffer } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
+import { KIND_COUNT, PUT, type OperationBuffer } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import { readBits, unpackLane } from './bits.js'
+import { WORDS_A_LINE } from './cache-line.js'
 import { restartCount } from './data-page-encoder.js'
 import {
   DATA_PAGE,

@@ -1,5 +1,5 @@
 /** The last page of a bucket file: what is where, counts, sequence range, bounds. docs/file-format.md, Footer. */
-import type { RecordLayout } from '../columns/record-layout.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import { TABLE_ID_BYTES } from './checksum.js'
 import { readU48, viewOf, writeU48 } from './little-endian.js'
 import { BUCKET_FORMAT_VERSION, BUCKET_MAGIC, FOOTER, FOOTER_PAGE } from './page-layout.js'

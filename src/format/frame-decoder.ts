@@ -5,9 +5,9 @@
  * checksum fits, nothing is decoded before the payload's does, and nothing is made that the payload could not hold.
  * docs/file-format.md, WAL frames.
  */
-import type { DeleteWhere, OperationBuffer } from '../columns/operations.js'
-import { KIND_COUNT, PUT } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
+import { KIND_COUNT, PUT } from '../records/operations.js'
+import type { DeleteWhere, OperationBuffer } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import { unpackLane, wordsForBits } from './bits.js'
 import { seedFor } from './checksum-seed.js'
 import { crc32Words } from './checksum-words.js'
@@ -31,7 +31,7 @@ import {
   PAYLOAD_CHECKSUM_AT,
   RAW_ENCODING,
   SYNCED_SEQUENCE_AT,
-} from './layout.js'
+} from './frame-layout.js'
 import { readU48, U48_MAX, viewOf, wordsOf } from './little-endian.js'
 
 /** Bytes with frames in them, seen in the ways that reading them takes. Requires: they begin at a multiple of 4. */

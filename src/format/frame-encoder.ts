@@ -4,10 +4,10 @@
  * On the way of every put: the encoder keeps one buffer and makes nothing new for a frame. It writes the columns raw or
  * packed, whichever is smaller: packing pays from a few records on. docs/file-format.md, WAL frames.
  */
-import { assert } from '../assert.js'
-import type { DeleteWhere, Operations } from '../columns/operations.js'
-import { DELETE_KEY, PUT } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
+import { assert } from '../base/assert.js'
+import { DELETE_KEY, PUT } from '../records/operations.js'
+import type { DeleteWhere, Operations } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import { bitWidth, packLane, wordsForBits } from './bits.js'
 import { crc32Words } from './checksum-words.js'
 import {
@@ -32,7 +32,7 @@ import {
   PAYLOAD_CHECKSUM_AT,
   RAW_ENCODING,
   SYNCED_SEQUENCE_AT,
-} from './layout.js'
+} from './frame-layout.js'
 import { U48_MAX, viewOf, wordsOf, writeU48 } from './little-endian.js'
 
 /** A buffer that one large frame needed is let go again above this size. */

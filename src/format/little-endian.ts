@@ -4,7 +4,7 @@
  * Packed columns are read as 32-bit words straight from a page, so the machine must be little-endian too; all that
  * Node 20 supports on Linux and macOS are, but for s390x. docs/file-format.md, Conventions.
  */
-import { unsupportedRuntime } from '../errors.js'
+import { unsupportedRuntime } from '../base/errors.js'
 
 if (new Uint8Array(Uint32Array.of(1).buffer)[0] !== 1) {
   throw unsupportedRuntime('the machine is big-endian: a table is read as the words that it has on the disk')

@@ -3,7 +3,7 @@
  *
  * A bucket file is pages alone: data pages, filter pages, delete-where pages, fence pages, one footer page.
  */
-import type { RecordLayout } from '../columns/record-layout.js'
+import type { RecordLayout } from '../records/record-layout.js'
 
 /** Version of the bucket file format, in its footer. */
 export const BUCKET_FORMAT_VERSION = 1

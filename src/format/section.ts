@@ -2,11 +2,11 @@
  * Pages of a bucket file besides the data pages: checksums for all, sections of bytes cut into pages, and the
  * *delete where* entries in them. docs/file-format.md, Pages.
  */
-import type { GrowingWords } from '../columns/growing-words.js'
-import type { DeleteWhere } from '../columns/operations.js'
+import type { DeleteWhere } from '../records/operations.js'
 import { crc32, positionSeed } from './checksum.js'
 import { readU48, viewOf, wordsOf, writeU48 } from './little-endian.js'
 import { PAGE_HEADER_BYTES } from './page-layout.js'
+import type { GrowingWords } from './word-buffer.js'
 
 /** Seals a page: the checksum over all bytes behind it. `seed` is the file's. */
 export function setPageChecksum(page: Uint8Array, seed: number, pageNumber: number): void {

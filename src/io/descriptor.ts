@@ -6,7 +6,7 @@
  */
 import * as fs from 'node:fs'
 import process from 'node:process'
-import { isError } from '../errors.js'
+import { isError } from '../base/errors.js'
 
 export interface Descriptor {
   readonly number: number

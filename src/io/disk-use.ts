@@ -1,5 +1,5 @@
 /** What a directory takes of its disk, as `du` counts it: blocks, not sizes. */
-import { diskError } from '../errors.js'
+import { diskError } from '../base/errors.js'
 import type { FileSystem } from './file-system.js'
 
 export interface DiskUse {

@@ -7,7 +7,7 @@
  */
 
 import { dirname, sep } from 'node:path'
-import { codeOf } from '../errors.js'
+import { codeOf } from '../base/errors.js'
 
 /** An open file. Errors are those of Node (`code`: `ENOSPC`, `EIO`, ...). */
 export interface FileHandle {

@@ -13,7 +13,7 @@ import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import process from 'node:process'
 import { isMainThread } from 'node:worker_threads'
-import { codeOf } from '../errors.js'
+import { codeOf } from '../base/errors.js'
 
 export interface Flock {
   /** `undefined` where there is no flock (`ENOTSUP`, no program, ...): then nothing is known and nothing is held. */

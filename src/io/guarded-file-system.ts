@@ -4,7 +4,7 @@
  * docs/durability.md, The directory.
  */
 import { basename, dirname } from 'node:path'
-import { hasCode } from '../errors.js'
+import { hasCode } from '../base/errors.js'
 import { MANIFEST_NAME } from './file-names.js'
 import type { DirectoryHandle, FileSystem } from './file-system.js'
 

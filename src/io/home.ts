@@ -10,7 +10,7 @@
  * Between the look and the call there is a moment in which the directory could still be exchanged: Node has no calls
  * relative to a held directory. docs/durability.md, The directory.
  */
-import { FlashTableError, hasCode } from '../errors.js'
+import { FlashTableError, hasCode } from '../base/errors.js'
 import { LOCK_NAME, LOCK_RECORD_NAME, MANIFEST_NAME } from './file-names.js'
 import { isSameStamp, type FileSystem, type DirectoryHandle, type Stamp } from './file-system.js'
 import { guardedFileSystem } from './guarded-file-system.js'

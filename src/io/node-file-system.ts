@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { codeOf, hasCode } from '../errors.js'
+import { codeOf, hasCode } from '../base/errors.js'
 import { openDescriptor, promised, withPath, type Descriptor } from './descriptor.js'
 import type { DirectoryHandle, EntryInfo, FileHandle, FileSystem, OpenMode, Stamp } from './file-system.js'
 import { readFully } from './transfer.js'

@@ -39,7 +39,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { TextDecoder, TextEncoder } from 'node:util'
-import { codeOf, hasCode } from '../errors.js'
+import { codeOf, hasCode } from '../base/errors.js'
 import {
   LOCK_NAME,
   LOCK_RECORD_NAME,

@@ -7,7 +7,7 @@
 import { execFile } from 'node:child_process'
 import { readFile, readlink } from 'node:fs/promises'
 import process from 'node:process'
-import { hasCode } from '../errors.js'
+import { hasCode } from '../base/errors.js'
 
 export interface ProcessIdentity {
   /** Of the running system, new at every boot; '' where it cannot be known. */

@@ -6,11 +6,11 @@
  */
 import { Buffer } from 'node:buffer'
 import { TextDecoder } from 'node:util'
-import { assert } from '../assert.js'
-import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
-import type { SegmentInfo } from '../columns/segment-info.js'
-import { corruption, FlashTableError } from '../errors.js'
+import { assert } from '../base/assert.js'
+import { corruption, FlashTableError } from '../base/errors.js'
 import { crc32 } from '../format/checksum.js'
+import type { BucketFileEntry } from './bucket-file-entry.js'
+import type { SegmentInfo } from './segment-info.js'
 import { validateManifest } from './validate.js'
 
 /** The format that this version writes; it reads no higher one. */

@@ -4,14 +4,14 @@
  * The new one is written beside the old one, synced, and renamed over it; then the directory is synced. So there is
  * one at any time, the old or the new. docs/durability.md, Order of writes.
  */
-import { corruption, diskError, hasCode, isPassing } from '../errors.js'
-import type { FlashTableError } from '../errors.js'
+import { corruption, diskError, hasCode, isPassing } from '../base/errors.js'
+import type { FlashTableError } from '../base/errors.js'
+import type { Poison } from '../base/poison.js'
 import { MANIFEST_NAME, MANIFEST_TEMPORARY_NAME } from '../io/file-names.js'
 import type { DirectoryHandle, FileHandle, FileSystem } from '../io/file-system.js'
 import { readFully, writeFully } from '../io/transfer.js'
-import type { Poison } from '../poison.js'
-import type { Manifest } from './manifest.js'
 import { MANIFEST_BYTES_MAX, parseManifest, serializeManifest } from './manifest.js'
+import type { Manifest } from './manifest.js'
 
 /** A manifest, and the size of its file. */
 export interface LoadedManifest {

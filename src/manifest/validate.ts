@@ -4,9 +4,9 @@
  * Used on both sides of the disk: on what was read, which may be damaged or hostile, and on what is about to be
  * written. docs/file-format.md, Manifest.
  */
+import { found } from '../base/describe-value.js'
 import { U48_MAX } from '../format/little-endian.js'
-import { found } from '../found.js'
-import { MAX_PAGE_BYTES, MIN_PAGE_BYTES } from '../options.js'
+import { MAX_PAGE_BYTES, MIN_PAGE_BYTES } from '../options/options.js'
 
 /** Bucket files, and closed segments, of one table. */
 const ENTRIES_MAX = 65_536

@@ -4,8 +4,8 @@
  * Built when somebody looks a key up, not while rows come in: a run of inserts costs nothing here, the next lookup
  * catches up. Two arrays and no objects, so a lookup allocates nothing. docs/architecture.md, Memtable.
  */
-import type { Turns } from '../turns.js'
-import { HASH_START, hashKey, hashKeyLanes, hashLane } from '../columns/hash.js'
+import type { Turns } from '../async/turns.js'
+import { HASH_START, hashKey, hashKeyLanes, hashLane } from '../records/hash.js'
 
 const MIN_HEAD_BITS = 10
 /** 4 MiB of heads; memtables of more than 2^20 rows have longer chains. */

@@ -4,9 +4,9 @@
  * Nothing keeps them up to date while rows come in: who asks pays for the rows that nobody has asked for yet, in slices
  * with a turn of the event loop between them. docs/api.md, Statistics.
  */
-import { compareKeyToRow } from '../columns/compare.js'
-import { PUT } from '../columns/operations.js'
-import { nextTurn } from '../turns.js'
+import { nextTurn } from '../async/turns.js'
+import { compareKeyToRow } from '../records/compare.js'
+import { PUT } from '../records/operations.js'
 import type { Memtable } from './memtable.js'
 
 /** Rows that are looked at in a turn of the event loop: less than a millisecond. */

@@ -5,10 +5,10 @@
  * as it is, so a snapshot is a length. Once sealed, a worker thread sees the same memory through its image.
  * docs/architecture.md, Memtable.
  */
-import { assert } from '../assert.js'
-import { copyColumn, PUT, type DeleteWhere, type Operations } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
-import type { Turns } from '../turns.js'
+import type { Turns } from '../async/turns.js'
+import { assert } from '../base/assert.js'
+import { copyColumn, PUT, type DeleteWhere, type Operations } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import { HashIndex } from './hash-index.js'
 
 /** Rows that a memtable has room for at most; row numbers carry marks in their highest bits where they are sorted. */
@@ -86,7 +86,7 @@ export class Memtable implements Operations {
    * What another thread needs to see the first `rows` rows of this memtable, and the *delete where* entries with sequence
    * numbers below `before`.
    *
-   * Requires: whoever hands it out holds the memtable until the thread has ended its work (compaction/jobs.ts).
+   * Requires: whoever hands it out holds the memtable until the thread has ended its work (jobs/jobs.ts).
    */
   image(rows = this.#count, before = Infinity): MemtableImage {
     return {

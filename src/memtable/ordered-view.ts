@@ -5,11 +5,11 @@
  * newer ones together: there are few, and a row is merged again only after its run has doubled (Bentley & Saxe 1980).
  * docs/architecture.md, Memtable.
  */
-import { unlessAborted } from '../abort.js'
-import { assert } from '../assert.js'
-import { sortedOrder } from '../columns/sort.js'
-import { mergeRuns, SLICE_ROWS } from '../columns/sort-in-turns.js'
-import { nextTurn } from '../turns.js'
+import { unlessAborted } from '../async/abort.js'
+import { nextTurn } from '../async/turns.js'
+import { assert } from '../base/assert.js'
+import { mergeRuns, SLICE_ROWS } from '../sort/sort-in-turns.js'
+import { sortedOrder } from '../sort/sort.js'
 import type { Memtable } from './memtable.js'
 
 export class OrderedView {

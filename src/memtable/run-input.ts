@@ -4,11 +4,11 @@
  * The first stretch is short and each further one twice as long: a short scan costs little, a long one goes in few
  * steps. docs/architecture.md, Memtable.
  */
-import { compareKeyToRow } from '../columns/compare.js'
-import type { DeleteWhereIndex } from '../columns/delete-where-index.js'
-import type { KeyRange } from '../columns/key-range.js'
-import { DELETE_KEY, PUT, type OperationBuffer } from '../columns/operations.js'
-import type { SortedInput } from '../columns/sorted-input.js'
+import type { SortedInput } from '../merge/sorted-input.js'
+import { compareKeyToRow } from '../records/compare.js'
+import type { DeleteWhereIndex } from '../records/delete-where-index.js'
+import type { KeyRange } from '../records/key-range.js'
+import { DELETE_KEY, PUT, type OperationBuffer } from '../records/operations.js'
 import type { Memtable } from './memtable.js'
 
 /** Rows of the first stretch. */

@@ -6,18 +6,18 @@
  * et al. 2010); each part is then sorted and handed out by itself. That takes a copy of the memtable, and less than
  * half of the time. docs/architecture.md, Memtable.
  */
-import type { Hiding } from '../columns/hide-rows.js'
+import type { SortedInput } from '../merge/sorted-input.js'
+import type { Hiding } from '../records/hide-rows.js'
 import {
   DELETE_KEY,
   gatherColumn,
   PUT,
   type OperationBuffer,
   type Operations,
-} from '../columns/operations.js'
-import { SHORT_ROWS_MAX } from '../columns/short-sort.js'
-import { sortedOrder } from '../columns/sort.js'
-import type { SortedInput } from '../columns/sorted-input.js'
-import { splitByKey, type Parts } from '../columns/split.js'
+} from '../records/operations.js'
+import { SHORT_ROWS_MAX } from '../sort/short-sort.js'
+import { sortedOrder } from '../sort/sort.js'
+import { splitByKey, type Parts } from '../sort/split.js'
 import type { Memtable } from './memtable.js'
 
 const BIN_BITS = 11

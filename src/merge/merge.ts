@@ -6,14 +6,14 @@
  * resolved. Sorting beats a heap of inputs: the rows of a range lie in the processor's cache (field measurements: 58
  * against 31 million rows/s).
  */
-import { throwIfAborted } from '../abort.js'
-import { compareRows } from '../columns/compare.js'
-import { OperationBuffer, type Operations } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
-import { sortedOrder } from '../columns/sort.js'
-import type { SortedInput } from '../columns/sorted-input.js'
-import type { Turns } from '../turns.js'
+import { throwIfAborted } from '../async/abort.js'
+import type { Turns } from '../async/turns.js'
+import { compareRows } from '../records/compare.js'
+import { OperationBuffer, type Operations } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
+import { sortedOrder } from '../sort/sort.js'
 import { resolve } from './resolve.js'
+import type { SortedInput } from './sorted-input.js'
 
 export interface MergeOptions {
   readonly layout: RecordLayout

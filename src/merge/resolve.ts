@@ -5,10 +5,10 @@
  * older can exist (`keepDeletes` false): in a scan, or in a merge that includes the oldest file (Bitcask #82).
  * docs/architecture.md, Deletes.
  */
-import { compareRows } from '../columns/compare.js'
-import { DELETE_KEY, DELETE_RECORD, PUT, type OperationBuffer } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
-import { RecordSet } from '../columns/record-set.js'
+import { compareRows } from '../records/compare.js'
+import { DELETE_KEY, DELETE_RECORD, PUT, type OperationBuffer } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
+import { RecordSet } from '../records/record-set.js'
 
 export interface ResolveOptions {
   readonly layout: RecordLayout

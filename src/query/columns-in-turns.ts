@@ -1,7 +1,7 @@
 /** Columns for the user out of many rows, in slices: the event loop turns in between. */
-import type { Operations } from '../columns/operations.js'
+import { Turns } from '../async/turns.js'
 import type { Schema } from '../encoding/schema.js'
-import { Turns } from '../turns.js'
+import type { Operations } from '../records/operations.js'
 
 /** Rows that are decoded before the event loop may get a turn. */
 const SLICE_ROWS = 2 ** 16

@@ -7,10 +7,10 @@
  * depend on it. docs/architecture.md, Lookup.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
-import { WORDS_A_LINE } from '../columns/cache-line.js'
-import { hashKey } from '../columns/hash.js'
-import type { RecordLayout } from '../columns/record-layout.js'
+import { WORDS_A_LINE } from '../format/cache-line.js'
 import { DataPageReader } from '../format/data-page-reader.js'
+import { hashKey } from '../records/hash.js'
+import type { RecordLayout } from '../records/record-layout.js'
 
 export const KEYS_A_BLOCK = 32
 

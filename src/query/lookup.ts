@@ -5,12 +5,12 @@
  * of a table one after another: it allocates nothing for a key that is in memory. Hot. docs/architecture.md, Lookup.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
-import { hashKeyLanes } from '../columns/hash.js'
-import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
-import { RecordSet } from '../columns/record-set.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import type { Memtable } from '../memtable/memtable.js'
+import { hashKeyLanes } from '../records/hash.js'
+import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
+import { RecordSet } from '../records/record-set.js'
 import type { View } from '../state/table-state.js'
 import type { KeyBlock } from './key-block.js'
 import type { PageSource } from './page-source.js'

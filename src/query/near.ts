@@ -4,14 +4,14 @@
  * A small r is answered by looking up every key in reach, which filters and the page cache make cheap; a large one by
  * scans, one for queries whose reaches touch. docs/api.md, getColumns.
  */
-import { atOnce } from '../at-once.js'
-import { compareKeyToRow } from '../columns/compare.js'
-import { greatestKeyNumber, incrementKey, keyNumber, keyOfNumber } from '../columns/key-number.js'
-import { OperationBuffer, type Operations } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
-import { sortedInTurns } from '../columns/sort-in-turns.js'
+import { atOnce } from '../async/at-once.js'
+import { Turns } from '../async/turns.js'
+import { compareKeyToRow } from '../records/compare.js'
+import { greatestKeyNumber, incrementKey, keyNumber, keyOfNumber } from '../records/key-number.js'
+import { OperationBuffer, type Operations } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
+import { sortedInTurns } from '../sort/sort-in-turns.js'
 import type { View } from '../state/table-state.js'
-import { Turns } from '../turns.js'
 import type { BatchHits, TableReader } from './reader.js'
 
 /** Up to so many keys in reach of a query are looked up one by one. */

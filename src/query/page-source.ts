@@ -5,7 +5,7 @@
  * are read, and it runs again. What was read for it stays at hand meanwhile, so that it always gets on, however small
  * the cache.
  */
-import { atOnce } from '../at-once.js'
+import { atOnce } from '../async/at-once.js'
 import type { BucketFile, PageInMemory } from '../bucket-file/reader.js'
 
 /** Pages [from, to) of a file. */

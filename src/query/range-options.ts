@@ -1,4 +1,5 @@
 /** The options of a scan: `gt`, `gte`, `lt`, `lte`, `reverse`, `limit`, `signal`, checked. docs/api.md, Ranges. */
+import type { Schema } from '../encoding/schema.js'
 import {
   invalidOption,
   optionalBoolean,
@@ -6,9 +7,8 @@ import {
   outside,
   readOptions,
   unexpected,
-} from '../arguments.js'
-import type { KeyRange } from '../columns/key-range.js'
-import type { Schema } from '../encoding/schema.js'
+} from '../options/arguments.js'
+import type { KeyRange } from '../records/key-range.js'
 
 export interface CheckedRange {
   readonly range: KeyRange

@@ -1,12 +1,12 @@
 /**
  * Scans as their users want them: a range with a limit, a direction and a signal, one stretch of rows after another.
  */
-import { throwIfAborted } from '../abort.js'
-import type { KeyRange } from '../columns/key-range.js'
-import { compareRows } from '../columns/compare.js'
-import type { Operations } from '../columns/operations.js'
+import { throwIfAborted } from '../async/abort.js'
+import { Turns } from '../async/turns.js'
+import { compareRows } from '../records/compare.js'
+import type { KeyRange } from '../records/key-range.js'
+import type { Operations } from '../records/operations.js'
 import type { Pin } from '../state/pins.js'
-import { Turns } from '../turns.js'
 import type { TableReader } from './reader.js'
 
 export interface ScanOptions {

@@ -4,17 +4,17 @@
  * Lookups of many keys go in key order, so each page is visited once; missing pages are read together. Blocking and
  * asynchronous lookups share all but the page source. docs/architecture.md, Lookup.
  */
+import { Turns } from '../async/turns.js'
 import { BucketInput } from '../bucket-file/input.js'
-import { rangeIsEmpty, type KeyRange } from '../columns/key-range.js'
-import { OperationBuffer } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
-import { sortedInTurns } from '../columns/sort-in-turns.js'
-import type { SortedInput } from '../columns/sorted-input.js'
 import type { Memtable } from '../memtable/memtable.js'
 import { RunInput } from '../memtable/run-input.js'
 import { Merge } from '../merge/merge.js'
+import type { SortedInput } from '../merge/sorted-input.js'
+import { rangeIsEmpty, type KeyRange } from '../records/key-range.js'
+import { OperationBuffer } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
+import { sortedInTurns } from '../sort/sort-in-turns.js'
 import type { View } from '../state/table-state.js'
-import { Turns } from '../turns.js'
 import { KEYS_A_BLOCK, KeyBlock } from './key-block.js'
 import { Lookup } from './lookup.js'
 import { PageSource } from './page-source.js'

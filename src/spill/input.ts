@@ -4,13 +4,9 @@
  * Their pieces are read at once and sorted a stretch of keys at a time, which fits the second-level cache.
  * docs/architecture.md, Bulk load.
  */
-import { assert } from '../assert.js'
-import { keyIsIn, type KeyRange } from '../columns/key-range.js'
-import { gatherColumn, OperationBuffer } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
-import { sortedOrder } from '../columns/sort.js'
-import type { SortedInput } from '../columns/sorted-input.js'
-import { corruption, diskError } from '../errors.js'
+import { assert } from '../base/assert.js'
+import { corruption, diskError } from '../base/errors.js'
+import { tellLetGo } from '../base/gc-hint.js'
 import { fileSeed, positionSeed } from '../format/checksum.js'
 import {
   decodePayload,
@@ -19,12 +15,16 @@ import {
   readFrameHeader,
   type FrameBytes,
 } from '../format/frame-decoder.js'
-import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/layout.js'
+import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/frame-layout.js'
 import { spillName } from '../io/file-names.js'
 import type { FileSystem } from '../io/file-system.js'
 import { readFully } from '../io/transfer.js'
+import type { SortedInput } from '../merge/sorted-input.js'
+import { keyIsIn, type KeyRange } from '../records/key-range.js'
+import { gatherColumn, OperationBuffer } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
+import { sortedOrder } from '../sort/sort.js'
 import { deltasToKeys } from './key-deltas.js'
-import { tellLetGo } from './let-go.js'
 import { bytesInMemory } from './memory-spill.js'
 import {
   pieceBytes,

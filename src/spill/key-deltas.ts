@@ -5,7 +5,7 @@
  * `laneBytes`: natural widths of the key's lanes. Differences keep to them, as what is encoded must. It goes lane by lane,
  * the last one first, with what each row carries over to the next lane.
  */
-import { assert } from '../assert.js'
+import { assert } from '../base/assert.js'
 
 /** Rows of a piece at most. */
 const ROWS_MAX = 2 ** 11

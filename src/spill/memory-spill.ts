@@ -4,8 +4,8 @@
  * Memory that was never used is what costs most here: the system has to find it and to clear it. So there is little of
  * it, in shares that are let go as the file grows, for the system to write the file into. docs/architecture.md, Bulk load.
  */
-import type { LaneColumn, Operations } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
+import type { LaneColumn, Operations } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import { cutPieces, piecesFrom, splitIntoPieces } from './pieces.js'
 import type { MemorySpill, Spill } from './spill.js'
 

@@ -4,11 +4,11 @@
  * Rows of a piece stay in the order in which they came; but where many have keys that agree in their leading bits, and
  * wherever the caller asks for it, they are sorted, and cut by number. docs/architecture.md, Bulk load.
  */
-import { assert } from '../assert.js'
-import { gatherColumn, type Operations } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
-import { sortedOrder } from '../columns/sort.js'
-import { splitByKey } from '../columns/split.js'
+import { assert } from '../base/assert.js'
+import { gatherColumn, type Operations } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
+import { sortedOrder } from '../sort/sort.js'
+import { splitByKey } from '../sort/split.js'
 import type { PieceRange, Pieces } from './spill.js'
 
 /** Rows that a piece shall have, about. */

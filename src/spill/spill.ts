@@ -5,10 +5,10 @@
  * The index of the pieces is in memory only; no manifest names a spill, so after a crash its file is an orphan.
  * docs/architecture.md, Bulk load; docs/file-format.md, Spills.
  */
-import { compareKeyToRow, compareRows, lowerBound } from '../columns/compare.js'
-import type { KeyRange } from '../columns/key-range.js'
-import type { LaneColumn } from '../columns/operations.js'
-import { sortedOrder } from '../columns/sort.js'
+import { compareKeyToRow, compareRows, lowerBound } from '../records/compare.js'
+import type { KeyRange } from '../records/key-range.js'
+import type { LaneColumn } from '../records/operations.js'
+import { sortedOrder } from '../sort/sort.js'
 
 /** Rows split into pieces, as plain data: rows that share a stretch of keys. The stretches ascend; a key may be in neighbours. */
 export interface Pieces {

@@ -3,15 +3,15 @@
  *
  * Crash: the files are orphans, whatever is in them. docs/file-format.md, Spills.
  */
-import { OperationBuffer, type Operations } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
 import { fileSeed, positionSeed } from '../format/checksum.js'
 import { FrameEncoder } from '../format/frame-encoder.js'
-import { FRAME_ALIGNMENT } from '../format/layout.js'
+import { FRAME_ALIGNMENT } from '../format/frame-layout.js'
 import { discard } from '../io/discard.js'
 import { spillName } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { writeFully } from '../io/transfer.js'
+import { OperationBuffer, type Operations } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import { keysToDeltas } from './key-deltas.js'
 import { cutPieces, piecesFrom } from './pieces.js'
 import type { FileSpill, Pieces, Spill } from './spill.js'

@@ -6,10 +6,10 @@
  * that reads it, have let go. docs/architecture.md, Versions.
  */
 import { clearTimeout, setTimeout } from 'node:timers'
-import type { RecordLayout } from '../columns/record-layout.js'
+import { tellLetGo } from '../base/gc-hint.js'
 import { Memtable } from '../memtable/memtable.js'
 import { OrderedView } from '../memtable/ordered-view.js'
-import { tellLetGo } from '../spill/let-go.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import { Holders, type MemtableInUse } from './version.js'
 
 /** A table that has made no memtable for so long gives back the memory that it keeps for one. */

@@ -6,16 +6,16 @@
  * operation up to the next sequence number. docs/architecture.md, State.
  */
 import { Mutex } from 'async-mutex'
+import type { Poison } from '../base/poison.js'
 import { BucketFile, type BucketFileOptions } from '../bucket-file/reader.js'
-import type { BucketFileEntry } from '../columns/bucket-file-entry.js'
-import { DeleteWhereIndex } from '../columns/delete-where-index.js'
-import type { DeleteWhere } from '../columns/operations.js'
-import type { SegmentInfo } from '../columns/segment-info.js'
 import { bucketName } from '../io/file-names.js'
 import { meteredFileSystem } from '../io/metered-file-system.js'
+import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import { countingItself, type Manifest, type ManifestCounters } from '../manifest/manifest.js'
+import type { SegmentInfo } from '../manifest/segment-info.js'
 import { installManifest } from '../manifest/store.js'
-import type { Poison } from '../poison.js'
+import { DeleteWhereIndex } from '../records/delete-where-index.js'
+import type { DeleteWhere } from '../records/operations.js'
 import { MemtablePool, type MemtablePoolOptions } from './memtable-pool.js'
 import { Version, type MemtableInUse } from './version.js'
 

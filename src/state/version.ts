@@ -4,8 +4,8 @@
  * Each install makes a new one. Whoever reads across an `await` retains the version that it reads, or holds what it
  * reads of it; bucket files close when nobody holds them any more. docs/architecture.md, Versions.
  */
+import { assert } from '../base/assert.js'
 import { BucketFile } from '../bucket-file/reader.js'
-import { assert } from '../assert.js'
 import type { Memtable } from '../memtable/memtable.js'
 import type { OrderedView } from '../memtable/ordered-view.js'
 

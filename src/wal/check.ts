@@ -3,9 +3,9 @@
  *
  * docs/durability.md, Verify.
  */
-import { OperationBuffer, countPuts, type DeleteWhere } from '../columns/operations.js'
-import { diskError, type FlashTableError } from '../errors.js'
+import { diskError, type FlashTableError } from '../base/errors.js'
 import { walName } from '../io/file-names.js'
+import { OperationBuffer, countPuts, type DeleteWhere } from '../records/operations.js'
 import { SegmentReader } from './reader.js'
 import { replayLog, type ReplayOptions, type ReplayResult } from './replay.js'
 import {

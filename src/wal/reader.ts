@@ -3,12 +3,9 @@
  *
  * What they mean is decided in replay.ts. docs/file-format.md, WAL segments.
  */
-import type { DeleteWhere, OperationBuffer } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
-import { corruption, diskError, hasCode } from '../errors.js'
-import { fileSeed, positionSeed } from '../format/checksum.js'
+import { corruption, diskError, hasCode } from '../base/errors.js'
 import { fileSeedOf } from '../format/checksum-seed.js'
-import type { FrameBytes, FrameHeader } from '../format/frame-decoder.js'
+import { fileSeed, positionSeed } from '../format/checksum.js'
 import {
   decodePayload,
   frameBytesOf,
@@ -17,11 +14,14 @@ import {
   possibleHeader,
   readFrameHeader,
 } from '../format/frame-decoder.js'
-import { FIRST_SEQUENCE_AT, FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/layout.js'
+import type { FrameBytes, FrameHeader } from '../format/frame-decoder.js'
+import { FIRST_SEQUENCE_AT, FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/frame-layout.js'
 import { readU48 } from '../format/little-endian.js'
 import { walName } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { readFully } from '../io/transfer.js'
+import type { DeleteWhere, OperationBuffer } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 
 /** Bytes of one read; a larger frame is read whole. */
 const WINDOW_BYTES = 1024 * 1024

@@ -6,16 +6,16 @@
  * not synced reach the disk in any order, so a bad frame ends the log - unless a later frame says that it had been
  * synced: that is damage. docs/file-format.md, WAL segments; docs/durability.md, Recovery.
  */
-import { throwIfAborted } from '../abort.js'
-import type { DeleteWhere, Operations } from '../columns/operations.js'
-import { OperationBuffer } from '../columns/operations.js'
-import type { SegmentInfo } from '../columns/segment-info.js'
-import { corruption } from '../errors.js'
-import { FRAME_HEADER_BYTES } from '../format/layout.js'
+import { throwIfAborted } from '../async/abort.js'
+import { Turns } from '../async/turns.js'
+import { corruption } from '../base/errors.js'
+import { FRAME_HEADER_BYTES } from '../format/frame-layout.js'
 import { walName } from '../io/file-names.js'
-import { Turns } from '../turns.js'
-import type { FoundFrame, SegmentPlace } from './reader.js'
+import type { SegmentInfo } from '../manifest/segment-info.js'
+import { OperationBuffer } from '../records/operations.js'
+import type { DeleteWhere, Operations } from '../records/operations.js'
 import { SegmentReader } from './reader.js'
+import type { FoundFrame, SegmentPlace } from './reader.js'
 
 /** Frames are handed out together up to so many rows: the log may consist of millions of frames of one row. */
 const BATCH_ROWS = 16 * 1024

@@ -7,12 +7,12 @@
  *
  * Invariant: a page with frames is never written again once a sync has covered it.
  */
-import type { SegmentInfo } from '../columns/segment-info.js'
 import { positionSeed } from '../format/checksum.js'
 import type { FrameEncoder } from '../format/frame-encoder.js'
-import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/layout.js'
+import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/frame-layout.js'
 import type { FileHandle } from '../io/file-system.js'
 import { writeFully, writeFullySync } from '../io/transfer.js'
+import type { SegmentInfo } from '../manifest/segment-info.js'
 
 const NO_HEADER = new Uint8Array(FRAME_HEADER_BYTES)
 

@@ -4,9 +4,9 @@
  * For verify and repair. Replay stops where the log ends; here the search goes on at each place where a frame may begin.
  * Frames of older lives have other checksums, and sequence numbers tell what is missing. docs/durability.md, Repair.
  */
-import { throwIfAborted } from '../abort.js'
+import { throwIfAborted } from '../async/abort.js'
 import { fileOfSeed } from '../format/checksum-seed.js'
-import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/layout.js'
+import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/frame-layout.js'
 import type { FoundFrame, SegmentReader } from './reader.js'
 
 /** Neighbouring frames of a segment without a gap in their sequence numbers. */

@@ -5,17 +5,17 @@
  * has ended. One append runs at a time; syncs run beside them. docs/file-format.md, WAL segments;
  * docs/durability.md, Order of writes.
  */
-import { assert } from '../assert.js'
-import type { DeleteWhere, Operations } from '../columns/operations.js'
-import type { RecordLayout } from '../columns/record-layout.js'
-import type { SegmentInfo } from '../columns/segment-info.js'
-import { diskError, hasCode, isPassing } from '../errors.js'
-import type { FlashTableError } from '../errors.js'
+import { assert } from '../base/assert.js'
+import { diskError, hasCode, isPassing } from '../base/errors.js'
+import type { FlashTableError } from '../base/errors.js'
+import type { Poison } from '../base/poison.js'
 import { fileSeed } from '../format/checksum.js'
 import { FrameEncoder } from '../format/frame-encoder.js'
 import { walName } from '../io/file-names.js'
 import type { DirectoryHandle, FileHandle, FileSystem } from '../io/file-system.js'
-import type { Poison } from '../poison.js'
+import type { SegmentInfo } from '../manifest/segment-info.js'
+import type { DeleteWhere, Operations } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import { SegmentWriter } from './segment-writer.js'
 
 /** Retired segments that are kept to be overwritten: one for the next rotation, one for the memtable behind it. */

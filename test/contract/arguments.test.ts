@@ -5,9 +5,9 @@
  */
 import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { found } from '../../src/base/describe-value.js'
 import * as flashtable from '../../src/index.js'
 import { bytes, encodings, fixed, FlashTable, Snapshot, struct } from '../../src/index.js'
-import { found } from '../../src/found.js'
 import { Random } from '../support/random.js'
 import {
   collect,

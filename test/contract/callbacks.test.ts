@@ -1,8 +1,8 @@
 /** What the user's callbacks, encodings and loops throw ends their own call, with that error, and harms nothing else. */
 import { describe, expect, test } from 'vitest'
 import { FlashTable, fixed } from '../../src/index.js'
-import { repairTable } from '../../src/repair/repair.js'
-import { verifyTable } from '../../src/verify.js'
+import { repairTable } from '../../src/offline/repair/repair.js'
+import { verifyTable } from '../../src/offline/verify.js'
 import { allSealed } from '../support/all-sealed.js'
 import { imageOf, sizesOf, testTables } from '../support/tables.js'
 

@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { CompactionJob, Executor } from '../../src/compaction/job.js'
-import { workerExecutor } from '../../src/compaction/worker-executor.js'
-import { nodeEnvironment, type Environment } from '../../src/environment.js'
+import { workerExecutor } from '../../src/executor/worker-executor.js'
 import { FlashTable } from '../../src/index.js'
+import type { CompactionJob, Executor } from '../../src/jobs/job.js'
+import { nodeEnvironment, type Environment } from '../../src/table/environment.js'
 import { FINGERPRINT, fingerprint, fingerprintColumns, type FingerprintTable } from '../support/tables.js'
 
 const OPTIONS = {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
-import { verifyTable } from '../../src/verify.js'
+import { verifyTable } from '../../src/offline/verify.js'
 import { FINGERPRINT, fingerprint } from '../support/fingerprints.js'
 
 const WRITER = resolve(import.meta.dirname, '../support/ascending-writer.ts')

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bytes, FlashTable, struct } from '../../src/index.js'
-import { countWrongKeys } from '../support/found-again.js'
-import { readMemmapRecords, readMemmapTable } from '../support/fixtures.js'
+import { readMemmapRecords, readMemmapTable } from '../../tools/demo/fixtures.js'
+import { countWrongKeys } from '../../tools/demo/found-again.js'
 import { Cli, startNode } from '../support/run-cli.js'
 
 const FINGERPRINT = 'key:u64,time:u16,flags:u16,id:i32'
@@ -87,7 +87,7 @@ describe('flashtable', () => {
     const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
     const expected = { code: 0, stdout: `${version}\n`, stderr: '' }
     expect(await cli.run('--version')).toEqual(expected)
-    expect(await startNode('--import', 'tsx', 'tools/cli.ts', '--version').result).toEqual(expected)
+    expect(await startNode('--import', 'tsx', 'tools/cli/main.ts', '--version').result).toEqual(expected)
   })
 
   test.each([

@@ -1,7 +1,7 @@
 /** `compact()` of a table much larger than its memtable, where the disk has no room to seal first. */
 import { expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
-import type { Environment } from '../../src/environment.js'
+import type { Environment } from '../../src/table/environment.js'
 import { allSealed } from '../support/all-sealed.js'
 import { simulatedEnvironment } from '../support/simulated-environment.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'

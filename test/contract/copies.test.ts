@@ -2,7 +2,7 @@
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { verifyTable } from '../../src/verify.js'
+import { verifyTable } from '../../src/offline/verify.js'
 import { readManifest, readTable } from '../support/independent-reader.js'
 import {
   FINGERPRINT,

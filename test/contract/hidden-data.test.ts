@@ -1,6 +1,8 @@
 /** What deletes hide gives its space back by itself: merges of files of which much is hidden, and then nothing more. */
 import { describe, expect, test } from 'vitest'
 import type { TableStats } from '../../src/index.js'
+import { MEMTABLE_RECORDS, columnsOf, openOn, type CrashTable } from '../crash/table.js'
+import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import {
   collect,
   fingerprint,
@@ -12,8 +14,6 @@ import {
   testTables,
   type FingerprintTable,
 } from '../support/tables.js'
-import { SimulatedFileSystem } from '../support/simulated-file-system.js'
-import { MEMTABLE_RECORDS, columnsOf, openOn, type CrashTable } from '../crash/table.js'
 
 const tables = testTables()
 

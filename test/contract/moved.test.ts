@@ -4,11 +4,11 @@ import { cp, mkdir, readdir, rename, rm, symlink, unlink, utimes, writeFile } fr
 import { join, relative } from 'node:path'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { nodeEnvironment, type Environment } from '../../src/environment.js'
 import { FlashTable, struct } from '../../src/index.js'
 import type { FileSystem } from '../../src/io/file-system.js'
 import { lockOf, realLockParts } from '../../src/io/lock.js'
-import { verifyTable } from '../../src/verify.js'
+import { verifyTable } from '../../src/offline/verify.js'
+import { nodeEnvironment, type Environment } from '../../src/table/environment.js'
 import { imageOf, testTables } from '../support/tables.js'
 
 const tables = testTables({ onDisk: true })

@@ -1,9 +1,9 @@
 /** Memory that is lacking: an error as all others, with a code, and with what to do; the call may be made again. */
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { nodeEnvironment } from '../../src/environment.js'
 import { FlashTable } from '../../src/index.js'
 import { TableReader } from '../../src/query/reader.js'
 import { MemtablePool } from '../../src/state/memtable-pool.js'
+import { nodeEnvironment } from '../../src/table/environment.js'
 import { testTables } from '../support/tables.js'
 
 const noMemory = (): RangeError => new RangeError('Array buffer allocation failed')

@@ -1,9 +1,9 @@
 /** Objects of another realm: what a `vm` context, a test environment or a second copy of the package hands over. */
 import { createContext, runInContext } from 'node:vm'
 import { describe, expect, test, vi } from 'vitest'
-import { isAbortSignal, linkSignals, newAbortController, throwIfAborted } from '../../src/abort.js'
-import { failureOf } from '../../src/compaction/worker-protocol.js'
-import { FlashTableError, codeOf, diskError, hasCode, isError, messageOf } from '../../src/errors.js'
+import { isAbortSignal, linkSignals, newAbortController, throwIfAborted } from '../../src/async/abort.js'
+import { FlashTableError, codeOf, diskError, hasCode, isError, messageOf } from '../../src/base/errors.js'
+import { failureOf } from '../../src/executor/worker-protocol.js'
 import { bytes, struct } from '../../src/index.js'
 import { collect, testTables } from '../support/tables.js'
 import { thrownBy } from '../support/thrown-by.js'
@@ -73,7 +73,7 @@ describe('an error of another realm', () => {
 
 test('an error of a second copy of the package is an instance of FlashTableError', async () => {
   vi.resetModules()
-  const copy = await import('../../src/errors.js')
+  const copy = await import('../../src/base/errors.js')
   expect(copy.FlashTableError).not.toBe(FlashTableError)
   const error = new copy.FlashTableError('FLASHTABLE_LOCKED', 'it is open elsewhere')
   expect(error instanceof FlashTableError).toBe(true)

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
-import { repairTable } from '../../src/repair/repair.js'
-import { verifyTable } from '../../src/verify.js'
+import { repairTable } from '../../src/offline/repair/repair.js'
+import { verifyTable } from '../../src/offline/verify.js'
 
 let parent: string
 

@@ -2,7 +2,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { bytes, fixed, FlashTable, Snapshot, struct } from '../../src/index.js'
-import { verifyTable } from '../../src/verify.js'
+import { verifyTable } from '../../src/offline/verify.js'
 import { fingerprint, SMALL, testTables } from '../support/tables.js'
 
 const tables = testTables()

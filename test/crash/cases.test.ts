@@ -5,8 +5,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test, vi } from 'vitest'
 import { crc32 } from 'node:zlib'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { fileSeed, positionSeed } from '../../src/format/checksum.js'
 import { FlashTable, FlashTableError } from '../../src/index.js'
 import {

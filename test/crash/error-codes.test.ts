@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { FlashTableError } from '../../src/index.js'
-import { verifyTable } from '../../src/verify.js'
+import { verifyTable } from '../../src/offline/verify.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import {
   bulkLoadOn,

@@ -8,8 +8,8 @@
  * to go on, and what it held is compared with what was promised at each stop.
  */
 import { crc32 } from 'node:zlib'
-import type { CallName } from '../support/simulated-file-system.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
+import type { CallName } from '../support/simulated-file-system.js'
 import { Driver } from './driver.js'
 import { History } from './history.js'
 import { contents, openOn } from './table.js'

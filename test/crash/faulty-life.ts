@@ -5,7 +5,7 @@
  * failed half-way - a write that is in the log although it was rejected - all or nothing.
  */
 import { FlashTable, FlashTableError } from '../../src/index.js'
-import type { Environment } from '../../src/environment.js'
+import type { Environment } from '../../src/table/environment.js'
 import { simulatedEnvironment } from '../support/simulated-environment.js'
 import type { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import { History, type CrashRecord, type Effect } from './history.js'

@@ -3,7 +3,7 @@
  * and every call is there whole or not at all.
  *
  * `FLASHTABLE_KILLS=200` kills more often. The page cache survives here: what a power cut takes is simulated
- * (crash.test.ts) and cut for real (tools/power-cut.ts).
+ * (crash.test.ts) and cut for real (test/power-cut/run.ts).
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

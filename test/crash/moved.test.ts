@@ -4,9 +4,10 @@
  */
 import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import { FlashTable } from '../../src/index.js'
 import { simulatedEnvironment } from '../support/simulated-environment.js'
+import { SimulatedFileSystem } from '../support/simulated-file-system.js'
+import type { CrashRecord } from './history.js'
 import {
   DIRECTORY,
   MEMTABLE_RECORDS,
@@ -16,7 +17,6 @@ import {
   openOn,
   type CrashTable,
 } from './table.js'
-import type { CrashRecord } from './history.js'
 
 const STRANGER = '/tables/stranger'
 const OLD = '/tables/old'

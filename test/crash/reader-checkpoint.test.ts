@@ -1,6 +1,6 @@
 /** A checkpoint by a reader copies what the reader has open, whatever has happened to the directory, and writes nothing there. */
 import { expect, test } from 'vitest'
-import { verifyTable } from '../../src/verify.js'
+import { verifyTable } from '../../src/offline/verify.js'
 import { allSealed } from '../support/all-sealed.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import { outcomeOf } from './faulty-life.js'

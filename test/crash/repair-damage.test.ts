@@ -5,13 +5,13 @@
  * `FLASHTABLE_REPAIRS` tries more states; the seed is printed.
  */
 import { beforeAll, describe, expect, test } from 'vitest'
-import { tableIdBytes } from '../../src/columns/bucket-file-entry.js'
-import { FlashTableError } from '../../src/index.js'
 import { fileSeed } from '../../src/format/checksum.js'
 import { setPageChecksum } from '../../src/format/section.js'
+import { FlashTableError } from '../../src/index.js'
 import { bucketName } from '../../src/io/file-names.js'
-import { repairTable, type RepairResult } from '../../src/repair/repair.js'
-import { verifyTable } from '../../src/verify.js'
+import { tableIdBytes } from '../../src/manifest/bucket-file-entry.js'
+import { repairTable, type RepairResult } from '../../src/offline/repair/repair.js'
+import { verifyTable } from '../../src/offline/verify.js'
 import {
   contentsOf,
   DIRECTORY,

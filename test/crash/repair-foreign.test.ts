@@ -5,8 +5,8 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
 import { bucketName, walName } from '../../src/io/file-names.js'
-import { repairTable } from '../../src/repair/repair.js'
-import { verifyTable } from '../../src/verify.js'
+import { repairTable } from '../../src/offline/repair/repair.js'
+import { verifyTable } from '../../src/offline/verify.js'
 import {
   contentsOf,
   DIRECTORY,

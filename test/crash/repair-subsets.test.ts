@@ -1,6 +1,6 @@
 /** Repair of each subset of a table's files, with the manifest and without it. */
 import { describe, expect, test } from 'vitest'
-import { repairTable } from '../../src/repair/repair.js'
+import { repairTable } from '../../src/offline/repair/repair.js'
 import {
   contentsOf,
   DIRECTORY,

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { FlashTable, struct } from '../../src/index.js'
 import { UNFINISHED_MANIFEST_NAME, bucketName, walName } from '../../src/io/file-names.js'
 import { serializeManifest } from '../../src/manifest/manifest.js'
-import { repairTable, type RepairOptions } from '../../src/repair/repair.js'
-import { verifyTable } from '../../src/verify.js'
+import { repairTable, type RepairOptions } from '../../src/offline/repair/repair.js'
+import { verifyTable } from '../../src/offline/verify.js'
 import {
   contentsOf,
   DIRECTORY,

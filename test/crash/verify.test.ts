@@ -3,15 +3,15 @@
  * is right is counted right, beside a writer too.
  */
 import { describe, expect, test } from 'vitest'
-import { FlashTable, struct } from '../../src/index.js'
 import { fileSeed } from '../../src/format/checksum.js'
 import { viewOf } from '../../src/format/little-endian.js'
 import { FOOTER } from '../../src/format/page-layout.js'
 import { setPageChecksum } from '../../src/format/section.js'
-import type { FileSystem } from '../../src/io/file-system.js'
+import { FlashTable, struct } from '../../src/index.js'
 import { bucketName, walName } from '../../src/io/file-names.js'
+import type { FileSystem } from '../../src/io/file-system.js'
 import { parseManifest, serializeManifest, type Manifest } from '../../src/manifest/manifest.js'
-import { verifyTable } from '../../src/verify.js'
+import { verifyTable } from '../../src/offline/verify.js'
 import { simulatedEnvironment } from '../support/simulated-environment.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 

@@ -10,11 +10,11 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { Worker } from 'node:worker_threads'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { CompactionJob } from '../../src/compaction/job.js'
-import { workerExecutor } from '../../src/compaction/worker-executor.js'
-import { WorkerPool } from '../../src/compaction/worker-pool.js'
-import { nodeEnvironment, type Environment } from '../../src/environment.js'
+import { workerExecutor } from '../../src/executor/worker-executor.js'
+import { WorkerPool } from '../../src/executor/worker-pool.js'
 import { FlashTable, FlashTableError } from '../../src/index.js'
+import type { CompactionJob } from '../../src/jobs/job.js'
+import { nodeEnvironment, type Environment } from '../../src/table/environment.js'
 import { stateText, type CrashRecord } from './history.js'
 import { OPTIONS, columnsOf, contents, type CrashTable } from './table.js'
 
@@ -222,9 +222,9 @@ async function run(body: string): Promise<string> {
       '--input-type=module',
       '-e',
       `import { FlashTable, struct } from ${JSON.stringify(`${SOURCE}/index.ts`)}
-       import { nodeEnvironment } from ${JSON.stringify(`${SOURCE}/environment.ts`)}
-       import { workerExecutor } from ${JSON.stringify(`${SOURCE}/compaction/worker-executor.ts`)}
-       import { WorkerPool } from ${JSON.stringify(`${SOURCE}/compaction/worker-pool.ts`)}
+       import { nodeEnvironment } from ${JSON.stringify(`${SOURCE}/table/environment.ts`)}
+       import { workerExecutor } from ${JSON.stringify(`${SOURCE}/executor/worker-executor.ts`)}
+       import { WorkerPool } from ${JSON.stringify(`${SOURCE}/executor/worker-pool.ts`)}
        const options = { keyEncoding: 'u64', valueEncoding: struct({ time: 'u16', id: 'i32' }), memtableBytes: 1024,
          walBytes: 8192, fanout: 2 }
        ${body}`,

@@ -6,8 +6,8 @@
  */
 import type { JobForm } from '../support/simulated-environment.js'
 import type { Driver } from './driver.js'
-import { MEMTABLE_RECORDS, contents } from './table.js'
 import type { CrashRecord } from './history.js'
+import { MEMTABLE_RECORDS, contents } from './table.js'
 
 export interface Workload {
   /** Of every open. */

@@ -2,15 +2,15 @@
  * `npm run test:file-systems`: a table on file systems that are unlike ext4, each mounted for it. Needs Linux and root;
  * what cannot be done here is skipped, and it says why. `--only NAME ...` runs some of them.
  */
+import { strict as assert } from 'node:assert'
 import { fork, spawn, execFileSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { strict as assert } from 'node:assert'
 import { FlashTable } from '../../src/index.js'
 import { realLockParts } from '../../src/io/lock.js'
-import { verifyTable } from '../../src/verify.js'
+import { verifyTable } from '../../src/offline/verify.js'
 import { FINGERPRINT, fingerprint } from '../support/fingerprints.js'
 import type { FromAgent } from '../support/lock-agent.js'
 import { FILE_SYSTEMS, Unavailable, mountFileSystem } from './mounts.js'

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as flashtable from '../../src/index.js'
-import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, resolveOptions } from '../../src/options.js'
+import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, resolveOptions } from '../../src/options/options.js'
 import { codeOf, readDocument, sectionOf, sectionsOf, type CodeBlock } from '../support/markdown.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -151,14 +151,14 @@ describe('docs/api.md', () => {
   })
 
   test('names every error code, and no other', async () => {
-    const errors = await readFile(join(ROOT, 'src/errors.ts'), 'utf8')
+    const errors = await readFile(join(ROOT, 'src/base/errors.ts'), 'utf8')
     const codes = new Set([...errors.matchAll(/'(FLASHTABLE_\w+)'/g)].map(match => match[1]!))
     const tables = sectionOf(API, 'Errors').tables.flat()
     expect(tables.map(row => row['code']!.replaceAll('`', '')).sort()).toEqual([...codes].sort())
   })
 
   test('names every channel of events, and every kind', () => {
-    const source = readDocument('src/diagnostics.ts')
+    const source = readDocument('src/base/events.ts')
     const channels = [...source.matchAll(/^ {2}(\w+): channel\('([\w:]+)'\)/gm)]
     const [table] = sectionOf(API, 'Events').tables
     expect(table!.map(row => row['channel']!.replaceAll('`', '')).sort()).toEqual(

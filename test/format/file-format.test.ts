@@ -3,9 +3,6 @@
  * what a reader makes of them that was written from the document alone.
  */
 import { describe, expect, test } from 'vitest'
-import { hashKeyLanes } from '../../src/columns/hash.js'
-import { DELETE_KEY, DELETE_RECORD, KIND_COUNT, PUT } from '../../src/columns/operations.js'
-import { recordLayout } from '../../src/columns/record-layout.js'
 import * as checksum from '../../src/format/checksum.js'
 import { footerBytes } from '../../src/format/footer.js'
 import {
@@ -23,7 +20,7 @@ import {
   PACKED_WIDTH_BYTES,
   PAYLOAD_BYTES_MAX,
   RAW_ENCODING,
-} from '../../src/format/layout.js'
+} from '../../src/format/frame-layout.js'
 import {
   BUCKET_FORMAT_VERSION,
   BUCKET_MAGIC,
@@ -39,6 +36,9 @@ import {
   dataPageLayout,
 } from '../../src/format/page-layout.js'
 import { MANIFEST_BYTES_MAX, MANIFEST_VERSION } from '../../src/manifest/manifest.js'
+import { hashKeyLanes } from '../../src/records/hash.js'
+import { DELETE_KEY, DELETE_RECORD, KIND_COUNT, PUT } from '../../src/records/operations.js'
+import { recordLayout } from '../../src/records/record-layout.js'
 import {
   EXAMPLE_BUCKET_NUMBER,
   EXAMPLE_EPOCH,

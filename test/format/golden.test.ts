@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
 import { MANIFEST_VERSION } from '../../src/manifest/manifest.js'
-import { verifyTable } from '../../src/verify.js'
+import { verifyTable } from '../../src/offline/verify.js'
 import { goldenText, type GoldenRecord } from '../support/golden-text.js'
 import { readTable } from '../support/independent-reader.js'
 

@@ -1,11 +1,11 @@
 /** Bucket files of made-up rows on a simulated disk, written and opened as the engine does it. */
 import { BucketFile, type BucketFileOptions } from '../../src/bucket-file/reader.js'
 import { BucketFileWriter, type BucketFileTarget } from '../../src/bucket-file/writer.js'
-import type { BucketFileEntry } from '../../src/columns/bucket-file-entry.js'
-import { OperationBuffer, type Operations } from '../../src/columns/operations.js'
-import type { RecordLayout } from '../../src/columns/record-layout.js'
 import { DataPageReader } from '../../src/format/data-page-reader.js'
 import type { FileSystem } from '../../src/io/file-system.js'
+import type { BucketFileEntry } from '../../src/manifest/bucket-file-entry.js'
+import { OperationBuffer, type Operations } from '../../src/records/operations.js'
+import type { RecordLayout } from '../../src/records/record-layout.js'
 import { Random } from './random.js'
 
 export const TABLE_ID = new Random(42).bytes(16)

@@ -3,12 +3,12 @@
  *
  * The document shows these bytes; test/format/file-format.test.ts compares.
  */
-import { OperationBuffer, type DeleteWhere } from '../../src/columns/operations.js'
-import { recordLayout } from '../../src/columns/record-layout.js'
 import { fileSeed, positionSeed } from '../../src/format/checksum.js'
 import { DataPageEncoder } from '../../src/format/data-page-encoder.js'
 import { FrameEncoder } from '../../src/format/frame-encoder.js'
 import { setPageChecksum } from '../../src/format/section.js'
+import { OperationBuffer, type DeleteWhere } from '../../src/records/operations.js'
+import { recordLayout } from '../../src/records/record-layout.js'
 
 /** Key `u64`; value `{ time: 'u16', flags: 'u16', id: 'i32' }`. */
 export const EXAMPLE_LAYOUT = recordLayout([4, 4], [2, 2, 4])

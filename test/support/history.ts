@@ -4,7 +4,7 @@
  * Values are few, so that deletes of records hit.
  */
 import fc from 'fast-check'
-import { DELETE_KEY, DELETE_RECORD, PUT, type DeleteWhere } from '../../src/columns/operations.js'
+import { DELETE_KEY, DELETE_RECORD, PUT, type DeleteWhere } from '../../src/records/operations.js'
 import type { Row } from './rows.js'
 
 /** Applies the operations, oldest first, to records that are there; the records that are left, in insertion order. */

@@ -2,11 +2,11 @@
  * Runs jobs on the calling thread as a thread of its own would: later, and beside other calls. Each waits before it begins,
  * between its steps and before anybody hears of its end, for so many turns of the event loop as the seed says.
  */
-import { buildRange } from '../../src/compaction/build-in-ranges.js'
-import type { CompactionControl, Executor } from '../../src/compaction/job.js'
+import { buildRange } from '../../src/bulk-load/build-file.js'
+import { spillMemtable } from '../../src/bulk-load/spill-memtable.js'
 import { runCompaction } from '../../src/compaction/run.js'
-import { spillMemtable } from '../../src/compaction/spill-memtable.js'
 import type { FileSystem } from '../../src/io/file-system.js'
+import type { CompactionControl, Executor } from '../../src/jobs/job.js'
 import { Random } from './random.js'
 
 /** Jobs that run at once. */

@@ -5,18 +5,18 @@
  * files. Beside each table stands `expected.json`, which holds the records that a plain model has after the same calls.
  * test/format/golden.test.ts reads them.
  */
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { inlineExecutor } from '../../src/compaction/inline-executor.js'
-import { nodeEnvironment } from '../../src/environment.js'
+import { inlineExecutor } from '../../src/executor/inline-executor.js'
+import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../../src/format/frame-layout.js'
 import { bytes, FlashTable, fixed, struct } from '../../src/index.js'
 import { nodeFileSystem } from '../../src/io/node-file-system.js'
-import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../../src/format/layout.js'
+import { nodeEnvironment } from '../../src/table/environment.js'
+import { goldenText, type GoldenRecord, type GoldenValue } from './golden-text.js'
 import { fileSeed, lanesOf, readFrame, readManifest } from './independent-reader.js'
 import { Random } from './random.js'
-import { goldenText, type GoldenRecord, type GoldenValue } from './golden-text.js'
 
 /** The calls that both the table and the model take. */
 interface Writer {

@@ -1,15 +1,15 @@
 /** Memtables with rows, kinds and *delete where* entries made up from a seed, and the plain twin of their meaning. */
-import type { Hiding } from '../../src/columns/hide-rows.js'
+import { Memtable } from '../../src/memtable/memtable.js'
+import { DeleteWhereIndex } from '../../src/records/delete-where-index.js'
+import type { Hiding } from '../../src/records/hide-rows.js'
 import {
   DELETE_KEY,
   DELETE_RECORD,
   OperationBuffer,
   PUT,
   type DeleteWhere,
-} from '../../src/columns/operations.js'
-import { recordLayout, type RecordLayout } from '../../src/columns/record-layout.js'
-import { DeleteWhereIndex } from '../../src/columns/delete-where-index.js'
-import { Memtable } from '../../src/memtable/memtable.js'
+} from '../../src/records/operations.js'
+import { recordLayout, type RecordLayout } from '../../src/records/record-layout.js'
 import { randomKeyColumns } from './key-columns.js'
 import type { Random } from './random.js'
 

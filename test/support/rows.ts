@@ -6,8 +6,8 @@
  * this form shares nothing with the code.
  */
 import fc from 'fast-check'
-import { DELETE_KEY, OperationBuffer, PUT, type Operations } from '../../src/columns/operations.js'
-import { recordLayout, type RecordLayout } from '../../src/columns/record-layout.js'
+import { DELETE_KEY, OperationBuffer, PUT, type Operations } from '../../src/records/operations.js'
+import { recordLayout, type RecordLayout } from '../../src/records/record-layout.js'
 import { Random } from './random.js'
 
 /** One operation. */

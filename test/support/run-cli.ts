@@ -37,7 +37,7 @@ export class Cli {
     for (const name of ['node_modules', 'src', 'tools'])
       await symlink(join(ROOT, name), join(directory, name))
     // As `npm run build` does, in a place of its own.
-    await promisify(execFile)(process.execPath, [join(ROOT, 'tools/build.mjs')], { cwd: directory })
+    await promisify(execFile)(process.execPath, [join(ROOT, 'tools/build/build.mjs')], { cwd: directory })
     return new Cli(directory)
   }
 
@@ -52,7 +52,7 @@ export class Cli {
   }
 
   get #script(): string {
-    return join(this.#directory, 'dist/tools/cli.js')
+    return join(this.#directory, 'dist/tools/cli/main.js')
   }
 
   /** Runs a command to its end. */

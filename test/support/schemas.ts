@@ -1,8 +1,8 @@
 /**
  * Schemas for tests with random operations: keys and values of few choices, so that deletes hit, extremes among them.
  */
-import type { ModelRecord } from './model.js'
 import { bytes, fixed, struct, type KeyEncoding, type ValueEncoding } from '../../src/index.js'
+import type { ModelRecord } from './model.js'
 import type { Random } from './random.js'
 
 export type Key = number | bigint | Uint8Array | string

@@ -3,8 +3,8 @@
  * Memory that nobody reads any more becomes rubbish.
  */
 import { createHash } from 'node:crypto'
-import { inlineExecutor } from '../../src/compaction/inline-executor.js'
-import type { Environment } from '../../src/environment.js'
+import { inlineExecutor } from '../../src/executor/inline-executor.js'
+import type { Environment } from '../../src/table/environment.js'
 import { laterExecutor } from './later-executor.js'
 import type { SimulatedFileSystem } from './simulated-file-system.js'
 

@@ -4,8 +4,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach } from 'vitest'
-import { inlineExecutor } from '../../src/compaction/inline-executor.js'
-import { nodeEnvironment, type Environment } from '../../src/environment.js'
+import { inlineExecutor } from '../../src/executor/inline-executor.js'
 import {
   FlashTable,
   type KeyEncoding,
@@ -14,6 +13,7 @@ import {
   type TableStats,
   type ValueEncoding,
 } from '../../src/index.js'
+import { nodeEnvironment, type Environment } from '../../src/table/environment.js'
 import { FINGERPRINT } from './fingerprints.js'
 import { spoil } from './simulated-environment.js'
 

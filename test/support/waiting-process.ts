@@ -6,8 +6,8 @@
  */
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { nodeEnvironment, type Environment } from '../../src/environment.js'
 import { FlashTable } from '../../src/index.js'
+import { nodeEnvironment, type Environment } from '../../src/table/environment.js'
 
 const [, , situation, directory] = process.argv as [string, string, string, string]
 const OPTIONS = { keyEncoding: 'u64', memtableBytes: 4096, walBytes: 16_384 }

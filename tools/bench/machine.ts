@@ -1,8 +1,8 @@
 /** Where and with what the figures were made. */
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { cpus, loadavg, platform, release, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { readFileSync } from 'node:fs'
 import { ROOT } from './paths.js'
 import { memmapVersion } from './stores/memmap.js'
 

@@ -7,8 +7,8 @@
  * (Dayan & Idreos 2018, "Dostoevsky"). Sizes are in memtables of records.
  */
 import Table from 'cli-table3'
-import { HASH_START, hashLane } from '../../src/columns/hash.js'
 import { hiddenMerge, nextMerge, type EstimatedFile, type PolicyFile } from '../../src/compaction/policy.js'
+import { HASH_START, hashLane } from '../../src/records/hash.js'
 
 /** Bytes of log and of bucket file for a byte of records: random keys, as measured (docs/benchmarks.md). */
 const LOG_SHARE = 10.6 / 16

@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { brotliDecompressSync } from 'node:zlib'
-import { decodeRecords, type Fingerprints } from '../../test/support/fixtures.js'
+import { decodeRecords, type Fingerprints } from '../demo/fixtures.js'
 import { ROOT } from './paths.js'
 
 export const RECORD_BYTES = 16

@@ -1,5 +1,5 @@
 /** How each store is opened by the workloads, where these say nothing else. */
-import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, resolveOptions } from '../../src/options.js'
+import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, resolveOptions } from '../../src/options/options.js'
 import type { StoreName } from './workload.js'
 
 export const SETTINGS: Readonly<Record<StoreName, string>> = {

@@ -2,15 +2,15 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { BucketFile } from '../../../src/bucket-file/reader.js'
 import { BucketFileWriter } from '../../../src/bucket-file/writer.js'
-import { hashKeyLanes } from '../../../src/columns/hash.js'
+import { DataPageReader } from '../../../src/format/data-page-reader.js'
+import { hashKeyLanes } from '../../../src/records/hash.js'
 import {
   DELETE_KEY,
   DELETE_RECORD,
   OperationBuffer,
   PUT,
   type DeleteWhere,
-} from '../../../src/columns/operations.js'
-import { DataPageReader } from '../../../src/format/data-page-reader.js'
+} from '../../../src/records/operations.js'
 import {
   DIRECTORY,
   fileTarget,

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { OperationBuffer } from '../../../src/columns/operations.js'
 import { bytes, fixed, struct } from '../../../src/encoding/encodings.js'
 import { Schema } from '../../../src/encoding/schema.js'
+import { OperationBuffer } from '../../../src/records/operations.js'
 import { FIELD_CASES } from '../../support/field-types.js'
 import { thrownBy } from '../../support/thrown-by.js'
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../../../src/columns/operations.js'
 import { bytes, encodings, fixed, struct } from '../../../src/encoding/encodings.js'
 import { Schema } from '../../../src/encoding/schema.js'
 import type { FieldEncoding } from '../../../src/encoding/types.js'
+import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../../../src/records/operations.js'
 import { FIELD_CASES } from '../../support/field-types.js'
 import { thrownBy } from '../../support/thrown-by.js'
 

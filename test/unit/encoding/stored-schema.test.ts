@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { OperationBuffer } from '../../../src/columns/operations.js'
+import { FlashTableError } from '../../../src/base/errors.js'
 import { bytes, encodings, fixed, struct } from '../../../src/encoding/encodings.js'
 import { Schema, type GivenEncodings } from '../../../src/encoding/schema.js'
-import { FlashTableError } from '../../../src/errors.js'
+import { OperationBuffer } from '../../../src/records/operations.js'
 import { FIELD_CASES } from '../../support/field-types.js'
 import { thrownBy } from '../../support/thrown-by.js'
 

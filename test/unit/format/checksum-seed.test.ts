@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { crc32, fileSeed, positionSeed } from '../../../src/format/checksum.js'
 import { fileSeedOf, seedFamily, seedFor, tableFamily } from '../../../src/format/checksum-seed.js'
+import { crc32, fileSeed, positionSeed } from '../../../src/format/checksum.js'
 import { Random } from '../../support/random.js'
 
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000)

@@ -1,17 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { DataPageEncoder } from '../../../src/format/data-page-encoder.js'
+import { DataPageReader } from '../../../src/format/data-page-reader.js'
+import { wordsOf } from '../../../src/format/little-endian.js'
+import { DATA_PAGE, PAGE_ROWS_MAX, RESTART_INTERVAL } from '../../../src/format/page-layout.js'
 import {
   DELETE_KEY,
   DELETE_RECORD,
   OperationBuffer,
   PUT,
   type Operations,
-} from '../../../src/columns/operations.js'
-import type { RecordLayout } from '../../../src/columns/record-layout.js'
-import { DataPageEncoder } from '../../../src/format/data-page-encoder.js'
-import { DataPageReader } from '../../../src/format/data-page-reader.js'
-import { wordsOf } from '../../../src/format/little-endian.js'
-import { DATA_PAGE, PAGE_ROWS_MAX, RESTART_INTERVAL } from '../../../src/format/page-layout.js'
+} from '../../../src/records/operations.js'
+import type { RecordLayout } from '../../../src/records/record-layout.js'
 import { Random } from '../../support/random.js'
 import {
   columnsOf,

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { hashKeyLanes } from '../../../src/columns/hash.js'
 import { addToFilter, filterBlockWords, mayContain, probeCount } from '../../../src/format/filter.js'
+import { hashKeyLanes } from '../../../src/records/hash.js'
 import { Random } from '../../support/random.js'
 
 /** A block behind `before` words of another one. */

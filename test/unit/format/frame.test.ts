@@ -1,17 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { DeleteWhere, Operations } from '../../../src/columns/operations.js'
-import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../../../src/columns/operations.js'
-import type { RecordLayout } from '../../../src/columns/record-layout.js'
-import { recordLayout } from '../../../src/columns/record-layout.js'
 import { crc32Words } from '../../../src/format/checksum-words.js'
-import type { FrameHeader } from '../../../src/format/frame-decoder.js'
 import {
   decodePayload,
   frameBytesOf,
   payloadFits,
   readFrameHeader,
 } from '../../../src/format/frame-decoder.js'
+import type { FrameHeader } from '../../../src/format/frame-decoder.js'
 import { FrameEncoder } from '../../../src/format/frame-encoder.js'
 import {
   DELETE_WHERE_COUNT_AT,
@@ -29,8 +25,12 @@ import {
   PAYLOAD_BYTES_AT,
   PAYLOAD_CHECKSUM_AT,
   SYNCED_SEQUENCE_AT,
-} from '../../../src/format/layout.js'
+} from '../../../src/format/frame-layout.js'
 import { viewOf, wordsOf } from '../../../src/format/little-endian.js'
+import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../../../src/records/operations.js'
+import type { DeleteWhere, Operations } from '../../../src/records/operations.js'
+import { recordLayout } from '../../../src/records/record-layout.js'
+import type { RecordLayout } from '../../../src/records/record-layout.js'
 
 const SEED = 0xfeedbeef
 /** u64 key; u16, u16, i32. */

@@ -1,9 +1,7 @@
 import fc from 'fast-check'
-import { GrowingWords } from '../../../src/columns/growing-words.js'
-import { wordsOf } from '../../../src/format/little-endian.js'
 import { describe, expect, test } from 'vitest'
-import type { DeleteWhere } from '../../../src/columns/operations.js'
 import { crc32, positionSeed } from '../../../src/format/checksum.js'
+import { wordsOf } from '../../../src/format/little-endian.js'
 import { U48_MAX, viewOf } from '../../../src/format/little-endian.js'
 import { DELETE_WHERE_PAGE, FENCE_PAGE, PAGE_HEADER_BYTES } from '../../../src/format/page-layout.js'
 import {
@@ -15,6 +13,8 @@ import {
   writeDeleteWheres,
   writeSectionPage,
 } from '../../../src/format/section.js'
+import { GrowingWords } from '../../../src/format/word-buffer.js'
+import type { DeleteWhere } from '../../../src/records/operations.js'
 import { Random } from '../../support/random.js'
 
 const PAGE_BYTES = 4096

@@ -12,9 +12,9 @@ import { flockTool, loadFlock, takeWith, type Flock } from '../../../src/io/floc
 import { acquireLock, lockOf, noLock, realLockParts, type LockParts } from '../../../src/io/lock.js'
 import { digestOf } from '../../../src/io/pid-file.js'
 import type { ProcessIdentity } from '../../../src/io/process-identity.js'
+import type { FromAgent, ToAgent } from '../../support/lock-agent.js'
 import { Random } from '../../support/random.js'
 import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
-import type { FromAgent, ToAgent } from '../../support/lock-agent.js'
 
 const AGENT = fileURLToPath(new URL('../../support/lock-agent.ts', import.meta.url))
 const WORKER = new URL('../../support/lock-worker.mjs', import.meta.url)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { FlashTableError } from '../../../src/errors.js'
+import { FlashTableError } from '../../../src/base/errors.js'
 import { crc32 } from '../../../src/format/checksum.js'
 import { U48_MAX } from '../../../src/format/little-endian.js'
 import { MANIFEST_BYTES_MAX, parseManifest, serializeManifest } from '../../../src/manifest/manifest.js'

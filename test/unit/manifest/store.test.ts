@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import type { FlashTableError } from '../../../src/errors.js'
-import type { Manifest } from '../../../src/manifest/manifest.js'
+import type { FlashTableError } from '../../../src/base/errors.js'
+import { Poison } from '../../../src/base/poison.js'
 import { MANIFEST_BYTES_MAX, serializeManifest } from '../../../src/manifest/manifest.js'
+import type { Manifest } from '../../../src/manifest/manifest.js'
 import { installManifest, loadManifest } from '../../../src/manifest/store.js'
-import { Poison } from '../../../src/poison.js'
 import { describeCall, SimulatedFileSystem } from '../../support/simulated-file-system.js'
 import { sampleManifest } from './sample.js'
 

@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { Worker } from 'node:worker_threads'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { DELETE_KEY, OperationBuffer, PUT } from '../../../src/columns/operations.js'
 import { Memtable, MEMTABLE_ROWS_MAX, type MemtableImage } from '../../../src/memtable/memtable.js'
+import { DELETE_KEY, OperationBuffer, PUT } from '../../../src/records/operations.js'
 import { layoutOf, memtableOf, plainRows, randomOperations, textOf } from '../../support/memtables.js'
 import { Random } from '../../support/random.js'
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compareRows } from '../../../src/columns/compare.js'
-import { OperationBuffer } from '../../../src/columns/operations.js'
 import { Memtable } from '../../../src/memtable/memtable.js'
 import { OrderedView } from '../../../src/memtable/ordered-view.js'
+import { compareRows } from '../../../src/records/compare.js'
+import { OperationBuffer } from '../../../src/records/operations.js'
 import { layoutOf, memtableOf, randomOperations } from '../../support/memtables.js'
 import { Random } from '../../support/random.js'
 

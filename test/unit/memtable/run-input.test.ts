@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compareKeys } from '../../../src/columns/compare.js'
-import type { KeyRange } from '../../../src/columns/key-range.js'
-import { OperationBuffer } from '../../../src/columns/operations.js'
-import { sortedOrder } from '../../../src/columns/sort.js'
-import type { SortedInput } from '../../../src/columns/sorted-input.js'
 import { Memtable } from '../../../src/memtable/memtable.js'
 import { RunInput } from '../../../src/memtable/run-input.js'
+import type { SortedInput } from '../../../src/merge/sorted-input.js'
+import { compareKeys } from '../../../src/records/compare.js'
+import type { KeyRange } from '../../../src/records/key-range.js'
+import { OperationBuffer } from '../../../src/records/operations.js'
+import { sortedOrder } from '../../../src/sort/sort.js'
 import {
   byKeyThenRow,
   hidingOf,

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { OperationBuffer } from '../../../src/columns/operations.js'
 import { Memtable } from '../../../src/memtable/memtable.js'
 import { SealInput } from '../../../src/memtable/seal-input.js'
+import { OperationBuffer } from '../../../src/records/operations.js'
 import {
   byKeyThenRow,
   hidingOf,

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { DELETE_KEY, DELETE_RECORD, PUT } from '../../../src/columns/operations.js'
 import { resolve } from '../../../src/merge/resolve.js'
+import { DELETE_KEY, DELETE_RECORD, PUT } from '../../../src/records/operations.js'
 import { applied, byKey, histories } from '../../support/history.js'
 import { columnsOf, meaningOf, rowsOf, wideLayout, type Row } from '../../support/rows.js'
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { recordLayout } from '../../../src/columns/record-layout.js'
 import { findNear } from '../../../src/query/near.js'
 import type { TableReader } from '../../../src/query/reader.js'
+import { recordLayout } from '../../../src/records/record-layout.js'
 import type { View } from '../../../src/state/table-state.js'
 
 const QUERIES = 200_000

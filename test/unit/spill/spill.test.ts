@@ -1,10 +1,10 @@
 /** Spills: what a bulk load sets aside comes back sorted, range by range, and damage is met. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { KeyRange } from '../../../src/columns/key-range.js'
-import { OperationBuffer, type LaneColumn, type Operations } from '../../../src/columns/operations.js'
-import { recordLayout } from '../../../src/columns/record-layout.js'
 import { spillName } from '../../../src/io/file-names.js'
+import type { KeyRange } from '../../../src/records/key-range.js'
+import { OperationBuffer, type LaneColumn, type Operations } from '../../../src/records/operations.js'
+import { recordLayout } from '../../../src/records/record-layout.js'
 import { SpillInput } from '../../../src/spill/input.js'
 import { deltasToKeys, keysToDeltas } from '../../../src/spill/key-deltas.js'
 import { bytesInMemory, memorySpillBytes, spillToMemory } from '../../../src/spill/memory-spill.js'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { recordLayout } from '../../../src/columns/record-layout.js'
+import { recordLayout } from '../../../src/records/record-layout.js'
 import { MemtablePool } from '../../../src/state/memtable-pool.js'
 import { Version } from '../../../src/state/version.js'
 

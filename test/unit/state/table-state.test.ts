@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { recordLayout } from '../../../src/columns/record-layout.js'
-import { Poison } from '../../../src/poison.js'
+import { Poison } from '../../../src/base/poison.js'
+import { recordLayout } from '../../../src/records/record-layout.js'
 import { newMemtable } from '../../../src/state/memtable-pool.js'
 import { TableState } from '../../../src/state/table-state.js'
 import { SimulatedFileSystem } from '../../support/simulated-file-system.js'

@@ -8,8 +8,8 @@
 import { expect, test } from 'vitest'
 import { Random } from '../../support/random.js'
 import type { SimulatedFileSystem } from '../../support/simulated-file-system.js'
-import type { Replayed } from './log.js'
 import { Log, newDisk, PAGE, pathOf, replay, rowsOf, segmentNumbers } from './log.js'
+import type { Replayed } from './log.js'
 
 interface Group {
   readonly firstSequence: number

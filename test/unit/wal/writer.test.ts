@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { OperationBuffer } from '../../../src/columns/operations.js'
+import { OperationBuffer } from '../../../src/records/operations.js'
 import { Random } from '../../support/random.js'
 import type { SimulatedFileSystem } from '../../support/simulated-file-system.js'
 import { systemError } from '../../support/system-error.js'

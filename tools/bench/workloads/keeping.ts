@@ -2,8 +2,8 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { bulkLoadRandom, bytesWritten, openTable, putRandom, settled, tableDirectory } from '../table.js'
 import { RECORD_BYTES } from '../records.js'
+import { bulkLoadRandom, bytesWritten, openTable, putRandom, settled, tableDirectory } from '../table.js'
 import { seconds } from '../timing.js'
 import { check, type Workload } from '../workload.js'
 

@@ -1,0 +1,48 @@
+/** What happens inside a table, on `node:diagnostics_channel`: no cost without a subscriber. docs/api.md, Events. */
+import { channel } from 'node:diagnostics_channel'
+
+export type TableEvent =
+  /** A memtable has become a bucket file (`seal`), bucket files have become one (`merge`, `compact`). */
+  | {
+      readonly kind: 'seal' | 'merge' | 'compact'
+      readonly inputFiles: number
+      readonly operations: number
+      readonly bytesWritten: number
+      readonly durationMs: number
+    }
+  /**
+   * Puts have waited for a seal; or a seal or merge waits, before it is tried again, for space on the disk, or for
+   * descriptors, memory or threads (`resources`).
+   */
+  | {
+      readonly kind: 'wait'
+      readonly reason: 'seal' | 'space' | 'resources'
+      readonly durationMs: number
+    }
+  /**
+   * The garbage collector has found a snapshot that was not closed, or an iterator that was not ended: the files that it
+   * held are given back. `sequence`: of the state that it showed.
+   */
+  | { readonly kind: 'forgotten'; readonly what: 'snapshot' | 'scan'; readonly sequence: number }
+  /** An open has replayed the log; `bytesWritten` where it wrote bucket files of it. */
+  | {
+      readonly kind: 'recovery'
+      readonly operations: number
+      readonly bytesWritten: number
+      readonly durationMs: number
+    }
+
+const CHANNELS = {
+  seal: channel('flashtable:seal'),
+  merge: channel('flashtable:compaction'),
+  compact: channel('flashtable:compaction'),
+  wait: channel('flashtable:wait'),
+  forgotten: channel('flashtable:forgotten'),
+  recovery: channel('flashtable:recovery'),
+} as const
+
+/** Publishes what has happened in the table that was opened as `directory`. */
+export function publishEvent(directory: string, event: TableEvent): void {
+  const target = CHANNELS[event.kind]
+  if (target.hasSubscribers) target.publish({ directory, ...event })
+}

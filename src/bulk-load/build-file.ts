@@ -1,0 +1,148 @@
+/**
+ * Builds the bucket file of a bulk load out of spills, on several threads: each builds the pages of a range of keys,
+ * this one writes them.
+ *
+ * The file is written front to back. A range has about 8 MiB, as pieces of spills and as pages; in memory are those that
+ * the threads build, and the pages of up to two that wait. Somebody waits for a bulk load; background merges leave the
+ * other processors to the program. docs/architecture.md, Bulk load.
+ */
+import { throwIfAborted } from '../async/abort.js'
+import { tellLetGo } from '../base/gc-hint.js'
+import { PageBuilder, type BuiltPages } from '../bucket-file/page-builder.js'
+import { BucketFileWriter, WRITE_BYTES } from '../bucket-file/writer.js'
+import type { FileSystem } from '../io/file-system.js'
+import type { BuildJob, BuildResult, CompactionControl, Executor, RangeJob } from '../jobs/job.js'
+import { resolve } from '../merge/resolve.js'
+import { ALL_KEYS, type KeyRange } from '../records/key-range.js'
+import { SpillInput } from '../spill/input.js'
+import { bytesInMemory } from '../spill/memory-spill.js'
+import { endsBefore, mayHave, splitRange } from '../spill/spill.js'
+import { removeSpills } from '../spill/writer.js'
+
+/** Bytes of the records that a range shall have, about; its pages have no more. */
+const RANGE_BYTES = 2 ** 23
+
+interface BuildOptions {
+  /** Rows of a range, about. */
+  readonly rangeRows?: number
+  /** Told of pages that are written: their memory is for others. */
+  readonly memoryFreed?: ((memory: Uint8Array) => void) | undefined
+}
+
+/**
+ * Removes each spill once all of its records are written: so the disk need not have room for both. Ends idle
+ * threads. Rejects as {@link Executor.run} does, and removes the partial output then.
+ */
+export async function buildInRanges(
+  fileSystem: FileSystem,
+  executor: Pick<Executor, 'threads' | 'build' | 'endIdle'>,
+  job: BuildJob,
+  control: CompactionControl,
+  { rangeRows = RANGE_BYTES / job.layout.recordBytes, memoryFreed }: BuildOptions = {},
+): Promise<BuildResult> {
+  const ranges = splitRange(job.spills, job.layout.keyLaneCount, ALL_KEYS, rangeRows)
+  /** Ranges that are being built or wait to be written, in their order. */
+  const building: { range: KeyRange; built: Promise<BuiltPages> }[] = []
+  let running = 0
+  let recordsWritten = 0
+  /** Written, and free for other pages: memory that was never used costs more. */
+  const spareChunks: Uint8Array<ArrayBuffer>[] = []
+  const startMore = (): void => {
+    while (ranges.length > 0 && running < executor.threads && building.length <= executor.threads) {
+      running++
+      const range = ranges.shift()!
+      const spills = job.spills.filter(spill => mayHave(spill, range))
+      const built = executor
+        .build({ ...job, spills, range, spareChunks: spareChunks.splice(0) }, control)
+        .finally(() => {
+          running--
+          startMore()
+        })
+      // Met where its turn comes, or not at all where an earlier one has failed.
+      built.catch(() => {})
+      building.push({ range, built })
+    }
+  }
+  const writer = await BucketFileWriter.create({ fileSystem, ...job, ...job.output, deletes: [] })
+  try {
+    startMore()
+    while (building.length > 0) {
+      const { range, built } = building[0]!
+      const pages = await built
+      building.shift()
+      startMore()
+      await writer.addBuilt(pages)
+      recordsWritten += pages.counts.records
+      control.onProgress?.(recordsWritten)
+      for (const { buffer } of pages.chunks) {
+        const chunk = new Uint8Array(buffer)
+        memoryFreed?.(chunk)
+        spareChunks.push(chunk)
+      }
+      await removeWritten(fileSystem, job, range)
+    }
+    // What the threads had is for the system, to take the rest of the file.
+    await executor.endIdle()
+    const entry = await writer.finish()
+    await fileSystem.syncDirectory(job.directory)
+    return { entry, bytesWritten: writer.writtenBytes, filter: writer.filter() }
+  } catch (error) {
+    // Those that settle now start no further one.
+    ranges.length = 0
+    await Promise.allSettled(building.map(({ built }) => built))
+    await writer.abandon()
+    throw error
+  }
+}
+
+/** Lets go of the spills that have no records behind the range. */
+async function removeWritten(fileSystem: FileSystem, job: BuildJob, range: KeyRange): Promise<void> {
+  const { directory, spills } = job
+  const written = spills.filter(spill => endsBefore(spill, range.upper))
+  spills.splice(0, spills.length, ...spills.filter(spill => !written.includes(spill)))
+  tellLetGo(bytesInMemory(written))
+  await removeSpills(fileSystem, directory, written)
+}
+
+/** Builds the pages of the job's range; writes nothing. Rejects as `runCompaction` does. */
+export async function buildRange(
+  fileSystem: FileSystem,
+  job: RangeJob,
+  { signal }: CompactionControl,
+  pause: () => Promise<void> | void,
+): Promise<BuiltPages> {
+  const { layout, pageBytes, replace, output } = job
+  const input = new SpillInput({ fileSystem, ...job })
+  const builder = new PageBuilder(layout, pageBytes, output.filterBitsPerRecord)
+  const chunks: Uint8Array<ArrayBuffer>[] = []
+  const spareChunks = [...job.spareChunks]
+  /** Of the last chunk. */
+  let filledBytes = WRITE_BYTES
+  const build = (last: boolean): void => {
+    for (;;) {
+      if (filledBytes === WRITE_BYTES) {
+        chunks.push(spareChunks.pop()?.fill(0) ?? new Uint8Array(WRITE_BYTES))
+        filledBytes = 0
+      }
+      const page = chunks.at(-1)!.subarray(filledBytes, filledBytes + pageBytes)
+      if (!builder.build(page, last)) return
+      filledBytes += pageBytes
+    }
+  }
+  try {
+    for (;;) {
+      const rows = builder.room()
+      if (!(await input.next(rows))) break
+      throwIfAborted(signal)
+      // Those of the stretch before that are still there are resolved, and have other keys.
+      if (replace) resolve(rows, { layout, replace, keepDeletes: false })
+      build(false)
+      await pause()
+    }
+    build(true)
+    chunks.push(chunks.pop()!.subarray(0, filledBytes))
+    return { ...builder.built(), chunks }
+  } finally {
+    await input.close()
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * Some records of a bucket file, kept in memory: what share of the file newer ones hide is estimated from them.
+ *
+ * They are read once, past the page cache: a file never changes. Then they are tested, without a read, against each
+ * newer file that comes. docs/architecture.md, Hidden data.
+ */
+import type { BucketFile } from '../bucket-file/reader.js'
+import { DataPageReader } from '../format/data-page-reader.js'
+import { floatsAmong, hasOtherForms } from '../records/float-lanes.js'
+import { hashKey } from '../records/hash.js'
+import { OperationBuffer, PUT, type DeleteWhere, type Operations } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
+
+/** Pages that are read at most, spread over the file. */
+const SAMPLE_PAGES = 16
+/** Records that are kept of them, about: a share of one third is found as 0.33 +- 0.02. */
+const SAMPLE_RECORDS = 512
+
+export class FileSample {
+  readonly file: BucketFile
+  readonly #layout: RecordLayout
+  readonly #pageBytes: number
+  #records: Operations | undefined
+  /** Newer files whose *delete where* entries can match nothing of this one. */
+  readonly #harmless = new WeakSet<BucketFile>()
+  /** For each newer file that was asked about: whether it may have the key of each record. */
+  readonly #shared = new WeakMap<BucketFile, Uint8Array>()
+
+  constructor(file: BucketFile, layout: RecordLayout, pageBytes: number) {
+    this.file = file
+    this.#layout = layout
+    this.#pageBytes = pageBytes
+  }
+
+  /**
+   * The records; no other kinds. None where the file cannot be read: a lookup or merge that needs the page says so.
+   * Cost: `SAMPLE_PAGES` page reads, once.
+   */
+  async records(): Promise<Operations> {
+    this.#records ??= await this.#read().catch(() => new OperationBuffer(this.#layout))
+    return this.#records
+  }
+
+  /** Whether a *delete where* entry of the newer file can match a record of this one: least and greatest values tell. */
+  mayMatch(newer: BucketFile): boolean {
+    if (this.#harmless.has(newer)) return false
+    if (newer.deletes.some(entry => this.#isWithinBounds(entry))) return true
+    this.#harmless.add(newer)
+    return false
+  }
+
+  /** For each of the records, 1 where the filter of the newer file says that it may have the key. */
+  sharedKeys(records: Operations, newer: BucketFile): Uint8Array {
+    let shared = this.#shared.get(newer)
+    if (shared === undefined) this.#shared.set(newer, (shared = this.#probe(records, newer)))
+    return shared
+  }
+
+  async #read(): Promise<Operations> {
+    const { dataPages } = this.file.footer
+    const reader = new DataPageReader(this.#layout, this.#pageBytes)
+    const decoded = new OperationBuffer(this.#layout, 256)
+    const records = new OperationBuffer(this.#layout, SAMPLE_RECORDS)
+    const pages = spread(dataPages, SAMPLE_PAGES)
+    for (const page of pages) {
+      decoded.clear()
+      reader.open(await this.file.readDataPages(page, page + 1), 0)
+      reader.decode(decoded)
+      const puts = rowsOfPuts(decoded)
+      records.gather(
+        decoded,
+        spread(puts.length, Math.ceil(SAMPLE_RECORDS / pages.length)).map(i => puts[i]!),
+      )
+    }
+    return records
+  }
+
+  #isWithinBounds({ lanes, values }: DeleteWhere): boolean {
+    const { minValues, maxValues } = this.file.footer
+    // Bounds are of bits: those of a NaN or a zero do not tell where others of the same value lie.
+    const floats = floatsAmong(this.#layout, lanes).filter(float => hasOtherForms(values, float))
+    const isAnywhere = (i: number) => floats.some(({ lane, laneCount }) => i >= lane && i < lane + laneCount)
+    return lanes.every((lane, i) => {
+      if (isAnywhere(i)) return true
+      const valueLane = lane - this.#layout.keyLaneCount
+      return values[i]! >= minValues[valueLane]! && values[i]! <= maxValues[valueLane]!
+    })
+  }
+
+  #probe({ lanes, count }: Operations, newer: BucketFile): Uint8Array {
+    const { keyLaneCount } = this.#layout
+    const shared = new Uint8Array(count)
+    const key = new Uint32Array(keyLaneCount)
+    for (let row = 0; row < count; row++) {
+      for (let lane = 0; lane < keyLaneCount; lane++) key[lane] = lanes[lane]![row]!
+      const page = newer.lastPageFor(key)
+      if (page < 0) continue
+      const found = newer.startsWith(page, key) || newer.mayContain(page, hashKey(lanes, row, keyLaneCount))
+      shared[row] = found ? 1 : 0
+    }
+    return shared
+  }
+}
+
+/** At most `most` of the numbers from 0 to `count` - 1, evenly spread. */
+function spread(count: number, most: number): Uint32Array {
+  const taken = Math.min(count, most)
+  return Uint32Array.from({ length: taken }, (_, i) => Math.floor(((i + 0.5) * count) / taken))
+}
+
+function rowsOfPuts({ kinds, count }: Operations): Uint32Array {
+  const rows = Uint32Array.from({ length: count }, (_, row) => row)
+  return kinds === undefined ? rows : rows.filter(row => kinds[row] === PUT)
+}

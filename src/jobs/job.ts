@@ -1,0 +1,122 @@
+/** What worker threads do, as plain data: compactions, and the two steps of a bulk load. */
+import type { BuiltPages } from '../bucket-file/page-builder.js'
+import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import type { MemtableImage } from '../memtable/memtable.js'
+import type { KeyRange } from '../records/key-range.js'
+import type { DeleteWhere } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
+import type { Spill } from '../spill/spill.js'
+
+/** Where a job writes. */
+interface Place {
+  readonly directory: string
+  /** Which directory that is, as {@link Stamp.identity}: `guardedExecutor` adds it, and the job looks before it acts. */
+  readonly home?: string | undefined
+  /** Part of a recovery: the manifest is still the one of the epoch before. */
+  readonly ofRecovery?: boolean | undefined
+}
+
+export interface CompactionJob extends Place {
+  readonly tableId: Uint8Array
+  readonly layout: RecordLayout
+  readonly pageBytes: number
+  /** `duplicates: 'replace'`. */
+  readonly replace: boolean
+  /** Inputs, oldest first: neighbours in age. */
+  readonly files: readonly BucketFileEntry[]
+  /** Inputs that are newer than all files, oldest first. */
+  readonly memtables: readonly MemtableImage[]
+  /** Every *delete where* entry of the table. */
+  readonly deletes: readonly DeleteWhere[]
+  /** Those of the inputs: they stay in the output, unless it includes the oldest data. */
+  readonly ownDeletes: readonly DeleteWhere[]
+  /** Nothing is older than the inputs: what deletes hide is gone afterwards, and so are they. */
+  readonly includesOldest: boolean
+  readonly output: CompactionOutput
+}
+
+export interface CompactionOutput {
+  readonly number: number
+  readonly epoch: number
+  readonly level: number
+  readonly filterBitsPerRecord: number
+  readonly firstSequence: number
+  readonly endSequence: number
+}
+
+export interface CompactionResult {
+  /** `undefined`: nothing was left, and there is no file. */
+  readonly entry: BucketFileEntry | undefined
+  readonly bytesWritten: number
+  /** Operations read. */
+  readonly operationsRead: number
+}
+
+/** What a {@link BuildJob} has made. */
+export interface BuildResult {
+  readonly entry: BucketFileEntry
+  readonly bytesWritten: number
+  /** The filter of the file. */
+  readonly filter: Uint32Array
+}
+
+export interface CompactionControl {
+  readonly signal?: AbortSignal | undefined
+  /** Operations written so far. */
+  readonly onProgress?: ((operations: number) => void) | undefined
+  /** Bytes that write calls have transferred since the last call of this; however the job ends, all are told before. */
+  readonly onWritten?: ((bytes: number) => void) | undefined
+}
+
+/** The first step of a bulk load, for each memtable: its records are set aside. */
+export interface SpillJob extends Place {
+  readonly tableId: Uint8Array
+  readonly layout: RecordLayout
+  /** Puts, at least one. */
+  readonly memtable: MemtableImage
+  /** The memory of another memtable, that nobody uses meanwhile. */
+  readonly scratch: SharedArrayBuffer
+  /** So many spills in memory, or one in each file, at most. */
+  readonly target:
+    | { readonly kind: 'memory'; readonly shares: number }
+    | { readonly kind: 'files'; readonly numbers: readonly number[]; readonly epoch: number }
+}
+
+/** The second step: all spills become a bucket file, range by range. */
+export interface BuildJob extends Place {
+  readonly tableId: Uint8Array
+  readonly layout: RecordLayout
+  readonly pageBytes: number
+  /** `duplicates: 'replace'`. */
+  readonly replace: boolean
+  /** Oldest first. Once all of its records are written, a spill is taken out. */
+  readonly spills: Spill[]
+  readonly output: CompactionOutput
+}
+
+/** A part of a build job: the pages with the keys of a range, as `piecesIn` takes it. */
+export interface RangeJob extends BuildJob {
+  readonly range: KeyRange
+  /** Memory for its pages, chunks of those that are written; the job takes it over. More is taken where that is too little. */
+  readonly spareChunks: readonly Uint8Array<ArrayBuffer>[]
+}
+
+/**
+ * Where jobs run: in worker threads, or inline for tests on a simulated file system.
+ *
+ * Invariant: a promise settles only when nothing reads what the job names any more, and nothing writes, however the job
+ * has ended: memory and files are let go of then.
+ */
+export interface Executor {
+  /** How many jobs are worth running at once where nothing else wants the processors. */
+  readonly threads: number
+  run(job: CompactionJob, control: CompactionControl): Promise<CompactionResult>
+  /** Sets a memtable aside; removes what it has written where it rejects. */
+  spill(job: SpillJob, control: CompactionControl): Promise<Spill[]>
+  /** Builds the data pages of a range; writes nothing. */
+  build(job: RangeJob, control: CompactionControl): Promise<BuiltPages>
+  /** Gives back what is kept for jobs to come: threads, which have grown. More jobs may follow. */
+  endIdle(): Promise<void>
+  /** Waits for the jobs of this table, and lets go of threads. No job follows. */
+  close(): Promise<void>
+}

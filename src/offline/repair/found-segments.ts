@@ -1,0 +1,143 @@
+/**
+ * Finds the frames of log segments whose table nobody knows: a header tells the seed with which its checksum fits, and
+ * the payload's checksum, or the header of another frame, confirms it.
+ *
+ * A segment that was written over has frames of an older life behind the new ones, with another seed. Seeds of one table
+ * have a family in common (format/checksum-seed.ts), an older life has not that of its file's number.
+ */
+import { throwIfAborted } from '../../async/abort.js'
+import { seedFamily } from '../../format/checksum-seed.js'
+import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../../format/frame-layout.js'
+import { walName } from '../../io/file-names.js'
+import type { FileSystem } from '../../io/file-system.js'
+import { MIN_PAGE_BYTES } from '../../options/options.js'
+import type { RecordLayout } from '../../records/record-layout.js'
+import { SegmentReader } from '../../wal/reader.js'
+import { surveySegment, type SegmentSurvey } from '../../wal/survey.js'
+import { lossOf, type Loss } from './types.js'
+
+export interface Place {
+  readonly fileSystem: FileSystem
+  readonly directory: string
+  readonly layout: RecordLayout
+  readonly signal: AbortSignal | undefined
+}
+
+export interface FoundSegment {
+  readonly seed: number
+  readonly survey: SegmentSurvey
+}
+
+export interface FoundSegments {
+  readonly segments: readonly FoundSegment[]
+  /** Of the table that wrote the log. */
+  readonly family: number | undefined
+  readonly losses: readonly Loss[]
+}
+
+/** Seeds of one file that are looked at: its own, and those of older lives. */
+const SEEDS_MAX = 16
+/** Payloads are tried as often as this many times the file: hostile headers could make that its square. */
+const TRIES = 8
+
+interface Candidates {
+  readonly number: number
+  readonly seeds: readonly number[]
+  readonly written: boolean
+}
+
+/** `families`: of the bucket files. `fresh`: no segment can have been written over. */
+export async function findSegments(
+  place: Place,
+  numbers: readonly number[],
+  families: ReadonlySet<number>,
+  fresh: boolean,
+): Promise<FoundSegments> {
+  const losses: Loss[] = []
+  const candidates: Candidates[] = []
+  for (const number of numbers) {
+    const found = await seedsIn(place, number)
+    if (found === undefined)
+      losses.push(lossOf(`${place.directory}/${walName(number)}`, 0, 'the log segment cannot be read'))
+    else candidates.push(found)
+  }
+  const family = familyOf(candidates, families)
+  const segments: FoundSegment[] = []
+  for (const { number, seeds, written } of candidates) {
+    const seed = seeds.find(seed => seedFamily(seed, number) === family)
+    if (seed === undefined) {
+      if (written) {
+        const what = seeds.length === 0 ? 'no frame is intact in it' : 'no frame of this table is in it'
+        losses.push(lossOf(`${place.directory}/${walName(number)}`, 0, what))
+      }
+      continue
+    }
+    const reader = await SegmentReader.openWith({ ...place, lenient: true }, number, seed, Infinity)
+    try {
+      const options = { pageBytes: MIN_PAGE_BYTES, fresh, signal: place.signal }
+      const survey = await surveySegment(number, reader, options)
+      segments.push({ seed, survey })
+    } finally {
+      await reader.close()
+    }
+  }
+  const last = segments.at(-1)?.survey
+  if (last?.brokenAt !== undefined)
+    losses.push(lossOf(last.path, last.brokenAt, 'the log ends in a frame that is not whole'))
+  return { segments, family, losses }
+}
+
+/** The family that bucket files or most segments have; of several the one whose frames stand first in the newest. */
+function familyOf(candidates: readonly Candidates[], families: ReadonlySet<number>): number | undefined {
+  const votes = new Map<number, number>()
+  for (const { number, seeds } of candidates) {
+    for (const family of new Set(seeds.map(seed => seedFamily(seed, number))))
+      votes.set(family, (votes.get(family) ?? (families.has(family) ? candidates.length : 0)) + 1)
+  }
+  let best: number | undefined
+  for (const { number, seeds } of candidates.toReversed()) {
+    for (const family of seeds.map(seed => seedFamily(seed, number)))
+      if (best === undefined || votes.get(family)! > votes.get(best)!) best = family
+  }
+  return best
+}
+
+/** The seeds of the frames in a segment, in the order in which they come; `undefined` where it cannot be opened. */
+async function seedsIn(place: Place, number: number): Promise<Candidates | undefined> {
+  let reader: SegmentReader
+  try {
+    reader = await SegmentReader.openWith({ ...place, lenient: true }, number, 0, Infinity)
+  } catch {
+    return undefined
+  }
+  try {
+    const seeds = await solveSeeds(reader, place.signal)
+    const written = (await reader.firstWritten(0, reader.end)) !== undefined
+    return { number, seeds, written }
+  } finally {
+    await reader.close()
+  }
+}
+
+async function solveSeeds(reader: SegmentReader, signal: AbortSignal | undefined): Promise<number[]> {
+  const seeds: number[] = []
+  let budget = TRIES * reader.end
+  for (let offset = 0; offset + FRAME_HEADER_BYTES <= reader.end && seeds.length < SEEDS_MAX;) {
+    const loaded = reader.load(offset, FRAME_HEADER_BYTES)
+    if (loaded !== true) {
+      throwIfAborted(signal)
+      if (!(await loaded)) continue
+    }
+    const frame = reader.foreignFrameAt(offset)
+    let whole = frame !== undefined && seeds.includes(frame.seed)
+    const payloadBytes = frame === undefined ? 0 : frame.end - offset
+    if (!whole && frame !== undefined && payloadBytes <= budget) {
+      budget -= payloadBytes
+      const there = reader.load(offset, payloadBytes)
+      whole = (there === true || (await there)) && reader.isWholeWith(frame, frame.seed)
+      if (whole) seeds.push(frame.seed)
+    }
+    offset = whole ? frame!.end : offset + FRAME_ALIGNMENT
+  }
+  return seeds
+}

@@ -1,0 +1,194 @@
+/**
+ * Finds out what there is to be saved: from the manifest, or where that is lost, from the files themselves and the schema
+ * that the caller gives (without-manifest.ts).
+ */
+import { FlashTableError, diskError } from '../../base/errors.js'
+import { Schema } from '../../encoding/schema.js'
+import { tableFamily } from '../../format/checksum-seed.js'
+import { fileSeed } from '../../format/checksum.js'
+import { MANIFEST_NAME, bucketName } from '../../io/file-names.js'
+import type { FileSystem } from '../../io/file-system.js'
+import { tableIdBytes, writerOf, type BucketFileEntry } from '../../manifest/bucket-file-entry.js'
+import type { Manifest } from '../../manifest/manifest.js'
+import { loadManifest } from '../../manifest/store.js'
+import { listTable, sameFiles } from '../../table/recovery.js'
+import { surveyLog } from '../../wal/check.js'
+import type { LogGap, Piece, SegmentSurvey } from '../../wal/survey.js'
+import { findBuckets } from './found-buckets.js'
+import type { Place } from './found-segments.js'
+import { lossOf, type Loss, type RepairOptions, type Source } from './types.js'
+import { findFiles, type Listing } from './without-manifest.js'
+
+/** Whether the manifest is still what it was: a writer beside has made what was read of several moments. */
+export async function assertUnchanged(
+  fileSystem: FileSystem,
+  directory: string,
+  { manifest }: Source,
+): Promise<void> {
+  if (manifest === undefined) return
+  const after = await loadManifest(fileSystem, directory).catch(() => undefined)
+  if (after !== undefined && sameFiles(manifest, after.manifest)) return
+  throw new FlashTableError(
+    'FLASHTABLE_IO_ERROR',
+    `${directory} was changed while it was repaired; close the table, or repair a checkpoint of it`,
+  )
+}
+
+export async function assertDirectory(fileSystem: FileSystem, directory: string): Promise<void> {
+  const info = await fileSystem.info(directory).catch((error: unknown) => {
+    throw diskError(error, `${directory} cannot be read`)
+  })
+  if (info?.kind !== 'directory' && info?.kind !== 'other')
+    throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no directory ${directory}`)
+}
+
+/** What the manifest says; where it is damaged, what the files themselves say. */
+export async function findSource(
+  fileSystem: FileSystem,
+  directory: string,
+  options: RepairOptions,
+): Promise<Source> {
+  const path = `${directory}/${MANIFEST_NAME}`
+  const listing = await listTable(fileSystem, directory)
+  let why: string
+  try {
+    const loaded = await loadManifest(fileSystem, directory)
+    if (loaded !== undefined)
+      return await sourceOfManifest(fileSystem, directory, loaded.manifest, options, listing)
+    why = `${path} is missing`
+  } catch (error) {
+    const failure = diskError(error, path)
+    if (failure.code !== 'FLASHTABLE_CORRUPTION' && failure.code !== 'FLASHTABLE_IO_ERROR') throw failure
+    why = failure.message
+  }
+  if (listing.wals.length + listing.buckets.length === 0 && why === `${path} is missing`)
+    throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no table in ${directory}`)
+  if (options.keyEncoding === undefined) {
+    const message = `${why}; give the schema of the table to repair it without the manifest`
+    throw new FlashTableError('FLASHTABLE_CORRUPTION', message, { path })
+  }
+  const { duplicates, pageBytes } = options
+  const known = { schema: Schema.create(options), isSure: false, duplicates, pageBytes, loss: 'the manifest' }
+  return findFiles(fileSystem, directory, listing, options, known)
+}
+
+async function sourceOfManifest(
+  fileSystem: FileSystem,
+  directory: string,
+  manifest: Manifest,
+  options: RepairOptions,
+  listing: Listing,
+): Promise<Source> {
+  const schema = Schema.open(manifest.schema, `${directory}/${MANIFEST_NAME}`, options)
+  const tableId = tableIdBytes(manifest.tableId)
+  const { pageBytes, log, clean, epoch } = manifest
+  const closed = new Set(log.closed.map(segment => segment.number))
+  const survey = await surveyLog({
+    fileSystem,
+    directory,
+    tableId,
+    layout: schema.layout,
+    pageBytes,
+    closed: log.closed,
+    epoch,
+    openSegments: clean
+      ? []
+      : listing.wals.filter(number => number >= log.firstSegment && !closed.has(number)),
+    firstSequence: manifest.firstLogSequence,
+    nextSequence: manifest.nextSequence,
+    clean,
+    signal: options.signal,
+  })
+  const place = { fileSystem, directory, layout: schema.layout, signal: options.signal }
+  const end = Math.max(manifest.nextSequence, survey.pieces.at(-1)?.endSequence ?? 0)
+  const better = await betterThan(place, manifest, listing.buckets, end)
+  if (better !== undefined) {
+    const { duplicates } = manifest
+    const loss = `the manifest: ${better} is of a later time, so the files are taken as they say themselves`
+    const known = { schema, isSure: true, duplicates, pageBytes, loss }
+    return findFiles(fileSystem, directory, listing, options, known)
+  }
+  const losses = [...survey.gaps.map(gapLoss), ...brokenEnds(survey, closed)]
+  // The first put of a life makes a segment: without one nothing tells whether there was any.
+  if (!clean && survey.segments.every(segment => closed.has(segment.number))) {
+    const reason =
+      'no log segment of the last life is there, and it was not closed: what was put then is lost, if anything was'
+    losses.push(lossOf(directory, 0, reason))
+  }
+  const epochs = new Map(log.closed.map(segment => [segment.number, segment.epoch]))
+  return {
+    schema,
+    pageBytes,
+    duplicates: manifest.duplicates,
+    items: [
+      ...manifest.files.map(entry => ({
+        path: `${directory}/${bucketName(entry.number)}`,
+        seed: fileSeed(writerOf(entry, tableId), entry.epoch, entry.number),
+        pageBytes,
+        pages: entry.pages,
+        said: entry,
+      })),
+      ...survey.pieces.map(piece => {
+        const number = piece.run.segment
+        return { ...piece, seed: fileSeed(tableId, epochs.get(number) ?? epoch, number) }
+      }),
+    ],
+    losses,
+    schemaGiven: false,
+    manifest,
+  }
+}
+
+/**
+ * A bucket file that the manifest does not name and that has what the manifest misses: of a later life, and newer than all
+ * that it knows; or for the range of a file that is gone. So it is where an older manifest was put back. What a crash
+ * leaves is of the manifest's life, or has what the log has too.
+ */
+async function betterThan(
+  place: Place,
+  manifest: Manifest,
+  buckets: readonly number[],
+  end: number,
+): Promise<string | undefined> {
+  const named = new Set(manifest.files.map(file => file.number))
+  const others = buckets.filter(number => !named.has(number))
+  if (others.length === 0) return undefined
+  const gone: BucketFileEntry[] = []
+  for (const entry of manifest.files) {
+    const info = await place.fileSystem.info(`${place.directory}/${bucketName(entry.number)}`)
+    if (info === undefined) gone.push(entry)
+  }
+  const family = tableFamily(tableIdBytes(manifest.tableId))
+  const { files } = await (await findBuckets(place, others)).complete(undefined)
+  const found = files.find(
+    file =>
+      file.family === family &&
+      ((file.epoch > manifest.epoch && file.endSequence > end) ||
+        gone.some(entry => entry.firstSequence < file.endSequence && entry.endSequence > file.firstSequence)),
+  )
+  return found?.file.path
+}
+
+function gapLoss({ path, offset, firstSequence, endSequence, noFile }: LogGap): Loss {
+  const numbers = `operations ${firstSequence} to ${endSequence - 1} of the log`
+  const reason = noFile ? `the log segment is missing: ${numbers}` : `damaged or missing frames: ${numbers}`
+  return lossOf(path, offset, reason, endSequence - firstSequence)
+}
+
+/** Where the log breaks off in a frame, and nothing behind it tells how many operations are missing. */
+function brokenEnds(
+  { segments, pieces, gaps }: { segments: SegmentSurvey[]; pieces: Piece[]; gaps: LogGap[] },
+  closed: ReadonlySet<number>,
+): Loss[] {
+  const end = pieces.at(-1)?.endSequence ?? 0
+  if (gaps.some(gap => gap.firstSequence >= end)) return []
+  const last = pieces.at(-1)?.run.segment ?? 0
+  return segments.flatMap(({ number, path, runs, brokenAt }) => {
+    if (brokenAt === undefined || closed.has(number) || number < last) return []
+    const reason =
+      runs.length === 0
+        ? 'no frame of this segment is in the file, and something else is: it was written over, or a power cut came before its first frame was on the device; what was put into it is lost'
+        : 'the log ends in a frame that is not whole, as it may after a crash'
+    return [lossOf(path, brokenAt, reason)]
+  })
+}

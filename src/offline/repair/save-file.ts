@@ -1,0 +1,296 @@
+/**
+ * Saves one bucket file: its *delete where* entries, which concern older files alone, and then its data pages.
+ *
+ * The footer says what must be there. Where it is damaged the pages tell their kinds themselves, and nobody knows how many
+ * there were. A stretch of damaged pages is one loss. docs/file-format.md, Bucket file.
+ */
+import { throwIfAborted } from '../../async/abort.js'
+import { FlashTableError, hasCode } from '../../base/errors.js'
+import { PageFacts, rowsDefect } from '../../bucket-file/page-facts.js'
+import type { Schema } from '../../encoding/schema.js'
+import { DataPageReader } from '../../format/data-page-reader.js'
+import { footerIdentity, readFooter, type Footer } from '../../format/footer.js'
+import {
+  BUCKET_MAGIC,
+  DATA_PAGE,
+  DELETE_WHERE_PAGE,
+  FOOTER_PAGE,
+  PAGE_HEADER_BYTES,
+} from '../../format/page-layout.js'
+import { readDeleteWheres } from '../../format/section.js'
+import type { FileSystem } from '../../io/file-system.js'
+import { OperationBuffer, type DeleteWhere } from '../../records/operations.js'
+import { FilePages } from './file-pages.js'
+import type { RepairOutput } from './output.js'
+import { lossOf, type Loss, type SourceFile } from './types.js'
+
+/** A damaged page, in place of its kind. */
+const DAMAGED = 0
+const COMES_BACK = 'what they hid may come back'
+
+export interface SaveContext {
+  readonly fileSystem: FileSystem
+  readonly schema: Schema
+  /** See {@link Source.schemaGiven}. */
+  readonly schemaGiven: boolean
+  readonly output: RepairOutput
+  readonly signal: AbortSignal | undefined
+  readonly onPages: (pages: number) => void
+}
+
+export async function saveFile(context: SaveContext, source: SourceFile): Promise<Loss[]> {
+  let pages: FilePages
+  try {
+    pages = await FilePages.open(context.fileSystem, source.path, source.pageBytes, source.seed)
+  } catch (error) {
+    const missing = hasCode(error, 'ENOENT') ? 'the file is missing' : 'the file cannot be opened'
+    const reason = `${missing}: its records, and its deletes, if it has any: ${COMES_BACK}`
+    return [lossOf(source.path, 0, reason, source.said?.records)]
+  }
+  try {
+    return await new FileSaver(context, source, pages).run()
+  } finally {
+    await pages.close()
+  }
+}
+
+/** A stretch of pages from which nothing can be taken. */
+interface Gap {
+  readonly page: number
+  pages: number
+  readonly after: unknown
+  before: unknown
+}
+
+class FileSaver {
+  readonly #context: SaveContext
+  readonly #pages: FilePages
+  readonly #path: string
+  /** Pages that the file has, or had. */
+  readonly #count: number
+  readonly #said: SourceFile['said']
+  readonly #facts: PageFacts
+  readonly #losses: Loss[] = []
+  readonly #gaps: Gap[] = []
+  /** Of one page after another. */
+  readonly #rows: OperationBuffer
+  #footer: Footer | undefined
+  #lastKey: unknown
+
+  constructor(context: SaveContext, source: SourceFile, pages: FilePages) {
+    this.#context = context
+    this.#pages = pages
+    this.#path = source.path
+    this.#said = source.said
+    this.#count = source.said?.pages ?? pages.count
+    this.#facts = new PageFacts(context.schema.layout)
+    this.#rows = new OperationBuffer(context.schema.layout, 1024)
+  }
+
+  async run(): Promise<Loss[]> {
+    this.#footer = await this.#readFooter()
+    const kinds = this.#footer === undefined ? await this.#kindsFound() : kindsSaid(this.#footer)
+    await this.#saveDeletes(kinds)
+    await this.#savePages(kinds)
+    this.#tellGaps()
+    if (this.#footer === undefined && this.#pages.count >= this.#count) {
+      const reason = `the footer is damaged: its counts are not known${this.#gaps.length > 0 ? '' : '; all other pages are intact'}`
+      this.#lose(this.#count - 1, reason)
+    }
+    return this.#losses
+  }
+
+  async #readFooter(): Promise<Footer | undefined> {
+    const page = this.#count - 1
+    if (!(await this.#pages.load(page))) return undefined
+    const bytes = this.#pages.bytes(page)
+    const { layout } = this.#context.schema
+    if (bytes[4] !== FOOTER_PAGE || footerIdentity(bytes).magic !== BUCKET_MAGIC) return undefined
+    const footer = readFooter(bytes, layout)
+    const { dataPages, filterPages, deleteWherePages, fencePages } = footer
+    const fits = dataPages + filterPages + deleteWherePages + fencePages + 1 === this.#count
+    const lanes = footer.keyLaneCount === layout.keyLaneCount && footer.laneCount === layout.laneCount
+    return fits && lanes ? footer : undefined
+  }
+
+  /** The kind of each page as it says itself; {@link DAMAGED} where it is not intact. */
+  async #kindsFound(): Promise<Uint8Array> {
+    const kinds = new Uint8Array(Math.min(this.#count, this.#pages.count))
+    for (let page = 0; page < kinds.length; page++) {
+      throwIfAborted(this.#context.signal)
+      kinds[page] = (await this.#pages.load(page)) ? this.#pages.bytes(page)[4]! : DAMAGED
+    }
+    return kinds
+  }
+
+  /** Entries do not end at page ends: behind a damaged page nothing can be told. */
+  async #saveDeletes(kinds: Uint8Array): Promise<void> {
+    const { layout } = this.#context.schema
+    const first = kinds.indexOf(DELETE_WHERE_PAGE)
+    const after = kinds.findLastIndex(kind => kind === DATA_PAGE) + 1
+    const unsure = kinds.indexOf(DAMAGED, after)
+    if (this.#footer === undefined && unsure >= 0 && unsure !== kinds.length - 1)
+      this.#lose(unsure, `a damaged page, which may have held delete-where entries: ${COMES_BACK}`)
+    // An entry may begin on the page before: without its first page nothing of the section can be read.
+    if (first < 0 || (first > 0 && kinds[first - 1] === DAMAGED)) return
+    const payload = this.#pages.pageBytes - PAGE_HEADER_BYTES
+    const pieces: Uint8Array[] = []
+    let damaged: number | undefined
+    for (let page = first; kinds[page] === DELETE_WHERE_PAGE; page++) {
+      if (!(await this.#pages.load(page)) || this.#pages.bytes(page)[4] !== DELETE_WHERE_PAGE) {
+        damaged = page
+        break
+      }
+      pieces.push(this.#pages.bytes(page).slice(PAGE_HEADER_BYTES))
+    }
+    const section = new Uint8Array(pieces.length * payload)
+    for (const [i, piece] of pieces.entries()) section.set(piece, i * payload)
+    const entries = entriesIn(section, layout.keyLaneCount, layout.laneCount, this.#footer?.deleteWhereCount)
+    const rows = new OperationBuffer(layout, 1)
+    await this.#context.output.add(
+      rows,
+      entries.map(({ lanes, values }) => ({ position: 0, lanes, values })),
+    )
+    const said = this.#footer?.deleteWhereCount
+    if (said === undefined || entries.length >= said) return
+    const lost = said - entries.length
+    const reason = `${lost} of ${said} delete-where entries are damaged: ${COMES_BACK}`
+    this.#lose(damaged ?? first, reason, lost)
+  }
+
+  async #savePages(kinds: Uint8Array): Promise<void> {
+    // Without a footer damaged pages behind the last data page may have been data pages too.
+    const others = kinds.findIndex(kind => kind > DATA_PAGE)
+    const end = others < 0 ? kinds.length : Math.max(others, kinds.lastIndexOf(DATA_PAGE) + 1)
+    const { layout } = this.#context.schema
+    const reader = new DataPageReader(layout, this.#pages.pageBytes)
+    for (let page = 0; page < end; page++) {
+      throwIfAborted(this.#context.signal)
+      const rows = kinds[page] === DAMAGED ? undefined : await this.#rowsOf(page, reader)
+      if (rows === undefined) this.#gap(page, 1)
+      else await this.#save(rows)
+      this.#context.onPages(1)
+    }
+    this.#context.onPages(this.#count - end)
+  }
+
+  async #rowsOf(page: number, reader: DataPageReader): Promise<OperationBuffer | undefined> {
+    if (!(await this.#pages.load(page))) return undefined
+    const { schema, schemaGiven } = this.#context
+    const rows = this.#rows
+    rows.clear()
+    reader.open(this.#pages.words, this.#pages.base(page))
+    let defect = reader.defect()
+    if (defect === undefined) {
+      reader.decode(rows)
+      defect = rowsDefect(rows, schema.layout, true)
+    }
+    if (defect === undefined) return rows
+    // Its checksum fits: it was made so, or the schema is not that of the table.
+    if (schemaGiven) throw otherSchema(this.#path, page * this.#pages.pageBytes, defect)
+    return undefined
+  }
+
+  async #save(rows: OperationBuffer): Promise<void> {
+    const { schema, output } = this.#context
+    const gap = this.#gaps.at(-1)
+    if (gap !== undefined && gap.before === undefined) gap.before = schema.decodeKey(rows.lanes, 0)
+    this.#lastKey = schema.decodeKey(rows.lanes, rows.count - 1)
+    this.#facts.add(rows)
+    await output.add(rows, [])
+  }
+
+  #gap(page: number, pages: number): void {
+    const last = this.#gaps.at(-1)
+    if (last !== undefined && last.page + last.pages === page) last.pages += pages
+    else this.#gaps.push({ page, pages, after: this.#lastKey, before: undefined })
+  }
+
+  /** Tells what is missing, once: with the gap where there is one, with each of several what all of them held. */
+  #tellGaps(): void {
+    const missing = this.#missing()
+    if (this.#pages.count < this.#count) this.#gap(this.#pages.count, this.#count - this.#pages.count)
+    const together = this.#gaps.length > 1 && missing !== undefined
+    for (const { page, pages, after, before } of this.#gaps) {
+      const what =
+        page >= this.#pages.count
+          ? 'the file ends before'
+          : pages === 1
+            ? 'a damaged page'
+            : `${pages} damaged pages`
+      const share = together ? `, one of ${this.#gaps.length} gaps with ${missing} operations together` : ''
+      this.#losses.push({
+        file: this.#path,
+        offset: page * this.#pages.pageBytes,
+        reason: `${what}${share}${this.#deletesText()}`,
+        after,
+        before,
+        operations: this.#gaps.length === 1 && missing !== 0 ? missing : undefined,
+      })
+    }
+    if (this.#gaps.length > 0) return
+    const differences = this.#footer === undefined ? [] : this.#facts.differences(this.#footer)
+    const { records } = this.#facts.counts
+    if (this.#footer === undefined && this.#said !== undefined && this.#said.records !== records)
+      differences.push(`the manifest counts ${this.#said.records} records, the pages hold ${records}`)
+    if (differences.length > 0) this.#lose(this.#count - 1, differences.join('; '), missing)
+  }
+
+  /** Operations that are not there, as far as footer or manifest tell. */
+  #missing(): number | undefined {
+    const { counts, operations } = this.#facts
+    const footer = this.#footer
+    const missing =
+      footer === undefined
+        ? this.#said && this.#said.records - counts.records
+        : footer.records + footer.deleteKeys + footer.deleteRecords - operations
+    return missing === undefined || missing < 0 ? undefined : missing
+  }
+
+  #deletesText(): string {
+    const footer = this.#footer
+    if (footer === undefined) return `; deletes may be among them: ${COMES_BACK}`
+    const deletes = footer.deleteKeys + footer.deleteRecords - this.#facts.deletes
+    return deletes > 0 ? `; ${deletes} deletes among them: ${COMES_BACK}` : ''
+  }
+
+  #lose(page: number, reason: string, operations?: number): void {
+    this.#losses.push(lossOf(this.#path, page * this.#pages.pageBytes, reason, operations))
+  }
+}
+
+/** The kinds of the pages in front of the footer, as it says. Requires: they are as many as the file has. */
+function kindsSaid({ dataPages, filterPages, deleteWherePages, fencePages }: Footer): Uint8Array {
+  const kinds = new Uint8Array(dataPages + filterPages + deleteWherePages + fencePages)
+  kinds.fill(DATA_PAGE, 0, dataPages)
+  kinds.fill(DATA_PAGE + 1, dataPages)
+  const deletes = dataPages + filterPages
+  kinds.fill(DELETE_WHERE_PAGE, deletes, deletes + deleteWherePages)
+  return kinds
+}
+
+/** The entries up to the first that is not there; `count` of them at most. Behind the last one are zeros. */
+function entriesIn(
+  section: Uint8Array,
+  keyLaneCount: number,
+  laneCount: number,
+  count = Infinity,
+): DeleteWhere[] {
+  const entries: DeleteWhere[] = []
+  for (let at = 0; entries.length < count;) {
+    const read = readDeleteWheres(section, at, 1, keyLaneCount, laneCount)
+    if (read === undefined) break
+    entries.push(...read.entries)
+    at = read.end
+  }
+  return entries
+}
+
+/** What is intact says that the given schema is the wrong one. */
+export function otherSchema(path: string, offset: number, defect: string): FlashTableError {
+  return new FlashTableError(
+    'FLASHTABLE_SCHEMA_MISMATCH',
+    `${path}: at offset ${offset} is what the given schema cannot have written (${defect}); give the schema of the table`,
+    { path, offset },
+  )
+}

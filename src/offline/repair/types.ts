@@ -1,0 +1,75 @@
+/** What repair is given, what it finds, and what it tells. */
+import type { GivenEncodings, Schema } from '../../encoding/schema.js'
+import type { Manifest } from '../../manifest/manifest.js'
+import type { Duplicates } from '../../options/options.js'
+import type { Environment } from '../../table/environment.js'
+import type { Piece } from '../../wal/survey.js'
+
+/** Something that could not be saved. */
+export interface Loss {
+  readonly file: string
+  readonly offset: number
+  readonly reason: string
+  /** Keys of the records before and behind the gap, where they are known: what is lost lies between them. */
+  readonly after: unknown
+  readonly before: unknown
+  /** Operations that are missing, where that is known. */
+  readonly operations: number | undefined
+}
+
+export interface RepairOptions extends GivenEncodings {
+  /** Of the lost manifest, where it was not `'keep'`. */
+  readonly duplicates?: Duplicates | undefined
+  /** Of the lost manifest, where neither it nor any bucket file tells. */
+  readonly pageBytes?: number | undefined
+  /** Memory of the repair, as of an open. */
+  readonly memtableBytes?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Pages read so far and in all; log segments count by their size. */
+  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
+  /** @internal */
+  readonly environment?: Environment | undefined
+}
+
+export interface RepairResult {
+  /** Puts that were saved; some may be hidden by deletes. */
+  readonly records: number
+  readonly losses: readonly Loss[]
+}
+
+/** A bucket file to be saved. */
+export interface SourceFile {
+  readonly path: string
+  /** Of all its checksums. */
+  readonly seed: number
+  readonly pageBytes: number
+  /** Pages that are there. */
+  readonly pages: number
+  /** What the manifest says of it, if there is one. */
+  readonly said: { readonly pages: number; readonly records: number } | undefined
+}
+
+/** Frames of the log to be saved. */
+export interface SourcePiece extends Piece {
+  /** Of the segment's checksums. */
+  readonly seed: number
+}
+
+/** What there is to be saved. */
+export interface Source {
+  readonly schema: Schema
+  readonly pageBytes: number
+  readonly duplicates: Duplicates
+  /** Oldest first. */
+  readonly items: readonly (SourceFile | SourcePiece)[]
+  readonly losses: readonly Loss[]
+  /** The schema is the caller's word: where something intact does not fit it, it is the wrong one. */
+  readonly schemaGiven: boolean
+  /** That is followed. */
+  readonly manifest?: Manifest
+}
+
+/** A loss of which the keys are not known. */
+export function lossOf(file: string, offset: number, reason: string, operations?: number): Loss {
+  return { file, offset, reason, after: undefined, before: undefined, operations }
+}

@@ -1,0 +1,212 @@
+/**
+ * What there is to be saved where the manifest is lost: the files say themselves what they are, the caller says what a
+ * record is.
+ *
+ * Sequence numbers order everything. A bucket file stands for the range in its footer, and where one lies within that of
+ * another (a merge and its inputs) the wider one has all of it. Of the log counts what no bucket file stands for.
+ */
+import { FlashTableError } from '../../base/errors.js'
+import type { Schema } from '../../encoding/schema.js'
+import { MANIFEST_NAME } from '../../io/file-names.js'
+import type { FileSystem } from '../../io/file-system.js'
+import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type Duplicates } from '../../options/options.js'
+import { clipped, piecesOf, type Piece } from '../../wal/survey.js'
+import { findBuckets, type FoundFile, type RangedFile } from './found-buckets.js'
+import { findSegments, type FoundSegment } from './found-segments.js'
+import {
+  lossOf,
+  type Loss,
+  type RepairOptions,
+  type Source,
+  type SourceFile,
+  type SourcePiece,
+} from './types.js'
+
+export interface Listing {
+  readonly wals: readonly number[]
+  readonly buckets: readonly number[]
+}
+
+/** What the lost manifest said, as far as it is known. */
+export interface Known {
+  readonly schema: Schema
+  /** The schema is what a manifest says, not a guess of the caller's. */
+  readonly isSure: boolean
+  readonly duplicates: Duplicates | undefined
+  readonly pageBytes: number | undefined
+  /** What is lost with the manifest. */
+  readonly loss: string
+}
+
+export async function findFiles(
+  fileSystem: FileSystem,
+  directory: string,
+  { wals, buckets }: Listing,
+  options: RepairOptions,
+  known: Known,
+): Promise<Source> {
+  const { schema } = known
+  const place = { fileSystem, directory, layout: schema.layout, signal: options.signal }
+  const ranged = await findBuckets(place, buckets)
+  const log = await findSegments(place, wals, ranged.families, buckets.length === 0)
+  const { files, unknown } = await ranged.complete(log.family)
+  if (files.length + unknown.length + log.segments.length === 0) throw nothingFits(directory, ranged.losses)
+  const chosen = chooseFiles(files, log.family)
+  const pieces = uncovered(log.segments, chosen.files)
+  const losses: Loss[] = [
+    lossOf(`${directory}/${MANIFEST_NAME}`, 0, known.loss),
+    ...ranged.losses,
+    ...log.losses,
+    ...chosen.losses,
+  ]
+  const placed = placeUnknown(unknown, chosen.files, pieces, losses)
+  losses.push(...gapsBetween(directory, [...chosen.files, ...placed, ...pieces]))
+  const pageBytes = known.pageBytes ?? ranged.pageBytes ?? DEFAULT_PAGE_BYTES
+  return {
+    schema,
+    pageBytes,
+    duplicates: known.duplicates ?? DEFAULT_DUPLICATES,
+    items: [...chosen.files, ...placed, ...pieces]
+      .sort((a, b) => a.firstSequence - b.firstSequence)
+      .map(item => ('run' in item ? item : item.file)),
+    losses,
+    schemaGiven: !known.isSure,
+  }
+}
+
+function nothingFits(directory: string, losses: readonly Loss[]): FlashTableError {
+  const other = losses.find(loss => loss.reason.includes('schema'))
+  const path = `${directory}/${MANIFEST_NAME}`
+  return other === undefined
+    ? new FlashTableError(
+        'FLASHTABLE_CORRUPTION',
+        `${path} is lost, and no page or frame of the other files is intact: nothing can be saved`,
+        { path },
+      )
+    : new FlashTableError('FLASHTABLE_SCHEMA_MISMATCH', `${other.file}: ${other.reason}`, {
+        path: other.file,
+      })
+}
+
+/** Takes the files one after another, those of the log's table first, the widest first; each range once. */
+function chooseFiles(
+  found: readonly RangedFile[],
+  family: number | undefined,
+): { files: RangedFile[]; losses: Loss[] } {
+  const members = new Map<number, number>()
+  for (const file of found) members.set(file.family, (members.get(file.family) ?? 0) + 1)
+  const rank = (file: RangedFile): number => (file.family === family ? Infinity : members.get(file.family)!)
+  const ordered = found.toSorted(
+    (a, b) =>
+      (rank(a) === rank(b) ? 0 : rank(b) - rank(a)) ||
+      widthOf(b) - widthOf(a) ||
+      b.file.number - a.file.number,
+  )
+  const files: RangedFile[] = []
+  const losses: Loss[] = []
+  for (const file of ordered) {
+    const over = files.filter(
+      other => other.firstSequence < file.endSequence && other.endSequence > file.firstSequence,
+    )
+    if (over.length === 0) files.push(file)
+    else if (over.some(other => other.family !== file.family))
+      losses.push(lossOf(file.file.path, 0, `a file of another table, for what ${over[0]!.file.path} has`))
+    else if (!over.some(other => covers(other, file)))
+      losses.push(lossOf(file.file.path, 0, `stands for a part of what ${over[0]!.file.path} has too`))
+  }
+  return { files, losses }
+}
+
+function widthOf({ firstSequence, endSequence }: RangedFile): number {
+  return endSequence - firstSequence
+}
+
+function covers(wide: RangedFile, file: RangedFile): boolean {
+  return wide.firstSequence <= file.firstSequence && wide.endSequence >= file.endSequence
+}
+
+/** The frames, or parts of them, that no bucket file stands for. */
+function uncovered(segments: readonly FoundSegment[], files: readonly RangedFile[]): SourcePiece[] {
+  const seeds = new Map(segments.map(({ survey, seed }) => [survey.number, seed]))
+  const all = piecesOf(
+    segments.map(segment => segment.survey),
+    () => ({ first: 0, end: Infinity }),
+  )
+  const sorted = files.toSorted((a, b) => a.firstSequence - b.firstSequence)
+  const pieces: Piece[] = all.flatMap(piece => {
+    const parts: Piece[] = []
+    let from = piece.firstSequence
+    for (const { firstSequence, endSequence } of sorted) {
+      const before = clipped(piece, from, firstSequence)
+      if (before !== undefined) parts.push(before)
+      from = Math.max(from, endSequence)
+    }
+    const rest = clipped(piece, from, Infinity)
+    return rest === undefined ? parts : [...parts, rest]
+  })
+  return pieces.map(piece => ({ ...piece, seed: seeds.get(piece.run.segment)! }))
+}
+
+interface Ranged {
+  readonly firstSequence: number
+  readonly endSequence: number
+}
+
+interface PlacedFile extends Ranged {
+  readonly file: SourceFile
+}
+
+/**
+ * Gives files without a footer an age: the first gap between the others that could hold their operations, by number;
+ * else behind all bucket files. Where the others have every number, they have what is in it.
+ */
+function placeUnknown(
+  unknown: readonly FoundFile[],
+  files: readonly RangedFile[],
+  pieces: readonly SourcePiece[],
+  losses: Loss[],
+): PlacedFile[] {
+  const placed: PlacedFile[] = []
+  for (const { file, operations } of unknown) {
+    const gaps = holes([...files, ...placed, ...pieces])
+    const gap = gaps.find(({ firstSequence, endSequence }) => endSequence - firstSequence >= operations)
+    if (gap === undefined && gaps.length === 0 && pieces.length > 0 && files.length > 0) {
+      const reason =
+        'the footer is damaged; the other files have all sequence numbers, so nothing of it is needed'
+      losses.push(lossOf(file.path, 0, reason))
+      continue
+    }
+    const end = Math.max(0, ...[...files, ...placed].map(({ endSequence }) => endSequence))
+    const first = gap?.firstSequence ?? end
+    placed.push({ file, firstSequence: first, endSequence: gap === undefined ? end : first + operations })
+    losses.push(
+      lossOf(
+        file.path,
+        0,
+        'its age, with the footer: what is newer than its records may be taken for older, and what the log has too may be there twice',
+      ),
+    )
+  }
+  return placed
+}
+
+/** Sequence numbers from 0 on that none of these has. */
+function holes(ranges: readonly Ranged[]): Ranged[] {
+  const found: Ranged[] = []
+  let expected = 0
+  for (const { firstSequence, endSequence } of ranges.toSorted((a, b) => a.firstSequence - b.firstSequence)) {
+    if (firstSequence > expected) found.push({ firstSequence: expected, endSequence: firstSequence })
+    expected = Math.max(expected, endSequence)
+  }
+  return found
+}
+
+function gapsBetween(directory: string, ranges: readonly Ranged[]): Loss[] {
+  return holes(ranges).map(({ firstSequence, endSequence }) =>
+    lossOf(
+      directory,
+      0,
+      `operations ${firstSequence} to ${endSequence - 1} are in no file: they were erased, or files are missing, and deletes with them`,
+    ),
+  )
+}

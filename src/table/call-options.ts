@@ -1,0 +1,80 @@
+/**
+ * The options of each method of a table, by name and type, and what the methods say of arguments that are none of theirs.
+ *
+ * docs/api.md, Errors.
+ */
+import { found } from '../base/describe-value.js'
+import {
+  invalidOption,
+  optionalBoolean,
+  optionalCallback,
+  optionalSignal,
+  readOptions,
+  soleOption,
+  type Checked,
+} from '../options/arguments.js'
+import { checkWithin } from '../query/range-options.js'
+import { optionalSnapshot, Snapshot } from '../state/snapshot.js'
+import type { CompactOptions } from './table-types.js'
+
+const WRITE_OPTIONS = { sync: optionalBoolean }
+const READ_OPTIONS = { snapshot: optionalSnapshot }
+const NEAR_OPTIONS = { snapshot: optionalSnapshot, within: checkWithin }
+const COMPACT_OPTIONS = {
+  signal: optionalSignal,
+  onProgress: optionalCallback<NonNullable<CompactOptions['onProgress']>>(),
+}
+
+/** What is meant by arguments that a method does not take, and where they belong. */
+const ADVICE: Readonly<Partial<Record<string, string>>> = {
+  put: 'put(key, value, options)',
+  del: 'del(key, options) deletes all records of a key; to delete one record use delRecord(key, value)',
+  delRecord: 'delRecord(key, value, options)',
+  delWhere: 'delWhere(fields, options)',
+  batch: 'batch(operations, options)',
+  clear: 'clear() deletes all records; for some of them use del, delRecord or delWhere',
+  get: 'get(key, options) returns a promise; for a range use entries(range)',
+  getSync: 'getSync(key, options)',
+  compact: 'compact({ signal, onProgress }) merges the whole table',
+}
+
+export function adviceFor(call: string): string {
+  return ADVICE[call] ?? ''
+}
+
+/** Whether a write waits until it is on the device. */
+export function readSync(call: string, options: unknown): boolean {
+  const sync = soleOption(options, 'sync')
+  if (typeof sync === 'boolean') return sync
+  return readOptions(call, options, WRITE_OPTIONS, adviceFor(call)).sync ?? false
+}
+
+/** The snapshot that a read is of. */
+export function readSnapshot(call: string, options: unknown): Snapshot | undefined {
+  const snapshot = soleOption(options, 'snapshot')
+  if (Snapshot.is(snapshot)) return snapshot
+  return readOptions(call, options, READ_OPTIONS, adviceFor(call)).snapshot
+}
+
+/** The options of `getColumns`. */
+export function readNearOptions(options: unknown): Checked<typeof NEAR_OPTIONS> {
+  return readOptions('getColumns', options, NEAR_OPTIONS)
+}
+
+export function readCompactOptions(options: unknown): Checked<typeof COMPACT_OPTIONS> {
+  return readOptions('compact', options, COMPACT_OPTIONS, adviceFor('compact'))
+}
+
+/** Refuses a source that nothing can be taken from, before a table is made for it. */
+export function checkSource(source: unknown): void {
+  const isObject = typeof source === 'object' && source !== null && !ArrayBuffer.isView(source)
+  const given = source as { [Symbol.iterator]?: unknown; [Symbol.asyncIterator]?: unknown }
+  if (isObject && (isFunction(given[Symbol.asyncIterator]) || isFunction(given[Symbol.iterator]))) return
+  throw invalidOption(
+    `bulkLoad: the source: expected an iterable or async iterable of columns, found ${found(source)}`,
+  )
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function'
+}

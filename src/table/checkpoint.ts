@@ -1,0 +1,190 @@
+/**
+ * A copy of the table that can be opened: bucket files by hard links, memtables as bucket files of level 0.
+ *
+ * No log segment is copied: segments are overwritten while they are being read. Puts go on; only what installs a new
+ * manifest waits while the links are made. A table opened for reading can be copied too, beside its writer.
+ * docs/durability.md, Checkpoints.
+ */
+import { dirname } from 'node:path'
+import { FlashTableError, diskError, hasCode, outOfRange } from '../base/errors.js'
+import { Poison, latchedReason } from '../base/poison.js'
+import type { BucketFile } from '../bucket-file/reader.js'
+import { MANIFEST_NAME, parseFileName } from '../io/file-names.js'
+import { isWithin, type FileSystem } from '../io/file-system.js'
+import { Home } from '../io/home.js'
+import type { Jobs, MemtableInput, SealTarget } from '../jobs/jobs.js'
+import { tableIdBytes, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import type { Manifest } from '../manifest/manifest.js'
+import { installManifest } from '../manifest/store.js'
+import type { TableState, View } from '../state/table-state.js'
+import type { MemtableInUse } from '../state/version.js'
+
+export interface CheckpointOptions {
+  /** Of the copy. */
+  readonly tableId: string
+  readonly jobs: Jobs
+  readonly filterBitsPerRecord: number
+  readonly replace: boolean
+  /** Asked once all is copied, so that they count what is in the copy. */
+  readonly counters: () => Manifest['counters']
+}
+
+/**
+ * Writes a checkpoint of this moment into the new `directory`, an absolute path. Everything in it is synced.
+ *
+ * Rejects with `FLASHTABLE_EXISTS`, `_DISK_FULL`, `_IO_ERROR`, and with `_INVALID_OPTION` for a directory in the table's own;
+ * what was made is removed then. Crash: without its
+ * manifest, which comes last, the directory is no table.
+ */
+export async function writeCheckpoint(
+  state: TableState,
+  directory: string,
+  options: CheckpointOptions,
+): Promise<void> {
+  const { fileSystem } = state.options
+  let topmost: string
+  try {
+    await assertApart(fileSystem, state.options.directory, directory)
+    topmost = await makeNewDirectory(fileSystem, directory)
+  } catch (error) {
+    if (hasCode(error, 'FLASHTABLE_INVALID_OPTION')) throw error
+    throw diskError(error, `the checkpoint ${directory} cannot be begun`)
+  }
+  let home: Home | undefined
+  try {
+    // Whoever makes a table there meanwhile, or puts another directory there, keeps what is his.
+    home = await Home.hold(fileSystem, directory, () => {})
+    await home.settle()
+    await writeFiles(state, directory, home.fileSystem, options)
+    await home.close()
+    await fileSystem.syncDirectory(dirname(directory))
+  } catch (error) {
+    await removeFiles(home?.fileSystem ?? fileSystem, directory)
+    await home?.close()
+    await removeDirectories(fileSystem, directory, topmost)
+    throw diskError(latchedReason(error), `the checkpoint ${directory} failed`)
+  }
+}
+
+/** In the table's own directory a copy could have the name of a file that the table is about to make. */
+async function assertApart(fileSystem: FileSystem, table: string, directory: string): Promise<void> {
+  if (directory === table || !(await isWithin(fileSystem, table, directory))) return
+  throw outOfRange(
+    'FLASHTABLE_INVALID_OPTION',
+    `directory: expected one outside of the table in ${table}, found ${directory}`,
+  )
+}
+
+/** Returns the topmost directory that was made on the way. */
+async function makeNewDirectory(fileSystem: FileSystem, directory: string): Promise<string> {
+  const exists = (): FlashTableError =>
+    new FlashTableError('FLASHTABLE_EXISTS', `a checkpoint needs a new directory: ${directory} exists`)
+  if ((await fileSystem.info(directory)) !== undefined) throw exists()
+  const topmost = await fileSystem.makeDirectory(directory).catch(async (error: unknown) => {
+    // It may have been made all the same; a moment ago it was not there.
+    await removeDirectories(fileSystem, directory, directory)
+    throw error
+  })
+  // Somebody else was quicker.
+  if (topmost === undefined) throw exists()
+  return topmost
+}
+
+async function writeFiles(
+  state: TableState,
+  directory: string,
+  fileSystem: FileSystem,
+  options: CheckpointOptions,
+): Promise<void> {
+  const { view, manifest, notLinked } = await takeState(state, directory)
+  try {
+    for (const file of notLinked) await file.copyInto(directory)
+    const entries: BucketFileEntry[] = manifest.files.map(entry => ({ tableId: manifest.tableId, ...entry }))
+    let { nextFileNumber } = manifest
+    for (const input of memtablesOf(view)) {
+      const includesOldest = entries.length === 0
+      const target = sealTarget(state, directory, nextFileNumber++, includesOldest, options)
+      const { entry } = await options.jobs.seal(view.version, input, target)
+      if (entry !== undefined) entries.push(entry)
+    }
+    await fileSystem.syncDirectory(directory)
+    const copy: Manifest = {
+      ...manifest,
+      tableId: options.tableId,
+      files: entries,
+      log: { closed: [], firstSegment: nextFileNumber },
+      firstLogSequence: view.sequence,
+      nextSequence: view.sequence,
+      nextFileNumber,
+      clean: true,
+      counters: options.counters(),
+    }
+    await installManifest(fileSystem, directory, copy, new Poison())
+  } finally {
+    await view.version.release()
+  }
+}
+
+/** The state of a moment. */
+interface Taken {
+  /** Its version is retained: memtables and files stay what they are, also where installs and seals go on. */
+  readonly view: View
+  /** It names the files of the view. */
+  readonly manifest: Manifest
+  /** Files that are no files of the copy yet. */
+  readonly notLinked: readonly BucketFile[]
+}
+
+/** Takes the newest state, and links its files while no install can remove them. */
+async function takeState(state: TableState, directory: string): Promise<Taken> {
+  return state.holdFiles(async view => {
+    const { manifest } = state
+    view.version.retain()
+    try {
+      const notLinked: BucketFile[] = []
+      for (const file of view.version.files) if (!(await file.linkInto(directory))) notLinked.push(file)
+      return { view, manifest, notLinked }
+    } catch (error) {
+      await view.version.release()
+      throw error
+    }
+  })
+}
+
+/** The memtables of the view that are not empty, oldest first. */
+function memtablesOf({ version, active, length, sequence }: View): MemtableInput[] {
+  const sealed = version.sealed.map(memtable => ({ memtable }))
+  const empty = ({ memtable }: MemtableInUse): boolean => memtable.firstSequence === memtable.endSequence
+  const inputs: MemtableInput[] = sealed.filter(({ memtable }) => !empty(memtable))
+  if (sequence > active.memtable.firstSequence)
+    inputs.push({ memtable: active, rows: length, before: sequence })
+  return inputs
+}
+
+function sealTarget(
+  { options: { layout, pageBytes }, manifest: { epoch } }: TableState,
+  directory: string,
+  number: number,
+  includesOldest: boolean,
+  { tableId, filterBitsPerRecord, replace }: CheckpointOptions,
+): SealTarget {
+  const output = { number, epoch, filterBitsPerRecord }
+  return { directory, tableId: tableIdBytes(tableId), layout, pageBytes, replace, includesOldest, output }
+}
+
+/** Best effort, after a failure. */
+async function removeFiles(fileSystem: FileSystem, directory: string): Promise<void> {
+  const names = await fileSystem.list(directory).catch(() => [])
+  // The manifest last: by it the directory is known to be ours.
+  for (const name of names.sort((a, b) => Number(a === MANIFEST_NAME) - Number(b === MANIFEST_NAME))) {
+    if (parseFileName(name) !== undefined) await fileSystem.unlink(`${directory}/${name}`).catch(() => {})
+  }
+}
+
+/** Removes `directory` and those above it up to `topmost`, as far as they are empty. Best effort, after a failure. */
+async function removeDirectories(fileSystem: FileSystem, directory: string, topmost: string): Promise<void> {
+  for (let made = directory; made.startsWith(topmost); made = dirname(made)) {
+    await fileSystem.removeDirectory(made).catch(() => {})
+    if (made === topmost) return
+  }
+}

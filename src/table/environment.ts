@@ -1,0 +1,38 @@
+/**
+ * What the table needs of the world: disk, lock, randomness, time, threads. Tests put their own here.
+ *
+ * docs/architecture.md, Seams.
+ */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { newExecutor } from '../executor/worker-executor.js'
+import type { FileSystem } from '../io/file-system.js'
+import { acquireLock } from '../io/lock.js'
+import { nodeFileSystem } from '../io/node-file-system.js'
+import type { Executor } from '../jobs/job.js'
+
+export interface Environment {
+  readonly fileSystem: FileSystem
+  readonly acquireLock: (
+    directory: string,
+    options: { timeoutMs: number; signal?: AbortSignal | undefined },
+  ) => Promise<{ release(): Promise<void> }>
+  readonly newExecutor: () => Executor
+  readonly randomBytes: (count: number) => Uint8Array
+  /** Resolves after so many milliseconds, or when the signal aborts; does not keep the process alive. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
+  /**
+   * Told of memory whose last reader has let go of it, before anything else is put there. The tests fill it with rubbish:
+   * whoever reads it all the same finds that.
+   */
+  readonly memoryFreed?: ((memory: Uint8Array) => void) | undefined
+}
+
+/** The real world. */
+export const nodeEnvironment: Environment = {
+  fileSystem: nodeFileSystem,
+  acquireLock: (directory, options) => acquireLock(directory, options),
+  newExecutor,
+  randomBytes: count => Uint8Array.from(randomBytes(count)),
+  wait: (ms, signal) => sleep(ms, undefined, { ref: false, signal }).catch(() => {}),
+}

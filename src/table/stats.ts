@@ -1,0 +1,291 @@
+/** What `stats()` tells: a table at one moment. docs/api.md, Statistics. */
+import { Buffer } from 'node:buffer'
+import { typedArrayName } from '../base/describe-value.js'
+import type { BucketFile } from '../bucket-file/reader.js'
+import type { Schema } from '../encoding/schema.js'
+import { copyOfSchema, type StoredSchema } from '../encoding/stored-schema.js'
+import { diskUse } from '../io/disk-use.js'
+import { bucketName, parseFileName } from '../io/file-names.js'
+import { keyBounds, type KeyBounds } from '../memtable/key-bounds.js'
+import type { Duplicates } from '../options/options.js'
+import { compareKeys } from '../records/compare.js'
+import type { Pins } from '../state/pins.js'
+import type { TableState, View } from '../state/table-state.js'
+import type { MemtableInUse } from '../state/version.js'
+import type { TableParts } from './open.js'
+
+/** One bucket file. */
+export interface FileStats {
+  readonly name: string
+  readonly level: number
+  /** Puts in it, hidden ones included. */
+  readonly records: number
+  readonly bytes: number
+  /** Of these, data pages alone. */
+  readonly dataBytes: number
+}
+
+/** A table at a moment. */
+export interface TableStats {
+  /** What a record is, as it is stored: types by name. */
+  readonly schema: StoredSchema
+  readonly duplicates: Duplicates
+  /** Bytes of a page. */
+  readonly pageBytes: number
+  /** Puts that are stored and not known to be hidden by deletes. */
+  readonly records: number
+  /** Whether `records` is exact: nothing was deleted or replaced that no merge has dropped yet. */
+  readonly recordsAreExact: boolean
+  /**
+   * A key as it is read: no record has a smaller one. It is the key of a record where `recordsAreExact`, else a deleted one may have had it;
+   * `undefined` where nothing is stored. A key whose encoding the table was not given is its bytes.
+   */
+  readonly leastKey: unknown
+  /** No record has a greater key; see `leastKey`. */
+  readonly greatestKey: unknown
+  /** Records put in the life of the table, those that the last open found in the log included. */
+  readonly recordsPut: number
+  /** Bytes of the records put in the life of the table. */
+  readonly recordBytesPut: number
+  /** Bytes handed to write calls in the life of the table, by purpose. */
+  readonly bytesWritten: { readonly wal: number; readonly buckets: number; readonly manifest: number }
+  /** All bytes written / bytes of the records put; 0 where none was put. */
+  readonly writeAmplification: number
+  /** What the directory takes of the disk, as `du` counts it: blocks of all files in it, and its own. */
+  readonly bytesOnDisk: number
+  /** Of these, data pages of bucket files. */
+  readonly dataBytesOnDisk: number
+  /** Of these, log segments that hold records of memtables. */
+  readonly logBytesOnDisk: number
+  /** Of these, segments that wait to be written over. */
+  readonly spareBytesOnDisk: number
+  /** Besides: bucket files that have no name any more, since a snapshot, a scan or a job still reads them. */
+  readonly pinnedBytes: number
+  /** How many bucket files each level has, from level 0 on. */
+  readonly levels: readonly number[]
+  /** Oldest first. */
+  readonly files: readonly FileStats[]
+  readonly memtable: {
+    readonly operations: number
+    readonly capacity: number
+    /** Memtables that wait for their bucket file. */
+    readonly sealed: number
+  }
+  readonly sequence: { readonly next: number; readonly synced: number }
+  /** Pages of bucket files that lookups read from disk since the files were opened. */
+  readonly pageReads: number
+  /** Filters and fences in memory. */
+  readonly residentBytes: number
+  /** What is in memory, in bytes. */
+  readonly memory: {
+    /** Rows of memtables, and what finds keys in them. */
+    readonly memtables: number
+    /** Memory of an old memtable, kept for the next one. */
+    readonly spare: number
+    readonly filters: number
+    /** First keys of pages, and where the cache has them. */
+    readonly fences: number
+    /** What cached pages take, and what they may take: that was taken at open. */
+    readonly cacheUsed: number
+    readonly cache: number
+  }
+  /** Puts that waited for a seal, and for how long in all. */
+  readonly waits: { readonly count: number; readonly totalMs: number }
+  /** A seal or merge waits because the disk has no room for its output. */
+  readonly waitingForSpace: boolean
+  /** A seal or merge waits for descriptors, memory or a thread. */
+  readonly waitingForResources: boolean
+  /** The failure that stopped all writes, as `FLASHTABLE_POISONED` tells it; `undefined` where nothing did. */
+  readonly poisoned: string | undefined
+  /** Snapshots and scans that pin files. */
+  readonly pins: number
+}
+
+/**
+ * The table at the moment of the call: what is in memory is read at once. The sizes of log and manifest come from the
+ * directory, a moment later. Rejects with `FLASHTABLE_IO_ERROR`.
+ */
+export async function tableStats(parts: TableParts, pins: Pins): Promise<TableStats> {
+  const { state, schema } = parts
+  const view = state.view()
+  const inMemory = statsInMemory(parts, view, pins.size)
+  // Until the keys of its memtables have been looked at.
+  view.version.retain()
+  try {
+    const [bounds, onDisk] = await Promise.all([boundsOf(view), bytesOnDisk(parts, pins)])
+    const stats = {
+      ...inMemory,
+      leastKey: bounds === undefined ? undefined : keyOf(schema, bounds.least),
+      greatestKey: bounds === undefined ? undefined : keyOf(schema, bounds.greatest),
+      ...onDisk,
+    }
+    return withJson(stats)
+  } finally {
+    await view.version.release()
+  }
+}
+
+type StatsOnDisk = Pick<TableStats, 'bytesOnDisk' | 'logBytesOnDisk' | 'spareBytesOnDisk' | 'pinnedBytes'>
+type StatsInMemory = Omit<TableStats, 'leastKey' | 'greatestKey' | keyof StatsOnDisk>
+
+function statsInMemory(parts: TableParts, { version, active }: View, pins: number): StatsInMemory {
+  const { state, writer, schema } = parts
+  const { manifest } = state
+  const { walBytes, bucketBytes, manifestBytes, recordBytes, records } =
+    writer?.counters() ?? manifest.counters
+  const written = walBytes + bucketBytes + manifestBytes
+  const files = version.files.map(file => fileStats(file, manifest.pageBytes))
+  return {
+    schema: copyOfSchema(schema.stored),
+    duplicates: manifest.duplicates,
+    pageBytes: manifest.pageBytes,
+    ...countRecords(state),
+    recordsPut: records,
+    recordBytesPut: recordBytes,
+    bytesWritten: { wal: walBytes, buckets: bucketBytes, manifest: manifestBytes },
+    writeAmplification: recordBytes === 0 ? 0 : written / recordBytes,
+    dataBytesOnDisk: sum(files.map(file => file.dataBytes)),
+    levels: levelsOf(files),
+    files,
+    memtable: {
+      operations: active.memtable.count,
+      capacity: active.memtable.capacity,
+      sealed: version.sealed.length,
+    },
+    sequence: {
+      next: active.memtable.endSequence,
+      synced: writer?.wal.syncedSequence ?? manifest.nextSequence,
+    },
+    pageReads: sum(version.files.map(file => file.pageReads)),
+    residentBytes: sum(version.files.map(file => file.residentBytes)),
+    memory: memoryOf(state),
+    waits: { count: writer?.committer.waits ?? 0, totalMs: writer?.committer.waitedMs ?? 0 },
+    waitingForSpace: writer?.compactor.waitingFor === 'space',
+    waitingForResources: writer?.compactor.waitingFor === 'resources',
+    poisoned: parts.poison.reason,
+    pins,
+  }
+}
+
+function fileStats({ entry, footer }: BucketFile, pageBytes: number): FileStats {
+  return {
+    name: bucketName(entry.number),
+    level: entry.level,
+    records: entry.records,
+    bytes: entry.pages * pageBytes,
+    dataBytes: footer.dataPages * pageBytes,
+  }
+}
+
+function levelsOf(files: readonly FileStats[]): number[] {
+  const levels: number[] = []
+  for (const { level } of files) {
+    while (levels.length <= level) levels.push(0)
+    levels[level]!++
+  }
+  return levels
+}
+
+/** Puts that are stored; exact where nothing is there that may hide some. Cost: none a record. */
+export function countRecords({ version, manifest }: TableState): {
+  readonly records: number
+  readonly recordsAreExact: boolean
+} {
+  const memtables = memtablesOf(version)
+  const records =
+    sum(version.files.map(({ entry }) => entry.records)) + sum(memtables.map(({ memtable }) => memtable.puts))
+  const hidden =
+    version.files.some(
+      ({ footer, deletes }) => footer.deleteKeys + footer.deleteRecords + deletes.length > 0,
+    ) || memtables.some(({ memtable }) => memtable.deletes.length > 0 || memtable.puts < memtable.count)
+  // One bucket file holds a key once; together with others, or in a memtable, it may be there again.
+  const replaced =
+    manifest.duplicates === 'replace' &&
+    (version.files.length > 1 || memtables.some(({ memtable }) => memtable.count > 0))
+  return { records, recordsAreExact: !hidden && !replaced }
+}
+
+function memoryOf({ version, options, spareBytes }: TableState): TableStats['memory'] {
+  const { cache } = options
+  return {
+    memtables: sum(memtablesOf(version).map(({ memtable }) => memtable.residentBytes)),
+    spare: spareBytes,
+    filters: sum(version.files.map(file => file.filterBytes)),
+    fences: sum(version.files.map(file => file.fenceBytes)),
+    cacheUsed: cache?.usedBytes ?? 0,
+    cache: cache?.bytes ?? 0,
+  }
+}
+
+function memtablesOf({ sealed, active }: View['version']): readonly MemtableInUse[] {
+  return [...sealed, active]
+}
+
+/** Of all operations in the files, by their footers, and of the puts in the memtables. */
+async function boundsOf({ version, active, length }: View): Promise<KeyBounds | undefined> {
+  const bounds: (KeyBounds | undefined)[] = version.files.map(({ footer }) =>
+    footer.dataPages === 0 ? undefined : { least: footer.firstKey, greatest: footer.lastKey },
+  )
+  for (const { memtable } of version.sealed) bounds.push(await keyBounds(memtable, memtable.count))
+  bounds.push(await keyBounds(active.memtable, length))
+  return bounds.reduce((all, some) => {
+    if (all === undefined || some === undefined) return all ?? some
+    return {
+      least: compareKeys(some.least, all.least) < 0 ? some.least : all.least,
+      greatest: compareKeys(some.greatest, all.greatest) > 0 ? some.greatest : all.greatest,
+    }
+  }, undefined)
+}
+
+function keyOf(schema: Schema, key: Uint32Array): unknown {
+  const lanes = Array.from(key, lane => Uint32Array.of(lane))
+  try {
+    return schema.decodeKey(lanes, 0)
+  } catch {
+    // Its encoding is the caller's own, and was not given to this open.
+    return schema.lanesToColumns(lanes, 0, 1, true)['key']
+  }
+}
+
+async function bytesOnDisk({ state, writer, directory }: TableParts, pins: Pins): Promise<StatsOnDisk> {
+  const { fileSystem, pageBytes } = state.options
+  // Before the names: a file that is let go of meanwhile is counted all the same.
+  const held = new Set([...pins.files, ...state.heldFiles])
+  const { bytes, bytesOf } = await diskUse(fileSystem, directory)
+  const { closed, firstSegment } = state.manifest.log
+  const closedNumbers = new Set(closed.map(segment => segment.number))
+  let [logBytesOnDisk, spareBytesOnDisk] = [0, 0]
+  for (const [name, bytes] of bytesOf) {
+    const file = parseFileName(name)
+    if (file?.kind !== 'wal') continue
+    const { number } = file
+    const isSpare =
+      writer === undefined
+        ? number < firstSegment && !closedNumbers.has(number)
+        : writer.wal.spares.includes(number)
+    if (isSpare) spareBytesOnDisk += bytes
+    else logBytesOnDisk += bytes
+  }
+  const nameless = [...held].filter(({ entry }) => !bytesOf.has(bucketName(entry.number)))
+  const pinnedBytes = sum(nameless.map(({ entry }) => entry.pages)) * pageBytes
+  return { bytesOnDisk: bytes, logBytesOnDisk, spareBytesOnDisk, pinnedBytes }
+}
+
+/** JSON knows no bigint: keys are text there, as the command line takes them. */
+function withJson(stats: TableStats): TableStats {
+  const toJSON = (): object => ({
+    ...stats,
+    leastKey: keyText(stats.leastKey),
+    greatestKey: keyText(stats.greatestKey),
+  })
+  return Object.defineProperty(stats, 'toJSON', { value: toJSON, enumerable: false })
+}
+
+function keyText(key: unknown): unknown {
+  if (typeof key === 'bigint') return String(key)
+  return typedArrayName(key) === 'Uint8Array' ? Buffer.from(key as Uint8Array).toString('hex') : key
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}

@@ -1,0 +1,69 @@
+/** The options and results of the methods of `FlashTable`. docs/api.md. */
+import type {
+  ColumnsOut,
+  EncodingOptions,
+  KeyEncoding,
+  ValueColumnsOut,
+  ValueEncoding,
+  ValueIn,
+} from '../encoding/types.js'
+import type { LoadOptions, TableOptions } from '../options/options.js'
+import type { Snapshot } from '../state/snapshot.js'
+
+/** Options of a write. */
+export interface WriteOptions {
+  /** Resolve when the data are on the device and survive a power cut. Default: false. */
+  readonly sync?: boolean | undefined
+}
+
+/** Options of a read. */
+export interface ReadOptions {
+  /** Read this state instead of the newest. */
+  readonly snapshot?: Snapshot | undefined
+}
+
+/** Options of a scan; keys order as unsigned big-endian numbers, within a key records stand in insertion order. */
+export interface RangeOptions<K> extends ReadOptions {
+  readonly gt?: K | undefined
+  readonly gte?: K | undefined
+  readonly lt?: K | undefined
+  readonly lte?: K | undefined
+  /** The exact reverse. Default: false. */
+  readonly reverse?: boolean | undefined
+  /** Records at most (`keys`: keys); -1 or `Infinity` for no limit. Default: no limit. */
+  readonly limit?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Options of `compact`. */
+export interface CompactOptions {
+  /** Stops the merge; the table stays as it was. */
+  readonly signal?: AbortSignal | undefined
+  /** Called now and then with operations merged so far and in all. */
+  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
+}
+
+/** One operation of a batch. */
+export type BatchOperation<K, V> =
+  | { readonly type: 'put'; readonly key: K; readonly value?: V | undefined }
+  | { readonly type: 'del'; readonly key: K }
+  | { readonly type: 'delRecord'; readonly key: K; readonly value?: V | undefined }
+
+/** What `getColumns` gives: which key each row answers, and a column a field. */
+export type HitColumns<V extends ValueEncoding> = { query: Uint32Array<ArrayBuffer> } & ValueColumnsOut<V>
+
+/** The same with the key of each row, for `within`. */
+export type NearColumns<K extends KeyEncoding, V extends ValueEncoding> = {
+  query: Uint32Array<ArrayBuffer>
+} & ColumnsOut<K, V>
+
+/** What `open` takes: encodings and options. */
+export type OpenOptions<K extends KeyEncoding, V extends ValueEncoding> = EncodingOptions<K, V> & TableOptions
+
+/** What `bulkLoad` takes: those of `open`, and its own. */
+export type BulkLoadOptions<K extends KeyEncoding, V extends ValueEncoding> = OpenOptions<K, V> & LoadOptions
+
+/** The value argument, which a set does not have. */
+export type ValueArguments<V extends ValueEncoding, Options> = [V] extends [undefined]
+  ? [value?: undefined, options?: Options]
+  : [value: ValueIn<V>, options?: Options]

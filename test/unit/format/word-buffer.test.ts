@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest'
+import { GrowingWords } from '../../../src/format/word-buffer.js'
+
+test('words come back in the order in which they were pushed and appended, over chunks', () => {
+  const words = new GrowingWords()
+  const expected: number[] = []
+  for (let i = 0; expected.length < 200_000; i++) {
+    if (i % 3 === 0) {
+      words.push(i)
+      expected.push(i)
+    } else {
+      const piece = Uint32Array.from({ length: (i * 37) % 1000 }, (_, j) => i + j)
+      words.append(piece)
+      expected.push(...piece)
+    }
+  }
+  expect(words.length).toBe(expected.length)
+  const all = new Uint32Array(expected.length)
+  words.copyTo(all, 0)
+  expect(all).toEqual(Uint32Array.from(expected))
+  const some = new Uint32Array(1021)
+  words.copyTo(some, 65_000)
+  expect(some).toEqual(Uint32Array.from(expected.slice(65_000, 66_021)))
+})
+
+test('a copy that reaches beyond the end leaves the rest as it is', () => {
+  const words = new GrowingWords()
+  words.append(Uint32Array.of(1, 2, 3))
+  const target = new Uint32Array(4).fill(9)
+  words.copyTo(target, 1)
+  expect(target).toEqual(Uint32Array.of(2, 3, 9, 9))
+})

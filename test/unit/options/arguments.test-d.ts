@@ -1,0 +1,36 @@
+/** What a method does not take is an error of types too. */
+import { describe, expectTypeOf, it } from 'vitest'
+import { bytes, fixed, struct, type FlashTable, type StructEncoding } from '../../../src/index.js'
+
+type Table = FlashTable<'u64', StructEncoding<{ id: 'i32' }>>
+type Set = FlashTable<'u64', undefined>
+
+describe('the types of arguments', () => {
+  it('refuse options and arguments that a method does not have', () => {
+    expectTypeOf((table: Table, set: Set) => {
+      void table.put(1n, { id: 1 }, { sync: true })
+      void table.del(1n, { sync: true })
+      void set.put(1n, undefined, { sync: true })
+      // @ts-expect-error it clears everything
+      void table.clear({ gte: 8n })
+      // @ts-expect-error delRecord deletes one record
+      void table.del(1n, { id: 1 })
+      // @ts-expect-error the option is called sync
+      void table.put(1n, { id: 1 }, { fsync: true })
+      // @ts-expect-error options are an object
+      void table.put(1n, { id: 1 }, true)
+      // @ts-expect-error a set has no values
+      void set.put(1n, { sync: true })
+      // @ts-expect-error there are no callbacks
+      void table.get(1n, undefined, () => {})
+      // @ts-expect-error a snapshot is an option
+      void table.get(1n, table.snapshot())
+      // @ts-expect-error it takes nothing
+      table.snapshot(1)
+      // @ts-expect-error it takes nothing
+      void table.close(() => {})
+      // @ts-expect-error a width too many
+      void [bytes(4, 8), fixed('hex', 4, 8), struct({ a: 'u8' }, {})]
+    }).toBeFunction()
+  })
+})

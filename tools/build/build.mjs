@@ -1,0 +1,60 @@
+// The second half of `npm run build`, after tsc: parts of dist that are bundled, so that what a user's bundler, test runner
+// or single executable makes of the package needs nothing at run time. docs/decisions/embedded-worker.md.
+import { build } from 'esbuild'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+const OPTIONS = { bundle: true, write: false, target: 'node20', legalComments: 'none' }
+
+async function bundle(options) {
+  const { outputFiles, warnings } = await build({ ...OPTIONS, ...options })
+  if (warnings.length > 0) throw new Error(`it does not bundle: ${JSON.stringify(warnings)}`)
+  return outputFiles[0].text
+}
+
+/** The worker thread's script, as text. */
+async function worker() {
+  const entryPoints = ['src/executor/worker.ts']
+  const text = await bundle({ entryPoints, platform: 'node', format: 'cjs', minifyWhitespace: true })
+  return `/** The script of the worker threads: CommonJS, made by the build. */
+export const WORKER_SOURCE = ${JSON.stringify(text)}\n`
+}
+
+/** level-transcoder as an ES module: it asks for `require('buffer')` and for globals, which not every context has. */
+async function transcoder() {
+  const NODE = {
+    name: 'node',
+    setup(build) {
+      build.onResolve({ filter: /^buffer$/ }, () => ({ path: 'buffer', namespace: 'node' }))
+      build.onLoad({ filter: /.*/, namespace: 'node' }, () => ({
+        contents: `export { Buffer } from 'node:buffer'`,
+      }))
+    },
+  }
+  return bundle({
+    stdin: { contents: `export { Transcoder } from 'level-transcoder'`, resolveDir: '.' },
+    format: 'esm',
+    external: ['node:*'],
+    plugins: [NODE],
+    inject: ['tools/build/build-globals.mjs'],
+    banner: {
+      js: '/** level-transcoder, MIT, copyright 2012 its contributors; module-error, MIT, copyright Vincent Weevers. */',
+    },
+  })
+}
+
+writeFileSync('dist/src/executor/worker-source.js', await worker())
+writeFileSync('dist/src/encoding/transcoder.js', await transcoder())
+
+/** Since 5.7 typed arrays have a type parameter for their memory; for compilers that know none there is a copy without. */
+function declarationsWithoutMemory() {
+  const arrays = /\b((?:Big)?(?:Uint|Int|Float)(?:8|16|32|64)Array)<[^<>]*>/g
+  for (const name of readdirSync('dist/src', { recursive: true })) {
+    if (!name.endsWith('.d.ts')) continue
+    const copy = join('dist/types-5.0', name)
+    mkdirSync(dirname(copy), { recursive: true })
+    writeFileSync(copy, readFileSync(join('dist/src', name), 'utf8').replaceAll(arrays, '$1'))
+  }
+}
+
+declarationsWithoutMemory()

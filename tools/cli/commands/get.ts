@@ -1,0 +1,57 @@
+/** `flashtable get DIR KEY`: all records of a key; the table is opened for reading alone. */
+import type { Command } from 'commander'
+import type { StoredSchema } from '../../../src/encoding/stored-schema.js'
+import { FlashTable } from '../../../src/index.js'
+import { jsonOption, parseDirectory } from '../arguments.js'
+import { closing } from '../closing.js'
+import { readableEncodings } from '../encodings.js'
+import { parseKey } from '../key.js'
+import { EXIT, inLine, report } from '../output.js'
+import { readSchema } from '../table-schema.js'
+
+const DETAILS = `
+KEY is 4660 or 0x1234 where the keys are integers, 0a0b0c... (two hexadecimal digits a byte) where they are bytes.
+
+Prints a line of field names, then a line a record, oldest first, separated by tabs: made for cut and awk.
+Like grep it exits with 1 where there is nothing, and prints nothing then.`
+
+export function defineGet(program: Command): void {
+  program
+    .command('get')
+    .summary('print all records of a key')
+    .description('Prints all records of KEY in the table in DIR. Changes nothing.')
+    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<key>', 'which records')
+    .addOption(jsonOption())
+    .addHelpText('after', DETAILS)
+    .action(runGet)
+}
+
+async function runGet(directory: string, keyText: string, options: { readonly json?: true }): Promise<void> {
+  const schema = await readSchema(directory)
+  const key = parseKey(keyText, schema.key)
+  const opening = FlashTable.open(directory, { ...readableEncodings(schema), readOnly: true })
+  const values = await closing(await opening, table => table.getAll(key))
+  const records = values.map(value => fieldsOf(schema, keyText, value))
+  if (records.length === 0) process.exitCode = EXIT.failed
+  if (records.length === 0 && options.json !== true) return
+  report(options.json, { directory, key: keyText, records }, () => recordLines(records).join('\n'))
+}
+
+/** A head and a line a record. */
+function recordLines(records: readonly object[]): string[] {
+  const head = Object.keys(records[0]!)
+  return [head, ...records.map(record => Object.values(record).map(fieldText))].map(row => row.join('\t'))
+}
+
+/** A value that is no struct is the field `value`; a record of a set, which has no value, is its key. */
+function fieldsOf({ value: type }: StoredSchema, keyText: string, value: unknown): object {
+  if (type === null) return { key: keyText }
+  return type.type === 'struct' ? (value as object) : { value }
+}
+
+function fieldText(value: unknown): string {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return inLine(text)
+}

@@ -1,0 +1,69 @@
+/** `flashtable stats DIR`: what a table holds and what it has written; it is opened for reading alone. */
+import type { Command } from 'commander'
+import type { TableStats } from '../../../src/index.js'
+import { jsonOption, parseDirectory } from '../arguments.js'
+import { formatKey } from '../key.js'
+import { formatBytes, formatCount, report, textList } from '../output.js'
+import { schemaText } from '../schema.js'
+import { readStats, writtenText } from '../table-stats.js'
+
+type Row = [label: string, value: string]
+
+export function defineStats(program: Command): void {
+  program
+    .command('stats')
+    .summary('tell what a table holds and has written')
+    .description('Tells what the table in DIR holds and what it has written in its life. Changes nothing.')
+    .argument('<dir>', 'directory of the table', parseDirectory)
+    .addOption(jsonOption())
+    .action(runStats)
+}
+
+async function runStats(directory: string, options: { readonly json?: true }): Promise<void> {
+  const stats = await readStats(directory)
+  report(options.json, { directory, ...stats }, () =>
+    textList([
+      ...tableText(stats),
+      [
+        'records',
+        `${formatCount(stats.records)}${stats.recordsAreExact ? '' : ', deleted ones still among them'}`,
+      ],
+      ...keysText(stats),
+      ['put', `${formatCount(stats.recordsPut)} records, ${formatBytes(stats.recordBytesPut)}`],
+      ...writtenText(stats),
+      ['bucket files', `${formatCount(stats.files.length)}${levelsText(stats.levels)}`],
+      ['memory of an open', memoryText(stats)],
+    ]),
+  )
+}
+
+/** What it was created with. */
+function tableText({ schema, duplicates, pageBytes }: TableStats): Row[] {
+  return [
+    ['schema', schemaText(schema)],
+    ['duplicates', duplicates],
+    ['page', formatBytes(pageBytes)],
+  ]
+}
+
+function keysText({ records, recordsAreExact, leastKey, greatestKey }: TableStats): Row[] {
+  if (records === 0) return []
+  const bound = recordsAreExact ? '' : ' (or nearer: deleted ones are still among them)'
+  return [['keys', `${formatKey(leastKey)} to ${formatKey(greatestKey)}${bound}`]]
+}
+
+function memoryText({ memory }: TableStats): string {
+  const { filters, fences, memtables } = memory
+  return (
+    `${formatBytes(filters + fences + memtables)} besides the cache: filters ${formatCount(filters)}, ` +
+    `first keys of pages ${formatCount(fences)}, records of the log ${formatCount(memtables)}`
+  )
+}
+
+/** How many files each level has that has any. */
+function levelsText(levels: readonly number[]): string {
+  const counts = levels.flatMap((count, level) =>
+    count === 0 ? [] : [`${formatCount(count)} of level ${level}`],
+  )
+  return counts.length === 0 ? '' : `: ${counts.join(', ')}`
+}

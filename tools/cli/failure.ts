@@ -1,0 +1,103 @@
+/**
+ * How a command tells that it failed: one line on standard error, `flashtable: CODE: what happened; what to do`, in the
+ * words of the command line. With `--json` standard output has the same as JSON. README.md, Command line.
+ */
+import { CommanderError } from 'commander'
+import { visible } from '../../src/base/describe-value.js'
+import { diskError, FlashTableError } from '../../src/base/errors.js'
+import { Interrupted } from './interrupt.js'
+import { EXIT, report } from './output.js'
+import { printError, printLine } from './streams.js'
+import { UsageError } from './usage.js'
+
+interface Failure {
+  readonly code: string
+  readonly message: string
+  readonly exitCode: number
+  /** Of what is none of the failures that we know, so a bug: its place matters. */
+  readonly stack?: string | undefined
+}
+
+/** What was left behind by work that failed, said with its failure. */
+const notes = new WeakMap<object, string>()
+
+/** Rethrows the error, with a note for the user. */
+export function failWith(error: unknown, note: string): never {
+  if (typeof error === 'object' && error !== null) notes.set(error, note)
+  throw error
+}
+
+/** Tells why a command failed; returns the exit code. */
+export function reportFailure(json: boolean, error: unknown): number {
+  // Help and version are "errors" too.
+  if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done
+  const { code, message, exitCode, stack } = failureOf(error)
+  printLine(`flashtable: ${code}: ${message}`)
+  if (stack !== undefined) printError(`${visible(stack, '\n')}\n`)
+  if (json) report(true, { error: { code, message } }, String)
+  return exitCode
+}
+
+function failureOf(error: unknown): Failure {
+  const note = typeof error === 'object' && error !== null ? notes.get(error) : undefined
+  const failure = withoutNote(error)
+  return note === undefined ? failure : { ...failure, message: `${failure.message}; ${note}` }
+}
+
+function withoutNote(error: unknown): Failure {
+  if (error instanceof CommanderError) return usage('WRONG_USAGE', usageText(error))
+  if (error instanceof Interrupted) return { ...error, message: error.message }
+  if (!(error instanceof Error)) return internal(String(error), undefined)
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  if (code?.startsWith('FLASHTABLE_INVALID_')) return usage(code, inCommandLineWords(error.message))
+  if (error instanceof FlashTableError)
+    return failed(error.code, inCommandLineWords(error.message) + adviceOn(error))
+  if (code !== undefined && 'syscall' in error) return withoutNote(diskError(error, 'a file cannot be used'))
+  return code === undefined ? internal(error.message, error.stack) : failed(code, error.message)
+}
+
+function usage(code: string, message: string): Failure {
+  return { code, message, exitCode: EXIT.usage }
+}
+
+function failed(code: string, message: string): Failure {
+  return { code, message, exitCode: EXIT.failed }
+}
+
+function internal(message: string, stack: string | undefined): Failure {
+  const code = 'FLASHTABLE_INTERNAL_ERROR'
+  return { code, message: `${message}; this is a bug, please report it`, exitCode: EXIT.failed, stack }
+}
+
+/** commander begins with "error: ", and tells a similar name in a line of its own. */
+function usageText(error: CommanderError): string {
+  // All help was printed, as nothing else was asked for.
+  if (error.code === 'commander.help') return 'name one of the commands above'
+  const text = error.message
+    .replace(/^error: /, '')
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/\.$/, '')
+  return error instanceof UsageError ? text : `${text}; --help tells more`
+}
+
+/** What the messages of the library say of its options, and what there is in their place on the command line. */
+const WORDS: readonly (readonly [RegExp, string])[] = [
+  [/wait with lockTimeoutMs|set lockTimeoutMs/g, 'wait for it with --wait SECONDS'],
+  [/open with readOnly(: true)?, or (open|choose)/g, 'choose'],
+  [/or smaller cacheBytes and memtableBytes/g, 'or end other programs'],
+  [/(give|with|and no) keyEncoding( and valueEncoding)?/g, '$1 --schema'],
+  [/leave the encodings out to open it as it was created/g, 'flashtable stats tells its schema'],
+  [/give the schema of the table to repair/g, 'give its schema with --schema to repair'],
+  [/; pass it as new URL\(\.\.\.\)/g, '; give its path'],
+]
+
+/** What the command line has for it. */
+function adviceOn({ code, message }: FlashTableError): string {
+  if (code !== 'FLASHTABLE_CORRUPTION' || message.includes('repair')) return ''
+  return '; flashtable verify tells all damage, flashtable repair saves what is intact'
+}
+
+/** In the words of the command line, whose users know no option of the library. */
+export function inCommandLineWords(message: string): string {
+  return WORDS.reduce((text, [words, ours]) => text.replace(words, ours), message)
+}

@@ -1,0 +1,77 @@
+#!/usr/bin/env node
+/**
+ * The command line of flashtable: one file for each command in commands/; the files beside this one are shared by them.
+ *
+ * Exit codes: 0 done, 1 failed or problem found, 2 wrong usage, 130 interrupted. README.md, Command line.
+ */
+import { createRequire } from 'node:module'
+import { Command } from 'commander'
+import { visible } from '../../src/base/describe-value.js'
+import { diskError } from '../../src/base/errors.js'
+import { defineCheckpoint } from './commands/checkpoint.js'
+import { defineCompact } from './commands/compact.js'
+import { defineGet } from './commands/get.js'
+import { defineImport } from './commands/import.js'
+import { defineRepair } from './commands/repair.js'
+import { defineStats } from './commands/stats.js'
+import { defineVerify } from './commands/verify.js'
+import { reportFailure } from './failure.js'
+import { EXIT } from './output.js'
+import { outputFailure, printError, printText } from './streams.js'
+
+const EXIT_CODES = `
+Exit codes:
+  0    done
+  1    failed, or a problem was found
+  2    wrong usage, nothing was tried
+  130  interrupted (Ctrl-C); what was done so far is safe`
+
+async function main(args: readonly string[]): Promise<number> {
+  const code = await run(args)
+  const failure = await outputFailure()
+  if (failure === undefined) return code
+  // JSON would go the same way.
+  return reportFailure(false, diskError(failure, 'standard output cannot be written'))
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  try {
+    await commandLine().parseAsync(args, { from: 'user' })
+    return process.exitCode === undefined ? EXIT.done : Number(process.exitCode)
+  } catch (error) {
+    return reportFailure(args.includes('--json'), error)
+  }
+}
+
+function commandLine(): Command {
+  const program = new Command('flashtable')
+    .description('Offline tools for flashtable directories')
+    .version(packageVersion())
+    .exitOverride()
+    .configureOutput({
+      writeOut: printText,
+      writeErr: text => printError(visible(text, '\n')),
+      // reportFailure tells it, in the form of all errors.
+      outputError: () => {},
+    })
+    .addHelpText('afterAll', EXIT_CODES)
+  for (const define of [
+    defineImport,
+    defineCompact,
+    defineVerify,
+    defineRepair,
+    defineStats,
+    defineGet,
+    defineCheckpoint,
+  ])
+    define(program)
+  return program
+}
+
+/** By the name of the package: the same from `tools/` and from `dist/tools/`. */
+function packageVersion(): string {
+  const require = createRequire(import.meta.url)
+  return (require('flashtable/package.json') as { version: string }).version
+}
+
+process.exitCode = await main(process.argv.slice(2))
