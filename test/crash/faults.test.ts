@@ -98,11 +98,11 @@ async function expectFound(
   expectState('the next open after kill -9', await reopened(processEnded), asked, ended)
   expectState('the next open after a power cut', await reopened(powerCut), asked, 'power cut')
   if (!alsoAtTheEnd) return
-  const { disk, endedCleanly } = life
+  const { disk, endedCleanly, whenOpen } = life
   const late = await reopened(disk.clone())
-  expectState('the last open', late, life.asked, endedCleanly ? 'open' : ended)
+  expectState('the last open', late, life.asked, endedCleanly ? whenOpen : ended)
   const cut = await reopened(disk.crashState(1))
-  expectState('the last open after a power cut', cut, life.asked, endedCleanly ? 'open' : 'power cut')
+  expectState('the last open after a power cut', cut, life.asked, endedCleanly ? whenOpen : 'power cut')
 }
 
 /** Once a write was rejected with `_POISONED`, all are, until the table is opened again. */
@@ -200,7 +200,7 @@ describe(`a disk that fails (seed ${SEED})`, () => {
           const asked = processEnded === undefined ? life.asked : askedThen
           expectState('the next open after kill -9', await reopened(disk), asked, 'process ended')
           if (life.endedCleanly)
-            expectState('the next open', await reopened(life.disk.clone()), life.asked, 'open')
+            expectState('the next open', await reopened(life.disk.clone()), life.asked, life.whenOpen)
         } catch (error) {
           throw new Error(`full from call ${step}, seed ${SEED}: ${(error as Error).message}`, {
             cause: error,
@@ -226,7 +226,7 @@ describe(`a disk that fails (seed ${SEED})`, () => {
       expect(failed.length, `of ${capacityBytes} bytes`).toBeLessThanOrEqual(1)
       for (const { code } of failed) expect(code).toBe('FLASHTABLE_DISK_FULL')
       if (life.endedCleanly)
-        expectState('the next open', await reopened(life.disk.clone()), life.asked, 'open')
+        expectState('the next open', await reopened(life.disk.clone()), life.asked, life.whenOpen)
     }
     expect(refused).toBeGreaterThan(3)
   })

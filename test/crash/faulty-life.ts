@@ -54,6 +54,8 @@ export class FaultyLife {
   /** What comes behind the next close is left out. */
   endsAtClose = false
   #ended = false
+  /** A close has failed: then the log may keep a rejected write that the full disk did not let it wipe. */
+  #closeFailed = false
   #next = 0
 
   constructor(disk: SimulatedFileSystem) {
@@ -132,15 +134,21 @@ export class FaultyLife {
     const asked = this.asked.length
     const code = await outcomeOf(this.table.close())
     if (code === undefined) this.#makeDurable(asked)
+    else this.#closeFailed = true
     this.#expectNothingLeft(`close (${code})`)
     this.#note({ call: 'close', code })
     this.#ended = this.endsAtClose
   }
 
-  /** Whether the last session has ended well: then nothing is in doubt. */
+  /** Whether the last session has ended well: then what it asked for is not in doubt. */
   get endedCleanly(): boolean {
     const last = this.outcomes.at(-1)!
     return last.call === 'close' && last.code === undefined
+  }
+
+  /** What a reader of the open table finds, and the next open after a clean end. */
+  get whenOpen(): When {
+    return this.#closeFailed ? 'process ended' : 'open'
   }
 
   async #write(
@@ -186,7 +194,7 @@ export class FaultyLife {
       if (!(error instanceof FlashTableError) || error.code !== 'FLASHTABLE_IO_ERROR') throw error
       found = await contents(this.table)
     }
-    expectState('the open table', found, this.asked, 'open')
+    expectState('the open table', found, this.asked, this.whenOpen)
   }
 
   #expectNothingLeft(what: string): void {
