@@ -51,7 +51,7 @@ export function isDetached(array: ArrayBufferView): boolean {
 }
 
 /** A short text for any value: `'abc'`, `17n`, `Uint8Array(3)`, `an object`. */
-export function found(value: unknown): string {
+export function describeValue(value: unknown): string {
   switch (typeof value) {
     case 'string':
       return `'${shorten(value)}'`

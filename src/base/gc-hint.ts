@@ -10,7 +10,7 @@ const TOLD_BYTES = 2 ** 26
 let untoldBytes = 0
 
 /** Tells V8 that this thread has let go of so much shared memory, about. */
-export function tellLetGo(bytes: number): void {
+export function hintFreed(bytes: number): void {
   untoldBytes += bytes
   if (untoldBytes < TOLD_BYTES) return
   // An array of that size, dropped at once: the system maps it, but as nobody touches it, it takes no memory.

@@ -18,7 +18,7 @@ import { BucketFile, type BucketFileOptions } from './reader.js'
 import { seedOf } from './sections.js'
 
 /** Pages that are read and checked at a time. */
-const PAGES_A_STEP = 64
+const PAGES_PER_STEP = 64
 /** The writer takes no more probes. */
 const PROBES_MAX = 16
 
@@ -156,8 +156,8 @@ class FileCheck {
   async run(onPages: (pages: number) => void): Promise<CheckedFile> {
     const { footer, entry } = this.#file
     this.#checkFooter()
-    for (let from = 0; from < footer.dataPages; from += PAGES_A_STEP) {
-      const to = Math.min(footer.dataPages, from + PAGES_A_STEP)
+    for (let from = 0; from < footer.dataPages; from += PAGES_PER_STEP) {
+      const to = Math.min(footer.dataPages, from + PAGES_PER_STEP)
       await this.#readPages(from, to)
       onPages(to - from)
     }

@@ -7,7 +7,7 @@
 import { assert } from '../base/assert.js'
 import { DataPageEncoder } from '../format/data-page-encoder.js'
 import { addToFilter, filterBlockWords, probeCount } from '../format/filter.js'
-import { GrowingWords } from '../format/word-buffer.js'
+import { WordBuffer } from '../format/word-buffer.js'
 import { compareKeys, compareRows } from '../records/compare.js'
 import { HASH_START, hashKey, hashLane } from '../records/hash.js'
 import { DELETE_KEY, DELETE_RECORD, OperationBuffer, type Operations } from '../records/operations.js'
@@ -52,8 +52,8 @@ export class PageBuilder {
   /** Of the filter; 0: there is none. */
   readonly probes: number
   pages = 0
-  readonly fences = new GrowingWords()
-  readonly filter = new GrowingWords()
+  readonly fences = new WordBuffer()
+  readonly filter = new WordBuffer()
   readonly counts: BucketFileCounts = { records: 0, deleteKeys: 0, deleteRecords: 0, distinctKeys: 0 }
   readonly bounds: Bounds
 
@@ -107,7 +107,7 @@ export class PageBuilder {
   }
 
   /** Counts pages that were built apart, as those behind its own. Requires: greater keys, and no row waits here. */
-  takeIn({ pages, fences, filter, counts, bounds }: BuiltPages): void {
+  appendBuilt({ pages, fences, filter, counts, bounds }: BuiltPages): void {
     if (pages === 0) return
     const { keyLaneCount } = this.#layout
     assert(this.#from === this.#rows.count, 'no row waits while built pages come')

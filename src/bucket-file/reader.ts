@@ -5,7 +5,7 @@
  * or it is read and checked. docs/file-format.md, Bucket file.
  */
 import { FlashTableError, corruption } from '../base/errors.js'
-import { WORDS_A_LINE } from '../format/cache-line.js'
+import { WORDS_PER_LINE } from '../format/cache-line.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import { mayContain } from '../format/filter.js'
 import { type Footer } from '../format/footer.js'
@@ -155,7 +155,7 @@ export class BucketFile implements CachedFile {
       const page = pages[i]!
       if (page < 0) continue
       const end = ends[page]!
-      for (let word = page === 0 ? 0 : ends[page - 1]!; word < end; word += WORDS_A_LINE)
+      for (let word = page === 0 ? 0 : ends[page - 1]!; word < end; word += WORDS_PER_LINE)
         touched ^= filter[word]!
     }
     return touched

@@ -17,7 +17,7 @@ import {
   writeDeleteWheres,
   writeSectionPage,
 } from '../format/section.js'
-import { GrowingWords } from '../format/word-buffer.js'
+import { WordBuffer } from '../format/word-buffer.js'
 import { discard } from '../io/discard.js'
 import { bucketName } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
@@ -94,7 +94,7 @@ export class BucketFileWriter {
 
   /** Appends pages that were built apart. Requires: their keys are greater than all before, and rows never came. */
   async addBuilt(built: BuiltPages): Promise<void> {
-    this.#builder.takeIn(built)
+    this.#builder.appendBuilt(built)
     const { pageBytes } = this.#target
     for (const chunk of built.chunks) {
       for (let at = 0; at < chunk.byteLength; at += pageBytes) {
@@ -116,7 +116,7 @@ export class BucketFileWriter {
     const filterPages = await this.#writeSection(filter, FILTER_PAGE)
     const deleteBytes = new Uint8Array(deleteWhereBytes(deletes))
     writeDeleteWheres(deletes, deleteBytes, 0)
-    const deleteWords = new GrowingWords()
+    const deleteWords = new WordBuffer()
     deleteWords.append(wordsOf(deleteBytes))
     const deleteWherePages = await this.#writeSection(deleteWords, DELETE_WHERE_PAGE)
     const fencePages = await this.#writeSection(fences, FENCE_PAGE)
@@ -163,7 +163,7 @@ export class BucketFileWriter {
     while (this.#builder.build(this.#nextPage(), last)) await this.#pageFilled()
   }
 
-  async #writeSection(section: GrowingWords, kind: number): Promise<number> {
+  async #writeSection(section: WordBuffer, kind: number): Promise<number> {
     const pages = sectionPages(4 * section.length, this.#target.pageBytes)
     for (let piece = 0; piece < pages; piece++) {
       writeSectionPage(section, piece, kind, this.#nextPage())

@@ -7,7 +7,7 @@
  * other processors to the program. docs/architecture.md, Bulk load.
  */
 import { throwIfAborted } from '../async/abort.js'
-import { tellLetGo } from '../base/gc-hint.js'
+import { hintFreed } from '../base/gc-hint.js'
 import { PageBuilder, type BuiltPages } from '../bucket-file/page-builder.js'
 import { BucketFileWriter, WRITE_BYTES } from '../bucket-file/writer.js'
 import type { FileSystem } from '../io/file-system.js'
@@ -100,7 +100,7 @@ async function removeWritten(fileSystem: FileSystem, job: BuildJob, range: KeyRa
   const { directory, spills } = job
   const written = spills.filter(spill => endsBefore(spill, range.upper))
   spills.splice(0, spills.length, ...spills.filter(spill => !written.includes(spill)))
-  tellLetGo(bytesInMemory(written))
+  hintFreed(bytesInMemory(written))
   await removeSpills(fileSystem, directory, written)
 }
 

@@ -9,7 +9,7 @@ import { throwIfAborted, unlessAborted } from '../async/abort.js'
 import { Progress } from '../async/progress.js'
 import { Turns } from '../async/turns.js'
 import { callError, diskError, type FlashTableError } from '../base/errors.js'
-import { tellLetGo } from '../base/gc-hint.js'
+import { hintFreed } from '../base/gc-hint.js'
 import { latchedReason, type Poison } from '../base/poison.js'
 import type { Committer } from '../commit/committer.js'
 import type { Compactor } from '../compaction/compactor.js'
@@ -26,12 +26,12 @@ import type { Spill } from '../spill/spill.js'
 import { removeSpills } from '../spill/writer.js'
 import { MemtablePool } from '../state/memtable-pool.js'
 import type { TableState } from '../state/table-state.js'
-import { Version, type MemtableInUse } from '../state/version.js'
+import { Version, type MemtableHandle } from '../state/version.js'
 import type { WalWriter } from '../wal/writer.js'
 import { buildInRanges } from './build-file.js'
 
 /** So that what has been read is removed while the file grows; it takes an eighth more room than the file at the end. */
-const SPILLS_A_MEMTABLE = 8
+const SPILLS_PER_MEMTABLE = 8
 
 /** The parts of an open table that a bulk load uses. */
 export interface LoadedTable {
@@ -78,7 +78,7 @@ class BulkLoad {
   #endSequence: number
   readonly #progress: Progress
   /** What is not set aside yet. */
-  #memtable: MemtableInUse | undefined
+  #memtable: MemtableHandle | undefined
   /** Bytes of memory in which spills may stay. */
   #memoryLeft: number
   /** Oldest first; those of which all is in the file are gone. */
@@ -171,14 +171,14 @@ class BulkLoad {
     const reservedBytes = stays ? memoryBytes : 0
     this.#memoryLeft -= reservedBytes
     const target: SpillJob['target'] = stays
-      ? { kind: 'memory', shares: SPILLS_A_MEMTABLE }
+      ? { kind: 'memory', shares: SPILLS_PER_MEMTABLE }
       : {
           kind: 'files',
-          numbers: Array.from({ length: SPILLS_A_MEMTABLE }, () => state.takeFileNumber()),
+          numbers: Array.from({ length: SPILLS_PER_MEMTABLE }, () => state.takeFileNumber()),
           epoch: state.manifest.epoch,
         }
     // The job alone holds them: when it ends, their memory is for the next ones.
-    const version = new Version([], [this.#memtables.make(0)], full, this.#memtables.holders)
+    const version = new Version([], [this.#memtables.make(0)], full, this.#memtables.refCounts)
     const job = { directory, tableId, layout, target }
     const spills = this.#attempt(control => jobs.spill(version, job, { signal: control.signal }))
     // Met by #settleSpills.
@@ -224,11 +224,11 @@ class BulkLoad {
       throw this.#failure(latchedReason(error))
     }
     this.#writer.committer.recordsPut += records
-    this.#writer.wal.startAt(this.#endSequence)
+    this.#writer.wal.setNextSequence(this.#endSequence)
   }
 
-  async #runMemtable(memtable: MemtableInUse) {
-    const version = new Version([], [], memtable, this.#memtables.holders)
+  async #runMemtable(memtable: MemtableHandle) {
+    const version = new Version([], [], memtable, this.#memtables.refCounts)
     const inputs = { version, files: [], memtables: [{ memtable }] }
     const job = { ...this.#job(), deletes: [], ownDeletes: [], includesOldest: true }
     const { jobs } = this.#writer
@@ -242,7 +242,7 @@ class BulkLoad {
     await this.#startSpills(true)
     while (this.#spilling.length > 0) await this.#settleSpills()
     // The ranges shall not take their memory beside it.
-    tellLetGo(this.#memtables.drain())
+    hintFreed(this.#memtables.drain())
     const { fileSystem, memoryFreed } = this.#parts.state.options
     const job = { ...this.#job(), spills: this.#spills }
     const { jobs } = this.#writer

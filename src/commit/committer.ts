@@ -29,7 +29,7 @@ const OWN_GROUP_ROWS = 1024
 /** Sealed memtables that may wait for their bucket file; then puts wait. */
 const SEALED_MAX = 2
 /** After so many groups that made nobody wait, the rest of the program gets a turn of the event loop. */
-const GROUPS_A_TURN = 16
+const GROUPS_PER_TURN = 16
 /** A group takes no more *delete where* entries (a frame counts them in 16 bits). */
 const GROUP_DELETES_MAX = 65_535
 
@@ -250,7 +250,7 @@ export class Committer {
   /** Commits groups until none waits. Never rejects: each group's promises tell. */
   async #drain(): Promise<void> {
     // Lets others join: all calls made at this moment, or, where there were some, in this turn of the event loop.
-    if (this.#alone && this.#groupsThisTurn < GROUPS_A_TURN) await Promise.resolve()
+    if (this.#alone && this.#groupsThisTurn < GROUPS_PER_TURN) await Promise.resolve()
     else await this.#nextTurn()
     for (;;) {
       const group = this.#queue.shift()
@@ -263,7 +263,7 @@ export class Committer {
         continue
       }
       this.#alone = group.calls === 1
-      if (++this.#groupsThisTurn > GROUPS_A_TURN) await this.#nextTurn()
+      if (++this.#groupsThisTurn > GROUPS_PER_TURN) await this.#nextTurn()
       try {
         if (!this.#commitAtOnce(group)) await this.#committing.runExclusive(() => this.#commitGroup(group))
         group.written?.resolve()

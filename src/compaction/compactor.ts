@@ -26,7 +26,7 @@ import type { Jobs } from '../jobs/jobs.js'
 import type { ManifestCounters } from '../manifest/manifest.js'
 import type { DeleteWhere } from '../records/operations.js'
 import type { TableState } from '../state/table-state.js'
-import type { MemtableInUse, Version } from '../state/version.js'
+import type { MemtableHandle, Version } from '../state/version.js'
 import { HiddenEstimates } from './garbage-estimate.js'
 import { hiddenMerge, levelOf, nextMerge, sizeLevels, storedLevel, type PlannedMerge } from './policy.js'
 import { operationsIn } from './run.js'
@@ -65,7 +65,7 @@ const RESTART = new Error('to start again')
 /** What goes into a job and where its output stands. */
 interface Inputs {
   readonly files: readonly BucketFile[]
-  readonly memtables: readonly MemtableInUse[]
+  readonly memtables: readonly MemtableHandle[]
   readonly includesOldest: boolean
   readonly level: number
 }
@@ -225,7 +225,7 @@ export class Compactor {
   }
 
   async #compactInputs(
-    memtables: readonly MemtableInUse[],
+    memtables: readonly MemtableHandle[],
     signal: AbortSignal,
     progress: Progress,
   ): Promise<void> {

@@ -12,7 +12,7 @@ import type { CompactionControl, CompactionResult } from '../jobs/job.js'
 import type { Jobs } from '../jobs/jobs.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import { newMemtable } from '../state/memtable-pool.js'
-import { Holders, Version, type MemtableInUse } from '../state/version.js'
+import { RefCounts, Version, type MemtableHandle } from '../state/version.js'
 import { mergeWithLog, overdueMerge, sizeLevels, storedLevel } from './policy.js'
 
 /** An open merges no more of what is overdue, about ten seconds' worth, ... */
@@ -35,7 +35,7 @@ export interface FilesAtOpenOptions extends BucketFileOptions {
 /** Files, neighbours in age, and perhaps a memtable that is newer: they become one file. */
 interface Task {
   readonly files: readonly BucketFileEntry[]
-  readonly memtable: MemtableInUse | undefined
+  readonly memtable: MemtableHandle | undefined
   readonly includesOldest: boolean
   readonly level: number
 }
@@ -76,7 +76,7 @@ export class FilesAtOpen {
   }
 
   /** Writes memtables, oldest first and newer than all files, to files; the first one together with small files. */
-  async writeLog(memtables: readonly MemtableInUse[], control: CompactionControl): Promise<void> {
+  async writeLog(memtables: readonly MemtableHandle[], control: CompactionControl): Promise<void> {
     const [first, ...rest] = memtables
     if (first === undefined) return
     const { from, level } = this.#beforeLog(first)
@@ -133,7 +133,7 @@ export class FilesAtOpen {
   }
 
   /** From which file on files are merged with the log's first memtable, and the level of what comes of it. */
-  #beforeLog({ memtable: { count, firstSequence, endSequence } }: MemtableInUse): {
+  #beforeLog({ memtable: { count, firstSequence, endSequence } }: MemtableHandle): {
     from: number
     level: number
   } {
@@ -172,7 +172,7 @@ export class FilesAtOpen {
     const files = await this.#open(task.files)
     const memtables = task.memtable === undefined ? [] : [task.memtable]
     const active = task.memtable ?? newMemtable({ layout, memtableRecords: 1 }, 0)
-    const version = new Version(files, [], active, new Holders(() => {}))
+    const version = new Version(files, [], active, new RefCounts(() => {}))
     // Those of other files hide what they hide, applied or not.
     const deletes = [
       ...files.flatMap(file => file.deletes),

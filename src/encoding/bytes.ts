@@ -4,7 +4,7 @@
  * Lanes are big-endian, so that keys compare lane by lane as their bytes do; the last lane holds what four do not
  * divide. docs/file-format.md, Lanes.
  */
-import { found, lengthOfTypedArray, typedArrayName } from '../base/describe-value.js'
+import { describeValue, lengthOfTypedArray, typedArrayName } from '../base/describe-value.js'
 import { outOfRange } from '../base/errors.js'
 import { outOfBounds, wrongType, type FieldType, type OwnColumn, type Place } from './field-type.js'
 import type { ByteCodec } from './level-encoding.js'
@@ -108,7 +108,7 @@ export class FixedType extends BytesType {
       throw outOfRange(
         place.code,
         `${place.what}: expected ${this.byteLength} bytes of ${this.#codec.name}, ` +
-          `found ${length} bytes in ${found(value)}`,
+          `found ${length} bytes in ${describeValue(value)}`,
       )
     }
     this.bytesToLanes(bytes, lanes, at)

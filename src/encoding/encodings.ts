@@ -4,7 +4,7 @@
  * They are encodings of level-transcoder (`new Transcoder(['view']).encoding(struct({ ... }))`) that know the width
  * of what they encode. The table itself asks them for their types alone and writes lanes. docs/api.md, Encodings.
  */
-import { found } from '../base/describe-value.js'
+import { describeValue } from '../base/describe-value.js'
 import { invalidType, outOfRange } from '../base/errors.js'
 import { firstOther, refuseExtra } from '../options/arguments.js'
 import { BytesType, FixedType } from './bytes.js'
@@ -82,12 +82,14 @@ export function struct<const F extends StructFields>(
 ): StructEncoding<F> {
   refuseExtra('struct', extra)
   if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
-    throw invalidOption(`struct: expected an object of fields, found ${found(fields)}`)
+    throw invalidOption(`struct: expected an object of fields, found ${describeValue(fields)}`)
   }
   const given = Object.entries<unknown>(fields)
   const other = firstOther(fields, Object.fromEntries(given))
   if (other !== undefined) {
-    throw invalidOption(`struct: expected fields that the object has itself, by name; found ${found(other)}`)
+    throw invalidOption(
+      `struct: expected fields that the object has itself, by name; found ${describeValue(other)}`,
+    )
   }
   if (given.length < 1 || given.length > MAX_FIELDS) {
     throw outOfRange(
@@ -96,7 +98,8 @@ export function struct<const F extends StructFields>(
     )
   }
   for (const [name] of given) {
-    if (!isFieldName(name)) throw invalidOption(`struct: expected ${FIELD_NAME_RULE}, found ${found(name)}`)
+    if (!isFieldName(name))
+      throw invalidOption(`struct: expected ${FIELD_NAME_RULE}, found ${describeValue(name)}`)
   }
   const types = given.map(([name, encoding]) => [name, fieldTypeOf(encoding, `field '${name}'`)] as const)
   const value = new StructValue(types)
@@ -150,7 +153,7 @@ export function fixed(
   const name = typeof encoding === 'string' ? builtInName(encoding) : undefined
   if (name === undefined) {
     throw invalidOption(
-      `fixed: expected ${BUILT_IN_NAMES.join(', ')} or an encoding object, found ${found(encoding)}`,
+      `fixed: expected ${BUILT_IN_NAMES.join(', ')} or an encoding object, found ${describeValue(encoding)}`,
     )
   }
   return fieldEncoding(new FixedType(builtInCodec(name), byteLength))

@@ -4,7 +4,7 @@
  * Between the API and the lanes of the engine; scalars.ts and bytes.ts implement it. Checks are made where a value is
  * turned into lanes, so that nothing wrapped around, padded or cut ever gets behind. docs/file-format.md, Lanes.
  */
-import { found } from '../base/describe-value.js'
+import { describeValue } from '../base/describe-value.js'
 import { invalidType, outOfRange } from '../base/errors.js'
 import type { StoredFieldType } from './stored-schema.js'
 
@@ -60,10 +60,10 @@ export interface FieldType {
 
 /** The value is of a wrong type. */
 export function wrongType(place: Place, expected: string, value: unknown): TypeError {
-  return invalidType(place.code, `${place.what}: expected ${expected}, found ${found(value)}`)
+  return invalidType(place.code, `${place.what}: expected ${expected}, found ${describeValue(value)}`)
 }
 
 /** The value has the right type and does not fit. */
 export function outOfBounds(place: Place, expected: string, value: unknown): RangeError {
-  return outOfRange(place.code, `${place.what}: expected ${expected}, found ${found(value)}`)
+  return outOfRange(place.code, `${place.what}: expected ${expected}, found ${describeValue(value)}`)
 }

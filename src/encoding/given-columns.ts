@@ -3,7 +3,7 @@
  *
  * Every property is read once, so that a getter is not asked again behind a check. docs/api.md, Columns.
  */
-import { found, isDetached, lengthOfTypedArray, typedArrayName } from '../base/describe-value.js'
+import { describeValue, isDetached, lengthOfTypedArray, typedArrayName } from '../base/describe-value.js'
 import { invalidType, outOfRange } from '../base/errors.js'
 import { firstOther, hasProperty } from '../options/arguments.js'
 import { wrongType, type Column, type FieldType, type Place } from './field-type.js'
@@ -79,7 +79,10 @@ function readProperties(
   }
   const other = firstOther(object, Object.fromEntries(names.map(name => [name, true])))
   if (other !== undefined) {
-    throw invalidType(place.code, `${place.what}: expected ${expected}, found another one, ${found(other)}`)
+    throw invalidType(
+      place.code,
+      `${place.what}: expected ${expected}, found another one, ${describeValue(other)}`,
+    )
   }
   const source = object as Readonly<Record<string, unknown>>
   // Inherited ones count too: a *delete where* with fewer fields would delete more.

@@ -3,7 +3,7 @@
  *
  * Every property is read once, so that a getter is not asked again behind a check. docs/api.md, batch.
  */
-import { found } from '../base/describe-value.js'
+import { describeValue } from '../base/describe-value.js'
 import { invalidType } from '../base/errors.js'
 import { hasProperty } from '../options/arguments.js'
 import type { OperationBuffer } from '../records/operations.js'
@@ -13,19 +13,20 @@ import type { Schema } from './schema.js'
 export function appendOperations(into: OperationBuffer, schema: Schema, operations: unknown): void {
   if (!isIterable(operations)) {
     throw invalid(
-      `expected an iterable of operations { type, key, value }, found ${found(operations)}; ` +
+      `expected an iterable of operations { type, key, value }, found ${describeValue(operations)}; ` +
         'a batch is given whole, there is no chained one',
     )
   }
   for (const operation of operations) {
     if (typeof operation !== 'object' || operation === null) {
-      throw invalid(`expected an operation { type, key, value }, found ${found(operation)}`)
+      throw invalid(`expected an operation { type, key, value }, found ${describeValue(operation)}`)
     }
     checkNames(operation)
     const { type, key, value } = operation as { type?: unknown; key?: unknown; value?: unknown }
     if (type === 'put') schema.appendPut(into, key, value)
     else if (type === 'delRecord') schema.appendDeleteRecord(into, key, value)
-    else if (type !== 'del') throw invalid(`expected type 'put', 'del' or 'delRecord', found ${found(type)}`)
+    else if (type !== 'del')
+      throw invalid(`expected type 'put', 'del' or 'delRecord', found ${describeValue(type)}`)
     else if (value === undefined) schema.appendDeleteKey(into, key)
     else {
       throw invalid(
@@ -46,7 +47,7 @@ function checkNames(operation: object): void {
     if (name === 'type' || name === 'key' || name === 'value') continue
     if (!hasProperty(operation, name)) continue
     throw invalid(
-      `an operation has type, key and value, found another property ${found(name)}; ` +
+      `an operation has type, key and value, found another property ${describeValue(name)}; ` +
         'encodings belong to the table, options to the batch',
     )
   }

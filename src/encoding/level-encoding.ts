@@ -6,7 +6,7 @@
  */
 import { Buffer } from 'node:buffer'
 import type { MixedEncoding } from 'level-transcoder'
-import { found, typedArrayName } from '../base/describe-value.js'
+import { describeValue, typedArrayName } from '../base/describe-value.js'
 import { invalidType } from '../base/errors.js'
 import { outOfBounds, wrongType, type Place } from './field-type.js'
 import { ENCODING_NAME_RULE, isBuiltInName, isEncodingName, type BuiltInName } from './stored-schema.js'
@@ -89,7 +89,7 @@ export function customCodec(given: object): ByteCodec {
   if (typeof name !== 'string' || !isEncodingName(name)) {
     throw invalidType(
       'FLASHTABLE_INVALID_OPTION',
-      `a custom encoding needs ${ENCODING_NAME_RULE}, by which the table knows it: found ${found(name)}`,
+      `a custom encoding needs ${ENCODING_NAME_RULE}, by which the table knows it: found ${describeValue(name)}`,
     )
   }
   let encoding
@@ -100,7 +100,10 @@ export function customCodec(given: object): ByteCodec {
     )
   } catch (cause) {
     throw withCause(
-      invalidType('FLASHTABLE_INVALID_OPTION', `level-transcoder refused the encoding ${found(name)}`),
+      invalidType(
+        'FLASHTABLE_INVALID_OPTION',
+        `level-transcoder refused the encoding ${describeValue(name)}`,
+      ),
       cause,
     )
   }
@@ -118,7 +121,7 @@ export function missingCodec(name: string): ByteCodec {
   const fail = (): never => {
     throw invalidType(
       'FLASHTABLE_INVALID_OPTION',
-      `the table was created with the custom encoding ${found(name)}: ` +
+      `the table was created with the custom encoding ${describeValue(name)}: ` +
         'open it with its keyEncoding and valueEncoding to read and write values, or use columns',
     )
   }

@@ -3,7 +3,7 @@
  *
  * docs/api.md, Encodings; docs/file-format.md, Schema.
  */
-import { found } from '../base/describe-value.js'
+import { describeValue } from '../base/describe-value.js'
 import { invalidType, outOfRange } from '../base/errors.js'
 import { BytesType, FixedType } from './bytes.js'
 import type { FieldType } from './field-type.js'
@@ -114,7 +114,7 @@ export function fieldTypeOf(encoding: unknown, what: string): FieldType {
     throw invalidOption(`${what}: '${encoding}' declares no width; use fixed('${encoding}', n)`)
   }
   throw invalidOption(
-    `${what}: expected ${SCALAR_NAMES.join(', ')}, bytes(n) or fixed(encoding, n), found ${found(encoding)}`,
+    `${what}: expected ${SCALAR_NAMES.join(', ')}, bytes(n) or fixed(encoding, n), found ${describeValue(encoding)}`,
   )
 }
 
@@ -129,7 +129,7 @@ function isFieldsOfStruct(object: object): boolean {
 /** Refuses a width that no field can have; throws `FLASHTABLE_INVALID_OPTION`. */
 export function checkByteLength(what: string, byteLength: unknown): void {
   if (typeof byteLength === 'number' && isByteLength(byteLength)) return
-  const message = `${what}: expected a byte length from 1 to ${MAX_RECORD_BYTES}, found ${found(byteLength)}`
+  const message = `${what}: expected a byte length from 1 to ${MAX_RECORD_BYTES}, found ${describeValue(byteLength)}`
   throw typeof byteLength === 'number'
     ? outOfRange('FLASHTABLE_INVALID_OPTION', message)
     : invalidOption(message)

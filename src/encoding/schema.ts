@@ -272,7 +272,7 @@ function appendRecord(into: OperationBuffer, kind: number, record: Uint32Array):
   into.reserve(1)
   const row = into.count
   for (let lane = 0; lane < record.length; lane++) into.lanes[lane]![row] = record[lane]!
-  if (kind !== PUT) into.needKinds()[row] = kind
+  if (kind !== PUT) into.ensureKinds()[row] = kind
   else if (into.kinds !== undefined) into.kinds[row] = PUT
   into.count = row + 1
 }

@@ -4,7 +4,7 @@
  * It comes from a file, so nothing in it is believed: every shape, name, width and count is checked before anything
  * is built from it. docs/file-format.md, Schema.
  */
-import { found } from '../base/describe-value.js'
+import { describeValue } from '../base/describe-value.js'
 import { FlashTableError } from '../base/errors.js'
 
 /** Integers and floats by name. */
@@ -170,7 +170,7 @@ class SchemaCheck {
 
   #fields(json: unknown, where: string): readonly StoredField[] {
     if (!Array.isArray(json) || json.length < 1 || json.length > MAX_FIELDS) {
-      const got = Array.isArray(json) ? `${json.length} fields` : found(json)
+      const got = Array.isArray(json) ? `${json.length} fields` : describeValue(json)
       throw this.#damagedText(where, `1 to ${MAX_FIELDS} fields`, got)
     }
     const names = new Set<string>()
@@ -192,7 +192,7 @@ class SchemaCheck {
   }
 
   #damaged(where: string, expected: string, value: unknown): FlashTableError {
-    return this.#damagedText(where, expected, found(value))
+    return this.#damagedText(where, expected, describeValue(value))
   }
 
   #damagedText(where: string, expected: string, got: string): FlashTableError {

@@ -4,7 +4,7 @@
  * A table asks it for that type alone; `encode` and `decode` are for other users of level-transcoder.
  * docs/api.md, Encodings.
  */
-import { found, lengthOfTypedArray, typedArrayName } from '../base/describe-value.js'
+import { describeValue, lengthOfTypedArray, typedArrayName } from '../base/describe-value.js'
 import { invalidType, outOfRange } from '../base/errors.js'
 import { INSPECT } from '../base/inspect.js'
 import type { FieldType } from './field-type.js'
@@ -74,7 +74,10 @@ function encodeBytes(value: ValueType, data: unknown): Uint8Array {
 
 function decodeBytes(value: ValueType, data: unknown): unknown {
   if (typedArrayName(data) !== 'Uint8Array') {
-    throw invalidType('FLASHTABLE_INVALID_VALUE', `decode: expected a Uint8Array, found ${found(data)}`)
+    throw invalidType(
+      'FLASHTABLE_INVALID_VALUE',
+      `decode: expected a Uint8Array, found ${describeValue(data)}`,
+    )
   }
   const encoded = data as Uint8Array
   if (lengthOfTypedArray(encoded) !== value.byteLength) {

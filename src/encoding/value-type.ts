@@ -4,7 +4,7 @@
  * Whatever it is, columns see a list of named fields; a value that is no struct is the column `value`.
  * docs/file-format.md, Lanes.
  */
-import { found } from '../base/describe-value.js'
+import { describeValue } from '../base/describe-value.js'
 import { invalidType } from '../base/errors.js'
 import { wrongType, type FieldType, type Place } from './field-type.js'
 import type { StoredField, StoredValue } from './stored-schema.js'
@@ -111,7 +111,10 @@ export class StructValue implements ValueType {
     for (const name in value) {
       // Most objects have the fields in the order of the struct: the first comparison costs next to nothing.
       if (name === fields[place++]?.name || this.#names.has(name) || !Object.hasOwn(value, name)) continue
-      throw invalidType(VALUE.code, `the value: expected ${this.text}, found another field ${found(name)}`)
+      throw invalidType(
+        VALUE.code,
+        `the value: expected ${this.text}, found another field ${describeValue(name)}`,
+      )
     }
   }
 }

@@ -8,7 +8,7 @@
 import { KIND_COUNT, PUT, type OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { readBits, unpackLane } from './bits.js'
-import { WORDS_A_LINE } from './cache-line.js'
+import { WORDS_PER_LINE } from './cache-line.js'
 import { restartCount } from './data-page-encoder.js'
 import {
   DATA_PAGE,
@@ -158,7 +158,7 @@ export class DataPageReader {
       const word = base + ((this.#deltaAt[lane]! + delta * width) >>> 5)
       into[at++] = word
       // The 32 rows of a group take `width` words, up to two lines.
-      if (width > WORDS_A_LINE) into[at++] = word + WORDS_A_LINE
+      if (width > WORDS_PER_LINE) into[at++] = word + WORDS_PER_LINE
     }
     for (let lane = 0; lane < this.#laneAt.length - 1; lane++) {
       const width = this.#laneWidth[lane]!
@@ -204,7 +204,7 @@ export class DataPageReader {
       unpackLane(this.#words, this.#base, this.#laneAt[lane]!, width, this.#laneBase[lane]!, rows, out, at)
     }
     if (!this.allPuts) {
-      const kinds = into.needKinds()
+      const kinds = into.ensureKinds()
       for (let row = 0; row < rows; row++) kinds[at + row] = this.kind(row)
     } else if (into.kinds !== undefined) {
       into.kinds.fill(PUT, at, at + rows)

@@ -223,7 +223,7 @@ function decodePacked(
   const kinds = new Uint32Array(count)
   unpackLane(words, streamWord, position, width, base, count, kinds, 0)
   if (!kinds.every(kind => kind < KIND_COUNT)) return false
-  into.needKinds().set(kinds, into.count)
+  into.ensureKinds().set(kinds, into.count)
   return true
 }
 
@@ -257,7 +257,7 @@ function decodeRaw(
   }
   const kinds = bytes.subarray(offset + count * recordBytes, offset + count * (recordBytes + 1))
   if (!kinds.every(kind => kind < KIND_COUNT)) return false
-  into.needKinds().set(kinds, into.count)
+  into.ensureKinds().set(kinds, into.count)
   return true
 }
 

@@ -6,7 +6,7 @@ import type { DeleteWhere } from '../records/operations.js'
 import { crc32, positionSeed } from './checksum.js'
 import { readU48, viewOf, wordsOf, writeU48 } from './little-endian.js'
 import { PAGE_HEADER_BYTES } from './page-layout.js'
-import type { GrowingWords } from './word-buffer.js'
+import type { WordBuffer } from './word-buffer.js'
 
 /** Seals a page: the checksum over all bytes behind it. `seed` is the file's. */
 export function setPageChecksum(page: Uint8Array, seed: number, pageNumber: number): void {
@@ -28,7 +28,7 @@ export function sectionPages(bytes: number, pageBytes: number): number {
 }
 
 /** Copies piece `piece` of a section into the zeroed page. */
-export function writeSectionPage(section: GrowingWords, piece: number, kind: number, page: Uint8Array): void {
+export function writeSectionPage(section: WordBuffer, piece: number, kind: number, page: Uint8Array): void {
   const payload = wordsOf(page.subarray(PAGE_HEADER_BYTES))
   page[4] = kind
   section.copyTo(payload, piece * payload.length)

@@ -5,7 +5,7 @@
  */
 const CHUNK_WORDS = 2 ** 16
 
-export class GrowingWords {
+export class WordBuffer {
   readonly #chunks: Uint32Array[] = []
   #length = 0
 

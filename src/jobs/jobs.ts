@@ -9,7 +9,7 @@
 import type { BuiltPages } from '../bucket-file/page-builder.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import type { Spill } from '../spill/spill.js'
-import type { MemtableInUse, Version } from '../state/version.js'
+import type { MemtableHandle, Version } from '../state/version.js'
 import type {
   CompactionControl,
   CompactionJob,
@@ -22,7 +22,7 @@ import type {
 
 /** A memtable, or what belongs to a view of it. */
 export interface MemtableInput {
-  readonly memtable: MemtableInUse
+  readonly memtable: MemtableHandle
   /** Rows from here on are not read; absent: all are. */
   readonly rows?: number | undefined
   /** *Delete where* entries with this sequence number and above are not read; absent: all are. */

@@ -4,7 +4,7 @@
  * Used on both sides of the disk: on what was read, which may be damaged or hostile, and on what is about to be
  * written. docs/file-format.md, Manifest.
  */
-import { found } from '../base/describe-value.js'
+import { describeValue } from '../base/describe-value.js'
 import { U48_MAX } from '../format/little-endian.js'
 import { MAX_PAGE_BYTES, MIN_PAGE_BYTES } from '../options/options.js'
 
@@ -155,7 +155,7 @@ function checkNumber(entry: Fields, name: string, { numbers, nextFileNumber, epo
 }
 
 function need(condition: boolean, name: string, expected: string, value: unknown): asserts condition {
-  if (!condition) throw new Problem(`${name}: expected ${expected}, found ${found(value)}`)
+  if (!condition) throw new Problem(`${name}: expected ${expected}, found ${describeValue(value)}`)
 }
 
 /** Without `names`: any object. `maybe`: fields that may be missing. */

@@ -132,7 +132,7 @@ export class Memtable implements Operations {
 
   /** Takes the memory for operations that are no puts: appending some takes none any more. */
   reserveKinds(): void {
-    this.#needKinds()
+    this.#ensureKinds()
   }
 
   /** Appends rows `from` to `to` of `operations`. Requires: they fit. */
@@ -148,7 +148,7 @@ export class Memtable implements Operations {
     const { kinds } = operations
     const deleteRows = kinds === undefined ? 0 : countOtherThanPuts(kinds, from, to)
     if (deleteRows > 0) {
-      copyColumn(kinds!, from, to, this.#needKinds(), this.#count)
+      copyColumn(kinds!, from, to, this.#ensureKinds(), this.#count)
       this.#deleteRows += deleteRows
     }
     this.#count += rows
@@ -205,7 +205,7 @@ export class Memtable implements Operations {
   }
 
   /** Invariant: fresh memory is zero, so all rows up to here are puts. That of another memtable is not used for it. */
-  #needKinds(): Uint8Array {
+  #ensureKinds(): Uint8Array {
     this.#kindsBuffer ??= new SharedArrayBuffer(this.capacity)
     this.#kinds ??= new Uint8Array(this.#kindsBuffer)
     return this.#kinds

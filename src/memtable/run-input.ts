@@ -81,7 +81,7 @@ export class RunInput implements SortedInput {
     into.reserve(count)
     for (let lane = 0; lane < lanes.length; lane++)
       gatherLane(lanes[lane]!, rows, count, into.lanes[lane]!, at)
-    if (this.#hasDeletes) into.needKinds().set(this.#kinds.subarray(0, count), at)
+    if (this.#hasDeletes) into.ensureKinds().set(this.#kinds.subarray(0, count), at)
     else into.kinds?.fill(PUT, at, at + count)
     into.count += count
   }

@@ -88,7 +88,7 @@ function appendRows(rows: Operations, sorted: Uint32Array, into: OperationBuffer
   into.reserve(order.length)
   for (const [lane, column] of rows.lanes.entries()) gatherColumn(column, order, into.lanes[lane]!, at)
   if (kinds !== undefined && order.some(row => kinds[row] !== PUT))
-    gatherColumn(kinds, order, into.needKinds(), at)
+    gatherColumn(kinds, order, into.ensureKinds(), at)
   else into.kinds?.fill(PUT, at, at + order.length)
   into.count += order.length
 }

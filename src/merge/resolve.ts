@@ -79,7 +79,7 @@ function resolveReplaced(
     // Older operations are replaced by this one, hidden or not, so the deletes of records in front have done their work.
     const hidden = kind === DELETE_KEY || deleted?.has(rows.lanes, row) === true
     keep[row] = !hidden || keepDeletes ? 1 : 0
-    if (hidden && keepDeletes) rows.needKinds()[row] = DELETE_KEY
+    if (hidden && keepDeletes) rows.ensureKinds()[row] = DELETE_KEY
     return
   }
   if (keepDeletes) keep.fill(1, from, to)

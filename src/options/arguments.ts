@@ -6,7 +6,7 @@
  * check. docs/api.md, Errors.
  */
 import { isAbortSignal } from '../async/abort.js'
-import { found } from '../base/describe-value.js'
+import { describeValue } from '../base/describe-value.js'
 import { invalidType, outOfRange } from '../base/errors.js'
 
 /** The check of an option: gives its value, or throws and names it. `value` is `undefined` where it is left out. */
@@ -31,14 +31,16 @@ export function readOptions<C extends Checks>(
   advice = '',
 ): Checked<C> {
   if (options !== undefined && (typeof options !== 'object' || options === null || Array.isArray(options))) {
-    throw invalidOption(`${call}: the options: expected an object, found ${found(options)}${then(advice)}`)
+    throw invalidOption(
+      `${call}: the options: expected an object, found ${describeValue(options)}${then(advice)}`,
+    )
   }
   const given = (options ?? {}) as Readonly<Record<string, unknown>>
   const other = firstOther(given, checks)
   if (other !== undefined) {
     const names = Object.keys(checks).join(', ')
     throw invalidOption(
-      `${call}: there is no option ${found(other)}; the options are ${names}${then(advice)}`,
+      `${call}: there is no option ${describeValue(other)}; the options are ${names}${then(advice)}`,
     )
   }
   const checked: Record<string, unknown> = {}
@@ -72,7 +74,7 @@ export function soleOption(options: unknown, name: string): unknown {
 export function refuseExtra(call: string, extra: readonly unknown[], advice = ''): void {
   for (const argument of extra) {
     if (argument === undefined) continue
-    throw invalidOption(`${call}: found another argument, ${found(argument)}${then(advice)}`)
+    throw invalidOption(`${call}: found another argument, ${describeValue(argument)}${then(advice)}`)
   }
 }
 
@@ -118,14 +120,14 @@ export function invalidOption(message: string): TypeError {
 
 /** The option is of a wrong type. */
 export function unexpected(name: string, expected: string, value: unknown): TypeError {
-  return invalidOption(`option '${name}': expected ${expected}, found ${found(value)}`)
+  return invalidOption(`option '${name}': expected ${expected}, found ${describeValue(value)}`)
 }
 
 /** The option has the right type and does not fit. */
 export function outside(name: string, expected: string, value: unknown): RangeError {
   return outOfRange(
     'FLASHTABLE_INVALID_OPTION',
-    `option '${name}': expected ${expected}, found ${found(value)}`,
+    `option '${name}': expected ${expected}, found ${describeValue(value)}`,
   )
 }
 

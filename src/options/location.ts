@@ -6,7 +6,7 @@
  */
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { found } from '../base/describe-value.js'
+import { describeValue } from '../base/describe-value.js'
 import { FlashTableError, invalidType } from '../base/errors.js'
 
 /** A surrogate without its other half. */
@@ -31,7 +31,7 @@ export function absolutePath(location: unknown, what: string): string {
   } catch (cause) {
     throw new FlashTableError(
       'FLASHTABLE_IO_ERROR',
-      `${what}: ${found(path)} is relative to the current directory, which is not there any more; give an absolute path`,
+      `${what}: ${describeValue(path)} is relative to the current directory, which is not there any more; give an absolute path`,
       { cause },
     )
   }
@@ -43,11 +43,11 @@ function pathOf(location: unknown, what: string): string {
     if (/^file:\/\//i.test(location)) throw refused(what, 'the text of a file: URL; pass it as new URL(...)')
     return location
   }
-  if (!isUrl(location)) throw refused(what, found(location))
+  if (!isUrl(location)) throw refused(what, describeValue(location))
   try {
     return fileURLToPath(location.href)
   } catch (cause) {
-    const error = refused(what, `the URL ${found(location.href)}; only a file: URL names a directory`)
+    const error = refused(what, `the URL ${describeValue(location.href)}; only a file: URL names a directory`)
     error.cause = cause
     throw error
   }

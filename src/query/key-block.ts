@@ -7,12 +7,12 @@
  * depend on it. docs/architecture.md, Lookup.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
-import { WORDS_A_LINE } from '../format/cache-line.js'
+import { WORDS_PER_LINE } from '../format/cache-line.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import { hashKey } from '../records/hash.js'
 import type { RecordLayout } from '../records/record-layout.js'
 
-export const KEYS_A_BLOCK = 32
+export const KEYS_PER_BLOCK = 32
 
 export class KeyBlock {
   readonly #readers: readonly DataPageReader[]
@@ -20,26 +20,26 @@ export class KeyBlock {
   readonly #keys: readonly Uint32Array[]
   readonly #key: Uint32Array
   #count = 0
-  readonly #hashes = new Uint32Array(KEYS_A_BLOCK)
+  readonly #hashes = new Uint32Array(KEYS_PER_BLOCK)
   /** A row of keys each file. */
-  #pages = new Int32Array(KEYS_A_BLOCK)
+  #pages = new Int32Array(KEYS_PER_BLOCK)
   /** For each key the newest file with a page for it that is in the cache, and its first word there; -1 for none. */
-  readonly #files = new Int32Array(KEYS_A_BLOCK)
-  readonly #bases = new Int32Array(KEYS_A_BLOCK)
+  readonly #files = new Int32Array(KEYS_PER_BLOCK)
+  readonly #bases = new Int32Array(KEYS_PER_BLOCK)
   readonly #ahead: Int32Array
   /** Kept, so that touching is not optimised away. */
   touched = 0
 
   constructor(layout: RecordLayout, pageBytes: number) {
-    this.#readers = Array.from({ length: KEYS_A_BLOCK }, () => new DataPageReader(layout, pageBytes))
-    this.#keys = Array.from({ length: layout.keyLaneCount }, () => new Uint32Array(KEYS_A_BLOCK))
+    this.#readers = Array.from({ length: KEYS_PER_BLOCK }, () => new DataPageReader(layout, pageBytes))
+    this.#keys = Array.from({ length: layout.keyLaneCount }, () => new Uint32Array(KEYS_PER_BLOCK))
     this.#key = new Uint32Array(layout.keyLaneCount)
-    this.#ahead = new Int32Array(KEYS_A_BLOCK * this.#readers[0]!.wordsAheadMax)
+    this.#ahead = new Int32Array(KEYS_PER_BLOCK * this.#readers[0]!.wordsAheadMax)
   }
 
   /** The last page of file number `file` that may hold the key in this place, or -1. */
   pageFor(place: number, file: number): number {
-    return this.#pages[file * KEYS_A_BLOCK + place]!
+    return this.#pages[file * KEYS_PER_BLOCK + place]!
   }
 
   /** A reader that has sought the key in this place in its page of file number `file`, or `undefined`. */
@@ -65,8 +65,8 @@ export class KeyBlock {
     for (let place = 0; place < count; place++) {
       this.#hashes[place] = hashKey(this.#keys, place, this.#keys.length)
     }
-    if (this.#pages.length < files.length * KEYS_A_BLOCK) {
-      this.#pages = new Int32Array(files.length * KEYS_A_BLOCK)
+    if (this.#pages.length < files.length * KEYS_PER_BLOCK) {
+      this.#pages = new Int32Array(files.length * KEYS_PER_BLOCK)
     }
     this.#files.fill(-1)
     for (let number = 0; number < files.length; number++) this.#findPages(files[number]!, number)
@@ -75,7 +75,7 @@ export class KeyBlock {
 
   #findPages(file: BucketFile, number: number): void {
     const pages = this.#pages
-    const first = number * KEYS_A_BLOCK
+    const first = number * KEYS_PER_BLOCK
     const end = first + this.#count
     for (let i = first; i < end; i++) pages[i] = file.lastPageFor(this.#keyAt(i - first))
     this.touched ^= file.touchFilters(pages, first, end)
@@ -101,7 +101,7 @@ export class KeyBlock {
     let touched = 0
     for (let place = 0; place < count; place++) {
       // The head of a page with its restarts is most often two lines long.
-      if (this.#files[place]! >= 0) touched ^= words[bases[place]!]! ^ words[bases[place]! + WORDS_A_LINE]!
+      if (this.#files[place]! >= 0) touched ^= words[bases[place]!]! ^ words[bases[place]! + WORDS_PER_LINE]!
     }
     let ahead = 0
     for (let place = 0; place < count; place++) {

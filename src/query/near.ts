@@ -15,7 +15,7 @@ import type { View } from '../state/table-state.js'
 import type { BatchHits, TableReader } from './reader.js'
 
 /** Up to so many keys in reach of a query are looked up one by one. */
-const LOOKUPS_A_QUERY_MAX = 33
+const LOOKUPS_PER_QUERY_MAX = 33
 /** Rows that are put in order before the event loop may get a turn. */
 const SLICE_ROWS = 2 ** 15
 /** Scans in flight at once. */
@@ -67,7 +67,7 @@ export async function findNear(
   try {
     const turns = new Turns()
     const queries = await reachesOf(layout, keys, within, turns)
-    return within * 2n + 1n <= BigInt(LOOKUPS_A_QUERY_MAX)
+    return within * 2n + 1n <= BigInt(LOOKUPS_PER_QUERY_MAX)
       ? await lookUpEach(reader, layout, view, queries, turns)
       : await scanEach(reader, layout, view, queries, await groupReaches(layout, keys, queries, turns))
   } finally {

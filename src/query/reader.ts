@@ -15,12 +15,12 @@ import { OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { sortedInTurns } from '../sort/sort-in-turns.js'
 import type { View } from '../state/table-state.js'
-import { KEYS_A_BLOCK, KeyBlock } from './key-block.js'
+import { KEYS_PER_BLOCK, KeyBlock } from './key-block.js'
 import { Lookup } from './lookup.js'
 import { PageSource } from './page-source.js'
 
 /** Keys that are looked up before the event loop may get a turn, and whose missing pages are read together. */
-const KEYS_A_SLICE = 2048
+const KEYS_PER_SLICE = 2048
 /** A lookup that would index more rows of memtables first lets the event loop turn in between. */
 const ROWS_INDEXED_MAX = 2 ** 17
 /** A key that has as many records is scanned. */
@@ -122,9 +122,9 @@ export class TableReader {
     try {
       const order = await sortedInTurns(keys, layout.keyLaneCount, count, turns)
       await prepareIndexes(view, turns)
-      for (let from = 0; from < count; from += KEYS_A_SLICE) {
+      for (let from = 0; from < count; from += KEYS_PER_SLICE) {
         if (turns.due()) await turns.take()
-        let open: number[] | Uint32Array = order.subarray(from, from + KEYS_A_SLICE)
+        let open: number[] | Uint32Array = order.subarray(from, from + KEYS_PER_SLICE)
         const long: number[] = []
         while (open.length > 0) {
           open = this.#runSlice(view, keys, key, open, limit, result, pages, long)
@@ -160,8 +160,8 @@ export class TableReader {
     const block = this.#block
     const most = Math.min(limit, RECORDS_MAX)
     for (let i = 0; i < open.length; i++) {
-      const place = i % KEYS_A_BLOCK
-      if (place === 0) block.prepare(files, keys, open, i, Math.min(i + KEYS_A_BLOCK, open.length))
+      const place = i % KEYS_PER_BLOCK
+      if (place === 0) block.prepare(files, keys, open, i, Math.min(i + KEYS_PER_BLOCK, open.length))
       const query = open[i]!
       for (let lane = 0; lane < key.length; lane++) key[lane] = keys[lane]![query]!
       result.starts[query] = result.hits.count

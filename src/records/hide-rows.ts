@@ -27,7 +27,7 @@ export function hideRows(rows: OperationBuffer, from: number, sequence: number, 
     const hidden = kind === PUT && deletes.hides(lanes, row, sequence, before)
     if (hidden && !replace) continue
     if (kept !== row) for (const lane of lanes) lane[kept] = lane[row]!
-    if (hidden) rows.needKinds()[kept] = DELETE_KEY
+    if (hidden) rows.ensureKinds()[kept] = DELETE_KEY
     else if (rows.kinds !== undefined) rows.kinds[kept] = kind
     kept++
   }

@@ -94,7 +94,7 @@ export class OperationBuffer implements Operations {
   }
 
   /** The column of kinds, created when the first operation that is no put comes. */
-  needKinds(): Uint8Array {
+  ensureKinds(): Uint8Array {
     this.kinds ??= new Uint8Array(this.#capacity)
     return this.kinds
   }
@@ -107,7 +107,7 @@ export class OperationBuffer implements Operations {
       copyColumn(source.lanes[lane]!, from, to, this.lanes[lane]!, this.count)
     }
     if (source.kinds !== undefined) {
-      copyColumn(source.kinds, from, to, this.needKinds(), this.count)
+      copyColumn(source.kinds, from, to, this.ensureKinds(), this.count)
     } else if (this.kinds !== undefined) {
       this.kinds.fill(PUT, this.count, this.count + rows)
     }
@@ -131,7 +131,7 @@ export class OperationBuffer implements Operations {
       gatherColumn(source.lanes[lane]!, order, this.lanes[lane]!, at)
     }
     if (source.kinds !== undefined) {
-      gatherColumn(source.kinds, order, this.needKinds(), at)
+      gatherColumn(source.kinds, order, this.ensureKinds(), at)
     } else if (this.kinds !== undefined) {
       this.kinds.fill(PUT, at, at + rows)
     }

@@ -6,7 +6,7 @@
  */
 import { assert } from '../base/assert.js'
 import { corruption, diskError } from '../base/errors.js'
-import { tellLetGo } from '../base/gc-hint.js'
+import { hintFreed } from '../base/gc-hint.js'
 import { fileSeed, positionSeed } from '../format/checksum.js'
 import {
   decodePayload,
@@ -109,7 +109,7 @@ export class SpillInput implements SortedInput {
     const { spills, range } = this.#options
     for (const spill of spills) {
       const share = pieceRows(spill, piecesIn(spill, range)) / pieceRows(spill, { from: 0, to: spill.pieces })
-      tellLetGo(share * bytesInMemory([spill]))
+      hintFreed(share * bytesInMemory([spill]))
     }
   }
 

@@ -2,15 +2,15 @@
  * Makes memtables, and gives the memory of one that nobody holds any more to the next one: left to the garbage collectors
  * of two threads, it would stay for long.
  *
- * Invariant: memory comes back through `holders` alone, when the last version that names the memtable, and the last job
+ * Invariant: memory comes back through `refCounts` alone, when the last version that names the memtable, and the last job
  * that reads it, have let go. docs/architecture.md, Versions.
  */
 import { clearTimeout, setTimeout } from 'node:timers'
-import { tellLetGo } from '../base/gc-hint.js'
+import { hintFreed } from '../base/gc-hint.js'
 import { Memtable } from '../memtable/memtable.js'
 import { OrderedView } from '../memtable/ordered-view.js'
 import type { RecordLayout } from '../records/record-layout.js'
-import { Holders, type MemtableInUse } from './version.js'
+import { RefCounts, type MemtableHandle } from './version.js'
 
 /** A table that has made no memtable for so long gives back the memory that it keeps for one. */
 const IDLE_MS = 5000
@@ -24,7 +24,7 @@ export interface MemtablePoolOptions {
 
 export class MemtablePool {
   /** Of all versions that name memtables of the pool. */
-  readonly holders: Holders
+  readonly refCounts: RefCounts
   readonly #options: MemtablePoolOptions
   #spareMax: number
   readonly #spare: SharedArrayBuffer[] = []
@@ -37,11 +37,11 @@ export class MemtablePool {
     this.#idleMs = idleMs
     this.#options = options
     this.#spareMax = spareMax
-    this.holders = new Holders(memtable => this.#takeBack(memtable))
+    this.refCounts = new RefCounts(memtable => this.#takeBack(memtable))
   }
 
   /** An empty memtable. */
-  make(firstSequence: number): MemtableInUse {
+  make(firstSequence: number): MemtableHandle {
     clearTimeout(this.#idle)
     return newMemtable(this.#options, firstSequence, this.#spare.pop())
   }
@@ -70,7 +70,7 @@ export class MemtablePool {
   close(): void {
     clearTimeout(this.#idle)
     this.#spareMax = 0
-    tellLetGo(this.drain())
+    hintFreed(this.drain())
   }
 
   #takeBack({ memory, kinds, capacity }: Memtable): void {
@@ -79,7 +79,7 @@ export class MemtablePool {
     if (capacity !== this.#options.memtableRecords || this.#spare.length >= this.#spareMax) return
     this.#spare.push(memory)
     clearTimeout(this.#idle)
-    this.#idle = setTimeout(() => tellLetGo(this.drain()), this.#idleMs)
+    this.#idle = setTimeout(() => hintFreed(this.drain()), this.#idleMs)
     this.#idle.unref()
   }
 }
@@ -89,7 +89,7 @@ export function newMemtable(
   options: Pick<MemtablePoolOptions, 'layout' | 'memtableRecords'>,
   firstSequence: number,
   memory?: SharedArrayBuffer,
-): MemtableInUse {
+): MemtableHandle {
   const memtable = new Memtable(options.layout, options.memtableRecords, firstSequence, memory)
   return { memtable, ordered: new OrderedView(memtable), segments: [] }
 }

@@ -17,7 +17,7 @@ import { installManifest } from '../manifest/store.js'
 import { DeleteWhereIndex } from '../records/delete-where-index.js'
 import type { DeleteWhere } from '../records/operations.js'
 import { MemtablePool, type MemtablePoolOptions } from './memtable-pool.js'
-import { Version, type MemtableInUse } from './version.js'
+import { Version, type MemtableHandle } from './version.js'
 
 /** Memtables whose memory is kept for the next ones. */
 const SPARE_MEMORY_MAX = 1
@@ -25,7 +25,7 @@ const SPARE_MEMORY_MAX = 1
 /** A point in time: the version, and how much of the active memtable belongs to it. */
 export interface View {
   readonly version: Version
-  readonly active: MemtableInUse
+  readonly active: MemtableHandle
   /** Rows of the active memtable that are part of the view. */
   readonly length: number
   /** Operations with this sequence number and above are not part of the view. */
@@ -65,14 +65,14 @@ export class TableState {
     options: TableStateOptions,
     manifest: Manifest,
     files: readonly BucketFile[],
-    sealed: readonly MemtableInUse[],
-    active: MemtableInUse,
+    sealed: readonly MemtableHandle[],
+    active: MemtableHandle,
   ) {
     this.options = options
     this.#memtables = new MemtablePool(options, SPARE_MEMORY_MAX)
     this.#manifest = manifest
     this.#manifestBytes = manifest.counters.manifestBytes
-    this.#version = new Version(files, sealed, active, this.#memtables.holders)
+    this.#version = new Version(files, sealed, active, this.#memtables.refCounts)
     this.#deletes = this.#indexDeletes()
     this.#nextFileNumber = manifest.nextFileNumber
   }
@@ -92,7 +92,7 @@ export class TableState {
 
   /** Bucket files that versions or jobs hold. */
   get heldFiles(): BucketFile[] {
-    return this.#memtables.holders.files
+    return this.#memtables.refCounts.files
   }
 
   /** Bytes of memory that wait for the next memtable. */
@@ -100,7 +100,7 @@ export class TableState {
     return this.#memtables.spareBytes
   }
 
-  get active(): MemtableInUse {
+  get active(): MemtableHandle {
     return this.#version.active
   }
 
@@ -138,7 +138,7 @@ export class TableState {
   seal(): void {
     const { files, sealed, active } = this.#version
     const next = this.#memtables.make(active.memtable.endSequence)
-    this.#setVersion(new Version(files, [...sealed, active], next, this.#memtables.holders))
+    this.#setVersion(new Version(files, [...sealed, active], next, this.#memtables.refCounts))
   }
 
   /**
@@ -160,7 +160,7 @@ export class TableState {
       const { files, sealed, active } = this.#version
       const replaced = replaceFiles(files, file => file.entry.number, change.removeFiles, added)
       this.#setVersion(
-        new Version(replaced, sealed.slice(change.removeSealed), active, this.#memtables.holders),
+        new Version(replaced, sealed.slice(change.removeSealed), active, this.#memtables.refCounts),
       )
       this.#deletes = this.#indexDeletes()
     })
@@ -204,7 +204,7 @@ export class TableState {
         nextFileNumber: this.#nextFileNumber,
         counters,
       })
-      this.#setVersion(new Version([], [], this.#memtables.make(endSequence), this.#memtables.holders))
+      this.#setVersion(new Version([], [], this.#memtables.make(endSequence), this.#memtables.refCounts))
       this.#deletes = this.#indexDeletes()
     })
     await this.#removeFiles(files.map(file => file.entry.number))
@@ -237,7 +237,7 @@ export class TableState {
         await file.close()
         throw error
       }
-      this.#setVersion(new Version([file], [], this.#memtables.make(endSequence), this.#memtables.holders))
+      this.#setVersion(new Version([file], [], this.#memtables.make(endSequence), this.#memtables.refCounts))
     })
   }
 

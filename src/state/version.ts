@@ -10,7 +10,7 @@ import type { Memtable } from '../memtable/memtable.js'
 import type { OrderedView } from '../memtable/ordered-view.js'
 
 /** A memtable with what belongs to it. */
-export interface MemtableInUse {
+export interface MemtableHandle {
   readonly memtable: Memtable
   /** Its rows in key order, built when a scan asks. */
   readonly ordered: OrderedView
@@ -22,23 +22,23 @@ export class Version {
   /** Oldest first. */
   readonly files: readonly BucketFile[]
   /** Oldest first; all newer than the files. */
-  readonly sealed: readonly MemtableInUse[]
+  readonly sealed: readonly MemtableHandle[]
   /** Newer than all sealed ones; it grows. */
-  readonly active: MemtableInUse
-  readonly #holders: Holders
+  readonly active: MemtableHandle
+  readonly #refCounts: RefCounts
   #references = 1
 
   constructor(
     files: readonly BucketFile[],
-    sealed: readonly MemtableInUse[],
-    active: MemtableInUse,
-    holders: Holders,
+    sealed: readonly MemtableHandle[],
+    active: MemtableHandle,
+    refCounts: RefCounts,
   ) {
     this.files = files
     this.sealed = sealed
     this.active = active
-    this.#holders = holders
-    holders.hold(files, this.#memtables())
+    this.#refCounts = refCounts
+    refCounts.hold(files, this.#memtables())
   }
 
   retain(): void {
@@ -50,36 +50,36 @@ export class Version {
   async release(): Promise<void> {
     assert(this.#references > 0, 'a version is released once for each retain')
     if (--this.#references > 0) return
-    await this.#holders.letGo(this.files, this.#memtables())
+    await this.#refCounts.letGo(this.files, this.#memtables())
   }
 
   /**
    * Holds these files and memtables, of this version, until the function that it returns is called: a job that takes long
    * keeps what it reads, and not the rest of the version.
    */
-  hold(files: readonly BucketFile[], memtables: readonly MemtableInUse[]): () => Promise<void> {
+  hold(files: readonly BucketFile[], memtables: readonly MemtableHandle[]): () => Promise<void> {
     assert(this.#references > 0, 'what is held is part of a version that somebody holds')
     const own = this.#memtables()
     assert(
       files.every(file => this.files.includes(file)) && memtables.every(memtable => own.includes(memtable)),
       'what is held is part of the version',
     )
-    this.#holders.hold(files, memtables)
+    this.#refCounts.hold(files, memtables)
     let held = true
     return async () => {
       assert(held, 'what is held is let go once')
       held = false
-      await this.#holders.letGo(files, memtables)
+      await this.#refCounts.letGo(files, memtables)
     }
   }
 
-  #memtables(): MemtableInUse[] {
+  #memtables(): MemtableHandle[] {
     return [...this.sealed, this.active]
   }
 }
 
 /** Counts who holds each open bucket file and each memtable: versions, and jobs. */
-export class Holders {
+export class RefCounts {
   readonly #counts = new Map<BucketFile | Memtable, number>()
   readonly #onMemtableFree: (memtable: Memtable) => void
 
@@ -87,7 +87,7 @@ export class Holders {
     this.#onMemtableFree = onMemtableFree
   }
 
-  hold(files: readonly BucketFile[], memtables: readonly MemtableInUse[]): void {
+  hold(files: readonly BucketFile[], memtables: readonly MemtableHandle[]): void {
     for (const held of [...files, ...memtables.map(({ memtable }) => memtable)])
       this.#counts.set(held, (this.#counts.get(held) ?? 0) + 1)
   }
@@ -98,7 +98,7 @@ export class Holders {
   }
 
   /** Files that nobody holds any more are closed, memtables are free. */
-  async letGo(files: readonly BucketFile[], memtables: readonly MemtableInUse[]): Promise<void> {
+  async letGo(files: readonly BucketFile[], memtables: readonly MemtableHandle[]): Promise<void> {
     for (const { memtable } of memtables) if (this.#isLast(memtable)) this.#onMemtableFree(memtable)
     for (const file of files) if (this.#isLast(file)) await file.close()
   }

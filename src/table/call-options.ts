@@ -3,7 +3,7 @@
  *
  * docs/api.md, Errors.
  */
-import { found } from '../base/describe-value.js'
+import { describeValue } from '../base/describe-value.js'
 import {
   invalidOption,
   optionalBoolean,
@@ -71,7 +71,7 @@ export function checkSource(source: unknown): void {
   const given = source as { [Symbol.iterator]?: unknown; [Symbol.asyncIterator]?: unknown }
   if (isObject && (isFunction(given[Symbol.asyncIterator]) || isFunction(given[Symbol.iterator]))) return
   throw invalidOption(
-    `bulkLoad: the source: expected an iterable or async iterable of columns, found ${found(source)}`,
+    `bulkLoad: the source: expected an iterable or async iterable of columns, found ${describeValue(source)}`,
   )
 }
 

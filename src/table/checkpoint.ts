@@ -17,7 +17,7 @@ import { tableIdBytes, type BucketFileEntry } from '../manifest/bucket-file-entr
 import type { Manifest } from '../manifest/manifest.js'
 import { installManifest } from '../manifest/store.js'
 import type { TableState, View } from '../state/table-state.js'
-import type { MemtableInUse } from '../state/version.js'
+import type { MemtableHandle } from '../state/version.js'
 
 export interface CheckpointOptions {
   /** Of the copy. */
@@ -154,7 +154,7 @@ async function takeState(state: TableState, directory: string): Promise<Taken> {
 /** The memtables of the view that are not empty, oldest first. */
 function memtablesOf({ version, active, length, sequence }: View): MemtableInput[] {
   const sealed = version.sealed.map(memtable => ({ memtable }))
-  const empty = ({ memtable }: MemtableInUse): boolean => memtable.firstSequence === memtable.endSequence
+  const empty = ({ memtable }: MemtableHandle): boolean => memtable.firstSequence === memtable.endSequence
   const inputs: MemtableInput[] = sealed.filter(({ memtable }) => !empty(memtable))
   if (sequence > active.memtable.firstSequence)
     inputs.push({ memtable: active, rows: length, before: sequence })

@@ -29,7 +29,7 @@ import type { Memtable } from '../memtable/memtable.js'
 import { countPuts, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { newMemtable, type MemtablePoolOptions } from '../state/memtable-pool.js'
-import type { MemtableInUse } from '../state/version.js'
+import type { MemtableHandle } from '../state/version.js'
 import { replayLog, type ReplayBatch } from '../wal/replay.js'
 import { SPARES_MAX } from '../wal/writer.js'
 
@@ -48,8 +48,8 @@ export interface Recovered {
   readonly manifest: Manifest
   readonly files: readonly BucketFile[]
   /** Oldest first; of a reader only. */
-  readonly sealed: readonly MemtableInUse[]
-  readonly active: MemtableInUse
+  readonly sealed: readonly MemtableHandle[]
+  readonly active: MemtableHandle
   /** Segment files that may be written over. */
   readonly spares: readonly number[]
   /** Operations of the log, and bytes of the bucket files that were written of them. */
@@ -296,7 +296,7 @@ async function removeOrphans(options: RecoveryOptions, manifest: Manifest, listi
 
 /** The log in memtables, none of them empty. */
 interface LogInMemtables {
-  readonly memtables: MemtableInUse[]
+  readonly memtables: MemtableHandle[]
   readonly endSequence: number
   /** What the counters of the manifest do not know of: the log of an unclean end. */
   readonly unaccountedBytes: number
@@ -361,7 +361,7 @@ function bytesBehind(segment: SegmentInfo, sequence: number): number {
 
 /** Fills memtables with what the log hands out; a new one begins where one is full. */
 class LogLoader {
-  readonly memtables: MemtableInUse[] = []
+  readonly memtables: MemtableHandle[] = []
   readonly #options: RecoveryOptions
 
   constructor(options: RecoveryOptions) {

@@ -11,7 +11,7 @@ import type { Duplicates } from '../options/options.js'
 import { compareKeys } from '../records/compare.js'
 import type { Pins } from '../state/pins.js'
 import type { TableState, View } from '../state/table-state.js'
-import type { MemtableInUse } from '../state/version.js'
+import type { MemtableHandle } from '../state/version.js'
 import type { TableParts } from './open.js'
 
 /** One bucket file. */
@@ -217,7 +217,7 @@ function memoryOf({ version, options, spareBytes }: TableState): TableStats['mem
   }
 }
 
-function memtablesOf({ sealed, active }: View['version']): readonly MemtableInUse[] {
+function memtablesOf({ sealed, active }: View['version']): readonly MemtableHandle[] {
   return [...sealed, active]
 }
 

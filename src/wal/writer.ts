@@ -96,7 +96,7 @@ export class WalWriter {
   }
 
   /** Goes on at `sequence`: what is below came another way, and is durable. Requires: nothing was ever appended. */
-  startAt(sequence: number): void {
+  setNextSequence(sequence: number): void {
     const isNew = this.#active === undefined && this.#appending === undefined && this.#ended.size === 0
     assert(isNew, 'a log without a frame starts anywhere')
     this.#nextSequence = this.#syncedSequence = sequence

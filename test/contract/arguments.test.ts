@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { found } from '../../src/base/describe-value.js'
+import { describeValue } from '../../src/base/describe-value.js'
 import * as flashtable from '../../src/index.js'
 import { bytes, encodings, fixed, FlashTable, Snapshot, struct } from '../../src/index.js'
 import { Random } from '../support/random.js'
@@ -149,7 +149,7 @@ async function expectRefused(promise: Promise<unknown>, what: string): Promise<v
 }
 
 function textOf(argument: unknown): string {
-  return typeof argument === 'symbol' ? 'a symbol' : found(argument)
+  return typeof argument === 'symbol' ? 'a symbol' : describeValue(argument)
 }
 
 test('every public method and function has its entry in this file', () => {

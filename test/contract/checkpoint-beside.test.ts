@@ -16,7 +16,7 @@ const OPTIONS = {
   fanout: 4,
   syncIntervalMs: Infinity,
 }
-const ROWS_A_CALL = 200
+const ROWS_PER_CALL = 200
 const COPIES = 2
 /** Seals that come between the moment of a checkpoint and each of its jobs: memory goes round in fewer. */
 const SEALS_BEFORE_JOB = 4
@@ -56,8 +56,8 @@ async function open(directory: string, environment: Environment): Promise<Finger
 /** Puts 0, 1, 2, ... until `done`; resolves to how many. */
 async function putAscending(table: FingerprintTable, done: () => boolean): Promise<number> {
   let count = 0
-  for (; !done(); count += ROWS_A_CALL) {
-    await table.putColumns(fingerprintColumns(count, count + ROWS_A_CALL, BigInt))
+  for (; !done(); count += ROWS_PER_CALL) {
+    await table.putColumns(fingerprintColumns(count, count + ROWS_PER_CALL, BigInt))
     // Threads and file calls get their turn.
     await new Promise(resolve => void setImmediate(resolve))
   }

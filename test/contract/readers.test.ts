@@ -10,7 +10,7 @@ import { FlashTable, struct } from '../../src/index.js'
 const READERS = 4
 /** `FLASHTABLE_READERS_MS=30000` for the long form. */
 const DURATION_MS = Number(process.env['FLASHTABLE_READERS_MS'] ?? 6000)
-const RECORDS_A_BATCH = 50
+const RECORDS_PER_BATCH = 50
 const SCRIPT = resolve(import.meta.dirname, '../support/reader-process.mts')
 
 test('four readers and a writer: whole batches, nothing acknowledged is missing, no false alarm', async () => {
@@ -26,7 +26,7 @@ test('four readers and a writer: whole batches, nothing acknowledged is missing,
   })
   let batch = 0
   const put = async (): Promise<void> => {
-    const key = new Uint32Array(RECORDS_A_BATCH).fill(batch)
+    const key = new Uint32Array(RECORDS_PER_BATCH).fill(batch)
     await table.putColumns({ key, id: key })
     batch++
     await writeFile(`${notes}.new`, String(batch))

@@ -25,7 +25,7 @@ const CHILD = fileURLToPath(new URL('./kill-child.ts', import.meta.url))
 /** The child dies at most so long after it has begun to put. */
 const LIFE_MS_MAX = 400
 /** Kills of one table; then a new one begins, so that the check does not get long. */
-const KILLS_A_TABLE = 12
+const KILLS_PER_TABLE = 12
 
 let root = ''
 beforeEach(async () => {
@@ -96,7 +96,7 @@ test(
     let directory = ''
     let first = 0
     for (let kill = 0; kill < KILLS; kill++) {
-      if (kill % KILLS_A_TABLE === 0) [directory, first] = [join(root, `table-${kill}`), 0]
+      if (kill % KILLS_PER_TABLE === 0) [directory, first] = [join(root, `table-${kill}`), 0]
       const death = await killed(directory, first, random.below(LIFE_MS_MAX), random.chance(0.25))
       if (death.opened) opened++
       // Every other time a reader looks, and it is the next child that recovers.

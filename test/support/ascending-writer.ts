@@ -6,7 +6,7 @@ import { rename, writeFile } from 'node:fs/promises'
 import { FlashTable } from '../../src/index.js'
 import { FINGERPRINT, fingerprintColumns } from './fingerprints.js'
 
-const ROWS_A_CALL = 250
+const ROWS_PER_CALL = 250
 const COMPACT_EVERY_CALLS = 40
 
 const [, , directory, notes] = process.argv as [string, string, string, string]
@@ -20,8 +20,8 @@ const input = { open: true }
 process.stdin.once('end', () => (input.open = false)).resume()
 let count = 0
 for (let call = 1; input.open; call++) {
-  await table.putColumns(fingerprintColumns(count, count + ROWS_A_CALL, BigInt))
-  count += ROWS_A_CALL
+  await table.putColumns(fingerprintColumns(count, count + ROWS_PER_CALL, BigInt))
+  count += ROWS_PER_CALL
   await writeFile(`${notes}.new`, String(count))
   await rename(`${notes}.new`, notes)
   if (call % COMPACT_EVERY_CALLS === 0) await table.compact()

@@ -86,7 +86,7 @@ function operationsOf(rows: readonly Row[]): OperationBuffer {
   for (const [row, [kind, key, time, flags, id]] of rows.entries()) {
     const lanes = [1, key, time, flags, kind === 1 ? 0 : (id ^ 0x80000000) >>> 0]
     for (const [lane, value] of lanes.entries()) operations.lanes[lane]![row] = value
-    if (kind !== 0) operations.needKinds()[row] = kind
+    if (kind !== 0) operations.ensureKinds()[row] = kind
   }
   operations.count = rows.length
   return operations

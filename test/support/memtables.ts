@@ -30,7 +30,7 @@ export function randomOperations(
   const lanes = [...randomKeyColumns(random, keyLaneCount, rows), ...values]
   for (const [lane, column] of lanes.entries()) operations.lanes[lane]!.set(column)
   if (kinds) {
-    const column = operations.needKinds()
+    const column = operations.ensureKinds()
     for (let row = 0; row < rows; row++)
       column[row] = random.pick([PUT, PUT, PUT, PUT, PUT, PUT, DELETE_KEY, DELETE_RECORD])
   }

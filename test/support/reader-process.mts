@@ -9,7 +9,7 @@ import { readFile } from 'node:fs/promises'
 import { FlashTable } from '../../src/index.js'
 
 const [directory, notes, milliseconds] = process.argv.slice(2) as [string, string, string]
-const RECORDS_A_BATCH = 50
+const RECORDS_PER_BATCH = 50
 
 async function check(table: FlashTable, acknowledged: number): Promise<number> {
   const counts = new Map<number, number>()
@@ -18,13 +18,13 @@ async function check(table: FlashTable, acknowledged: number): Promise<number> {
   }
   const batches = counts.size
   for (let batch = 0; batch < batches; batch++) {
-    if (counts.get(batch) !== RECORDS_A_BATCH)
+    if (counts.get(batch) !== RECORDS_PER_BATCH)
       throw new Error(`batch ${batch} of ${batches}: ${counts.get(batch)} records`)
   }
   if (batches < acknowledged) throw new Error(`${batches} batches, but ${acknowledged} had been acknowledged`)
   for (const batch of [0, batches >>> 1, batches - 1]) {
     const count = await table.count(batch)
-    if (count !== (batches === 0 ? 0 : RECORDS_A_BATCH)) throw new Error(`key ${batch}: ${count} records`)
+    if (count !== (batches === 0 ? 0 : RECORDS_PER_BATCH)) throw new Error(`key ${batch}: ${count} records`)
   }
   return batches
 }

@@ -46,7 +46,7 @@ export function columnsOf(
 ): OperationBuffer {
   const { keyLaneCount } = layout
   const columns = new OperationBuffer(layout, Math.max(1, rows.length))
-  if (withKinds) columns.needKinds()
+  if (withKinds) columns.ensureKinds()
   columns.count = rows.length
   rows.forEach(({ key, values, kind }, row) => {
     keyLanesOf(key, keyLaneCount).forEach((value, lane) => (columns.lanes[lane]![row] = value))

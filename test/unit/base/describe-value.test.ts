@@ -1,6 +1,11 @@
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { found, lengthOfTypedArray, typedArrayName, visible } from '../../../src/base/describe-value.js'
+import {
+  describeValue,
+  lengthOfTypedArray,
+  typedArrayName,
+  visible,
+} from '../../../src/base/describe-value.js'
 
 describe('visible', () => {
   it('shows what acts on a terminal, and leaves all other text alone', () => {
@@ -19,8 +24,8 @@ describe('visible', () => {
 
 describe('found', () => {
   it('does not cut a character in two, nor hand on what acts on a terminal', () => {
-    expect(found(`${'x'.repeat(59)}🎵`)).toBe(`'${'x'.repeat(59)}…'`)
-    expect(found('\u001b[2J')).toBe("'\\u001b[2J'")
+    expect(describeValue(`${'x'.repeat(59)}🎵`)).toBe(`'${'x'.repeat(59)}…'`)
+    expect(describeValue('\u001b[2J')).toBe("'\\u001b[2J'")
   })
 
   it.each([
@@ -41,7 +46,7 @@ describe('found', () => {
     [new Uint16Array(3), 'Uint16Array(3)'],
     [Buffer.alloc(2), 'Uint8Array(2)'],
   ])('names %o in a few words', (value, text) => {
-    expect(found(value)).toBe(text)
+    expect(describeValue(value)).toBe(text)
   })
 
   it('runs no code of the value', () => {
@@ -55,8 +60,8 @@ describe('found', () => {
         return trap()
       },
     }
-    expect(found(value)).toBe('an object')
-    expect(found(new Proxy({}, { get: trap, ownKeys: trap, getPrototypeOf: trap }))).toBe('an object')
+    expect(describeValue(value)).toBe('an object')
+    expect(describeValue(new Proxy({}, { get: trap, ownKeys: trap, getPrototypeOf: trap }))).toBe('an object')
   })
 })
 

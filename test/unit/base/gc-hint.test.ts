@@ -2,7 +2,7 @@
 import { constants, PerformanceObserver, type PerformanceEntry } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { tellLetGo } from '../../../src/base/gc-hint.js'
+import { hintFreed } from '../../../src/base/gc-hint.js'
 
 const STEPS_MAX = 500
 
@@ -30,7 +30,7 @@ test.each([
 ])('V8 collects when much was let go: %s', async (_, bytes, times) => {
   const before = process.memoryUsage.rss()
   const collected = await collectsDuring(() => {
-    for (let i = 0; i < times; i++) tellLetGo(bytes)
+    for (let i = 0; i < times; i++) hintFreed(bytes)
   })
   expect(collected).toBe(true)
   // Nothing is taken for it.
@@ -38,5 +38,5 @@ test.each([
 })
 
 test('more than there is room for is no error', () => {
-  expect(() => tellLetGo(2 ** 60)).not.toThrow()
+  expect(() => hintFreed(2 ** 60)).not.toThrow()
 })

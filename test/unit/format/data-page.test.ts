@@ -204,7 +204,7 @@ describe('data pages come back as they were', () => {
     const page = (rows: Row[]) => pagesOf(layout, columnsOf(layout, rows))[0]!.bytes
     const decoded = new OperationBuffer(layout, 2)
     // What an earlier use of the buffer left must not show.
-    decoded.needKinds().fill(DELETE_RECORD)
+    decoded.ensureKinds().fill(DELETE_RECORD)
     for (const rows of [puts, deletes, puts]) openPage(layout, page(rows)).decode(decoded)
     expect(rowsOf(layout, decoded)).toEqual([...puts, ...deletes, ...puts])
   })

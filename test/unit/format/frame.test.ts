@@ -55,7 +55,7 @@ function operationsOf(
   const operations = new OperationBuffer(layout, rows.length)
   operations.count = rows.length
   rows.forEach((row, r) => row.forEach((value, lane) => (operations.lanes[lane]![r] = value)))
-  if (kinds !== undefined) operations.needKinds().set(kinds)
+  if (kinds !== undefined) operations.ensureKinds().set(kinds)
   return operations
 }
 
@@ -246,7 +246,7 @@ describe('a frame comes back as it was', () => {
       { rows: Array.from({ length: 50 }, (_, i) => [5, i, 0, 0, 9]), kinds: Array<number>(50).fill(PUT) },
     ]
     // What an earlier use of the buffer left behind must not show.
-    into.needKinds().fill(DELETE_RECORD)
+    into.ensureKinds().fill(DELETE_RECORD)
     for (const { rows, kinds } of frames) {
       const source = frameBytesOf(encode(fingerprints, operationsOf(fingerprints, rows, kinds)))
       const header = readFrameHeader(source, 0, SEED)!

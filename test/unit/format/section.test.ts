@@ -13,7 +13,7 @@ import {
   writeDeleteWheres,
   writeSectionPage,
 } from '../../../src/format/section.js'
-import { GrowingWords } from '../../../src/format/word-buffer.js'
+import { WordBuffer } from '../../../src/format/word-buffer.js'
 import type { DeleteWhere } from '../../../src/records/operations.js'
 import { Random } from '../../support/random.js'
 
@@ -99,7 +99,7 @@ describe('a section', () => {
     'of %i bytes is cut into pages and put together again',
     bytes => {
       const content = new Random(bytes).bytes(bytes)
-      const section = new GrowingWords()
+      const section = new WordBuffer()
       section.append(wordsOf(content))
       const pages = sectionPages(bytes, PAGE_BYTES)
       const payload = PAGE_BYTES - PAGE_HEADER_BYTES

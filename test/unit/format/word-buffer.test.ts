@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { GrowingWords } from '../../../src/format/word-buffer.js'
+import { WordBuffer } from '../../../src/format/word-buffer.js'
 
 test('words come back in the order in which they were pushed and appended, over chunks', () => {
-  const words = new GrowingWords()
+  const words = new WordBuffer()
   const expected: number[] = []
   for (let i = 0; expected.length < 200_000; i++) {
     if (i % 3 === 0) {
@@ -24,7 +24,7 @@ test('words come back in the order in which they were pushed and appended, over 
 })
 
 test('a copy that reaches beyond the end leaves the rest as it is', () => {
-  const words = new GrowingWords()
+  const words = new WordBuffer()
   words.append(Uint32Array.of(1, 2, 3))
   const target = new Uint32Array(4).fill(9)
   words.copyTo(target, 1)

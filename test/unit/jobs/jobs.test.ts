@@ -34,7 +34,7 @@ function sealedVersion() {
   }
   const pool = new MemtablePool(options, 1)
   const [sealed, active] = [pool.make(0), pool.make(0)]
-  return { freed, pool, sealed, active, version: new Version([], [sealed], active, pool.holders) }
+  return { freed, pool, sealed, active, version: new Version([], [sealed], active, pool.refCounts) }
 }
 
 const TARGET = {

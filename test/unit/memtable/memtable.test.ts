@@ -38,7 +38,7 @@ describe('a memtable', () => {
 
   test('has no column of kinds while all are puts, even where the source has one', () => {
     const operations = puts(3)
-    operations.needKinds()
+    operations.ensureKinds()
     const memtable = new Memtable(layout, 10, 0)
     memtable.append(operations, 0, 3)
     expect(memtable.kinds).toBeUndefined()
@@ -47,7 +47,7 @@ describe('a memtable', () => {
 
   test('has puts before its first delete, and puts from a source without kinds behind it', () => {
     const deletion = puts(1)
-    deletion.needKinds()[0] = DELETE_KEY
+    deletion.ensureKinds()[0] = DELETE_KEY
     const memtable = new Memtable(layout, 10, 0)
     memtable.append(puts(2), 0, 2)
     memtable.append(deletion, 0, 1)

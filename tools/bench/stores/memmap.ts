@@ -8,7 +8,7 @@ import { Skipped } from '../workload.js'
 
 const SLOTS = 32
 /** Records a bucket on average, so that hardly one is dropped: the files of field tables are as full. */
-const RECORDS_A_BUCKET = 14
+const RECORDS_PER_BUCKET = 14
 
 export function memmapVersion(): string {
   try {
@@ -36,7 +36,7 @@ interface MemmapLoad {
 /** Inserts all records; returns the seconds that took and how many were dropped. */
 export async function loadMemmap(load: MemmapLoad): Promise<{ seconds: number; dropped: number }> {
   const { file, count, batch, records, flush, turn } = load
-  const buckets = 2 ** Math.ceil(Math.log2(Math.max(1024, count) / RECORDS_A_BUCKET))
+  const buckets = 2 ** Math.ceil(Math.log2(Math.max(1024, count) / RECORDS_PER_BUCKET))
   const script = fileURLToPath(new URL('tools/bench/stores/memmap.py', ROOT))
   const args = [script, file, buckets, SLOTS, batch, flush ? 1 : 0].map(String)
   const python = spawn('python3', args, { stdio: ['pipe', 'pipe', 'inherit'] })

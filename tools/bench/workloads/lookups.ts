@@ -8,7 +8,7 @@ import { check, type Figures, type Workload } from '../workload.js'
 const LOOKUPS = 1_000_000
 const COLD_LOOKUPS = 2000
 const NEAR_LOOKUPS = 100_000
-const KEYS_A_CALL = 10_000
+const KEYS_PER_CALL = 10_000
 
 export const lookups: Workload = {
   name: 'lookups',
@@ -98,9 +98,9 @@ async function readColumns(table: Table, records: number, seed: number): Promise
   const numbers = randomNumbers(LOOKUPS, records, seed)
   const keys = hitKeys(numbers)
   return seconds(async () => {
-    for (let from = 0; from < LOOKUPS; from += KEYS_A_CALL) {
-      const { query, id } = await table.getColumns(keys.subarray(from, from + KEYS_A_CALL))
-      check(query.length === KEYS_A_CALL, () => `${query.length} hits for ${KEYS_A_CALL} keys`)
+    for (let from = 0; from < LOOKUPS; from += KEYS_PER_CALL) {
+      const { query, id } = await table.getColumns(keys.subarray(from, from + KEYS_PER_CALL))
+      check(query.length === KEYS_PER_CALL, () => `${query.length} hits for ${KEYS_PER_CALL} keys`)
       for (let row = 0; row < id.length; row++) {
         check(id[row] === numbers[from + query[row]!], () => `hit ${row} of a call`)
       }
@@ -113,9 +113,9 @@ async function readNear(table: Table, records: number): Promise<number> {
   const numbers = randomNumbers(NEAR_LOOKUPS, records, 6)
   const keys = hitKeys(numbers).map(key => (key > 1n ? key - 2n : key))
   return seconds(async () => {
-    for (let from = 0; from < NEAR_LOOKUPS; from += KEYS_A_CALL) {
-      const { query, id } = await table.getColumns(keys.subarray(from, from + KEYS_A_CALL), { within: 2 })
-      check(query.length === KEYS_A_CALL, () => `${query.length} hits for ${KEYS_A_CALL} keys`)
+    for (let from = 0; from < NEAR_LOOKUPS; from += KEYS_PER_CALL) {
+      const { query, id } = await table.getColumns(keys.subarray(from, from + KEYS_PER_CALL), { within: 2 })
+      check(query.length === KEYS_PER_CALL, () => `${query.length} hits for ${KEYS_PER_CALL} keys`)
       check(id[7] === numbers[from + 7], () => 'a near hit')
     }
   })
