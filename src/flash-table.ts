@@ -55,7 +55,10 @@ import {
 import { writeCheckpoint } from './table/checkpoint.js'
 import { encodingsOf, type TableEncodings, type TableStatus } from './table/describe.js'
 import { nodeEnvironment, type Environment } from './table/environment.js'
-import { newTableId, openReader, openTable, type TableParts, type WriterParts } from './table/open.js'
+import { newTableId } from './table/create-table.js'
+import { openReader } from './table/open-reader.js'
+import { openTable } from './table/open.js'
+import type { TableParts, WriterParts } from './table/table-parts.js'
 import { countRecords, tableStats, type TableStats } from './table/stats.js'
 import type {
   BatchOperation,
@@ -493,12 +496,12 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /** Deletes all records, by one manifest change. */
   async clear(...extra: never[]): Promise<void> {
-    const { committer, compactor, wal, counters } = this.#writer()
+    const { committer, compactor, wal } = this.#writer()
     refuseExtra('clear', extra, adviceFor('clear'))
     const { state } = this.#parts
     const empty = async (): Promise<void> => {
       // A clear that fails leaves the log as it was: its segment ends only when the manifest does without it.
-      const { segments } = await state.clear(counters())
+      const { segments } = await state.clear()
       wal.rotate()
       await wal.retire(segments)
       await wal.trimSpares()
@@ -584,7 +587,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
       return
     }
     await wal.sync()
-    await state.installClean(committer.liveSegments(), writer.counters())
+    await state.installClean(committer.liveSegments())
     await wal.trimSpares()
   }
 
@@ -612,7 +615,6 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
         jobs,
         filterBitsPerRecord: options.filterBitsPerRecord,
         replace: state.manifest.duplicates === 'replace',
-        counters: () => writer?.counters() ?? state.manifest.counters,
       })
     } finally {
       await pin?.release()

@@ -11,14 +11,12 @@ import { Turns } from '../async/turns.js'
 import { callError, diskError, type FlashTableError } from '../base/errors.js'
 import { hintFreed } from '../base/gc-hint.js'
 import { latchedReason, type Poison } from '../base/poison.js'
-import type { Committer } from '../commit/committer.js'
 import type { Compactor } from '../compaction/compactor.js'
 import type { Schema } from '../encoding/schema.js'
 import { bucketName } from '../io/file-names.js'
 import { meteredFileSystem } from '../io/metered-file-system.js'
 import type { BuildResult, CompactionControl, CompactionOutput, SpillJob } from '../jobs/job.js'
 import type { Jobs } from '../jobs/jobs.js'
-import type { ManifestCounters } from '../manifest/manifest.js'
 import type { ResolvedLoad, ResolvedOptions } from '../options/options.js'
 import type { Operations } from '../records/operations.js'
 import { bytesInMemory, memorySpillBytes } from '../spill/memory-spill.js'
@@ -45,10 +43,8 @@ export interface LoadedTable {
 /** The parts of its writer that a bulk load uses. */
 export interface LoadingWriter {
   readonly wal: WalWriter
-  readonly committer: Committer
   readonly compactor: Compactor
   readonly jobs: Jobs
-  readonly counters: () => ManifestCounters
 }
 
 /** The columns to load: any iterable of what `putColumns` takes. */
@@ -204,26 +200,19 @@ class BulkLoad {
         ? await this.#runMemtable(this.#memtable)
         : await this.#buildFile()
     const { state, poison } = this.#parts
-    const { fileSystem, directory, layout } = state.options
+    const { fileSystem, directory } = state.options
     if (this.#progress.signal.aborted) {
       await fileSystem.unlink(`${directory}/${bucketName(entry.number)}`).catch(() => {})
       throwIfAborted(this.#progress.signal)
     }
     const leveled = { ...entry, level: this.#writer.compactor.levelFor(records) }
-    const before = this.#writer.counters()
-    const counters = {
-      ...before,
-      records: before.records + records,
-      recordBytes: before.recordBytes + records * layout.recordBytes,
-    }
     try {
-      await state.installLoaded(leveled, filter, counters)
+      await state.installLoaded(leveled, filter)
     } catch (error) {
       // A manifest that may be there names the file.
       if (!poison.latched) await fileSystem.unlink(`${directory}/${bucketName(entry.number)}`).catch(() => {})
       throw this.#failure(latchedReason(error))
     }
-    this.#writer.committer.recordsPut += records
     this.#writer.wal.setNextSequence(this.#endSequence)
   }
 
@@ -241,12 +230,14 @@ class BulkLoad {
   async #buildFile(): Promise<BuildResult> {
     await this.#startSpills(true)
     while (this.#spilling.length > 0) await this.#settleSpills()
-    // The ranges shall not take their memory beside it.
+    // Release the memory of the memtables before the threads that build ranges allocate theirs.
     hintFreed(this.#memtables.drain())
-    const { fileSystem, memoryFreed } = this.#parts.state.options
+    const { state } = this.#parts
+    const { fileSystem, memoryFreed } = state.options
     const job = { ...this.#job(), spills: this.#spills }
     const { jobs } = this.#writer
-    const metered = meteredFileSystem(fileSystem, jobs.countWritten)
+    // This thread writes the file, not a job.
+    const metered = meteredFileSystem(fileSystem, state.counters.countBuckets)
     return this.#attempt(control => buildInRanges(metered, jobs, job, control, { memoryFreed }))
   }
 

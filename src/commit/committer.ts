@@ -97,8 +97,6 @@ export class Committer {
   #syncTimer: NodeJS.Timeout | undefined
   /** A sync that nobody awaits; its failure is latched by the log. */
   #backgroundSync: Promise<void> = Promise.resolve()
-  /** Puts since the table was opened. */
-  recordsPut = 0
   /** Time that puts have waited for seals. */
   waitedMs = 0
   waits = 0
@@ -387,7 +385,7 @@ export class Committer {
       from = position
     }
     if (operations.count > from) memtable.append(operations, from, operations.count)
-    this.recordsPut += countPuts(operations)
+    state.counters.countPuts(countPuts(operations))
   }
 
   #noteSegment(): void {

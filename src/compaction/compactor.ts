@@ -23,7 +23,6 @@ import type { BucketFile } from '../bucket-file/reader.js'
 import { bucketName } from '../io/file-names.js'
 import type { CompactionJob, CompactionResult } from '../jobs/job.js'
 import type { Jobs } from '../jobs/jobs.js'
-import type { ManifestCounters } from '../manifest/manifest.js'
 import type { DeleteWhere } from '../records/operations.js'
 import type { TableState } from '../state/table-state.js'
 import type { MemtableHandle, Version } from '../state/version.js'
@@ -42,8 +41,6 @@ export interface CompactorOptions {
   readonly fanout: number
   readonly filterBitsPerRecord: number
   readonly replace: boolean
-  /** For the manifest. */
-  readonly counters: () => ManifestCounters
   /** Log segments whose records are in installed bucket files. */
   readonly retireSegments: (numbers: number[]) => Promise<void>
   /** Resolves after so many milliseconds, or when the signal aborts. */
@@ -326,11 +323,11 @@ export class Compactor {
     const entries = files.map(file => file.entry)
     const full = nextMerge(sizeLevels(entries, state.options.memtableRecords, fanout), fanout)
     if (full !== undefined) return full
-    const letGo = version.hold(files, [])
+    const release = version.retainInputs(files, [])
     try {
       return hiddenMerge(await this.#hidden.of(files, state.view().deletes, signal))
     } finally {
-      await letGo()
+      await release()
     }
   }
 
@@ -353,7 +350,7 @@ export class Compactor {
     signal?: AbortSignal,
     progress?: Progress,
   ): Promise<void> {
-    const { state, jobs, retireSegments, counters } = this.#options
+    const { state, jobs, retireSegments } = this.#options
     const total = operationsIn({
       files: inputs.files.map(file => file.entry),
       memtables: inputs.memtables.map(({ memtable }) => memtable),
@@ -375,14 +372,11 @@ export class Compactor {
       progress?.report(total, total)
       await progress?.check()
       throwIfAborted(signal)
-      await state.install(
-        {
-          removeFiles: inputs.files.map(file => file.entry.number),
-          addFile: result.entry,
-          removeSealed: inputs.memtables.length,
-        },
-        counters,
-      )
+      await state.install({
+        removeFiles: inputs.files.map(file => file.entry.number),
+        addFile: result.entry,
+        removeSealed: inputs.memtables.length,
+      })
     } catch (error) {
       throw await this.#failed(kind, job, error, signal)
     }

@@ -46,25 +46,21 @@ export interface SealTarget extends Pick<
   readonly output: Pick<CompactionOutput, 'number' | 'epoch' | 'filterBitsPerRecord'>
 }
 
+/** The table that the jobs belong to. */
+export interface JobsOfTable {
+  readonly directory: string
+  /** Called with the bytes that write calls have transferred to its directory, whatever becomes of the job. */
+  readonly onWritten: (bytes: number) => void
+}
+
 export class Jobs {
   readonly #executor: Executor
-  readonly #directory: string | undefined
-  #bytesWritten = 0
+  readonly #table: JobsOfTable | undefined
 
-  /** `directory`: of the table. */
-  constructor(executor: Executor, directory?: string) {
+  /** `table`: left out where the jobs write to other directories only. */
+  constructor(executor: Executor, table?: JobsOfTable) {
     this.#executor = executor
-    this.#directory = directory
-  }
-
-  /** Bytes that write calls of all jobs have transferred to the directory of the table, whatever became of the jobs. */
-  get bytesWritten(): number {
-    return this.#bytesWritten
-  }
-
-  /** Counts what is written for a job outside of it. */
-  readonly countWritten = (bytes: number): void => {
-    this.#bytesWritten += bytes
+    this.#table = table
   }
 
   /** How many jobs are worth running at once where nothing else wants the processors. */
@@ -78,7 +74,7 @@ export class Jobs {
     job: Omit<CompactionJob, 'files' | 'memtables'>,
     control: CompactionControl,
   ): Promise<CompactionResult> {
-    const letGo = version.hold(
+    const release = version.retainInputs(
       files,
       memtables.map(({ memtable }) => memtable),
     )
@@ -94,7 +90,7 @@ export class Jobs {
         this.#counted(job, control),
       )
     } finally {
-      await letGo()
+      await release()
     }
   }
 
@@ -122,13 +118,13 @@ export class Jobs {
     control: CompactionControl,
   ): Promise<Spill[]> {
     const { active, sealed } = version
-    const letGo = version.hold([], [...sealed, active])
+    const release = version.retainInputs([], [...sealed, active])
     try {
       const scratch = sealed[0]!.memtable.memory
       const image = active.memtable.image()
       return await this.#executor.spill({ ...job, memtable: image, scratch }, this.#counted(job, control))
     } finally {
-      await letGo()
+      await release()
     }
   }
 
@@ -139,7 +135,7 @@ export class Jobs {
 
   /** A checkpoint is written elsewhere, and is no part of this table. */
   #counted({ directory }: { readonly directory: string }, control: CompactionControl): CompactionControl {
-    return directory === this.#directory ? { ...control, onWritten: this.countWritten } : control
+    return directory === this.#table?.directory ? { ...control, onWritten: this.#table.onWritten } : control
   }
 
   /** Gives back what is kept for jobs to come. */

@@ -15,7 +15,7 @@ import { nodeFileSystem } from '../io/node-file-system.js'
 import { tableIdBytes, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { optionalCallback, optionalSignal, readOptions } from '../options/arguments.js'
-import { listTable, requireManifest, sameFiles } from '../table/recovery.js'
+import { listTable, requireManifest, sameFiles } from '../manifest/table-directory.js'
 import { checkLog, type CheckedLog } from '../wal/check.js'
 
 /** Something that is not as it must be. */

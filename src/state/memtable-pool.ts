@@ -1,9 +1,9 @@
 /**
- * Makes memtables, and gives the memory of one that nobody holds any more to the next one: left to the garbage collectors
- * of two threads, it would stay for long.
+ * Makes memtables. The memory of a memtable without references serves the next one: the garbage collectors of two threads
+ * would take long to free it.
  *
- * Invariant: memory comes back through `refCounts` alone, when the last version that names the memtable, and the last job
- * that reads it, have let go. docs/architecture.md, Versions.
+ * Invariant: memory comes back through `refCounts` only, after the last version with the memtable and the last job that
+ * reads it have released it. docs/architecture.md, Versions.
  */
 import { clearTimeout, setTimeout } from 'node:timers'
 import { hintFreed } from '../base/gc-hint.js'
@@ -12,27 +12,27 @@ import { OrderedView } from '../memtable/ordered-view.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { RefCounts, type MemtableHandle } from './version.js'
 
-/** A table that has made no memtable for so long gives back the memory that it keeps for one. */
+/** A table that has made no memtable for this time frees the memory that it keeps for the next one. */
 const IDLE_MS = 5000
 
 export interface MemtablePoolOptions {
   readonly layout: RecordLayout
   readonly memtableRecords: number
-  /** Told of memory that its last reader has let go of: what is in it may change from now on. For tests. */
+  /** Called with memory that its last reader has released: its contents may change from now on. For tests. */
   readonly memoryFreed?: ((memory: Uint8Array) => void) | undefined
 }
 
 export class MemtablePool {
-  /** Of all versions that name memtables of the pool. */
+  /** References to the memtables of this pool. */
   readonly refCounts: RefCounts
   readonly #options: MemtablePoolOptions
   #spareMax: number
   readonly #spare: SharedArrayBuffer[] = []
   readonly #idleMs: number
-  /** Lets go of what is kept, unless somebody comes who needs it. */
+  /** Frees the memory that is kept, unless a memtable is made before. */
   #idle: NodeJS.Timeout | undefined
 
-  /** `spareMax`: how many memtables' memory is kept, for `idleMs` at most where no memtable is made meanwhile. */
+  /** `spareMax`: keeps the memory of this many memtables, for `idleMs` after the last one was made or freed. */
   constructor(options: MemtablePoolOptions, spareMax: number, idleMs = IDLE_MS) {
     this.#idleMs = idleMs
     this.#options = options
@@ -46,7 +46,7 @@ export class MemtablePool {
     return newMemtable(this.#options, firstSequence, this.#spare.pop())
   }
 
-  /** Takes the memory for the next one, unless there is some: then `make` takes none. Throws where there is none. */
+  /** Allocates memory for the next memtable, unless some is kept, so that `make` allocates none. Throws if there is no memory. */
   reserve(): void {
     clearTimeout(this.#idle)
     if (this.#spare.length > 0) return
@@ -54,19 +54,19 @@ export class MemtablePool {
     this.#spare.push(new Memtable(layout, memtableRecords, 0).memory)
   }
 
-  /** Bytes of memory that wait for the next memtables. */
+  /** Bytes of memory that are kept for the next memtables. */
   get spareBytes(): number {
     return this.#spare.reduce((bytes, memory) => bytes + memory.byteLength, 0)
   }
 
-  /** Lets go of the memory that is kept; returns how many bytes that was. */
+  /** Frees the memory that is kept. Returns its bytes. */
   drain(): number {
     const bytes = this.spareBytes
     this.#spare.length = 0
     return bytes
   }
 
-  /** Keeps nothing any more. */
+  /** Frees everything. From now on nothing is kept. */
   close(): void {
     clearTimeout(this.#idle)
     this.#spareMax = 0
@@ -84,7 +84,7 @@ export class MemtablePool {
   }
 }
 
-/** An empty memtable; `memory`: that of one that nobody reads any more. */
+/** An empty memtable, in `memory` if it is given: the memory of one that nobody reads any more. */
 export function newMemtable(
   options: Pick<MemtablePoolOptions, 'layout' | 'memtableRecords'>,
   firstSequence: number,

@@ -1,24 +1,24 @@
 /**
- * Views that outlive a call: snapshots and running scans. Each holds its version until it is let go, and `close` of the
- * table lets go of all.
+ * Views that outlive a call: those of snapshots and running scans. A pin retains its version until it is released.
+ * `close` of the table releases all pins.
  *
- * Nothing here refers to a `Pin`: where its user has forgotten it, the garbage collector takes it, and what it held is
- * given back then.
+ * Nothing here refers to a `Pin`. So the garbage collector can take a pin that its user has forgotten, and then its
+ * version is released.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
 import type { TableState, View } from './table-state.js'
 
-/** Who pins a view. */
+/** What pins a view. */
 export type PinKind = 'snapshot' | 'scan'
 
-/** What a pin holds. */
+/** What the table knows of a pin. */
 interface Held {
   readonly kind: PinKind
   readonly view: View
   readonly release: () => Promise<void>
 }
 
-/** A view that stays readable until it is released, or forgotten. */
+/** A view that stays readable until the pin is released or forgotten. */
 export class Pin {
   readonly #held: Held
   readonly #isHeld: (held: Held) => boolean
@@ -46,12 +46,12 @@ export class Pin {
 /** All pins of a table. */
 export class Pins {
   readonly #held = new Set<Held>()
-  /** What is being given back of pins that were forgotten; none rejects. */
-  readonly #givingBack = new Set<Promise<void>>()
+  /** Releases of forgotten pins that have not ended. None rejects. */
+  readonly #releasing = new Set<Promise<void>>()
   readonly #onForgotten: (kind: PinKind, view: View) => void
-  readonly #forgotten = new FinalizationRegistry<Held>(held => this.#giveBack(held))
+  readonly #forgotten = new FinalizationRegistry<Held>(held => this.#releaseForgotten(held))
 
-  /** `onForgotten`: the garbage collector has taken a pin that nobody had released. */
+  /** `onForgotten`: called when the garbage collector has taken a pin that was not released. */
   constructor(onForgotten: (kind: PinKind, view: View) => void) {
     this.#onForgotten = onForgotten
   }
@@ -89,17 +89,17 @@ export class Pins {
 
   async releaseAll(): Promise<void> {
     for (const held of this.#held) await held.release()
-    await Promise.all(this.#givingBack)
+    await Promise.all(this.#releasing)
   }
 
-  #giveBack(held: Held): void {
+  #releaseForgotten(held: Held): void {
     if (!this.#held.has(held)) return
-    // A file that cannot be closed is not needed any more.
-    const givenBack = held
+    // It does not matter if a file cannot be closed: it is not needed any more.
+    const released = held
       .release()
       .catch(() => {})
-      .finally(() => this.#givingBack.delete(givenBack))
-    this.#givingBack.add(givenBack)
+      .finally(() => this.#releasing.delete(released))
+    this.#releasing.add(released)
     this.#onForgotten(held.kind, held.view)
   }
 }

@@ -39,7 +39,7 @@ export class Snapshot {
     return this.#pin.view
   }
 
-  /** Lets go of the files. Idempotent. */
+  /** Releases the files. Idempotent. */
   async close(...extra: never[]): Promise<void> {
     refuseExtra('close', extra)
     await this.#pin.release()

@@ -11,11 +11,12 @@ import { BucketFile, type BucketFileOptions } from '../bucket-file/reader.js'
 import { bucketName } from '../io/file-names.js'
 import { meteredFileSystem } from '../io/metered-file-system.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
-import { countingItself, type Manifest, type ManifestCounters } from '../manifest/manifest.js'
+import { countingItself, type Manifest } from '../manifest/manifest.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
 import { installManifest } from '../manifest/store.js'
 import { DeleteWhereIndex } from '../records/delete-where-index.js'
 import type { DeleteWhere } from '../records/operations.js'
+import type { LifetimeCounters } from './lifetime-counters.js'
 import { MemtablePool, type MemtablePoolOptions } from './memtable-pool.js'
 import { Version, type MemtableHandle } from './version.js'
 
@@ -43,15 +44,25 @@ export interface StateChange {
   readonly removeSealed: number
 }
 
+/** What a table consists of when it is opened. */
+export interface TableContents {
+  readonly manifest: Manifest
+  /** Oldest first. */
+  readonly files: readonly BucketFile[]
+  /** Oldest first. */
+  readonly sealed: readonly MemtableHandle[]
+  readonly active: MemtableHandle
+}
+
 export interface TableStateOptions extends BucketFileOptions, MemtablePoolOptions {
   readonly poison: Poison
 }
 
 export class TableState {
   readonly options: TableStateOptions
+  /** What was put and written in the life of the table. Every manifest that is installed stores them. */
+  readonly counters: LifetimeCounters
   #manifest: Manifest
-  /** In the life of the table, of manifests that could not be written to their ends too. */
-  #manifestBytes: number
   #version: Version
   #deletes: DeleteWhereIndex
   #view: View | undefined
@@ -63,15 +74,13 @@ export class TableState {
 
   constructor(
     options: TableStateOptions,
-    manifest: Manifest,
-    files: readonly BucketFile[],
-    sealed: readonly MemtableHandle[],
-    active: MemtableHandle,
+    { manifest, files, sealed, active }: TableContents,
+    counters: LifetimeCounters,
   ) {
     this.options = options
+    this.counters = counters
     this.#memtables = new MemtablePool(options, SPARE_MEMORY_MAX)
     this.#manifest = manifest
-    this.#manifestBytes = manifest.counters.manifestBytes
     this.#version = new Version(files, sealed, active, this.#memtables.refCounts)
     this.#deletes = this.#indexDeletes()
     this.#nextFileNumber = manifest.nextFileNumber
@@ -79,11 +88,6 @@ export class TableState {
 
   get manifest(): Manifest {
     return this.#manifest
-  }
-
-  /** Bytes that write calls have transferred to manifests in the life of the table. */
-  get manifestBytes(): number {
-    return this.#manifestBytes
   }
 
   get version(): Version {
@@ -147,12 +151,12 @@ export class TableState {
    *
    * Crash: before the rename the output is an orphan, after it the inputs are.
    */
-  async install(change: StateChange, counters: () => ManifestCounters): Promise<void> {
+  async install(change: StateChange): Promise<void> {
     await this.#installing.runExclusive(async () => {
       const added =
         change.addFile === undefined ? undefined : await BucketFile.open(this.options, change.addFile)
       try {
-        await this.#write(this.#changedManifest(change, counters()))
+        await this.#write(this.#changedManifest(change))
       } catch (error) {
         await added?.close()
         throw error
@@ -168,7 +172,7 @@ export class TableState {
   }
 
   /** The last manifest of a session: the log ends here, and everything in it is accounted for. */
-  async installClean(segments: readonly SegmentInfo[], counters: ManifestCounters): Promise<void> {
+  async installClean(segments: readonly SegmentInfo[]): Promise<void> {
     await this.#installing.runExclusive(() => {
       const old = this.#manifest
       const known = new Set(old.log.closed.map(segment => segment.number))
@@ -181,7 +185,6 @@ export class TableState {
         nextSequence: this.active.memtable.endSequence,
         nextFileNumber: this.#nextFileNumber,
         clean: true,
-        counters,
       })
     })
   }
@@ -190,7 +193,7 @@ export class TableState {
    * Drops all records at once: a manifest without files, and an empty memtable. Resolves to the log segments that are
    * not needed any more. Requires: nothing is committed or compacted meanwhile.
    */
-  async clear(counters: ManifestCounters): Promise<{ segments: number[] }> {
+  async clear(): Promise<{ segments: number[] }> {
     const { files } = this.#version
     const segments = [...this.#version.sealed, this.active].flatMap(({ segments }) => segments)
     await this.#installing.runExclusive(async () => {
@@ -202,7 +205,6 @@ export class TableState {
         firstLogSequence: endSequence,
         nextSequence: endSequence,
         nextFileNumber: this.#nextFileNumber,
-        counters,
       })
       this.#setVersion(new Version([], [], this.#memtables.make(endSequence), this.#memtables.refCounts))
       this.#deletes = this.#indexDeletes()
@@ -215,24 +217,21 @@ export class TableState {
    * Installs the one file of a bulk load in the empty table. `filter`: that of the file; it is read where it is not given.
    * Requires: nothing is committed or compacted meanwhile, and nothing ever was.
    */
-  async installLoaded(
-    entry: BucketFileEntry,
-    filter: Uint32Array | undefined,
-    counters: ManifestCounters,
-  ): Promise<void> {
+  async installLoaded(entry: BucketFileEntry, filter: Uint32Array | undefined): Promise<void> {
     const { endSequence } = entry
     await this.#installing.runExclusive(async () => {
       const file = await BucketFile.open({ ...this.options, filter }, entry)
       try {
-        await this.#write({
+        const manifest = {
           ...this.#manifest,
           files: [entry],
           log: { closed: [], firstSegment: this.#nextFileNumber },
           firstLogSequence: endSequence,
           nextSequence: endSequence,
           nextFileNumber: this.#nextFileNumber,
-          counters,
-        })
+        }
+        await this.#write(manifest, entry.records)
+        this.counters.countPuts(entry.records)
       } catch (error) {
         await file.close()
         throw error
@@ -254,7 +253,7 @@ export class TableState {
   }
 
   /** The manifest after the change; its log begins at the first segment that a memtable still needs. */
-  #changedManifest(change: StateChange, counters: ManifestCounters): Manifest {
+  #changedManifest(change: StateChange): Manifest {
     const old = this.#manifest
     const files = replaceFiles(old.files, file => file.number, change.removeFiles, change.addFile)
     const remaining = [...this.#version.sealed.slice(change.removeSealed), this.active]
@@ -268,16 +267,16 @@ export class TableState {
       firstLogSequence: remaining[0]!.memtable.firstSequence,
       nextSequence: this.active.memtable.endSequence,
       nextFileNumber: this.#nextFileNumber,
-      counters,
     }
   }
 
-  async #write(manifest: Manifest): Promise<void> {
+  /** `morePuts`: records of a bulk load, which count once the manifest is installed. */
+  async #write(manifest: Manifest, morePuts = 0): Promise<void> {
     const { fileSystem, directory, poison } = this.options
     poison.check()
-    const counters = { ...manifest.counters, manifestBytes: this.#manifestBytes }
+    const counters = this.counters.read(morePuts)
     const counted = countingItself({ ...manifest, counters })
-    const metered = meteredFileSystem(fileSystem, bytes => (this.#manifestBytes += bytes))
+    const metered = meteredFileSystem(fileSystem, this.counters.countManifest)
     await installManifest(metered, directory, counted, poison)
     this.#manifest = counted
   }

@@ -1,8 +1,9 @@
 /**
- * A version: the immutable set of sealed memtables and bucket files that a read looks at.
+ * A version: the immutable set of memtables and bucket files that a read looks at.
  *
- * Each install makes a new one. Whoever reads across an `await` retains the version that it reads, or holds what it
- * reads of it; bucket files close when nobody holds them any more. docs/architecture.md, Versions.
+ * Each seal and each install makes a new version. A read that goes on after an `await` retains the version, and a job
+ * retains the files and memtables that it reads. A bucket file closes when its last reference is released, and the
+ * memory of a memtable is free then. docs/architecture.md, Versions.
  */
 import { assert } from '../base/assert.js'
 import { BucketFile } from '../bucket-file/reader.js'
@@ -38,38 +39,38 @@ export class Version {
     this.sealed = sealed
     this.active = active
     this.#refCounts = refCounts
-    refCounts.hold(files, this.#memtables())
+    refCounts.retain(files, this.#memtables())
   }
 
   retain(): void {
-    assert(this.#references > 0, 'a version is retained only while somebody holds it')
+    assert(this.#references > 0, 'a version is retained only while it is in use')
     this.#references++
   }
 
-  /** Lets go; files that nobody else holds are closed, and the memory of such memtables is free. */
+  /** Releases one reference. The last one releases the files and memtables. */
   async release(): Promise<void> {
     assert(this.#references > 0, 'a version is released once for each retain')
     if (--this.#references > 0) return
-    await this.#refCounts.letGo(this.files, this.#memtables())
+    await this.#refCounts.release(this.files, this.#memtables())
   }
 
   /**
-   * Holds these files and memtables, of this version, until the function that it returns is called: a job that takes long
-   * keeps what it reads, and not the rest of the version.
+   * Retains some files and memtables of this version. Returns the function that releases them. So a long job keeps its
+   * inputs, and not the rest of the version.
    */
-  hold(files: readonly BucketFile[], memtables: readonly MemtableHandle[]): () => Promise<void> {
-    assert(this.#references > 0, 'what is held is part of a version that somebody holds')
+  retainInputs(files: readonly BucketFile[], memtables: readonly MemtableHandle[]): () => Promise<void> {
+    assert(this.#references > 0, 'inputs are retained from a version that is in use')
     const own = this.#memtables()
     assert(
       files.every(file => this.files.includes(file)) && memtables.every(memtable => own.includes(memtable)),
-      'what is held is part of the version',
+      'inputs are part of the version',
     )
-    this.#refCounts.hold(files, memtables)
-    let held = true
+    this.#refCounts.retain(files, memtables)
+    let retained = true
     return async () => {
-      assert(held, 'what is held is let go once')
-      held = false
-      await this.#refCounts.letGo(files, memtables)
+      assert(retained, 'inputs are released once')
+      retained = false
+      await this.#refCounts.release(files, memtables)
     }
   }
 
@@ -78,7 +79,7 @@ export class Version {
   }
 }
 
-/** Counts who holds each open bucket file and each memtable: versions, and jobs. */
+/** Counts the references of versions and jobs to each open bucket file and each memtable. */
 export class RefCounts {
   readonly #counts = new Map<BucketFile | Memtable, number>()
   readonly #onMemtableFree: (memtable: Memtable) => void
@@ -87,27 +88,28 @@ export class RefCounts {
     this.#onMemtableFree = onMemtableFree
   }
 
-  hold(files: readonly BucketFile[], memtables: readonly MemtableHandle[]): void {
-    for (const held of [...files, ...memtables.map(({ memtable }) => memtable)])
-      this.#counts.set(held, (this.#counts.get(held) ?? 0) + 1)
+  retain(files: readonly BucketFile[], memtables: readonly MemtableHandle[]): void {
+    for (const counted of [...files, ...memtables.map(({ memtable }) => memtable)])
+      this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + 1)
   }
 
-  /** The files that somebody holds. */
+  /** The files that have references. */
   get files(): BucketFile[] {
-    return [...this.#counts.keys()].filter(held => held instanceof BucketFile)
+    return [...this.#counts.keys()].filter(counted => counted instanceof BucketFile)
   }
 
-  /** Files that nobody holds any more are closed, memtables are free. */
-  async letGo(files: readonly BucketFile[], memtables: readonly MemtableHandle[]): Promise<void> {
+  /** Closes the files, and frees the memtables, that have no other reference. */
+  async release(files: readonly BucketFile[], memtables: readonly MemtableHandle[]): Promise<void> {
     for (const { memtable } of memtables) if (this.#isLast(memtable)) this.#onMemtableFree(memtable)
     for (const file of files) if (this.#isLast(file)) await file.close()
   }
 
-  /** Takes one holder away; whether it was the last one. */
-  #isLast(held: BucketFile | Memtable): boolean {
-    const count = this.#counts.get(held)! - 1
-    if (count > 0) this.#counts.set(held, count)
-    else this.#counts.delete(held)
+  /** Takes one reference away. Returns whether it was the last one. */
+  #isLast(counted: BucketFile | Memtable): boolean {
+    const count = (this.#counts.get(counted) ?? 0) - 1
+    assert(count >= 0, 'what is released was retained')
+    if (count > 0) this.#counts.set(counted, count)
+    else this.#counts.delete(counted)
     return count === 0
   }
 }

@@ -25,8 +25,6 @@ export interface CheckpointOptions {
   readonly jobs: Jobs
   readonly filterBitsPerRecord: number
   readonly replace: boolean
-  /** Asked once all is copied, so that they count what is in the copy. */
-  readonly counters: () => Manifest['counters']
 }
 
 /**
@@ -117,7 +115,8 @@ async function writeFiles(
       nextSequence: view.sequence,
       nextFileNumber,
       clean: true,
-      counters: options.counters(),
+      // Read once all is copied, so that they count what is in the copy.
+      counters: state.counters.read(),
     }
     await installManifest(fileSystem, directory, copy, new Poison())
   } finally {

@@ -1,7 +1,7 @@
 /** What an open table says of itself without reading anything. docs/api.md, What a table says of itself. */
 import { declaredKey, declaredValue } from '../encoding/declared.js'
 import type { KeyEncoding, ValueEncoding } from '../encoding/types.js'
-import type { TableParts } from './open.js'
+import type { TableParts } from './table-parts.js'
 
 /** `'closing'`: `close()` was called, and has not settled. */
 export type TableStatus = 'open' | 'closing' | 'closed'

@@ -12,7 +12,7 @@ import { compareKeys } from '../records/compare.js'
 import type { Pins } from '../state/pins.js'
 import type { TableState, View } from '../state/table-state.js'
 import type { MemtableHandle } from '../state/version.js'
-import type { TableParts } from './open.js'
+import type { TableParts } from './table-parts.js'
 
 /** One bucket file. */
 export interface FileStats {
@@ -131,8 +131,7 @@ type StatsInMemory = Omit<TableStats, 'leastKey' | 'greatestKey' | keyof StatsOn
 function statsInMemory(parts: TableParts, { version, active }: View, pins: number): StatsInMemory {
   const { state, writer, schema } = parts
   const { manifest } = state
-  const { walBytes, bucketBytes, manifestBytes, recordBytes, records } =
-    writer?.counters() ?? manifest.counters
+  const { walBytes, bucketBytes, manifestBytes, recordBytes, records } = state.counters.read()
   const written = walBytes + bucketBytes + manifestBytes
   const files = version.files.map(file => fileStats(file, manifest.pageBytes))
   return {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { parseStoredSchema, type StoredSchema } from '../../src/encoding/stored-schema.js'
 import { MANIFEST_NAME } from '../../src/io/file-names.js'
 import { nodeFileSystem } from '../../src/io/node-file-system.js'
-import { requireManifest } from '../../src/table/recovery.js'
+import { requireManifest } from '../../src/manifest/table-directory.js'
 
 /** Throws `FLASHTABLE_NOT_FOUND` where there is no table. */
 export async function readSchema(directory: string): Promise<StoredSchema> {

@@ -15,7 +15,7 @@ import type { Executor } from '../../jobs/job.js'
 import { MAX_PAGE_BYTES } from '../../options/options.js'
 import { OperationBuffer, countPuts, type DeleteWhere } from '../../records/operations.js'
 import type { Environment } from '../../table/environment.js'
-import { createTable } from '../../table/open.js'
+import { createTable } from '../../table/create-table.js'
 import type { RepairOptions, Source } from './types.js'
 
 /** Nothing is read of it, and nothing counts before its end. */

@@ -19,7 +19,7 @@ import { tableIdBytes, writerOf } from '../../manifest/bucket-file-entry.js'
 import type { Manifest } from '../../manifest/manifest.js'
 import { loadManifest } from '../../manifest/store.js'
 import { MAX_PAGE_BYTES } from '../../options/options.js'
-import { listTable } from '../../table/recovery.js'
+import { listTable } from '../../manifest/table-directory.js'
 import { lossOf, type Loss } from './types.js'
 
 const MANIFEST_START = 'flashtable manifest '

@@ -74,7 +74,7 @@ describe('the memory of a memtable', () => {
     const { jobs, executor } = heldExecutor()
     await version.release()
     await expect(new Jobs(executor).seal(version, { memtable: sealed }, TARGET)).rejects.toThrow(
-      'part of a version that somebody holds',
+      'retained from a version that is in use',
     )
     expect(jobs).toEqual([])
   })

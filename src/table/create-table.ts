@@ -1,0 +1,52 @@
+/** Creates a table: its first manifest, in a directory that holds no table yet. */
+import { Buffer } from 'node:buffer'
+import { dirname } from 'node:path'
+import { hasCode } from '../base/errors.js'
+import type { Poison } from '../base/poison.js'
+import type { Schema } from '../encoding/schema.js'
+import { countingItself, type Manifest } from '../manifest/manifest.js'
+import { installManifest } from '../manifest/store.js'
+import { assertNoTableFiles } from '../manifest/table-directory.js'
+import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type ResolvedOptions } from '../options/options.js'
+import type { Environment } from './environment.js'
+
+/** Bytes of the random id that goes into all checksums. */
+const TABLE_ID_BYTES = 16
+
+/** Installs the first manifest. Crash: before its rename there is no table, only a directory. */
+export async function createTable(
+  directory: string,
+  schema: Schema,
+  options: Pick<ResolvedOptions, 'pageBytes' | 'duplicates'>,
+  environment: Environment,
+  poison: Poison,
+): Promise<Manifest> {
+  const { fileSystem } = environment
+  await assertNoTableFiles(fileSystem, directory)
+  const manifest = countingItself({
+    tableId: newTableId(environment),
+    epoch: 1,
+    schema: { ...schema.stored },
+    pageBytes: options.pageBytes ?? DEFAULT_PAGE_BYTES,
+    duplicates: options.duplicates ?? DEFAULT_DUPLICATES,
+    files: [],
+    log: { closed: [], firstSegment: 1 },
+    firstLogSequence: 0,
+    nextSequence: 0,
+    nextFileNumber: 1,
+    clean: false,
+    counters: { walBytes: 0, bucketBytes: 0, manifestBytes: 0, recordBytes: 0, records: 0 },
+  })
+  // Crash: the directory may be new, made by the user or by an open that was cut off. Without its entry all is lost.
+  await fileSystem.syncDirectory(dirname(directory)).catch((error: unknown) => {
+    // A parent that may not be read cannot be opened to be synced. Its entry is older than this process.
+    if (!hasCode(error, 'EACCES')) throw error
+  })
+  await installManifest(fileSystem, directory, manifest, poison)
+  return manifest
+}
+
+/** A new random id: no file of another table passes for a file of this one. 32 hexadecimal digits. */
+export function newTableId({ randomBytes }: Environment): string {
+  return Buffer.from(randomBytes(TABLE_ID_BYTES)).toString('hex')
+}

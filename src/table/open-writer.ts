@@ -1,0 +1,247 @@
+/**
+ * Opens a table for writing.
+ *
+ * The steps: make the directory, take its lock, load or create the manifest, recover what is on disk, wire the parts.
+ * A failure releases everything. docs/durability.md, Recovery.
+ */
+import { performance } from 'node:perf_hooks'
+import { throwIfAborted } from '../async/abort.js'
+import { FlashTableError } from '../base/errors.js'
+import type { TableEvent } from '../base/events.js'
+import { Poison } from '../base/poison.js'
+import { Committer } from '../commit/committer.js'
+import { Compactor } from '../compaction/compactor.js'
+import { Schema } from '../encoding/schema.js'
+import { MANIFEST_NAME } from '../io/file-names.js'
+import { Home } from '../io/home.js'
+import { meteredFileSystem } from '../io/metered-file-system.js'
+import { guardedExecutor } from '../jobs/guarded-executor.js'
+import { Jobs } from '../jobs/jobs.js'
+import type { Manifest } from '../manifest/manifest.js'
+import { loadManifest } from '../manifest/store.js'
+import type { ResolvedOptions } from '../options/options.js'
+import { LifetimeCounters } from '../state/lifetime-counters.js'
+import { newMemtable } from '../state/memtable-pool.js'
+import { TableState } from '../state/table-state.js'
+import { WalWriter } from '../wal/writer.js'
+import { createTable } from './create-table.js'
+import type { Environment } from './environment.js'
+import type { RecoveryOptions } from './recovered.js'
+import { recoverWriter, type RecoveredWriter } from './recover-writer.js'
+import { newReader, openSchema, recoveryOptions, type TableLock, type TableParts } from './table-parts.js'
+
+/** An open starts again if its directory was replaced while it waited for the lock, up to this often. */
+const ATTEMPTS_MAX = 50
+
+/** What every step of an open for writing works with. */
+interface Opening {
+  readonly directory: string
+  readonly options: ResolvedOptions
+  /** With the guarded file system and executor of the held directory, once there is one. */
+  readonly environment: Environment
+  readonly publish: (event: TableEvent) => void
+  readonly poison: Poison
+}
+
+/** The directory that is held, and its lock. */
+interface Held {
+  readonly home: Home
+  /** Releases both. */
+  readonly lock: TableLock
+}
+
+export async function openWriter(
+  directory: string,
+  options: ResolvedOptions,
+  environment: Environment,
+  publish: (event: TableEvent) => void,
+): Promise<TableParts> {
+  await prepareDirectory(directory, options, environment)
+  const poison = new Poison()
+  const held = await holdDirectory(directory, options, environment, poison)
+  const { home, lock } = held
+  try {
+    throwIfAborted(options.signal)
+    await home.settle()
+    const guarded: Environment = {
+      ...environment,
+      fileSystem: home.fileSystem,
+      newExecutor: () => guardedExecutor(environment.newExecutor(), home),
+    }
+    return await openLocked({ directory, options, environment: guarded, publish, poison }, held)
+  } catch (error) {
+    // The reason why it cannot be opened says more than the reason why LOCK cannot be removed.
+    await lock.release().catch(() => {})
+    throw error
+  }
+}
+
+/** Makes the directory if a table may be created. Rejects if there is no table and none may be created. */
+async function prepareDirectory(
+  directory: string,
+  options: ResolvedOptions,
+  { fileSystem }: Environment,
+): Promise<void> {
+  const refuse = (message: string): never => {
+    throw new FlashTableError('FLASHTABLE_IO_ERROR', message, { path: directory })
+  }
+  const info = await fileSystem.info(directory)
+  if (info?.kind === 'file') refuse(`${directory}: expected a directory, found a file`)
+  // It may be a link. The dot follows it.
+  if (info?.kind === 'other' && (await fileSystem.info(`${directory}/.`)) === undefined)
+    refuse(`${directory} is a symbolic link to nothing; remove it`)
+  const mustExist = !options.createIfMissing
+  if (
+    mustExist &&
+    (info === undefined || (await fileSystem.info(`${directory}/${MANIFEST_NAME}`)) === undefined)
+  )
+    throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no table in ${directory}`)
+  if (info !== undefined) return
+  // Throws if the options say too little to create a table.
+  if (options.keyEncoding === undefined) Schema.create(options)
+  await fileSystem.makeDirectory(directory)
+}
+
+/** Holds the directory and takes its lock; starts again if another directory has its path by then. */
+async function holdDirectory(
+  directory: string,
+  { lockTimeoutMs: timeoutMs, signal }: ResolvedOptions,
+  { fileSystem, acquireLock }: Environment,
+  poison: Poison,
+): Promise<Held> {
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    const home = await Home.hold(fileSystem, directory, error => poison.latch(error))
+    let lock: TableLock = { release: () => home.close() }
+    try {
+      const held = await acquireLock(directory, { timeoutMs, signal })
+      lock = { release: () => held.release().finally(() => home.close()) }
+      if (await home.isThere()) return { home, lock }
+    } catch (error) {
+      await lock.release().catch(() => {})
+      throw error
+    }
+    await lock.release()
+  }
+  throw new FlashTableError(
+    'FLASHTABLE_IO_ERROR',
+    `${directory} was another directory ${ATTEMPTS_MAX} times while it was being opened: somebody exchanges it ` +
+      'again and again, or its file system numbers it anew each time and can hold no table',
+    { path: directory },
+  )
+}
+
+async function openLocked(opening: Opening, held: Held): Promise<TableParts> {
+  const { directory, options, environment, poison } = opening
+  const loaded = await loadManifest(environment.fileSystem, directory)
+  if (loaded !== undefined && options.errorIfExists)
+    throw new FlashTableError('FLASHTABLE_EXISTS', `there is a table in ${directory} already`)
+  const schema =
+    loaded === undefined ? Schema.create(options) : openSchema(directory, loaded.manifest, options)
+  const manifest = loaded?.manifest ?? (await createTable(directory, schema, options, environment, poison))
+  const counters = new LifetimeCounters(manifest.counters, schema.layout.recordBytes)
+  const jobs = new Jobs(environment.newExecutor(), { directory, onWritten: counters.countBuckets })
+  try {
+    const recovery = recoveryOptions(directory, manifest, schema, options, environment)
+    const recovered =
+      loaded === undefined
+        ? newTable(recovery, manifest)
+        : await recover(opening, recovery, manifest, jobs, counters)
+    return wire(opening, held, schema, jobs, recovery, recovered, counters)
+  } catch (error) {
+    await jobs.close()
+    throw error
+  }
+}
+
+/** What a table consists of that was just created. */
+function newTable(recovery: RecoveryOptions, manifest: Manifest): RecoveredWriter {
+  const active = newMemtable(recovery, manifest.nextSequence)
+  return { manifest, files: [], sealed: [], active, spares: [], operationsReplayed: 0, bytesWritten: 0 }
+}
+
+async function recover(
+  { options, poison, publish }: Opening,
+  recovery: RecoveryOptions,
+  manifest: Manifest,
+  jobs: Jobs,
+  counters: LifetimeCounters,
+): Promise<RecoveredWriter> {
+  const { filterBitsPerRecord, fanout } = options
+  const startMs = performance.now()
+  const recovered = await recoverWriter(
+    {
+      ...recovery,
+      jobs,
+      poison,
+      counters,
+      replace: manifest.duplicates === 'replace',
+      filterBitsPerRecord,
+      fanout,
+    },
+    manifest,
+  )
+  const { operationsReplayed: operations, bytesWritten } = recovered
+  publish({ kind: 'recovery', operations, bytesWritten, durationMs: performance.now() - startMs })
+  return recovered
+}
+
+/** Makes the parts of a writer and connects them: state, log, compactor, committer, reader. */
+function wire(
+  { directory, options, environment, publish, poison }: Opening,
+  { home, lock }: Held,
+  schema: Schema,
+  jobs: Jobs,
+  recovery: RecoveryOptions,
+  recovered: RecoveredWriter,
+  counters: LifetimeCounters,
+): TableParts {
+  const { layout } = schema
+  const { manifest } = recovered
+  const state = new TableState({ ...recovery, poison }, recovered, counters)
+  const wal = new WalWriter({
+    fileSystem: meteredFileSystem(environment.fileSystem, counters.countLog),
+    directory,
+    tableId: recovery.tableId,
+    layout,
+    pageBytes: manifest.pageBytes,
+    epoch: manifest.epoch,
+    segmentBytes: options.walBytes,
+    takeFileNumber: () => state.takeFileNumber(),
+    nextSequence: state.active.memtable.endSequence,
+    spares: [...recovered.spares],
+    poison,
+    checkHome: () => home.check(),
+  })
+  const compactor = new Compactor({
+    state,
+    jobs,
+    fanout: options.fanout,
+    filterBitsPerRecord: options.filterBitsPerRecord,
+    replace: manifest.duplicates === 'replace',
+    retireSegments: numbers => wal.retire(numbers),
+    wait: environment.wait,
+    publish,
+  })
+  const committer = new Committer({
+    state,
+    wal,
+    poison,
+    layout,
+    memtableRecords: recovery.memtableRecords,
+    syncIntervalMs: options.syncIntervalMs,
+    onSealed: () => compactor.wake(),
+    sealFinished: () => compactor.sealFinished(),
+    publish,
+  })
+  const reader = newReader(recovery, manifest)
+  compactor.wake()
+  return {
+    directory,
+    options,
+    schema,
+    poison,
+    state,
+    reader,
+    writer: { wal, committer, compactor, jobs, home, lock },
+  }
+}

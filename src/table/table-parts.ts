@@ -1,0 +1,86 @@
+/** The parts that an open table consists of, and how each role - writer or reader - makes those that both have. */
+import { FlashTableError } from '../base/errors.js'
+import type { Poison } from '../base/poison.js'
+import { PageCache } from '../bucket-file/page-cache.js'
+import type { Committer } from '../commit/committer.js'
+import type { Compactor } from '../compaction/compactor.js'
+import { Schema } from '../encoding/schema.js'
+import { MANIFEST_NAME } from '../io/file-names.js'
+import type { Home } from '../io/home.js'
+import type { Jobs } from '../jobs/jobs.js'
+import { tableIdBytes } from '../manifest/bucket-file-entry.js'
+import type { Manifest } from '../manifest/manifest.js'
+import type { ResolvedOptions } from '../options/options.js'
+import { TableReader } from '../query/reader.js'
+import type { TableState } from '../state/table-state.js'
+import type { WalWriter } from '../wal/writer.js'
+import type { Environment } from './environment.js'
+import type { RecoveryOptions } from './recovered.js'
+
+/** A lane takes four bytes in memory, however small the field: the number of records is limited, too. */
+const MEMTABLE_RECORDS_MAX = 2 ** 26
+
+export interface TableParts {
+  readonly directory: string
+  readonly options: ResolvedOptions
+  readonly schema: Schema
+  readonly poison: Poison
+  readonly state: TableState
+  readonly reader: TableReader
+  /** `undefined`: opened with `readOnly`. */
+  readonly writer: WriterParts | undefined
+}
+
+/** The parts that only a writer has. */
+export interface WriterParts {
+  readonly wal: WalWriter
+  readonly committer: Committer
+  readonly compactor: Compactor
+  readonly jobs: Jobs
+  readonly home: Home
+  readonly lock: TableLock
+}
+
+/** The table's lock, and the directory that is held with it. */
+export interface TableLock {
+  release(): Promise<void>
+}
+
+/** The schema that is stored, checked against the encodings and options that the caller asks for. */
+export function openSchema(directory: string, manifest: Manifest, options: ResolvedOptions): Schema {
+  const path = `${directory}/${MANIFEST_NAME}`
+  for (const name of ['pageBytes', 'duplicates'] as const) {
+    if (options[name] === undefined || options[name] === manifest[name]) continue
+    throw new FlashTableError(
+      'FLASHTABLE_SCHEMA_MISMATCH',
+      `${path}: the table was created with ${name} ${manifest[name]}, asked for is ${options[name]}; leave it out`,
+    )
+  }
+  return Schema.open(manifest.schema, path, options)
+}
+
+/** What recovery and state know of the table. Takes the memory of the page cache. */
+export function recoveryOptions(
+  directory: string,
+  manifest: Manifest,
+  { layout }: Schema,
+  options: ResolvedOptions,
+  { fileSystem, memoryFreed }: Environment,
+): RecoveryOptions {
+  const rowsInMemory = Math.floor(options.memtableBytes / layout.recordBytes)
+  return {
+    fileSystem,
+    directory,
+    tableId: tableIdBytes(manifest.tableId),
+    layout,
+    signal: options.signal,
+    pageBytes: manifest.pageBytes,
+    cache: new PageCache(options.cacheBytes, manifest.pageBytes, memoryFreed),
+    memoryFreed,
+    memtableRecords: Math.min(MEMTABLE_RECORDS_MAX, rowsInMemory),
+  }
+}
+
+export function newReader({ layout, pageBytes }: RecoveryOptions, { duplicates }: Manifest): TableReader {
+  return new TableReader({ layout, pageBytes, replace: duplicates === 'replace' })
+}
