@@ -5,6 +5,8 @@
  * has ended. One append runs at a time; syncs run beside them. docs/file-format.md, WAL segments;
  * docs/durability.md, Order of writes.
  */
+import { newDeferred } from '../async/deferred.js'
+import type { Deferred } from '../async/deferred.js'
 import { assert } from '../base/assert.js'
 import { diskError, hasCode, isPassing } from '../base/errors.js'
 import type { FlashTableError } from '../base/errors.js'
@@ -45,13 +47,6 @@ export interface WalOptions {
   readonly checkHome: () => Promise<void>
 }
 
-/** A sync that was asked for and has not begun. */
-interface SyncRequest {
-  readonly promise: Promise<void>
-  readonly resolve: () => void
-  readonly reject: (reason: unknown) => void
-}
-
 export class WalWriter {
   readonly #options: WalOptions
   readonly #encoder: FrameEncoder
@@ -74,7 +69,8 @@ export class WalWriter {
   #appending: Promise<void> | undefined
   /** The sync in flight; never rejects. */
   #syncing: Promise<void> | undefined
-  #syncRequest: SyncRequest | undefined
+  /** A sync that was asked for and has not begun. */
+  #syncRequest: Deferred | undefined
   #closed = false
 
   constructor(options: WalOptions) {
@@ -189,7 +185,7 @@ export class WalWriter {
    */
   sync(): Promise<void> {
     if (this.#syncRequest === undefined) {
-      this.#syncRequest = newSyncRequest()
+      this.#syncRequest = newDeferred()
       // All calls of this moment join.
       void Promise.resolve().then(() => this.#beginSync())
     }
@@ -486,14 +482,4 @@ export class WalWriter {
     }
     this.#syncedSequence = endSequence
   }
-}
-
-function newSyncRequest(): SyncRequest {
-  let resolve!: () => void
-  let reject!: (reason: unknown) => void
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolve = onResolve
-    reject = onReject
-  })
-  return { promise, resolve, reject }
 }
