@@ -1,18 +1,12 @@
 /**
- * `FlashTable`, the face of the library: checks that the table is open, turns keys and values into lanes, and hands on
- * to the parts. No bytes and no files here. docs/api.md.
+ * `FlashTable`, the face of the library: checks the arguments, turns keys and values into lanes and back, and hands on to
+ * the session of the table and its parts. No bytes and no files here. docs/api.md.
  */
-import { abortReason } from './async/abort.js'
-import { keepAlive } from './async/keep-alive.js'
-import { Turns } from './async/turns.js'
-import { FlashTableError, callError, outOfRange } from './base/errors.js'
-import { publishEvent } from './base/events.js'
-import type { TableEvent } from './base/events.js'
 import { INSPECT, inspectAs, type Inspect } from './base/inspect.js'
-import { bulkLoad, type ColumnSource } from './bulk-load/bulk-load.js'
+import type { ColumnSource } from './bulk-load/bulk-load.js'
 import type { Call } from './commit/committer.js'
 import { appendOperations } from './encoding/given-operations.js'
-import { copyOfSchema } from './encoding/stored-schema.js'
+import type { Schema } from './encoding/schema.js'
 import type {
   ColumnsIn,
   ColumnsOut,
@@ -25,23 +19,15 @@ import type {
   ValueOut,
   WhereIn,
 } from './encoding/types.js'
-import { Jobs } from './jobs/jobs.js'
 import { invalidOption, refuseExtra } from './options/arguments.js'
-import { absolutePath } from './options/location.js'
-import {
-  resolveLoadOptions,
-  resolveOptions,
-  type Duplicates,
-  type ResolvedLoad,
-  type ResolvedOptions,
-  type TableOptions,
-} from './options/options.js'
+import { absolutePath, locationText } from './options/location.js'
+import { resolveLoadOptions, resolveOptions, type Duplicates, type TableOptions } from './options/options.js'
 import { columnsInTurns } from './query/columns-in-turns.js'
 import { findNear, orderHits } from './query/near.js'
 import { checkRange } from './query/range-options.js'
 import { eachKey, eachRow, stretches, type ScanOptions } from './query/ranges.js'
-import { OperationBuffer, type Operations } from './records/operations.js'
-import { Pins } from './state/pins.js'
+import { valuesInTurns } from './query/values-in-turns.js'
+import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT, type Operations } from './records/operations.js'
 import { Snapshot, optionalSnapshot } from './state/snapshot.js'
 import type { View } from './state/table-state.js'
 import {
@@ -52,14 +38,16 @@ import {
   readSnapshot,
   readSync,
 } from './table/call-options.js'
-import { writeCheckpoint } from './table/checkpoint.js'
-import { encodingsOf, type TableEncodings, type TableStatus } from './table/describe.js'
+import {
+  encodingsOf,
+  tableAsFields,
+  tableAsJson,
+  type TableEncodings,
+  type TableStatus,
+} from './table/describe.js'
 import { nodeEnvironment, type Environment } from './table/environment.js'
-import { newTableId } from './table/create-table.js'
-import { openReader } from './table/open-reader.js'
-import { openTable } from './table/open.js'
-import type { TableParts, WriterParts } from './table/table-parts.js'
-import { countRecords, tableStats, type TableStats } from './table/stats.js'
+import type { TableStats } from './table/stats.js'
+import { TableSession } from './table/table-session.js'
 import type {
   BatchOperation,
   BulkLoadOptions,
@@ -79,23 +67,15 @@ import type {
  * All methods reject with `FLASHTABLE_NOT_OPEN` once it is closed.
  */
 export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEncoding = ValueEncoding> {
-  #parts: TableParts
-  readonly #environment: Environment
-  readonly #pins: Pins
+  readonly #session: TableSession
+  /** The lanes of the key that is being looked up. */
   readonly #key: Uint32Array
-  /** Reads and compactions in flight: `close` waits for them. */
-  readonly #running = new Set<Promise<unknown>>()
-  #closed: Promise<void> | undefined
-  #status: TableStatus = 'open'
   #declared: TableEncodings | undefined
-  #refreshing: Promise<void> | undefined
 
-  private constructor(parts: TableParts, environment: Environment, publish: (event: TableEvent) => void) {
-    if (environment === undefined) throw invalidOption('a table is made by FlashTable.open')
-    this.#parts = parts
-    this.#environment = environment
-    this.#pins = new Pins((what, { sequence }) => publish({ kind: 'forgotten', what, sequence }))
-    this.#key = new Uint32Array(parts.schema.layout.keyLaneCount)
+  private constructor(session: TableSession) {
+    if (!(session instanceof TableSession)) throw invalidOption('a table is made by FlashTable.open')
+    this.#session = session
+    this.#key = new Uint32Array(session.parts.schema.layout.keyLaneCount)
   }
 
   /**
@@ -127,23 +107,8 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     environment: Environment,
   ): Promise<FlashTable> {
     const directory = absolutePath(location, 'location')
-    return FlashTable.#open(directory, textOf(location), resolveOptions(options), environment)
-  }
-
-  static async #open(
-    directory: string,
-    given: string,
-    options: ResolvedOptions,
-    environment: Environment,
-  ): Promise<FlashTable> {
-    const publish = (event: TableEvent): void => publishEvent(given, event)
-    const parts = await keepAlive(openTable(directory, options, environment, publish))
-    const table = new FlashTable(parts, environment, publish)
-    if (options.signal?.aborted === true) {
-      await table.close().catch(() => {})
-      throw abortReason(options.signal)
-    }
-    return table
+    const resolved = resolveOptions(options)
+    return new FlashTable(await TableSession.open(directory, locationText(location), resolved, environment))
   }
 
   /**
@@ -176,29 +141,29 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     const directory = absolutePath(location, 'location')
     const { open, load } = resolveLoadOptions(options)
     checkSource(source)
-    const table = await FlashTable.#open(directory, textOf(location), open, environment)
+    const session = await TableSession.open(directory, locationText(location), open, environment)
     try {
-      await table.#load(source, load)
+      await session.load(source, load)
     } catch (error) {
-      await table.close().catch(() => {})
+      await session.close().catch(() => {})
       throw error
     }
-    return table
+    return new FlashTable(session)
   }
 
   /** The directory of the table. */
   get location(): string {
-    return this.#parts.directory
+    return this.#session.parts.directory
   }
 
   /** Whether it was opened for reading alone. */
   get readOnly(): boolean {
-    return this.#parts.writer === undefined
+    return this.#session.parts.writer === undefined
   }
 
   /** `'open'`; `'closing'` from the call of `close()`, `'closed'` when it has settled. */
   get status(): TableStatus {
-    return this.#status
+    return this.#session.status
   }
 
   /**
@@ -216,12 +181,12 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /** What the table was created with: `'keep'` or `'replace'`. */
   get duplicates(): Duplicates {
-    return this.#parts.state.manifest.duplicates
+    return this.#session.parts.state.manifest.duplicates
   }
 
   /** What the table was created with: bytes of a page. */
   get pageBytes(): number {
-    return this.#parts.state.manifest.pageBytes
+    return this.#session.parts.state.manifest.pageBytes
   }
 
   /**
@@ -231,18 +196,8 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    */
   toJSON(): object {
     // The prototype, or an object made of it, has nothing to tell.
-    if (!(#parts in this)) return {}
-    const { location, status, readOnly, duplicates, pageBytes } = this
-    const { state, schema } = this.#parts
-    return {
-      location,
-      status,
-      readOnly,
-      schema: copyOfSchema(schema.stored),
-      duplicates,
-      pageBytes,
-      ...countRecords(state),
-    }
+    if (!(#session in this)) return {}
+    return tableAsJson(this.#session.parts, this.status)
   }
 
   /**
@@ -251,25 +206,13 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * @internal
    */
   [INSPECT](depth: number, options: object, inspect: Inspect): string {
-    if (!(#parts in this)) return 'FlashTable {}'
-    const { location, status, readOnly, keyEncoding, valueEncoding, duplicates, pageBytes } = this
-    const { records, recordsAreExact } = countRecords(this.#parts.state)
-    const stored = { duplicates, pageBytes, records, recordsAreExact }
-    const poisoned = this.#parts.poison.reason
-    const fields = {
-      location,
-      status,
-      ...(poisoned === undefined ? {} : { poisoned }),
-      readOnly,
-      keyEncoding,
-      valueEncoding,
-      ...stored,
-    }
+    if (!(#session in this)) return 'FlashTable {}'
+    const fields = tableAsFields(this.#session.parts, this.status, this.#encodings())
     return inspectAs('FlashTable', fields, depth, options, inspect)
   }
 
   #encodings(): TableEncodings {
-    this.#declared ??= encodingsOf(this.#parts)
+    this.#declared ??= encodingsOf(this.#session.parts)
     return this.#declared
   }
 
@@ -278,19 +221,17 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * cut too. Rejects with `FLASHTABLE_INVALID_KEY`, `_INVALID_VALUE`, `_DISK_FULL`, `_POISONED`, `_READ_ONLY`.
    */
   put(key: KeyIn<K>, ...given: ValueArguments<V, WriteOptions>): Promise<void> {
-    return this.#commitRow('put', given, 1, (rows, { schema }) => schema.appendPut(rows, key, given[0]))
+    return this.#commitRow('put', PUT, key, given, 1)
   }
 
   /** Deletes all records of the key that were put before. Errors as `put`. Cost: a log entry. */
   del(key: KeyIn<K>, ...given: [options?: WriteOptions]): Promise<void> {
-    return this.#commitRow('del', given, 0, (rows, { schema }) => schema.appendDeleteKey(rows, key))
+    return this.#commitRow('del', DELETE_KEY, key, given, 0)
   }
 
   /** Deletes all records put before that equal this one. Errors as `put`. Cost: a log entry. */
   delRecord(key: KeyIn<K>, ...given: ValueArguments<V, WriteOptions>): Promise<void> {
-    return this.#commitRow('delRecord', given, 1, (rows, { schema }) =>
-      schema.appendDeleteRecord(rows, key, given[0]),
-    )
+    return this.#commitRow('delRecord', DELETE_RECORD, key, given, 1)
   }
 
   /**
@@ -298,7 +239,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * fields mean "and". Errors as `put`. Cost: a log entry; merges drop what is hidden.
    */
   delWhere(where: WhereIn<V>, options?: WriteOptions, ...extra: never[]): Promise<void> {
-    return this.#commit('delWhere', options, extra, ({ schema }) => {
+    return this.#commit('delWhere', options, extra, schema => {
       const { lanes, values } = schema.whereLanes(where)
       return { operations: new OperationBuffer(schema.layout, 1), deletes: [{ position: 0, lanes, values }] }
     })
@@ -310,7 +251,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     options?: WriteOptions,
     ...extra: never[]
   ): Promise<void> {
-    return this.#commit('batch', options, extra, ({ schema }) => {
+    return this.#commit('batch', options, extra, schema => {
       const rows = new OperationBuffer(schema.layout)
       appendOperations(rows, schema, operations)
       return { operations: rows, deletes: [] }
@@ -323,7 +264,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * `memtableBytes`.
    */
   putColumns(columns: ColumnsIn<K, V>, options?: WriteOptions, ...extra: never[]): Promise<void> {
-    return this.#commit('putColumns', options, extra, ({ schema }) => ({
+    return this.#commit('putColumns', options, extra, schema => ({
       operations: schema.columnsToOperations(columns),
       deletes: [],
     }))
@@ -343,22 +284,20 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     ...extra: never[]
   ): Promise<(ValueOut<V> | undefined)[]> {
     const view = this.#view('getMany', options, extra)
-    const { reader, schema } = this.#parts
+    const { reader, schema } = this.#session.parts
     const { lanes } = schema.keysToLanes(keys)
-    const { hits, starts, ends } = await this.#read(reader.findMany(view, lanes, 1))
-    const turns = new Turns()
-    const values: (ValueOut<V> | undefined)[] = []
-    for (const [i, start] of starts.entries()) {
-      if (turns.due()) await turns.take()
-      values.push(ends[i] === start ? undefined : this.#value(hits, start))
-    }
-    return values
+    const { hits, starts, ends } = await this.#session.read(reader.findMany(view, lanes, 1))
+    return valuesInTurns(starts.length, i =>
+      ends[i] === starts[i] ? undefined : this.#value(hits, starts[i]!),
+    )
   }
 
   /** Every record of the key, in insertion order. */
   getAll(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<ValueOut<V>[]> {
     return this.#find('getAll', key, Infinity, options, extra, rows =>
-      rows.count <= VALUES_AT_ONCE ? this.#valuesOldestFirst(rows) : this.#valuesInTurns(rows),
+      rows.count <= VALUES_AT_ONCE
+        ? this.#valuesOldestFirst(rows)
+        : valuesInTurns(rows.count, i => this.#value(rows, rows.count - 1 - i)),
     )
   }
 
@@ -366,7 +305,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   getSync(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): ValueOut<V> | undefined {
     const rows = this.#findSync('getSync', key, 1, options, extra)
     const value = rows.count === 0 ? undefined : this.#value(rows, 0)
-    this.#parts.reader.giveBack(rows)
+    this.#session.parts.reader.giveBack(rows)
     return value
   }
 
@@ -390,11 +329,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     options?: ReadOptions & { readonly within?: number | bigint | undefined },
     ...extra: unknown[]
   ): Promise<HitColumns<V>> {
-    this.#assertOpen()
+    this.#session.assertOpen()
     refuseExtra('getColumns', extra)
     const { snapshot, within } = readNearOptions(options)
     const view = this.#viewOf(snapshot)
-    const { schema, reader } = this.#parts
+    const { schema, reader } = this.#session.parts
     const { layout } = schema
     const { lanes } = schema.keysToLanes(keys)
     const found =
@@ -405,7 +344,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
       query,
       ...(await columnsInTurns(schema, rows, within !== undefined)),
     }))
-    return (await this.#read(columns)) as HitColumns<V>
+    return (await this.#session.read(columns)) as HitColumns<V>
   }
 
   /** Whether the key has a record. */
@@ -429,7 +368,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /** Each key in the range once. */
   async *keys(range?: RangeOptions<KeyIn<K>>, ...extra: never[]): AsyncGenerator<KeyOut<K>, void> {
-    const { keyLaneCount } = this.#parts.schema.layout
+    const { keyLaneCount } = this.#session.parts.schema.layout
     for await (const { rows, row } of eachKey(...this.#scan('keys', range, extra), keyLaneCount))
       yield this.#keyOf(rows, row)
   }
@@ -446,7 +385,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     ...extra: never[]
   ): AsyncGenerator<ColumnsOut<K, V>, void> {
     const [reader, pin, options] = this.#scan('scanColumns', range, extra)
-    const { schema } = this.#parts
+    const { schema } = this.#session.parts
     for await (const { rows, from, to } of stretches(reader, pin, options)) {
       const ordered = options.reverse ? new OperationBuffer(schema.layout, to - from) : rows
       if (ordered instanceof OperationBuffer && options.reverse) ordered.appendReversed(rows, from, to)
@@ -455,18 +394,19 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     }
   }
 
-  /** Pins the state of this moment: everything put and resolved so far. Close it to give its files back. */
+  /** Pins the state of this moment: everything put and resolved so far. Close it to release its files. */
   snapshot(...extra: never[]): Snapshot {
-    this.#assertOpen()
+    this.#session.assertOpen()
     refuseExtra('snapshot', extra)
-    return new Snapshot(this.#pins.pin(this.#parts.state), this)
+    const { pins, parts } = this.#session
+    return new Snapshot(pins.pin(parts.state), this)
   }
 
   /** Everything put before is on the device when it resolves. Rejects with `FLASHTABLE_POISONED`. */
   async sync(...extra: never[]): Promise<void> {
-    const { committer } = this.#writer()
+    this.#session.writer()
     refuseExtra('sync', extra)
-    await this.#finish(committer.barrier(true))
+    await this.#session.sync()
   }
 
   /**
@@ -474,12 +414,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * (nothing changed), `_POISONED`. Cost: reads and writes the whole table once.
    */
   async compact(options?: CompactOptions, ...extra: never[]): Promise<void> {
-    const { committer, compactor, wal } = this.#writer()
+    this.#session.writer()
     refuseExtra('compact', extra)
-    const control = readCompactOptions(options)
-    const takeMemtables = (signal: AbortSignal): Promise<void> =>
-      committer.exclusive(() => committer.seal(signal), signal)
-    await this.#finish(compactor.compactAll(takeMemtables, control).then(() => wal.trimSpares()))
+    await this.#session.compact(readCompactOptions(options))
   }
 
   /**
@@ -489,188 +426,63 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * `FLASHTABLE_EXISTS`, `_DISK_FULL`, `_IO_ERROR`, `_CORRUPTION`. Cost: writes the memtable.
    */
   async checkpoint(directory: string | URL, ...extra: never[]): Promise<void> {
-    this.#assertOpen()
+    this.#session.assertOpen()
     refuseExtra('checkpoint', extra)
-    await this.#finish(this.#checkpoint(absolutePath(directory, 'directory')))
+    await this.#session.checkpoint(absolutePath(directory, 'directory'))
   }
 
   /** Deletes all records, by one manifest change. */
   async clear(...extra: never[]): Promise<void> {
-    const { committer, compactor, wal } = this.#writer()
+    this.#session.writer()
     refuseExtra('clear', extra, adviceFor('clear'))
-    const { state } = this.#parts
-    const empty = async (): Promise<void> => {
-      // A clear that fails leaves the log as it was: its segment ends only when the manifest does without it.
-      const { segments } = await state.clear()
-      wal.rotate()
-      await wal.retire(segments)
-      await wal.trimSpares()
-    }
-    // In the order of the calls: a put that comes later is not erased, however long this waits.
-    const cleared = committer.inTurn(stopped =>
-      compactor.holdMergesAtOnce(() => stopped(() => compactor.holdSeals(empty))),
-    )
-    await this.#finish(cleared)
+    await this.#session.clear()
   }
 
   /** A reader moves on to the newest state. Rejects for a table opened for writing, which always sees it. */
   async refresh(...extra: never[]): Promise<void> {
-    this.#assertOpen()
+    this.#session.assertOpen()
     refuseExtra('refresh', extra)
-    if (this.#parts.writer !== undefined) {
-      throw new FlashTableError(
-        'FLASHTABLE_READ_ONLY',
-        'refresh() is for tables opened with readOnly; a writer sees every put',
-      )
-    }
-    this.#refreshing ??= this.#finish(this.#refresh()).finally(() => (this.#refreshing = undefined))
-    await this.#refreshing
+    await this.#session.refresh()
   }
 
   /** Counts, sizes, levels, and what was written in the life of the table. */
   async stats(...extra: never[]): Promise<TableStats> {
-    this.#assertOpen()
+    this.#session.assertOpen()
     refuseExtra('stats', extra)
-    return this.#track(tableStats(this.#parts, this.#pins))
+    return this.#session.stats()
   }
 
   /**
-   * Ends: what was put is committed and synced, running merges are abandoned, running reads reject. Idempotent.
-   * Rejects with what kept the last sync from succeeding; everything is let go of nevertheless.
+   * Closes the table: commits and syncs what was put, aborts running merges, rejects running reads. Idempotent. Rejects
+   * with what kept the last sync from succeeding; everything is released in any case.
    */
   close(...extra: never[]): Promise<void> {
     try {
       refuseExtra('close', extra)
+      return this.#session.close()
     } catch (error) {
       return Promise.reject(error)
     }
-    this.#closed ??= keepAlive(this.#close().finally(() => (this.#status = 'closed')))
-    return this.#closed
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  async #close(): Promise<void> {
-    this.#status = 'closing'
-    const { writer } = this.#parts
-    const failures: unknown[] = []
-    const attempt = async (step: () => Promise<void> | undefined): Promise<void> => {
-      try {
-        await step()
-      } catch (error) {
-        failures.push(error)
-      }
-    }
-    await attempt(() => this.#end(writer))
-    await attempt(() => writer?.wal.close())
-    // Those of now: a refresh may have ended meanwhile.
-    await attempt(() => this.#parts.state.close())
-    await attempt(() => writer?.lock.release())
-    if (failures.length > 0) throw failures[0]
-  }
-
-  /** Waits for what runs; then a writer syncs its log and notes where it ends. */
-  async #end(writer: WriterParts | undefined): Promise<void> {
-    await writer?.committer.close()
-    await writer?.compactor.close()
-    await Promise.allSettled(this.#running)
-    await writer?.jobs.close()
-    await this.#pins.releaseAll()
-    if (writer === undefined) return
-    const { state, poison } = this.#parts
-    const { wal, committer } = writer
-    if (poison.latched) {
-      // Whoever has not met the failure yet must not take this for the sync that it is not.
-      if (wal.syncedSequence < wal.nextSequence || writer.home.moved) throw poison.error()
-      return
-    }
-    await wal.sync()
-    await state.installClean(committer.liveSegments())
-    await wal.trimSpares()
-  }
-
-  async #load(source: ColumnSource<unknown>, load: ResolvedLoad): Promise<void> {
-    const writer = this.#writer()
-    if (this.#parts.state.manifest.nextSequence > 0) {
-      throw new FlashTableError(
-        'FLASHTABLE_EXISTS',
-        `a bulk load makes a new table: ${this.location} has been written to`,
-      )
-    }
-    await this.#finish(bulkLoad(this.#parts, writer, source, load))
-  }
-
-  async #checkpoint(directory: string): Promise<void> {
-    const { state, options, writer } = this.#parts
-    const jobs = writer?.jobs ?? new Jobs(this.#environment.newExecutor())
-    // A refresh lets go of the state.
-    const pin = writer === undefined ? this.#pins.pin(state) : undefined
-    try {
-      // Behind all that was put before.
-      await writer?.committer.barrier(false)
-      await writeCheckpoint(state, directory, {
-        tableId: newTableId(this.#environment),
-        jobs,
-        filterBitsPerRecord: options.filterBitsPerRecord,
-        replace: state.manifest.duplicates === 'replace',
-      })
-    } finally {
-      await pin?.release()
-      if (writer === undefined) await jobs.close()
-    }
-  }
-
-  async #refresh(): Promise<void> {
-    const { directory, options, state } = this.#parts
-    // The signal was for the open.
-    const reopening = { ...options, signal: undefined }
-    const parts = await openReader(directory, reopening, this.#environment, state.manifest.tableId)
-    this.#parts = parts
-    await state.close()
-  }
-
-  #assertOpen(): void {
-    if (this.#closed !== undefined)
-      throw new FlashTableError('FLASHTABLE_NOT_OPEN', `the table ${this.location} is closed`)
-  }
-
-  #writer(): WriterParts {
-    this.#assertOpen()
-    const { writer } = this.#parts
-    if (writer === undefined) {
-      throw new FlashTableError('FLASHTABLE_READ_ONLY', `the table ${this.location} was opened with readOnly`)
-    }
-    return writer
-  }
-
-  /** Waits for the promise as {@link #track} does; the process lives as long. For what may wait for no call of the system. */
-  #finish<T>(promise: Promise<T>): Promise<T> {
-    return keepAlive(this.#track(promise))
-  }
-
-  /** Waits for the promise, and lets `close` wait for it. */
-  async #track<T>(promise: Promise<T>): Promise<T> {
-    this.#running.add(promise)
-    try {
-      return await promise
-    } finally {
-      this.#running.delete(promise)
-    }
-  }
-
-  /** `given`: the arguments behind the key; the options stand at `optionsAt`. Hot: mostly there are none. */
+  /** `given`: the arguments after the key. The options are at `optionsAt`. Hot: mostly there are none. */
   #commitRow(
     call: string,
+    kind: number,
+    key: unknown,
     given: readonly unknown[],
     optionsAt: number,
-    append: (rows: OperationBuffer, parts: TableParts) => void,
   ): Promise<void> {
     try {
-      const { committer } = this.#writer()
+      const { committer } = this.#session.writer()
       const sync = given.length > optionsAt && checkWrite(call, given[optionsAt], given.slice(optionsAt + 1))
-      return committer.commitRow(rows => append(rows, this.#parts), sync)
+      const { schema } = this.#session.parts
+      const record = kind === DELETE_KEY ? schema.encodeDeleteKey(key) : schema.encodeRecord(key, given[0])
+      return committer.commitRow(kind, record, sync)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -680,29 +492,19 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     call: string,
     options: unknown,
     extra: readonly unknown[],
-    make: (parts: TableParts) => Call,
+    encode: (schema: Schema) => Call,
   ): Promise<void> {
     try {
-      const { committer } = this.#writer()
+      this.#session.writer()
       const sync = checkWrite(call, options, extra)
-      const made = make(this.#parts)
-      const { memtableRecords } = this.#parts.state.options
-      if (made.operations.count > memtableRecords) {
-        throw outOfRange(
-          'FLASHTABLE_INVALID_VALUE',
-          `a batch holds at most memtableBytes, here ${memtableRecords} records; found ${made.operations.count}: ` +
-            'use smaller batches, or FlashTable.bulkLoad for a new table',
-        )
-      }
-      if (made.operations.count + made.deletes.length === 0) return committer.barrier(sync)
-      return committer.commit(made, sync)
+      return this.#session.commit(encode(this.#session.parts.schema), sync)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
   /**
-   * Commits operations as they are inside, for repair.
+   * Commits operations that are encoded already, for repair.
    *
    * @internal
    */
@@ -712,13 +514,13 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /** The state that a read is of. */
   #view(call: string, options: unknown, extra: readonly unknown[]): View {
-    this.#assertOpen()
+    this.#session.assertOpen()
     if (extra.length > 0) refuseExtra(call, extra, adviceFor(call))
-    return options === undefined ? this.#parts.state.view() : this.#viewOf(readSnapshot(call, options))
+    return options === undefined ? this.#session.view() : this.#viewOf(readSnapshot(call, options))
   }
 
   #viewOf(snapshot: Snapshot | undefined): View {
-    return snapshot === undefined ? this.#parts.state.view() : snapshot.viewFor(this)
+    return snapshot === undefined ? this.#session.view() : snapshot.viewFor(this)
   }
 
   #findSync(
@@ -729,8 +531,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     extra: readonly unknown[],
   ): OperationBuffer {
     const view = this.#view(call, options, extra)
-    this.#parts.schema.encodeKey(key, this.#key)
-    return this.#parts.reader.findSync(view, this.#key, limit)
+    const { schema, reader } = this.#session.parts
+    schema.encodeKey(key, this.#key)
+    return reader.findSync(view, this.#key, limit)
   }
 
   /** Answers at once where all is in memory; the next lookup uses the rows, so `answer` keeps none. */
@@ -744,7 +547,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   ): Promise<T> {
     try {
       const view = this.#view(call, options, extra)
-      const { schema, reader } = this.#parts
+      const { schema, reader } = this.#session.parts
       schema.encodeKey(key, this.#key)
       const rows = reader.findInMemory(view, this.#key, limit)
       if (rows !== undefined) {
@@ -752,7 +555,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
         if (limit === 1) reader.giveBack(rows)
         return Promise.resolve(answered)
       }
-      return this.#read(reader.find(view, this.#key, limit)).then(answer)
+      return this.#session.read(reader.find(view, this.#key, limit)).then(answer)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -766,65 +569,41 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     extra: readonly unknown[],
   ): Promise<number> {
     const view = this.#view(call, options, extra)
-    this.#parts.schema.encodeKey(key, this.#key)
-    return this.#read(this.#parts.reader.count(view, this.#key, limit))
-  }
-
-  /** Requires: the promise was made while the table was open. */
-  async #read<T>(promise: Promise<T>): Promise<T> {
-    try {
-      const result = await this.#track(promise)
-      this.#assertOpen()
-      return result
-    } catch (error) {
-      throw callError(error, `${this.location} cannot be read`)
-    }
+    const { schema, reader } = this.#session.parts
+    schema.encodeKey(key, this.#key)
+    return this.#session.read(reader.count(view, this.#key, limit))
   }
 
   #scan(call: string, options: unknown, extra: readonly unknown[]): Parameters<typeof eachRow> {
-    this.#assertOpen()
+    const session = this.#session
+    session.assertOpen()
     refuseExtra(call, extra)
-    const { snapshot, ...checked } = checkRange(call, this.#parts.schema, options)
+    const { snapshot, ...checked } = checkRange(call, session.parts.schema, options)
     const view = this.#viewOf(optionalSnapshot(snapshot, 'snapshot'))
     // After `close` a scan has no files any more: its next step must not begin.
     const read = async <T>(step: () => Promise<T>): Promise<T> => {
-      this.#assertOpen()
-      return this.#read(step())
+      session.assertOpen()
+      return session.read(step())
     }
     const scan: ScanOptions = { ...checked, read }
-    return [this.#parts.reader, this.#pins.pinView(view, 'scan'), scan]
+    return [session.parts.reader, session.pins.pinView(view, 'scan'), scan]
   }
 
   #keyOf(rows: Operations, row: number): KeyOut<K> {
-    return this.#parts.schema.decodeKey(rows.lanes, row) as KeyOut<K>
+    return this.#session.parts.schema.decodeKey(rows.lanes, row) as KeyOut<K>
   }
 
   #value(rows: Operations, row: number): ValueOut<V> {
-    return this.#parts.schema.decodeValue(rows.lanes, row) as ValueOut<V>
+    return this.#session.parts.schema.decodeValue(rows.lanes, row) as ValueOut<V>
   }
 
   #valuesOldestFirst(rows: Operations): ValueOut<V>[] {
     return Array.from({ length: rows.count }, (_, i) => this.#value(rows, rows.count - 1 - i))
   }
-
-  async #valuesInTurns(rows: Operations): Promise<ValueOut<V>[]> {
-    const turns = new Turns()
-    const values: ValueOut<V>[] = []
-    for (let row = rows.count - 1; row >= 0; row--) {
-      if (turns.due()) await turns.take()
-      values.push(this.#value(rows, row))
-    }
-    return values
-  }
 }
 
 /** Values that are decoded at once; of more, the event loop turns in between. */
 const VALUES_AT_ONCE = 4096
-
-/** The location as it was given, for events. */
-function textOf(location: string | URL): string {
-  return typeof location === 'string' ? location : location.href
-}
 
 /** Refuses what a write does not take, before anything of it is read; whether it waits for the device. */
 function checkWrite(call: string, options: unknown, extra: readonly unknown[]): boolean {

@@ -107,18 +107,10 @@ export class Committer {
     this.#groupRows = Math.max(1, Math.min(options.memtableRecords, rows))
   }
 
-  /** Commits one put, del or delRecord: `append` adds its row to the group, or throws and adds nothing. */
-  commitRow(append: (operations: OperationBuffer) => void, sync: boolean): Promise<void> {
-    let group = this.#openGroup(1, 0)
-    const { operations } = group
-    append(operations)
-    if (operations.count > this.#groupRows) {
-      // An encoding of the caller's has put another record meanwhile, and that took the last place.
-      group = newGroup(new OperationBuffer(this.#options.layout, 1))
-      group.operations.append(operations, operations.count - 1, operations.count)
-      operations.count--
-      this.#queue.push(group)
-    }
+  /** Commits one operation. `record`: its lanes, which are copied. Hot. */
+  commitRow(kind: number, record: Uint32Array, sync: boolean): Promise<void> {
+    const group = this.#openGroup(1, 0)
+    group.operations.appendRecord(kind, record)
     return this.#joined(group, sync)
   }
 
@@ -254,7 +246,7 @@ export class Committer {
       const group = this.#queue.shift()
       if (group === undefined) break
       group.full = true
-      // A barrier, or a turn; or a call that was refused has opened a group that nobody joined.
+      // A barrier, or a turn of `inTurn`.
       if (group.operations.count + group.deletes.length === 0) {
         group.written?.resolve()
         if (group.turn !== undefined) await group.turn()

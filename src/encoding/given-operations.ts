@@ -6,7 +6,7 @@
 import { describeValue } from '../base/describe-value.js'
 import { invalidType } from '../base/errors.js'
 import { hasProperty } from '../options/arguments.js'
-import type { OperationBuffer } from '../records/operations.js'
+import { DELETE_KEY, DELETE_RECORD, PUT, type OperationBuffer } from '../records/operations.js'
 import type { Schema } from './schema.js'
 
 /** Appends the operations of a batch. Throws with `FLASHTABLE_INVALID_KEY` or `_VALUE`, and what the iterable throws. */
@@ -23,11 +23,11 @@ export function appendOperations(into: OperationBuffer, schema: Schema, operatio
     }
     checkNames(operation)
     const { type, key, value } = operation as { type?: unknown; key?: unknown; value?: unknown }
-    if (type === 'put') schema.appendPut(into, key, value)
-    else if (type === 'delRecord') schema.appendDeleteRecord(into, key, value)
+    if (type === 'put') into.appendRecord(PUT, schema.encodeRecord(key, value))
+    else if (type === 'delRecord') into.appendRecord(DELETE_RECORD, schema.encodeRecord(key, value))
     else if (type !== 'del')
       throw invalid(`expected type 'put', 'del' or 'delRecord', found ${describeValue(type)}`)
-    else if (value === undefined) schema.appendDeleteKey(into, key)
+    else if (value === undefined) into.appendRecord(DELETE_KEY, schema.encodeDeleteKey(key))
     else {
       throw invalid(
         "type 'del' deletes all records of a key and takes no value; to delete one record use type 'delRecord'",

@@ -5,7 +5,7 @@
  * lanes become values and columns on their way out. Nothing that does not fit gets in. docs/file-format.md, Schema.
  */
 import { invalidOption } from '../options/arguments.js'
-import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../records/operations.js'
+import { OperationBuffer } from '../records/operations.js'
 import { recordLayout, type RecordLayout } from '../records/record-layout.js'
 
 import { FlashTableError } from '../base/errors.js'
@@ -118,23 +118,25 @@ export class Schema {
     this.#key.toLanes(key, into, 0, KEY)
   }
 
-  /** Appends a put. Throws with `FLASHTABLE_INVALID_KEY` or `_VALUE` and leaves `into` as it was. */
-  appendPut(into: OperationBuffer, key: unknown, value: unknown): void {
-    this.#append(into, PUT, key, value)
+  /**
+   * The lanes of a record: of a put, or of a *delete record*. Throws with `FLASHTABLE_INVALID_KEY` or `_VALUE`. The caller
+   * copies them before it encodes the next record.
+   */
+  encodeRecord(key: unknown, value: unknown): Uint32Array {
+    const record = this.#takeRecord()
+    this.#key.toLanes(key, record, 0, KEY)
+    this.#value.toLanes(value, record, this.layout.keyLaneCount)
+    this.#record = record
+    return record
   }
 
-  /** Appends a *delete record*: throws as `appendPut` does. */
-  appendDeleteRecord(into: OperationBuffer, key: unknown, value: unknown): void {
-    this.#append(into, DELETE_RECORD, key, value)
-  }
-
-  /** Appends a *delete key*: throws as `encodeKey` does and leaves `into` as it was. */
-  appendDeleteKey(into: OperationBuffer, key: unknown): void {
+  /** The lanes of a *delete key*, its value lanes 0: as {@link encodeRecord}. */
+  encodeDeleteKey(key: unknown): Uint32Array {
     const record = this.#takeRecord()
     this.#key.toLanes(key, record, 0, KEY)
     record.fill(0, this.layout.keyLaneCount)
-    appendRecord(into, DELETE_KEY, record)
     this.#record = record
+    return record
   }
 
   /** The key of row `row`. */
@@ -234,14 +236,6 @@ export class Schema {
     return { lanes, values }
   }
 
-  #append(into: OperationBuffer, kind: number, key: unknown, value: unknown): void {
-    const record = this.#takeRecord()
-    this.#key.toLanes(key, record, 0, KEY)
-    this.#value.toLanes(value, record, this.layout.keyLaneCount)
-    appendRecord(into, kind, record)
-    this.#record = record
-  }
-
   #takeRecord(): Uint32Array {
     const record = this.#record ?? new Uint32Array(this.layout.laneCount)
     this.#record = undefined
@@ -265,16 +259,6 @@ class KeyPlace implements Place {
   get what(): string {
     return `keys[${this.index}]`
   }
-}
-
-/** Nothing of the caller's runs in here: the row counts when all of it is there. */
-function appendRecord(into: OperationBuffer, kind: number, record: Uint32Array): void {
-  into.reserve(1)
-  const row = into.count
-  for (let lane = 0; lane < record.length; lane++) into.lanes[lane]![row] = record[lane]!
-  if (kind !== PUT) into.ensureKinds()[row] = kind
-  else if (into.kinds !== undefined) into.kinds[row] = PUT
-  into.count = row + 1
 }
 
 function checkSame(

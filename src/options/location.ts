@@ -66,3 +66,8 @@ function refused(what: string, reason: string): TypeError {
     `${what}: expected the path of a directory or a file: URL, found ${reason}`,
   )
 }
+
+/** The location as it was given, for events. */
+export function locationText(location: string | URL): string {
+  return typeof location === 'string' ? location : location.href
+}

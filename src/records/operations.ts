@@ -99,6 +99,16 @@ export class OperationBuffer implements Operations {
     return this.kinds
   }
 
+  /** Appends one operation. Hot. */
+  appendRecord(kind: number, record: Uint32Array): void {
+    this.reserve(1)
+    const row = this.count
+    for (let lane = 0; lane < record.length; lane++) this.lanes[lane]![row] = record[lane]!
+    if (kind !== PUT) this.ensureKinds()[row] = kind
+    else if (this.kinds !== undefined) this.kinds[row] = PUT
+    this.count = row + 1
+  }
+
   /** Appends rows `from` to `to` of `source`. */
   append(source: Operations, from: number, to: number): void {
     const rows = to - from

@@ -1,6 +1,8 @@
 /** What an open table says of itself without reading anything. docs/api.md, What a table says of itself. */
 import { declaredKey, declaredValue } from '../encoding/declared.js'
+import { copyOfSchema } from '../encoding/stored-schema.js'
 import type { KeyEncoding, ValueEncoding } from '../encoding/types.js'
+import { countRecords } from './stats.js'
 import type { TableParts } from './table-parts.js'
 
 /** `'closing'`: `close()` was called, and has not settled. */
@@ -20,4 +22,35 @@ export function encodingsOf({ options, schema }: TableParts): TableEncodings {
   // The open has checked them.
   const { keyEncoding, valueEncoding } = options
   return { keyEncoding: keyEncoding as KeyEncoding, valueEncoding: valueEncoding as ValueEncoding }
+}
+
+/** What `JSON.stringify` shows of a table. */
+export function tableAsJson(parts: TableParts, status: TableStatus): object {
+  const { state, schema, directory: location, writer } = parts
+  const { duplicates, pageBytes } = state.manifest
+  return {
+    location,
+    status,
+    readOnly: writer === undefined,
+    schema: copyOfSchema(schema.stored),
+    duplicates,
+    pageBytes,
+    ...countRecords(state),
+  }
+}
+
+/** What `util.inspect` shows of a table. */
+export function tableAsFields(parts: TableParts, status: TableStatus, encodings: TableEncodings): object {
+  const { state, directory: location, writer, poison } = parts
+  const { duplicates, pageBytes } = state.manifest
+  return {
+    location,
+    status,
+    ...(poison.latched ? { poisoned: poison.reason } : {}),
+    readOnly: writer === undefined,
+    ...encodings,
+    duplicates,
+    pageBytes,
+    ...countRecords(state),
+  }
 }

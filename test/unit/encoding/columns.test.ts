@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bytes, fixed, struct } from '../../../src/encoding/encodings.js'
 import { Schema } from '../../../src/encoding/schema.js'
-import { OperationBuffer } from '../../../src/records/operations.js'
+import { OperationBuffer, PUT } from '../../../src/records/operations.js'
 import { FIELD_CASES } from '../../support/field-types.js'
 import { thrownBy } from '../../support/thrown-by.js'
 
@@ -43,7 +43,7 @@ describe('columns', () => {
       const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: struct({ a: 'u8', x: encoding }) })
       const check = (list: readonly unknown[]): void => {
         const puts = new OperationBuffer(schema.layout)
-        for (const x of list) schema.appendPut(puts, 1, { a: 2, x })
+        for (const x of list) puts.appendRecord(PUT, schema.encodeRecord(1, { a: 2, x }))
         const out = schema.lanesToColumns(puts.lanes, 0, list.length, true)
         expect(Object.keys(out)).toEqual(['key', 'a', 'x'])
         expect(out['x']).toBeInstanceOf(Column)
@@ -285,7 +285,7 @@ describe('the fields of a delete where', () => {
   it('match the records that hold the same value, NaN too', () => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: struct({ x: 'f64' }) })
     const operations = new OperationBuffer(schema.layout)
-    schema.appendPut(operations, 1, { x: NaN })
+    operations.appendRecord(PUT, schema.encodeRecord(1, { x: NaN }))
     const { lanes, values } = schema.whereLanes({ x: NaN })
     expect(lanes.map(lane => operations.lanes[lane]![0])).toEqual(values)
   })

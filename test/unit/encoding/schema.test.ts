@@ -35,7 +35,7 @@ describe('a schema', () => {
       valueEncoding: struct({ a: 'i8', b: 'i16', c: 'i32', d: 'i64', e: 'f32', f: 'f64' }),
     })
     const operations = new OperationBuffer(schema.layout)
-    schema.appendPut(operations, 9, { a: -128, b: -1, c: 0, d: -1n, e: 1, f: -1 })
+    operations.appendRecord(PUT, schema.encodeRecord(9, { a: -128, b: -1, c: 0, d: -1n, e: 1, f: -1 }))
     expect(rows(operations)).toEqual([
       [9, 0, 0x7fff, 0x80000000, 0x7fffffff, 0xffffffff, 0x3f800000, 0xbff00000, 0],
     ])
@@ -52,10 +52,10 @@ describe('a schema', () => {
     const set = Schema.create({ keyEncoding: 'u32', valueEncoding: undefined })
     expect(set.layout).toMatchObject({ keyLaneCount: 1, laneCount: 1, recordBytes: 4 })
     const operations = new OperationBuffer(set.layout)
-    set.appendPut(operations, 5, undefined)
+    operations.appendRecord(PUT, set.encodeRecord(5, undefined))
     expect(set.decodeKey(operations.lanes, 0)).toBe(5)
     expect(set.decodeValue(operations.lanes, 0)).toBeUndefined()
-    expect(thrownBy(() => set.appendPut(operations, 5, {}))).toMatchObject({
+    expect(thrownBy(() => operations.appendRecord(PUT, set.encodeRecord(5, {})))).toMatchObject({
       name: 'TypeError',
       code: 'FLASHTABLE_INVALID_VALUE',
       message: 'the value: expected none, as this table is a set of keys, found an object',
@@ -77,8 +77,8 @@ describe('values', () => {
         [struck, { a: 1, x, b: 2n }],
       ] as const) {
         const operations = new OperationBuffer(schema.layout, 1)
-        schema.appendPut(operations, 0, value)
-        schema.appendPut(operations, 7, value)
+        operations.appendRecord(PUT, schema.encodeRecord(0, value))
+        operations.appendRecord(PUT, schema.encodeRecord(7, value))
         expect(schema.decodeValue(operations.lanes, 1)).toEqual(value)
         expect(schema.decodeKey(operations.lanes, 1)).toBe(7)
       }
@@ -92,7 +92,7 @@ describe('a value', () => {
   const limits = (type: FieldEncoding, value: unknown): Error => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: struct({ x: type }) })
     const operations = new OperationBuffer(schema.layout)
-    const error = thrownBy(() => schema.appendPut(operations, 0, { x: value }))
+    const error = thrownBy(() => operations.appendRecord(PUT, schema.encodeRecord(0, { x: value })))
     expect(operations.count).toBe(0)
     expect(error).toMatchObject({ code: 'FLASHTABLE_INVALID_VALUE' })
     return error
@@ -164,7 +164,7 @@ describe('a value', () => {
   ])('of a struct with other fields is a TypeError: %o', (value, message) => {
     const schema = fingerprints()
     const operations = new OperationBuffer(schema.layout)
-    const error = thrownBy(() => schema.appendPut(operations, 1n, value))
+    const error = thrownBy(() => operations.appendRecord(PUT, schema.encodeRecord(1n, value)))
     expect(error).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_VALUE' })
     expect(error.message).toContain(message)
     expect(operations.count).toBe(0)
@@ -182,7 +182,7 @@ describe('a value', () => {
     const bare: unknown = Object.assign(Object.create(null), { id: 3, flags: 2, time: 1 })
     for (const value of [Object.freeze({ flags: 2, id: 3, time: 1 }), new Fingerprint(), bare]) {
       const operations = new OperationBuffer(schema.layout)
-      schema.appendPut(operations, 1n, value)
+      operations.appendRecord(PUT, schema.encodeRecord(1n, value))
       expect(schema.decodeValue(operations.lanes, 0)).toEqual({ time: 1, flags: 2, id: 3 })
     }
   })
@@ -199,7 +199,7 @@ describe('a value', () => {
       },
     )
     const schema = fingerprints()
-    schema.appendPut(new OperationBuffer(schema.layout), 1n, value)
+    schema.encodeRecord(1n, value)
     expect(reads).toEqual(['time', 'flags', 'id'])
   })
 
@@ -209,13 +209,13 @@ describe('a value', () => {
     const outer = {
       time: 1,
       get flags(): number {
-        schema.appendPut(operations, 2n ** 64n - 1n, { time: 10, flags: 20, id: 30 })
+        operations.appendRecord(PUT, schema.encodeRecord(2n ** 64n - 1n, { time: 10, flags: 20, id: 30 }))
         return 2
       },
       id: 3,
     }
-    schema.appendPut(operations, 1n, { time: 0, flags: 0, id: 0 })
-    schema.appendPut(operations, 5n, outer)
+    operations.appendRecord(PUT, schema.encodeRecord(1n, { time: 0, flags: 0, id: 0 }))
+    operations.appendRecord(PUT, schema.encodeRecord(5n, outer))
     expect([1, 2].map(row => schema.decodeKey(operations.lanes, row))).toEqual([2n ** 64n - 1n, 5n])
     expect([1, 2].map(row => schema.decodeValue(operations.lanes, row))).toEqual([
       { time: 10, flags: 20, id: 30 },
@@ -227,7 +227,7 @@ describe('a value', () => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: bytes(2) })
     const operations = new OperationBuffer(schema.layout)
     const value = Uint8Array.of(1, 2)
-    schema.appendPut(operations, 0, value)
+    operations.appendRecord(PUT, schema.encodeRecord(0, value))
     value.fill(9)
     const first = schema.decodeValue(operations.lanes, 0) as Uint8Array
     first.fill(9)
@@ -238,8 +238,8 @@ describe('a value', () => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: struct({ a: 'f32', b: 'f64' }) })
     const [odd] = new Float64Array(BigUint64Array.of(0xfff8000000000001n).buffer)
     const operations = new OperationBuffer(schema.layout)
-    schema.appendPut(operations, 0, { a: NaN, b: NaN })
-    schema.appendPut(operations, 0, { a: odd, b: odd })
+    operations.appendRecord(PUT, schema.encodeRecord(0, { a: NaN, b: NaN }))
+    operations.appendRecord(PUT, schema.encodeRecord(0, { a: odd, b: odd }))
     const [first, second] = rows(operations)
     expect(second).toEqual(first)
   })
@@ -247,7 +247,7 @@ describe('a value', () => {
   it('of f32 is rounded to the nearest float', () => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: 'f32' })
     const operations = new OperationBuffer(schema.layout)
-    schema.appendPut(operations, 0, 0.1)
+    operations.appendRecord(PUT, schema.encodeRecord(0, 0.1))
     expect(schema.decodeValue(operations.lanes, 0)).toBe(Math.fround(0.1))
   })
 })
@@ -349,10 +349,10 @@ describe('operations', () => {
   it('are appended with their kinds', () => {
     const schema = fingerprints()
     const operations = new OperationBuffer(schema.layout, 1)
-    schema.appendPut(operations, 1n, { time: 1, flags: 0, id: 1 })
-    schema.appendDeleteRecord(operations, 1n, { time: 1, flags: 0, id: 1 })
-    schema.appendDeleteKey(operations, 1n)
-    schema.appendPut(operations, 2n, { time: 1, flags: 0, id: 1 })
+    operations.appendRecord(PUT, schema.encodeRecord(1n, { time: 1, flags: 0, id: 1 }))
+    operations.appendRecord(DELETE_RECORD, schema.encodeRecord(1n, { time: 1, flags: 0, id: 1 }))
+    operations.appendRecord(DELETE_KEY, schema.encodeDeleteKey(1n))
+    operations.appendRecord(PUT, schema.encodeRecord(2n, { time: 1, flags: 0, id: 1 }))
     expect([...operations.kinds!.subarray(0, 4)]).toEqual([PUT, DELETE_RECORD, DELETE_KEY, PUT])
     const record = [0, 1, 1, 0, 0x80000001]
     expect(rows(operations)).toEqual([record, record, [0, 1, 0, 0, 0], [0, 2, ...record.slice(2)]])
@@ -361,7 +361,7 @@ describe('operations', () => {
   it('need no kinds where all are puts', () => {
     const schema = fingerprints()
     const operations = new OperationBuffer(schema.layout)
-    schema.appendPut(operations, 1n, { time: 1, flags: 0, id: 1 })
+    operations.appendRecord(PUT, schema.encodeRecord(1n, { time: 1, flags: 0, id: 1 }))
     expect(operations.kinds).toBeUndefined()
   })
 
@@ -369,11 +369,15 @@ describe('operations', () => {
     const schema = fingerprints()
     const operations = new OperationBuffer(schema.layout, 1)
     const value = { time: 1, flags: 2, id: 3 }
-    schema.appendPut(operations, 1n, value)
-    expect(() => schema.appendPut(operations, 9n, { ...value, id: 2 ** 31 })).toThrow(RangeError)
-    expect(() => schema.appendDeleteRecord(operations, 9n, { ...value, time: -1 })).toThrow(RangeError)
-    expect(() => schema.appendDeleteKey(operations, -9n)).toThrow(RangeError)
-    schema.appendPut(operations, 2n, value)
+    operations.appendRecord(PUT, schema.encodeRecord(1n, value))
+    expect(() => operations.appendRecord(PUT, schema.encodeRecord(9n, { ...value, id: 2 ** 31 }))).toThrow(
+      RangeError,
+    )
+    expect(() =>
+      operations.appendRecord(DELETE_RECORD, schema.encodeRecord(9n, { ...value, time: -1 })),
+    ).toThrow(RangeError)
+    expect(() => operations.appendRecord(DELETE_KEY, schema.encodeDeleteKey(-9n))).toThrow(RangeError)
+    operations.appendRecord(PUT, schema.encodeRecord(2n, value))
     expect(operations.kinds).toBeUndefined()
     expect([0, 1].map(row => schema.decodeKey(operations.lanes, row))).toEqual([1n, 2n])
     expect(operations.count).toBe(2)
@@ -382,10 +386,10 @@ describe('operations', () => {
   it('write their kind anew in a buffer that was used before', () => {
     const schema = Schema.create({ keyEncoding: 'u8' })
     const operations = new OperationBuffer(schema.layout, 4)
-    schema.appendPut(operations, 1, undefined)
-    schema.appendDeleteKey(operations, 2)
+    operations.appendRecord(PUT, schema.encodeRecord(1, undefined))
+    operations.appendRecord(DELETE_KEY, schema.encodeDeleteKey(2))
     operations.dropFirst(1)
-    schema.appendPut(operations, 3, undefined)
+    operations.appendRecord(PUT, schema.encodeRecord(3, undefined))
     expect([...operations.kinds!.subarray(0, 2)]).toEqual([DELETE_KEY, PUT])
   })
 })

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { FlashTableError } from '../../../src/base/errors.js'
 import { bytes, encodings, fixed, struct } from '../../../src/encoding/encodings.js'
 import { Schema, type GivenEncodings } from '../../../src/encoding/schema.js'
-import { OperationBuffer } from '../../../src/records/operations.js'
+import { OperationBuffer, PUT } from '../../../src/records/operations.js'
 import { FIELD_CASES } from '../../support/field-types.js'
 import { thrownBy } from '../../support/thrown-by.js'
 
@@ -52,7 +52,7 @@ describe('a stored schema', () => {
       expect(opened.stored).toEqual(Schema.create(given).stored)
       const operations = new OperationBuffer(opened.layout)
       const [value] = extremes.length > 0 ? extremes : fc.sample(values, { numRuns: 1, seed: 1 })
-      opened.appendPut(operations, 1, { a: 1, x: value })
+      operations.appendRecord(PUT, opened.encodeRecord(1, { a: 1, x: value }))
       expect(opened.decodeValue(operations.lanes, 0)).toEqual({ a: 1, x: value })
     },
   )
@@ -139,7 +139,7 @@ describe('a stored schema', () => {
     })
     const failures = [
       () => opened.decodeValue(operations.lanes, 0),
-      () => opened.appendPut(operations, 1, { at: [3, 4], n: 5 }),
+      () => operations.appendRecord(PUT, opened.encodeRecord(1, { at: [3, 4], n: 5 })),
       () => opened.whereLanes({ at: [3, 4] }),
     ]
     for (const act of failures) {

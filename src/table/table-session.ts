@@ -1,0 +1,236 @@
+/**
+ * One session of a table, from its open to its close: which calls may run, and what becomes of them when it is closed.
+ *
+ * The face checks and encodes; the parts do the work; here is what concerns the table as a whole: refresh, clear,
+ * compact, checkpoint, bulk load, close. docs/architecture.md, State.
+ */
+import { abortReason } from '../async/abort.js'
+import { keepAlive } from '../async/keep-alive.js'
+import { FlashTableError, callError, outOfRange } from '../base/errors.js'
+import { publishEvent, type TableEvent } from '../base/events.js'
+import { bulkLoad, type ColumnSource } from '../bulk-load/bulk-load.js'
+import type { Call } from '../commit/committer.js'
+import type { CompactOptions } from '../compaction/compactor.js'
+import { Jobs } from '../jobs/jobs.js'
+import type { ResolvedLoad, ResolvedOptions } from '../options/options.js'
+import { Pins } from '../state/pins.js'
+import type { View } from '../state/table-state.js'
+import { writeCheckpoint } from './checkpoint.js'
+import { closeTable } from './close-table.js'
+import { newTableId } from './create-table.js'
+import type { TableStatus } from './describe.js'
+import type { Environment } from './environment.js'
+import { openReader } from './open-reader.js'
+import { openTable } from './open.js'
+import { tableStats, type TableStats } from './stats.js'
+import type { TableParts, WriterParts } from './table-parts.js'
+
+export class TableSession {
+  #parts: TableParts
+  readonly pins: Pins
+  readonly #environment: Environment
+  /** Calls that run: `close` waits for them. */
+  readonly #running = new Set<Promise<unknown>>()
+  #closed: Promise<void> | undefined
+  #status: TableStatus = 'open'
+  #refreshing: Promise<void> | undefined
+
+  private constructor(parts: TableParts, environment: Environment, publish: (event: TableEvent) => void) {
+    this.#parts = parts
+    this.#environment = environment
+    this.pins = new Pins((what, { sequence }) => publish({ kind: 'forgotten', what, sequence }))
+  }
+
+  /** `location`: the directory as it was given, for events. Errors: as `openTable`. */
+  static async open(
+    directory: string,
+    location: string,
+    options: ResolvedOptions,
+    environment: Environment,
+  ): Promise<TableSession> {
+    const publish = (event: TableEvent): void => publishEvent(location, event)
+    const parts = await keepAlive(openTable(directory, options, environment, publish))
+    const session = new TableSession(parts, environment, publish)
+    if (options.signal?.aborted === true) {
+      await session.close().catch(() => {})
+      throw abortReason(options.signal)
+    }
+    return session
+  }
+
+  /** The parts of now. A refresh of a reader replaces them. */
+  get parts(): TableParts {
+    return this.#parts
+  }
+
+  get status(): TableStatus {
+    return this.#status
+  }
+
+  /** Throws `FLASHTABLE_NOT_OPEN` from the call of `close` on. */
+  assertOpen(): void {
+    if (this.#closed !== undefined)
+      throw new FlashTableError('FLASHTABLE_NOT_OPEN', `the table ${this.#parts.directory} is closed`)
+  }
+
+  /** The parts of the writer. Throws `FLASHTABLE_READ_ONLY` or `_NOT_OPEN`. */
+  writer(): WriterParts {
+    this.assertOpen()
+    const { writer, directory } = this.#parts
+    if (writer === undefined)
+      throw new FlashTableError('FLASHTABLE_READ_ONLY', `the table ${directory} was opened with readOnly`)
+    return writer
+  }
+
+  /** The state of now, for a read. */
+  view(): View {
+    return this.#parts.state.view()
+  }
+
+  /** Waits for the promise, and makes `close` wait for it. */
+  async track<T>(promise: Promise<T>): Promise<T> {
+    this.#running.add(promise)
+    try {
+      return await promise
+    } finally {
+      this.#running.delete(promise)
+    }
+  }
+
+  /** As {@link track}, and keeps the process alive: for calls that may wait for something that is no system call. */
+  finish<T>(promise: Promise<T>): Promise<T> {
+    return keepAlive(this.track(promise))
+  }
+
+  /** Waits for a read. It rejects if the table is closed meanwhile. Requires: it began while the table was open. */
+  async read<T>(promise: Promise<T>): Promise<T> {
+    try {
+      const result = await this.track(promise)
+      this.assertOpen()
+      return result
+    } catch (error) {
+      throw callError(error, `${this.#parts.directory} cannot be read`)
+    }
+  }
+
+  /** Commits a call of any number of operations. Throws a `RangeError` if it is larger than a memtable. */
+  commit(call: Call, sync: boolean): Promise<void> {
+    const { committer } = this.writer()
+    const { memtableRecords } = this.#parts.state.options
+    const { count } = call.operations
+    if (count > memtableRecords) {
+      throw outOfRange(
+        'FLASHTABLE_INVALID_VALUE',
+        `a batch holds at most memtableBytes, here ${memtableRecords} records; found ${count}: ` +
+          'use smaller batches, or FlashTable.bulkLoad for a new table',
+      )
+    }
+    return count + call.deletes.length === 0 ? committer.barrier(sync) : committer.commit(call, sync)
+  }
+
+  sync(): Promise<void> {
+    return this.finish(this.writer().committer.barrier(true))
+  }
+
+  compact(options: CompactOptions): Promise<void> {
+    const { committer, compactor, wal } = this.writer()
+    const takeMemtables = (signal: AbortSignal): Promise<void> =>
+      committer.exclusive(() => committer.seal(signal), signal)
+    return this.finish(compactor.compactAll(takeMemtables, options).then(() => wal.trimSpares()))
+  }
+
+  /**
+   * Deletes all records by one change of the manifest. It has a turn among the commits, so that it deletes what was put
+   * before the call and nothing else.
+   */
+  clear(): Promise<void> {
+    const { committer, compactor, wal } = this.writer()
+    const { state } = this.#parts
+    const empty = async (): Promise<void> => {
+      // The log segment ends only after a manifest without it: a clear that fails leaves the log as it was.
+      const { segments } = await state.clear()
+      wal.rotate()
+      await wal.retire(segments)
+      await wal.trimSpares()
+    }
+    const cleared = committer.inTurn(stopped =>
+      compactor.holdMergesAtOnce(() => stopped(() => compactor.holdSeals(empty))),
+    )
+    return this.finish(cleared)
+  }
+
+  /** Loads the columns into this table, which must never have been written to. */
+  async load(source: ColumnSource<unknown>, load: ResolvedLoad): Promise<void> {
+    const writer = this.writer()
+    if (this.#parts.state.manifest.nextSequence > 0) {
+      throw new FlashTableError(
+        'FLASHTABLE_EXISTS',
+        `a bulk load makes a new table: ${this.#parts.directory} has been written to`,
+      )
+    }
+    await this.finish(bulkLoad(this.#parts, writer, source, load))
+  }
+
+  checkpoint(directory: string): Promise<void> {
+    return this.finish(this.#checkpoint(directory))
+  }
+
+  async #checkpoint(directory: string): Promise<void> {
+    const { state, options, writer } = this.#parts
+    const jobs = writer?.jobs ?? new Jobs(this.#environment.newExecutor())
+    // A refresh of the reader would release the state.
+    const pin = writer === undefined ? this.pins.pin(state) : undefined
+    try {
+      // The copy holds everything that was put before the call.
+      await writer?.committer.barrier(false)
+      await writeCheckpoint(state, directory, {
+        tableId: newTableId(this.#environment),
+        jobs,
+        filterBitsPerRecord: options.filterBitsPerRecord,
+        replace: state.manifest.duplicates === 'replace',
+      })
+    } finally {
+      await pin?.release()
+      if (writer === undefined) await jobs.close()
+    }
+  }
+
+  stats(): Promise<TableStats> {
+    return this.track(tableStats(this.#parts, this.pins))
+  }
+
+  /** Moves a reader on to the newest state. Calls beside each other share one refresh. */
+  refresh(): Promise<void> {
+    if (this.#parts.writer !== undefined) {
+      throw new FlashTableError(
+        'FLASHTABLE_READ_ONLY',
+        'refresh() is for tables opened with readOnly; a writer sees every put',
+      )
+    }
+    this.#refreshing ??= this.finish(this.#refresh()).finally(() => (this.#refreshing = undefined))
+    return this.#refreshing
+  }
+
+  async #refresh(): Promise<void> {
+    const { directory, options, state } = this.#parts
+    // The signal was for the open.
+    const reopening = { ...options, signal: undefined }
+    this.#parts = await openReader(directory, reopening, this.#environment, state.manifest.tableId)
+    await state.close()
+  }
+
+  /** Idempotent. Rejects as `closeTable` does. */
+  close(): Promise<void> {
+    this.#closed ??= keepAlive(this.#close().finally(() => (this.#status = 'closed')))
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.#status = 'closing'
+    await closeTable({
+      parts: () => this.#parts,
+      pins: this.pins,
+      callsEnded: () => Promise.allSettled(this.#running),
+    })
+  }
+}
