@@ -26,6 +26,7 @@ import { columnsInTurns } from './query/columns-in-turns.js'
 import { findNear, orderHits } from './query/near.js'
 import { checkRange } from './query/range-options.js'
 import { eachKey, eachRow, stretches, type ScanOptions } from './query/ranges.js'
+import type { Answer } from './query/reader.js'
 import { valuesInTurns } from './query/values-in-turns.js'
 import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT, type Operations } from './records/operations.js'
 import { Snapshot, optionalSnapshot } from './state/snapshot.js'
@@ -272,9 +273,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /** The newest record of the key, or `undefined`. Rejects with `FLASHTABLE_CORRUPTION`, `_IO_ERROR`. Cost: a page read. */
   get(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<ValueOut<V> | undefined> {
-    return this.#find('get', key, 1, options, extra, rows =>
-      rows.count === 0 ? undefined : this.#value(rows, 0),
-    )
+    return this.#find('get', key, 1, options, extra, rows => this.#newestValue(rows))
   }
 
   /** The newest record of each key, or `undefined`, in the order of the keys. */
@@ -303,15 +302,12 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /** As `get`; blocks where a page must be read from disk. Throws what `get` rejects with. */
   getSync(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): ValueOut<V> | undefined {
-    const rows = this.#findSync('getSync', key, 1, options, extra)
-    const value = rows.count === 0 ? undefined : this.#value(rows, 0)
-    this.#session.parts.reader.giveBack(rows)
-    return value
+    return this.#findSync('getSync', key, 1, options, extra, rows => this.#newestValue(rows))
   }
 
   /** As `getAll`; blocks where pages must be read from disk. */
   getAllSync(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): ValueOut<V>[] {
-    return this.#valuesOldestFirst(this.#findSync('getAllSync', key, Infinity, options, extra))
+    return this.#findSync('getAllSync', key, Infinity, options, extra, rows => this.#valuesOldestFirst(rows))
   }
 
   /**
@@ -523,39 +519,37 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return snapshot === undefined ? this.#session.view() : snapshot.viewFor(this)
   }
 
-  #findSync(
+  #findSync<T>(
     call: string,
     key: unknown,
     limit: number,
     options: unknown,
     extra: readonly unknown[],
-  ): OperationBuffer {
+    answer: Answer<T>,
+  ): T {
     const view = this.#view(call, options, extra)
     const { schema, reader } = this.#session.parts
     schema.encodeKey(key, this.#key)
-    return reader.findSync(view, this.#key, limit)
+    return reader.findSync(view, this.#key, limit, answer)
   }
 
-  /** Answers at once where all is in memory; the next lookup uses the rows, so `answer` keeps none. */
+  /** Most keys are answered at once from memory; only where a page must be read does the lookup run as a tracked read. */
   #find<T>(
     call: string,
     key: unknown,
     limit: number,
     options: unknown,
     extra: readonly unknown[],
-    answer: (rows: Operations) => T | Promise<T>,
+    answer: Answer<T | Promise<T>>,
   ): Promise<T> {
     try {
       const view = this.#view(call, options, extra)
       const { schema, reader } = this.#session.parts
       schema.encodeKey(key, this.#key)
-      const rows = reader.findInMemory(view, this.#key, limit)
-      if (rows !== undefined) {
-        const answered = answer(rows)
-        if (limit === 1) reader.giveBack(rows)
-        return Promise.resolve(answered)
-      }
-      return this.#session.read(reader.find(view, this.#key, limit)).then(answer)
+      return (
+        reader.findInMemory(view, this.#key, limit, answer) ??
+        this.#session.read(reader.find(view, this.#key, limit)).then(answer)
+      )
     } catch (error) {
       return Promise.reject(error)
     }
@@ -595,6 +589,10 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   #value(rows: Operations, row: number): ValueOut<V> {
     return this.#session.parts.schema.decodeValue(rows.lanes, row) as ValueOut<V>
+  }
+
+  #newestValue(rows: Operations): ValueOut<V> | undefined {
+    return rows.count === 0 ? undefined : this.#value(rows, 0)
   }
 
   #valuesOldestFirst(rows: Operations): ValueOut<V>[] {

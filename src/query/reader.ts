@@ -11,7 +11,7 @@ import { RunInput } from '../memtable/run-input.js'
 import { Merge } from '../merge/merge.js'
 import type { SortedInput } from '../merge/sorted-input.js'
 import { rangeIsEmpty, type KeyRange } from '../records/key-range.js'
-import { OperationBuffer } from '../records/operations.js'
+import { OperationBuffer, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { sortedInTurns } from '../sort/sort-in-turns.js'
 import type { View } from '../state/table-state.js'
@@ -32,6 +32,12 @@ export interface ReaderOptions {
   readonly replace: boolean
 }
 
+/**
+ * Turns the records of a key into what the caller wants. A lookup of one record uses its rows again for the next key, so
+ * they are read before this returns.
+ */
+export type Answer<T> = (rows: Operations) => T
+
 /** Hits of many keys. */
 export interface BatchHits {
   /** Newest first within a key. */
@@ -48,8 +54,8 @@ export class TableReader {
   readonly #blocking: PageSource
   readonly #inMemory = new PageSource(false)
   /**
-   * Rows for lookups of one record. The lookup that runs takes them: an encoding of the caller's that looks another key
-   * up while it decodes finds them gone, and gets rows of its own.
+   * Rows for lookups of one record. A lookup takes them until its answer is decoded: if the caller's encoding looks up
+   * another key while it decodes, that lookup finds none here and allocates rows of its own.
    */
   #scratch: OperationBuffer | undefined
 
@@ -61,32 +67,46 @@ export class TableReader {
     this.#scratch = new OperationBuffer(options.layout, 16)
   }
 
-  /**
-   * The records of one key, newest first and `limit` at most, blocking. With a limit of 1 the caller gives the rows back.
-   */
-  findSync(view: View, key: Uint32Array, limit: number): OperationBuffer {
-    const hits = this.#hitsFor(limit)
+  /** What `answer` makes of the records of one key: newest first, at most `limit`. Blocks where pages must be read. */
+  findSync<T>(view: View, key: Uint32Array, limit: number, answer: Answer<T>): T {
+    const hits = this.#takeHits(limit)
     this.#lookup.collect(view, key, limit, hits, this.#blocking)
+    const answered = answer(hits)
+    this.#giveBack(hits, limit)
+    return answered
+  }
+
+  /**
+   * As {@link findSync}, without blocking: `undefined` if a page must be read first, then {@link find} has to answer.
+   *
+   * Why a key is looked up twice then: most keys are found in memory, and such an answer needs no turn of the event loop,
+   * retains no version and is tracked by nobody. Only if that fails is the price of a read worth paying. `find` starts
+   * again from the newest memtable: what the first attempt found in memory is found again in a microsecond.
+   */
+  findInMemory<T>(
+    view: View,
+    key: Uint32Array,
+    limit: number,
+    answer: Answer<T | Promise<T>>,
+  ): Promise<T> | undefined {
+    if (rowsToIndex(view) > ROWS_INDEXED_MAX) return undefined
+    const hits = this.#takeHits(limit)
+    const found = this.#lookup.collect(view, key, Math.min(limit, RECORDS_MAX), hits, this.#inMemory)
+    this.#inMemory.missing = []
+    const answered = isAll(found, limit) ? Promise.resolve(answer(hits)) : undefined
+    this.#giveBack(hits, limit)
+    return answered
+  }
+
+  /** The records of one key, newest first, at most `limit`. Reads missing pages without blocking. The rows are the caller's. */
+  async find(view: View, key: Uint32Array, limit: number): Promise<Operations> {
+    const hits = new OperationBuffer(this.#options.layout, 4)
+    await this.#run(view, key, limit, hits, true)
     return hits
   }
 
-  /** As {@link findSync}, but `undefined` where a page must be read: then `find` reads it. */
-  findInMemory(view: View, key: Uint32Array, limit: number): OperationBuffer | undefined {
-    if (rowsToIndex(view) > ROWS_INDEXED_MAX) return undefined
-    const hits = this.#hitsFor(limit)
-    const found = this.#lookup.collect(view, key, Math.min(limit, RECORDS_MAX), hits, this.#inMemory)
-    this.#inMemory.missing = []
-    if (isAll(found, limit)) return hits
-    if (limit === 1) this.giveBack(hits)
-    return undefined
-  }
-
-  /** Takes the rows of a lookup of one record back, once they are decoded. */
-  giveBack(rows: OperationBuffer): void {
-    this.#scratch = rows
-  }
-
-  #hitsFor(limit: number): OperationBuffer {
+  /** Takes the rows for the hits of a lookup, until {@link #giveBack}. */
+  #takeHits(limit: number): OperationBuffer {
     const hits = limit === 1 ? this.#scratch : undefined
     if (hits === undefined) return new OperationBuffer(this.#options.layout, 4)
     this.#scratch = undefined
@@ -94,11 +114,8 @@ export class TableReader {
     return hits
   }
 
-  /** The same, reading missing pages without blocking. Rows of its own. */
-  async find(view: View, key: Uint32Array, limit: number): Promise<OperationBuffer> {
-    const hits = new OperationBuffer(this.#options.layout, 4)
-    await this.#run(view, key, limit, hits, true)
-    return hits
+  #giveBack(hits: OperationBuffer, limit: number): void {
+    if (limit === 1) this.#scratch = hits
   }
 
   /** How many records the key has, `limit` at most. */
