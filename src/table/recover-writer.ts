@@ -24,7 +24,7 @@ import { installManifest } from '../manifest/store.js'
 import { listTable, type TableListing } from '../manifest/table-directory.js'
 import type { LifetimeCounters } from '../state/lifetime-counters.js'
 import { newMemtable } from '../state/memtable-pool.js'
-import { SPARES_MAX } from '../wal/writer.js'
+import { SPARES_MAX } from '../wal/segment-pool.js'
 import { loadLog } from './load-log.js'
 import { closeFiles, openFiles, type Recovered, type RecoveryOptions } from './recovered.js'
 

@@ -1,12 +1,13 @@
 /**
- * One segment of the log as it is written: where the next frame goes, and how much of the page behind it.
+ * One segment of the log that is being written: where the next frame goes, and how much of its page is written.
  *
- * A page that a group touches first is written whole, with zeros behind the frames: a partial write into a page that is
- * not in the page cache would make the kernel read it first. Later groups add just their bytes. A sync moves the
- * position to the next page. docs/file-format.md, WAL segments.
+ * The first frame that touches a page writes the page to its end, with zeros after the frame: a partial write into a page
+ * that is not in the page cache would make the kernel read it first. Later frames of the page write only their own
+ * bytes. A sync moves the position to the next page. docs/file-format.md, WAL segments.
  *
  * Invariant: a page with frames is never written again once a sync has covered it.
  */
+import { assert } from '../base/assert.js'
 import { positionSeed } from '../format/checksum.js'
 import type { FrameEncoder } from '../format/frame-encoder.js'
 import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/frame-layout.js'
@@ -21,7 +22,7 @@ export class SegmentWriter {
   readonly handle: FileHandle
   /** Whether a sync is still needed. */
   unsynced = false
-  /** Whether a failed frame may stand at the position. */
+  /** Whether a failed frame may be at the position. */
   hasLeftover = false
   readonly #epoch: number
   readonly #seed: number
@@ -30,12 +31,12 @@ export class SegmentWriter {
   #endSequence: number
   /** Where the last frame ends. */
   #bytes = 0
-  /** Where the next frame begins: at `#bytes`, or behind it at a page start. */
+  /** Where the next frame begins: at `#bytes`, or at a later page start. */
   #position = 0
-  /** Up to here the file has been written in this life: frames, and zeros behind them. */
+  /** How far this writer has written the file: frames, and zeros after them. */
   #touched = 0
 
-  /** `seed` is that of the file. */
+  /** `seed` is the file's: see fileSeed. */
   constructor(
     segment: { readonly number: number; readonly epoch: number; readonly firstSequence: number },
     handle: FileHandle,
@@ -75,14 +76,14 @@ export class SegmentWriter {
     return positionSeed(this.#seed, this.#position / FRAME_ALIGNMENT)
   }
 
-  /** What is to be written for the encoded frame: itself, and zeros to the end of the page that it touches first. */
+  /** The bytes to write for the encoded frame: the frame, and zeros to the end of its last page if that is untouched. */
   bytesFor(encoder: FrameEncoder, frameBytes: number): Uint8Array {
     const end = this.#position + frameBytes
     const writeEnd = end > this.#touched ? this.#pageEnd(end) : end
     return encoder.bytes(frameBytes, writeEnd - this.#position)
   }
 
-  /** Writes at the position; throws what the write throws. {@link append} or {@link fail} come next. */
+  /** Writes at the position. Throws what the write throws. Requires: {@link append} or {@link fail} is called next. */
   writeBlocking(bytes: Uint8Array): void {
     writeFullySync(this.handle, bytes, this.#position)
   }
@@ -92,8 +93,14 @@ export class SegmentWriter {
     await writeFully(this.handle, bytes, this.#position)
   }
 
-  /** The frame has been written, with so many bytes in all. */
-  append(frameBytes: number, writtenBytes: number, endSequence: number): void {
+  /** Moves the position past the frame, which has been written. Its operations are [firstSequence, endSequence). */
+  append(frameBytes: number, writtenBytes: number, firstSequence: number, endSequence: number): void {
+    assert(firstSequence === this.#endSequence, 'frames of a segment are dense in sequence numbers')
+    assert(endSequence > firstSequence, 'a frame holds an operation')
+    assert(
+      frameBytes <= writtenBytes && frameBytes % FRAME_ALIGNMENT === 0,
+      'a frame is written whole, and aligned',
+    )
     this.#touched = Math.max(this.#touched, this.#position + writtenBytes)
     this.#position += frameBytes
     this.#bytes = this.#position
@@ -103,15 +110,15 @@ export class SegmentWriter {
   }
 
   /**
-   * The write has failed, and any part of the frame may be in the file. The position stays: the next frame overwrites
-   * what is there, and writes its page to the end, for the zeros behind the last frame may be gone.
+   * The write has failed, and any part of the frame may be in the file. The position stays, so the next frame overwrites
+   * it. That frame also writes its page to the end, since the zeros after the last frame may be gone.
    */
   fail(): void {
     this.#touched = this.#position
     this.hasLeftover = true
   }
 
-  /** Overwrites the header of the failed frame with zeros; throws what the write throws. */
+  /** Overwrites the header of the failed frame with zeros. Throws what the write throws. */
   wipeLeftover(): void {
     if (!this.hasLeftover) return
     this.unsynced = true
@@ -119,13 +126,14 @@ export class SegmentWriter {
     this.hasLeftover = false
   }
 
-  /** Whether the next sync moves the position on. */
+  /** Whether the next sync moves the position: to the next page. */
   get isInsidePage(): boolean {
     return this.#position % this.#pageBytes !== 0
   }
 
-  /** A sync begins, which covers what has been written so far: what comes next goes to the next page. */
+  /** Called when a sync begins, which covers everything written so far: the next frame goes to the next page. */
   beginSync(): void {
+    assert(!(this.hasLeftover && this.isInsidePage), 'a leftover is wiped before the position moves')
     this.unsynced = false
     this.#position = this.#pageEnd(this.#position)
   }
