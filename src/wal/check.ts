@@ -6,7 +6,7 @@
 import { diskError, type FlashTableError } from '../base/errors.js'
 import { walName } from '../io/file-names.js'
 import { OperationBuffer, countPuts, type DeleteWhere } from '../records/operations.js'
-import { SegmentReader } from './reader.js'
+import { SegmentReader } from './segment-reader.js'
 import { replayLog, type ReplayOptions, type ReplayResult } from './replay.js'
 import {
   foreignAt,

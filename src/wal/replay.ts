@@ -1,43 +1,45 @@
 /**
- * Replays the log after an open: closed segments as the manifest describes them, open ones as far as they hold.
+ * Replays the log at an open: closed segments as the manifest describes them, then the open ones.
  *
- * Frames are replayed while they are valid and dense (each begins with the sequence number at which the one before it
- * ended). Behind a bad frame the search goes on at page starts, since each sync ends on a page boundary. Pages that were
- * not synced reach the disk in any order, so a bad frame ends the log - unless a later frame says that it had been
- * synced: that is damage. docs/file-format.md, WAL segments; docs/durability.md, Recovery.
+ * Frames are replayed while they are valid and dense: each begins with the sequence number at which the one before it
+ * ended. If the next frame is missing, the search goes on at page starts, since each sync ends on a page boundary.
+ * torn-tail.ts decides what a missing frame means. docs/file-format.md, WAL segments; docs/durability.md, Recovery.
  */
 import { throwIfAborted } from '../async/abort.js'
 import { Turns } from '../async/turns.js'
+import { assert } from '../base/assert.js'
 import { corruption } from '../base/errors.js'
 import { FRAME_HEADER_BYTES } from '../format/frame-layout.js'
 import { walName } from '../io/file-names.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
 import { OperationBuffer } from '../records/operations.js'
 import type { DeleteWhere, Operations } from '../records/operations.js'
-import { SegmentReader } from './reader.js'
-import type { FoundFrame, SegmentPlace } from './reader.js'
+import { SegmentReader } from './segment-reader.js'
+import type { FoundFrame, LogLocation } from './segment-reader.js'
+import { ChainBreak, endOfFile, saysSynced, sightingAt } from './torn-tail.js'
+import type { LogPosition, Sighting } from './torn-tail.js'
 
-/** Frames are handed out together up to so many rows: the log may consist of millions of frames of one row. */
+/** Frames are handed out in batches of about this many rows: the log may consist of millions of frames of one row. */
 const BATCH_ROWS = 16 * 1024
 
 /** Neighbouring frames of one segment, handed out together. */
 export interface ReplayBatch {
-  /** Valid during the call alone: the columns are used again. */
+  /** Valid only during the call: the columns are reused. */
   readonly operations: Operations
-  /** Ascending by their sequence numbers; the operations have the others of the range, in order. */
+  /** Ascending by sequence number. The operations have the other numbers of the range, in order. */
   readonly deletes: readonly DeleteWhere[]
   readonly firstSequence: number
   readonly endSequence: number
-  /** How many frames these are. */
+  /** The number of frames in the batch. */
   readonly frames: number
 }
 
-export interface ReplayOptions extends SegmentPlace {
+export interface ReplayOptions extends LogLocation {
   readonly tableId: Uint8Array
   readonly pageBytes: number
-  /** Segments of earlier epochs, whose ends are known; oldest first. */
+  /** Segments whose ends the manifest knows, oldest first. */
   readonly closed: readonly SegmentInfo[]
-  /** Of the open segments. */
+  /** The epoch of the open segments. */
   readonly epoch: number
   /** Numbers of the segments of this epoch that are in the directory, ascending. */
   readonly openSegments: readonly number[]
@@ -51,21 +53,21 @@ export interface ReplayOptions extends SegmentPlace {
 }
 
 export interface ReplayResult {
-  /** The sequence number behind the last operation of the log. */
+  /** The sequence number after that of the log's last operation. */
   readonly endSequence: number
-  /** The segments in which a frame was found, in order. */
+  /** The segments with at least one replayed frame, in order. */
   readonly segments: readonly SegmentInfo[]
   /** Bytes of all replayed frames. */
   readonly bytes: number
-  /** Where the log ended in the middle of something: lost to a crash, and never synced. */
+  /** Where a torn tail begins, if there is one: bytes that a crash has left incomplete. They were never synced. */
   readonly tornAt?: { readonly path: string; readonly offset: number }
 }
 
 /**
  * Replays the log. Reads only.
  *
- * Throws `FLASHTABLE_CORRUPTION` where something is missing that had been synced, or a segment has no file;
- * `FLASHTABLE_IO_ERROR` where a read fails. Works beside a writer in another process.
+ * Rejects with `FLASHTABLE_CORRUPTION` if a frame is missing that was synced, or if a segment has no file; with
+ * `FLASHTABLE_IO_ERROR` if a read fails. Works beside a writer in another process.
  */
 export async function replayLog(options: ReplayOptions): Promise<ReplayResult> {
   return new Replay(options).run()
@@ -78,21 +80,6 @@ interface Source {
   readonly closed: SegmentInfo | undefined
 }
 
-/** Where the chain of frames is broken. */
-interface Break {
-  /** Behind the last frame: where to look again. */
-  readonly source: number
-  readonly offset: number
-  /** The most telling place since then. */
-  readonly path: string
-  readonly foundAt: number
-  readonly found: string
-  readonly telling: Telling
-}
-
-/** How sure it is that the missing frame was there: in padding it hardly was; a header says that it was. */
-type Telling = 0 | 1 | 2
-
 class Replay {
   readonly #options: ReplayOptions
   readonly #sources: readonly Source[]
@@ -100,11 +87,10 @@ class Replay {
   /** The sequence number that the next frame must begin with. */
   #expected: number
   #bytes = 0
-  #break: Break | undefined
-  /** Whether something was being written where the chain is broken, or behind it. */
-  #torn = false
-  /** The sequence number for which the place of the break has been read a second time. */
-  #readAgainFor = -1
+  /** Set while the frame that is expected next has not been found. */
+  #break: ChainBreak | undefined
+  /** The sequence number of the missing frame that was looked for a second time. */
+  #lookedAgainFor = -1
   /** Operations that have not been handed out. */
   readonly #operations: OperationBuffer
   readonly #turns = new Turns()
@@ -128,20 +114,22 @@ class Replay {
   }
 
   async run(): Promise<ReplayResult> {
-    let place = { source: 0, offset: 0 }
-    while (place.source < this.#sources.length) place = await this.#replaySource(place)
+    let position: LogPosition = { source: 0, offset: 0 }
+    while (position.source < this.#sources.length) {
+      const ended = await this.#replaySegment(position)
+      position = ended ? { source: position.source + 1, offset: 0 } : this.#lookAgain()
+    }
+    const tornAt = this.#break?.tornAt
     return {
       endSequence: this.#expected,
       segments: this.#segments,
       bytes: this.#bytes,
-      ...(this.#torn && this.#break !== undefined
-        ? { tornAt: { path: this.#break.path, offset: this.#break.foundAt } }
-        : {}),
+      ...(tornAt === undefined ? {} : { tornAt }),
     }
   }
 
-  /** Replays a segment from an offset; returns where to go on. */
-  async #replaySource(from: { source: number; offset: number }): Promise<{ source: number; offset: number }> {
+  /** Replays a segment from an offset. Returns false if a frame is missing that, as a later one says, was synced. */
+  async #replaySegment(from: LogPosition): Promise<boolean> {
     const source = this.#sources[from.source]!
     const { closed } = source
     if (closed !== undefined && from.offset === 0 && closed.firstSequence !== this.#expected) {
@@ -150,27 +138,23 @@ class Replay {
     }
     const reader = await SegmentReader.open(this.#options, source, closed?.bytes ?? Infinity)
     try {
-      const again = await this.#readFrames(reader, from)
-      if (again !== undefined) return again
+      if (!(await this.#readFrames(reader, from))) return false
       if (closed !== undefined) this.#checkEnd(reader, closed)
     } finally {
       await reader.close()
     }
     this.#handOut(source.number)
-    return { source: from.source + 1, offset: 0 }
+    return true
   }
 
-  /** Returns a place to go back to, or `undefined` at the segment's end. */
-  async #readFrames(
-    reader: SegmentReader,
-    from: { source: number; offset: number },
-  ): Promise<{ source: number; offset: number } | undefined> {
+  /** Reads to the end of the segment. Returns false as {@link #replaySegment} does. */
+  async #readFrames(reader: SegmentReader, from: LogPosition): Promise<boolean> {
     const { pageBytes, signal } = this.#options
-    let offset = from.offset
+    let { offset } = from
     while (offset + FRAME_HEADER_BYTES <= reader.end) {
-      // Most frames are in the window already: nothing would wait for the disk.
       if (this.#turns.due()) await this.#turns.take()
       throwIfAborted(signal)
+      // Most frames are in the reader's window already: a promise for each would cost more than its decoding.
       const headerLoaded = reader.load(offset, FRAME_HEADER_BYTES)
       if (headerLoaded !== true && !(await headerLoaded)) continue
       const frame = reader.frameAt(offset)
@@ -182,12 +166,34 @@ class Replay {
           continue
         }
       }
-      this.#noteBad(reader, from.source, offset, frame)
-      if (frame !== undefined && frame.header.syncedSequence > this.#expected) return this.#damaged()
+      this.#noteMissing(from.source, sightingAt(reader, offset, frame, this.#expected, pageBytes))
+      if (saysSynced(frame, this.#expected)) return false
       offset = (Math.floor(offset / pageBytes) + 1) * pageBytes
     }
-    this.#noteBreak(reader, from.source, offset, 'the end of the file', 1)
-    return undefined
+    this.#noteMissing(from.source, endOfFile(reader, offset))
+    return true
+  }
+
+  /** The expected frame is not where the sighting is. */
+  #noteMissing(source: number, sighting: Sighting): void {
+    if (this.#break !== undefined) this.#break.add(sighting)
+    else this.#break = new ChainBreak({ source, offset: sighting.offset }, this.#expected, sighting)
+  }
+
+  /**
+   * A later frame says that the missing one was synced. Returns where to look for it a second time; if it is missing then
+   * too, throws: that is damage.
+   *
+   * Beside a writer in another process the first time proves nothing: the position may have been read before it was
+   * written, and the later frame after. What had been synced when the later frame was written is there now.
+   */
+  #lookAgain(): LogPosition {
+    const broken = this.#break
+    assert(broken !== undefined, 'only a missing frame is looked for again')
+    if (this.#lookedAgainFor === this.#expected) throw broken.damage(', which was synced')
+    this.#lookedAgainFor = this.#expected
+    this.#break = undefined
+    return broken.start
   }
 
   #take(reader: SegmentReader, frame: FoundFrame, source: Source): void {
@@ -205,13 +211,14 @@ class Replay {
     this.#bytes += end - offset
     this.#batchFrames++
     this.#break = undefined
-    this.#torn = false
     if (this.#operations.count + this.#deletes.length >= BATCH_ROWS) this.#handOut(source.number)
   }
 
   #handOut(segmentNumber: number): void {
     if (this.#batchStart === this.#expected) return
     const [firstSequence, endSequence] = [this.#batchStart, this.#expected]
+    const rows = this.#operations.count + this.#deletes.length
+    assert(endSequence - firstSequence === rows, 'a batch is dense in sequence numbers')
     this.#options.onBatch(
       {
         operations: this.#operations,
@@ -228,61 +235,11 @@ class Replay {
     this.#deletes = []
   }
 
-  /** There is no frame at `offset` that could come next. */
-  #noteBad(reader: SegmentReader, source: number, offset: number, frame: FoundFrame | undefined): void {
-    if (frame === undefined) {
-      // Behind the last frame of a page are zeros; at a page start there may be anything, from an earlier life.
-      const inside = offset % this.#options.pageBytes !== 0
-      const written = reader.isWritten(offset)
-      if (inside && written) this.#torn = true
-      this.#noteBreak(reader, source, offset, 'no frame', inside && !written ? 0 : 1)
-      return
-    }
-    this.#torn = true
-    const { firstSequence } = frame.header
-    if (firstSequence === this.#expected) {
-      this.#noteBreak(reader, source, offset, 'a payload that does not fit its checksum', 2)
-    } else {
-      this.#noteBreak(reader, source, offset, `a frame that begins with ${firstSequence}`, 1)
-    }
-  }
-
-  #noteBreak(reader: SegmentReader, source: number, offset: number, found: string, telling: Telling): void {
-    const before = this.#break
-    if (before !== undefined && before.telling >= telling) return
-    const from = before ?? { source, offset }
-    const { path } = reader
-    this.#break = { source: from.source, offset: from.offset, path, foundAt: offset, found, telling }
-  }
-
-  /**
-   * A later frame says that what is missing here had been synced.
-   *
-   * Beside a writer that need not be damage: the place was read before it was written, the later frame after. So the
-   * place is read once more; what had been synced when the later frame was written is there now.
-   */
-  #damaged(): { source: number; offset: number } {
-    const { source, offset, path, foundAt, found } = this.#break!
-    if (this.#readAgainFor === this.#expected) {
-      throw corruption(
-        path,
-        foundAt,
-        `the frame that begins with sequence number ${this.#expected}, which was synced`,
-        found,
-      )
-    }
-    this.#readAgainFor = this.#expected
-    this.#break = undefined
-    return { source, offset }
-  }
-
-  /** Of a closed segment every byte up to its end is known: all must have been replayed. */
+  /** The manifest knows where a closed segment ends: everything up to there must have been replayed. */
   #checkEnd(reader: SegmentReader, closed: SegmentInfo): void {
     const last = this.#segments.at(-1)
-    if (this.#expected < closed.endSequence) {
-      const { path, foundAt, found } = this.#break!
-      throw corruption(path, foundAt, `the frame that begins with sequence number ${this.#expected}`, found)
-    }
+    // The end of the segment, at least, was noted as a break.
+    if (this.#expected < closed.endSequence) throw this.#break!.damage()
     if (
       this.#expected > closed.endSequence ||
       last?.number !== closed.number ||

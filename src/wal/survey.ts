@@ -7,7 +7,7 @@
 import { throwIfAborted } from '../async/abort.js'
 import { fileOfSeed } from '../format/checksum-seed.js'
 import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/frame-layout.js'
-import type { FoundFrame, SegmentReader } from './reader.js'
+import type { FoundFrame, SegmentReader } from './segment-reader.js'
 
 /** Neighbouring frames of a segment without a gap in their sequence numbers. */
 export interface Run {

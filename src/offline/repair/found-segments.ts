@@ -12,7 +12,7 @@ import { walName } from '../../io/file-names.js'
 import type { FileSystem } from '../../io/file-system.js'
 import { MIN_PAGE_BYTES } from '../../options/options.js'
 import type { RecordLayout } from '../../records/record-layout.js'
-import { SegmentReader } from '../../wal/reader.js'
+import { SegmentReader } from '../../wal/segment-reader.js'
 import { surveySegment, type SegmentSurvey } from '../../wal/survey.js'
 import { lossOf, type Loss } from './types.js'
 

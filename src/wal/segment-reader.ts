@@ -26,7 +26,7 @@ import type { RecordLayout } from '../records/record-layout.js'
 /** Bytes of one read; a larger frame is read whole. */
 const WINDOW_BYTES = 1024 * 1024
 
-export interface SegmentPlace {
+export interface LogLocation {
   readonly fileSystem: FileSystem
   readonly directory: string
   readonly layout: RecordLayout
@@ -57,7 +57,7 @@ export class SegmentReader {
   private constructor(
     path: string,
     handle: FileHandle,
-    { layout, lenient }: SegmentPlace,
+    { layout, lenient }: LogLocation,
     seed: number,
     end: number,
   ) {
@@ -71,7 +71,7 @@ export class SegmentReader {
 
   /** Opens a segment to be read up to `limit`. `FLASHTABLE_CORRUPTION` where there is no file. */
   static open(
-    place: SegmentPlace & { readonly tableId: Uint8Array },
+    place: LogLocation & { readonly tableId: Uint8Array },
     segment: { readonly number: number; readonly epoch: number },
     limit: number,
   ): Promise<SegmentReader> {
@@ -81,7 +81,7 @@ export class SegmentReader {
 
   /** As {@link open}, with the seed of the file's checksums. */
   static async openWith(
-    place: SegmentPlace,
+    place: LogLocation,
     number: number,
     seed: number,
     limit: number,
