@@ -474,11 +474,12 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     optionsAt: number,
   ): Promise<void> {
     try {
-      const { committer } = this.#session.writer()
+      this.#session.writer()
       const sync = given.length > optionsAt && checkWrite(call, given[optionsAt], given.slice(optionsAt + 1))
       const { schema } = this.#session.parts
       const record = kind === DELETE_KEY ? schema.encodeDeleteKey(key) : schema.encodeRecord(key, given[0])
-      return committer.commitRow(kind, record, sync)
+      // Asked again: an encoding of the caller may have closed the table.
+      return this.#session.writer().committer.commitRow(kind, record, sync)
     } catch (error) {
       return Promise.reject(error)
     }

@@ -1,5 +1,14 @@
 /** flashtable: an embedded multimap of fixed-width records that a flash device only sees as sequential, full-page writes. */
 export { FlashTable } from './flash-table.js'
+export { repairTable, verifyTable } from './offline/index.js'
+export type {
+  Loss,
+  Problem,
+  RepairOptions,
+  RepairResult,
+  Verification,
+  VerifyOptions,
+} from './offline/index.js'
 export type {
   BatchOperation,
   BulkLoadOptions,

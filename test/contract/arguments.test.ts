@@ -7,7 +7,16 @@ import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { describeValue } from '../../src/base/describe-value.js'
 import * as flashtable from '../../src/index.js'
-import { bytes, encodings, fixed, FlashTable, Snapshot, struct } from '../../src/index.js'
+import {
+  bytes,
+  encodings,
+  fixed,
+  FlashTable,
+  repairTable,
+  Snapshot,
+  struct,
+  verifyTable,
+} from '../../src/index.js'
 import { Random } from '../support/random.js'
 import {
   collect,
@@ -172,7 +181,9 @@ test('every public method and function has its entry in this file', () => {
     'bytes',
     'encodings',
     'fixed',
+    'repairTable',
     'struct',
+    'verifyTable',
   ])
 })
 
@@ -270,6 +281,37 @@ describe('arguments that a method does not take', () => {
     }
     expect(asked).toBe(false)
     expect(existsSync(path)).toBe(false)
+  })
+
+  test('of verifyTable and repairTable are refused, and nothing is read or written', async () => {
+    const [path, into] = [tables.path(), tables.path()]
+    const verify = verifyTable as (...args: unknown[]) => Promise<unknown>
+    const repair = repairTable as (...args: unknown[]) => Promise<unknown>
+    for (const junk of NO_OPTIONS) {
+      await expectRefused(verify(path, junk), `verifyTable and ${textOf(junk)}`)
+      await expectRefused(repair(path, into, junk), `repairTable and ${textOf(junk)}`)
+    }
+    for (const wrong of [
+      { signal: new EventTarget() },
+      { onProgress: 'log' },
+      { fileSystem: {} },
+      { environment: {} },
+    ]) {
+      await expectRefused(verify(path, wrong), `verifyTable ${JSON.stringify(Object.keys(wrong))}`)
+      await expectRefused(repair(path, into, wrong), `repairTable ${JSON.stringify(Object.keys(wrong))}`)
+    }
+    for (const wrong of [
+      { keyEncoding: 'u33' },
+      { duplicates: 'drop' },
+      { pageBytes: 5 },
+      { memtableBytes: '1' },
+    ])
+      await expectRefused(repair(path, into, wrong), `repairTable ${JSON.stringify(wrong)}`)
+    await expectRefused(verify(path, undefined, 5), 'verifyTable and more')
+    await expectRefused(repair(path, into, undefined, 5), 'repairTable and more')
+    await expectRefused(verify(5), 'verifyTable of a number')
+    await expectRefused(repair(path, new URL('https://example.org/')), 'repairTable into the web')
+    expect([existsSync(path), existsSync(into)]).toEqual([false, false])
   })
 
   test('of struct, bytes, fixed and constructors are refused', () => {

@@ -37,3 +37,31 @@ test('an encoding that puts another record while it encodes does not overfill a 
   }
   await table.close()
 })
+
+test.each(['put', 'batch'] as const)(
+  'a %s whose encoding closes the table is refused, and the table ends well',
+  async call => {
+    const disk = new SimulatedFileSystem({ seed: 1 })
+    disk.writeFile('/tables/.keep', new Uint8Array(0))
+    const open: { table?: FlashTable; closed?: Promise<void> } = {}
+    const encoding = {
+      name: 'closing',
+      format: 'view' as const,
+      encode: (value: number) => {
+        if (value === 2) open.closed = open.table!.close()
+        return Uint8Array.of(value)
+      },
+      decode: (bytes: Uint8Array) => bytes[0]!,
+    }
+    const options = { keyEncoding: 'u32', valueEncoding: fixed(encoding, 1) }
+    const table = await FlashTable.openIn('/tables/closing', options, simulatedEnvironment(disk))
+    open.table = table
+    await table.put(1, 1)
+    const last = call === 'put' ? table.put(2, 2) : table.batch([{ type: 'put', key: 2, value: 2 }])
+    await expect(last).rejects.toMatchObject({ code: 'FLASHTABLE_NOT_OPEN' })
+    await open.closed
+    const again = await FlashTable.openIn('/tables/closing', options, simulatedEnvironment(disk))
+    expect([again.getSync(1), again.getSync(2)]).toEqual([1, undefined])
+    await again.close()
+  },
+)

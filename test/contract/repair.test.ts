@@ -2,10 +2,9 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { FlashTable } from '../../src/index.js'
-import { repairTable } from '../../src/offline/repair/repair.js'
-import { verifyTable } from '../../src/offline/verify.js'
+import { FlashTable, repairTable, verifyTable } from '../../src/index.js'
 
 let parent: string
 
@@ -37,4 +36,32 @@ test('a repair of more than a memtable saves all, with the manifest and without 
     expect({ problems, orphans }).toEqual({ problems: [], orphans: [] })
     expect((await readdir(into)).filter(file => file.endsWith('.bucket')).length).toBeGreaterThan(0)
   }
+})
+
+test('both take file: URLs, report their progress, and end with their signal', async () => {
+  const location = pathToFileURL(join(parent, 'by-url'))
+  const table = await FlashTable.open(location, { keyEncoding: 'u32' })
+  await table.putColumns({ key: Uint32Array.from({ length: 3000 }, (_, i) => i) })
+  await table.compact()
+  await table.close()
+  const seen: { done: number; total: number }[] = []
+  const onProgress = (progress: { done: number; total: number }): void => void seen.push(progress)
+  const { problems, records, frames } = await verifyTable(location, { onProgress })
+  expect({ problems, records, frames }).toEqual({ problems: [], records: 3000, frames: 0 })
+  const saved = await repairTable(location, pathToFileURL(join(parent, 'by-url-saved')), { onProgress })
+  expect(saved).toEqual({ records: 3000, losses: [] })
+  for (const { done, total } of seen) expect(done).toBeLessThanOrEqual(total)
+  expect(seen.length).toBeGreaterThan(0)
+  const signal = AbortSignal.abort(new Error('enough'))
+  await expect(verifyTable(location, { signal })).rejects.toThrow('enough')
+  await expect(repairTable(location, join(parent, 'never'), { signal })).rejects.toThrow('enough')
+  expect(await readdir(parent)).not.toContain('never')
+})
+
+test('verify counts the frames of single puts one by one', async () => {
+  const path = join(parent, 'frames')
+  const table = await FlashTable.open(path, { keyEncoding: 'u32' })
+  for (let i = 0; i < 50; i++) await table.put(i)
+  await table.close()
+  expect(await verifyTable(path)).toMatchObject({ problems: [], frames: 50, records: 50 })
 })

@@ -1,0 +1,230 @@
+/** Commit groups: which calls share a frame, when a memtable is sealed, who waits, what a failure means. */
+import { setImmediate as turn } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { Poison } from '../../../src/base/poison.js'
+import { Committer } from '../../../src/commit/committer.js'
+import { OperationBuffer, PUT } from '../../../src/records/operations.js'
+import { recordLayout } from '../../../src/records/record-layout.js'
+import { LifetimeCounters } from '../../../src/state/lifetime-counters.js'
+import { newMemtable } from '../../../src/state/memtable-pool.js'
+import { TableState } from '../../../src/state/table-state.js'
+import { WalWriter } from '../../../src/wal/writer.js'
+import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
+import { sampleManifest } from '../manifest/sample.js'
+
+const DIRECTORY = '/tables/a'
+const LAYOUT = recordLayout([4], [4])
+
+/** A committer on a disk of its own; `seals` has the promises that puts wait for, and `end` settles them. */
+function newCommitter({ memtableRecords = 10_000, syncIntervalMs = Infinity } = {}) {
+  const disk = new SimulatedFileSystem({ seed: 1 })
+  disk.writeFile(`${DIRECTORY}/.keep`, new Uint8Array(0))
+  const poison = new Poison()
+  const manifest = sampleManifest({
+    files: [],
+    log: { closed: [], firstSegment: 1 },
+    firstLogSequence: 0,
+    nextSequence: 0,
+    nextFileNumber: 1,
+  })
+  const options = {
+    fileSystem: disk,
+    directory: DIRECTORY,
+    tableId: new Uint8Array(16),
+    layout: LAYOUT,
+    pageBytes: 4096,
+    memtableRecords,
+    poison,
+  }
+  const active = newMemtable(options, 0)
+  const counters = new LifetimeCounters(manifest.counters, LAYOUT.recordBytes)
+  const state = new TableState(options, { manifest, files: [], sealed: [], active }, counters)
+  const wal = new WalWriter({
+    ...options,
+    epoch: 1,
+    segmentBytes: 2 ** 20,
+    takeFileNumber: () => state.takeFileNumber(),
+    nextSequence: 0,
+    spares: [],
+    checkHome: () => Promise.resolve(),
+  })
+  const seals: { end(): void }[] = []
+  let sealed = 0
+  const committer = new Committer({
+    state,
+    wal,
+    poison,
+    layout: LAYOUT,
+    memtableRecords,
+    syncIntervalMs,
+    onSealed: () => void sealed++,
+    sealFinished: () => new Promise(resolve => seals.push({ end: resolve })),
+    publish: () => {},
+  })
+  const put = (key: number, sync = false) => committer.commitRow(PUT, Uint32Array.of(key, key + 1), sync)
+  /** Frames that were written: each is one write call. */
+  const writes = () => disk.log.filter(({ op, path }) => op === 'write' && path.endsWith('.wal')).length
+  const syncs = () => disk.log.filter(({ op, path }) => op === 'sync' && path.endsWith('.wal')).length
+  return { disk, poison, state, wal, committer, put, writes, syncs, seals, sealsAsked: () => sealed }
+}
+
+/** Operations for one call. */
+function rows(count: number): OperationBuffer {
+  const operations = new OperationBuffer(LAYOUT, count)
+  for (let i = 0; i < count; i++) operations.appendRecord(PUT, Uint32Array.of(i, i))
+  return operations
+}
+
+describe('a commit group', () => {
+  test('has all calls of one moment in one frame', async () => {
+    const { put, writes, state } = newCommitter()
+    await put(0)
+    const before = writes()
+    await Promise.all([1, 2, 3, 4, 5].map(key => put(key)))
+    expect(writes() - before).toBe(1)
+    expect(state.active.memtable.count).toBe(6)
+  })
+
+  test('of a caller who awaits each put is committed without a turn of the event loop', async () => {
+    const { put } = newCommitter()
+    await put(0)
+    let turned = false
+    void turn().then(() => (turned = true))
+    await put(1)
+    expect(turned).toBe(false)
+  })
+
+  test('lets the event loop turn after sixteen single puts', async () => {
+    const { put } = newCommitter()
+    let turns = 0
+    const ended = new AbortController()
+    const counted = (async () => {
+      for (; !ended.signal.aborted; turns++) await turn()
+    })()
+    for (let key = 0; key < 160; key++) await put(key)
+    ended.abort()
+    await counted
+    expect(turns).toBeGreaterThanOrEqual(9)
+    expect(turns).toBeLessThanOrEqual(20)
+  })
+
+  test('of many columns is the caller\u2019s own and is not copied', async () => {
+    const { committer, put, writes, state } = newCommitter()
+    const operations = rows(2000)
+    const before = writes()
+    await Promise.all([put(1), committer.commit({ operations, deletes: [] }, false), put(2)])
+    expect(writes() - before).toBe(3)
+    expect(state.active.memtable.count).toBe(2002)
+  })
+
+  test('keeps the order of the calls', async () => {
+    const { committer, put, state } = newCommitter()
+    await Promise.all([put(7), committer.commit({ operations: rows(3), deletes: [] }, false), put(8)])
+    const { memtable } = state.active
+    const keys = Array.from({ length: memtable.count }, (_, row) => memtable.lanes[0]![row])
+    expect(keys).toEqual([7, 0, 1, 2, 8])
+  })
+
+  test('gives delete-where entries their place between the rows', async () => {
+    const { committer, put, state } = newCommitter()
+    const deletes = [{ position: 0, lanes: [1], values: [5] }]
+    await Promise.all([
+      put(1),
+      committer.commit({ operations: new OperationBuffer(LAYOUT, 1), deletes }, false),
+      put(2),
+    ])
+    expect(state.active.memtable.deletes).toMatchObject([{ sequence: 1, lanes: [1], values: [5] }])
+    expect(state.active.memtable.endSequence).toBe(3)
+  })
+})
+
+describe('a call with sync', () => {
+  test('resolves after a sync that began after its frame was written', async () => {
+    const { put, wal, syncs } = newCommitter()
+    await put(1)
+    expect(syncs()).toBe(0)
+    await put(2, true)
+    expect(syncs()).toBe(1)
+    expect(wal.syncedSequence).toBe(2)
+  })
+
+  test('that fails rejects, and so does every later write', async () => {
+    const { disk, put, poison } = newCommitter()
+    disk.failAt(({ op, path }) => op === 'sync' && path.endsWith('.wal'), 'EIO')
+    await expect(put(1, true)).rejects.toMatchObject({ code: 'FLASHTABLE_POISONED' })
+    expect(poison.latched).toBe(true)
+    await expect(put(2)).rejects.toMatchObject({ code: 'FLASHTABLE_POISONED' })
+  })
+})
+
+describe('a memtable that is full', () => {
+  test('is sealed, and the compactor is woken', async () => {
+    const { put, state, sealsAsked } = newCommitter({ memtableRecords: 4 })
+    for (let key = 0; key < 5; key++) await put(key)
+    expect([state.version.sealed.length, state.active.memtable.count, sealsAsked()]).toEqual([1, 1, 1])
+  })
+
+  test('makes puts wait when two are sealed already, until one of them is in a file', async () => {
+    const { put, state, committer, seals } = newCommitter({ memtableRecords: 4 })
+    for (let key = 0; key < 12; key++) await put(key)
+    expect(state.version.sealed).toHaveLength(2)
+    let done = false
+    const waiting = put(12).then(() => (done = true))
+    for (let i = 0; i < 20; i++) await turn()
+    expect([done, committer.waits, seals.length]).toEqual([false, 1, 1])
+    await state.install({ removeFiles: [], removeSealed: 1 })
+    seals[0]!.end()
+    await waiting
+    expect(state.version.sealed).toHaveLength(2)
+    expect(committer.waitedMs).toBeGreaterThan(0)
+  })
+
+  test('keeps the segments of its records', async () => {
+    const { put, state, committer } = newCommitter({ memtableRecords: 4 })
+    for (let key = 0; key < 5; key++) await put(key)
+    const [sealed] = state.version.sealed
+    expect(sealed!.segments).toEqual([1])
+    expect(committer.liveSegments().map(({ number }) => number)).toEqual([1, 2])
+  })
+})
+
+test('a failure after the frame was written poisons the table: the log is ahead of the memtable', async () => {
+  const { put, state, poison } = newCommitter()
+  await put(1)
+  state.active.memtable.append = () => {
+    throw new Error('no memory')
+  }
+  await expect(put(2)).rejects.toMatchObject({ code: 'FLASHTABLE_POISONED' })
+  expect(poison.latched).toBe(true)
+})
+
+describe('a barrier', () => {
+  test('resolves when the calls before it are committed, and does not wait for those after it', async () => {
+    const { committer, put, state } = newCommitter()
+    void put(1)
+    const barrier = committer.barrier(false)
+    const later = put(2)
+    await barrier
+    expect(state.active.memtable.count).toBeGreaterThanOrEqual(1)
+    await later
+    expect(state.active.memtable.count).toBe(2)
+  })
+})
+
+describe('a turn among the commits', () => {
+  test('comes after the calls before it, and the calls after it wait until it has ended', async () => {
+    const { committer, put, state } = newCommitter()
+    const counts: number[] = []
+    const first = put(1)
+    const inTurn = committer.inTurn(stopped =>
+      stopped(async () => {
+        counts.push(state.active.memtable.count)
+        for (let i = 0; i < 5; i++) await turn()
+        counts.push(state.active.memtable.count)
+      }),
+    )
+    const second = put(2)
+    await Promise.all([first, inTurn, second])
+    expect([...counts, state.active.memtable.count]).toEqual([1, 1, 2])
+  })
+})
