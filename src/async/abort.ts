@@ -100,7 +100,7 @@ export async function runExclusive<T>(
   try {
     release = await unlessAborted(acquired, signal)
   } catch (error) {
-    // Its turn comes all the same, and passes.
+    // Its turn comes anyway, and passes.
     void acquired.then(release => release())
     throw error
   }

@@ -1,8 +1,8 @@
 /**
  * Runs `work` for 0 to `count` - 1, at most `most` at once.
  *
- * After a failure no further one begins, and it rejects with the first failure only when those that run have ended: what
- * they read may be let go of then. `Promise.all` would leave them running.
+ * After a failure no further one begins. It rejects with the first failure, but only when those that run have ended: the
+ * caller may then release what they read. `Promise.all` would leave them running.
  */
 export async function atOnce(
   count: number,

@@ -67,7 +67,7 @@ class ThreadLoop implements Loop {
 const threadLoop = new ThreadLoop()
 
 /**
- * Tells one piece of work when the event loop shall turn.
+ * Tells one piece of work when to let the event loop turn.
  *
  *     const turns = new Turns()
  *     for (const step of steps) {
@@ -88,7 +88,7 @@ export class Turns {
     this.#loop = loop
   }
 
-  /** Counts a step; whether the loop shall turn before it. Cheap: most steps do not look at the clock. */
+  /** Counts a step. Returns whether the event loop must turn before it. Cheap: most steps do not look at the clock. */
   due(): boolean {
     return --this.#left <= 0 && this.#look()
   }

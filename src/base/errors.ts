@@ -175,8 +175,8 @@ function isOutOfMemory(error: unknown): boolean {
 }
 
 /**
- * Whether the failure is one that passes by itself. It may be tried again where nothing had been written yet, or where
- * what was written is removed: docs/durability.md, Failures. Never for a sync that had begun.
+ * Whether the failure is one that passes. The call may be tried again if it had not written anything yet, or if what it
+ * wrote is removed: docs/durability.md, Failures. A sync that had begun is never tried again.
  */
 export function isPassing(error: unknown): boolean {
   for (let at = error; typeof at === 'object' && at !== null; at = (at as { cause?: unknown }).cause) {

@@ -1,15 +1,15 @@
 /**
- * Shared memory goes back to the system once every thread has found out that nothing refers to it any more. V8 does not
- * count it, so by itself it would not look for long.
+ * Shared memory returns to the system after the garbage collector of every thread has found that nothing refers to it. V8
+ * does not count SharedArrayBuffers as heap pressure, so without a hint it would not collect them soon.
  */
 
 /** V8 looks when it has so much more than the last time. */
 const TOLD_BYTES = 2 ** 26
 
-/** Let go by this thread since it was told last. */
+/** Bytes that this thread has freed since the last hint. */
 let untoldBytes = 0
 
-/** Tells V8 that this thread has let go of so much shared memory, about. */
+/** Tells V8 that this thread has freed about this much shared memory. */
 export function hintFreed(bytes: number): void {
   untoldBytes += bytes
   if (untoldBytes < TOLD_BYTES) return

@@ -32,7 +32,7 @@ export interface Bounds {
 /** Data pages that have been built apart, as plain data. */
 export interface BuiltPages {
   readonly pages: number
-  /** The pages, so many to a chunk, but for their checksums, which depend on their place in the file. */
+  /** The pages, in chunks, without their checksums: these depend on the position in the file. */
   readonly chunks: readonly Uint8Array<ArrayBuffer>[]
   /** For each page its first key, a word a lane, and the words of `filter` up to the end of its block. */
   readonly fences: Uint32Array<ArrayBuffer>

@@ -19,7 +19,7 @@ import { bytesInMemory } from '../spill/memory-spill.js'
 import { endsBefore, mayHave, splitRange } from '../spill/spill.js'
 import { removeSpills } from '../spill/writer.js'
 
-/** Bytes of the records that a range shall have, about; its pages have no more. */
+/** The target size of a range, in bytes of records. Its pages take no more. */
 const RANGE_BYTES = 2 ** 23
 
 interface BuildOptions {
@@ -95,7 +95,7 @@ export async function buildInRanges(
   }
 }
 
-/** Lets go of the spills that have no records behind the range. */
+/** Releases the spills that have no records after the range. */
 async function removeWritten(fileSystem: FileSystem, job: BuildJob, range: KeyRange): Promise<void> {
   const { directory, spills } = job
   const written = spills.filter(spill => endsBefore(spill, range.upper))

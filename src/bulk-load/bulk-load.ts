@@ -77,7 +77,7 @@ class BulkLoad {
   #memtable: MemtableHandle | undefined
   /** Bytes of memory in which spills may stay. */
   #memoryLeft: number
-  /** Oldest first; those of which all is in the file are gone. */
+  /** Oldest first. A spill is removed once it is fully written to the output. */
   readonly #spills: Spill[] = []
   /** Those that are being made, oldest first; a failure is met when room for more is made. */
   readonly #spilling: { readonly spills: Promise<Spill[]>; readonly reservedBytes: number }[] = []

@@ -20,15 +20,15 @@ import type { RecordLayout } from '../records/record-layout.js'
 import type { TableState } from '../state/table-state.js'
 import type { WalWriter } from '../wal/writer.js'
 
-/** A group takes no more calls when it has so many bytes of raw records. */
+/** A group with this many bytes of raw records takes no more calls. */
 const GROUP_BYTES = 2 ** 20
 /** Rows that a group has room for at first, and that its buffer is kept for. */
 const GROUP_FIRST_ROWS = 16
-/** Columns of so many rows make a group of their own, without a copy. */
+/** Columns with this many rows form a group of their own and are not copied. */
 const OWN_GROUP_ROWS = 1024
 /** Sealed memtables that may wait for their bucket file; then puts wait. */
 const SEALED_MAX = 2
-/** After so many groups that made nobody wait, the rest of the program gets a turn of the event loop. */
+/** After this many groups that were committed without waiting, the event loop turns. */
 const GROUPS_PER_TURN = 16
 /** A group takes no more *delete where* entries (a frame counts them in 16 bits). */
 const GROUP_DELETES_MAX = 65_535
@@ -83,7 +83,7 @@ export interface CommitterOptions {
 export class Committer {
   readonly #options: CommitterOptions
   readonly #groupRows: number
-  /** Held while a group is committed, and by whoever needs the log and the memtable to stand still. */
+  /** Held while a group is committed, and while a seal, `clear` or `compact` needs log and memtable to stand still. */
   readonly #committing = new Mutex()
   /** Segments that have ended, by number. */
   readonly #ended = new Map<number, SegmentInfo>()

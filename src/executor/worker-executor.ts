@@ -56,7 +56,7 @@ export function workerExecutor(pool: WorkerPool = processPool): Executor {
       perform('short', { kind: 'spill', job }, control, () => inline.spill(job, control)),
     build: (job, control) => {
       const transfer = job.spareChunks.map(({ buffer }) => buffer)
-      // A thread that could not begin has the memory all the same.
+      // The memory has moved to the thread, although it could not begin.
       const onThisThread = () => inline.build({ ...job, spareChunks: [] }, control)
       return perform('short', { kind: 'build', job }, control, onThisThread, transfer)
     },

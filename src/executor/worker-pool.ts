@@ -16,7 +16,7 @@ import type { CompactionControl } from '../jobs/job.js'
 import { NoThread, startThread } from './thread.js'
 import { errorOf, type FromWorker, type Outcome, type Task, type ToWorker } from './worker-protocol.js'
 
-/** Beyond so many threads the disk is what they wait for. */
+/** More threads do not help: the disk is the bottleneck. */
 const THREADS_MAX = 4
 /** One for a long job, and one for the short ones beside it. */
 const THREADS_MIN = 2

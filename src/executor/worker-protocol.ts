@@ -23,7 +23,7 @@ export type FromWorker =
   /** The first message: its script has been loaded. */
   | { readonly kind: 'begun' }
   | { readonly kind: 'progress'; readonly operations: number }
-  /** Write calls have transferred so many bytes since the last of these. */
+  /** Write calls have transferred this many bytes since the last such message. */
   | { readonly kind: 'written'; readonly bytes: number }
   | { readonly kind: 'done'; readonly result: Outcome<Task> }
   | { readonly kind: 'failed'; readonly failure: Failure }

@@ -116,7 +116,7 @@ export async function isWithin(fileSystem: FileSystem, directory: string, path: 
   const identity = (await fileSystem.stamp(directory).catch(() => undefined))?.identity
   if (identity === undefined) return false
   for (let at = path; ; at = dirname(at)) {
-    // What cannot be looked at is told by whoever needs it.
+    // The caller that needs the directory reports why it cannot be read.
     if ((await fileSystem.stamp(at).catch(() => undefined))?.identity === identity) return true
     if (dirname(at) === at) return false
   }

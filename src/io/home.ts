@@ -112,7 +112,7 @@ export class Home {
     })
   }
 
-  /** Lets go of the directory; a second call does nothing. */
+  /** Releases the directory. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true

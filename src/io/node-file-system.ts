@@ -22,7 +22,7 @@ const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
   update: O_RDWR | O_NOFOLLOW | O_NONBLOCK,
 }
 
-/** `stat` counts in blocks of so many bytes, whatever those of the file system are. */
+/** `stat` counts in blocks of this many bytes, whatever the block size of the file system is. */
 const BLOCK_BYTES = 512
 const NO_DIRECTORY_SYNC: ReadonlySet<unknown> = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
 

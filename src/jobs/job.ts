@@ -76,7 +76,7 @@ export interface SpillJob extends Place {
   readonly memtable: MemtableImage
   /** The memory of another memtable, that nobody uses meanwhile. */
   readonly scratch: SharedArrayBuffer
-  /** So many spills in memory, or one in each file, at most. */
+  /** At most this many spills in memory, or one in each file. */
   readonly target:
     | { readonly kind: 'memory'; readonly shares: number }
     | { readonly kind: 'files'; readonly numbers: readonly number[]; readonly epoch: number }
@@ -104,8 +104,8 @@ export interface RangeJob extends BuildJob {
 /**
  * Where jobs run: in worker threads, or inline for tests on a simulated file system.
  *
- * Invariant: a promise settles only when nothing reads what the job names any more, and nothing writes, however the job
- * has ended: memory and files are let go of then.
+ * Invariant: however a job ends, its promise settles only when nothing reads its inputs any more and nothing writes. The
+ * caller then releases memory and files.
  */
 export interface Executor {
   /** How many jobs are worth running at once where nothing else wants the processors. */
@@ -117,6 +117,6 @@ export interface Executor {
   build(job: RangeJob, control: CompactionControl): Promise<BuiltPages>
   /** Gives back what is kept for jobs to come: threads, which have grown. More jobs may follow. */
   endIdle(): Promise<void>
-  /** Waits for the jobs of this table, and lets go of threads. No job follows. */
+  /** Waits for the jobs of this table, then releases the threads. No job follows. */
   close(): Promise<void>
 }

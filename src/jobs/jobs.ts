@@ -1,9 +1,11 @@
 /**
- * The one way to the threads: a job goes out with what it reads, and holds it until it has ended.
+ * The only way to the threads. A job retains its inputs until it has ended.
  *
- * Whoever has a job run names memtables and files of a version; only here they become plain data for another thread.
- * They are held before the job begins and let go when the executor says that it has ended, whatever becomes of it or of
- * the version meanwhile. So no memory goes to the next memtable, and no file is closed, while a thread reads it.
+ * 1. The caller names memtables and files of a version.
+ * 2. Their references are counted; then they become plain data, which the executor hands to a thread.
+ * 3. When the executor reports that the job has ended, the references are released, however the job ended.
+ *
+ * So no memory goes to the next memtable, and no file is closed, while a thread still reads it.
  * docs/architecture.md, Versions.
  */
 import type { BuiltPages } from '../bucket-file/page-builder.js'

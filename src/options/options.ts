@@ -39,7 +39,7 @@ export interface TableOptions {
   /** Bytes of pages of bucket files that are kept in memory. Default: 64 MiB. */
   readonly cacheBytes?: number | undefined
   /**
-   * A sync starts at most so many milliseconds after a write; no put waits for it. 0: after each commit group;
+   * A sync starts at most this many milliseconds after a write; no put waits for it. 0: after each commit group;
    * `Infinity`: never by time. Default: 5000.
    */
   readonly syncIntervalMs?: number | undefined

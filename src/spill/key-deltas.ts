@@ -45,7 +45,7 @@ export function deltasToKeys(
   }
 }
 
-/** All bits that values of so many bytes may have. */
+/** The largest value with this many bytes. */
 function maskOf(bytes: number): number {
   return 0xffffffff >>> (32 - 8 * bytes)
 }

@@ -1,8 +1,8 @@
 /**
  * Keeps rows in memory, split into pieces: columns no wider than their lanes, and none for a value that all rows share.
  *
- * Memory that was never used is what costs most here: the system has to find it and to clear it. So there is little of
- * it, in shares that are let go as the file grows, for the system to write the file into. docs/architecture.md, Bulk load.
+ * Page faults on fresh memory dominate. Therefore columns are narrow, and each share is released as soon as its rows are
+ * in the file. docs/architecture.md, Bulk load.
  */
 import type { LaneColumn, Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
@@ -13,7 +13,7 @@ import type { MemorySpill, Spill } from './spill.js'
 const MAPPED_BYTES_MIN = 2 ** 20
 
 /**
- * Copies the rows into so many spills at most, with ascending keys. `scratch`: room for all rows, a column a lane.
+ * Copies the rows into at most `shares` spills, with ascending keys. `scratch`: room for all rows, a column a lane.
  * Requires: puts, at least one.
  */
 export function spillToMemory(
@@ -50,7 +50,7 @@ export function bytesInMemory(spills: readonly Spill[]): number {
   )
 }
 
-/** Bytes that so many rows take at most. */
+/** The bytes that this many rows take at most. */
 export function memorySpillBytes({ laneBytes }: RecordLayout, rows: number): number {
   return rows * laneBytes.reduce((sum, bytes) => sum + columnBytes(bytes), 0)
 }
@@ -62,12 +62,12 @@ function sharedValue(column: Uint32Array, count: number): number | undefined {
   return first
 }
 
-/** Bytes of a value in the narrowest column for values of so many. */
+/** Bytes of a value in the narrowest column that can hold values of this many bytes. */
 function columnBytes(valueBytes: number): 1 | 2 | 4 {
   return valueBytes === 1 ? 1 : valueBytes === 2 ? 2 : 4
 }
 
-/** Copies of rows [from, to), in columns of so many bytes a value, one behind another in the same memory. */
+/** Copies rows [from, to) into columns with these widths in bytes, in turn in the same memory. */
 function copyColumns(
   columns: readonly Uint32Array[],
   from: number,
@@ -91,8 +91,8 @@ function columnIn(memory: SharedArrayBuffer, offset: number, rows: number, width
 }
 
 /**
- * Where it is much, it is of the kind that may grow: V8 maps that by itself, so it goes back to the system once nobody
- * has it, while the allocator would keep what it has cut out of a larger piece.
+ * Large buffers are made growable: V8 then maps them separately, and unmaps them when they are collected. The allocator
+ * would keep what it has cut out of a larger block.
  */
 function sharedMemory(bytes: number): SharedArrayBuffer {
   const options = bytes < MAPPED_BYTES_MIN ? {} : { maxByteLength: bytes }

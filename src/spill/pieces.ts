@@ -11,7 +11,7 @@ import { sortedOrder } from '../sort/sort.js'
 import { splitByKey } from '../sort/split.js'
 import type { PieceRange, Pieces } from './spill.js'
 
-/** Rows that a piece shall have, about. */
+/** The target size of a piece, in rows. */
 const PIECE_ROWS = 512
 const BIN_BITS_MAX = 12
 /** Bins of more rows, where keys cluster, are sorted, and cut into pieces that need not end where a bin does. */
@@ -64,7 +64,7 @@ function putInOrder(lanes: readonly Uint32Array[], order: Uint32Array, from: num
   }
 }
 
-/** Cuts the pieces into so many neighbourhoods at most, each with about as many rows. */
+/** Cuts the pieces into at most this many neighbourhoods with about the same number of rows. */
 export function cutPieces({ pieces, starts }: Pieces, shares: number): PieceRange[] {
   const cuts: PieceRange[] = []
   let from = 0

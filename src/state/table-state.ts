@@ -68,7 +68,7 @@ export class TableState {
   #view: View | undefined
   readonly #memtables: MemtablePool
   readonly #installing = new Mutex()
-  /** Settled when the versions that were replaced have been let go of. */
+  /** Settles when the versions that were replaced are released. */
   #released: Promise<unknown> = Promise.resolve()
   #nextFileNumber: number
 
@@ -245,7 +245,7 @@ export class TableState {
     return this.#installing.runExclusive(() => action(this.view()))
   }
 
-  /** Lets go of the newest version, and waits until the files of those before are closed. */
+  /** Releases the newest version, and waits until the files of older ones are closed. */
   async close(): Promise<void> {
     await this.#version.release()
     await this.#released

@@ -50,7 +50,7 @@ export async function writeCheckpoint(
   }
   let home: Home | undefined
   try {
-    // Whoever makes a table there meanwhile, or puts another directory there, keeps what is his.
+    // If somebody makes a table there meanwhile, or puts another directory there, it is left alone.
     home = await Home.hold(fileSystem, directory, () => {})
     await home.settle()
     await writeFiles(state, directory, home.fileSystem, options)
@@ -79,7 +79,7 @@ async function makeNewDirectory(fileSystem: FileSystem, directory: string): Prom
     new FlashTableError('FLASHTABLE_EXISTS', `a checkpoint needs a new directory: ${directory} exists`)
   if ((await fileSystem.info(directory)) !== undefined) throw exists()
   const topmost = await fileSystem.makeDirectory(directory).catch(async (error: unknown) => {
-    // It may have been made all the same; a moment ago it was not there.
+    // It may have been made in spite of the failure: a moment ago it was not there.
     await removeDirectories(fileSystem, directory, directory)
     throw error
   })

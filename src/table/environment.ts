@@ -19,11 +19,11 @@ export interface Environment {
   ) => Promise<{ release(): Promise<void> }>
   readonly newExecutor: () => Executor
   readonly randomBytes: (count: number) => Uint8Array
-  /** Resolves after so many milliseconds, or when the signal aborts; does not keep the process alive. */
+  /** Resolves after `ms` milliseconds, or when the signal aborts. Does not keep the process alive. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
   /**
-   * Told of memory whose last reader has let go of it, before anything else is put there. The tests fill it with rubbish:
-   * whoever reads it all the same finds that.
+   * Called with memory whose last reader has released it, before anything else is put there. The tests fill it with
+   * rubbish, so that a read after the release is seen.
    */
   readonly memoryFreed?: ((memory: Uint8Array) => void) | undefined
 }

@@ -248,7 +248,7 @@ function keyOf(schema: Schema, key: Uint32Array): unknown {
 
 async function bytesOnDisk({ state, writer, directory }: TableParts, pins: Pins): Promise<StatsOnDisk> {
   const { fileSystem, pageBytes } = state.options
-  // Before the names: a file that is let go of meanwhile is counted all the same.
+  // Taken before the names are listed, so that a file which is released meanwhile is still counted.
   const held = new Set([...pins.files, ...state.heldFiles])
   const { bytes, bytesOf } = await diskUse(fileSystem, directory)
   const { closed, firstSegment } = state.manifest.log

@@ -27,7 +27,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(root, { recursive: true }))
 
-/** Threads that begin the jobs of a checkpoint late: when so many seals have ended since. */
+/** Threads that begin the jobs of a checkpoint late, after this many more seals. */
 function lateExecutor(directory: string): Executor {
   const executor = workerExecutor()
   let seals = 0

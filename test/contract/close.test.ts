@@ -1,4 +1,4 @@
-/** `close`: what was put is there again, everything is let go of, and nothing works any more. */
+/** `close`: what was put is found again, everything is released, and every call is refused. */
 import { existsSync } from 'node:fs'
 import { readdir, readlink } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'

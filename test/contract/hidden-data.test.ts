@@ -1,4 +1,4 @@
-/** What deletes hide gives its space back by itself: merges of files of which much is hidden, and then nothing more. */
+/** Merges give the space of deleted records back: files with much garbage are merged, and then nothing more. */
 import { describe, expect, test } from 'vitest'
 import type { TableStats } from '../../src/index.js'
 import { MEMTABLE_RECORDS, columnsOf, openOn, type CrashTable } from '../crash/table.js'

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const SCRIPT = fileURLToPath(new URL('../support/waiting-process.ts', import.meta.url))
-/** A process that does not end by itself is ended, and the test has failed. */
+/** A process that has not ended in this time is killed, and the test fails. */
 const LIFE_MS_MAX = 60_000
 
 let root = ''

@@ -24,7 +24,7 @@ async function kill(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
-/** A process that has the table open; `put` makes it put so many more fingerprints of key 1. */
+/** A process that has the table open. `put` makes it put this many more fingerprints of key 1. */
 async function holder(
   path: string,
 ): Promise<{ child: ChildProcess; put: (count: number) => Promise<number> }> {

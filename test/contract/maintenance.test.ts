@@ -1,4 +1,4 @@
-/** `sync`, `compact`, and what happens by itself: seals, merges, recycled log segments. */
+/** `sync`, `compact`, and what happens in the background: seals, merges, recycled log segments. */
 import { readdir } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import {

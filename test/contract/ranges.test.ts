@@ -156,7 +156,7 @@ describe('an iteration', () => {
     await collect(table.scanColumns({ reverse: true }))
     await collect(table.entries())
     expect(rows).toEqual(copies)
-    // Whoever writes into a column changes nothing but that column.
+    // Writing into a column changes that column only.
     for await (const { key, id } of table.scanColumns()) {
       key.fill(0n)
       id.fill(0)

@@ -25,7 +25,7 @@ test('an encoding that puts another record while it encodes does not overfill a 
   const options = { keyEncoding: 'u32', valueEncoding, memtableBytes: 1024 }
   const table = await FlashTable.openIn('/tables/reentrant', options, simulatedEnvironment(disk))
   open.table = table
-  // One record by itself, so that the pairs do not fill a group evenly.
+  // One single record, so that the pairs do not fill a group evenly.
   inner.push(table.put(5_000_000, 1000))
   const outer = Array.from({ length: 200 }, (_, i) => table.put(i, i))
   await Promise.all(outer)

@@ -48,12 +48,12 @@ interface Held {
   readonly openCalls: number
 }
 
-/** Every so many draws the recovery is stopped too. */
+/** One draw in this many stops the recovery, too. */
 const INTERRUPTED_EVERY = 8
-/** Every so many draws what opens the disk merges as the workload does; else the merges that are due wait. */
+/** In one draw in this many the next open merges as the workload does; else merges that are due wait. */
 const MERGING_EVERY = 4
 const PATIENT_FANOUT = 8
-/** Every so many different disks a reader opens it first. */
+/** One different disk in this many is opened by a reader first. */
 const READER_EVERY = 4
 const READER_CALLS: ReadonlySet<CallName> = new Set(['open', 'read', 'size', 'close', 'list', 'info'])
 

@@ -16,7 +16,7 @@ const TAKES_ROOM: ReadonlySet<Call['op']> = new Set(['create', 'write', 'rename'
 const FULL_FOR_CALLS = 3
 /** Where the search for what a test is about has come to nothing, the test has come to nothing. */
 const HITS_MIN = 10
-/** Every so many failures, what a life leaves in the end is looked at too. */
+/** For one failure in this many, the end of the life is checked, too. */
 const LATE_EVERY = 3
 
 type LifeName = 'long' | 'cleared'

@@ -127,7 +127,7 @@ export class FaultyLife {
     return this.#write(effects, sync, table => table.putColumns(columnsOf(records), { sync }))
   }
 
-  /** Whatever happens, everything is let go of. */
+  /** Whatever happens, everything is released. */
   async close(): Promise<void> {
     if (this.#ended) return
     await this.#expectReadable()
@@ -255,7 +255,7 @@ export function expectState(where: string, found: string, asked: readonly Asked[
   throw new Error(`${where} holds no state that may be: ${outcomes.join(' ')}; found ${found}`)
 }
 
-/** Writes that were rejected and may be there all the same: they were tried. */
+/** Writes that were rejected but may be there: they were tried. */
 function callsInDoubt(asked: readonly Asked[], when: When): number[] {
   const poisoned = asked.findIndex(({ code }) => code === 'FLASHTABLE_POISONED')
   return asked.flatMap(({ code }, i) => {

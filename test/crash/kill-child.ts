@@ -1,6 +1,6 @@
 /**
  * A process to be killed: puts calls from number `argv[3]` on into the table `argv[2]`, some at a time, and writes the
- * number of each to its output once it is acknowledged. It never ends by itself.
+ * number of each to its output once it is acknowledged. It runs until it is killed.
  */
 import { writeSync } from 'node:fs'
 import { FlashTable } from '../../src/index.js'
@@ -9,7 +9,7 @@ import { KILL_OPTIONS } from './kill-options.js'
 
 /** Calls that wait together. */
 const AT_ONCE = 24
-/** So many calls between two `compact`, which nobody waits for. */
+/** Calls between two `compact`, which nobody awaits. */
 const COMPACT_EVERY = 3000
 
 const [, , directory, first] = process.argv

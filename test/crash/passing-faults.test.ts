@@ -13,7 +13,7 @@ type LifeName = (typeof LIVES)[number]
 const OPENS: ReadonlySet<Call['op']> = new Set(['open', 'create', 'update', 'openDirectory'])
 /** How many calls of a life meet the fault where it lasts. */
 const LASTS_FOR_CALLS = 3
-/** Of calls that may lack memory, every so many are tried; which ones, the seed tells. */
+/** Of the calls that may lack memory, one in this many is tried. The seed chooses. */
 const MEMORY_EVERY = 4
 
 function needsDescriptor({ op, held }: Call): boolean {

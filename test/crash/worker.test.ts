@@ -205,14 +205,14 @@ test('a thread that has died between two jobs is not waited for', { timeout: 60_
       .catch((error: Error) => error)
     if (!(outcome instanceof Error)) done++
     else expect(outcome.message).toMatch(/exit code/)
-    // So many turns that its end has become known.
+    // Enough turns for its end to become known.
     for (let turn = 0; turn < 3000; turn++) await new Promise(resolve => void setImmediate(resolve))
   }
   expect(done).toBeGreaterThan(0)
   await executor.close()
 })
 
-/** Runs a script in a process of its own until it ends by itself; resolves to what it printed. */
+/** Runs a script in a process of its own until it ends. Resolves to what it printed. */
 async function run(body: string): Promise<string> {
   const child = spawn(
     process.execPath,

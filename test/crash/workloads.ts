@@ -451,7 +451,7 @@ function installWhileOpening({ disk }: Driver): () => boolean {
   return () => installed
 }
 
-/** A synced put; when its sync has begun, so many others, and the sync ends behind them. */
+/** A synced put. When its sync has begun, `others` more puts come, and the sync ends after them. */
 async function putDuringSync(driver: Driver, count: number): Promise<void> {
   const { disk } = driver
   // A put that waited for a seal would wait for ever: the seal retires its segment when the sync has ended.

@@ -36,7 +36,7 @@ function run(command: string, ...args: string[]): string {
   }
 }
 
-/** A loop device with a file system that `make` makes. Once it is unmounted, `losetup` lets go of it. */
+/** A loop device with a file system that `make` makes. Once it is unmounted, `losetup` releases it. */
 function device({ beside }: Place, make: string): string {
   const path = join(beside, 'image')
   writeFileSync(path, '')

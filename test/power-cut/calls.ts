@@ -39,7 +39,7 @@ export const TABLE_OPTIONS = {
 
 /** Keys, so few that each has several records. */
 const KEYS = 5000
-/** What a call deletes was put at most so many calls before. */
+/** A call deletes what was put at most this many calls before. */
 const REACH = 400
 const BATCH_MAX = 40
 const COLUMNS_MAX = 600

@@ -19,7 +19,7 @@ const LIFE_MS_MAX = 600
 const START_MS_MAX = 900
 /** A process must notice the cut, close the table and end within this. */
 const END_MS_MAX = 10_000
-/** One cut of so many is followed by a new table. */
+/** After one cut in this many a new table begins. */
 const NEW_TABLE_ONE_IN = 10
 /** With which a call may be rejected, or an open, once the disk is gone. */
 const CODES_AFTER_CUT = ['FLASHTABLE_POISONED', 'FLASHTABLE_IO_ERROR']

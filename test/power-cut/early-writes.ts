@@ -1,7 +1,7 @@
 /**
- * The kernel may write a page that no sync has asked for at any time. Within the second that a process lives here it
- * would hardly do so by itself (dirty pages wait for 5 to 30 s), so it is made to: a cut then finds any of them on the
- * device, and others around them not.
+ * The kernel may write a page at any time, without a sync. Within the second that a process lives here it would hardly do
+ * so (dirty pages wait for 5 to 30 s), so it is made to: a cut then finds some pages on the device, and others around
+ * them not.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'

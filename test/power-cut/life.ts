@@ -11,9 +11,9 @@ export interface Life {
   readonly syncIntervalMs: number | null
   /** Calls that wait together. */
   readonly atOnce: number
-  /** One of so many calls asks for a sync, and as many groups for `sync()`. */
+  /** One call in this many asks for a sync, and one group in this many calls `sync()`. */
   readonly syncOneIn: number
-  /** Closes the table after so many calls. */
+  /** Closes the table after this many calls. */
   readonly calls: number
 }
 

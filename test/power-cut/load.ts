@@ -9,7 +9,7 @@ import { Random } from '../support/random.js'
 import { callOf, makeCall, TABLE_OPTIONS, type CallTable } from './calls.js'
 import { formatReport, type Life, type Report } from './life.js'
 
-/** One of so many groups is followed by a `compact`, which nobody waits for. */
+/** After one group in this many comes a `compact`, which nobody awaits. */
 const COMPACT_ONE_IN = 60
 
 /** Blocking, so that what is told does not depend on what this process does next; the pipe may be full for a moment. */

@@ -47,7 +47,7 @@ export class LoadProcess {
       await sleep(Math.min(ms, 5), undefined, { signal })
   }
 
-  /** Kills it where it has not ended by itself. */
+  /** Kills it if it has not ended. */
   async end(): Promise<void> {
     this.#child.kill('SIGKILL')
     await this.#ended

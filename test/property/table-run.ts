@@ -656,7 +656,7 @@ export class TableRun {
     if (random.chance(0.4)) {
       this.#detail('in the background')
       const compact = this.#table.compact()
-      // Whoever closes the table awaits it; nobody does where the process is killed.
+      // It is awaited when the table is closed. If the process is killed, nobody awaits it.
       compact.catch(() => {})
       this.#background.push(compact)
       return

@@ -1,7 +1,7 @@
 /** Columns of keys that are hard on sorting and searching, for tests of everything that orders keys. */
 import { Random } from './random.js'
 
-/** Makes a column of so many values. */
+/** Makes a column with this many values. */
 type LaneMaker = (random: Random, rows: number) => Uint32Array
 
 /** How the values of a lane may be spread. */

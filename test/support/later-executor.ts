@@ -1,6 +1,6 @@
 /**
  * Runs jobs on the calling thread as a thread of its own would: later, and beside other calls. Each waits before it begins,
- * between its steps and before anybody hears of its end, for so many turns of the event loop as the seed says.
+ * between its steps, and before its end is reported, for a number of turns of the event loop that the seed chooses.
  */
 import { buildRange } from '../../src/bulk-load/build-file.js'
 import { spillMemtable } from '../../src/bulk-load/spill-memtable.js'

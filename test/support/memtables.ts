@@ -13,7 +13,7 @@ import { recordLayout, type RecordLayout } from '../../src/records/record-layout
 import { randomKeyColumns } from './key-columns.js'
 import type { Random } from './random.js'
 
-/** Keys of so many lanes, and two value lanes. */
+/** Keys with this many lanes, and two value lanes. */
 export function layoutOf(keyLaneCount: number): RecordLayout {
   return recordLayout(Array<number>(keyLaneCount).fill(4), [4, 4])
 }

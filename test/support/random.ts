@@ -35,7 +35,7 @@ export class Random {
     return choices[this.below(choices.length)]!
   }
 
-  /** So many random bytes. */
+  /** `count` random bytes. */
   bytes(length: number): Uint8Array {
     const bytes = new Uint8Array(length)
     for (let i = 0; i < length; i++) bytes[i] = this.next()

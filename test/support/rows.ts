@@ -17,7 +17,7 @@ export interface Row {
   readonly kind: number
 }
 
-/** So many lanes of four bytes each. */
+/** This many lanes of four bytes each. */
 export function wideLayout(keyLanes: number, valueLanes: number): RecordLayout {
   return recordLayout(Array<number>(keyLanes).fill(4), Array<number>(valueLanes).fill(4))
 }

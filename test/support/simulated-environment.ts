@@ -28,12 +28,12 @@ export function simulatedEnvironment(fileSystem: SimulatedFileSystem, jobs: JobF
   }
 }
 
-/** Makes rubbish of memory that nobody reads any more: who reads it all the same finds that. */
+/** Fills memory that was released with rubbish, so that a read after the release is seen. */
 export function spoil(memory: Uint8Array): void {
   memory.fill(RUBBISH)
 }
 
-/** The same in each run, and others for each table: whoever makes one has found other files, or has made more calls. */
+/** The same in each run, and different for each table: by then there are other files, or more calls were made. */
 function bytesOf(disk: SimulatedFileSystem, count: number): Uint8Array {
   const now = JSON.stringify([disk.calls, disk.files()])
   return Uint8Array.from(createHash('sha256').update(now).digest().subarray(0, count))

@@ -108,7 +108,7 @@ export class SimulatedFile {
     return count
   }
 
-  /** How many of these bytes can be written if the disk has room for so many more pages. */
+  /** How many of these bytes can be written if the disk has room for this many more pages. */
   writable(bytes: number, position: number, roomPages: number): number {
     let room = roomPages
     for (let index = Math.floor(position / PAGE_BYTES); index * PAGE_BYTES < position + bytes; index++) {

@@ -10,7 +10,7 @@ export interface HandleHost {
   readonly steps: SimulatedSteps
   readonly random: Random
   freePages(): number
-  /** How much of so many bytes a read or a write transfers. */
+  /** How many of these bytes a read or a write transfers. */
   transfer(bytes: number): number
   noteWritten(bytes: number): void
   noteClosed(handle: SimulatedHandle): void

@@ -52,7 +52,7 @@ export interface FaultOptions {
   /** `once` (default): the first call that fits. `sticky`: every call that fits; of a step, all calls from it on. */
   readonly repeat?: 'once' | 'sticky'
   /**
-   * What the failed call has done all the same: nothing, all, or any part. Default: any part for a write and for
+   * What the failed call has done in spite of the failure: nothing, all, or any part. Default: any part for a write and for
    * `EIO`, else nothing. A failed sync marks the pages clean in each case; this says nothing about it.
    */
   readonly effect?: 'none' | 'all' | 'any'

@@ -126,7 +126,7 @@ export async function sizesOf(directory: string): Promise<Map<string, number>> {
 
 /**
  * Resolves when nothing is sealed or merged any more: the files on disk are those of the table. `fanout` is that of the
- * table: where a level has so many files, a merge is due.
+ * table: a merge is due where a level has this many files.
  */
 export async function settled(table: FingerprintTable, fanout: number = SMALL.fanout): Promise<TableStats> {
   for (;;) {

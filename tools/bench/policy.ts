@@ -41,7 +41,7 @@ function lazyLevelling(files: readonly SimulatedFile[], fanout: number): Merge |
   return { from: merge.from + 1, to: merge.to + 1, level: merge.level }
 }
 
-/** The level of a file that holds so many memtables. */
+/** The level of a file that holds this many memtables. */
 function largestLevel(size: number, fanout: number): number {
   let level = 1
   for (let capacity = fanout; capacity * fanout <= size; capacity *= fanout) level++

@@ -19,7 +19,7 @@ export function rssMiB(pid: number = process.pid): number {
   return (pages * 4096) / 2 ** 20
 }
 
-/** The value that so many of all lie at or below. */
+/** The value at or below which this share of all values lies. */
 export function percentile(sorted: Float64Array, share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
 }

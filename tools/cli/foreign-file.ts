@@ -1,8 +1,8 @@
 /**
  * Recognises files that are no packed records although their size would fit: by their first bytes, and their last.
  *
- * Records may begin with any bytes, so every sign here is one that they have by chance once in some million files or
- * more rarely, and `--force` imports all the same. README.md, Import.
+ * Records may begin with any bytes. So every sign here is one that records have by chance in one of a million files or
+ * fewer, and `--force` imports anyway. README.md, Import.
  */
 import { stat, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * Ctrl-C: the first one aborts what runs, so that files and lock are let go of; the second one ends the process at
- * once, which a table survives as well.
+ * Ctrl-C: the first one aborts what runs, so that files and lock are released. The second one ends the process at once,
+ * which a table survives, too.
  */
 import { constants } from 'node:os'
 

@@ -78,7 +78,7 @@ class ProgressBar {
   }
 }
 
-/** The line that fits into so many columns; the last one stays free, or some terminals would go to the next line. */
+/** The line, cut to this many columns. The last one stays free: some terminals would go to the next line. */
 export function progressLine(label: string, percent: number, seconds: number, columns: number): string {
   const numbers = `${String(percent).padStart(3)} %, ${seconds} s`
   const barLength = Math.min(LONGEST_BAR, columns - 1 - label.length - numbers.length - ' [] '.length)

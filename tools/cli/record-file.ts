@@ -52,7 +52,7 @@ export class RecordFile {
    * Opens a file and checks its size. With a `shape` it is a memory-mapped table, without one plain records.
    *
    * Throws a {@link WrongFileError} where the size does not fit, or where the file is known to be of another format:
-   * that one is taken all the same with `force`.
+   * `force` takes it anyway.
    */
   static async open(path: string, schema: RecordSchema, shape?: Shape, force = false): Promise<RecordFile> {
     if (shape !== undefined) checkFlags(schema)
@@ -95,7 +95,7 @@ export class RecordFile {
     await this.#handle.close()
   }
 
-  /** Whoever writes to the file meanwhile has left parts of it in two states here. */
+  /** Another program that writes to the file meanwhile has left parts of it in two states. */
   async #checkUnchanged(): Promise<void> {
     const { size, mtimeMs } = await this.#handle.stat()
     if (size === this.bytes && mtimeMs === this.#changedMs) return

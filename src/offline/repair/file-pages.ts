@@ -1,6 +1,6 @@
 /**
- * The pages of a bucket file for repair: those that cannot be read, or whose checksum does not fit, are damaged, and the
- * others are given all the same.
+ * The pages of a bucket file for repair. A page that cannot be read, or whose checksum is wrong, is damaged; the others
+ * are still read.
  */
 import { wordsOf } from '../../format/little-endian.js'
 import { pageChecksums } from '../../format/section.js'

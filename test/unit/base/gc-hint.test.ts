@@ -1,4 +1,4 @@
-/** Shared memory that was let go is told to V8, which else would not look for it. */
+/** V8 is told about shared memory that was freed; otherwise it would not look for it. */
 import { constants, PerformanceObserver, type PerformanceEntry } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'

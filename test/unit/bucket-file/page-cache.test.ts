@@ -100,7 +100,7 @@ describe('the page cache', () => {
       load(cache, files, 1, page)
     }
     expect(misses).toBe(0)
-    // And lets go of them when they are used no longer.
+    // And drops them when they are no longer used.
     for (let page = 0; page < 40; page++) load(cache, files, 1, page)
     expect([...files[0]!.slots]).toEqual([-1, -1, -1, -1, -1])
   })
@@ -182,7 +182,7 @@ describe('pages of a bucket file in the cache', () => {
     const slots = [...file.slots.subarray(0, 9)]
     expect(new Set(slots).size).toBe(9)
     expect(Math.min(...slots)).toBeGreaterThanOrEqual(0)
-    // Nine pages took nine slots: so many more find a free one each.
+    // Nine pages took nine slots: seven more find a free one each.
     const other = cachedFile(64 - 9)
     for (let page = 0; page < other.slots.length; page++) cache.place(other, page)
     expect([...file.slots.subarray(0, 9)]).toEqual(slots)

@@ -26,7 +26,7 @@ const RANGE_ROWS = 1000
 const OUTPUT = { number: 9, epoch: 1, level: 0, filterBitsPerRecord: 10 }
 const TABLE = { directory: DIRECTORY, tableId: TABLE_ID, layout, pageBytes: PAGE_BYTES }
 
-/** Three memtables of puts with so many different keys. */
+/** Three memtables of puts with this many different keys. */
 function memtablesWith(keys: number, rowsEach = 7000): Memtable[] {
   const random = new Random(3)
   return [0, 1, 2].map(i => {

@@ -268,7 +268,7 @@ class ShortLives {
     this.#fanout = fanout
   }
 
-  /** An open that finds so many operations in the log. */
+  /** An open that finds this many operations in the log. */
   open(operations: number): void {
     const firstSequence = this.#sequence
     this.#sequence += operations
@@ -318,7 +318,7 @@ describe('lives that are too short for any merge', () => {
         lives.open(records)
         most.push(lives.files.length)
       }
-      // A long life has up to seven files on each of its levels: so many more for those below a memtable.
+      // A long life has up to seven files on each of its levels. The levels below a memtable have as many.
       const levels = Math.ceil(Math.log(Math.max(1, (2000 * records) / ShortLives.MEMTABLE)) / Math.log(8))
       expect(Math.max(...most)).toBeLessThanOrEqual(8 * 4 + 16 * (levels + 1))
       if (records <= 100) {

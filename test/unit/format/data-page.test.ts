@@ -311,7 +311,7 @@ describe('finding a key in a page', () => {
     return [...new Set([...near, ...anywhere, 0n, greatest])].filter(key => key >= 0n && key <= greatest)
   }
 
-  /** What `find` shall say: the rows of the key; where there are none, the place where they would be. */
+  /** What `find` must return: the rows of the key, or, if there are none, where they would be. */
   function linearFind(rows: readonly Row[], key: bigint): [found: boolean, from: number, to: number] {
     const from = rows.findIndex(row => row.key >= key)
     if (from < 0) return [false, rows.length, rows.length]

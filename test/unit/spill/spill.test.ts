@@ -60,13 +60,13 @@ function spillToFiles(
   return writeSpills(target, lanes, pieces, onWrite)
 }
 
-/** Keeps these rows in memory, in so many spills at most. */
+/** Keeps these rows in memory, in at most `shares` spills. */
 function keep(rows: Operations, shares = 1): MemorySpill[] {
   const scratch = rows.lanes.map(() => new Uint32Array(rows.count))
   return spillToMemory(layout, rows, scratch, shares)
 }
 
-/** A disk with spills of these rows, so many files each at most. */
+/** A disk with spills of these rows, each in at most this many files. */
 async function spillsOf(memtables: readonly OperationBuffer[], files = 1) {
   const disk = new SimulatedFileSystem()
   await disk.makeDirectory(DIRECTORY)

@@ -9,7 +9,7 @@ import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
 
 const DIRECTORY = '/tables/moving'
 
-/** A disk on which, between the two looks of a reader at the manifest, the log moves on, so many times. */
+/** A disk on which the log moves on between the two looks of a reader at the manifest, `moves` times. */
 async function movingDisk(moves: number): Promise<{ disk: SimulatedFileSystem; moving: FileSystem }> {
   const disk = new SimulatedFileSystem({ seed: 1 })
   disk.writeFile('/tables/.keep', new Uint8Array(0))
