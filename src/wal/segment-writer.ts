@@ -96,7 +96,6 @@ export class SegmentWriter {
   /** Moves the position past the frame, which has been written. Its operations are [firstSequence, endSequence). */
   append(frameBytes: number, writtenBytes: number, firstSequence: number, endSequence: number): void {
     assert(firstSequence === this.#endSequence, 'frames of a segment are dense in sequence numbers')
-    assert(endSequence > firstSequence, 'a frame holds an operation')
     assert(
       frameBytes <= writtenBytes && frameBytes % FRAME_ALIGNMENT === 0,
       'a frame is written whole, and aligned',

@@ -1,4 +1,4 @@
-/** The vocabulary of the tests of the log: a log on a simulated disk whose rows say which they are. */
+/** The vocabulary of the log's tests: a log on a simulated disk whose rows say which they are. */
 import type { FlashTableError } from '../../../src/base/errors.js'
 import { Poison } from '../../../src/base/poison.js'
 import { walName } from '../../../src/io/file-names.js'
@@ -18,7 +18,7 @@ export const TABLE_ID = Uint8Array.from({ length: 16 }, (_, i) => i * 17)
 /** u64 key; u16, u16, i32. */
 export const layout = recordLayout([4, 4], [2, 2, 4])
 
-/** A row that names its sequence number and the group that put it, and hardly packs. */
+/** A row that contains its sequence number and the tag of its group. Its values hardly compress. */
 function fillRow(operations: OperationBuffer, row: number, sequence: number, tag: number): void {
   const lanes = operations.lanes
   lanes[0]![row] = mix(sequence, tag)
@@ -53,15 +53,15 @@ export interface LogOptions {
   readonly tableId?: Uint8Array
 }
 
-/** A writer, and what was done with it. */
+/** A log writer, and what was appended to it. */
 export class Log {
   readonly disk: SimulatedFileSystem
   readonly poison = new Poison()
-  /** Tests put their own here. */
+  /** Tests replace it. */
   checkHome = (): Promise<void> => Promise.resolve()
   readonly writer: WalWriter
   nextNumber: number
-  /** The group that a sequence number was put by: the index is the sequence number. */
+  /** The tag of the group that put each row, by sequence number. */
   readonly tags: number[] = []
   #nextTag = 1
 
@@ -84,7 +84,7 @@ export class Log {
     })
   }
 
-  /** Appends one group of so many rows; returns its tag. */
+  /** Appends one group of `count` rows; returns its tag. */
   async append(count = 1): Promise<number> {
     const { nextSequence } = this.writer
     const tag = this.#nextTag++
@@ -109,7 +109,7 @@ export class Log {
   }
 }
 
-/** A disk with the table's directory; no call has been made on it. */
+/** A disk with the table's directory. No call has been made on it. */
 export async function newDisk(options: SimulationOptions = {}): Promise<SimulatedFileSystem> {
   const disk = new SimulatedFileSystem()
   await disk.makeDirectory(DIRECTORY)
@@ -125,8 +125,8 @@ export interface Replayed extends ReplayResult {
   /** The tag of each row, by sequence number. */
   readonly tags: readonly number[]
   readonly deletes: readonly DeleteWhere[]
-  /** Rows of each stretch that was handed out. */
-  readonly stretches: readonly number[]
+  /** The batches that were handed out. */
+  readonly batches: readonly { readonly rows: number; readonly frames: number }[]
 }
 
 export interface ReplayChoice {
@@ -138,11 +138,11 @@ export interface ReplayChoice {
   readonly tableId?: Uint8Array
 }
 
-/** Replays what is on the disk, and checks that every row is what was put with its sequence number. */
+/** Replays the log on the disk, and checks that every row is the one that was put with its sequence number. */
 export async function replay(disk: SimulatedFileSystem, choice: ReplayChoice = {}): Promise<Replayed> {
   const tags: number[] = []
   const deletes: DeleteWhere[] = []
-  const stretches: number[] = []
+  const batches: { rows: number; frames: number }[] = []
   const closedNumbers = (choice.closed ?? []).map(segment => segment.number)
   let end = choice.firstSequence ?? 0
   const result = await replayLog({
@@ -158,13 +158,13 @@ export async function replay(disk: SimulatedFileSystem, choice: ReplayChoice = {
     ),
     firstSequence: choice.firstSequence ?? 0,
     clean: choice.clean ?? false,
-    onBatch({ operations, deletes: entries, firstSequence, endSequence }) {
-      if (firstSequence !== end) throw new Error(`a stretch begins with ${firstSequence} in place of ${end}`)
+    onBatch({ operations, deletes: entries, firstSequence, endSequence, frames }) {
+      if (firstSequence !== end) throw new Error(`a batch begins with ${firstSequence} instead of ${end}`)
       if (endSequence !== firstSequence + operations.count + entries.length) {
         throw new Error(`${operations.count} rows from ${firstSequence} to ${endSequence}`)
       }
       end = endSequence
-      stretches.push(operations.count)
+      batches.push({ rows: operations.count, frames })
       const taken = new Set(entries.map(entry => entry.sequence))
       deletes.push(...entries)
       let sequence = firstSequence
@@ -176,14 +176,14 @@ export async function replay(disk: SimulatedFileSystem, choice: ReplayChoice = {
     },
   })
   if (result.endSequence !== end) throw new Error(`the end is ${result.endSequence}, handed out up to ${end}`)
-  return { ...result, tags, deletes, stretches }
+  return { ...result, tags, deletes, batches }
 }
 
 function checkRow(lanes: readonly Uint32Array[], row: number, sequence: number): number {
   const values = lanes.map(lane => lane[row]!)
   const tag = values[2]!
   const expected = [mix(sequence, tag), sequence, tag, 0, mix(tag, sequence)]
-  if (values.join() !== expected.join()) throw new Error(`row ${sequence}: ${values} in place of ${expected}`)
+  if (values.join() !== expected.join()) throw new Error(`row ${sequence}: ${values} instead of ${expected}`)
   return tag
 }
 
@@ -203,4 +203,71 @@ export async function failureOf(action: () => unknown): Promise<FlashTableError>
     return error as FlashTableError
   }
   throw new Error('it succeeded')
+}
+
+/** A frame of one row: header and raw record. */
+export const ONE = 32 + 16
+/** Frames of one row in a page. */
+export const ONES_PER_PAGE = Math.floor(PAGE / ONE)
+
+/** Holds back the disk's calls of one kind. `waiting` has a function for each that releases it; `open` releases all. */
+export function gate(disk: SimulatedFileSystem, op: string): { waiting: (() => void)[]; open: () => void } {
+  const waiting: (() => void)[] = []
+  disk.onCall = call => (call.op === op ? new Promise(resolve => void waiting.push(resolve)) : undefined)
+  return {
+    waiting,
+    open: () => {
+      disk.onCall = undefined
+      for (const resolve of waiting.splice(0)) resolve()
+    },
+  }
+}
+
+/** Paths of the segments with an open handle. */
+export function openSegments(log: Log): string[] {
+  return log.disk.openPaths.filter(path => path !== DIRECTORY)
+}
+
+/** The calls that closed a segment, without those that closed the directory. */
+export function closedSegments(log: Log): string[] {
+  return log.calls('close').filter(call => call !== 'close')
+}
+
+/** Runs everything that waits for nothing but a turn of the event loop. */
+export async function settle(): Promise<void> {
+  await new Promise(resolve => void setImmediate(resolve))
+}
+
+export const FIRST = pathOf(1)
+
+/** Appends groups with these numbers of rows; returns where each frame ends. */
+export async function appendAll(log: Log, ...counts: number[]): Promise<number[]> {
+  const ends: number[] = []
+  for (const count of counts) {
+    await log.append(count)
+    ends.push(log.writer.activeSegment!.bytes)
+  }
+  return ends
+}
+
+/** A log as a clean end leaves it: the end of its segment is known. */
+export async function closedLog(
+  ...counts: number[]
+): Promise<{ log: Log; closed: SegmentInfo; ends: number[] }> {
+  const log = await newLog()
+  const ends = await appendAll(log, ...counts)
+  await log.sync()
+  const closed = log.writer.activeSegment!
+  await log.writer.close()
+  return { log, closed, ends }
+}
+
+/** Changes the bytes of a file. */
+export function edit(
+  disk: SimulatedFileSystem,
+  path: string,
+  change: (bytes: Uint8Array) => Uint8Array | void,
+): void {
+  const bytes = disk.readFile(path)
+  disk.writeFile(path, change(bytes) ?? bytes)
 }
