@@ -1,49 +1,48 @@
 /**
- * Checks the log for verify: what an open would replay, and where that is damaged, all that is missing.
+ * Checks the log for verify: replays what an open would replay, and if that fails, finds everything that is missing.
  *
  * docs/durability.md, Verify.
  */
-import { diskError, type FlashTableError } from '../base/errors.js'
+import { diskError } from '../base/errors.js'
+import type { FlashTableError } from '../base/errors.js'
 import { walName } from '../io/file-names.js'
-import { OperationBuffer, countPuts, type DeleteWhere } from '../records/operations.js'
+import { countPuts, OperationBuffer } from '../records/operations.js'
+import type { DeleteWhere } from '../records/operations.js'
+import type { LogGap, RunPart } from './log-parts.js'
+import { isFresh, overwrittenAt, writtenAfter } from './open-end.js'
+import { replayLog } from './replay.js'
+import type { ReplayResult } from './replay.js'
 import { SegmentReader } from './segment-reader.js'
-import { replayLog, type ReplayOptions, type ReplayResult } from './replay.js'
-import {
-  foreignAt,
-  gapsOf,
-  piecesOf,
-  surveySegment,
-  walkFrames,
-  writtenBehind,
-  type LogGap,
-  type OlderLives,
-  type Piece,
-  type SegmentSurvey,
-  type Territory,
-} from './survey.js'
+import { olderLives, surveyLog, walkFrames } from './survey.js'
+import type { SurveyOptions } from './survey.js'
 
-export interface LogCheckOptions extends Omit<ReplayOptions, 'onBatch'> {
-  /** The next sequence number when the manifest was written; without a clean end it may not have been synced. */
-  readonly nextSequence: number
-  /** Whether something in the operations cannot be, as text. */
+export interface LogCheckOptions extends SurveyOptions {
+  /** Describes a value in the operations that no writer makes; `undefined` if there is none. */
   readonly defectOf: (operations: OperationBuffer) => string | undefined
-  readonly signal?: AbortSignal | undefined
+}
+
+interface LogProblem {
+  readonly path: string
+  readonly offset: number | undefined
+  readonly message: string
 }
 
 export interface CheckedLog {
-  readonly problems: readonly { path: string; offset: number | undefined; message: string }[]
+  readonly problems: readonly LogProblem[]
+  /** The number of segments with frames. */
   readonly segments: number
-  /** Behind its last operation. */
+  /** The sequence number after that of the last operation. */
   readonly endSequence: number
+  /** The number of frames. */
   readonly frames: number
-  /** Puts. */
+  /** The number of puts. */
   readonly records: number
   readonly tornAt: { readonly path: string; readonly offset: number } | undefined
 }
 
-/** Damage does not reject, it is in `problems`. */
+/** Checks the log. Damage does not reject: it is in `problems`. */
 export async function checkLog(options: LogCheckOptions): Promise<CheckedLog> {
-  const problems: { path: string; offset: number | undefined; message: string }[] = []
+  const problems: LogProblem[] = []
   let frames = 0
   let records = 0
   try {
@@ -57,147 +56,72 @@ export async function checkLog(options: LogCheckOptions): Promise<CheckedLog> {
         if (message !== undefined) problems.push({ path, offset: undefined, message })
       },
     })
-    const tornAt = log.tornAt ?? (await endOf(options, log))
+    const tornAt = log.tornAt ?? (await signOfMore(options, log))
     return { problems, segments: log.segments.length, endSequence: log.endSequence, frames, records, tornAt }
   } catch (error) {
-    const failure = diskError(error, options.directory)
-    return checkDamaged(options, failure)
+    return checkDamaged(options, diskError(error, options.directory))
   }
 }
 
-/** A sign that the log has not ended where replay ended: told, but an open takes it for the end too. */
-async function endOf(options: LogCheckOptions, log: ReplayResult): Promise<CheckedLog['tornAt']> {
-  if (options.clean) return undefined
+/** A sign that the log went on where replay ended. It is reported, but is no problem: an open ends the log there too. */
+async function signOfMore(options: LogCheckOptions, log: ReplayResult): Promise<CheckedLog['tornAt']> {
+  const { directory, clean, closed, openSegments, epoch, pageBytes, nextSequence } = options
+  if (clean) return undefined
   const last = log.segments.at(-1)
-  const open = options.openSegments.filter(number => number >= (last?.number ?? 0))
-  for (const number of open) {
-    const reader = await SegmentReader.open(options, { number, epoch: options.epoch }, Infinity)
+  const fresh = isFresh(options.firstSequence)
+  for (const number of openSegments.filter(number => number >= (last?.number ?? 0))) {
+    const reader = await SegmentReader.open(options, { number, epoch }, Infinity)
     try {
       const end = number === last?.number ? last.bytes : 0
-      const offset = await writtenBehind(
-        reader,
-        end,
-        log.endSequence,
-        options.pageBytes,
-        isFresh(options.firstSequence),
-      )
-      const torn = offset ?? (end === 0 ? await foreignAt(reader, number, olderLives(options)) : undefined)
-      if (torn !== undefined) return { path: reader.path, offset: torn }
+      const written = await writtenAfter(reader, end, log.endSequence, pageBytes, fresh)
+      const offset =
+        written ?? (end === 0 ? await overwrittenAt(reader, number, olderLives(options)) : undefined)
+      if (offset !== undefined) return { path: reader.path, offset }
     } finally {
       await reader.close()
     }
   }
-  // Without a segment of this life nothing tells whether there was one.
-  if (options.openSegments.length > 0 && log.endSequence >= options.nextSequence) return undefined
-  const number = last?.number ?? options.openSegments[0] ?? options.closed[0]?.number
-  if (number === undefined) return { path: options.directory, offset: 0 }
-  return { path: `${options.directory}/${walName(number)}`, offset: last?.bytes ?? 0 }
+  // Without a segment of this life, nothing says whether there was one.
+  if (openSegments.length > 0 && log.endSequence >= nextSequence) return undefined
+  const number = last?.number ?? openSegments[0] ?? closed[0]?.number
+  if (number === undefined) return { path: directory, offset: 0 }
+  return { path: `${directory}/${walName(number)}`, offset: last?.bytes ?? 0 }
 }
 
-function olderLives({
-  tableId,
-  epoch,
-  closed,
-  openSegments,
-  firstSequence,
-}: Omit<LogCheckOptions, 'defectOf'>): OlderLives {
-  const live = new Set([...closed.map(({ number }) => number), ...openSegments])
-  return { tableId, epoch, live, firstSequence }
-}
-
-/** Segments are retired once their records are in bucket files; before that there is none to be written over. */
-export function isFresh(firstLogSequence: number): boolean {
-  return firstLogSequence === 0
-}
-
-/** Replay ended with `failure`: finds all that is intact, and tells each gap. */
+/** Replay has failed with `failure`: finds every intact frame, and reports each gap between them. */
 async function checkDamaged(options: LogCheckOptions, failure: FlashTableError): Promise<CheckedLog> {
-  const { segments, gaps, pieces } = await surveyLog(options)
-  const counts = await countPieces(options, pieces)
+  const { segments, gaps, parts } = await surveyLog(options)
+  const counts = await countParts(options, parts)
   const synced = Math.max(0, ...segments.map(segment => segment.syncedSequence))
   const closedEnd = options.closed.at(-1)?.endSequence ?? 0
-  const problems = gaps
-    .filter(gap => gap.firstSequence < Math.max(closedEnd, synced))
-    .map(({ path, offset, firstSequence, endSequence, noFile }) => ({
-      path,
-      offset,
-      message: noFile
-        ? `the log segment is missing, with operations ${firstSequence} to ${endSequence - 1}`
-        : `expected the frame that begins with sequence number ${firstSequence}; operations to ${endSequence - 1} are missing`,
-    }))
+  // Operations from there on may have been lost to a crash.
+  const vouchedEnd = Math.max(closedEnd, synced)
+  const problems = gaps.filter(gap => gap.firstSequence < vouchedEnd).map(gapProblem)
   if (problems.length === 0) {
-    const { path = options.directory, offset, message } = failure
-    problems.push({ path, offset: offset ?? 0, message })
+    const { path = options.directory, offset = 0, message } = failure
+    problems.push({ path, offset, message })
   }
-  const endSequence = pieces.at(-1)?.endSequence ?? options.firstSequence
+  const endSequence = parts.at(-1)?.endSequence ?? options.firstSequence
   return { problems, segments: segments.length, endSequence, ...counts, tornAt: undefined }
 }
 
-/** What there is of the log, and what is missing; of an open end as much as anything says that it was there. */
-export async function surveyLog(
-  options: Omit<LogCheckOptions, 'defectOf'>,
-): Promise<{ segments: SegmentSurvey[]; pieces: Piece[]; gaps: LogGap[] }> {
-  const { closed, openSegments, epoch, pageBytes, signal, clean } = options
-  const sources = [...closed, ...(clean ? [] : openSegments.map(number => ({ number, epoch })))]
-  const fresh = isFresh(options.firstSequence)
-  const segments: SegmentSurvey[] = []
-  for (const source of sources) {
-    const reader = await SegmentReader.open({ ...options, lenient: true }, source, Infinity).catch(
-      () => undefined,
-    )
-    if (reader === undefined) continue
-    try {
-      const survey = await surveySegment(source.number, reader, { pageBytes, fresh, signal })
-      const isEmpty = survey.runs.length === 0 && survey.brokenAt === undefined
-      const brokenAt = isEmpty ? await foreignAt(reader, source.number, olderLives(options)) : survey.brokenAt
-      segments.push({ ...survey, brokenAt })
-    } finally {
-      await reader.close()
-    }
-  }
-  const closedEnd = closed.at(-1)?.endSequence ?? options.firstSequence
-  const pieces = piecesOf(segments, ({ number }) => {
-    const known = closed.find(segment => segment.number === number)
-    return known === undefined
-      ? { first: closedEnd, end: Infinity }
-      : { first: known.firstSequence, end: known.endSequence }
-  })
-  return { segments, pieces, gaps: gapsOf(pieces, territoriesOf(options, segments, pieces, closedEnd)) }
+function gapProblem({ path, offset, firstSequence, endSequence, noFile }: LogGap): LogProblem {
+  const last = endSequence - 1
+  const message = noFile
+    ? `the log segment is missing, with operations ${firstSequence} to ${last}`
+    : `expected the frame that begins with sequence number ${firstSequence}; operations to ${last} are missing`
+  return { path, offset, message }
 }
 
-function territoriesOf(
-  options: Omit<LogCheckOptions, 'defectOf'>,
-  segments: readonly SegmentSurvey[],
-  pieces: readonly Piece[],
-  closedEnd: number,
-): Territory[] {
-  const { directory, closed, openSegments, clean, nextSequence } = options
-  const territories: Territory[] = closed.map(({ number, firstSequence, endSequence }) => {
-    const path = `${directory}/${walName(number)}`
-    return { path, firstSequence, endSequence, noFile: !segments.some(segment => segment.number === number) }
-  })
-  const end = Math.max(
-    nextSequence,
-    ...segments.map(segment => segment.syncedSequence),
-    pieces.at(-1)?.endSequence ?? 0,
-  )
-  if (clean || end <= closedEnd) return territories
-  const last = closed.at(-1)?.number
-  const number = openSegments[0] ?? last
-  const path = number === undefined ? directory : `${directory}/${walName(number)}`
-  territories.push({ path, firstSequence: closedEnd, endSequence: end, noFile: openSegments.length === 0 })
-  return territories
-}
-
-async function countPieces(
+async function countParts(
   options: LogCheckOptions,
-  pieces: readonly Piece[],
+  parts: readonly RunPart[],
 ): Promise<{ frames: number; records: number }> {
   let frames = 0
   let records = 0
   const epochs = new Map(options.closed.map(({ number, epoch }) => [number, epoch]))
   const rows = new OperationBuffer(options.layout, 256)
-  for (const { run } of pieces) {
+  for (const { run } of parts) {
     const source = { number: run.segment, epoch: epochs.get(run.segment) ?? options.epoch }
     const reader = await SegmentReader.open({ ...options, lenient: true }, source, Infinity)
     const deletes: DeleteWhere[] = []

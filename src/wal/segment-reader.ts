@@ -1,7 +1,8 @@
 /**
- * Reads one segment of the log through a window: headers and payloads at given offsets, whatever the bytes are.
+ * Reads frames of one segment of the log at given offsets, through a window of the file, whatever the bytes are.
  *
- * What they mean is decided in replay.ts. docs/file-format.md, WAL segments.
+ * replay.ts and torn-tail.ts decide what they mean for an open, survey.ts for verify and repair. docs/file-format.md, WAL
+ * segments.
  */
 import { corruption, diskError, hasCode } from '../base/errors.js'
 import { fileSeedOf } from '../format/checksum-seed.js'
@@ -23,18 +24,18 @@ import { readFully } from '../io/transfer.js'
 import type { DeleteWhere, OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 
-/** Bytes of one read; a larger frame is read whole. */
+/** Bytes of one read. A larger frame is read in one read. */
 const WINDOW_BYTES = 1024 * 1024
 
 export interface LogLocation {
   readonly fileSystem: FileSystem
   readonly directory: string
   readonly layout: RecordLayout
-  /** Parts of a file that cannot be read are taken for zeros. Default: an error. */
+  /** Takes parts of a file that cannot be read for zeros, so that the rest can be read. Default: an error. */
   readonly lenient?: boolean | undefined
 }
 
-/** A header and where its frame is. */
+/** A valid header, and the bytes [offset, end) of its frame. */
 export interface FoundFrame {
   readonly offset: number
   readonly end: number
@@ -46,9 +47,8 @@ export class SegmentReader {
   readonly #handle: FileHandle
   readonly #layout: RecordLayout
   #seed: number
-  /** What cannot be read is zeros, so that the rest is read. */
   readonly #lenient: boolean
-  /** No frame reaches beyond: the end of the file, or an earlier one that is known. */
+  /** The end of the file, or of its frames if that is known. */
   #end: number
   #window: FrameBytes = frameBytesOf(new Uint8Array(0))
   #windowStart = 0
@@ -69,40 +69,40 @@ export class SegmentReader {
     this.#end = end
   }
 
-  /** Opens a segment to be read up to `limit`. `FLASHTABLE_CORRUPTION` where there is no file. */
+  /** Opens a segment to read it up to `limit`. Rejects with `FLASHTABLE_CORRUPTION` if there is no file. */
   static open(
-    place: LogLocation & { readonly tableId: Uint8Array },
+    location: LogLocation & { readonly tableId: Uint8Array },
     segment: { readonly number: number; readonly epoch: number },
     limit: number,
   ): Promise<SegmentReader> {
-    const seed = fileSeed(place.tableId, segment.epoch, segment.number)
-    return SegmentReader.openWith(place, segment.number, seed, limit)
+    const seed = fileSeed(location.tableId, segment.epoch, segment.number)
+    return SegmentReader.openWith(location, segment.number, seed, limit)
   }
 
   /** As {@link open}, with the seed of the file's checksums. */
   static async openWith(
-    place: LogLocation,
+    location: LogLocation,
     number: number,
     seed: number,
     limit: number,
   ): Promise<SegmentReader> {
-    const path = `${place.directory}/${walName(number)}`
+    const path = `${location.directory}/${walName(number)}`
     let handle: FileHandle
     try {
-      handle = await place.fileSystem.open(path, 'read')
+      handle = await location.fileSystem.open(path, 'read')
     } catch (error) {
       if (hasCode(error, 'ENOENT')) throw corruption(path, 0, 'a log segment', 'no file', error)
       throw diskError(error, `cannot open ${path}`)
     }
     try {
-      return new SegmentReader(path, handle, place, seed, Math.min(await handle.size(), limit))
+      return new SegmentReader(path, handle, location, seed, Math.min(await handle.size(), limit))
     } catch (error) {
       await handle.close().catch(() => {})
       throw diskError(error, `cannot read ${path}`)
     }
   }
 
-  /** The seed of the file's checksums: who solves it of what is in the file sets it. */
+  /** The seed of the file's checksums. Repair finds it out from the frames in the file, and sets it. */
   get seed(): number {
     return this.#seed
   }
@@ -111,13 +111,14 @@ export class SegmentReader {
     this.#seed = seed
   }
 
-  /** Where the bytes end that there are to be read. */
+  /** Nothing is read from here on. */
   get end(): number {
     return this.#end
   }
 
   /**
-   * Reads so many bytes at `offset` into the window; false where they are not all there. Only a miss makes a promise.
+   * Reads `bytes` bytes at `offset` into the window. False if the file ends before that. Returns a promise only if the
+   * bytes are not in the window yet.
    *
    * Requires: `offset` is a multiple of 4.
    */
@@ -126,7 +127,7 @@ export class SegmentReader {
     return (offset >= this.#windowStart && offset + bytes <= this.#windowEnd) || this.#read(offset, bytes)
   }
 
-  /** The frame that begins at `offset`, by its header alone. Requires: the header is loaded. */
+  /** The frame that begins at `offset`, judged by its header only. Requires: the header is loaded. */
   frameAt(offset: number): FoundFrame | undefined {
     const header = readFrameHeader(this.#window, offset - this.#windowStart, this.#seedAt(offset))
     if (header === undefined) return undefined
@@ -135,8 +136,8 @@ export class SegmentReader {
   }
 
   /**
-   * The frame that may begin at `offset` if its checksums have a seed of another file, and that seed, by its header alone:
-   * most bytes have none. Requires: the header is loaded.
+   * The frame that may begin at `offset` if its checksums have the seed of another file, and that seed, judged by its
+   * header only. Most bytes are no such header. Requires: the header is loaded.
    */
   foreignFrameAt(offset: number): (FoundFrame & { readonly seed: number }) | undefined {
     const at = offset - this.#windowStart
@@ -160,18 +161,18 @@ export class SegmentReader {
     return payloadFits(this.#window, payloadAt, header, this.#seedAt(offset))
   }
 
-  /** Whether there is anything but zeros where a header could be. Requires: the header's bytes are loaded. */
+  /** Whether the bytes of a header at `offset` are not all zeros. Requires: they are loaded. */
   isWritten(offset: number): boolean {
     const at = offset - this.#windowStart
     return this.#window.bytes.subarray(at, at + FRAME_HEADER_BYTES).some(byte => byte !== 0)
   }
 
-  /** The first sequence number of the header at `offset`, its checksum not checked. Requires: the header is loaded. */
+  /** The first sequence number in the header at `offset`, whose checksum may be wrong. Requires: the header is loaded. */
   firstSequenceAt(offset: number): number {
     return readU48(this.#window.view, offset - this.#windowStart + FIRST_SEQUENCE_AT)
   }
 
-  /** The first place in bytes [from, to) where there is anything but zeros. */
+  /** The offset of the first byte in [from, to) that is not zero. */
   async firstWritten(from: number, to: number): Promise<number | undefined> {
     for (let offset = from; offset < Math.min(to, this.#end);) {
       const bytes = Math.min(WINDOW_BYTES, to - offset, this.#end - offset)
@@ -184,34 +185,34 @@ export class SegmentReader {
     return undefined
   }
 
-  /** Appends what the frame holds. Requires: it is whole, and loaded. */
+  /** Appends the operations of the frame. Requires: it is whole, and loaded. */
   decode({ offset, header }: FoundFrame, into: OperationBuffer, deletes: DeleteWhere[]): void {
     const payloadAt = offset - this.#windowStart + FRAME_HEADER_BYTES
     const problem = decodePayload(this.#window, payloadAt, header, this.#layout, into, deletes)
-    // Both checksums fit, so no crash has made it.
+    // Both checksums fit, so this is not the work of a crash.
     if (problem !== undefined) throw corruption(this.path, offset, 'a well-formed frame', problem)
   }
 
   async close(): Promise<void> {
-    // It was only read.
+    // The file was only read: a failure loses nothing.
     await this.#handle.close().catch(() => {})
   }
 
   async #read(offset: number, bytes: number): Promise<boolean> {
     const wanted = Math.min(Math.max(bytes, WINDOW_BYTES), this.#end - offset)
-    // Frames of an ordinary size share one buffer.
+    // Frames of ordinary size share one buffer.
     const buffer = wanted <= this.#window.bytes.byteLength ? this.#window.bytes : new Uint8Array(wanted)
     let count: number
     try {
       count = await readFully(this.#handle, buffer.subarray(0, wanted), offset)
     } catch (error) {
       if (!this.#lenient) throw diskError(error, `cannot read ${this.path}`)
-      count = await readPieces(this.#handle, buffer.subarray(0, wanted), offset)
+      count = await readSectors(this.#handle, buffer.subarray(0, wanted), offset)
     }
     if (buffer !== this.#window.bytes) this.#window = frameBytesOf(buffer)
     this.#windowStart = offset
     this.#windowEnd = offset + count
-    // A file that is recycled under a reader in another process may have become shorter.
+    // A writer in another process may have recycled the file meanwhile, and it is shorter now.
     if (count < wanted) this.#end = this.#windowEnd
     return count >= bytes
   }
@@ -221,20 +222,20 @@ export class SegmentReader {
   }
 }
 
-/** Bytes that a failing read is tried with again: a sector of most disks. */
-const PIECE_BYTES = 4096
+/** After a failed read, the bytes are read in parts of this size: a sector of most disks. */
+const SECTOR_BYTES = 4096
 
-/** Reads piece by piece; those that cannot be read are zeros. Returns how many bytes there are. */
-async function readPieces(handle: FileHandle, buffer: Uint8Array, offset: number): Promise<number> {
+/** Reads sector by sector. Those that cannot be read become zeros. Returns the number of bytes up to the end of the file. */
+async function readSectors(handle: FileHandle, buffer: Uint8Array, offset: number): Promise<number> {
   let count = 0
-  for (let at = 0; at < buffer.byteLength; at += PIECE_BYTES) {
-    const piece = buffer.subarray(at, at + PIECE_BYTES)
-    const read = await readFully(handle, piece, offset + at).catch(() => {
-      piece.fill(0)
-      return piece.byteLength
+  for (let at = 0; at < buffer.byteLength; at += SECTOR_BYTES) {
+    const sector = buffer.subarray(at, at + SECTOR_BYTES)
+    const read = await readFully(handle, sector, offset + at).catch(() => {
+      sector.fill(0)
+      return sector.byteLength
     })
     count += read
-    if (read < piece.byteLength) break
+    if (read < sector.byteLength) break
   }
   return count
 }

@@ -12,8 +12,8 @@ import { tableIdBytes, writerOf, type BucketFileEntry } from '../../manifest/buc
 import type { Manifest } from '../../manifest/manifest.js'
 import { loadManifest } from '../../manifest/store.js'
 import { listTable, sameFiles } from '../../manifest/table-directory.js'
-import { surveyLog } from '../../wal/check.js'
-import type { LogGap, Piece, SegmentSurvey } from '../../wal/survey.js'
+import type { LogGap } from '../../wal/log-parts.js'
+import { surveyLog, type LogSurvey } from '../../wal/survey.js'
 import { findBuckets } from './found-buckets.js'
 import type { Place } from './found-segments.js'
 import { lossOf, type Loss, type RepairOptions, type Source } from './types.js'
@@ -100,7 +100,7 @@ async function sourceOfManifest(
     signal: options.signal,
   })
   const place = { fileSystem, directory, layout: schema.layout, signal: options.signal }
-  const end = Math.max(manifest.nextSequence, survey.pieces.at(-1)?.endSequence ?? 0)
+  const end = Math.max(manifest.nextSequence, survey.parts.at(-1)?.endSequence ?? 0)
   const better = await betterThan(place, manifest, listing.buckets, end)
   if (better !== undefined) {
     const { duplicates } = manifest
@@ -128,7 +128,7 @@ async function sourceOfManifest(
         pages: entry.pages,
         said: entry,
       })),
-      ...survey.pieces.map(piece => {
+      ...survey.parts.map(piece => {
         const number = piece.run.segment
         return { ...piece, seed: fileSeed(tableId, epochs.get(number) ?? epoch, number) }
       }),
@@ -176,13 +176,10 @@ function gapLoss({ path, offset, firstSequence, endSequence, noFile }: LogGap): 
 }
 
 /** Where the log breaks off in a frame, and nothing behind it tells how many operations are missing. */
-function brokenEnds(
-  { segments, pieces, gaps }: { segments: SegmentSurvey[]; pieces: Piece[]; gaps: LogGap[] },
-  closed: ReadonlySet<number>,
-): Loss[] {
-  const end = pieces.at(-1)?.endSequence ?? 0
+function brokenEnds({ segments, parts, gaps }: LogSurvey, closed: ReadonlySet<number>): Loss[] {
+  const end = parts.at(-1)?.endSequence ?? 0
   if (gaps.some(gap => gap.firstSequence >= end)) return []
-  const last = pieces.at(-1)?.run.segment ?? 0
+  const last = parts.at(-1)?.run.segment ?? 0
   return segments.flatMap(({ number, path, runs, brokenAt }) => {
     if (brokenAt === undefined || closed.has(number) || number < last) return []
     const reason =

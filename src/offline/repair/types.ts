@@ -3,7 +3,7 @@ import type { GivenEncodings, Schema } from '../../encoding/schema.js'
 import type { Manifest } from '../../manifest/manifest.js'
 import type { Duplicates } from '../../options/options.js'
 import type { Environment } from '../../table/environment.js'
-import type { Piece } from '../../wal/survey.js'
+import type { RunPart } from '../../wal/log-parts.js'
 
 /** Something that could not be saved. */
 export interface Loss {
@@ -50,7 +50,7 @@ export interface SourceFile {
 }
 
 /** Frames of the log to be saved. */
-export interface SourcePiece extends Piece {
+export interface SourcePiece extends RunPart {
   /** Of the segment's checksums. */
   readonly seed: number
 }

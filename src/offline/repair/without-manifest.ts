@@ -10,7 +10,7 @@ import type { Schema } from '../../encoding/schema.js'
 import { MANIFEST_NAME } from '../../io/file-names.js'
 import type { FileSystem } from '../../io/file-system.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type Duplicates } from '../../options/options.js'
-import { clipped, piecesOf, type Piece } from '../../wal/survey.js'
+import { clip, partsOf, type RunPart } from '../../wal/log-parts.js'
 import { findBuckets, type FoundFile, type RangedFile } from './found-buckets.js'
 import { findSegments, type FoundSegment } from './found-segments.js'
 import {
@@ -128,20 +128,20 @@ function covers(wide: RangedFile, file: RangedFile): boolean {
 /** The frames, or parts of them, that no bucket file stands for. */
 function uncovered(segments: readonly FoundSegment[], files: readonly RangedFile[]): SourcePiece[] {
   const seeds = new Map(segments.map(({ survey, seed }) => [survey.number, seed]))
-  const all = piecesOf(
+  const all = partsOf(
     segments.map(segment => segment.survey),
     () => ({ first: 0, end: Infinity }),
   )
   const sorted = files.toSorted((a, b) => a.firstSequence - b.firstSequence)
-  const pieces: Piece[] = all.flatMap(piece => {
-    const parts: Piece[] = []
+  const pieces: RunPart[] = all.flatMap(piece => {
+    const parts: RunPart[] = []
     let from = piece.firstSequence
     for (const { firstSequence, endSequence } of sorted) {
-      const before = clipped(piece, from, firstSequence)
+      const before = clip(piece, from, firstSequence)
       if (before !== undefined) parts.push(before)
       from = Math.max(from, endSequence)
     }
-    const rest = clipped(piece, from, Infinity)
+    const rest = clip(piece, from, Infinity)
     return rest === undefined ? parts : [...parts, rest]
   })
   return pieces.map(piece => ({ ...piece, seed: seeds.get(piece.run.segment)! }))

@@ -100,7 +100,7 @@ describe('WalWriter.append', () => {
       const log = await newLog({ nextSequence: 1 })
       await log.append()
       const error = await failureOf(() => log.writer.append(rowsOf(2, 0, 1), 0, 0, entries))
-      expect(error.message).toMatch(/delete-where entries ascend within their frame/)
+      expect(error.message).toMatch(/sequence numbers of delete-where entries ascend/)
       expect(log.writer.nextSequence).toBe(2)
     }
   })
