@@ -2,7 +2,7 @@
  * Keeps the process alive while a call waits for what no handle of the event loop stands for: for the next try of a
  * seal on a full disk, say. Node ends a process in which only promises are pending, without a word.
  *
- * docs/architecture.md, Waiting.
+ * docs/internals.md, Waiting.
  */
 import { clearInterval, setInterval } from 'node:timers'
 

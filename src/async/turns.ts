@@ -3,7 +3,7 @@
  * not enough: where nothing waits for the disk, only microtasks run, and no timer and no socket has its turn.
  *
  * All that goes on in a thread shares the slice of time of each turn: so a turn stays as short however many scans run side
- * by side. docs/architecture.md, Turns of the event loop.
+ * by side. docs/internals.md, Turns of the event loop.
  */
 import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers'

@@ -2,7 +2,7 @@
  * The page cache: checked data pages in one block of memory, replaced by CLOCK.
  *
  * A hit costs an array read: no system call, no allocation. Checksums are checked once, when a page comes in. Scans
- * and merges read past the cache, so they push nothing out of it. docs/architecture.md, Page cache.
+ * and merges read past the cache, so they push nothing out of it. docs/internals.md, Page cache.
  */
 
 /** A file whose pages are cached: where each of its pages lies, -1 for nowhere. */

@@ -1,7 +1,7 @@
 /**
  * Finds the page of a key: the fences of a bucket file, which are the first key of each page, a column each lane.
  *
- * docs/architecture.md, Lookup.
+ * docs/internals.md, Lookup.
  */
 
 export class PageIndex {

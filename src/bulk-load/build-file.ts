@@ -4,7 +4,7 @@
  *
  * The file is written front to back. A range has about 8 MiB, as pieces of spills and as pages; in memory are those that
  * the threads build, and the pages of up to two that wait. Somebody waits for a bulk load; background merges leave the
- * other processors to the program. docs/architecture.md, Bulk load.
+ * other processors to the program. docs/internals.md, Bulk load.
  */
 import { throwIfAborted } from '../async/abort.js'
 import { hintFreed } from '../base/gc-hint.js'

@@ -3,7 +3,7 @@
  * memory as long as there is room; from them the one file is built, range of keys by range.
  *
  * All or nothing: until the last manifest is installed the table is empty and the spills are orphans.
- * docs/architecture.md, Bulk load.
+ * docs/internals.md, Bulk load.
  */
 import { throwIfAborted, unlessAborted } from '../async/abort.js'
 import { Progress } from '../async/progress.js'

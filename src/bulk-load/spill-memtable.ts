@@ -1,4 +1,4 @@
-/** Sets a memtable aside in spills: the first step of a bulk load. docs/architecture.md, Bulk load. */
+/** Sets a memtable aside in spills: the first step of a bulk load. docs/internals.md, Bulk load. */
 import { throwIfAborted } from '../async/abort.js'
 import type { FileSystem } from '../io/file-system.js'
 import { meteredFileSystem } from '../io/metered-file-system.js'

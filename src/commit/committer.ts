@@ -2,7 +2,7 @@
  * The way of a put: joins a commit group, becomes part of one log frame, then of the memtable, then resolves.
  *
  * All calls that wait at a moment share a frame, one write and, where they ask for it, one sync. A call is never split
- * over two frames, so it is recovered whole or not at all. docs/architecture.md, Commit groups.
+ * over two frames, so it is recovered whole or not at all. docs/internals.md, Commit groups.
  */
 import { performance } from 'node:perf_hooks'
 import { clearTimeout, setTimeout } from 'node:timers'

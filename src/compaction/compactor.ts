@@ -4,7 +4,7 @@
  * Two lanes, so that no seal waits for a long merge: one seals, oldest memtable first, one merges. A job reads and
  * writes through the executor; its result counts when the manifest is installed. A full disk and what the process lacks
  * for a moment (descriptors, memory, threads) only make it wait: the inputs are still there. Any other failure poisons
- * the table. docs/architecture.md, Compaction.
+ * the table. docs/internals.md, Compaction.
  */
 import { performance } from 'node:perf_hooks'
 import { Mutex } from 'async-mutex'

@@ -2,7 +2,7 @@
  * Some records of a bucket file, kept in memory: what share of the file newer ones hide is estimated from them.
  *
  * They are read once, past the page cache: a file never changes. Then they are tested, without a read, against each
- * newer file that comes. docs/architecture.md, Hidden data.
+ * newer file that comes. docs/internals.md, Hidden data.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
 import { DataPageReader } from '../format/data-page-reader.js'

@@ -3,7 +3,7 @@
  * and overdue ones, so that a table whose lives are too short for merges is as well kept as any.
  *
  * Nothing of that counts before the manifest that names it: outputs are orphans until then, and no file that the old
- * manifest names is removed. Requires: no other job of the table runs. docs/architecture.md, Short lives.
+ * manifest names is removed. Requires: no other job of the table runs. docs/internals.md, Short lives.
  */
 import { diskError } from '../base/errors.js'
 import { BucketFile, type BucketFileOptions } from '../bucket-file/reader.js'

@@ -5,7 +5,7 @@
  * A merge drops what *delete where* entries of any newer file match, and what deletes of keys and of records, or with
  * `duplicates: 'replace'` any operation of the same key, hide in the files that are merged together. The entries are
  * tested against sampled records. The others would cost a lookup each: their filters say which files have the key,
- * their footers how many deletes they hold. docs/architecture.md, Hidden data.
+ * their footers how many deletes they hold. docs/internals.md, Hidden data.
  */
 import { throwIfAborted } from '../async/abort.js'
 import type { BucketFile } from '../bucket-file/reader.js'

@@ -4,7 +4,7 @@
  * Tiered: a level that has `fanout` files becomes one file of the next level. Where that file would fill the next
  * level too, both go in one merge, which saves writing the lower one (as RocksDB's universal style does). Where no
  * level is full, files of which much is hidden are merged, whatever their level. Merges are of neighbours in age.
- * Files of less than a memtable have levels below 0, by their size. docs/architecture.md, Compaction.
+ * Files of less than a memtable have levels below 0, by their size. docs/internals.md, Compaction.
  */
 
 /** Levels below 0, for files of less than a memtable: a table of short lives has many. */

@@ -6,7 +6,7 @@
  * 3. When the executor reports that the job has ended, the references are released, however the job ended.
  *
  * So no memory goes to the next memtable, and no file is closed, while a thread still reads it.
- * docs/architecture.md, Versions.
+ * docs/internals.md, Versions.
  */
 import type { BuiltPages } from '../bucket-file/page-builder.js'
 import type { BucketFile } from '../bucket-file/reader.js'

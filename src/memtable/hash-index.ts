@@ -2,7 +2,7 @@
  * Finds the rows of a key in a memtable: a hash table of chains, newest row first.
  *
  * Built when somebody looks a key up, not while rows come in: a run of inserts costs nothing here, the next lookup
- * catches up. Two arrays and no objects, so a lookup allocates nothing. docs/architecture.md, Memtable.
+ * catches up. Two arrays and no objects, so a lookup allocates nothing. docs/internals.md, Memtable.
  */
 import type { Turns } from '../async/turns.js'
 import { HASH_START, hashKey, hashKeyLanes, hashLane } from '../records/hash.js'

@@ -3,7 +3,7 @@
  *
  * Columns of lanes in one SharedArrayBuffer that are only ever appended to: what a reader has seen below a length stays
  * as it is, so a snapshot is a length. Once sealed, a worker thread sees the same memory through its image.
- * docs/architecture.md, Memtable.
+ * docs/internals.md, Memtable.
  */
 import type { Turns } from '../async/turns.js'
 import { assert } from '../base/assert.js'

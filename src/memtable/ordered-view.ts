@@ -3,7 +3,7 @@
  *
  * Sorting goes in slices with a turn of the event loop between them. Runs are merged so that each is longer than all
  * newer ones together: there are few, and a row is merged again only after its run has doubled (Bentley & Saxe 1980).
- * docs/architecture.md, Memtable.
+ * docs/internals.md, Memtable.
  */
 import { unlessAborted } from '../async/abort.js'
 import { nextTurn } from '../async/turns.js'

@@ -2,7 +2,7 @@
  * A sorted run of a memtable as the input of a merge: a scan takes one for each run of an ordered view.
  *
  * The first stretch is short and each further one twice as long: a short scan costs little, a long one goes in few
- * steps. docs/architecture.md, Memtable.
+ * steps. docs/internals.md, Memtable.
  */
 import type { SortedInput } from '../merge/sorted-input.js'
 import { compareKeyToRow } from '../records/compare.js'

@@ -4,7 +4,7 @@
  * Fetching the rows of a large memtable in key order would miss caches and TLB with every value. So the columns are
  * first split by key into parts that fit the second-level cache, in sequential passes (partitioned radix sort, Satish
  * et al. 2010); each part is then sorted and handed out by itself. That takes a copy of the memtable, and less than
- * half of the time. docs/architecture.md, Memtable.
+ * half of the time. docs/internals.md, Memtable.
  */
 import type { SortedInput } from '../merge/sorted-input.js'
 import type { Hiding } from '../records/hide-rows.js'

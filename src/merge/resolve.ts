@@ -3,7 +3,7 @@
  *
  * One key at a time, from its newest operation to its oldest. A delete goes with what it hides only where nothing
  * older can exist (`keepDeletes` false): in a scan, or in a merge that includes the oldest file (Bitcask #82).
- * docs/architecture.md, Deletes.
+ * docs/internals.md, Deletes.
  */
 import { compareRows } from '../records/compare.js'
 import { DELETE_KEY, DELETE_RECORD, PUT, type OperationBuffer } from '../records/operations.js'

@@ -4,7 +4,7 @@
  * A lookup in a large table mostly waits for memory: filter, head of the page, keys, values, one after another. Over a
  * block of keys each of these steps is a loop of its own, first one that only touches what the step will read: its
  * waits overlap (Chen et al. 2004, group prefetching). `Lookup` then finds everything at hand. Hot; answers do not
- * depend on it. docs/architecture.md, Lookup.
+ * depend on it. docs/internals.md, Lookup.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
 import { WORDS_PER_LINE } from '../format/cache-line.js'

@@ -1,4 +1,4 @@
-/** Many values for the user, decoded while the event loop turns in between. docs/architecture.md, Turns of the event loop. */
+/** Many values for the user, decoded while the event loop turns in between. docs/internals.md, Turns of the event loop. */
 import { Turns } from '../async/turns.js'
 
 /** The values 0 to `count` - 1, as `valueAt` decodes them. */

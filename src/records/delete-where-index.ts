@@ -2,7 +2,7 @@
  * The *delete where* entries that lookups, scans and merges honour, found by a hash for each set of lanes.
  *
  * A record is tested with one look-up a lane set, however many entries there are. An entry hides the records with a
- * smaller sequence number than its own. docs/architecture.md, Deletes.
+ * smaller sequence number than its own. docs/internals.md, Deletes.
  */
 import { floatsAmong, normalizeFloats, type FloatLanes } from './float-lanes.js'
 import type { DeleteWhere } from './operations.js'

@@ -2,7 +2,7 @@
  * Drops what *delete where* entries hide from freshly decoded rows.
  *
  * With `duplicates: 'replace'` a hidden put still hides what it replaced: it becomes a *delete key*.
- * docs/architecture.md, Deletes.
+ * docs/internals.md, Deletes.
  */
 import type { DeleteWhereIndex } from './delete-where-index.js'
 import { DELETE_KEY, PUT, type OperationBuffer } from './operations.js'

@@ -2,7 +2,7 @@
  * Operations in memory: columns of lanes and a column of kinds, grown by doubling.
  *
  * Batches, decoded frames, decoded pages and merge buffers all have this one form. Requires: rows of one key stand
- * in the order in which they were put. docs/architecture.md, Operations.
+ * in the order in which they were put. docs/internals.md, Operations.
  */
 import type { RecordLayout } from './record-layout.js'
 

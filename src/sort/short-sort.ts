@@ -4,7 +4,7 @@
  * So few rows have numbers of 16 bits or less. With leading bits of the key they make one word, and two counting passes
  * over words (a radix sort from the lowest digit, Knuth vol. 3, 5.2.5) put them in order, within the second-level cache.
  * Rows whose leading bits agree, few where keys are spread, are sorted by the rest of the key. Stable.
- * docs/architecture.md, Sorting.
+ * docs/internals.md, Sorting.
  */
 import { assert } from '../base/assert.js'
 import { compareRows } from '../records/compare.js'

@@ -1,6 +1,6 @@
 /**
  * Sorts many rows by key in slices, so that the event loop can turn between them: sorted runs first, which are then merged
- * slice by slice. docs/architecture.md, Turns of the event loop.
+ * slice by slice. docs/internals.md, Turns of the event loop.
  */
 import type { Turns } from '../async/turns.js'
 import { compareRows } from '../records/compare.js'

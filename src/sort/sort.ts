@@ -4,7 +4,7 @@
  * A radix sort from the top that adapts to the keys at hand: the leading key bits that differ become a 32-bit prefix
  * of each row, counting passes split the rows by its digits until few are left together, insertion does the rest. Rows
  * whose whole prefixes agree start over with the lanes behind it. So no input costs more than three moves of a row for
- * 32 bits of key, however its keys are spread. Stable throughout. docs/architecture.md, Sorting.
+ * 32 bits of key, however its keys are spread. Stable throughout. docs/internals.md, Sorting.
  */
 import { assert } from '../base/assert.js'
 import { SHORT_ROWS_MAX, sortShort } from './short-sort.js'

@@ -3,7 +3,7 @@
  * stay in the order in which they came.
  *
  * In sequential passes, column by column, so that it costs 6 ns a value and not a cache miss (partitioned radix sort,
- * Satish et al. 2010). A seal makes parts that fit the second-level cache and sorts each, docs/architecture.md,
+ * Satish et al. 2010). A seal makes parts that fit the second-level cache and sorts each, docs/internals.md,
  * Memtable; a bulk load sets them aside, Bulk load.
  */
 import { assert } from '../base/assert.js'

@@ -2,7 +2,7 @@
  * The records of a range of keys in all spills of a bulk load, sorted, as the input of a merge.
  *
  * Their pieces are read at once and sorted a stretch of keys at a time, which fits the second-level cache.
- * docs/architecture.md, Bulk load.
+ * docs/internals.md, Bulk load.
  */
 import { assert } from '../base/assert.js'
 import { corruption, diskError } from '../base/errors.js'

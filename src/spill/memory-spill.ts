@@ -2,7 +2,7 @@
  * Keeps rows in memory, split into pieces: columns no wider than their lanes, and none for a value that all rows share.
  *
  * Page faults on fresh memory dominate. Therefore columns are narrow, and each share is released as soon as its rows are
- * in the file. docs/architecture.md, Bulk load.
+ * in the file. docs/internals.md, Bulk load.
  */
 import type { LaneColumn, Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'

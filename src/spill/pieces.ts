@@ -2,7 +2,7 @@
  * Splits rows by key into pieces: small enough that ranges of keys can be cut well, large enough for what a piece costs.
  *
  * Rows of a piece stay in the order in which they came; but where many have keys that agree in their leading bits, and
- * wherever the caller asks for it, they are sorted, and cut by number. docs/architecture.md, Bulk load.
+ * wherever the caller asks for it, they are sorted, and cut by number. docs/internals.md, Bulk load.
  */
 import { assert } from '../base/assert.js'
 import { gatherColumn, type Operations } from '../records/operations.js'

@@ -3,7 +3,7 @@
  * is room, then in a file, whose pieces are sorted.
  *
  * The index of the pieces is in memory only; no manifest names a spill, so after a crash its file is an orphan.
- * docs/architecture.md, Bulk load; docs/file-format.md, Spills.
+ * docs/internals.md, Bulk load; docs/file-format.md, Spills.
  */
 import { compareKeyToRow, compareRows, lowerBound } from '../records/compare.js'
 import type { KeyRange } from '../records/key-range.js'

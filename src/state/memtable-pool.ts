@@ -3,7 +3,7 @@
  * would take long to free it.
  *
  * Invariant: memory comes back through `refCounts` only, after the last version with the memtable and the last job that
- * reads it have released it. docs/architecture.md, Versions.
+ * reads it have released it. docs/internals.md, Versions.
  */
 import { clearTimeout, setTimeout } from 'node:timers'
 import { hintFreed } from '../base/gc-hint.js'

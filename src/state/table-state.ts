@@ -3,7 +3,7 @@
  * changes it through `install` and `seal` alone.
  *
  * Invariant: active memtable, sealed memtables and bucket files hold, in this order of age and without overlap, every
- * operation up to the next sequence number. docs/architecture.md, State.
+ * operation up to the next sequence number. docs/internals.md, State.
  */
 import { Mutex } from 'async-mutex'
 import type { Poison } from '../base/poison.js'

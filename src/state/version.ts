@@ -3,7 +3,7 @@
  *
  * Each seal and each install makes a new version. A read that goes on after an `await` retains the version, and a job
  * retains the files and memtables that it reads. A bucket file closes when its last reference is released, and the
- * memory of a memtable is free then. docs/architecture.md, Versions.
+ * memory of a memtable is free then. docs/internals.md, Versions.
  */
 import { assert } from '../base/assert.js'
 import { BucketFile } from '../bucket-file/reader.js'

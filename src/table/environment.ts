@@ -1,7 +1,7 @@
 /**
  * What the table needs of the world: disk, lock, randomness, time, threads. Tests put their own here.
  *
- * docs/architecture.md, Seams.
+ * docs/internals.md, Seams.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -2,7 +2,7 @@
  * One session of a table, from its open to its close: which calls may run, and what becomes of them when it is closed.
  *
  * The face checks and encodes; the parts do the work; here is what concerns the table as a whole: refresh, clear,
- * compact, checkpoint, bulk load, close. docs/architecture.md, State.
+ * compact, checkpoint, bulk load, close. docs/internals.md, State.
  */
 import { abortReason } from '../async/abort.js'
 import { keepAlive } from '../async/keep-alive.js'

@@ -68,6 +68,16 @@ test('every link of a document leads somewhere', async () => {
   expect(missing).toEqual([])
 })
 
+test('every source file that a document names is there', async () => {
+  const missing: string[] = []
+  for (const path of ['README.md', ...(await filesUnder(['docs'], /\.md$/))]) {
+    for (const [, name] of readDocument(path).matchAll(/`([a-z][\w-]*(?:\/[\w.-]+)+\.(?:ts|mjs))`/g)) {
+      if (!['', 'src/'].some(root => existsSync(join(ROOT, root + name!)))) missing.push(`${path}: ${name}`)
+    }
+  }
+  expect(missing).toEqual([])
+})
+
 describe('the crash cases of docs/durability.md', () => {
   const [cases] = sectionOf(readDocument('docs/durability.md'), 'Crash cases').tables
 

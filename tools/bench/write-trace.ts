@@ -2,7 +2,7 @@
  * Traces the system calls of a load and checks how flashtable writes: `npm --prefix tools/bench run write-trace`.
  *
  * No synced page is written again, in log or bucket files; bucket files are written front to back in large calls; nearly
- * all bytes continue a stream. Needs strace. docs/benchmarks.md, docs/architecture.md.
+ * all bytes continue a stream. Needs strace. docs/benchmarks.md, docs/internals.md.
  */
 import { spawnSync } from 'node:child_process'
 import { createReadStream, existsSync, mkdtempSync, rmSync } from 'node:fs'
