@@ -1,8 +1,8 @@
 /**
- * Looks for signs that the log went on after the last intact frame of a segment that was being written.
+ * Looks for signs that the log of an unclean end went on after its last intact frame.
  *
- * Replay takes a log without a clean end to end there. Verify and repair also want to know whether something was written
- * after it, since its frame may have been lost to a power cut or overwritten by somebody. docs/durability.md, Verify.
+ * For verify and repair. An open ends the log there in any case. These signs say that a later frame was lost to a power
+ * cut, or overwritten by somebody. docs/durability.md, Verify.
  */
 import { fileOfSeed } from '../format/checksum-seed.js'
 import { FRAME_HEADER_BYTES } from '../format/frame-layout.js'
@@ -14,8 +14,8 @@ export function isFresh(firstLogSequence: number): boolean {
 }
 
 /**
- * The offset of something that was written after `end`, where the last intact frame ends, although not even its header is
- * intact. `expected` is the sequence number that would come next, if known.
+ * The offset of bytes that were written after the last intact frame, which ends at `end`, and of which not even a header
+ * is intact. `expected` is the sequence number of the next frame, if known.
  *
  * Up to the end of the page there must be zeros. The next frame may begin at the next page. There a file with an older
  * life may hold anything, so it counts only if what is left of a header fits. `fresh`: the file has no older life.

@@ -45,9 +45,9 @@ export interface ReplayOptions extends LogLocation {
   readonly openSegments: readonly number[]
   /** The first sequence number that is not in a bucket file. */
   readonly firstSequence: number
-  /** The log consists of the closed segments alone. */
+  /** Whether the log consists of the closed segments only: the table was closed properly. */
   readonly clean: boolean
-  /** Ends the replay. */
+  /** Aborts the replay. */
   readonly signal?: AbortSignal | undefined
   readonly onBatch: (batch: ReplayBatch, segmentNumber: number) => void
 }
@@ -174,7 +174,7 @@ class Replay {
     return true
   }
 
-  /** The expected frame is not where the sighting is. */
+  /** Notes that the expected frame is missing, and what is in its place. */
   #noteMissing(source: number, sighting: Sighting): void {
     if (this.#break !== undefined) this.#break.add(sighting)
     else this.#break = new ChainBreak({ source, offset: sighting.offset }, this.#expected, sighting)

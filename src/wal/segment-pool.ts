@@ -210,7 +210,7 @@ export class SegmentPool {
     }
   }
 
-  /** Keeps a segment with nothing that is needed as a spare, or removes it if there are enough. Never rejects. */
+  /** Keeps a segment that is not needed any more as a spare, or removes it if there are enough. Never rejects. */
   async #keepOrRemove(number: number): Promise<void> {
     // A spare that could not be opened under its new number is kept, and a memtable may name that number too.
     if (this.#spares.includes(number)) return

@@ -76,7 +76,7 @@ export class SegmentWriter {
     return positionSeed(this.#seed, this.#position / FRAME_ALIGNMENT)
   }
 
-  /** The bytes to write for the encoded frame: the frame, and zeros to the end of its last page if that is untouched. */
+  /** The bytes to write for the encoded frame: itself, and zeros to the end of its last page if it is the first there. */
   bytesFor(encoder: FrameEncoder, frameBytes: number): Uint8Array {
     const end = this.#position + frameBytes
     const writeEnd = end > this.#touched ? this.#pageEnd(end) : end

@@ -19,7 +19,7 @@ export interface SegmentSurvey extends SegmentRuns {
   readonly path: string
   /** The greatest sequence number up to which a frame says that everything was synced. */
   readonly syncedSequence: number
-  /** Where something was written after the last intact frame that is no intact frame. */
+  /** The offset of bytes after the last intact frame that were written, but are no intact frame. */
   readonly brokenAt: number | undefined
 }
 
@@ -35,7 +35,7 @@ export interface SurveyOptions extends Omit<ReplayOptions, 'onBatch'> {
   readonly nextSequence: number
 }
 
-/** Surveys the whole log. At an open end it misses operations only if something says that they were there. */
+/** Surveys the whole log. At an unclean end, a gap is reported only if a frame or the manifest says what was there. */
 export async function surveyLog(options: SurveyOptions): Promise<LogSurvey> {
   const { closed, openSegments, epoch, pageBytes, signal, clean } = options
   const sources = [...closed, ...(clean ? [] : openSegments.map(number => ({ number, epoch })))]

@@ -2,8 +2,8 @@
  * The log under crashes, power cuts and failures at any call, over several lives of the table.
  *
  * Whatever happens, replay works without help and gives a prefix of the groups in their order: all that was
- * acknowledged after a crash of the process, all that was synced after a power cut. A group that was not acknowledged
- * may stand behind it, whole.
+ * acknowledged after a crash of the process, all that was synced after a power cut. One group that was not acknowledged
+ * may follow, whole.
  */
 import { expect, test } from 'vitest'
 import { Random } from '../../support/random.js'
@@ -17,7 +17,7 @@ interface Group {
   readonly tag: number
 }
 
-/** What a manifest would say. */
+/** What the manifest would say of the log. */
 interface Base {
   readonly epoch: number
   readonly firstSegment: number
@@ -53,7 +53,7 @@ class Life {
     return this.acknowledged.at(-1)?.endSequence ?? this.base.firstSequence
   }
 
-  /** Runs until the steps are over, or something fails that ends a life. */
+  /** Runs the steps, or fewer if a failure ends the life. */
   async run(steps: number): Promise<void> {
     const random = this.#random
     try {
@@ -111,7 +111,7 @@ class Life {
     await writer.retire([number])
   }
 
-  /** Checks what a disk holds; returns where the log ends. */
+  /** Checks the log on a disk; returns its end. */
   async check(disk: SimulatedFileSystem, atLeast: number): Promise<number> {
     const replayed = await replay(disk, this.base)
     const { endSequence } = replayed
@@ -133,7 +133,7 @@ class Life {
   }
 }
 
-/** Whether all that was replayed from `from` on is this group. */
+/** Whether this group, and nothing else, was replayed from `from` on. */
 function fits(group: Group, from: number, replayed: Replayed): boolean {
   return (
     group.firstSequence === from &&
@@ -214,7 +214,7 @@ test('a failed write, sync, rename or create at any call leaves a prefix too', a
   }
 })
 
-test('every write torn at any place in any order leaves a prefix', async () => {
+test('every write torn anywhere in any order leaves a prefix', async () => {
   const disk = await newDisk()
   const life = new Life(disk, new Random(1), { epoch: 1, firstSegment: 1, firstSequence: 0 })
   for (const count of [3, 700, 1, 1, 300]) {
@@ -228,7 +228,7 @@ test('every write torn at any place in any order leaves a prefix', async () => {
       ends.add(await life.check(disk.crashState(seed, { data, entries: 'all' }), 0))
     }
   }
-  // Each boundary came up.
+  // Every boundary between groups was an end.
   expect([...ends].sort((a, b) => a - b)).toEqual([0, 3, 703, 704, 705, 1005])
   expect(disk.files()).toEqual([pathOf(1)])
 })

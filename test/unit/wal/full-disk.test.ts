@@ -78,7 +78,7 @@ describe('a full disk', () => {
     }
   })
 
-  // A write may fail for its padding, or for what was written before it: then the rejected frame is there, whole.
+  // A write may fail for its padding, or for what was written before it. Then the rejected frame is whole on the disk.
   describe('an error although the frame has been written whole', () => {
     const wholeButFailed = (log: Log) =>
       log.disk.failAt(call => call.op === 'write', 'ENOSPC', { effect: 'all' })
@@ -130,7 +130,7 @@ describe('a full disk', () => {
       }
     })
 
-    /** The frame is there whole, and for its header to be wiped the disk is full too. */
+    /** A log with a rejected frame that is whole on the disk, which is too full even to wipe its header. */
     async function withLeftover(): Promise<Log> {
       const log = await newLog()
       await log.append(5)

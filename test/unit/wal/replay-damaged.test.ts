@@ -109,7 +109,7 @@ describe('damage in what was synced', () => {
     const replayed = await replay(log.disk)
     expect(replayed.tags).toEqual(log.tags)
     expect(replayed.tornAt).toBeUndefined()
-    // It does not draw the report away from what comes behind it either.
+    // Nor does it keep the error from naming the damage after it.
     log.disk.flipByte(FIRST, 2 * PAGE)
     expect((await failureOf(() => replay(log.disk))).message).toMatch(/damaged at offset 8192: /)
   })
@@ -199,7 +199,7 @@ describe('a closed segment', () => {
     await second.writer.close()
     const choice = { closed: [closed], epoch: 2, firstSegment: 2 }
     expect((await replay(second.disk, choice)).tags).toEqual([...log.tags, ...second.tags.slice(53)])
-    // After a clean end nothing counts but the closed ones.
+    // After a clean end only the closed segments count.
     expect((await replay(second.disk, { ...choice, clean: true })).endSequence).toBe(53)
     const both = [closed, { number: 2, epoch: 2, bytes: 0, firstSequence: 53, endSequence: 63 }]
     const bytes = (await replay(second.disk, choice)).segments[1]!.bytes
@@ -211,7 +211,7 @@ describe('a closed segment', () => {
 })
 
 describe('bytes of any kind', () => {
-  /** A header whose checksum fits at this place of the first segment. */
+  /** Gives a header the checksum that it needs at this position of the first segment. */
   function signedHeader(header: Uint8Array, position: number): Uint8Array {
     const seed = positionSeed(fileSeed(TABLE_ID, 1, 1), position / 4)
     viewOf(header).setUint32(0, crc32Words(wordsOf(header), 1, FRAME_HEADER_BYTES / 4, seed), true)
@@ -238,7 +238,7 @@ describe('bytes of any kind', () => {
       for (const position of [0, PAGE, 2 * PAGE]) {
         const header = random.bytes(FRAME_HEADER_BYTES)
         const view = viewOf(header)
-        // Some headers say what could be true.
+        // Some headers are plausible.
         if (random.chance(0.7)) view.setUint32(PAYLOAD_BYTES_AT, random.below(1024) * 4, true)
         if (random.chance(0.7)) header.fill(0, 16, 28)
         if (random.chance(0.7)) header.fill(0, 28, 32)

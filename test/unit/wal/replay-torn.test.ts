@@ -49,7 +49,7 @@ describe('a torn tail', () => {
     }
   })
 
-  test('a bad group ends the log although later ones are whole, where none of them was synced', async () => {
+  test('a bad group ends the log although later ones are whole, if none of them was synced', async () => {
     const log = await newLog()
     await log.append(3)
     await log.sync()

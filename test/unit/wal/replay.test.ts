@@ -135,7 +135,7 @@ describe('frames that do not belong', () => {
 })
 
 describe('a reader beside a writer', () => {
-  /** Fills the first window of a reader, and has a long recycled file behind it. */
+  /** A log that fills a reader's first window, in a recycled file that is much longer. */
   async function longLog(): Promise<Log> {
     const disk = await newDisk()
     disk.writeFile(FIRST, new Random(1).bytes(3 * 1024 * 1024))
@@ -151,7 +151,7 @@ describe('a reader beside a writer', () => {
     let written: Promise<void> | undefined
     log.disk.onCall = call => {
       if (call.op !== 'read' || ++reads !== 2) return
-      // The first window has been read, and its end seen: now the log goes on over it.
+      // The first window has been read, with the end of the log in it. Now the log goes on.
       written = (async () => {
         for (let i = 0; i < 10; i++) {
           await log.append(10_000)

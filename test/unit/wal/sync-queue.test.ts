@@ -206,7 +206,7 @@ describe('a failed sync', () => {
   })
 })
 
-/** Holds back writes as well as what is held already; returns how to let them go. */
+/** Holds back writes, besides the calls that are held back already. Returns a function that releases the writes. */
 function gateWrites(log: Log): () => void {
   const before = log.disk.onCall
   const held: (() => void)[] = []
