@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer'
 import { FlashTableError, corruption } from '../base/errors.js'
 import { fileSeed } from '../format/checksum.js'
+import { readDeleteWheres } from '../format/delete-where.js'
 import { footerIdentity, readFooter, type Footer } from '../format/footer.js'
 import { wordsOf } from '../format/little-endian.js'
 import {
@@ -15,8 +16,9 @@ import {
   FILTER_PAGE,
   FOOTER_PAGE,
   PAGE_HEADER_BYTES,
+  PAGE_KIND_AT,
 } from '../format/page-layout.js'
-import { pageChecksums, readDeleteWheres } from '../format/section.js'
+import { pageChecksums } from '../format/section.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { readFully } from '../io/transfer.js'
 import { writerOf, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
@@ -104,7 +106,7 @@ export async function openFooter(
   checkPage(options, path, page, seedOf(options, entry), entry.pages - 1, count)
   const footer = readFooter(page, layout)
   const expected: [string, number | string, number | string][] = [
-    ['page kind', FOOTER_PAGE, page[4]!],
+    ['page kind', FOOTER_PAGE, page[PAGE_KIND_AT]!],
     ['magic', BUCKET_MAGIC, magic],
     ['table id', hexOf(writerOf(entry, tableId)), hexOf(footer.tableId)],
     ['file number', entry.number, footer.fileNumber],
@@ -142,7 +144,7 @@ export async function readSections(
   footer: Footer,
 ): Promise<Sections> {
   const { layout, pageBytes } = options
-  const { keyLaneCount, laneCount } = layout
+  const { keyLaneCount } = layout
   const filterPage = footer.dataPages
   const deletePage = filterPage + footer.filterPages
   const fencePage = deletePage + footer.deleteWherePages
@@ -157,7 +159,7 @@ export async function readSections(
     footer.deleteWherePages,
     DELETE_WHERE_PAGE,
   )
-  const deletes = readDeleteWheres(deleteBytes, 0, footer.deleteWhereCount, keyLaneCount, laneCount)
+  const deletes = readDeleteWheres(deleteBytes, 0, footer.deleteWhereCount, layout)
   if (deletes === undefined) {
     throw corruption(
       file.path,
@@ -222,8 +224,13 @@ async function readSection(
     for (let i = 0; i < count; i++) {
       const page = bytes.subarray(i * pageBytes, (i + 1) * pageBytes)
       checkPage(options, file.path, page, seed, firstPage + done + i, read - i * pageBytes)
-      if (page[4] !== kind) {
-        throw corruption(file.path, (firstPage + done + i) * pageBytes, `page kind ${kind}`, `${page[4]}`)
+      if (page[PAGE_KIND_AT] !== kind) {
+        throw corruption(
+          file.path,
+          (firstPage + done + i) * pageBytes,
+          `page kind ${kind}`,
+          `${page[PAGE_KIND_AT]}`,
+        )
       }
       section.set(page.subarray(PAGE_HEADER_BYTES), (done + i) * payload)
     }

@@ -7,16 +7,11 @@
  */
 import { assert } from '../base/assert.js'
 import { fileSeed } from '../format/checksum.js'
+import { deleteWhereBytes, writeDeleteWheres } from '../format/delete-where.js'
 import { writeFooter } from '../format/footer.js'
-import { wordsOf } from '../format/little-endian.js'
+import { viewOf, wordsOf } from '../format/little-endian.js'
 import { DELETE_WHERE_PAGE, FENCE_PAGE, FILTER_PAGE } from '../format/page-layout.js'
-import {
-  deleteWhereBytes,
-  sectionPages,
-  setPageChecksum,
-  writeDeleteWheres,
-  writeSectionPage,
-} from '../format/section.js'
+import { sectionPages, setPageChecksum, writeSectionPage } from '../format/section.js'
 import { WordBuffer } from '../format/word-buffer.js'
 import { discard } from '../io/discard.js'
 import { bucketName } from '../io/file-names.js'
@@ -115,7 +110,7 @@ export class BucketFileWriter {
     const dataPages = this.#pages
     const filterPages = await this.#writeSection(filter, FILTER_PAGE)
     const deleteBytes = new Uint8Array(deleteWhereBytes(deletes))
-    writeDeleteWheres(deletes, deleteBytes, 0)
+    writeDeleteWheres(deletes, this.#target.layout, viewOf(deleteBytes), 0)
     const deleteWords = new WordBuffer()
     deleteWords.append(wordsOf(deleteBytes))
     const deleteWherePages = await this.#writeSection(deleteWords, DELETE_WHERE_PAGE)

@@ -7,16 +7,19 @@
 import { DELETE_KEY, PUT, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { bitWidth, packLane } from './bits.js'
-import { wordsOf } from './little-endian.js'
+import { viewOf, wordsOf } from './little-endian.js'
 import {
   DATA_PAGE,
+  PAGE_KIND_AT,
   PAGE_ROWS_MAX,
   RESTART_INTERVAL,
+  ROW_COUNT_AT,
   dataPageLayout,
+  deltaIndex,
+  restartCount,
   type DataPageLayout,
 } from './page-layout.js'
 
-const GROUP_DELTAS = RESTART_INTERVAL - 1
 /** Rows for which there is room at first. */
 const FIRST_ROWS = 512
 
@@ -83,9 +86,8 @@ export class DataPageEncoder {
     const page = this.#page
     const extent = this.#accepted
     const words = wordsOf(bytes)
-    bytes[4] = DATA_PAGE
-    bytes[6] = extent.rows & 0xff
-    bytes[7] = extent.rows >>> 8
+    bytes[PAGE_KIND_AT] = DATA_PAGE
+    viewOf(bytes).setUint16(ROW_COUNT_AT, extent.rows, true)
     for (let lane = 0; lane < keyLaneCount; lane++) words[page.firstKeyWord + lane] = rows.lanes[lane]![from]!
     let widthByte = page.widthsWord * 4
     let position = page.streamWord * 32
@@ -320,15 +322,4 @@ function widenLive(
   }
   extent.min[packed] = min
   extent.max[packed] = max
-}
-
-/** Restarts of a page of `rows` rows, the first row included. */
-export function restartCount(rows: number): number {
-  return Math.ceil(rows / RESTART_INTERVAL)
-}
-
-/** Where the delta of `row` stands; restarts have none. */
-export function deltaIndex(row: number): number {
-  const group = Math.floor(row / RESTART_INTERVAL)
-  return group * GROUP_DELTAS + (row % RESTART_INTERVAL) - 1
 }

@@ -9,12 +9,17 @@ import { KIND_COUNT, PUT, type OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { readBits, unpackLane } from './bits.js'
 import { WORDS_PER_LINE } from './cache-line.js'
-import { restartCount } from './data-page-encoder.js'
 import {
   DATA_PAGE,
+  GROUP_DELTAS,
+  KIND_AND_ROWS_WORD,
   PAGE_ROWS_MAX,
   RESTART_INTERVAL,
   dataPageLayout,
+  deltaIndex,
+  kindIn,
+  restartCount,
+  rowCountIn,
   type DataPageLayout,
 } from './page-layout.js'
 
@@ -80,7 +85,7 @@ export class DataPageReader {
     const page = this.#page
     this.#words = words
     this.#base = base
-    const rows = words[base + 1]! >>> 16
+    const rows = rowCountIn(words[base + KIND_AND_ROWS_WORD]!)
     this.#rows = rows
     const restartRows = restartCount(rows) - 1
     const deltaRows = rows - restartRows - 1
@@ -111,7 +116,7 @@ export class DataPageReader {
   /** Why the open page cannot be a data page of this layout, or `undefined`. To be asked once, when it comes in. */
   defect(): string | undefined {
     const page = this.#page
-    const kind = this.#words[this.#base + 1]! & 0xff
+    const kind = kindIn(this.#words[this.#base + KIND_AND_ROWS_WORD]!)
     if (kind !== DATA_PAGE) return `page kind ${kind}`
     if (this.#rows < 1 || this.#rows > PAGE_ROWS_MAX) return `${this.#rows} rows`
     for (const widths of [this.#restartWidth, this.#deltaWidth, this.#laneWidth]) {
@@ -150,7 +155,7 @@ export class DataPageReader {
   wordsAhead(into: Int32Array, at: number): number {
     if (this.#way !== BY_NUMBER) return at
     const base = this.#base
-    const delta = this.#group * (RESTART_INTERVAL - 1)
+    const delta = this.#group * GROUP_DELTAS
     const row = this.#group * RESTART_INTERVAL + RESTART_INTERVAL / 2
     for (let lane = 0; lane < this.#deltaAt.length; lane++) {
       const width = this.#deltaWidth[lane]!
@@ -315,7 +320,7 @@ export class DataPageReader {
     const low = this.#page.keyLaneCount - 1
     const highWidth = low === 1 ? this.#deltaWidth[0]! : 0
     const lowWidth = this.#deltaWidth[low]!
-    const delta = group * (RESTART_INTERVAL - 1)
+    const delta = group * GROUP_DELTAS
     let highAt = this.#deltaAt[0]! + delta * highWidth
     let lowAt = this.#deltaAt[low]! + delta * lowWidth
     let row = group * RESTART_INTERVAL
@@ -370,7 +375,7 @@ export class DataPageReader {
   }
 
   #addDelta(row: number): void {
-    const delta = row - Math.floor(row / RESTART_INTERVAL) - 1
+    const delta = deltaIndex(row)
     let carry = 0
     for (let lane = this.#offset.length - 1; lane >= 0; lane--) {
       const width = this.#deltaWidth[lane]!
@@ -401,7 +406,7 @@ export class DataPageReader {
       this.#readRestart(row / RESTART_INTERVAL)
       return this.#compareOffset() === 0
     }
-    const delta = row - Math.floor(row / RESTART_INTERVAL) - 1
+    const delta = deltaIndex(row)
     for (let lane = 0; lane < this.#offset.length; lane++) {
       const width = this.#deltaWidth[lane]!
       if (width > 0 && readBits(this.#words, this.#base, this.#deltaAt[lane]! + delta * width, width) !== 0) {

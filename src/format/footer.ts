@@ -2,7 +2,7 @@
 import type { RecordLayout } from '../records/record-layout.js'
 import { TABLE_ID_BYTES } from './checksum.js'
 import { readU48, viewOf, writeU48 } from './little-endian.js'
-import { BUCKET_FORMAT_VERSION, BUCKET_MAGIC, FOOTER, FOOTER_PAGE } from './page-layout.js'
+import { BUCKET_FORMAT_VERSION, BUCKET_MAGIC, FOOTER, FOOTER_PAGE, PAGE_KIND_AT } from './page-layout.js'
 
 export interface Footer {
   readonly tableId: Uint8Array
@@ -40,7 +40,7 @@ export function footerBytes(layout: RecordLayout): number {
 /** Writes the footer into the zeroed page. */
 export function writeFooter(footer: Footer, page: Uint8Array): void {
   const view = viewOf(page)
-  page[4] = FOOTER_PAGE
+  page[PAGE_KIND_AT] = FOOTER_PAGE
   view.setUint32(FOOTER.magic, BUCKET_MAGIC, true)
   view.setUint32(FOOTER.version, BUCKET_FORMAT_VERSION, true)
   page.set(footer.tableId, FOOTER.tableId)

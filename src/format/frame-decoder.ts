@@ -1,9 +1,9 @@
 /**
  * The bytes of a WAL frame to operations: first its header, then its payload.
  *
- * Bytes may be anything: torn, left by an older life of the file, hostile. No length is believed before the header's
- * checksum fits, nothing is decoded before the payload's does, and nothing is made that the payload could not hold.
- * docs/file-format.md, WAL frames.
+ * The bytes may be torn, left by an older life of the file, or hostile. No length is believed before the header's
+ * checksum fits, nothing is decoded before the payload's fits, and nothing larger than the payload can hold is allocated.
+ * The picture of a frame is in frame-encoder.ts. docs/file-format.md, WAL frames.
  */
 import { KIND_COUNT, PUT } from '../records/operations.js'
 import type { DeleteWhere, OperationBuffer } from '../records/operations.js'
@@ -11,11 +11,9 @@ import type { RecordLayout } from '../records/record-layout.js'
 import { unpackLane, wordsForBits } from './bits.js'
 import { seedFor } from './checksum-seed.js'
 import { crc32Words } from './checksum-words.js'
-import { alignFrame, packedTableBytes } from './frame-encoder.js'
+import { readDeleteWheres } from './delete-where.js'
 import {
   DELETE_WHERE_COUNT_AT,
-  DELETE_WHERE_HEADER_BYTES,
-  DELETE_WHERE_LANE_BYTES,
   ENCODING_AT,
   FIRST_SEQUENCE_AT,
   FLAGS_AT,
@@ -31,6 +29,8 @@ import {
   PAYLOAD_CHECKSUM_AT,
   RAW_ENCODING,
   SYNCED_SEQUENCE_AT,
+  alignFrame,
+  packedTableBytes,
 } from './frame-layout.js'
 import { readU48, U48_MAX, viewOf, wordsOf } from './little-endian.js'
 
@@ -45,7 +45,7 @@ export function frameBytesOf(bytes: Uint8Array): FrameBytes {
   return { bytes, words: wordsOf(bytes), view: viewOf(bytes) }
 }
 
-/** A header whose checksum fits and whose numbers can be. */
+/** A header whose checksum fits and whose numbers are possible. */
 export interface FrameHeader {
   readonly payloadChecksum: number
   readonly payloadBytes: number
@@ -54,7 +54,7 @@ export interface FrameHeader {
   readonly firstSequence: number
   /** Every operation and every *delete where* entry has taken a sequence number. */
   readonly endSequence: number
-  /** All below it was synced when the frame was written. */
+  /** Everything below it had been synced when the frame was written. */
   readonly syncedSequence: number
   readonly packed: boolean
   readonly hasKinds: boolean
@@ -72,13 +72,13 @@ export function readFrameHeader(source: FrameBytes, offset: number, seed: number
   return possibleHeader(source, offset)
 }
 
-/** The seed for which the checksum of the header at `offset` fits, whatever is there. Requires: as above. */
+/** The seed for which the checksum of the header at `offset` fits; any bytes have one. Requires: as above. */
 export function headerSeed({ bytes, view }: FrameBytes, offset: number): number {
   const checksum = view.getUint32(offset + HEADER_CHECKSUM_AT, true)
   return seedFor(bytes, offset + PAYLOAD_CHECKSUM_AT, offset + FRAME_HEADER_BYTES, checksum)
 }
 
-/** What stands at `offset` read as a header, its checksum not checked; `undefined` where that cannot be one. */
+/** Reads the bytes at `offset` as a header without checking its checksum; `undefined` if they cannot be one. */
 export function possibleHeader(source: FrameBytes, offset: number): FrameHeader | undefined {
   const { view } = source
   const operationCount = view.getUint32(offset + OPERATION_COUNT_AT, true)
@@ -102,7 +102,7 @@ export function possibleHeader(source: FrameBytes, offset: number): FrameHeader 
   return knownEncoding && canBe(header) ? header : undefined
 }
 
-/** What no writer of ours breaks, so what breaks it is no header. */
+/** Every frame that we write keeps to this; bytes that do not are no header. */
 function canBe(header: FrameHeader): boolean {
   const { payloadBytes, operationCount, firstSequence, endSequence } = header
   return (
@@ -152,10 +152,11 @@ export function decodePayload(
     ? decodePacked(source, offset, operationCount, layout, into)
     : decodeRaw(source, offset, header, layout, into)
   if (!kindsKnown) return 'an unknown operation kind'
-  const deletesBefore = deletes.length
-  if (!readDeletes(source.view, offset + columnBytes, offset + payloadBytes, header, layout, deletes)) {
-    deletes.length = deletesBefore
-    return 'malformed delete-where entries'
+  if (header.deleteWhereCount > 0 || columnBytes < payloadBytes) {
+    const payload = source.bytes.subarray(offset, offset + payloadBytes)
+    const entries = deletesOf(payload, columnBytes, header, layout)
+    if (entries === undefined) return 'malformed delete-where entries'
+    for (const entry of entries) deletes.push(entry)
   }
   // Only now do the rows count.
   into.count += operationCount
@@ -184,7 +185,7 @@ function packedColumnBytes(
 ): number | undefined {
   const tableBytes = packedTableBytes(layout)
   const widthsAt = offset + (layout.laneCount + 1) * PACKED_BASE_BYTES
-  // A table that does not fit the payload is noticed behind, by its size; the next bytes may not be there to be read.
+  // The caller notices by its size that the table does not fit the payload; reading it here could pass the end of the bytes.
   if (widthsAt + layout.laneCount >= source.bytes.byteLength) return Infinity
   let rowBits = 0
   for (let lane = 0; lane <= layout.laneCount; lane++) {
@@ -195,7 +196,7 @@ function packedColumnBytes(
   return tableBytes + wordsForBits(rowBits * count) * 4
 }
 
-/** Writes the columns behind the rows that count; false where a kind is not known. */
+/** Writes the columns after the rows of `into`; false if a kind is unknown. */
 function decodePacked(
   source: FrameBytes,
   offset: number,
@@ -227,7 +228,7 @@ function decodePacked(
   return true
 }
 
-/** As {@link decodePacked}, of a raw payload. */
+/** Does the same as {@link decodePacked} for a raw payload. */
 function decodeRaw(
   source: FrameBytes,
   offset: number,
@@ -261,36 +262,19 @@ function decodeRaw(
   return true
 }
 
-/** Reads the entries from `at` to exactly `end`; false where they are not what a writer makes. */
-function readDeletes(
-  view: DataView,
-  at: number,
-  end: number,
+/** The entries that end the payload; `undefined` if they are not what a writer makes. */
+function deletesOf(
+  payload: Uint8Array,
+  columnBytes: number,
   header: FrameHeader,
   layout: RecordLayout,
-  deletes: DeleteWhere[],
-): boolean {
+): readonly DeleteWhere[] | undefined {
+  const read = readDeleteWheres(payload, columnBytes, header.deleteWhereCount, layout)
+  if (read === undefined || read.end !== payload.byteLength) return undefined
   let leastSequence = header.firstSequence
-  for (let entry = 0; entry < header.deleteWhereCount; entry++) {
-    if (end - at < DELETE_WHERE_HEADER_BYTES) return false
-    const sequence = readU48(view, at)
-    const laneCount = view.getUint16(at + 6, true)
-    at += DELETE_WHERE_HEADER_BYTES
-    if (sequence < leastSequence || sequence >= header.endSequence) return false
-    if (laneCount === 0 || end - at < laneCount * DELETE_WHERE_LANE_BYTES) return false
+  for (const { sequence } of read.entries) {
+    if (sequence < leastSequence || sequence >= header.endSequence) return undefined
     leastSequence = sequence + 1
-    const lanes: number[] = []
-    const values: number[] = []
-    let leastLane = layout.keyLaneCount
-    for (let i = 0; i < laneCount; i++) {
-      const lane = view.getUint32(at, true)
-      if (lane < leastLane || lane >= layout.laneCount) return false
-      leastLane = lane + 1
-      lanes.push(lane)
-      values.push(view.getUint32(at + 4, true))
-      at += DELETE_WHERE_LANE_BYTES
-    }
-    deletes.push({ sequence, lanes, values })
   }
-  return at === end
+  return read.entries
 }

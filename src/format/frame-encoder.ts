@@ -1,8 +1,14 @@
 /**
  * Operations to the bytes of one WAL frame.
  *
- * On the way of every put: the encoder keeps one buffer and makes nothing new for a frame. It writes the columns raw or
+ * Every put passes here: the encoder keeps one buffer and allocates nothing for a frame. It writes the columns raw or
  * packed, whichever is smaller: packing pays from a few records on. docs/file-format.md, WAL frames.
+ *
+ *     frame    header (32 bytes, see frame-layout.ts) | payload
+ *     payload  columns | delete-where entries (see delete-where.ts)
+ *     columns  raw:    row 0, row 1, ...: the low bytes of each lane | a u8 kind for each row, unless all are puts | zeros
+ *              packed: a u32 base for each lane and the kinds | a u8 width each | zeros | one bit stream
+ *     Each part is padded with zeros to a multiple of four bytes.
  */
 import { assert } from '../base/assert.js'
 import { DELETE_KEY, PUT } from '../records/operations.js'
@@ -10,58 +16,46 @@ import type { DeleteWhere, Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { bitWidth, packLane, wordsForBits } from './bits.js'
 import { crc32Words } from './checksum-words.js'
+import { deleteWhereBytes, deleteWhereBytesMax, writeDeleteWheres } from './delete-where.js'
 import {
   DELETE_WHERE_COUNT_AT,
   DELETE_WHERE_COUNT_MAX,
-  DELETE_WHERE_HEADER_BYTES,
-  DELETE_WHERE_LANE_BYTES,
   ENCODING_AT,
   FIRST_SEQUENCE_AT,
   FLAGS_AT,
-  FRAME_ALIGNMENT,
   FRAME_HEADER_BYTES,
   HEADER_CHECKSUM_AT,
   KINDS_FLAG,
   OPERATION_COUNT_AT,
   OPERATION_COUNT_MAX,
-  PACKED_BASE_BYTES,
   PACKED_ENCODING,
-  PACKED_WIDTH_BYTES,
   PAYLOAD_BYTES_AT,
   PAYLOAD_BYTES_MAX,
   PAYLOAD_CHECKSUM_AT,
   RAW_ENCODING,
   SYNCED_SEQUENCE_AT,
+  alignFrame,
+  packedTableBytes,
 } from './frame-layout.js'
 import { U48_MAX, viewOf, wordsOf, writeU48 } from './little-endian.js'
 
-/** A buffer that one large frame needed is let go again above this size. */
+/** A larger buffer, which one large frame needed, is released with the next frame. */
 const BUFFER_KEPT_BYTES = 4 * 1024 * 1024
 const BUFFER_FIRST_BYTES = 64 * 1024
-
-/** Bytes of the bases and widths in front of a packed payload's bit stream. */
-export function packedTableBytes(layout: RecordLayout): number {
-  return alignFrame((layout.laneCount + 1) * (PACKED_BASE_BYTES + PACKED_WIDTH_BYTES))
-}
-
-/** `bytes` rounded up to where a frame may begin. */
-export function alignFrame(bytes: number): number {
-  return Math.ceil(bytes / FRAME_ALIGNMENT) * FRAME_ALIGNMENT
-}
 
 export class FrameEncoder {
   readonly #layout: RecordLayout
   readonly #paddingBytesMax: number
-  /** Of the packed columns: what is subtracted from a lane's values, and the bits of what is left. Kinds come last. */
+  /** Of each packed column: the base is subtracted from its values, the rest takes `width` bits. Kinds come last. */
   readonly #bases: Uint32Array
   readonly #widths: Uint8Array
   #bytes: Uint8Array = new Uint8Array(0)
   #words: Uint32Array = new Uint32Array(0)
   #view: DataView = new DataView(new ArrayBuffer(0))
-  /** Columns that cannot be packed from where they stand. */
+  /** Columns that cannot be packed in place. */
   #scratch: Uint32Array = new Uint32Array(0)
 
-  /** `paddingBytesMax`: zeros that {@link bytes} may be asked for behind a frame. */
+  /** `paddingBytesMax`: the most zeros that {@link bytes} adds after a frame. */
   constructor(layout: RecordLayout, paddingBytesMax: number) {
     this.#layout = layout
     this.#paddingBytesMax = paddingBytesMax
@@ -70,12 +64,10 @@ export class FrameEncoder {
     this.#reserve(0)
   }
 
-  /** No frame with so many operations, with kinds or all puts, and so many *delete where* entries is larger. */
+  /** No frame of that many operations (with kinds, or all puts) and *delete where* entries is larger. */
   frameBytesMax(operationCount: number, hasKinds: boolean, deleteWhereCount: number): number {
-    const { recordBytes, laneCount, keyLaneCount } = this.#layout
-    const columnBytes = alignFrame(operationCount * (recordBytes + (hasKinds ? 1 : 0)))
-    const deleteBytes = DELETE_WHERE_HEADER_BYTES + (laneCount - keyLaneCount) * DELETE_WHERE_LANE_BYTES
-    return FRAME_HEADER_BYTES + columnBytes + deleteWhereCount * deleteBytes
+    const columnBytes = alignFrame(operationCount * (this.#layout.recordBytes + (hasKinds ? 1 : 0)))
+    return FRAME_HEADER_BYTES + columnBytes + deleteWhereBytesMax(this.#layout, deleteWhereCount)
   }
 
   /**
@@ -117,7 +109,10 @@ export class FrameEncoder {
 
     if (packed) this.#writePacked(operations, kinds, from, to, columnBytes)
     else if (count > 0) this.#writeRaw(operations, kinds, from, to, columnBytes)
-    if (deletes.length > 0) this.#writeDeletes(deletes, columnBytes, firstSequence, endSequence)
+    if (deletes.length > 0) {
+      assertAscending(deletes, firstSequence, endSequence)
+      writeDeleteWheres(deletes, this.#layout, this.#view, FRAME_HEADER_BYTES + columnBytes)
+    }
 
     const view = this.#view
     view.setUint32(PAYLOAD_BYTES_AT, payloadBytes, true)
@@ -137,9 +132,9 @@ export class FrameEncoder {
     return frameBytes
   }
 
-  /** The frame of `frameBytes` that was encoded last, with zeros behind it up to `length`. */
+  /** The frame of `frameBytes` that was encoded last, followed by zeros up to `length`. */
   bytes(frameBytes: number, length: number): Uint8Array {
-    assert(length - frameBytes <= this.#paddingBytesMax, 'the padding behind a frame fits its buffer')
+    assert(length - frameBytes <= this.#paddingBytesMax, 'the padding after a frame fits its buffer')
     this.#bytes.fill(0, frameBytes, length)
     return this.#bytes.subarray(0, length)
   }
@@ -260,41 +255,7 @@ export class FrameEncoder {
     if (kinds !== undefined) bytes.set(kinds.subarray(from, to), at)
   }
 
-  #writeDeletes(
-    deletes: readonly DeleteWhere[],
-    columnBytes: number,
-    firstSequence: number,
-    endSequence: number,
-  ): void {
-    const { laneCount, keyLaneCount } = this.#layout
-    const view = this.#view
-    let at = FRAME_HEADER_BYTES + columnBytes
-    let least = firstSequence
-    for (const { sequence, lanes, values } of deletes) {
-      assert(sequence >= least && sequence < endSequence, 'sequence numbers of delete-where entries ascend')
-      assert(
-        lanes.length > 0 && lanes.length === values.length,
-        'a delete-where entry has a value for each lane',
-      )
-      least = sequence + 1
-      writeU48(view, at, sequence)
-      view.setUint16(at + 6, lanes.length, true)
-      at += DELETE_WHERE_HEADER_BYTES
-      let leastLane = keyLaneCount
-      for (let i = 0; i < lanes.length; i++) {
-        assert(
-          lanes[i]! >= leastLane && lanes[i]! < laneCount,
-          'a delete-where entry names value lanes, ascending',
-        )
-        leastLane = lanes[i]! + 1
-        view.setUint32(at, lanes[i]!, true)
-        view.setUint32(at + 4, values[i]!, true)
-        at += DELETE_WHERE_LANE_BYTES
-      }
-    }
-  }
-
-  /** The values, but `filler` where the key is deleted: what stands there means nothing and shall cost no bits. */
+  /** The values, with `filler` where the key is deleted: what stands there has no meaning and should cost no bits. */
   #liveValues(values: Uint32Array, kinds: Uint8Array, from: number, to: number, filler: number): Uint32Array {
     const scratch = this.#scratchOf(to - from)
     for (let row = from; row < to; row++) {
@@ -332,8 +293,10 @@ function firstLive(kinds: Uint8Array, from: number, to: number): number {
   return row
 }
 
-function deleteWhereBytes(deletes: readonly DeleteWhere[]): number {
-  let bytes = 0
-  for (const { lanes } of deletes) bytes += DELETE_WHERE_HEADER_BYTES + lanes.length * DELETE_WHERE_LANE_BYTES
-  return bytes
+function assertAscending(deletes: readonly DeleteWhere[], firstSequence: number, endSequence: number): void {
+  let least = firstSequence
+  for (const { sequence } of deletes) {
+    assert(sequence >= least && sequence < endSequence, 'sequence numbers of delete-where entries ascend')
+    least = sequence + 1
+  }
 }

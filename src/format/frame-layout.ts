@@ -2,15 +2,10 @@
  * Layout constants of WAL frames. docs/file-format.md is the only prose copy; a test compares the two.
  *
  * A frame is a header and a payload; it begins at a multiple of four bytes. All numbers are little-endian, so that the
- * columns can be read as 32-bit words where they stand. Pages of bucket files: page-layout.ts.
+ * columns can be read as 32-bit words in place. Pages of bucket files: page-layout.ts.
  */
-
-/** One row of a byte table of docs/file-format.md. */
-export interface ByteField {
-  readonly name: string
-  readonly offset: number
-  readonly bytes: number
-}
+import type { RecordLayout } from '../records/record-layout.js'
+import type { ByteField } from './byte-field.js'
 
 /** Frames and their parts begin at multiples of this. */
 export const FRAME_ALIGNMENT = 4
@@ -26,7 +21,7 @@ export const FLAGS_AT = ENCODING_AT + 1
 export const DELETE_WHERE_COUNT_AT = FLAGS_AT + 1
 export const FRAME_HEADER_BYTES = DELETE_WHERE_COUNT_AT + 2
 
-/** The header of a frame. The header checksum covers everything behind itself, the payload's checksum included. */
+/** The header of a frame. The header checksum covers everything after itself, the payload's checksum included. */
 export const FRAME_HEADER: readonly ByteField[] = [
   { name: 'header checksum', offset: HEADER_CHECKSUM_AT, bytes: 4 },
   { name: 'payload checksum', offset: PAYLOAD_CHECKSUM_AT, bytes: 4 },
@@ -47,27 +42,25 @@ export const PACKED_ENCODING = 1
 /** Flag: a raw payload ends with a column of operation kinds, one byte a row. */
 export const KINDS_FLAG = 1
 
-/** The table of a packed payload: for each lane, and for the kinds behind them, its base and its width. */
+/** The table of a packed payload: for each lane, and for the kinds after them, its base and its width. */
 export const PACKED_BASE_BYTES = 4
 export const PACKED_WIDTH_BYTES = 1
+
+/** Bytes of the bases and widths that precede the bit stream of a packed payload. */
+export function packedTableBytes(layout: RecordLayout): number {
+  return alignFrame((layout.laneCount + 1) * (PACKED_BASE_BYTES + PACKED_WIDTH_BYTES))
+}
+
+/** `bytes` rounded up to where a frame, or a part of one, may begin. */
+export function alignFrame(bytes: number): number {
+  return Math.ceil(bytes / FRAME_ALIGNMENT) * FRAME_ALIGNMENT
+}
 
 /**
  * Operations that one byte of a packed payload stands for at most: where all lanes are constant the first still takes
  * a bit a row, so that no count is believed that its file could not hold.
  */
 export const OPERATIONS_PER_BYTE_MAX = 8
-
-/** A *delete where* entry, behind the columns: its header, then a lane number and a value for each lane. */
-export const DELETE_WHERE_HEADER: readonly ByteField[] = [
-  { name: 'sequence number', offset: 0, bytes: 6 },
-  { name: 'lane count', offset: 6, bytes: 2 },
-]
-export const DELETE_WHERE_HEADER_BYTES = 6 + 2
-export const DELETE_WHERE_LANE: readonly ByteField[] = [
-  { name: 'lane number', offset: 0, bytes: 4 },
-  { name: 'value', offset: 4, bytes: 4 },
-]
-export const DELETE_WHERE_LANE_BYTES = 4 + 4
 
 /** *Delete where* entries of one frame; the header counts them in 16 bits. */
 export const DELETE_WHERE_COUNT_MAX = 0xffff

@@ -4,6 +4,7 @@
  * A bucket file is pages alone: data pages, filter pages, delete-where pages, fence pages, one footer page.
  */
 import type { RecordLayout } from '../records/record-layout.js'
+import type { ByteField } from './byte-field.js'
 
 /** Version of the bucket file format, in its footer. */
 export const BUCKET_FORMAT_VERSION = 1
@@ -11,21 +12,55 @@ export const BUCKET_FORMAT_VERSION = 1
 /** ASCII `FTBK`, little-endian. */
 export const BUCKET_MAGIC = 0x4b425446
 
-/** What a page holds, in its fifth byte. */
+/** The kinds of pages. */
 export const DATA_PAGE = 1
 export const FILTER_PAGE = 2
 export const DELETE_WHERE_PAGE = 3
 export const FENCE_PAGE = 4
 export const FOOTER_PAGE = 5
 
-/** Every page: u32 checksum of the bytes behind it, u8 kind, u8 zero, u16 row count (data pages, else zero). */
-export const PAGE_HEADER_BYTES = 8
+export const PAGE_CHECKSUM_AT = 0
+export const PAGE_KIND_AT = PAGE_CHECKSUM_AT + 4
+export const ROW_COUNT_AT = PAGE_KIND_AT + 2
+export const PAGE_HEADER_BYTES = ROW_COUNT_AT + 2
+
+/** Every page begins so. The checksum covers everything after itself; the row count is that of a data page, else zero. */
+export const PAGE_HEADER: readonly ByteField[] = [
+  { name: 'checksum', offset: PAGE_CHECKSUM_AT, bytes: 4 },
+  { name: 'page kind', offset: PAGE_KIND_AT, bytes: 1 },
+  { name: 'zero', offset: PAGE_KIND_AT + 1, bytes: 1 },
+  { name: 'row count', offset: ROW_COUNT_AT, bytes: 2 },
+]
+
+/** Kind and row count are read as one word: the kind is its lowest byte, the row count its upper half. */
+export const KIND_AND_ROWS_WORD = PAGE_KIND_AT / 4
+
+export function kindIn(kindAndRows: number): number {
+  return kindAndRows & 0xff
+}
+
+export function rowCountIn(kindAndRows: number): number {
+  return kindAndRows >>> 16
+}
 
 /** Rows between two restarts of the delta-coded key. */
 export const RESTART_INTERVAL = 32
 
 /** A page holds no more rows, however well they pack. */
 export const PAGE_ROWS_MAX = 32_767
+
+/** Deltas between two restarts: a restart has none. */
+export const GROUP_DELTAS = RESTART_INTERVAL - 1
+
+/** Restarts of a page of `rows` rows, the first row included. */
+export function restartCount(rows: number): number {
+  return Math.ceil(rows / RESTART_INTERVAL)
+}
+
+/** The index of the delta of `row`. Requires: the row is no restart. */
+export function deltaIndex(row: number): number {
+  return row - Math.floor(row / RESTART_INTERVAL) - 1
+}
 
 /** Offsets in the footer page. All counts are u48 with two zero bytes behind where nothing else is said. */
 export const FOOTER = {

@@ -4,14 +4,12 @@ import { dirname } from 'node:path'
 import { hasCode } from '../base/errors.js'
 import type { Poison } from '../base/poison.js'
 import type { Schema } from '../encoding/schema.js'
+import { TABLE_ID_BYTES } from '../format/checksum.js'
 import { countingItself, type Manifest } from '../manifest/manifest.js'
 import { installManifest } from '../manifest/store.js'
 import { assertNoTableFiles } from '../manifest/table-directory.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type ResolvedOptions } from '../options/options.js'
 import type { Environment } from './environment.js'
-
-/** Bytes of the random id that goes into all checksums. */
-const TABLE_ID_BYTES = 16
 
 /** Installs the first manifest. Crash: before its rename there is no table, only a directory. */
 export async function createTable(

@@ -4,12 +4,14 @@
  */
 import { describe, expect, test } from 'vitest'
 import * as checksum from '../../src/format/checksum.js'
-import { footerBytes } from '../../src/format/footer.js'
 import {
   DELETE_WHERE_HEADER,
   DELETE_WHERE_HEADER_BYTES,
   DELETE_WHERE_LANE,
   DELETE_WHERE_LANE_BYTES,
+} from '../../src/format/delete-where.js'
+import { footerBytes } from '../../src/format/footer.js'
+import {
   FRAME_ALIGNMENT,
   FRAME_HEADER,
   FRAME_HEADER_BYTES,
@@ -30,6 +32,7 @@ import {
   FILTER_PAGE,
   FOOTER,
   FOOTER_PAGE,
+  PAGE_HEADER,
   PAGE_HEADER_BYTES,
   PAGE_ROWS_MAX,
   RESTART_INTERVAL,
@@ -127,12 +130,7 @@ describe('the tables of bucket files', () => {
 
   test('the page header of the document is that of the code', () => {
     const fields = fieldsOf(sectionOf(DOCUMENT, 'Page header').tables[0]!)
-    expect(fields.map(({ name, offset }) => [name, offset])).toEqual([
-      ['checksum', 0],
-      ['page kind', 4],
-      ['zero', 5],
-      ['row count', 6],
-    ])
+    expect(fields).toEqual(PAGE_HEADER)
     expectWithoutGap(fields, PAGE_HEADER_BYTES)
     expect(TEXT).toContain(`The page header has ${PAGE_HEADER_BYTES} bytes.`)
     expect(sectionOf(DOCUMENT, 'Page header').tables[0]![3]!['content']).toContain(`1 to ${PAGE_ROWS_MAX}`)

@@ -7,7 +7,7 @@ import { fileSeedOf, seedFamily, seedFor, tableFamily } from '../../format/check
 import { fileSeed } from '../../format/checksum.js'
 import { footerBytes, footerIdentity, readFooter, type Footer } from '../../format/footer.js'
 import { viewOf } from '../../format/little-endian.js'
-import { BUCKET_MAGIC, DATA_PAGE, FOOTER_PAGE } from '../../format/page-layout.js'
+import { BUCKET_MAGIC, DATA_PAGE, FOOTER_PAGE, PAGE_KIND_AT } from '../../format/page-layout.js'
 import { pageChecksums } from '../../format/section.js'
 import { bucketName } from '../../io/file-names.js'
 import { MAX_PAGE_BYTES, MIN_PAGE_BYTES } from '../../options/options.js'
@@ -97,7 +97,7 @@ async function footerOf(pages: FilePages, number: number, layout: RecordLayout):
   await pages.load(page)
   if (page < 0) return undefined
   const bytes = pages.bytes(page)
-  if (bytes[4] !== FOOTER_PAGE || footerIdentity(bytes).magic !== BUCKET_MAGIC) return undefined
+  if (bytes[PAGE_KIND_AT] !== FOOTER_PAGE || footerIdentity(bytes).magic !== BUCKET_MAGIC) return undefined
   if (footerBytes(layout) > bytes.byteLength) return undefined
   const footer = readFooter(bytes, layout)
   pages.seed = fileSeed(footer.tableId, footer.epoch, number)
@@ -158,7 +158,7 @@ async function byPages(
 async function operationsIn(pages: FilePages): Promise<number> {
   let operations = 0
   for (let page = 0; page < pages.count; page++) {
-    if ((await pages.load(page)) && pages.bytes(page)[4] === DATA_PAGE)
+    if ((await pages.load(page)) && pages.bytes(page)[PAGE_KIND_AT] === DATA_PAGE)
       operations += viewOf(pages.bytes(page)).getUint16(6, true)
   }
   return operations
@@ -174,8 +174,8 @@ async function seedOf(
     throwIfAborted(signal)
     await pages.load(page)
     const bytes = pages.bytes(page)
-    const kind = bytes[4]!
-    if (kind < DATA_PAGE || kind > FOOTER_PAGE || bytes[5] !== 0) continue
+    const kind = bytes[PAGE_KIND_AT]!
+    if (kind < DATA_PAGE || kind > FOOTER_PAGE || bytes[PAGE_KIND_AT + 1] !== 0) continue
     const checksum = viewOf(bytes).getUint32(0, true)
     const seed = fileSeedOf(seedFor(bytes, 4, bytes.byteLength, checksum), page)
     if (seen.has(seed) || isKnown(seed)) return seed

@@ -9,6 +9,7 @@ import { FlashTableError, hasCode } from '../../base/errors.js'
 import { PageFacts, rowsDefect } from '../../bucket-file/page-facts.js'
 import type { Schema } from '../../encoding/schema.js'
 import { DataPageReader } from '../../format/data-page-reader.js'
+import { readDeleteWheres } from '../../format/delete-where.js'
 import { footerIdentity, readFooter, type Footer } from '../../format/footer.js'
 import {
   BUCKET_MAGIC,
@@ -16,10 +17,11 @@ import {
   DELETE_WHERE_PAGE,
   FOOTER_PAGE,
   PAGE_HEADER_BYTES,
+  PAGE_KIND_AT,
 } from '../../format/page-layout.js'
-import { readDeleteWheres } from '../../format/section.js'
 import type { FileSystem } from '../../io/file-system.js'
 import { OperationBuffer, type DeleteWhere } from '../../records/operations.js'
+import type { RecordLayout } from '../../records/record-layout.js'
 import { FilePages } from './file-pages.js'
 import type { RepairOutput } from './output.js'
 import { lossOf, type Loss, type SourceFile } from './types.js'
@@ -105,7 +107,7 @@ class FileSaver {
     if (!(await this.#pages.load(page))) return undefined
     const bytes = this.#pages.bytes(page)
     const { layout } = this.#context.schema
-    if (bytes[4] !== FOOTER_PAGE || footerIdentity(bytes).magic !== BUCKET_MAGIC) return undefined
+    if (bytes[PAGE_KIND_AT] !== FOOTER_PAGE || footerIdentity(bytes).magic !== BUCKET_MAGIC) return undefined
     const footer = readFooter(bytes, layout)
     const { dataPages, filterPages, deleteWherePages, fencePages } = footer
     const fits = dataPages + filterPages + deleteWherePages + fencePages + 1 === this.#count
@@ -145,7 +147,7 @@ class FileSaver {
     }
     const section = new Uint8Array(pieces.length * payload)
     for (const [i, piece] of pieces.entries()) section.set(piece, i * payload)
-    const entries = entriesIn(section, layout.keyLaneCount, layout.laneCount, this.#footer?.deleteWhereCount)
+    const entries = entriesIn(section, layout, this.#footer?.deleteWhereCount)
     const rows = new OperationBuffer(layout, 1)
     await this.#context.output.add(
       rows,
@@ -270,15 +272,10 @@ function kindsSaid({ dataPages, filterPages, deleteWherePages, fencePages }: Foo
 }
 
 /** The entries up to the first that is not there; `count` of them at most. Behind the last one are zeros. */
-function entriesIn(
-  section: Uint8Array,
-  keyLaneCount: number,
-  laneCount: number,
-  count = Infinity,
-): DeleteWhere[] {
+function entriesIn(section: Uint8Array, layout: RecordLayout, count = Infinity): DeleteWhere[] {
   const entries: DeleteWhere[] = []
   for (let at = 0; entries.length < count;) {
-    const read = readDeleteWheres(section, at, 1, keyLaneCount, laneCount)
+    const read = readDeleteWheres(section, at, 1, layout)
     if (read === undefined) break
     entries.push(...read.entries)
     at = read.end

@@ -2,6 +2,12 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { crc32Words } from '../../../src/format/checksum-words.js'
 import {
+  DELETE_WHERE_HEADER,
+  DELETE_WHERE_HEADER_BYTES,
+  DELETE_WHERE_LANE,
+  DELETE_WHERE_LANE_BYTES,
+} from '../../../src/format/delete-where.js'
+import {
   decodePayload,
   frameBytesOf,
   payloadFits,
@@ -11,10 +17,6 @@ import type { FrameHeader } from '../../../src/format/frame-decoder.js'
 import { FrameEncoder } from '../../../src/format/frame-encoder.js'
 import {
   DELETE_WHERE_COUNT_AT,
-  DELETE_WHERE_HEADER,
-  DELETE_WHERE_HEADER_BYTES,
-  DELETE_WHERE_LANE,
-  DELETE_WHERE_LANE_BYTES,
   ENCODING_AT,
   FLAGS_AT,
   FIRST_SEQUENCE_AT,
