@@ -26,8 +26,8 @@ import type { Jobs } from '../jobs/jobs.js'
 import type { DeleteWhere } from '../records/operations.js'
 import type { TableState } from '../state/table-state.js'
 import type { MemtableHandle, Version } from '../state/version.js'
-import { HiddenEstimates } from './garbage-estimate.js'
-import { hiddenMerge, levelOf, nextMerge, sizeLevels, storedLevel, type PlannedMerge } from './policy.js'
+import { GarbageEstimates } from './garbage-estimate.js'
+import { garbageMerge, levelOf, nextMerge, sizeLevels, storedLevel, type PlannedMerge } from './policy.js'
 import { operationsIn } from './run.js'
 
 /** How long to wait before what failed is tried again. */
@@ -72,7 +72,7 @@ export class Compactor {
   readonly #sealing = new Mutex()
   readonly #merging = new Mutex()
   readonly #closing = newAbortController()
-  readonly #hidden: HiddenEstimates
+  readonly #garbage: GarbageEstimates
   /** Aborts the background merge that runs, so that `compact` need not wait for it. */
   #backgroundMerge: AbortController | undefined
   /** Aborts each `compactAll`: so that it starts again, or for good. */
@@ -89,7 +89,7 @@ export class Compactor {
   constructor(options: CompactorOptions) {
     this.#options = options
     const { layout, pageBytes } = options.state.options
-    this.#hidden = new HiddenEstimates({ layout, pageBytes, replace: options.replace })
+    this.#garbage = new GarbageEstimates({ layout, pageBytes, replace: options.replace })
   }
 
   /** What a seal or a merge waits for before it is tried again. */
@@ -325,7 +325,7 @@ export class Compactor {
     if (full !== undefined) return full
     const release = version.retainInputs(files, [])
     try {
-      return hiddenMerge(await this.#hidden.of(files, state.view().deletes, signal))
+      return garbageMerge(await this.#garbage.of(files, state.view().deletes, signal))
     } finally {
       await release()
     }

@@ -1,8 +1,8 @@
 /**
- * Some records of a bucket file, kept in memory: what share of the file newer ones hide is estimated from them.
+ * Some records of a bucket file, kept in memory, to estimate the share of the file that newer files mask.
  *
- * They are read once, past the page cache: a file never changes. Then they are tested, without a read, against each
- * newer file that comes. docs/internals.md, Hidden data.
+ * They are read once, without the page cache, because a file never changes. Each newer file is then tested against them
+ * without a read. docs/internals.md, Hidden data.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
 import { DataPageReader } from '../format/data-page-reader.js'
@@ -11,9 +11,9 @@ import { hashKey } from '../records/hash.js'
 import { OperationBuffer, PUT, type DeleteWhere, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 
-/** Pages that are read at most, spread over the file. */
+/** The most pages that a sample reads, spread evenly over the file. */
 const SAMPLE_PAGES = 16
-/** Records that are kept of them, about: a share of one third is found as 0.33 +- 0.02. */
+/** About how many records a sample keeps: with 512, a share of one third is estimated as 0.33 +- 0.02. */
 const SAMPLE_RECORDS = 512
 
 export class FileSample {
@@ -21,9 +21,9 @@ export class FileSample {
   readonly #layout: RecordLayout
   readonly #pageBytes: number
   #records: Operations | undefined
-  /** Newer files whose *delete where* entries can match nothing of this one. */
+  /** Newer files whose *delete where* entries cannot match any record of this file. */
   readonly #harmless = new WeakSet<BucketFile>()
-  /** For each newer file that was asked about: whether it may have the key of each record. */
+  /** For each newer file that was tested: 1 for each record whose key it may have. */
   readonly #shared = new WeakMap<BucketFile, Uint8Array>()
 
   constructor(file: BucketFile, layout: RecordLayout, pageBytes: number) {
@@ -33,7 +33,7 @@ export class FileSample {
   }
 
   /**
-   * The records; no other kinds. None where the file cannot be read: a lookup or merge that needs the page says so.
+   * The puts of the sample. Empty if the file cannot be read: the lookup or merge that needs the page reports that.
    * Cost: `SAMPLE_PAGES` page reads, once.
    */
   async records(): Promise<Operations> {
@@ -41,7 +41,7 @@ export class FileSample {
     return this.#records
   }
 
-  /** Whether a *delete where* entry of the newer file can match a record of this one: least and greatest values tell. */
+  /** Whether a *delete where* entry of the newer file can match a record of this one, by the least and greatest values. */
   mayMatch(newer: BucketFile): boolean {
     if (this.#harmless.has(newer)) return false
     if (newer.deletes.some(entry => this.#isWithinBounds(entry))) return true
@@ -77,7 +77,7 @@ export class FileSample {
 
   #isWithinBounds({ lanes, values }: DeleteWhere): boolean {
     const { minValues, maxValues } = this.file.footer
-    // Bounds are of bits: those of a NaN or a zero do not tell where others of the same value lie.
+    // The bounds are of bits: NaN and zero have several forms, and one may lie within the bounds while another does not.
     const floats = floatsAmong(this.#layout, lanes).filter(float => hasOtherForms(values, float))
     const isAnywhere = (i: number) => floats.some(({ lane, laneCount }) => i >= lane && i < lane + laneCount)
     return lanes.every((lane, i) => {

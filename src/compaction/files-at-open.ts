@@ -1,9 +1,9 @@
 /**
- * What an open for writing does with the bucket files: it writes the records of the log to new ones, and merges small
- * and overdue ones, so that a table whose lives are too short for merges is as well kept as any.
+ * What an open for writing does to the bucket files. It writes the records of the log to new files, and merges small and
+ * overdue ones: a program that is always closed before its background merges end would otherwise pile up files.
  *
- * Nothing of that counts before the manifest that names it: outputs are orphans until then, and no file that the old
- * manifest names is removed. Requires: no other job of the table runs. docs/internals.md, Short lives.
+ * Crash: outputs are orphans until a manifest names them, and no file that the old manifest names is removed here.
+ * Requires: no other job of the table runs. docs/internals.md, Short lives.
  */
 import { diskError } from '../base/errors.js'
 import { BucketFile, type BucketFileOptions } from '../bucket-file/reader.js'
@@ -15,11 +15,11 @@ import { newMemtable } from '../state/memtable-pool.js'
 import { RefCounts, Version, type MemtableHandle } from '../state/version.js'
 import { mergeWithLog, overdueMerge, sizeLevels, storedLevel } from './policy.js'
 
-/** An open merges no more of what is overdue, about ten seconds' worth, ... */
+/** The most bytes of overdue merges in one open, about ten seconds of work, ... */
 const MERGED_BYTES_MAX = 2 ** 30
-/** ... unless there are so many files that a process might not be able to open them all. */
+/** ... unless there are more files than this: a process might not be able to open them all. */
 const FILES_MAX = 64
-/** Files that are merged at once, unless `fanout` is more: where descriptors are few, more cannot be opened. */
+/** The most inputs of one merge, unless `fanout` is more: a process with few descriptors cannot open more. */
 const INPUTS_MAX = 8
 
 export interface FilesAtOpenOptions extends BucketFileOptions {
@@ -28,11 +28,11 @@ export interface FilesAtOpenOptions extends BucketFileOptions {
   readonly replace: boolean
   readonly filterBitsPerRecord: number
   readonly fanout: number
-  /** Of the life that begins. */
+  /** The epoch of this open. */
   readonly epoch: number
 }
 
-/** Files, neighbours in age, and perhaps a memtable that is newer: they become one file. */
+/** Inputs that become one file: files that are neighbours in age, and perhaps a newer memtable. */
 interface Task {
   readonly files: readonly BucketFileEntry[]
   readonly memtable: MemtableHandle | undefined
@@ -55,7 +55,7 @@ export class FilesAtOpen {
     this.#nextNumber = nextNumber
   }
 
-  /** What the next manifest is to name, oldest first. */
+  /** The files that the next manifest must name, oldest first. */
   get entries(): readonly BucketFileEntry[] {
     return this.#entries
   }
@@ -75,7 +75,10 @@ export class FilesAtOpen {
     return [...this.#named].filter(number => !kept.has(number))
   }
 
-  /** Writes memtables, oldest first and newer than all files, to files; the first one together with small files. */
+  /**
+   * Writes memtables to bucket files, the first one merged with tiny files. Requires: the memtables come oldest first and
+   * are newer than all files.
+   */
   async writeLog(memtables: readonly MemtableHandle[], control: CompactionControl): Promise<void> {
     const [first, ...rest] = memtables
     if (first === undefined) return
@@ -87,11 +90,11 @@ export class FilesAtOpen {
       await this.#replace(from, taken.length, await this.#run(tasks, control))
     }
     const last = this.#entries.length
-    // The log must be written; a file that cannot be read, or for which there is no room, stays as it is.
+    // The log must be written. The merge is optional: if a file cannot be read or the disk is full, it stays as it is.
     if (from === last || !(await this.#succeeds(write(from, level), control))) await write(last, 0)
   }
 
-  /** Merges what is overdue. */
+  /** Merges the files of overdue levels. */
   async mergeOverdue(control: CompactionControl): Promise<void> {
     const { memtableRecords, fanout, pageBytes } = this.#options
     let inputsMax = Math.max(INPUTS_MAX, fanout)
@@ -109,13 +112,13 @@ export class FilesAtOpen {
       }
       if (!(await this.#hasRoomFor(bytes))) return
       if (await this.#succeeds(merge(), control)) continue
-      // Where it lacks descriptors, fewer inputs may do.
+      // If descriptors were lacking, a merge of fewer inputs may succeed.
       inputsMax >>= 1
       if (inputsMax < 2) return
     }
   }
 
-  /** Whether the merge, which may as well be left undone, has been done; rejects where it was aborted. */
+  /** Returns whether the merge succeeded. It is optional, so only an abort rejects. */
   async #succeeds(merge: Promise<void>, { signal }: CompactionControl): Promise<boolean> {
     try {
       await merge
@@ -128,11 +131,11 @@ export class FilesAtOpen {
 
   async #hasRoomFor(bytes: number): Promise<boolean> {
     const { fileSystem, directory } = this.#options
-    // Where the system does not tell, the write itself will.
+    // If the system cannot report free space, the write itself will fail.
     return (await fileSystem.freeBytes(directory).catch(() => Infinity)) >= bytes
   }
 
-  /** From which file on files are merged with the log's first memtable, and the level of what comes of it. */
+  /** The first file that is merged with the first memtable of the log, and the level of the output. */
   #beforeLog({ memtable: { count, firstSequence, endSequence } }: MemtableHandle): {
     from: number
     level: number
@@ -145,7 +148,7 @@ export class FilesAtOpen {
     return { from, level: storedLevel(level) }
   }
 
-  /** Runs as many at once as there are threads; returns the files. Where one fails, none of them is left. */
+  /** Runs as many tasks at once as there are threads; returns the new files. If one fails, all outputs are removed. */
   async #run(tasks: readonly Task[], control: CompactionControl): Promise<BucketFileEntry[]> {
     const { jobs, directory } = this.#options
     const outputs: BucketFileEntry[] = []
@@ -173,7 +176,7 @@ export class FilesAtOpen {
     const memtables = task.memtable === undefined ? [] : [task.memtable]
     const active = task.memtable ?? newMemtable({ layout, memtableRecords: 1 }, 0)
     const version = new Version(files, [], active, new RefCounts(() => {}))
-    // Those of other files hide what they hide, applied or not.
+    // Entries of files that are no inputs stay in those files, and mask the output whether they are applied or not.
     const deletes = [
       ...files.flatMap(file => file.deletes),
       ...memtables.flatMap(({ memtable }) => memtable.deletes),
@@ -201,7 +204,7 @@ export class FilesAtOpen {
         control,
       )
     } catch (error) {
-      // What a thread that died has left.
+      // A thread that died may have left a part of it.
       await this.#remove([output])
       throw error
     } finally {
@@ -228,7 +231,7 @@ export class FilesAtOpen {
     await this.#remove(gone.filter(({ number }) => !this.#named.has(number)))
   }
 
-  /** Removes files that no manifest has ever named. Where one cannot be removed, the next open tries again. */
+  /** Removes files that no manifest has ever named. A file that cannot be removed is left to the next open. */
   async #remove(entries: readonly Pick<BucketFileEntry, 'number'>[]): Promise<void> {
     const { fileSystem, directory } = this.#options
     for (const { number } of entries)

@@ -1,11 +1,12 @@
 /**
- * How much of each bucket file is hidden by newer ones: what the policy needs besides levels. All in memory, from
- * samples; nothing of it is stored.
+ * Estimates the garbage of each bucket file: the records that newer files mask. The policy needs this besides levels.
+ * Estimates come from samples, are kept in memory, and are never stored.
  *
- * A merge drops what *delete where* entries of any newer file match, and what deletes of keys and of records, or with
- * `duplicates: 'replace'` any operation of the same key, hide in the files that are merged together. The entries are
- * tested against sampled records. The others would cost a lookup each: their filters say which files have the key,
- * their footers how many deletes they hold. docs/internals.md, Hidden data.
+ * A merge drops two kinds of masked records. Those that a *delete where* entry of any newer file matches: the entries are
+ * tested against sampled records. And those that a delete of the key or of the record (with `duplicates: 'replace'`, any
+ * operation of the key) masks in another file of the same merge: to look each one up would cost a page read, so the
+ * filters of the newer files say whether they have the key, and their footers how many of their operations are deletes.
+ * docs/internals.md, Hidden data.
  */
 import { throwIfAborted } from '../async/abort.js'
 import type { BucketFile } from '../bucket-file/reader.js'
@@ -15,32 +16,31 @@ import type { RecordLayout } from '../records/record-layout.js'
 import { FileSample } from './file-sample.js'
 import type { EstimatedFile } from './policy.js'
 
-export interface HiddenOptions {
+export interface GarbageOptions {
   readonly layout: RecordLayout
   readonly pageBytes: number
   /** `duplicates: 'replace'`. */
   readonly replace: boolean
 }
 
-export class HiddenEstimates {
-  readonly #options: HiddenOptions
+export class GarbageEstimates {
+  readonly #options: GarbageOptions
   readonly #samples = new WeakMap<BucketFile, FileSample>()
 
-  constructor(options: HiddenOptions) {
+  constructor(options: GarbageOptions) {
     this.#options = options
   }
 
   /**
-   * What the policy looks at, for each of the files, oldest first. `deletes`: all entries of these files, at least.
-   * Rejects with `signal.reason`. Requires: the files stay open. Cost: page reads of a file that something may hide,
-   * once.
+   * Estimates each of the files, oldest first, for the policy. `deletes`: all entries of these files, at least. Rejects
+   * with `signal.reason`. Requires: the files stay open. Cost: each file that newer ones may mask is sampled once.
    */
   async of(
     files: readonly BucketFile[],
     deletes: DeleteWhereIndex,
     signal: AbortSignal,
   ): Promise<EstimatedFile[]> {
-    // Entries of memtables are not applied by merges.
+    // Merges do not apply the entries of memtables.
     const before = files.at(-1)?.entry.endSequence ?? 0
     const estimated: EstimatedFile[] = []
     for (const [i, file] of files.entries()) {
@@ -61,9 +61,9 @@ export class HiddenEstimates {
     const { level } = file.entry
     const operations = records + ownDeletes
     const sample = this.#sampleOf(file)
-    const rows = newer.some(other => this.#mayHide(other, sample)) ? await sample.records() : undefined
+    const rows = newer.some(other => this.#mayMask(other, sample)) ? await sample.records() : undefined
     if (rows === undefined || rows.count === 0) {
-      return { level, operations, hidden: Array<number>(newer.length + 1).fill(0), hiding: ownDeletes }
+      return { level, operations, masked: Array<number>(newer.length + 1).fill(0), tombstones: ownDeletes }
     }
     const each = records / rows.count
     const matched = Array.from({ length: rows.count }, (_, row) =>
@@ -72,13 +72,13 @@ export class HiddenEstimates {
     // With 'replace' a matched put leaves a delete of its key behind, unless nothing is older.
     const { replace } = this.#options
     const visible = Float64Array.from(matched, match => (match && !replace ? 0 : 1))
-    const hidden = [each * (rows.count - sum(visible))]
+    const masked = [each * (rows.count - sum(visible))]
     for (const other of newer) {
-      this.#hide(visible, sample, rows, other)
-      hidden.push(each * (rows.count - sum(visible)))
+      this.#mask(visible, sample, rows, other)
+      masked.push(each * (rows.count - sum(visible)))
     }
     const matchedOnly = replace ? sum(visible.filter((_, row) => matched[row])) : 0
-    return { level, operations, hidden, hiding: ownDeletes + each * matchedOnly }
+    return { level, operations, masked, tombstones: ownDeletes + each * matchedOnly }
   }
 
   #sampleOf(file: BucketFile): FileSample {
@@ -88,34 +88,34 @@ export class HiddenEstimates {
     return sample
   }
 
-  #mayHide(newer: BucketFile, sample: FileSample): boolean {
-    return this.#hidingShare(newer, sample.file) > 0 || sample.mayMatch(newer)
+  #mayMask(newer: BucketFile, sample: FileSample): boolean {
+    return this.#maskingShare(newer, sample.file) > 0 || sample.mayMatch(newer)
   }
 
-  /** Takes what operations of the newer file hide out of `visible`: for each record, how likely a merge keeps it. */
-  #hide(visible: Float64Array, sample: FileSample, rows: Operations, newer: BucketFile): void {
-    const share = this.#hidingShare(newer, sample.file)
+  /** Lowers `visible`, the probability that a merge keeps each record, by what operations of the newer file mask. */
+  #mask(visible: Float64Array, sample: FileSample, rows: Operations, newer: BucketFile): void {
+    const share = this.#maskingShare(newer, sample.file)
     if (share === 0) return
     const shared = sample.sharedKeys(rows, newer)
-    const hidden = share * trueShare(sum(shared) / rows.count, newer.footer.filterProbes)
-    for (let row = 0; row < rows.count; row++) visible[row]! *= 1 - shared[row]! * hidden
+    const masked = share * trueShare(sum(shared) / rows.count, newer.footer.filterProbes)
+    for (let row = 0; row < rows.count; row++) visible[row]! *= 1 - shared[row]! * masked
   }
 
-  /** How likely the newer file hides a record of the older one whose key it has. */
-  #hidingShare(newer: BucketFile, older: BucketFile): number {
+  /** The probability that the newer file masks a record of the older one, if it has the key. */
+  #maskingShare(newer: BucketFile, older: BucketFile): number {
     if (this.#options.replace) return 1
     const { deleteKeys, deleteRecords, distinctKeys } = newer.footer
-    // A delete of a record hides one of those that the key has.
+    // A delete of a record masks one of the records of its key.
     const recordsOfKey = Math.max(1, older.footer.records / Math.max(1, older.footer.distinctKeys))
     return Math.min(1, (deleteKeys + deleteRecords / recordsOfKey) / Math.max(1, distinctKeys))
   }
 }
 
 /**
- * How many of the keys that a filter says it has are there, where it said so of the share `found` of all keys.
+ * The share of the keys a filter reported that are really there, if it reported the share `found` of all keys.
  *
- * A filter with k probes, half of its bits set, is wrong for 1 key in 2^k (Bloom 1970); one for each page, for somewhat
- * more. Over dozens of files that would add up to a third of the records.
+ * A filter with k probes and half of its bits set is wrong for 1 key in 2^k (Bloom 1970), a filter of one page for
+ * somewhat more. Without this correction, dozens of files would seem to mask a third of the records.
  */
 function trueShare(found: number, probes: number): number {
   const wrong = 2 * 0.5 ** probes

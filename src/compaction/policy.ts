@@ -3,17 +3,17 @@
  *
  * Tiered: a level that has `fanout` files becomes one file of the next level. Where that file would fill the next
  * level too, both go in one merge, which saves writing the lower one (as RocksDB's universal style does). Where no
- * level is full, files of which much is hidden are merged, whatever their level. Merges are of neighbours in age.
+ * level is full, files that hold much garbage are merged, whatever their level. Only neighbours in age are merged.
  * Files of less than a memtable have levels below 0, by their size. docs/internals.md, Compaction.
  */
 
 /** Levels below 0, for files of less than a memtable: a table of short lives has many. */
 const SMALL_LEVELS = 3
-/** So few pages are written again with each log that an open writes: no file takes much less. */
+/** An open merges files of up to this many pages with the log that it writes: no file takes much less. */
 const TINY_PAGES = 16
-/** A level of so many times `fanout` files is overdue: lives end before their merges do. */
+/** A level that has this many times `fanout` files is overdue: the table is closed before its merges end. */
 const OVERDUE_FANOUTS = 2
-/** A merge is due whatever the levels where it drops this share of what it reads (docs/decisions/hidden-data.md). */
+/** A merge that drops this share of what it reads is due, whatever the levels (docs/decisions/hidden-data.md). */
 const DROPPED_SHARE = 1 / 3
 
 /** What the policy looks at. */
@@ -28,14 +28,20 @@ export interface PlannedMerge {
   readonly level: number
 }
 
-/** A file, and what merges would drop of it: estimates. */
+/** A file, and estimates of what merges would drop of it. */
 export interface EstimatedFile extends PolicyFile {
   /** Puts, deletes and *delete where* entries in it. */
   readonly operations: number
-  /** `hidden[k]`: how many of them a merge with the k files behind it drops; for each file behind it, and for k = 0. */
-  readonly hidden: readonly number[]
-  /** How many more one drops that includes the oldest file: what hides. */
-  readonly hiding: number
+  /**
+   * `masked[k]`: how many of these operations are dropped by a merge of this file with the next k newer files. It never
+   * falls with k, and has an element for each newer file and for k = 0.
+   *
+   * Example: files A, B and C, oldest first. `[5, 5, 30]` of A: a merge of A alone drops 5 (*delete where* entries match
+   * them); B masks nothing of A; a merge of A, B and C drops 30, because deletes in C mask 25 more.
+   */
+  readonly masked: readonly number[]
+  /** Deletes in it: a merge that includes the oldest file drops these, too. */
+  readonly tombstones: number
 }
 
 /** A file as the manifest knows it. */
@@ -157,28 +163,29 @@ export function nextMerge(files: readonly PolicyFile[], fanout: number): Planned
 }
 
 /**
- * The merge that drops the greatest share of what it reads, or `undefined` where that is too little to be due. `files`:
- * as for {@link nextMerge}, which comes first.
+ * The merge that drops the greatest share of what it reads, or `undefined` if that share is too small. `files`: as for
+ * {@link nextMerge}, which has precedence.
  *
  * The output has the level of its oldest input, so levels never rise and none is fuller than before.
  *
- * Invariant: this comes to an end, however wrong the estimates are. A merge of several files leaves fewer files. Of a
- * merge of one file the estimates are no guess (`hidden[0]`, `hiding`): something that was seen in it goes.
+ * Invariant: merges come to an end, however wrong the estimates are. A merge of several files leaves fewer files. Of a
+ * merge of one file the estimates are no guess (`masked[0]`, `tombstones`): it drops records that were read.
  */
-export function hiddenMerge(
+export function garbageMerge(
   files: readonly EstimatedFile[],
   droppedShare = DROPPED_SHARE,
 ): PlannedMerge | undefined {
   let due: PlannedMerge | undefined
   let greatest = 0
   for (let to = 1; to <= files.length; to++) {
-    let [read, hidden, hiding] = [0, 0, 0]
+    let [read, masked, tombstones] = [0, 0, 0]
     for (let from = to - 1; from >= 0; from--) {
       const file = files[from]!
       read += file.operations
-      hidden += file.hidden[to - 1 - from]!
-      hiding += file.hiding
-      const share = (from === 0 ? hidden + hiding : hidden) / read
+      // The file is merged with the to - 1 - from newer files that are before `to`: with A, B, C and from = 0, to = 3, two.
+      masked += file.masked[to - 1 - from]!
+      tombstones += file.tombstones
+      const share = (from === 0 ? masked + tombstones : masked) / read
       if (share < droppedShare || share <= greatest) continue
       greatest = share
       due = { from, to, level: file.level }
@@ -194,7 +201,7 @@ function levelStart(files: readonly PolicyFile[], to: number): number {
   return from
 }
 
-/** The level where a file of so many records belongs: that of tiered merges from memtables up. */
+/** The level of a file with this number of records: the one that tiered merges of full memtables lead to. */
 export function levelOf(records: number, memtableRecords: number, fanout: number): number {
   let level = 0
   for (let size = memtableRecords; size < records; size *= fanout) level++

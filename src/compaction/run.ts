@@ -1,7 +1,7 @@
 /**
  * Runs one compaction: sealed memtables and bucket files in, one bucket file out, synced with its directory entry.
  *
- * Crash: the output counts for nothing until a manifest names it; whatever is left of it is an orphan.
+ * Crash: the output is an orphan until a manifest names it. docs/internals.md, Compaction.
  */
 import { throwIfAborted } from '../async/abort.js'
 import { BucketInput } from '../bucket-file/input.js'
@@ -18,12 +18,12 @@ import { DeleteWhereIndex } from '../records/delete-where-index.js'
 import type { Hiding } from '../records/hide-rows.js'
 import { ALL_KEYS } from '../records/key-range.js'
 
-/** Pages of the first read of an input: all of them will be read. */
+/** Pages of the first read of an input: a merge reads every page, so it starts with large reads. */
 const FIRST_READ_PAGES = 64
 
 /**
- * Runs the job. Rejects with `signal.reason` when aborted, and with what went wrong otherwise; the partial output is
- * removed then. `pause` is awaited between output chunks, so that a host loop can breathe.
+ * Runs the job. Rejects with `signal.reason` when aborted, and otherwise with the failure; either way it removes the
+ * partial output. `pause` is awaited after each batch, so that an event loop that the job shares can turn.
  */
 export async function runCompaction(
   fileSystem: FileSystem,
@@ -106,7 +106,7 @@ function inputsOf(job: CompactionJob, files: readonly BucketFile[]): SortedInput
   return [...fromFiles, ...fromMemtables]
 }
 
-/** Operations that the job reads, at most: what progress is measured against. */
+/** The most operations that the job can read: the total of its progress. */
 export function operationsIn(job: {
   readonly files: readonly { readonly records: number }[]
   readonly memtables: readonly { readonly count: number }[]

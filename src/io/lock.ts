@@ -1,9 +1,13 @@
 /**
- * One writer a table: the pid file always, and `flock` on top where that can be had.
+ * Lets one writer at a time open a table.
  *
- * Who can have it takes both, who cannot takes the pid file alone: as all need the pid file, they exclude each other.
- * A process excludes itself as well, by whatever path it opens the table again. The lock is of the real disk: the
- * simulated one of the tests has no processes, and goes with {@link noLock}. docs/durability.md, Locking.
+ * 1. Take `flock` on the directory, if this system has it. If another writer holds it, go to 4.
+ * 2. Take the pid file LOCK: if there is none, or if its holder is dead. If a living writer holds it, go to 4.
+ * 3. Both are ours: the table may be opened. `release` removes LOCK and then releases the flock.
+ * 4. Release what was taken, wait, and go to 1; after `timeoutMs` throw `FLASHTABLE_LOCKED`, which names the holder.
+ *
+ * Every writer needs the pid file, so writers with and without `flock` exclude each other. A process also excludes
+ * itself, whatever path it opens the table by. docs/durability.md, Locking.
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
@@ -20,12 +24,12 @@ import { processesOf, type ProcessIdentity, type Processes } from './process-ide
 
 /** A lock that is held. */
 export interface TableLock {
-  /** Gives it up, if it is still ours; a second call does nothing. `FLASHTABLE_IO_ERROR` if LOCK cannot be removed. */
+  /** Releases the lock if it is still ours; idempotent. Rejects with `FLASHTABLE_IO_ERROR` if LOCK cannot be removed. */
   release(): Promise<void>
 }
 
 export interface LockOptions {
-  /** How long to wait for another writer; 0: not at all; `Infinity`: without end. */
+  /** How long to wait for another writer: 0 for not at all, `Infinity` for ever. */
   readonly timeoutMs: number
   /** Ends the waiting: it rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined
@@ -33,14 +37,14 @@ export interface LockOptions {
 
 export type AcquireLock = (directory: string, options: LockOptions) => Promise<TableLock>
 
-/** What the lock is made of; tests put their own here. */
+/** What the lock needs of the system; tests pass their own. */
 export interface LockParts {
   readonly fileSystem: FileSystem
   readonly processes: Processes
   readonly flock: Flock | undefined
-  /** Milliseconds that only go forward. */
+  /** A clock in milliseconds that never goes back. */
   readonly now: () => number
-  /** Rejects with whatever when the signal aborts. */
+  /** Rejects when the signal aborts; the reason is not looked at. */
   readonly sleep: (ms: number, signal: AbortSignal | undefined) => Promise<void>
 }
 
@@ -50,12 +54,9 @@ const LONGEST_WAIT_MS = 100
 /** The lock of the real disk. Throws `FLASHTABLE_LOCKED`, `_IO_ERROR`, `_DISK_FULL`. Requires: the directory exists. */
 export const acquireLock: AcquireLock = (directory, options) => lockOf(realLockParts())(directory, options)
 
-/** For a table on a simulated disk. */
-export const noLock: AcquireLock = () => Promise.resolve({ release: () => Promise.resolve() })
-
 let real: LockParts | undefined
 
-/** @internal What the lock of the real disk is made of. */
+/** @internal The parts of the lock of the real disk. */
 export function realLockParts(): LockParts {
   real ??= {
     fileSystem: nodeFileSystem,
@@ -113,12 +114,14 @@ async function take(parts: LockParts, directory: string): Promise<Taken> {
 }
 
 /**
- * A holder that had the flock is gone when we have it: whatever its pid says, as a thread may have been terminated in a
- * process that lives. That holds only where both have locked the same directory of the same file system on one machine;
- * another mount of it has other locks.
+ * Whether the holder may still be writing.
  *
- * A holder in another pid namespace cannot be seen otherwise. It may live, and two writers would be worse than a LOCK that
- * has to be deleted by hand.
+ * If the holder had the flock and we have it now, the holder is gone, even if its process lives: its thread may have
+ * been terminated. This is true only if both locked the same directory of the same file system on one machine: another
+ * mount has locks of its own.
+ *
+ * Nothing else tells whether a holder in another pid namespace lives. It is taken to live, because two writers would be
+ * worse than a LOCK that somebody has to delete by hand.
  */
 async function mayLive(processes: Processes, holder: LockRecord, own: LockRecord): Promise<boolean> {
   const liveness = await processes.judge(holder)

@@ -1,6 +1,6 @@
 /**
- * Reads every page and frame of a table and compares all that manifest and footers say with what is there. Changes
- * nothing and takes no lock: beside a writer it starts over with what has changed. docs/durability.md, Verify.
+ * Reads every page and frame of a table and compares them with the manifest and the footers. Changes nothing and takes no
+ * lock. If a writer changes the table meanwhile, it reads what has changed again. docs/durability.md, Verify.
  */
 import { throwIfAborted } from '../async/abort.js'
 import { withProgress } from '../async/progress.js'
@@ -18,10 +18,10 @@ import { optionalCallback, optionalSignal, readOptions } from '../options/argume
 import { listTable, requireManifest, sameFiles } from '../manifest/table-directory.js'
 import { checkLog, type CheckedLog } from '../wal/check.js'
 
-/** Something that is not as it must be. */
+/** One piece of damage. */
 export interface Problem {
   readonly file: string
-  /** Byte offset in the file, where the problem has one. */
+  /** Byte offset in the file, if the problem has one. */
   readonly offset: number | undefined
   readonly message: string
 }
@@ -34,7 +34,7 @@ export interface Verification {
   readonly frames: number
   /** Puts in bucket files and log. */
   readonly records: number
-  /** Where the log ends in the middle of something, or before what was written of it, as it may after a crash. */
+  /** Where the log breaks off, as it may after a crash: within a frame, or before frames that were written later. */
   readonly tornAt: { readonly path: string; readonly offset: number } | undefined
   /** Files in the directory that the manifest does not name; the next writer removes them. */
   readonly orphans: readonly string[]
@@ -54,12 +54,12 @@ const VERIFY_OPTIONS = {
   fileSystem: (value: unknown) => value as FileSystem | undefined,
 }
 
-/** Beside a writer that replaces files while they are read it starts over so often. */
+/** How often it starts over when a writer replaces files while they are read. */
 const ATTEMPTS = 50
 
 /**
  * Verifies the table in `directory`. Rejects with `FLASHTABLE_NOT_FOUND` where there is none, `FLASHTABLE_IO_ERROR`
- * where a writer changes it again and again, or `signal.reason`; damage does not reject, it is in `problems`. Cost:
+ * where a writer keeps changing it, or `signal.reason`; damage does not reject, it is in `problems`. Cost:
  * reads all files once.
  */
 export async function verifyTable(directory: string, options: VerifyOptions = {}): Promise<Verification> {
@@ -71,7 +71,7 @@ class Verifier {
   readonly #fileSystem: FileSystem
   readonly #directory: string
   readonly #options: VerifyOptions
-  /** What was found in a file, by its entry: a file is never changed, so it is read once. */
+  /** Results by manifest entry: a file never changes, so it is read once. */
   readonly #checked = new Map<string, CheckedFile>()
 
   constructor(directory: string, options: VerifyOptions) {
@@ -86,7 +86,7 @@ class Verifier {
       if (!('tableId' in manifest)) return manifest
       const result = await this.#verify(manifest)
       if (result.problems.length === 0) return result
-      // Beside a writer files go while they are read: only under an unchanged manifest is something damaged.
+      // A writer may remove files while they are read. It is damage only if the manifest has not changed.
       const after = await this.#manifest()
       if (!('tableId' in after) || sameFiles(manifest, after)) return result
       for (const [entry, { problems }] of this.#checked) {
@@ -101,7 +101,7 @@ class Verifier {
     }
   }
 
-  /** The manifest, or where it cannot be read the result that says so. */
+  /** The manifest, or the result of the verification if it cannot be read. */
   async #manifest(): Promise<Manifest | Verification> {
     try {
       return await requireManifest(this.#fileSystem, this.#directory)
@@ -181,7 +181,7 @@ class Verifier {
     }
   }
 
-  /** Pages of the log segments that are there now. */
+  /** Pages of the log segments that exist now. */
   async #logPages(
     { fileSystem, directory, pageBytes }: BucketFileOptions,
     manifest: Manifest,
@@ -216,7 +216,7 @@ class Verifier {
   }
 }
 
-/** Pages of bucket files and log that have been read. */
+/** Counts the pages of bucket files and log that have been read. */
 class PageProgress {
   readonly #options: VerifyOptions
   #done = 0
@@ -237,14 +237,14 @@ class PageProgress {
   }
 }
 
-/** Segments of the life that has not ended cleanly. */
+/** Segments of the last epoch, if it did not end with a clean close. */
 function openSegments({ clean, log }: Manifest, wals: readonly number[]): number[] {
   if (clean) return []
   const closed = new Set(log.closed.map(segment => segment.number))
   return wals.filter(number => number >= log.firstSegment && !closed.has(number))
 }
 
-/** Sums over the life of the table, against what is in it now. */
+/** Compares the lifetime counters of the manifest with what the table holds now. */
 function counterProblems({ counters, files }: Manifest, recordBytes: number): string[] {
   const problems: string[] = []
   const inFiles = files.reduce((sum, file) => sum + file.records, 0)

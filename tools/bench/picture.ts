@@ -1,7 +1,7 @@
 /** Pictures of the documentation, drawn by Observable Plot on a document of its own: docs/decisions/observable-plot.md. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { ROOT } from './paths.js'
-import { importPeer } from './stores/open.js'
+import { importPeer } from './stores/import-peer.js'
 import type { StoreName } from './workload.js'
 
 /** Of @observablehq/plot, what is used here. */

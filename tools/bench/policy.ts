@@ -7,7 +7,7 @@
  * (Dayan & Idreos 2018, "Dostoevsky"). Sizes are in memtables of records.
  */
 import Table from 'cli-table3'
-import { hiddenMerge, nextMerge, type EstimatedFile, type PolicyFile } from '../../src/compaction/policy.js'
+import { garbageMerge, nextMerge, type EstimatedFile, type PolicyFile } from '../../src/compaction/policy.js'
 import { HASH_START, hashLane } from '../../src/records/hash.js'
 
 /** Bytes of log and of bucket file for a byte of records: random keys, as measured (docs/benchmarks.md). */
@@ -130,7 +130,7 @@ interface Turnover {
   /** The keys of the next memtable. */
   next(): number[]
   /** `[k]`: how many keys of each file a merge with the k files behind it drops. */
-  hidden(files: readonly KeyedFile[]): number[][]
+  masked(files: readonly KeyedFile[]): number[][]
   /** What a merge of the files leaves. */
   merged(files: readonly KeyedFile[]): number[]
 }
@@ -159,7 +159,7 @@ function forgotten(): Turnover {
       live.push(...keys)
       return keys
     },
-    hidden: files =>
+    masked: files =>
       files.map(({ keys }, i) => Array(files.length - i).fill(keys.filter(key => dead.has(key)).length)),
     merged: files => files.flatMap(({ keys }) => keys.filter(key => !dead.has(key))),
   }
@@ -171,7 +171,7 @@ function replaced(): Turnover {
   const random = randomNumbers()
   return {
     next: () => [...new Set(Array.from({ length: TURNOVER.memtableKeys }, () => random(all)))],
-    hidden(files) {
+    masked(files) {
       /** The file nearest behind that has the key. */
       const nearest = new Map<number, number>()
       const counts = files.map((_, i) => Array<number>(files.length - i).fill(0))
@@ -199,11 +199,11 @@ function turnOver(
   const due = (files: readonly KeyedFile[]): Merge | undefined => {
     const levels = nextMerge(files, FANOUT)
     if (levels !== undefined || share === undefined) return levels
-    const hidden = turnover.hidden(files)
+    const masked = turnover.masked(files)
     const estimated = files.map(({ level, keys }, i): EstimatedFile => {
-      return { level, operations: keys.length, hidden: hidden[i]!, hiding: 0 }
+      return { level, operations: keys.length, masked: masked[i]!, tombstones: 0 }
     })
-    return hiddenMerge(estimated, share)
+    return garbageMerge(estimated, share)
   }
   const files: KeyedFile[] = []
   let [written, space, most] = [0, 0, 0]

@@ -1,6 +1,6 @@
 /**
- * Finds out what there is to be saved: from the manifest, or where that is lost, from the files themselves and the schema
- * that the caller gives (without-manifest.ts).
+ * Lists what can be saved: by the manifest, or if that is lost, by the files themselves and the schema that the caller
+ * gives (without-manifest.ts). docs/durability.md, Repair.
  */
 import { FlashTableError, diskError } from '../../base/errors.js'
 import { Schema } from '../../encoding/schema.js'
@@ -16,14 +16,14 @@ import type { LogGap } from '../../wal/log-parts.js'
 import { surveyLog, type LogSurvey } from '../../wal/survey.js'
 import { findBuckets } from './found-buckets.js'
 import type { Place } from './found-segments.js'
-import { lossOf, type Loss, type RepairOptions, type Source } from './types.js'
+import { lossOf, type Loss, type RepairOptions, type Inventory } from './types.js'
 import { findFiles, type Listing } from './without-manifest.js'
 
-/** Whether the manifest is still what it was: a writer beside has made what was read of several moments. */
+/** Throws if the manifest has changed: a writer was active, so what was read may mix several states of the table. */
 export async function assertUnchanged(
   fileSystem: FileSystem,
   directory: string,
-  { manifest }: Source,
+  { manifest }: Inventory,
 ): Promise<void> {
   if (manifest === undefined) return
   const after = await loadManifest(fileSystem, directory).catch(() => undefined)
@@ -42,19 +42,19 @@ export async function assertDirectory(fileSystem: FileSystem, directory: string)
     throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no directory ${directory}`)
 }
 
-/** What the manifest says; where it is damaged, what the files themselves say. */
-export async function findSource(
+/** Lists what the manifest names; if it is lost or damaged, what the files themselves tell. */
+export async function takeInventory(
   fileSystem: FileSystem,
   directory: string,
   options: RepairOptions,
-): Promise<Source> {
+): Promise<Inventory> {
   const path = `${directory}/${MANIFEST_NAME}`
   const listing = await listTable(fileSystem, directory)
   let why: string
   try {
     const loaded = await loadManifest(fileSystem, directory)
     if (loaded !== undefined)
-      return await sourceOfManifest(fileSystem, directory, loaded.manifest, options, listing)
+      return await inventoryOfManifest(fileSystem, directory, loaded.manifest, options, listing)
     why = `${path} is missing`
   } catch (error) {
     const failure = diskError(error, path)
@@ -72,13 +72,13 @@ export async function findSource(
   return findFiles(fileSystem, directory, listing, options, known)
 }
 
-async function sourceOfManifest(
+async function inventoryOfManifest(
   fileSystem: FileSystem,
   directory: string,
   manifest: Manifest,
   options: RepairOptions,
   listing: Listing,
-): Promise<Source> {
+): Promise<Inventory> {
   const schema = Schema.open(manifest.schema, `${directory}/${MANIFEST_NAME}`, options)
   const tableId = tableIdBytes(manifest.tableId)
   const { pageBytes, log, clean, epoch } = manifest
@@ -109,7 +109,7 @@ async function sourceOfManifest(
     return findFiles(fileSystem, directory, listing, options, known)
   }
   const losses = [...survey.gaps.map(gapLoss), ...brokenEnds(survey, closed)]
-  // The first put of a life makes a segment: without one nothing tells whether there was any.
+  // The first put after an open makes a segment. Without a segment nothing tells whether there was a put.
   if (!clean && survey.segments.every(segment => closed.has(segment.number))) {
     const reason =
       'no log segment of the last life is there, and it was not closed: what was put then is lost, if anything was'
@@ -140,9 +140,9 @@ async function sourceOfManifest(
 }
 
 /**
- * A bucket file that the manifest does not name and that has what the manifest misses: of a later life, and newer than all
- * that it knows; or for the range of a file that is gone. So it is where an older manifest was put back. What a crash
- * leaves is of the manifest's life, or has what the log has too.
+ * Finds a bucket file that shows that an older manifest was put back: the manifest does not name it, and it is of a later
+ * epoch and newer than all that the manifest knows, or it covers the range of a file that is gone. An orphan of a crash is
+ * no such file: it is of the epoch of the manifest, or the log has its operations too.
  */
 async function betterThan(
   place: Place,
@@ -175,7 +175,7 @@ function gapLoss({ path, offset, firstSequence, endSequence, noFile }: LogGap): 
   return lossOf(path, offset, reason, endSequence - firstSequence)
 }
 
-/** Where the log breaks off in a frame, and nothing behind it tells how many operations are missing. */
+/** Losses where the log breaks off within a frame and no later frame tells how many operations are missing. */
 function brokenEnds({ segments, parts, gaps }: LogSurvey, closed: ReadonlySet<number>): Loss[] {
   const end = parts.at(-1)?.endSequence ?? 0
   if (gaps.some(gap => gap.firstSequence >= end)) return []

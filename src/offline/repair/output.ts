@@ -16,7 +16,7 @@ import { MAX_PAGE_BYTES } from '../../options/options.js'
 import { OperationBuffer, countPuts, type DeleteWhere } from '../../records/operations.js'
 import type { Environment } from '../../table/environment.js'
 import { createTable } from '../../table/create-table.js'
-import type { RepairOptions, Source } from './types.js'
+import type { RepairOptions, Inventory } from './types.js'
 
 /** Nothing is read of it, and nothing counts before its end. */
 const QUIET = { cacheBytes: MAX_PAGE_BYTES, syncIntervalMs: Infinity }
@@ -33,7 +33,7 @@ export class RepairOutput {
   readonly #made: string | undefined
   readonly #fileSystem: FileSystem
   readonly #table: FlashTable
-  readonly #source: Source
+  readonly #inventory: Inventory
   readonly #batchRows: number
   #rows: OperationBuffer
   #deletes: PendingDelete[] = []
@@ -43,22 +43,22 @@ export class RepairOutput {
     made: string | undefined,
     fileSystem: FileSystem,
     table: FlashTable,
-    source: Source,
+    inventory: Inventory,
     batchRows: number,
   ) {
     this.#directory = directory
     this.#made = made
     this.#fileSystem = fileSystem
     this.#table = table
-    this.#source = source
+    this.#inventory = inventory
     this.#batchRows = batchRows
-    this.#rows = new OperationBuffer(source.schema.layout, batchRows)
+    this.#rows = new OperationBuffer(inventory.schema.layout, batchRows)
   }
 
   /** Creates the table in a new or empty directory; `FLASHTABLE_EXISTS` where something is in it. */
   static async create(
     directory: string,
-    source: Source,
+    inventory: Inventory,
     environment: Environment,
     { signal, memtableBytes }: Pick<RepairOptions, 'signal' | 'memtableBytes'>,
   ): Promise<RepairOutput> {
@@ -72,11 +72,18 @@ export class RepairOutput {
     }
     try {
       // By the stored schema: custom encodings, which only the program knows, are not needed.
-      await createTable(directory, source.schema, source, hidden, new Poison())
+      await createTable(directory, inventory.schema, inventory, hidden, new Poison())
       const table = await FlashTable.openIn(directory, { ...QUIET, memtableBytes, signal }, hidden)
-      const { recordBytes } = source.schema.layout
+      const { recordBytes } = inventory.schema.layout
       const memtableRows = Math.max(1, Math.floor((memtableBytes ?? Infinity) / recordBytes))
-      return new RepairOutput(directory, made, fileSystem, table, source, Math.min(BATCH_ROWS, memtableRows))
+      return new RepairOutput(
+        directory,
+        made,
+        fileSystem,
+        table,
+        inventory,
+        Math.min(BATCH_ROWS, memtableRows),
+      )
     } catch (error) {
       await removeAll(fileSystem, directory, made)
       throw error
@@ -130,7 +137,7 @@ export class RepairOutput {
     if (this.#rows.count + this.#deletes.length === 0) return
     const call = { operations: this.#rows, deletes: this.#deletes }
     // The buffer belongs to the table from now on.
-    this.#rows = new OperationBuffer(this.#source.schema.layout, this.#batchRows)
+    this.#rows = new OperationBuffer(this.#inventory.schema.layout, this.#batchRows)
     this.#deletes = []
     await this.#table.commitOperations(call)
   }

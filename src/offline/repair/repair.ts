@@ -1,8 +1,15 @@
 /**
  * Saves every record whose page or frame is intact into a new table; never changes the old one.
  *
- * Bucket files go first, oldest first, then the log; so the new table sees the operations in the order of their age, and
- * deletes hide what they hid. docs/durability.md, Repair.
+ * 1. Give each file the name that its content has, in case files were exchanged (true-names.ts).
+ * 2. List what can be saved (inventory.ts): by the manifest, or without one, by footers, pages and frames
+ *    (without-manifest.ts, found-buckets.ts, found-segments.ts).
+ * 3. Save bucket files (save-file.ts), oldest first, then runs of the log (save-log.ts), into a new table (output.ts). The
+ *    new table gets the operations in the order of their age, so deletes mask the same records as before.
+ * 4. Check that no writer changed the old table meanwhile.
+ * 5. Install the manifest of the new table. Crash: until then it is no table.
+ *
+ * Anything that could not be saved is reported as a loss. docs/durability.md, Repair.
  */
 import { resolve, sep } from 'node:path'
 import { throwIfAborted } from '../../async/abort.js'
@@ -13,12 +20,12 @@ import { isWithin, type FileSystem } from '../../io/file-system.js'
 import { optionalCallback, optionalSignal, readOptions } from '../../options/arguments.js'
 import { optionalDuplicates, optionalMemtableBytes, optionalPageBytes } from '../../options/options.js'
 import { nodeEnvironment, type Environment } from '../../table/environment.js'
-import { assertDirectory, assertUnchanged, findSource } from './inventory.js'
+import { assertDirectory, assertUnchanged, takeInventory } from './inventory.js'
 import { RepairOutput } from './output.js'
 import { saveFile, type SaveContext } from './save-file.js'
 import { savePiece } from './save-log.js'
 import { trueNames } from './true-names.js'
-import type { Loss, RepairOptions, RepairResult, Source } from './types.js'
+import type { Loss, RepairOptions, RepairResult, Inventory } from './types.js'
 
 export type { Loss, RepairOptions, RepairResult } from './types.js'
 
@@ -64,13 +71,13 @@ async function repairInto(directory: string, into: string, options: RepairOption
     )
   }
   throwIfAborted(options.signal)
-  const { fileSystem, source } = await sourceIn(environment.fileSystem, from, options)
+  const { fileSystem, inventory } = await inventoryIn(environment.fileSystem, from, options)
   try {
-    const output = await RepairOutput.create(to, source, environment, options)
+    const output = await RepairOutput.create(to, inventory, environment, options)
     try {
-      const result = await save(fileSystem, from, source, output, options)
+      const result = await save(fileSystem, from, inventory, output, options)
       throwIfAborted(options.signal)
-      await assertUnchanged(fileSystem, from, source)
+      await assertUnchanged(fileSystem, from, inventory)
       await output.finish()
       return result
     } catch (error) {
@@ -86,42 +93,42 @@ async function repairInto(directory: string, into: string, options: RepairOption
   }
 }
 
-/** What is there, each file under the name that its content has. */
-async function sourceIn(
+/** Lists what can be saved, each file under the name that its content has. */
+async function inventoryIn(
   disk: FileSystem,
   from: string,
   options: RepairOptions,
-): Promise<{ fileSystem: FileSystem; source: Source }> {
+): Promise<{ fileSystem: FileSystem; inventory: Inventory }> {
   await assertDirectory(disk, from)
   const { fileSystem, losses } = await trueNames(disk, from)
-  const source = await findSource(fileSystem, from, options)
-  return { fileSystem, source: { ...source, losses: [...losses, ...source.losses] } }
+  const inventory = await takeInventory(fileSystem, from, options)
+  return { fileSystem, inventory: { ...inventory, losses: [...losses, ...inventory.losses] } }
 }
 
 async function save(
   fileSystem: FileSystem,
   directory: string,
-  source: Source,
+  inventory: Inventory,
   output: RepairOutput,
   options: RepairOptions,
 ): Promise<RepairResult> {
   const { signal, onProgress } = options
-  const losses: Loss[] = [...source.losses]
-  const { schema, schemaGiven } = source
+  const losses: Loss[] = [...inventory.losses]
+  const { schema, schemaGiven } = inventory
   let done = 0
-  const total = source.items.reduce((sum, item) => sum + pagesOf(item, source.pageBytes), 0)
+  const total = inventory.items.reduce((sum, item) => sum + pagesOf(item, inventory.pageBytes), 0)
   const onPages = (pages: number): void => onProgress?.({ done: Math.min(total, (done += pages)), total })
   const context: SaveContext = { fileSystem, schema, schemaGiven, output, signal, onPages }
-  for (const item of source.items) {
+  for (const item of inventory.items) {
     throwIfAborted(signal)
     if ('run' in item) {
       losses.push(...(await savePiece(context, directory, item)))
-      onPages(pagesOf(item, source.pageBytes))
+      onPages(pagesOf(item, inventory.pageBytes))
     } else losses.push(...(await saveFile(context, item)))
   }
   return { records: output.records, losses }
 }
 
-function pagesOf(item: Source['items'][number], pageBytes: number): number {
+function pagesOf(item: Inventory['items'][number], pageBytes: number): number {
   return 'run' in item ? Math.ceil((item.run.to - item.run.from) / pageBytes) : item.pages
 }

@@ -33,24 +33,24 @@ const COMES_BACK = 'what they hid may come back'
 export interface SaveContext {
   readonly fileSystem: FileSystem
   readonly schema: Schema
-  /** See {@link Source.schemaGiven}. */
+  /** See {@link Inventory.schemaGiven}. */
   readonly schemaGiven: boolean
   readonly output: RepairOutput
   readonly signal: AbortSignal | undefined
   readonly onPages: (pages: number) => void
 }
 
-export async function saveFile(context: SaveContext, source: SourceFile): Promise<Loss[]> {
+export async function saveFile(context: SaveContext, inventory: SourceFile): Promise<Loss[]> {
   let pages: FilePages
   try {
-    pages = await FilePages.open(context.fileSystem, source.path, source.pageBytes, source.seed)
+    pages = await FilePages.open(context.fileSystem, inventory.path, inventory.pageBytes, inventory.seed)
   } catch (error) {
     const missing = hasCode(error, 'ENOENT') ? 'the file is missing' : 'the file cannot be opened'
     const reason = `${missing}: its records, and its deletes, if it has any: ${COMES_BACK}`
-    return [lossOf(source.path, 0, reason, source.said?.records)]
+    return [lossOf(inventory.path, 0, reason, inventory.said?.records)]
   }
   try {
-    return await new FileSaver(context, source, pages).run()
+    return await new FileSaver(context, inventory, pages).run()
   } finally {
     await pages.close()
   }
@@ -79,12 +79,12 @@ class FileSaver {
   #footer: Footer | undefined
   #lastKey: unknown
 
-  constructor(context: SaveContext, source: SourceFile, pages: FilePages) {
+  constructor(context: SaveContext, inventory: SourceFile, pages: FilePages) {
     this.#context = context
     this.#pages = pages
-    this.#path = source.path
-    this.#said = source.said
-    this.#count = source.said?.pages ?? pages.count
+    this.#path = inventory.path
+    this.#said = inventory.said
+    this.#count = inventory.said?.pages ?? pages.count
     this.#facts = new PageFacts(context.schema.layout)
     this.#rows = new OperationBuffer(context.schema.layout, 1024)
   }

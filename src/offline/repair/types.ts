@@ -56,7 +56,7 @@ export interface SourcePiece extends RunPart {
 }
 
 /** What there is to be saved. */
-export interface Source {
+export interface Inventory {
   readonly schema: Schema
   readonly pageBytes: number
   readonly duplicates: Duplicates

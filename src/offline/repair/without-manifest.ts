@@ -17,7 +17,7 @@ import {
   lossOf,
   type Loss,
   type RepairOptions,
-  type Source,
+  type Inventory,
   type SourceFile,
   type SourcePiece,
 } from './types.js'
@@ -44,7 +44,7 @@ export async function findFiles(
   { wals, buckets }: Listing,
   options: RepairOptions,
   known: Known,
-): Promise<Source> {
+): Promise<Inventory> {
   const { schema } = known
   const place = { fileSystem, directory, layout: schema.layout, signal: options.signal }
   const ranged = await findBuckets(place, buckets)

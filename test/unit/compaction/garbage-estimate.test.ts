@@ -1,7 +1,7 @@
 /** Estimates of what newer files hide: what is seen in samples, what filters and footers tell, what is read for it. */
 import { describe, expect, test } from 'vitest'
 import { BucketFile } from '../../../src/bucket-file/reader.js'
-import { HiddenEstimates } from '../../../src/compaction/garbage-estimate.js'
+import { GarbageEstimates } from '../../../src/compaction/garbage-estimate.js'
 import type { EstimatedFile } from '../../../src/compaction/policy.js'
 import { DeleteWhereIndex } from '../../../src/records/delete-where-index.js'
 import { DELETE_KEY, DELETE_RECORD, PUT, type DeleteWhere } from '../../../src/records/operations.js'
@@ -28,12 +28,12 @@ class EstimatedTable {
   readonly disk = new SimulatedFileSystem()
   readonly files: BucketFile[] = []
   readonly layout: RecordLayout
-  readonly #estimates: HiddenEstimates
+  readonly #estimates: GarbageEstimates
   readonly #filterBitsPerRecord: number
 
   constructor({ replace = false, filterBitsPerRecord = 10, layout = wide } = {}) {
     this.layout = layout
-    this.#estimates = new HiddenEstimates({ layout, pageBytes: PAGE_BYTES, replace })
+    this.#estimates = new GarbageEstimates({ layout, pageBytes: PAGE_BYTES, replace })
     this.#filterBitsPerRecord = filterBitsPerRecord
   }
 
@@ -92,7 +92,7 @@ function spreadKey(n: number): bigint {
 }
 
 const small = (estimates: readonly EstimatedFile[]) =>
-  estimates.map(({ hidden, hiding }) => ({ hidden, hiding }))
+  estimates.map(({ masked, tombstones }) => ({ masked, tombstones }))
 
 describe('what delete where entries hide', () => {
   test('is counted in files of a page, whoever is merged with them', async () => {
@@ -102,10 +102,10 @@ describe('what delete where entries hide', () => {
       { rows: puts(200, 30), deletes: [1] },
     ])
     expect(small(await table.estimate())).toEqual([
-      { hidden: [30, 30, 30], hiding: 0 },
-      { hidden: [20, 20], hiding: 0 },
+      { masked: [30, 30, 30], tombstones: 0 },
+      { masked: [20, 20], tombstones: 0 },
       // The file has been rid of what its own entry hides.
-      { hidden: [0], hiding: 1 },
+      { masked: [0], tombstones: 1 },
     ])
     expect((await table.estimate()).map(({ operations }) => operations)).toEqual([90, 60, 31])
   })
@@ -118,13 +118,13 @@ describe('what delete where entries hide', () => {
     const layout = recordLayout([4], [4, 4], [{ lane: 1, laneCount: 1 }])
     const rows = puts(0, 90).map(row => ({ ...row, values: [stored, row.values[1]!] }))
     const table = await tableOf([{ rows }, { rows: puts(200, 1), deletes: [deleted] }], { layout })
-    expect(small(await table.estimate())[0]).toEqual({ hidden: [90, 90], hiding: 0 })
+    expect(small(await table.estimate())[0]).toEqual({ masked: [90, 90], tombstones: 0 })
   })
 
   test('is not what entries of the log alone would hide: merges do not apply them', async () => {
     const table = await tableOf([{ rows: puts(0, 90) }, { rows: [], deletes: [2] }])
     const inLog = { sequence: 3 * SEQUENCES, lanes: [1], values: [0] }
-    expect((await table.estimate([inLog]))[0]).toMatchObject({ hidden: [30, 30] })
+    expect((await table.estimate([inLog]))[0]).toMatchObject({ masked: [30, 30] })
   })
 
   test('is estimated in large files from few pages, which are read once', async () => {
@@ -132,13 +132,13 @@ describe('what delete where entries hide', () => {
     expect(table.files[0]!.footer.dataPages).toBeGreaterThan(50)
     const reads = await table.readsDuring(async () => {
       const [oldest] = await table.estimate()
-      expect(oldest!.hidden[0]! / 40_000).toBeGreaterThan(0.6)
-      expect(oldest!.hidden[0]! / 40_000).toBeLessThan(0.73)
+      expect(oldest!.masked[0]! / 40_000).toBeGreaterThan(0.6)
+      expect(oldest!.masked[0]! / 40_000).toBeLessThan(0.73)
     })
     expect(reads).toBe(16)
     await table.add({ rows: [], deletes: [2] })
     expect(await table.readsDuring(() => table.estimate())).toBe(0)
-    expect((await table.estimate())[0]!.hidden).toEqual([40_000, 40_000, 40_000])
+    expect((await table.estimate())[0]!.masked).toEqual([40_000, 40_000, 40_000])
   })
 
   test('is nothing, without a read, where no value of the file can match', async () => {
@@ -153,8 +153,8 @@ test('files without deletes are not read', async () => {
   const table = await tableOf([{ rows: puts(0, 90) }, { rows: puts(0, 60) }])
   const reads = await table.readsDuring(async () => {
     expect(small(await table.estimate())).toEqual([
-      { hidden: [0, 0], hiding: 0 },
-      { hidden: [0], hiding: 0 },
+      { masked: [0, 0], tombstones: 0 },
+      { masked: [0], tombstones: 0 },
     ])
   })
   expect(reads).toBe(0)
@@ -169,12 +169,12 @@ describe('what deletes of keys and of records hide', () => {
       { rows: puts(1000, 100, DELETE_RECORD) },
     ])
     const [oldest, second, third, fourth] = await table.estimate()
-    expect(oldest!.hidden.slice(0, 2)).toEqual([0, 0])
-    expect(oldest!.hidden[2]! / 400).toBeCloseTo(0.5, 1)
-    expect(oldest!.hidden[3]! / 400).toBeCloseTo(0.5, 1)
-    expect(second!.hidden.slice(0, 2)).toEqual([0, 0])
-    expect(second!.hidden[2]! / 400).toBeCloseTo(0.25, 1)
-    expect([third, fourth].map(file => [file!.operations, file!.hiding])).toEqual([
+    expect(oldest!.masked.slice(0, 2)).toEqual([0, 0])
+    expect(oldest!.masked[2]! / 400).toBeCloseTo(0.5, 1)
+    expect(oldest!.masked[3]! / 400).toBeCloseTo(0.5, 1)
+    expect(second!.masked.slice(0, 2)).toEqual([0, 0])
+    expect(second!.masked[2]! / 400).toBeCloseTo(0.25, 1)
+    expect([third, fourth].map(file => [file!.operations, file!.tombstones])).toEqual([
       [200, 200],
       [100, 100],
     ])
@@ -184,20 +184,20 @@ describe('what deletes of keys and of records hide', () => {
     const long = Array.from({ length: 400 }, (_, i) => ({ key: spreadKey(i % 4), values: [i, i], kind: PUT }))
     const table = await tableOf([{ rows: long }, { rows: puts(0, 4, DELETE_RECORD) }])
     const [oldest] = await table.estimate()
-    expect(oldest!.hidden[1]).toBeCloseTo(4, 0)
+    expect(oldest!.masked[1]).toBeCloseTo(4, 0)
   })
 
   test('is little where few of many operations are deletes', async () => {
     const mixed = [...puts(0, 190), ...puts(190, 10, DELETE_KEY)]
     const table = await tableOf([{ rows: puts(0, 200) }, { rows: mixed }])
     const [oldest] = await table.estimate()
-    expect(oldest!.hidden[1]).toBeCloseTo(10, 0)
+    expect(oldest!.masked[1]).toBeCloseTo(10, 0)
   })
 
   test('is not known without filters, and taken for nothing', async () => {
     const contents = [{ rows: puts(0, 400) }, { rows: puts(0, 400, DELETE_KEY) }]
     const table = await tableOf(contents, { filterBitsPerRecord: 0 })
-    expect((await table.estimate())[0]!.hidden).toEqual([0, 0])
+    expect((await table.estimate())[0]!.masked).toEqual([0, 0])
   })
 })
 
@@ -206,26 +206,26 @@ describe("with duplicates: 'replace'", () => {
     const contents = [{ rows: puts(0, 400) }, { rows: puts(200, 300) }, { rows: puts(100, 200) }]
     const table = await tableOf(contents, { replace: true })
     const [oldest, second] = await table.estimate()
-    expect(oldest!.hidden[0]).toBe(0)
-    expect(oldest!.hidden[1]! / 400).toBeCloseTo(0.5, 1)
-    expect(oldest!.hidden[2]! / 400).toBeCloseTo(0.75, 1)
-    expect(second!.hidden[1]! / 300).toBeCloseTo(1 / 3, 1)
+    expect(oldest!.masked[0]).toBe(0)
+    expect(oldest!.masked[1]! / 400).toBeCloseTo(0.5, 1)
+    expect(oldest!.masked[2]! / 400).toBeCloseTo(0.75, 1)
+    expect(second!.masked[1]! / 300).toBeCloseTo(1 / 3, 1)
   })
 
   test.each([10, 4])('filters of %i bits that are wrong now and then do not add up', async bits => {
     const contents = Array.from({ length: 40 }, (_, i) => ({ rows: puts(i * 1000, 400) }))
     const table = await tableOf(contents, { replace: true, filterBitsPerRecord: bits })
     const [oldest] = await table.estimate()
-    expect(oldest!.hidden.at(-1)! / 400).toBeLessThan(0.05)
+    expect(oldest!.masked.at(-1)! / 400).toBeLessThan(0.05)
   })
 
   test('what delete where entries hide goes with the oldest file alone: it leaves deletes of its keys', async () => {
     const contents = [{ rows: puts(0, 90) }, { rows: puts(100, 60) }, { rows: [], deletes: [1] }]
     const table = await tableOf(contents, { replace: true })
     expect(small(await table.estimate())).toEqual([
-      { hidden: [0, 0, 0], hiding: 30 },
-      { hidden: [0, 0], hiding: 20 },
-      { hidden: [0], hiding: 1 },
+      { masked: [0, 0, 0], tombstones: 30 },
+      { masked: [0, 0], tombstones: 20 },
+      { masked: [0], tombstones: 1 },
     ])
   })
 })
@@ -233,12 +233,12 @@ describe("with duplicates: 'replace'", () => {
 test('of a file that cannot be read nothing is taken to be hidden', async () => {
   const table = await tableOf([{ rows: puts(0, 90) }, { rows: puts(100, 60) }, { rows: [], deletes: [1] }])
   table.disk.flipByte(table.files[0]!.path, 100)
-  expect(small(await table.estimate()).map(({ hidden }) => hidden[0])).toEqual([0, 20, 0])
+  expect(small(await table.estimate()).map(({ masked }) => masked[0])).toEqual([0, 20, 0])
 })
 
 test('an abort ends it', async () => {
   const table = await tableOf([{ rows: puts(0, 90) }])
-  const estimates = new HiddenEstimates({ layout: wide, pageBytes: PAGE_BYTES, replace: false })
+  const estimates = new GarbageEstimates({ layout: wide, pageBytes: PAGE_BYTES, replace: false })
   const reason = new Error('enough')
   const estimated = estimates.of(table.files, new DeleteWhereIndex(wide), AbortSignal.abort(reason))
   await expect(estimated).rejects.toBe(reason)

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
-  hiddenMerge,
+  garbageMerge,
   levelOf,
   mergeWithLog,
   nextMerge,
@@ -116,16 +116,16 @@ describe('nothing is merged', () => {
   })
 })
 
-/** A file of 100 operations; `hidden` for as many newer files as it has entries, the last one for all others. */
-function estimated(level: number, hidden: readonly number[], hiding = 0, operations = 100) {
-  return { level, hidden, hiding, operations }
+/** A file of 100 operations; `masked` for as many newer files as it has entries, the last one for all others. */
+function estimated(level: number, masked: readonly number[], tombstones = 0, operations = 100) {
+  return { level, masked, tombstones, operations }
 }
 
-/** Gives each file a `hidden` for every newer one. */
+/** Gives each file a `masked` for every newer one. */
 function completed(files: readonly EstimatedFile[]): EstimatedFile[] {
   return files.map((file, i) => ({
     ...file,
-    hidden: Array.from({ length: files.length - i }, (_, k) => file.hidden[k] ?? file.hidden.at(-1) ?? 0),
+    masked: Array.from({ length: files.length - i }, (_, k) => file.masked[k] ?? file.masked.at(-1) ?? 0),
   }))
 }
 
@@ -167,7 +167,7 @@ describe('what is hidden makes a merge due', () => {
   ]
 
   test.each(cases)('%s', (_, files, expected) => {
-    expect(hiddenMerge(completed(files))).toEqual(expected)
+    expect(garbageMerge(completed(files))).toEqual(expected)
   })
 
   test('and it comes to an end, and keeps the order of levels, whatever the estimates of several files', () => {
@@ -181,7 +181,7 @@ describe('what is hidden makes a merge due', () => {
         const mergesMost = list.reduce((total, { records, deletes }) => total + 1 + records + deletes, 0)
         for (let merges = 0; ; merges++) {
           expect(merges).toBeLessThanOrEqual(mergesMost)
-          const due = hiddenMerge(files.map((file, i) => file.estimate(files.length - i)))
+          const due = garbageMerge(files.map((file, i) => file.estimate(files.length - i)))
           if (due === undefined) break
           const output = GuessedFile.merged(files.slice(due.from, due.to), due, guesses)
           files = [
@@ -232,10 +232,10 @@ class GuessedFile {
   }
 
   estimate(files: number): EstimatedFile {
-    const hidden = [this.seen]
-    while (hidden.length < files)
-      hidden.push(Math.max(hidden.at(-1)!, this.#chosen(this.#guesses, this.records)))
-    return { level: this.level, operations: this.records + this.deletes, hidden, hiding: this.deletes }
+    const masked = [this.seen]
+    while (masked.length < files)
+      masked.push(Math.max(masked.at(-1)!, this.#chosen(this.#guesses, this.records)))
+    return { level: this.level, operations: this.records + this.deletes, masked, tombstones: this.deletes }
   }
 
   /** Any number up to `most`. */

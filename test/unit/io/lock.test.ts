@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LOCK_NAME, lockClaimName } from '../../../src/io/file-names.js'
 import { flockTool, loadFlock, takeWith, type Flock } from '../../../src/io/flock.js'
-import { acquireLock, lockOf, noLock, realLockParts, type LockParts } from '../../../src/io/lock.js'
+import { acquireLock, lockOf, realLockParts, type LockParts } from '../../../src/io/lock.js'
 import { digestOf } from '../../../src/io/pid-file.js'
 import type { ProcessIdentity } from '../../../src/io/process-identity.js'
 import type { FromAgent, ToAgent } from '../../support/lock-agent.js'
@@ -521,9 +521,4 @@ describe('errors of the disk', () => {
     })
     await lock.release()
   })
-})
-
-it('noLock lets everybody in', async () => {
-  await (await noLock('/there/is/no/such/directory', now)).release()
-  await (await noLock('/there/is/no/such/directory', now)).release()
 })

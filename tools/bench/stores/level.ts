@@ -4,7 +4,7 @@
  * Keys are unique in the workloads, so a key is 8 bytes: a multimap would need more, and be slower.
  */
 import type { Records } from '../records.js'
-import { importPeer } from './open.js'
+import { importPeer } from './import-peer.js'
 import { keyBytes, parseValue, valueBytes, type Store } from './store.js'
 
 interface LevelBatch {

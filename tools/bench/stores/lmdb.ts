@@ -1,6 +1,6 @@
 /** LMDB (lmdb-js) with dupSort: a multimap, as flashtable is. */
 import type { Records } from '../records.js'
-import { importPeer } from './open.js'
+import { importPeer } from './import-peer.js'
 import { keyBytes, parseValue, valueBytes, type Store } from './store.js'
 
 interface Lmdb {

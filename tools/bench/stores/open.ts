@@ -1,5 +1,4 @@
-/** Opens a store by name. A peer that is not installed, or does not load, is skipped with the reason. */
-import { createRequire } from 'node:module'
+/** Opens a store by its name. */
 import { Skipped, type StoreName } from '../workload.js'
 import type { Store } from './store.js'
 
@@ -18,28 +17,4 @@ export async function openStore(name: StoreName, directory: string): Promise<Sto
     case 'memmap':
       throw new Skipped('numpy.memmap runs in the load workload alone')
   }
-}
-
-/** Loads a package of tools/bench, which the library's own type check does not know. */
-export async function importPeer<T>(name: string): Promise<{ module: T; version: string }> {
-  try {
-    const module = (await import(name)) as T
-    return { module, version: versionOf(name) }
-  } catch (error) {
-    throw new Skipped(
-      `${name} does not load: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`,
-    )
-  }
-}
-
-function versionOf(name: string): string {
-  const require = createRequire(import.meta.url)
-  for (const path of require.resolve.paths(name) ?? []) {
-    try {
-      return (require(`${path}/${name}/package.json`) as { version: string }).version
-    } catch {
-      // Further up, or unknown.
-    }
-  }
-  return 'unknown'
 }

@@ -5,7 +5,7 @@
  * survives the end of the process, as a put of flashtable does.
  */
 import type { Records } from '../records.js'
-import { importPeer } from './open.js'
+import { importPeer } from './import-peer.js'
 import type { Found, Store } from './store.js'
 
 interface Statement {
