@@ -5,6 +5,8 @@
  * acknowledged as durable. docs/durability.md, How it is tested.
  */
 
+import { after, type Change, type Rules } from '../support/oracle.js'
+
 /** A record of the crash tests: `{ keyEncoding: 'u64', valueEncoding: struct({ time: 'u16', id: 'i32' }) }`. */
 export interface CrashRecord {
   readonly key: number
@@ -55,31 +57,24 @@ export class History {
 
   /** The state behind each prefix, as text: position k is the state behind k calls. */
   states(): string[] {
-    let records: CrashRecord[] = []
+    const rules = { ...RULES, replace: this.#replace }
+    let records: readonly CrashRecord[] = []
     const states = [stateText(records)]
     for (const effects of this.calls) {
-      for (const effect of effects) records = apply(records, effect, this.#replace)
+      for (const effect of effects) records = after(records, changeOf(effect), rules)
       states.push(stateText(records))
     }
     return states
   }
 }
 
-function apply(records: CrashRecord[], effect: Effect, replace: boolean): CrashRecord[] {
-  switch (effect.kind) {
-    case 'put': {
-      const { record } = effect
-      return [...(replace ? records.filter(({ key }) => key !== record.key) : records), record]
-    }
-    case 'del':
-      return records.filter(({ key }) => key !== effect.key)
-    case 'delRecord':
-      return records.filter(record => recordText(record) !== recordText(effect.record))
-    case 'delWhere':
-      return records.filter(({ id }) => id !== effect.id)
-    case 'clear':
-      return []
-  }
+const RULES: Omit<Rules<CrashRecord, number>, 'replace'> = {
+  keyOf: ({ key }) => key,
+  isSame: (a, b) => recordText(a) === recordText(b),
+}
+
+function changeOf(effect: Effect): Change<CrashRecord, number> {
+  return effect.kind === 'delWhere' ? { kind: 'delWhere', hides: ({ id }) => id === effect.id } : effect
 }
 
 export function recordText({ key, time, id }: CrashRecord): string {

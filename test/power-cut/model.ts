@@ -1,5 +1,29 @@
 /** The plain twin of the table: what it must hold after a number of calls. */
+import { after, type Change, type Rules } from '../support/oracle.js'
 import type { Call, CallRecord, Operation } from './calls.js'
+
+const RULES: Rules<CallRecord, number> = {
+  keyOf: ({ key }) => key,
+  isSame: (a, b) => a.key === b.key && a.call === b.call && a.index === b.index,
+  replace: false,
+}
+
+/** A call that is one change: all but those of many records. */
+type OneChange = Exclude<Call, { type: 'batch' | 'putColumns' }> | Operation
+
+function changeOf(operation: OneChange): Change<CallRecord, number> {
+  switch (operation.type) {
+    case 'put':
+    case 'delRecord':
+      return { kind: operation.type, record: operation.record }
+    case 'del':
+      return { kind: 'del', key: operation.key }
+    case 'delWhere':
+      return { kind: 'delWhere', hides: ({ call }) => call === operation.call }
+    case 'clear':
+      return { kind: 'clear' }
+  }
+}
 
 /** The records of each key, oldest first. Lists are replaced, never changed: a copy shares them. */
 export class Model {
@@ -34,44 +58,29 @@ export class Model {
   apply(call: Call): void {
     switch (call.type) {
       case 'batch':
-        for (const operation of call.operations) this.#operate(operation)
+        for (const operation of call.operations) this.#change(operation)
         break
       case 'putColumns':
-        for (const record of call.records) this.#put(record)
-        break
-      case 'delWhere':
-        for (const key of this.keys) this.#keep(key, record => record.call !== call.call)
-        break
-      case 'clear':
-        for (const key of this.keys) this.#replace(key, [])
+        for (const record of call.records) this.#change({ type: 'put', record })
         break
       default:
-        this.#operate(call)
+        this.#change(call)
     }
   }
 
-  #operate(operation: Operation): void {
-    switch (operation.type) {
-      case 'put':
-        this.#put(operation.record)
-        break
-      case 'del':
-        this.#replace(operation.key, [])
-        break
-      case 'delRecord': {
-        const { key, call, index } = operation.record
-        this.#keep(key, record => record.call !== call || record.index !== index)
-      }
+  /** The rules hold key by key, so only the keys that the change concerns are looked at. */
+  #change(operation: OneChange): void {
+    const change = changeOf(operation)
+    for (const key of this.#keysOf(change)) {
+      const before = this.recordsOf(key)
+      const now = after(before, change, RULES)
+      if (now.length !== before.length) this.#replace(key, now)
     }
   }
 
-  #put(record: CallRecord): void {
-    this.#replace(record.key, [...this.recordsOf(record.key), record])
-  }
-
-  #keep(key: number, isKept: (record: CallRecord) => boolean): void {
-    const before = this.recordsOf(key)
-    if (!before.every(isKept)) this.#replace(key, before.filter(isKept))
+  #keysOf(change: Change<CallRecord, number>): readonly number[] {
+    if (change.kind === 'del') return [change.key]
+    return change.kind === 'put' || change.kind === 'delRecord' ? [change.record.key] : this.keys
   }
 
   #replace(key: number, records: readonly CallRecord[]): void {

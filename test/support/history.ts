@@ -1,25 +1,26 @@
 /**
- * What a table holds after a history of operations, by the plainest means: the twin of merges and lookups.
+ * What a table holds after a history of operations as rows: the twin of merges and lookups. oracle.ts says what a change does.
  *
  * Values are few, so that deletes of records hit.
  */
 import fc from 'fast-check'
 import { DELETE_KEY, DELETE_RECORD, PUT, type DeleteWhere } from '../../src/records/operations.js'
+import { after, type Change, type Rules } from './oracle.js'
 import type { Row } from './rows.js'
 
 /** Applies the operations, oldest first, to records that are there; the records that are left, in insertion order. */
 export function applied(operations: readonly Row[], replace: boolean, records: readonly Row[] = []): Row[] {
-  let left = [...records]
-  for (const row of operations) {
-    const sameKey = (record: Row) => record.key === row.key
-    if (row.kind === DELETE_RECORD) {
-      left = left.filter(record => !sameKey(record) || record.values.join() !== row.values.join())
-    } else {
-      if (row.kind === DELETE_KEY || replace) left = left.filter(record => !sameKey(record))
-      if (row.kind === PUT) left.push(row)
-    }
+  const rules: Rules<Row, bigint> = {
+    keyOf: ({ key }) => key,
+    isSame: (a, b) => a.key === b.key && a.values.join() === b.values.join(),
+    replace,
   }
-  return left
+  return [...operations.reduce((left, row) => after(left, changeOf(row), rules), records)]
+}
+
+function changeOf(row: Row): Change<Row, bigint> {
+  if (row.kind === DELETE_KEY) return { kind: 'del', key: row.key }
+  return { kind: row.kind === DELETE_RECORD ? 'delRecord' : 'put', record: row }
 }
 
 /** Applies one *delete where* entry: its lanes are counted from the first key lane. */

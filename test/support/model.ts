@@ -1,8 +1,9 @@
 /**
- * The plain twin of a table: an array of records in the order in which they were put.
+ * The plain twin of a table: an array of records in the order in which they were put. oracle.ts says what a change does.
  *
  * States are immutable, so that a snapshot of the model is a reference. Keys and values are compared as text.
  */
+import { after, type Change, type Rules } from './oracle.js'
 
 export interface ModelRecord {
   /** Orders as the key does. */
@@ -32,23 +33,27 @@ export interface ModelRange {
   readonly limit?: number | undefined
 }
 
-/** The state behind the operation. */
+const RULES: Omit<Rules<ModelRecord, string>, 'replace'> = {
+  keyOf: ({ key }) => key,
+  isSame: (record, { key, fields }) => record.key === key && matches(record, fields),
+}
+
+/** The state after the operation. */
 export function applied(state: State, operation: ModelOperation, replace: boolean): State {
+  return after(state, changeOf(operation), { ...RULES, replace })
+}
+
+function changeOf(operation: ModelOperation): Change<ModelRecord, string> {
   switch (operation.type) {
-    case 'put': {
-      const { record } = operation
-      return [...(replace ? state.filter(({ key }) => key !== record.key) : state), record]
-    }
+    case 'put':
+    case 'delRecord':
+      return { kind: operation.type, record: operation.record }
     case 'del':
-      return state.filter(({ key }) => key !== operation.key)
-    case 'delRecord': {
-      const { key, fields } = operation.record
-      return state.filter(record => record.key !== key || !matches(record, fields))
-    }
+      return { kind: 'del', key: operation.key }
     case 'delWhere':
-      return state.filter(record => !matches(record, operation.fields))
+      return { kind: 'delWhere', hides: record => matches(record, operation.fields) }
     case 'clear':
-      return []
+      return { kind: 'clear' }
   }
 }
 
