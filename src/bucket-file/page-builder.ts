@@ -8,7 +8,7 @@ import { assert } from '../base/assert.js'
 import { DataPageEncoder } from '../format/data-page-encoder.js'
 import { addToFilter, filterBlockWords, probeCount } from '../format/filter.js'
 import { WordBuffer } from '../format/word-buffer.js'
-import { compareKeys, compareRows } from '../records/compare.js'
+import { compareKeys, compareKeyToRow, compareRows } from '../records/compare.js'
 import { HASH_START, hashKey, hashLane } from '../records/hash.js'
 import { DELETE_KEY, DELETE_RECORD, OperationBuffer, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
@@ -144,7 +144,12 @@ export class PageBuilder {
     if (this.#hashes.length < to - from) this.#hashes = new Uint32Array(2 * (to - from))
     // The first row of a page always goes into its filter; it is a new key only if the page before did not end in it.
     const keys = hashKeys(lanes, from, to, keyLaneCount, this.#hashes)
-    const continued = this.pages > 0 && bounds.lastKey.every((lane, i) => lane === lanes[i]![from]!)
+    const order = this.pages === 0 ? -1 : compareKeyToRow(bounds.lastKey, lanes, from)
+    assert(
+      order <= 0 && compareRows(lanes, from, lanes, to - 1, keyLaneCount) <= 0,
+      'the rows of pages come in the order of their keys',
+    )
+    const continued = order === 0
     counts.distinctKeys += continued ? keys - 1 : keys
     for (let lane = 0; lane < keyLaneCount; lane++) bounds.lastKey[lane] = lanes[lane]![to - 1]!
     if (this.probes > 0) {

@@ -56,6 +56,7 @@ export class BucketFileWriter {
   #writtenBytes = 0
   #syncedBytes = 0
   #pages = 0
+  #finished = false
 
   private constructor(target: BucketFileTarget, file: FileHandle) {
     const { layout, pageBytes, filterBitsPerRecord } = target
@@ -81,14 +82,16 @@ export class BucketFileWriter {
     return this.#builder.filter.toArray()
   }
 
-  /** Appends all rows. Requires: sorted by key, behind all that came before. */
+  /** Appends all rows. Requires: sorted by key, and no key smaller than those that came before. */
   async add(rows: Operations): Promise<void> {
+    assert(!this.#finished, 'a finished bucket file takes no more rows')
     this.#builder.add(rows)
     await this.#writeRows(false)
   }
 
   /** Appends pages that were built apart. Requires: their keys are greater than all before, and rows never came. */
   async addBuilt(built: BuiltPages): Promise<void> {
+    assert(!this.#finished, 'a finished bucket file takes no more pages')
     this.#builder.appendBuilt(built)
     const { pageBytes } = this.#target
     for (const chunk of built.chunks) {
@@ -104,6 +107,8 @@ export class BucketFileWriter {
    * entry is not synced yet.
    */
   async finish(): Promise<BucketFileEntry> {
+    assert(!this.#finished, 'a bucket file is finished once')
+    this.#finished = true
     await this.#writeRows(true)
     const { pageBytes, deletes } = this.#target
     const { filter, fences, counts, bounds, probes } = this.#builder

@@ -1,7 +1,7 @@
 /**
  * The way back from a checksum to the seed that it began with: CRC-32 loses nothing, so bytes and checksum tell it.
  *
- * Repair reads files so whose manifest is lost. A seed that was solved proves nothing by itself, since any bytes have one:
+ * Repair reads files so whose manifest is lost. A seed that was solved proves nothing on its own, since any bytes have one:
  * it is believed once a second checksum agrees. docs/file-format.md, Checksums; docs/durability.md, Repair.
  */
 import { fileSeed, positionSeed, TABLE_ID_BYTES } from './checksum.js'

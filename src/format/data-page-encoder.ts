@@ -2,8 +2,18 @@
  * Packs sorted operations into data pages: as many rows a page as fit.
  *
  * The key is stored as deltas of fixed width with a restart every 32 rows, every value lane and the operation kinds as
- * base and fixed width. Hot: the loops are plain and work on whole stretches. docs/file-format.md, Data page.
+ * base and fixed width. Hot: the loops are plain and work on many rows at once. docs/file-format.md, Data page.
+ *
+ *     page header     checksum, kind, row count
+ *     first key       a word for each key lane
+ *     bases           a word for each value lane, one for the kinds
+ *     restart widths  a byte for each key lane
+ *     delta widths    a byte for each key lane
+ *     packed widths   a byte for each value lane, one for the kinds
+ *     padding         to a whole word
+ *     columns         one bit stream: restarts, deltas, value lanes, kinds; then zeros
  */
+import { assert } from '../base/assert.js'
 import { DELETE_KEY, PUT, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { bitWidth, packLane } from './bits.js'
@@ -23,7 +33,7 @@ import {
 /** Rows for which there is room at first. */
 const FIRST_ROWS = 512
 
-/** Widths so far: what decides whether one more stretch of rows fits. */
+/** The widths so far; they decide whether more rows fit. */
 interface Extent {
   rows: number
   /** All deltas or-ed together, a lane each. */
@@ -44,6 +54,10 @@ export class DataPageEncoder {
   readonly #difference: Uint32Array
   #accepted: Extent
   #tried: Extent
+  /** The rows of the last `fit` and the first of them, for `write`; whether they have been written, for `bounds`. */
+  #fitRows: Operations | undefined
+  #fitFrom = 0
+  #written = false
 
   constructor(layout: RecordLayout, pageBytes: number) {
     this.#layout = layout
@@ -59,29 +73,34 @@ export class DataPageEncoder {
    * have fitted. Prepares `write` for just these rows.
    */
   fit(rows: Operations, from: number, to: number): number {
-    // Pages resemble each other, so most rows of a page go in at once. All stretches are powers of two.
-    let stretch = Math.max(RESTART_INTERVAL, 2 ** (bitWidth(this.#accepted.rows) - 1))
+    assert(from < to, 'a page has a row at least')
+    this.#fitRows = rows
+    this.#fitFrom = from
+    this.#written = false
+    // Pages resemble each other, so most rows of a page go in at once. Steps are powers of two.
+    let step = Math.max(RESTART_INTERVAL, 2 ** (bitWidth(this.#accepted.rows) - 1))
     this.#reset(this.#accepted)
     const end = Math.min(to, from + PAGE_ROWS_MAX)
     let full = false
-    // Bits only ever grow with the rows: once a stretch does not fit, halves of it find the last row that does.
-    while (stretch > 0 && from + this.#accepted.rows < end) {
+    // Bits only ever grow with the rows: once a step does not fit, halves of it find the last row that does.
+    while (step > 0 && from + this.#accepted.rows < end) {
       const begin = this.#accepted.rows
-      const rowsToTry = Math.min(stretch, end - from - begin)
+      const rowsToTry = Math.min(step, end - from - begin)
       this.#reserve(begin + rowsToTry)
       this.#copy(this.#accepted, this.#tried)
       this.#extend(this.#tried, rows, from, begin, begin + rowsToTry)
       if (this.#bits(this.#tried) <= this.#page.streamBits) {
         ;[this.#accepted, this.#tried] = [this.#tried, this.#accepted]
-        if (!full) stretch = RESTART_INTERVAL
+        if (!full) step = RESTART_INTERVAL
       } else full = true
-      if (full) stretch >>>= 1
+      if (full) step >>>= 1
     }
     return this.#accepted.rows
   }
 
   /** Writes the rows that `fit` has counted into the zeroed page `bytes`; the checksum is the caller's. */
   write(rows: Operations, from: number, bytes: Uint8Array): void {
+    assert(this.#fitRows === rows && this.#fitFrom === from, '`fit` has counted the rows that `write` gets')
     const { keyLaneCount } = this.#layout
     const page = this.#page
     const extent = this.#accepted
@@ -112,10 +131,14 @@ export class DataPageEncoder {
       const column = this.#packedColumn(rows, packed, from, extent.rows, base)
       position = packLane(words, position, column.values, column.from, column.from + extent.rows, base, width)
     }
+    assert(position <= words.length * 32, 'the columns of a page end within it')
+    this.#fitRows = undefined
+    this.#written = true
   }
 
   /** The least and greatest value of value lane `lane` in the page just written; min > max where it has none. */
   bounds(valueLane: number): { min: number; max: number } {
+    assert(this.#written, '`bounds` are those of a page that was written')
     return { min: this.#accepted.min[valueLane]!, max: this.#accepted.max[valueLane]! }
   }
 

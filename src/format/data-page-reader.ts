@@ -1,10 +1,12 @@
 /**
- * Reads data pages where they lie: finds a key, reads single values, decodes whole pages.
+ * Reads data pages in place: finds a key, reads single values, decodes whole pages. The picture of a page is in
+ * data-page-encoder.ts.
  *
- * One reader serves all pages of a layout, one after another (`open`); it allocates nothing, so that a lookup in a
+ * One reader serves all pages of a layout in turn (`open`); it allocates nothing, so that a lookup in a
  * cached page costs no garbage. A lookup bisects the restarts and then adds up at most 31 deltas. Hot.
  * docs/file-format.md, Data page.
  */
+import { assert } from '../base/assert.js'
 import { KIND_COUNT, PUT, type OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { readBits, unpackLane } from './bits.js'
@@ -26,11 +28,11 @@ import {
 const TWO_32 = 2 ** 32
 const TWO_53 = 2 ** 53
 
-/** How `settle` goes on: the key is before the page; in plain numbers; lane by lane. */
-const NOWHERE = 0
+/** How `settle` searches on: not at all, as the key is before the page; in plain numbers; lane by lane. */
+const BEFORE_PAGE = 0
 const BY_NUMBER = 1
 const BY_LANES = 2
-type Way = typeof NOWHERE | typeof BY_NUMBER | typeof BY_LANES
+type SearchPath = typeof BEFORE_PAGE | typeof BY_NUMBER | typeof BY_LANES
 
 export class DataPageReader {
   readonly #page: DataPageLayout
@@ -50,12 +52,12 @@ export class DataPageReader {
   readonly #target: Uint32Array
   readonly #offset: Uint32Array
   #deltaScratch: Uint32Array[] = []
-  /** What `seek` found: the way on, the group of rows, how far the key is behind its restart. */
-  #way: Way = NOWHERE
+  /** The result of `seek`: how to search on, the group of rows, the distance from its restart to the key. */
+  #path: SearchPath = BEFORE_PAGE
   #group = 0
   #distance = 0
-  /** How far behind the restart the row is that `#walk` found. */
-  #walked = 0
+  /** The distance from the restart to the row that `#walkToDistance` found. */
+  #walkedDistance = 0
 
   /** Rows [from, to) found by the last `find`. */
   from = 0
@@ -137,23 +139,23 @@ export class DataPageReader {
 
   /** The first half of `find`: finds the group of rows where the key is, if it is in the page. */
   seek(key: Uint32Array): void {
-    this.#way = this.#page.keyLaneCount > 2 ? BY_LANES : this.#seekNumber(key)
+    this.#path = this.#page.keyLaneCount > 2 ? BY_LANES : this.#seekNumber(key)
   }
 
   /** The second half of `find`. Requires: `seek` with this key came before it. */
   settle(key: Uint32Array): boolean {
     this.from = this.to = 0
-    if (this.#way === BY_NUMBER) this.#settleNumber()
-    else if (this.#way === BY_LANES) this.#findKey(key)
+    if (this.#path === BY_NUMBER) this.#settleNumber()
+    else if (this.#path === BY_LANES) this.#findKey(key)
     return this.to > this.from
   }
 
   /**
-   * Puts the places in `words` where the second half of `find` and reading the values will look into `into`, from `at`
-   * on, as far as they can be told after the first; returns the place behind. Requires: room for `touchedMax`.
+   * Writes to `into`, from `at` on, the indices of the words that `settle` and `value` will read next, as far as they are
+   * known, so that the caller can prefetch them; returns the index after the last. Requires: room for `wordsAheadMax`.
    */
   wordsAhead(into: Int32Array, at: number): number {
-    if (this.#way !== BY_NUMBER) return at
+    if (this.#path !== BY_NUMBER) return at
     const base = this.#base
     const delta = this.#group * GROUP_DELTAS
     const row = this.#group * RESTART_INTERVAL + RESTART_INTERVAL / 2
@@ -172,7 +174,7 @@ export class DataPageReader {
     return at
   }
 
-  /** The most places that `wordsAhead` tells. */
+  /** The most indices that one `wordsAhead` writes. */
   get wordsAheadMax(): number {
     return 2 * this.#deltaAt.length + this.#laneAt.length
   }
@@ -201,6 +203,7 @@ export class DataPageReader {
     const { keyLaneCount, packedLaneCount } = this.#page
     const rows = this.#rows
     const at = into.count
+    assert(rows > 0 && rows <= PAGE_ROWS_MAX, 'a page is decoded after it was found to have no defect')
     into.reserve(rows)
     this.#decodeKeys(into.lanes, at)
     for (let lane = 0; lane < packedLaneCount - 1; lane++) {
@@ -259,7 +262,7 @@ export class DataPageReader {
   /**
    * `seek` for keys of one or two lanes, in plain numbers: a key of one lane is one of two whose high lane is 0.
    */
-  #seekNumber(key: Uint32Array): Way {
+  #seekNumber(key: Uint32Array): SearchPath {
     const words = this.#words
     const base = this.#base
     const low = this.#page.keyLaneCount - 1
@@ -270,7 +273,7 @@ export class DataPageReader {
       targetLow += TWO_32
       targetHigh--
     }
-    if (targetHigh < 0) return NOWHERE
+    if (targetHigh < 0) return BEFORE_PAGE
     const highWidth = low === 1 ? this.#restartWidth[0]! : 0
     const lowWidth = this.#restartWidth[low]!
     const highAt = this.#restartAt[0]! - highWidth
@@ -298,21 +301,21 @@ export class DataPageReader {
   }
 
   #settleNumber(): void {
-    const row = this.#walk()
+    const row = this.#walkToDistance()
     this.from = this.to = row
     if (row === this.#rows) return
     if (row === (this.#group + 1) * RESTART_INTERVAL) {
       // The restart behind the group is not before the key: it is the key or greater.
       this.#readRestart(this.#group + 1)
       if (this.#compareOffset() === 0) this.#extendEqual(row)
-    } else if (this.#walked === this.#distance) this.#extendEqual(row)
+    } else if (this.#walkedDistance === this.#distance) this.#extendEqual(row)
   }
 
   /**
    * The first row of the group that is at least `#distance` behind its restart, or the one behind the group; how far
-   * behind the restart that row is, in `#walked`. Hot.
+   * behind the restart that row is, in `#walkedDistance`. Hot.
    */
-  #walk(): number {
+  #walkToDistance(): number {
     const group = this.#group
     const distance = this.#distance
     const words = this.#words
@@ -333,7 +336,7 @@ export class DataPageReader {
       highAt += highWidth
       lowAt += lowWidth
     }
-    this.#walked = walked
+    this.#walkedDistance = walked
     return row
   }
 

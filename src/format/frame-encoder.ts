@@ -4,7 +4,7 @@
  * Every put passes here: the encoder keeps one buffer and allocates nothing for a frame. It writes the columns raw or
  * packed, whichever is smaller: packing pays from a few records on. docs/file-format.md, WAL frames.
  *
- *     frame    header (32 bytes, see frame-layout.ts) | payload
+ *     frame    header (see frame-layout.ts) | payload
  *     payload  columns | delete-where entries (see delete-where.ts)
  *     columns  raw:    row 0, row 1, ...: the low bytes of each lane | a u8 kind for each row, unless all are puts | zeros
  *              packed: a u32 base for each lane and the kinds | a u8 width each | zeros | one bit stream

@@ -1,6 +1,10 @@
 /**
  * Layout constants of WAL frames. docs/file-format.md is the only prose copy; a test compares the two.
  *
+ *     0   header checksum u32 | payload checksum u32 | payload bytes u32 | operation count u32
+ *     16  first sequence number u48 | synced sequence number u48 | encoding u8 | flags u8 | delete-where count u16
+ *     32  payload: the columns, then the delete-where entries
+ *
  * A frame is a header and a payload; it begins at a multiple of four bytes. All numbers are little-endian, so that the
  * columns can be read as 32-bit words in place. Pages of bucket files: page-layout.ts.
  */

@@ -1,7 +1,13 @@
 /**
  * Layout constants of bucket files. docs/file-format.md is the only prose copy; a test compares the two.
  *
- * A bucket file is pages alone: data pages, filter pages, delete-where pages, fence pages, one footer page.
+ * A bucket file consists of pages of one size:
+ *
+ *     data pages          operations, sorted by key
+ *     filter pages        a Bloom filter for each data page
+ *     delete-where pages  entries that hide records of older files
+ *     fence pages         the first key of each data page, and the end of its filter
+ *     footer              one page: counts, sizes of the sections, bounds
  */
 import type { RecordLayout } from '../records/record-layout.js'
 import type { ByteField } from './byte-field.js'
@@ -62,7 +68,7 @@ export function deltaIndex(row: number): number {
   return row - Math.floor(row / RESTART_INTERVAL) - 1
 }
 
-/** Offsets in the footer page. All counts are u48 with two zero bytes behind where nothing else is said. */
+/** Offsets in the footer page. Fields without a comment are followed by the next one or by two zero bytes. */
 export const FOOTER = {
   magic: 8,
   version: 12,

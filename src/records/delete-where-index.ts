@@ -4,9 +4,9 @@
  * A record is tested with one look-up a lane set, however many entries there are. An entry hides the records with a
  * smaller sequence number than its own. docs/internals.md, Deletes.
  */
-import { floatsAmong, normalizeFloats, type FloatLanes } from './float-lanes.js'
+import { floatsAmong, normalizeFloats } from './float-lanes.js'
 import type { DeleteWhere } from './operations.js'
-import type { RecordLayout } from './record-layout.js'
+import type { FloatLanes, RecordLayout } from './record-layout.js'
 
 interface LaneSet {
   readonly lanes: readonly number[]

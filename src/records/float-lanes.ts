@@ -5,13 +5,7 @@
  * NaN are one value, 0 and -0 are one value; by bits, no value that a program can hold would match the NaN of another.
  * docs/file-format.md, Equal records.
  */
-import type { RecordLayout } from './record-layout.js'
-
-/** A float: its first lane, the high word where there are two. */
-export interface FloatLanes {
-  readonly lane: number
-  readonly laneCount: number
-}
+import type { FloatLanes, RecordLayout } from './record-layout.js'
 
 const WITHOUT_SIGN = 0x7fffffff
 const INFINITY_32 = 0x7f800000

@@ -39,7 +39,7 @@ export interface DeleteWhere {
   readonly values: readonly number[]
 }
 
-/** Columns of so many rows are copied by a loop: making a `subarray` costs more, in garbage above all. */
+/** Columns of up to this many rows are copied by a loop: a `subarray` would cost more, above all in garbage. */
 const LOOP_ROWS_MAX = 32
 
 /** Copies rows [from, to) of a column. */

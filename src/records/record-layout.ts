@@ -2,10 +2,15 @@
  * How a record looks inside the engine: a row of unsigned 32-bit lanes, key lanes first.
  *
  * A field of up to 32 bits is one lane, a 64-bit field two (high half first), `bytes(n)` one lane for each four
- * bytes (big-endian; the last lane holds the rest, right-aligned). Keys so compare lane by lane as unsigned
- * numbers. Everything below `encoding/` sees lanes alone. docs/file-format.md, Lanes.
+ * bytes (big-endian; the last lane holds the rest, right-aligned). So keys compare lane by lane as unsigned
+ * numbers. Everything below `encoding/` sees only lanes. docs/file-format.md, Lanes.
  */
-import type { FloatLanes } from './float-lanes.js'
+
+/** A float: its first lane, which is the high word if there are two. */
+export interface FloatLanes {
+  readonly lane: number
+  readonly laneCount: number
+}
 
 /** The lanes of a record; plain data, which worker threads get too. */
 export interface RecordLayout {

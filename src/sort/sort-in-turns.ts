@@ -10,10 +10,10 @@ import { sortedOrder, sortRows } from './sort.js'
 export const SLICE_ROWS = 65536
 /** Rows that are merged at a time: they lie all over the columns, so each costs as much as four that lie together. */
 const MERGED_ROWS = SLICE_ROWS / 4
-/** One row in so many is a sample where a merge looks for the borders of its slices. */
+/** A merge takes one row in this many as a sample when it looks for the borders of its slices. */
 const SAMPLE_ROWS = 512
 
-/** Of rows that nobody has sorted yet so many are sorted at a time: 5 to 8 ms. A merge of runs takes several times as long. */
+/** Unsorted rows are sorted this many at a time: 5 to 8 ms. A merge of runs takes several times as long. */
 const RUN_ROWS = 8 * SLICE_ROWS
 
 /** As `sortedOrder` of the rows below `count`. */

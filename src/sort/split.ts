@@ -16,7 +16,7 @@ const BIN_BITS_MAX = 12
 const BLOCK_ROWS = 2 ** 15
 
 export interface SplitOptions {
-  /** Rows that agree in about so many leading bits of the first key lane that differs are a bin, which is never split. */
+  /** Rows that agree in about this many leading bits of the first key lane that differs form a bin, which is never split. */
   readonly binBits: number
   /** Neighbouring bins are one part as long as it has no more rows than this; 0: each bin is a part. */
   readonly partRows: number

@@ -2,6 +2,7 @@
  * docs/file-format.md against the code: its tables with the constants, its examples with what the code writes and with
  * what a reader makes of them that was written from the document alone.
  */
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import * as checksum from '../../src/format/checksum.js'
 import {
@@ -313,6 +314,52 @@ describe('the examples', () => {
     for (const [i, [kind, key, time, flags, id]] of examplePageRows().entries()) {
       const value = kind === 1 ? rows[i]!.lanes.slice(2) : [time, flags, 0x80000000 + id]
       expect(rows[i]).toEqual({ sequence: 0, kind, lanes: [1, key, ...value] })
+    }
+  })
+})
+
+/** The lines of the picture in the opening comment of a file: those indented by five blanks, in columns. */
+function pictureOf(path: string): string[] {
+  const comment = /\/\*\*.*?\*\//s.exec(readFileSync(path, 'utf8'))![0]
+  return [...comment.matchAll(/^ \* {5}(\S.*)$/gm)].map(([, line]) => line!)
+}
+
+/** The fields `name u32` of a picture. */
+function picturedFields(path: string): { name: string; bytes: number }[] {
+  return pictureOf(path).flatMap(line =>
+    [...line.matchAll(/([a-z0][a-z-]*(?: [a-z-]+)*) u(8|16|32|48)\b/g)].map(([, name, bits]) => ({
+      name: name!,
+      bytes: Number(bits) / 8,
+    })),
+  )
+}
+
+describe('the picture that opens a codec', () => {
+  const sized = (fields: readonly { name: string; bytes: number }[]) =>
+    fields.map(({ name, bytes }) => ({ name, bytes }))
+
+  test('of a frame shows the fields of its header', () => {
+    expect(picturedFields('src/format/frame-layout.ts')).toEqual(sized(FRAME_HEADER))
+  })
+
+  test('of a page shows the fields of its header', () => {
+    const fields = picturedFields('src/format/section.ts').map(({ bytes }) => bytes)
+    expect(fields).toEqual(PAGE_HEADER.map(({ bytes }) => bytes))
+  })
+
+  test('of a delete-where entry shows its fields', () => {
+    const fields = picturedFields('src/format/delete-where.ts').map(({ bytes }) => bytes)
+    const lane = DELETE_WHERE_LANE.map(({ bytes }) => bytes)
+    expect(fields).toEqual([...DELETE_WHERE_HEADER.map(({ bytes }) => bytes), ...lane, ...lane])
+  })
+
+  test('of a data page and of a bucket file shows the parts that the document has', () => {
+    for (const [path, section, column] of [
+      ['src/format/data-page-encoder.ts', 'Data page', 'part'],
+      ['src/format/page-layout.ts', 'Bucket file', 'pages'],
+    ] as const) {
+      const parts = pictureOf(path).map(line => line.split(/ {2,}/)[0])
+      expect(parts).toEqual(sectionOf(DOCUMENT, section).tables[0]!.map(row => row[column]))
     }
   })
 })

@@ -300,19 +300,42 @@ describe('the writer of a bucket file', () => {
   })
 
   test('leaves no file when it is abandoned, before and after it wrote', async () => {
-    const rows = columnsOf(
-      fingerprints,
-      Array.from({ length: 5000 }, (_, i): Row => ({ key: BigInt(i), values: [i * 7919, i, i], kind: PUT })),
-    )
-    for (const stretches of [0, 1, 40]) {
+    const rowsFrom = (first: number) =>
+      columnsOf(
+        fingerprints,
+        Array.from({ length: 5000 }, (_, i): Row => ({
+          key: BigInt(first + i),
+          values: [i * 7919, i, i],
+          kind: PUT,
+        })),
+      )
+    for (const batches of [0, 1, 40]) {
       const disk = new SimulatedFileSystem()
       await disk.makeDirectory(DIRECTORY)
       const writer = await BucketFileWriter.create(fileTarget(disk, fingerprints))
-      for (let i = 0; i < stretches; i++) await writer.add(rows)
+      for (let i = 0; i < batches; i++) await writer.add(rowsFrom(5000 * i))
       await writer.abandon()
       expect(disk.files()).toEqual([])
       expect(disk.openHandles).toBe(0)
     }
+  })
+
+  test('the writer of a bucket file refuses rows that are not sorted, and rows after the end', async () => {
+    const disk = new SimulatedFileSystem()
+    await disk.makeDirectory(DIRECTORY)
+    const rows = (keys: readonly bigint[]) =>
+      columnsOf(
+        fingerprints,
+        keys.map((key): Row => ({ key, values: [1, 2, 3], kind: PUT })),
+      )
+    const unsorted = await BucketFileWriter.create(fileTarget(disk, fingerprints))
+    await unsorted.add(rows([5n, 4n]))
+    await expect(unsorted.finish()).rejects.toThrow(/the rows of pages come in the order of their keys/)
+    await unsorted.abandon()
+    const finished = await BucketFileWriter.create(fileTarget(disk, fingerprints))
+    await finished.finish()
+    await expect(finished.add(rows([6n]))).rejects.toThrow(/a finished bucket file takes no more rows/)
+    await expect(finished.finish()).rejects.toThrow(/a bucket file is finished once/)
   })
 
   test('passes on a failed write and a failed sync, and can be abandoned then', async () => {

@@ -287,15 +287,34 @@ describe('a page takes the most rows that fit', () => {
       { key: 3n, values: [0, 0], kind: DELETE_KEY },
     ]
     const encoder = new DataPageEncoder(layout, PAGE_BYTES)
-    encoder.fit(columnsOf(layout, rows), 0, 3)
+    const write = (columns: Operations): void => {
+      encoder.fit(columns, 0, columns.count)
+      encoder.write(columns, 0, new Uint8Array(PAGE_BYTES))
+    }
+    write(columnsOf(layout, rows))
     expect([0, 1].map(lane => encoder.bounds(lane))).toEqual([
       { min: 5, max: 9 },
       { min: 3, max: 0xffffffff },
     ])
-    encoder.fit(columnsOf(layout, rows.slice(2)), 0, 1)
+    write(columnsOf(layout, rows.slice(2)))
     const none = encoder.bounds(0)
     expect(none.min).toBeGreaterThan(none.max)
   })
+})
+
+test('the encoder of data pages refuses to write what `fit` has not counted, and bounds of no page', () => {
+  const layout = wideLayout(1, 1)
+  const row: Row = { key: 1n, values: [1], kind: PUT }
+  const columns = columnsOf(layout, [row, row])
+  const encoder = new DataPageEncoder(layout, PAGE_BYTES)
+  const page = new Uint8Array(PAGE_BYTES)
+  expect(() => encoder.write(columns, 0, page)).toThrow(/`fit` has counted/)
+  encoder.fit(columns, 0, 2)
+  expect(() => encoder.write(columns, 1, page)).toThrow(/`fit` has counted/)
+  expect(() => encoder.bounds(0)).toThrow(/a page that was written/)
+  encoder.write(columns, 0, page)
+  expect(encoder.bounds(0)).toEqual({ min: 1, max: 1 })
+  expect(() => encoder.write(columns, 0, page)).toThrow(/`fit` has counted/)
 })
 
 describe('finding a key in a page', () => {

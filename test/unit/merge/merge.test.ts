@@ -9,7 +9,7 @@ import { columnsOf, meaningOf, rowsOf, wideLayout, type Row } from '../../suppor
 
 const layout = wideLayout(1, 2)
 
-/** An input that hands out its rows in stretches of these lengths, again and again; some may be empty. */
+/** An input that hands out its rows in batches of these lengths, again and again; some may be empty. */
 class ListInput implements SortedInput {
   readonly #rows: readonly Row[]
   readonly #lengths: readonly number[]
@@ -39,7 +39,7 @@ class ListInput implements SortedInput {
 
 const OPTIONS: MergeOptions = { layout, reverse: false, replace: false, keepDeletes: false }
 
-/** Lengths of stretches, at least one of them not 0. */
+/** Lengths of batches, at least one of them not 0. */
 const lengths = fc
   .array(fc.constantFrom(0, 0, 1, 2, 3, 7, 100), { minLength: 1, maxLength: 5 })
   .map(lengths => (lengths.every(length => length === 0) ? [...lengths, 1] : lengths))
@@ -62,20 +62,20 @@ function inputOf({ operations, lengths }: Source, reverse = false): ListInput {
   return new ListInput(reverse ? rows.toReversed() : rows, lengths)
 }
 
-/** The stretches of a merge, which is closed then. */
-async function stretchesOf(inputs: readonly ListInput[], options: Partial<MergeOptions>): Promise<Row[][]> {
+/** The batches of a merge, which is closed then. */
+async function batchesOf(inputs: readonly ListInput[], options: Partial<MergeOptions>): Promise<Row[][]> {
   const merge = new Merge(inputs, { ...OPTIONS, ...options })
-  const stretches: Row[][] = []
+  const batches: Row[][] = []
   for (;;) {
     const rows = await merge.next()
     if (rows === undefined) break
     expect(rows.count).toBeGreaterThan(0)
-    stretches.push(rowsOf(layout, rows))
+    batches.push(rowsOf(layout, rows))
   }
   expect(await merge.next()).toBeUndefined()
   await merge.close()
   expect(inputs.every(input => input.closed)).toBe(true)
-  return stretches
+  return batches
 }
 
 describe.each([
@@ -85,15 +85,15 @@ describe.each([
   test('leaves the records that the history of all inputs leaves, in key and then insertion order', async () => {
     await fc.assert(
       fc.asyncProperty(sources, async sources => {
-        const stretches = await stretchesOf(
+        const batches = await batchesOf(
           sources.map(source => inputOf(source)),
           { replace },
         )
         const history = sources.flatMap(source => source.operations)
-        expect(stretches.flat()).toEqual(byKey(applied(history, replace)))
-        for (const [i, stretch] of stretches.entries()) {
+        expect(batches.flat()).toEqual(byKey(applied(history, replace)))
+        for (const [i, batch] of batches.entries()) {
           // A key is never torn apart.
-          if (i > 0) expect(stretch[0]!.key).toBeGreaterThan(stretches[i - 1]!.at(-1)!.key)
+          if (i > 0) expect(batch[0]!.key).toBeGreaterThan(batches[i - 1]!.at(-1)!.key)
         }
       }),
       { numRuns: 400 },
@@ -104,17 +104,17 @@ describe.each([
     await fc.assert(
       fc.asyncProperty(sources, fc.boolean(), async (sources, keepDeletes) => {
         const options = { replace, keepDeletes }
-        const forward = await stretchesOf(
+        const forward = await batchesOf(
           sources.map(source => inputOf(source)),
           options,
         )
-        const backward = await stretchesOf(
+        const backward = await batchesOf(
           sources.map(source => inputOf(source, true)),
           { ...options, reverse: true },
         )
         expect(backward.toReversed().flat()).toEqual(forward.flat())
-        for (const [i, stretch] of backward.entries()) {
-          if (i > 0) expect(stretch.at(-1)!.key).toBeLessThan(backward[i - 1]![0]!.key)
+        for (const [i, batch] of backward.entries()) {
+          if (i > 0) expect(batch.at(-1)!.key).toBeLessThan(backward[i - 1]![0]!.key)
         }
       }),
       { numRuns: 300 },
@@ -135,14 +135,14 @@ describe.each([
         while (left.length > 1) {
           const from = random.below(left.length)
           const to = random.between(from + 1, left.length)
-          const merged = await stretchesOf(
+          const merged = await batchesOf(
             left.slice(from, to).map(source => inputOf(source)),
             { replace, keepDeletes: from > 0 },
           )
           const part = { operations: merged.flat(), lengths: random.pick(sources).lengths }
           left = [...left.slice(0, from), part, ...left.slice(to)]
           // A scan sees the same at every moment.
-          const seen = await stretchesOf(
+          const seen = await batchesOf(
             left.map(source => inputOf(source)),
             { replace },
           )
@@ -158,21 +158,31 @@ describe('a merge', () => {
   const put = (key: number, value: number): Row => ({ key: BigInt(key), values: [value, 0], kind: PUT })
 
   test('of no inputs, and of inputs without rows, is empty', async () => {
-    expect(await stretchesOf([], {})).toEqual([])
-    expect(await stretchesOf([new ListInput([], [1]), new ListInput([], [1])], {})).toEqual([])
+    expect(await batchesOf([], {})).toEqual([])
+    expect(await batchesOf([new ListInput([], [1]), new ListInput([], [1])], {})).toEqual([])
   })
 
-  test.each([false, true])('takes a key over as many stretches as it needs (reverse: %s)', async reverse => {
+  test.each([false, true])('takes a key over as many batches as it needs (reverse: %s)', async reverse => {
     const rows = [1, 2, 3].map(input => [
       put(1, input),
       ...Array.from({ length: 3000 }, (_, i) => put(5, input * 10_000 + i)),
       put(9, input),
     ])
     const inputs = rows.map(rows => new ListInput(reverse ? rows.toReversed() : rows, [10, 0, 3]))
-    const found = await stretchesOf(inputs, { reverse })
+    const found = await batchesOf(inputs, { reverse })
     expect((reverse ? found.toReversed() : found).flat()).toEqual(byKey(rows.flat()))
-    // The records of key 5 come in one stretch.
-    expect(found.filter(stretch => stretch.some(row => row.key === 5n))).toHaveLength(1)
+    // The records of key 5 come in one batch.
+    expect(found.filter(batch => batch.some(row => row.key === 5n))).toHaveLength(1)
+  })
+
+  test.each([
+    ['one batch', [2]],
+    ['two batches', [1]],
+  ])('a merge refuses an input whose rows are not sorted, in %s', async (_, lengths) => {
+    const merge = new Merge([new ListInput([put(2, 1), put(1, 2)], lengths)], OPTIONS)
+    await expect(merge.next()).rejects.toThrow(
+      /an input of a merge hands out its rows in the order of their keys/,
+    )
   })
 
   test('asks an input for no more than it needs to go on', async () => {
