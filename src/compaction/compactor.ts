@@ -1,22 +1,30 @@
 /**
- * The compactor: turns sealed memtables into bucket files and merges those, in the background.
+ * The compactor: turns sealed memtables into bucket files, and bucket files into fewer ones, in the background.
  *
- * Two lanes, so that no seal waits for a long merge: one seals, oldest memtable first, one merges. A job reads and
- * writes through the executor; its result counts when the manifest is installed. A full disk and what the process lacks
- * for a moment (descriptors, memory, threads) only make it wait: the inputs are still there. Any other failure poisons
- * the table. docs/internals.md, Compaction.
+ * How a memtable becomes a file, in the seal queue:
+ * 1. The committer makes the active memtable a sealed one and wakes the compactor.
+ * 2. The oldest sealed memtable goes to a thread, which sorts it, writes a bucket file of level 0 and syncs it.
+ * 3. A manifest that names the file is installed; memory and log segments of the memtable are released.
+ * 4. Puts that waited for a seal go on, and the merge queue is woken.
+ *
+ * How files become one, in the merge queue:
+ * 5. The policy names neighbours in age: those of a full level, or those that hold much garbage.
+ * 6. If the disk has room, they go to a thread, which merges them into one file and syncs it.
+ * 7. A manifest that names the output in place of its inputs is installed; the inputs are removed. Then 5 again.
+ *
+ * A full disk and a lack of descriptors, memory or threads make a job wait and try again: its inputs are still there. Any
+ * other failure poisons the table. Crash: an output is an orphan until 3 or 7. docs/internals.md, Compaction.
  */
 import { performance } from 'node:perf_hooks'
-import { Mutex } from 'async-mutex'
 import {
   abortReason,
   newAbortController,
-  runExclusive,
   throwIfAborted,
   unlessAborted,
   withSignals,
 } from '../async/abort.js'
 import { Progress, type ProgressReport } from '../async/progress.js'
+import { assert } from '../base/assert.js'
 import { FlashTableError, diskError, hasCode, isPassing } from '../base/errors.js'
 import type { TableEvent } from '../base/events.js'
 import type { BucketFile } from '../bucket-file/reader.js'
@@ -27,12 +35,13 @@ import type { DeleteWhere } from '../records/operations.js'
 import type { TableState } from '../state/table-state.js'
 import type { MemtableHandle, Version } from '../state/version.js'
 import { GarbageEstimates } from './garbage-estimate.js'
+import { JobQueue, type Lacking } from './job-queue.js'
 import { garbageMerge, levelOf, nextMerge, sizeLevels, storedLevel, type PlannedMerge } from './policy.js'
 import { operationsIn } from './run.js'
 
-/** How long to wait before what failed is tried again. */
+/** How long a job that lacks something waits before the next try. */
 const PAUSE_MS = 1000
-/** `compact` takes memtables as inputs where the files hold no more than so many memtables. */
+/** `compact` takes memtables as inputs where the files hold no more than this many memtables. */
 const SMALL_TABLE_MEMTABLES = 8
 
 export interface CompactorOptions {
@@ -43,7 +52,7 @@ export interface CompactorOptions {
   readonly replace: boolean
   /** Log segments whose records are in installed bucket files. */
   readonly retireSegments: (numbers: number[]) => Promise<void>
-  /** Resolves after so many milliseconds, or when the signal aborts. */
+  /** Resolves after that number of milliseconds, or when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
   readonly publish: (event: TableEvent) => void
 }
@@ -53,11 +62,8 @@ export interface CompactOptions {
   readonly onProgress?: ((progress: ProgressReport) => void) | undefined
 }
 
-/** What a job waits for: room on the disk; or descriptors, memory, threads. */
-export type Lacking = 'space' | 'resources'
-
-/** Why a `compactAll` was aborted that is to start again. */
-const RESTART = new Error('to start again')
+/** The reason of the abort of a `compactAll` that must start again. */
+const RESTART = new Error('the compaction starts again')
 
 /** What goes into a job and where its output stands. */
 interface Inputs {
@@ -69,22 +75,15 @@ interface Inputs {
 
 export class Compactor {
   readonly #options: CompactorOptions
-  readonly #sealing = new Mutex()
-  readonly #merging = new Mutex()
+  readonly #seals = new JobQueue(() => this.#runSeals())
+  readonly #merges = new JobQueue(() => this.#runMerges())
   readonly #closing = newAbortController()
   readonly #garbage: GarbageEstimates
   /** Aborts the background merge that runs, so that `compact` need not wait for it. */
   #backgroundMerge: AbortController | undefined
   /** Aborts each `compactAll`: so that it starts again, or for good. */
   readonly #compactions = new Set<AbortController>()
-  #sealLane: Promise<void> | undefined
-  #mergeLane: Promise<void> | undefined
   #sealWaiters: { resolve: () => void; reject: (reason: unknown) => void }[] = []
-  /** Why the last seal and the last merge were put off. */
-  readonly #putOff: { seal: Lacking | undefined; merge: Lacking | undefined } = {
-    seal: undefined,
-    merge: undefined,
-  }
 
   constructor(options: CompactorOptions) {
     this.#options = options
@@ -94,20 +93,20 @@ export class Compactor {
 
   /** What a seal or a merge waits for before it is tried again. */
   get waitingFor(): Lacking | undefined {
-    return this.#putOff.seal ?? this.#putOff.merge
+    return this.#seals.waitingFor ?? this.#merges.waitingFor
   }
 
   /** Starts what is due. To be called after each seal; never rejects, failures are latched. */
   wake(): void {
     if (this.#closing.signal.aborted) return
-    this.#sealLane ??= this.#runSeals().finally(() => (this.#sealLane = undefined))
-    this.#mergeLane ??= this.#runMerges().finally(() => (this.#mergeLane = undefined))
+    this.#seals.wake()
+    this.#merges.wake()
   }
 
   /** Resolves when a seal has ended; rejects where it was put off, the table is poisoned, or no seal will begin any more. */
   async sealFinished(): Promise<void> {
     throwIfAborted(this.#closing.signal)
-    // A lane that ends with the failure of now has told those who waited, and tells nobody who comes later.
+    // A queue that has ended with a failure has rejected those who waited then, and would never answer this call.
     this.#options.state.options.poison.check()
     await new Promise<void>((resolve, reject) => {
       this.#sealWaiters.push({ resolve, reject })
@@ -157,25 +156,26 @@ export class Compactor {
   /**
    * Runs `action` while nothing is merged; a merge that runs is aborted and starts again afterwards.
    *
-   * Invariant: whoever needs several takes them in this order: merges, commits, seals. A put that waits for a seal holds
-   * the commits.
+   * Invariant: a caller that needs several locks takes them in this order: merges, commits, seals. A put that waits for a
+   * seal holds the commits.
    */
   async holdMerges(action: () => Promise<void>, signal?: AbortSignal): Promise<void> {
     this.#backgroundMerge?.abort()
     try {
-      await runExclusive(this.#merging, signal, action)
+      await this.#merges.hold(action, signal)
     } finally {
       // However it ended, it may have sealed a memtable, and it has aborted the merge that ran.
       this.wake()
     }
   }
 
-  /** Runs `action` while nothing is sealed. */
+  /** Runs `action` while no memtable is written to a file. Requires: the caller holds the merges. */
   async holdSeals(action: () => Promise<void>): Promise<void> {
-    await this.#sealing.runExclusive(action)
+    assert(this.#merges.isHeld, 'the merges are held before the seals')
+    await this.#seals.hold(action)
   }
 
-  /** The level where a file of so many records belongs. */
+  /** The level of a file with this number of records. */
   levelFor(records: number): number {
     return levelOf(records, this.#options.state.options.memtableRecords, this.#options.fanout)
   }
@@ -185,12 +185,12 @@ export class Compactor {
     this.#closing.abort(new FlashTableError('FLASHTABLE_NOT_OPEN', 'the table was closed'))
     this.#backgroundMerge?.abort()
     for (const compaction of this.#compactions) compaction.abort(this.#closing.signal.reason)
-    await this.#sealLane
+    await this.#seals.finished()
     // First: a `compact` that waits for seals holds the merges.
     this.#settleSealWaiters(this.#closing.signal.reason)
-    await this.#mergeLane
-    await this.#merging.runExclusive(() => {})
-    await this.#sealing.runExclusive(() => {})
+    await this.#merges.finished()
+    await this.#merges.hold(() => Promise.resolve())
+    await this.#seals.hold(() => Promise.resolve())
   }
 
   async #takeAndCompact(
@@ -205,9 +205,7 @@ export class Compactor {
     const small = fileRecords <= SMALL_TABLE_MEMTABLES * state.options.memtableRecords
     await takeMemtables(signal)
     if (small) {
-      await runExclusive(this.#sealing, signal, () =>
-        this.#compactInputs(state.version.sealed, signal, progress),
-      )
+      await this.#seals.hold(() => this.#compactInputs(state.version.sealed, signal, progress), signal)
     } else {
       // The memtables are little beside the files: sealed first, so that puts do not wait for the long merge.
       // Not those that are sealed meanwhile: puts that go on would keep it from ever beginning.
@@ -242,27 +240,27 @@ export class Compactor {
     await this.#run('compact', { files, memtables, includesOldest: true, level }, signal, progress)
   }
 
-  /** The seal lane: until nothing is sealed any more. */
+  /** Step 2 to 4, while memtables are sealed. */
   async #runSeals(): Promise<void> {
     const { state } = this.#options
     while (state.version.sealed.length > 0 && !state.options.poison.latched) {
       try {
         await this.#sealOldest()
-        this.#putOff.seal = undefined
+        this.#seals.waitingFor = undefined
       } catch (error) {
         const lacking = lackingOf(error)
         if (lacking === undefined || this.#closing.signal.aborted) return
-        await this.#pause('seal', lacking)
+        await this.#pause(this.#seals, lacking)
       }
       if (this.#closing.signal.aborted) return
-      this.#mergeLane ??= this.#runMerges().finally(() => (this.#mergeLane = undefined))
+      this.#merges.wake()
     }
     this.#settleSealWaiters(state.options.poison.latched ? state.options.poison.error() : undefined)
   }
 
-  /** Waits before the lane's next try, for all to see. */
-  async #pause(lane: 'seal' | 'merge', lacking: Lacking): Promise<void> {
-    this.#putOff[lane] = lacking
+  /** Waits before the next try of the queue, and publishes that it waits. */
+  async #pause(queue: JobQueue, lacking: Lacking): Promise<void> {
+    queue.waitingFor = lacking
     this.#options.publish({ kind: 'wait', reason: lacking, durationMs: PAUSE_MS })
     await this.#options.wait(PAUSE_MS, this.#closing.signal)
   }
@@ -271,7 +269,7 @@ export class Compactor {
   async #sealOldest(): Promise<void> {
     const { state } = this.#options
     try {
-      await this.#sealing.runExclusive(async () => {
+      await this.#seals.hold(async () => {
         const oldest = state.version.sealed[0]
         if (oldest === undefined) return
         const includesOldest = state.version.files.length === 0
@@ -284,14 +282,14 @@ export class Compactor {
     this.#settleSealWaiters()
   }
 
-  /** The merge lane: until the policy has nothing to do. */
+  /** Step 5 to 7, while the policy names a merge. */
   async #runMerges(): Promise<void> {
     const { state } = this.#options
     for (;;) {
       if (this.#closing.signal.aborted || state.options.poison.latched) return
       const abort = newAbortController()
       try {
-        const more = await this.#merging.runExclusive(async () => {
+        const more = await this.#merges.hold(async () => {
           this.#backgroundMerge = abort
           const { files } = state.version
           const planned = await this.#plan(state.version, abort.signal)
@@ -304,19 +302,19 @@ export class Compactor {
           await this.#run('merge', { files: inputs, memtables: [], includesOldest, level }, abort.signal)
           return true
         })
-        this.#putOff.merge = undefined
+        this.#merges.waitingFor = undefined
         if (!more) return
       } catch (error) {
         const lacking = lackingOf(error)
         if (abort.signal.aborted || lacking === undefined) return
-        await this.#pause('merge', lacking)
+        await this.#pause(this.#merges, lacking)
       } finally {
         this.#backgroundMerge = undefined
       }
     }
   }
 
-  /** What is due: a full level, or else much that is hidden. */
+  /** The merge that is due: of a full level, or else of files that hold much garbage. */
   async #plan(version: Version, signal: AbortSignal): Promise<PlannedMerge | undefined> {
     const { state, fanout } = this.#options
     const { files } = version
@@ -335,7 +333,7 @@ export class Compactor {
   async #requireRoomFor(files: readonly BucketFile[]): Promise<void> {
     const { fileSystem, directory, pageBytes } = this.#options.state.options
     const bytes = files.reduce((sum, file) => sum + file.entry.pages, 0) * pageBytes
-    // Where the system does not tell, the write itself will.
+    // If the system cannot report free space, the write itself will fail.
     const freeBytes = await fileSystem.freeBytes(directory).catch(() => Infinity)
     if (freeBytes >= bytes) return
     throw new FlashTableError(

@@ -1,0 +1,187 @@
+/** The compactor: the order of seals and merges, what waits for what, and what a failure means. */
+import { setImmediate as turn } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { FlashTableError } from '../../../src/base/errors.js'
+import { Poison } from '../../../src/base/poison.js'
+import { Compactor } from '../../../src/compaction/compactor.js'
+import type { Lacking } from '../../../src/compaction/job-queue.js'
+import { inlineExecutor } from '../../../src/executor/inline-executor.js'
+import type { Executor } from '../../../src/jobs/job.js'
+import { Jobs } from '../../../src/jobs/jobs.js'
+import { OperationBuffer, PUT } from '../../../src/records/operations.js'
+import { recordLayout } from '../../../src/records/record-layout.js'
+import { LifetimeCounters } from '../../../src/state/lifetime-counters.js'
+import { newMemtable } from '../../../src/state/memtable-pool.js'
+import { TableState } from '../../../src/state/table-state.js'
+import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
+import { sampleManifest } from '../manifest/sample.js'
+
+const DIRECTORY = '/tables/a'
+const LAYOUT = recordLayout([4], [4])
+type Run = Executor['run']
+
+/** A compactor on a disk of its own, two files a level; `around` may delay or refuse a job. */
+function newCompactor(around: (run: Run) => Run = run => run) {
+  const disk = new SimulatedFileSystem({ seed: 1 })
+  disk.writeFile(`${DIRECTORY}/.keep`, new Uint8Array(0))
+  const manifest = sampleManifest({
+    files: [],
+    log: { closed: [], firstSegment: 1 },
+    firstLogSequence: 0,
+    nextSequence: 0,
+    nextFileNumber: 1,
+  })
+  const poison = new Poison()
+  const options = {
+    fileSystem: disk,
+    directory: DIRECTORY,
+    tableId: new Uint8Array(16),
+    layout: LAYOUT,
+    pageBytes: 4096,
+    memtableRecords: 4,
+    poison,
+  }
+  const active = newMemtable(options, 0)
+  const counters = new LifetimeCounters(manifest.counters, LAYOUT.recordBytes)
+  const state = new TableState(options, { manifest, files: [], sealed: [], active }, counters)
+  const executor = inlineExecutor(disk)
+  const run = around((job, control) => executor.run(job, control))
+  const waits: (Lacking | undefined)[] = []
+  const kinds: string[] = []
+  const compactor: Compactor = new Compactor({
+    state,
+    jobs: new Jobs({ ...executor, run }),
+    fanout: 2,
+    filterBitsPerRecord: 10,
+    replace: false,
+    retireSegments: () => Promise.resolve(),
+    wait: async () => {
+      waits.push(compactor.waitingFor)
+      await turn()
+    },
+    publish: ({ kind }) => void kinds.push(kind),
+  })
+  const seal = (): void => {
+    const operations = new OperationBuffer(LAYOUT, 4)
+    for (let key = 0; key < 4; key++) operations.appendRecord(PUT, Uint32Array.of(key, key))
+    state.active.memtable.append(operations, 0, 4)
+    state.active.segments.push(1)
+    state.seal()
+  }
+  const ranges = () => state.version.files.map(({ entry }) => [entry.firstSequence, entry.endSequence])
+  return { state, poison, compactor, seal, ranges, waits, kinds }
+}
+
+/** Waits for a condition: `what` says what was seen when it never came. */
+async function until(condition: () => boolean, what: () => unknown): Promise<void> {
+  for (let turns = 0; !condition(); turns++) {
+    if (turns === 10_000) throw new Error(`it did not happen: ${JSON.stringify(what())}`)
+    await turn()
+  }
+}
+
+/** Holds the merges back until they are aborted. */
+const withoutMerges =
+  (started: () => void) =>
+  (run: Run): Run =>
+  (job, control) => {
+    if (job.files.length === 0) return run(job, control)
+    started()
+    return new Promise((_, reject) => {
+      control.signal!.addEventListener('abort', () => reject(control.signal!.reason as Error))
+    })
+  }
+
+describe('the compactor', () => {
+  test('writes sealed memtables to bucket files, the oldest first, and then merges the files', async () => {
+    const jobs: [number, number][] = []
+    const { compactor, seal, ranges, state, kinds } = newCompactor(run => (job, control) => {
+      jobs.push([job.output.firstSequence, job.output.endSequence])
+      return run(job, control)
+    })
+    seal()
+    seal()
+    compactor.wake()
+    await until(
+      () => kinds.includes('merge'),
+      () => kinds,
+    )
+    expect(jobs).toEqual([
+      [0, 4],
+      [4, 8],
+      [0, 8],
+    ])
+    expect(ranges()).toEqual([[0, 8]])
+    expect(state.version.sealed).toEqual([])
+    await compactor.close()
+  })
+
+  test('writes a sealed memtable to a bucket file while a merge runs', async () => {
+    let merges = 0
+    const { compactor, seal, ranges } = newCompactor(withoutMerges(() => merges++))
+    seal()
+    seal()
+    compactor.wake()
+    await until(() => merges === 1, ranges)
+    seal()
+    await compactor.sealFinished()
+    expect(ranges()).toEqual([
+      [0, 4],
+      [4, 8],
+      [8, 12],
+    ])
+    await compactor.close()
+  })
+
+  test('waits for room on a full disk, says so, and tries again', async () => {
+    let tries = 0
+    const full = new FlashTableError('FLASHTABLE_DISK_FULL', 'full')
+    const { compactor, seal, ranges, waits, poison } = newCompactor(run => (job, control) => {
+      return tries++ === 0 ? Promise.reject(full) : run(job, control)
+    })
+    seal()
+    await expect(compactor.sealFinished()).rejects.toMatchObject({ code: 'FLASHTABLE_DISK_FULL' })
+    await until(
+      () => ranges().length === 1,
+      () => waits,
+    )
+    expect([waits, compactor.waitingFor, poison.latched]).toEqual([['space'], undefined, false])
+    await compactor.close()
+  })
+
+  test('poisons the table when a seal fails for another reason, and rejects those who wait', async () => {
+    const failure = Object.assign(new Error('broken'), { code: 'EIO' })
+    const { compactor, seal, ranges, poison } = newCompactor(() => () => Promise.reject(failure))
+    seal()
+    await expect(compactor.sealFinished()).rejects.toThrow(/an earlier failure/)
+    expect([poison.latched, ranges()]).toEqual([true, []])
+    await expect(compactor.sealFinished()).rejects.toThrow(FlashTableError)
+    await compactor.close()
+  })
+
+  test('aborts a merge that runs when it closes, and keeps its inputs', async () => {
+    let merges = 0
+    const { compactor, seal, ranges, poison } = newCompactor(withoutMerges(() => merges++))
+    seal()
+    seal()
+    compactor.wake()
+    await until(() => merges === 1, ranges)
+    await compactor.close()
+    expect([ranges(), poison.latched]).toEqual([
+      [
+        [0, 4],
+        [4, 8],
+      ],
+      false,
+    ])
+    await expect(compactor.sealFinished()).rejects.toMatchObject({ code: 'FLASHTABLE_NOT_OPEN' })
+  })
+
+  test('refuses to hold the seals for a caller that does not hold the merges', async () => {
+    const { compactor } = newCompactor()
+    const nothing = () => Promise.resolve()
+    await expect(compactor.holdSeals(nothing)).rejects.toMatchObject({ code: 'FLASHTABLE_INTERNAL_ERROR' })
+    await compactor.holdMerges(() => compactor.holdSeals(nothing))
+    await compactor.close()
+  })
+})
