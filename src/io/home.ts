@@ -1,7 +1,7 @@
 /**
  * The directory of an open table: the one that was opened, not whatever its path leads to by now.
  *
- * It may be removed and made anew, moved, replaced by a copy, hidden by a mount, or its symbolic link led elsewhere,
+ * It may be removed and made anew, moved, replaced by a copy, hidden by a mount, or its symbolic link may lead elsewhere,
  * all by others while the table is open; or another writer may have got in, as somebody has deleted LOCK. So before
  * anything is created, replaced, renamed or removed by path, three things are looked at: the path still leads to the
  * directory that is held; MANIFEST in it is the one that was installed last; LOCK is nobody else's. If not, the table

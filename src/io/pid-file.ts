@@ -31,7 +31,7 @@
  * argument: while LOCK names D. Nobody takes such a directory apart under a name that others look at: a claim or LOCK is
  * put aside whole. Who can link and who cannot exclude each other, as the names are the same.
  *
- * On disk: nothing here is synced. After a power cut all refCounts are dead (their boot is over). A record that is torn
+ * On disk: nothing here is synced. After a power cut all holders are dead, because their boot is over. A record that is torn
  * can only come from a power cut, so it counts as a dead one's. The digest of a link is over its name and its content,
  * whatever that is: no two links have the same one, not even where a power cut has left the same bytes in both.
  * docs/durability.md, Locking.

@@ -83,7 +83,7 @@ async function runWorkload(workload: Workload, options: Options, base: string): 
   return { workload: name, sentence, figures, records, counted, at: new Date().toISOString(), stores }
 }
 
-/** A run that takes too long is ended and told as skipped. */
+/** Runs one case in a process of its own. A run that takes too long is killed and reported as skipped. */
 function runCase(
   workload: Workload,
   settings: RunSettings,
@@ -118,7 +118,7 @@ function median(values: number[]): number {
   return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2
 }
 
-/** Those that were asked for, or all. */
+/** The items that were asked for, or all. */
 function chosen<T extends StoreName | Workload>(
   all: readonly T[],
   names: readonly string[] | undefined,
