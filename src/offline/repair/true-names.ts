@@ -133,8 +133,8 @@ function exchange(
   for (const name of wanted) {
     const own = contents.get(name)
     if (own === name || (own === undefined && listed.has(name))) continue
-    const refCounts = [...contents].filter(([, content]) => content === name)
-    if (refCounts.length === 1) names.set(name, refCounts[0]![0])
+    const holders = [...contents].filter(([, content]) => content === name)
+    if (holders.length === 1) names.set(name, holders[0]![0])
   }
 }
 

@@ -437,9 +437,9 @@ async function contend(seed: number): Promise<number> {
     if (chosen === undefined || !chosen.waits || !random.chance(stick)) chosen = random.pick(ready)
     if (random.chance(killing)) chosen.alive = false
     else await chosen.step()
-    const refCounts = contenders.filter(contender => contender.alive && contender.holds)
-    if (refCounts.length > 1) throw new Error(`seed ${seed}: ${refCounts.length} hold the lock`)
-    if (refCounts.length === 1 && holderOn(fs)?.pid !== refCounts[0]!.pid) {
+    const holders = contenders.filter(contender => contender.alive && contender.holds)
+    if (holders.length > 1) throw new Error(`seed ${seed}: ${holders.length} hold the lock`)
+    if (holders.length === 1 && holderOn(fs)?.pid !== holders[0]!.pid) {
       throw new Error(`seed ${seed}: LOCK does not name its holder`)
     }
   }
