@@ -1,12 +1,41 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
+
+/** Tests that take several seconds: they start processes, fill tables of many files, or wait for locks. */
+const SLOW = [
+  'test/contract/{bulk-load,checkpoint-beside,checkpoint-outside,cli,cli-terminal,close,counters,deletes}.test.ts',
+  'test/contract/{few-descriptors,keeps-alive,locations,locking,lookups,maintenance,many-records,many-tables,moved,open}.test.ts',
+  'test/contract/{packed-package,ranges,readers,repair,short-lives,signals,space,types}.test.ts',
+  'test/format/{api-examples,golden}.test.ts',
+  'test/unit/{io/lock,sort/sort,wal/crash}.test.ts',
+  'test/unit/table/recover-reader.test.ts',
+]
+const QUICK = ['test/{contract,format,tidy,unit}/**/*.test.ts']
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     // By default one processor is left free: of two that is half of them.
     maxWorkers: '100%',
-    testTimeout: 120_000,
     hookTimeout: 60_000,
     coverage: { include: ['src/**'], reporter: ['text-summary', 'json-summary'] },
+    projects: [
+      {
+        extends: true,
+        test: {
+          // `npm run test:quick`
+          name: 'quick',
+          include: QUICK,
+          exclude: [...configDefaults.exclude, ...SLOW],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'slow',
+          include: ['test/{crash,property}/**/*.test.ts', ...SLOW],
+          testTimeout: 120_000,
+        },
+      },
+    ],
   },
 })

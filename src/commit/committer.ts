@@ -66,6 +66,14 @@ interface Group {
   turn: (() => Promise<void>) | undefined
 }
 
+/** What the committer needs of the compactor. */
+export interface Seals {
+  /** Called after each seal: there is a memtable to write to a bucket file. */
+  wake(): void
+  /** Resolves when a sealed memtable is in a bucket file. Rejects if none will be. */
+  sealFinished(): Promise<void>
+}
+
 export interface CommitterOptions {
   readonly state: TableState
   readonly wal: WalWriter
@@ -73,10 +81,7 @@ export interface CommitterOptions {
   readonly layout: RecordLayout
   readonly memtableRecords: number
   readonly syncIntervalMs: number
-  /** Wakes the compactor, after a seal. */
-  readonly onSealed: () => void
-  /** Resolves when a seal has ended. */
-  readonly sealFinished: () => Promise<void>
+  readonly seals: Seals
   readonly publish: (event: TableEvent) => void
 }
 
@@ -307,12 +312,12 @@ export class Committer {
   }
 
   async #commitGroup(group: Group): Promise<void> {
-    const { wal, poison, onSealed } = this.#options
+    const { wal, poison, seals } = this.#options
     poison.check()
     const { operations } = group
     if (!this.#hasRoom(group)) {
       await this.seal()
-      onSealed()
+      seals.wake()
     }
     const deletes = this.#numberDeletes(group, wal.nextSequence)
     this.#reserve(operations)
@@ -328,12 +333,12 @@ export class Committer {
   }
 
   async #waitForSeals(signal: AbortSignal | undefined): Promise<void> {
-    const { state, sealFinished, publish } = this.#options
+    const { state, seals, publish } = this.#options
     if (state.version.sealed.length < SEALED_MAX) return
     const startMs = performance.now()
     this.waits++
     while (state.version.sealed.length >= SEALED_MAX) {
-      await keepAlive(unlessAborted(sealFinished(), signal))
+      await keepAlive(unlessAborted(seals.sealFinished(), signal))
     }
     const durationMs = performance.now() - startMs
     this.waitedMs += durationMs

@@ -23,7 +23,7 @@ import {
   unlessAborted,
   withSignals,
 } from '../async/abort.js'
-import { Progress, type ProgressReport } from '../async/progress.js'
+import { Progress } from '../async/progress.js'
 import { assert } from '../base/assert.js'
 import { FlashTableError, diskError, hasCode, isPassing } from '../base/errors.js'
 import type { TableEvent } from '../base/events.js'
@@ -57,9 +57,12 @@ export interface CompactorOptions {
   readonly publish: (event: TableEvent) => void
 }
 
+/** Options of `compact`. */
 export interface CompactOptions {
+  /** Stops the merge; the table stays as it was. */
   readonly signal?: AbortSignal | undefined
-  readonly onProgress?: ((progress: ProgressReport) => void) | undefined
+  /** Called now and then with operations merged so far and in all. */
+  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
 }
 
 /** The reason of the abort of a `compactAll` that must start again. */

@@ -229,8 +229,7 @@ function wire(
     layout,
     memtableRecords: recovery.memtableRecords,
     syncIntervalMs: options.syncIntervalMs,
-    onSealed: () => compactor.wake(),
-    sealFinished: () => compactor.sealFinished(),
+    seals: compactor,
     publish,
   })
   const reader = newReader(recovery, manifest)

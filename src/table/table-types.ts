@@ -1,4 +1,5 @@
 /** The options and results of the methods of `FlashTable`. docs/api.md. */
+export type { CompactOptions } from '../compaction/compactor.js'
 import type {
   ColumnsOut,
   EncodingOptions,
@@ -33,14 +34,6 @@ export interface RangeOptions<K> extends ReadOptions {
   /** Records at most (`keys`: keys); -1 or `Infinity` for no limit. Default: no limit. */
   readonly limit?: number | undefined
   readonly signal?: AbortSignal | undefined
-}
-
-/** Options of `compact`. */
-export interface CompactOptions {
-  /** Stops the merge; the table stays as it was. */
-  readonly signal?: AbortSignal | undefined
-  /** Called now and then with operations merged so far and in all. */
-  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
 }
 
 /** One operation of a batch. */

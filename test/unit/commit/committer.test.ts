@@ -57,8 +57,10 @@ function newCommitter({ memtableRecords = 10_000, syncIntervalMs = Infinity } = 
     layout: LAYOUT,
     memtableRecords,
     syncIntervalMs,
-    onSealed: () => void sealed++,
-    sealFinished: () => new Promise(resolve => seals.push({ end: resolve })),
+    seals: {
+      wake: () => void sealed++,
+      sealFinished: () => new Promise(resolve => seals.push({ end: resolve })),
+    },
     publish: () => {},
   })
   const put = (key: number, sync = false) => committer.commitRow(PUT, Uint32Array.of(key, key + 1), sync)
