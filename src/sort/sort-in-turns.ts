@@ -37,10 +37,10 @@ export async function sortedInTurns(
 }
 
 /**
- * Merges sorted runs, oldest first, slice by slice: what they hold between two neighbouring borders is put together and
- * sorted anew, which is several times faster than comparing heads. Stable, because the rows of older runs come first.
+ * Merges sorted runs, oldest first, slice by slice: the rows between two neighbouring borders are put together and sorted
+ * again, which is several times faster than comparing heads. Stable, because the rows of older runs come first.
  *
- * `goOn` is awaited before so much work as that of sorting so many rows; where it says no, nothing comes of the merge.
+ * `goOn` is awaited before each slice, with the work of sorting its rows; if it answers no, the merge is given up.
  */
 export async function mergeRuns(
   lanes: readonly Uint32Array[],
