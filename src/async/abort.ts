@@ -1,8 +1,8 @@
 /**
  * Signals of any realm: a test environment (jsdom), a `vm` context or a library brings its own `AbortSignal`.
  *
- * Such a signal is no instance of the class that this realm has, `AbortSignal.any` refuses it, and old ones lack
- * `throwIfAborted` and `reason`. So signals are told by their shape, and nothing here uses the global class.
+ * Such a signal is no instance of the class of this realm, `AbortSignal.any` refuses it, and old ones lack
+ * `throwIfAborted` and `reason`. So signals are recognised by their shape, and nothing here uses the global class.
  */
 import * as util from 'node:util'
 import type { Mutex } from 'async-mutex'

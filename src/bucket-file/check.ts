@@ -35,7 +35,7 @@ export interface FileProblem {
   readonly message: string
 }
 
-/** Damage does not reject, it is in `problems`; `onPages` is told how many pages are done, and may throw to end it. */
+/** Damage does not reject: it is in `problems`. `onPages` is called with the number of pages done, and may throw to end it. */
 export async function checkBucketFile(
   options: BucketFileOptions,
   entry: BucketFileEntry,

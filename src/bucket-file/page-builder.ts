@@ -72,7 +72,7 @@ export class PageBuilder {
     }
   }
 
-  /** Takes rows. Requires: sorted by key, behind all that came before. */
+  /** Takes rows. Requires: they are sorted by key and follow all rows that came before. */
   add(rows: Operations): void {
     this.room().append(rows, 0, rows.count)
   }
@@ -106,7 +106,7 @@ export class PageBuilder {
     return { pages, fences: this.fences.toArray(), filter: this.filter.toArray(), counts, bounds }
   }
 
-  /** Counts pages that were built apart, as those behind its own. Requires: greater keys, and no row waits here. */
+  /** Counts pages that were built elsewhere and follow its own. Requires: their keys are greater, and no row waits here. */
   appendBuilt({ pages, fences, filter, counts, bounds }: BuiltPages): void {
     if (pages === 0) return
     const { keyLaneCount } = this.#layout

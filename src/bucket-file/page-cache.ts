@@ -15,7 +15,7 @@ const SLOTS_MIN = 16
 
 export class PageCache {
   readonly pageWords: number
-  /** The memory of all slots, and one word behind: a reader of bits may touch it. */
+  /** The memory of all slots and one more word, which a reader of bits may touch. */
   readonly words: Uint32Array
   readonly #owners: (CachedFile | undefined)[]
   readonly #pages: Int32Array
@@ -25,7 +25,7 @@ export class PageCache {
   /** Slots that hold a page. */
   #owned = 0
 
-  /** `memoryFreed` is told of pages that are forgotten. */
+  /** `memoryFreed` is called with the memory of pages that are dropped. */
   constructor(cacheBytes: number, pageBytes: number, memoryFreed?: (memory: Uint8Array) => void) {
     this.#memoryFreed = memoryFreed
     const slots = Math.max(SLOTS_MIN, Math.floor(cacheBytes / pageBytes))

@@ -37,7 +37,7 @@ export class PageFacts {
     return this.counts.deleteKeys + this.counts.deleteRecords
   }
 
-  /** Takes the rows of the next page into account; whether its keys are not behind those of the page before. */
+  /** Counts the rows of the next page. Returns whether its keys follow those of the page before. */
   add(rows: OperationBuffer): boolean {
     const { keyLaneCount } = this.#layout
     const last = this.#last

@@ -202,7 +202,7 @@ export async function readSections(
   }
 }
 
-/** The bytes of a section; at most one page of zeros behind its end. */
+/** The bytes of a section, and at most one page of zeros after its end. */
 async function readSection(
   options: BucketFileOptions,
   entry: BucketFileEntry,

@@ -62,7 +62,7 @@ interface Group {
   synced: Deferred | undefined
   /** Takes no more calls. */
   full: boolean
-  /** What runs in the turn of this group, which is empty then; those behind wait for it. Never rejects. */
+  /** Runs in the turn of this group, which is empty then; later groups wait for it. Never rejects. */
   turn: (() => Promise<void>) | undefined
 }
 
@@ -138,7 +138,7 @@ export class Committer {
   /** Resolves when all calls that came before have been committed or refused; with `sync`, synced too. */
   async barrier(sync: boolean): Promise<void> {
     if (this.#draining !== undefined) {
-      // An empty group of its own: it is settled in its turn, however many calls come behind.
+      // An empty group of its own: it is settled in its turn, however many calls come later.
       const group = newGroup(new OperationBuffer(this.#options.layout, 1))
       group.full = true
       group.written = newDeferred()
@@ -173,7 +173,7 @@ export class Committer {
     }
   }
 
-  /** Runs `action` while no group is being committed, behind all calls that came before; a signal ends the waiting. */
+  /** Runs `action` while no group is being committed, after all calls that came before. A signal ends the waiting. */
   async exclusive<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     await unlessAborted(this.barrier(false), signal)
     return runExclusive(this.#committing, signal, action)
@@ -322,7 +322,7 @@ export class Committer {
     const deletes = this.#numberDeletes(group, wal.nextSequence)
     this.#reserve(operations)
     const appended = wal.append(operations, 0, operations.count, deletes)
-    // Crash: from now on a manifest must not say that the log begins behind this segment.
+    // Crash: from now on a manifest must not say that the log begins after this segment.
     this.#noteSegment()
     if (appended !== undefined) {
       await appended

@@ -69,7 +69,7 @@ export class GarbageEstimates {
     const matched = Array.from({ length: rows.count }, (_, row) =>
       deletes.hides(rows.lanes, row, file.entry.endSequence - 1, before),
     )
-    // With 'replace' a matched put leaves a delete of its key behind, unless nothing is older.
+    // With 'replace' a matched put becomes a delete of its key, unless nothing is older.
     const { replace } = this.#options
     const visible = Float64Array.from(matched, match => (match && !replace ? 0 : 1))
     const masked = [each * (rows.count - sum(visible))]

@@ -16,7 +16,7 @@ export function wordsForBits(bits: number): number {
 }
 
 /**
- * Writes `(values[i] - base)` for i in [from, to) at bit `position` of `words`; returns the position behind.
+ * Writes `(values[i] - base)` for i in [from, to) at bit `position` of `words`. Returns the next position.
  *
  * Requires: the words are zero from `position` on; every difference fits `width` bits.
  */
@@ -46,7 +46,7 @@ export function packLane(
   return position + (to - from) * width
 }
 
-/** Reads `width` bits at bit `position` counted from word `base`. May touch the word behind the last bit. */
+/** Reads `width` bits at bit `position` counted from word `base`. May touch the word after the last bit. */
 export function readBits(words: Uint32Array, base: number, position: number, width: number): number {
   if (width === 0) return 0
   const word = base + (position >>> 5)
@@ -58,7 +58,7 @@ export function readBits(words: Uint32Array, base: number, position: number, wid
 
 /**
  * Reads `count` values of `width` bits from bit `position` (counted from word `first`), adds `base` to each and puts
- * them at `out[at...]`; returns the position behind.
+ * them at `out[at...]`. Returns the next position.
  */
 export function unpackLane(
   words: Uint32Array,

@@ -37,7 +37,7 @@ export function fileSeedOf(seed: number, position: number): number {
   return positionSeed(seed, position)
 }
 
-/** Lives of a table that are told from lives of another one: epochs below 2 to this power. */
+/** Epochs below 2 to this power can be told apart from those of another table. */
 const EPOCH_BITS = 16
 const NO_TABLE = new Uint8Array(TABLE_ID_BYTES)
 const ZERO = fileSeed(NO_TABLE, 0, 0)

@@ -13,7 +13,7 @@ const ZLIB_WORDS_MIN = 64
 /** The reversed polynomial of CRC-32 (ISO-HDLC), as in zlib. */
 const POLYNOMIAL = 0xedb88320
 
-/** `tables[k][b]`: what byte `b` does to a checksum that has `k` bytes to go behind it. */
+/** `tables[k][b]`: what byte `b` does to a checksum if `k` bytes follow it. */
 const [TABLE_0, TABLE_1, TABLE_2, TABLE_3] = makeTables()
 
 function makeTables(): [Uint32Array, Uint32Array, Uint32Array, Uint32Array] {

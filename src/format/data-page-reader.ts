@@ -179,7 +179,7 @@ export class DataPageReader {
     return 2 * this.#deltaAt.length + this.#laneAt.length
   }
 
-  /** Value lane `lane` (counted behind the key) of row `row`. */
+  /** Value lane `lane` (counted after the key lanes) of row `row`. */
   value(lane: number, row: number): number {
     const width = this.#laneWidth[lane]!
     if (width === 0) return this.#laneBase[lane]!
@@ -305,15 +305,15 @@ export class DataPageReader {
     this.from = this.to = row
     if (row === this.#rows) return
     if (row === (this.#group + 1) * RESTART_INTERVAL) {
-      // The restart behind the group is not before the key: it is the key or greater.
+      // The restart after the group is the key or greater.
       this.#readRestart(this.#group + 1)
       if (this.#compareOffset() === 0) this.#extendEqual(row)
     } else if (this.#walkedDistance === this.#distance) this.#extendEqual(row)
   }
 
   /**
-   * The first row of the group that is at least `#distance` behind its restart, or the one behind the group; how far
-   * behind the restart that row is, in `#walkedDistance`. Hot.
+   * The first row of the group that is at least `#distance` above its restart, or else the row after the group. Its
+   * distance from the restart goes to `#walkedDistance`. Hot.
    */
   #walkToDistance(): number {
     const group = this.#group
@@ -397,7 +397,7 @@ export class DataPageReader {
     return 0
   }
 
-  /** Moves `to` behind the last row that has the key of row `from`. Requires: `#target` is that key. */
+  /** Moves `to` past the last row with the key of row `from`. Requires: `#target` is that key. */
   #extendEqual(from: number): void {
     let row = from + 1
     while (row < this.#rows && this.#equalsTarget(row)) row++

@@ -97,7 +97,7 @@ export const FOOTER = {
 /** Where the parts of a data page begin. */
 export interface DataPageLayout {
   readonly keyLaneCount: number
-  /** Value lanes and, behind them, the lane of operation kinds. */
+  /** The value lanes, then the lane of operation kinds. */
   readonly packedLaneCount: number
   /** In 32-bit words from the start of the page. */
   readonly firstKeyWord: number

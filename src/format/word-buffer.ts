@@ -1,5 +1,5 @@
 /**
- * Words that are appended one after another: filter and fences of a bucket file in the making.
+ * A growing list of words: filter and fences of a bucket file that is being written.
  *
  * Kept in chunks, so that growing copies nothing: the filter of a hundred million records has 125 MB.
  */

@@ -104,7 +104,7 @@ export class Home {
     }
   }
 
-  /** Throws `FLASHTABLE_MOVED` where that is behind the failure of something else. */
+  /** Throws `FLASHTABLE_MOVED` if that is the cause of another failure. */
   async checkAfter(failure: unknown): Promise<void> {
     await this.check().catch((reason: unknown) => {
       // Where nothing can be known now, the failure itself tells more.

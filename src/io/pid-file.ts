@@ -10,7 +10,7 @@
  *      it alone may replace D. Is there a claim already, by A: if A is alive, A is about to have the lock. If A is dead,
  *      go on with the claim on A, and so on: holder and claimants form a chain that begins with LOCK, in which all are
  *      dead, but for the last perhaps.
- *   3. Having made the last claim, read the chain once more from LOCK on. If it is as before, `rename` own record to
+ *   3. Having made the last claim, read the chain again from LOCK on. If it is as before, `rename` own record to
  *      LOCK. If not, take the claim back and begin again.
  *
  * Why two cannot both get through 3:

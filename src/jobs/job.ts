@@ -64,7 +64,7 @@ export interface CompactionControl {
   readonly signal?: AbortSignal | undefined
   /** Operations written so far. */
   readonly onProgress?: ((operations: number) => void) | undefined
-  /** Bytes that write calls have transferred since the last call of this; however the job ends, all are told before. */
+  /** Called with the bytes that write calls have transferred since its last call. All are reported before the job ends. */
   readonly onWritten?: ((bytes: number) => void) | undefined
 }
 

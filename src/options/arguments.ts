@@ -1,9 +1,9 @@
 /**
- * Checks of what a caller passes besides keys and values: options by name and type, and how many arguments there are.
+ * Checks the arguments besides keys and values: options by name and type, and the number of arguments.
  *
- * No argument is ignored: an unknown name, an option in the place of another, an argument too many would mean something
- * to the caller, in another store above all. Everything is read once, so that a getter is not asked again behind a
- * check. docs/api.md, Errors.
+ * No argument is ignored. An unknown name, an option in the place of another, or an extra argument means something to the
+ * caller, above all if it comes from the habits of another store. Everything is read once, so that a getter cannot answer
+ * differently after the check. docs/api.md, Errors.
  */
 import { isAbortSignal } from '../async/abort.js'
 import { describeValue } from '../base/describe-value.js'
@@ -70,7 +70,7 @@ export function soleOption(options: unknown, name: string): unknown {
   return (options as Readonly<Record<string, unknown>>)[name]
 }
 
-/** Refuses what comes behind the last argument; `undefined` counts as left out. */
+/** Refuses anything after the last argument; `undefined` counts as left out. */
 export function refuseExtra(call: string, extra: readonly unknown[], advice = ''): void {
   for (const argument of extra) {
     if (argument === undefined) continue

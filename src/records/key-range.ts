@@ -52,7 +52,7 @@ function keyIsBelow(range: KeyRange, key: Uint32Array): boolean {
   return range.lowerExclusive === true ? order >= 0 : order > 0
 }
 
-/** Whether `key` lies behind the range. */
+/** Whether `key` is above the range. */
 function keyIsAbove(range: KeyRange, key: Uint32Array): boolean {
   if (range.upper === undefined) return false
   const order = compareKeys(range.upper, key)
@@ -67,7 +67,7 @@ export function rangeStart(range: KeyRange, lanes: readonly Uint32Array[], from:
     : lowerBound(lanes, from, to, range.lower)
 }
 
-/** The first row in [from, to) that lies behind the range, else `to`. Requires: these rows are sorted by key. */
+/** The first row in [from, to) above the range, else `to`. Requires: these rows are sorted by key. */
 export function rangeEnd(range: KeyRange, lanes: readonly Uint32Array[], from: number, to: number): number {
   if (range.upper === undefined) return to
   return range.upperExclusive === true

@@ -3,7 +3,7 @@
  *
  * A radix sort from the top that adapts to the keys at hand: the leading key bits that differ become a 32-bit prefix
  * of each row, counting passes split the rows by its digits until few are left together, insertion does the rest. Rows
- * whose whole prefixes agree start over with the lanes behind it. So no input costs more than three moves of a row for
+ * whose whole prefixes agree are sorted by the following lanes. So no input costs more than three moves of a row for
  * 32 bits of key, however its keys are spread. Stable throughout. docs/internals.md, Sorting.
  */
 import { assert } from '../base/assert.js'
@@ -151,7 +151,7 @@ class RadixSort {
     this.#sortByPrefix(from, to, Math.min(bits, 32), bits > 32 ? lane - 1 : lane, false)
   }
 
-  /** Measures a lane; with `keep` its values stay behind as prefixes. */
+  /** Measures a lane; with `keep` its values become the prefixes. */
   #measureLane(lane: number, from: number, to: number, keep: boolean): PrefixPart {
     const column = this.#lanes[lane]!
     const words = this.#words
@@ -163,7 +163,7 @@ class RadixSort {
   }
 
   /**
-   * Prefix: the differences of the lanes to their minima, one behind another, as far as `bits` bits reach.
+   * The prefix: the differences of the lanes to their minima, concatenated, up to `bits` bits.
    *
    * Requires: the prefixes are the values of the first lane.
    */

@@ -133,7 +133,7 @@ function groupBins(binRows: Int32Array, partRows: number) {
   return { partOfBin, starts, firstBins, lastBins }
 }
 
-/** Where each row goes: behind those of its part that came before. */
+/** Where each row goes: after the earlier rows of its part. */
 function findPlaces(
   column: Uint32Array,
   { shift, first }: Bins,

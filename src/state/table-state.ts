@@ -38,7 +38,7 @@ export interface View {
 export interface StateChange {
   /** File numbers that go; neighbours. */
   readonly removeFiles: readonly number[]
-  /** The file that comes, in their place; behind all others where none goes. */
+  /** The file that takes their place; after all others if none goes. */
   readonly addFile?: BucketFileEntry | undefined
   /** How many of the oldest sealed memtables the new file holds. */
   readonly removeSealed: number
@@ -305,7 +305,7 @@ export class TableState {
   }
 }
 
-/** The files without those removed, and `added` in their place; behind all others where none was removed. */
+/** The files without those removed, and `added` in their place; after all others if none was removed. */
 function replaceFiles<T>(
   files: readonly T[],
   numberOf: (file: T) => number,

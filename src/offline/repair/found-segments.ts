@@ -1,9 +1,9 @@
 /**
- * Finds the frames of log segments whose table nobody knows: a header tells the seed with which its checksum fits, and
- * the payload's checksum, or the header of another frame, confirms it.
+ * Finds the frames of log segments of an unknown table: the seed of a header's checksum can be solved, and the checksum
+ * of the payload, or the header of another frame, confirms it.
  *
- * A segment that was written over has frames of an older life behind the new ones, with another seed. Seeds of one table
- * have a family in common (format/checksum-seed.ts), an older life has not that of its file's number.
+ * A segment that was overwritten has frames of an older life after the new ones, with another seed. The seeds of one table
+ * share a family (format/checksum-seed.ts); those of an older life do not belong to the number of the file.
  */
 import { throwIfAborted } from '../../async/abort.js'
 import { seedFamily } from '../../format/checksum-seed.js'

@@ -125,7 +125,7 @@ class FileSaver {
     return kinds
   }
 
-  /** Entries do not end at page ends: behind a damaged page nothing can be told. */
+  /** Entries cross page ends: nothing after a damaged page can be read. */
   async #saveDeletes(kinds: Uint8Array): Promise<void> {
     const { layout } = this.#context.schema
     const first = kinds.indexOf(DELETE_WHERE_PAGE)
@@ -161,7 +161,7 @@ class FileSaver {
   }
 
   async #savePages(kinds: Uint8Array): Promise<void> {
-    // Without a footer damaged pages behind the last data page may have been data pages too.
+    // Without a footer, damaged pages after the last data page may have been data pages, too.
     const others = kinds.findIndex(kind => kind > DATA_PAGE)
     const end = others < 0 ? kinds.length : Math.max(others, kinds.lastIndexOf(DATA_PAGE) + 1)
     const { layout } = this.#context.schema

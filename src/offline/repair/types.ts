@@ -10,7 +10,7 @@ export interface Loss {
   readonly file: string
   readonly offset: number
   readonly reason: string
-  /** Keys of the records before and behind the gap, where they are known: what is lost lies between them. */
+  /** Keys of the records before and after the gap, if they are known: the lost records lie between them. */
   readonly after: unknown
   readonly before: unknown
   /** Operations that are missing, where that is known. */

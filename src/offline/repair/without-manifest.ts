@@ -88,7 +88,7 @@ function nothingFits(directory: string, losses: readonly Loss[]): FlashTableErro
       })
 }
 
-/** Takes the files one after another, those of the log's table first, the widest first; each range once. */
+/** Takes each range once, from the widest file to the narrowest, those of the log's table first. */
 function chooseFiles(
   found: readonly RangedFile[],
   family: number | undefined,
@@ -157,8 +157,8 @@ interface PlacedFile extends Ranged {
 }
 
 /**
- * Gives files without a footer an age: the first gap between the others that could hold their operations, by number;
- * else behind all bucket files. Where the others have every number, they have what is in it.
+ * Gives files without a footer an age: the first gap between the others, by sequence numbers, that could hold their
+ * operations; else after all bucket files. If the others cover every number, they hold its operations already.
  */
 function placeUnknown(
   unknown: readonly FoundFile[],
