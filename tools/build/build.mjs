@@ -3,7 +3,10 @@
 import { build } from 'esbuild'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import process from 'node:process'
 
+/** Where tsc has put its output: that of the package, or of the benchmarks. */
+const OUT = process.argv[2] ?? 'dist'
 const OPTIONS = { bundle: true, write: false, target: 'node20', legalComments: 'none' }
 
 async function bundle(options) {
@@ -43,17 +46,17 @@ async function transcoder() {
   })
 }
 
-writeFileSync('dist/src/executor/worker-source.js', await worker())
-writeFileSync('dist/src/encoding/transcoder.js', await transcoder())
+writeFileSync(join(OUT, 'src/executor/worker-source.js'), await worker())
+writeFileSync(join(OUT, 'src/encoding/transcoder.js'), await transcoder())
 
 /** Since 5.7 typed arrays have a type parameter for their memory; for compilers that know none there is a copy without. */
 function declarationsWithoutMemory() {
   const arrays = /\b((?:Big)?(?:Uint|Int|Float)(?:8|16|32|64)Array)<[^<>]*>/g
-  for (const name of readdirSync('dist/src', { recursive: true })) {
+  for (const name of readdirSync(join(OUT, 'src'), { recursive: true })) {
     if (!name.endsWith('.d.ts')) continue
-    const copy = join('dist/types-5.0', name)
+    const copy = join(OUT, 'types-5.0', name)
     mkdirSync(dirname(copy), { recursive: true })
-    writeFileSync(copy, readFileSync(join('dist/src', name), 'utf8').replaceAll(arrays, '$1'))
+    writeFileSync(copy, readFileSync(join(OUT, 'src', name), 'utf8').replaceAll(arrays, '$1'))
   }
 }
 
