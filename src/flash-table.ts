@@ -25,7 +25,7 @@ import { resolveLoadOptions, resolveOptions, type Duplicates, type TableOptions 
 import { columnsInTurns } from './query/columns-in-turns.js'
 import { findNear, orderHits } from './query/near.js'
 import { checkRange } from './query/range-options.js'
-import { eachKey, eachRow, stretches, type ScanOptions } from './query/ranges.js'
+import { eachKey, eachRow, batches, type ScanOptions } from './query/ranges.js'
 import type { Answer } from './query/reader.js'
 import { valuesInTurns } from './query/values-in-turns.js'
 import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT, type Operations } from './records/operations.js'
@@ -382,7 +382,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   ): AsyncGenerator<ColumnsOut<K, V>, void> {
     const [reader, pin, options] = this.#scan('scanColumns', range, extra)
     const { schema } = this.#session.parts
-    for await (const { rows, from, to } of stretches(reader, pin, options)) {
+    for await (const { rows, from, to } of batches(reader, pin, options)) {
       const ordered = options.reverse ? new OperationBuffer(schema.layout, to - from) : rows
       if (ordered instanceof OperationBuffer && options.reverse) ordered.appendReversed(rows, from, to)
       const start = options.reverse ? 0 : from

@@ -134,7 +134,7 @@ export async function buildRange(
       const rows = builder.room()
       if (!(await input.next(rows))) break
       throwIfAborted(signal)
-      // Those of the stretch before that are still there are resolved, and have other keys.
+      // Rows left from the previous batch are already resolved and share no key with the new ones.
       if (replace) resolve(rows, { layout, replace, keepDeletes: false })
       build(false)
       await pause()

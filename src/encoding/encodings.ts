@@ -37,7 +37,7 @@ type LevelName<N extends LevelEncodingName> = N extends keyof LevelAliases ? Lev
 type LevelIn<N> = N extends keyof LevelValues ? LevelValues[N][0] : never
 type LevelOut<N> = N extends keyof LevelValues ? LevelValues[N][1] : never
 
-/** What the encodings take, and what they give. Said here once more, as the types of level-transcoder ask for `@types/node`. */
+/** What the encodings take, and what they give. Declared here again, because the types of level-transcoder ask for `@types/node`. */
 interface LevelValues {
   readonly utf8: readonly [string | Uint8Array, string]
   readonly buffer: readonly [Uint8Array | string, NodeBuffer]
@@ -69,7 +69,7 @@ interface GivenEncoding<In, Format, Out> {
 type WithoutReserved<F> = string extends keyof F ? unknown : { readonly [N in keyof F & ReservedName]: never }
 
 /**
- * The encoding of a value of several fields, stored one after another in the order in which they stand here.
+ * The encoding of a value with several fields, stored in the order in which they are given.
  *
  * Fields are integers and floats by name, `bytes(n)` or `fixed(encoding, n)`; 1 to 64 of them. Their names are
  * identifiers other than `key`, `query` and `value`. Encoded bytes are packed, little-endian.

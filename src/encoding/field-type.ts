@@ -2,7 +2,7 @@
  * What the engine must know of a type of field: its lanes, its values and its columns.
  *
  * Between the API and the lanes of the engine; scalars.ts and bytes.ts implement it. Checks are made where a value is
- * turned into lanes, so that nothing wrapped around, padded or cut ever gets behind. docs/file-format.md, Lanes.
+ * turned into lanes, so that nothing wrapped, padded or cut ever gets further. docs/file-format.md, Lanes.
  */
 import { describeValue } from '../base/describe-value.js'
 import { invalidType, outOfRange } from '../base/errors.js'

@@ -1,7 +1,7 @@
 /**
  * Checks of what a caller hands over by field name: the columns of a batch, the fields of a *delete where*.
  *
- * Every property is read once, so that a getter is not asked again behind a check. docs/api.md, Columns.
+ * Every property is read once, so that a getter cannot answer differently after the check. docs/api.md, Columns.
  */
 import { describeValue, isDetached, lengthOfTypedArray, typedArrayName } from '../base/describe-value.js'
 import { invalidType, outOfRange } from '../base/errors.js'

@@ -1,7 +1,7 @@
 /**
  * Checks of the operations of a batch, on their way to rows.
  *
- * Every property is read once, so that a getter is not asked again behind a check. docs/api.md, batch.
+ * Every property is read once, so that a getter cannot answer differently after the check. docs/api.md, batch.
  */
 import { describeValue } from '../base/describe-value.js'
 import { invalidType } from '../base/errors.js'

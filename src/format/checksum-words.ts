@@ -1,8 +1,8 @@
 /**
- * The CRC-32 of a stretch of 32-bit words, fast for short ones too.
+ * The CRC-32 of a run of 32-bit words, fast for short ones too.
  *
  * A call of `zlib.crc32` costs 100-150 ns however little it is given; a frame of one record has 28 bytes of header and
- * 16 of payload. So short stretches go through tables, four bytes a step ("slicing-by-4", Kounavis & Berry 2005),
+ * 16 of payload. So short runs go through tables, four bytes a step ("slicing-by-4", Kounavis & Berry 2005),
  * at 0.8 ns a byte (measured), long ones to zlib. docs/file-format.md, Checksums.
  */
 import { crc32 } from './checksum.js'

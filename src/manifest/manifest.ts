@@ -1,5 +1,5 @@
 /**
- * The manifest as text: what the table consists of, as JSON behind a line with version, checksum and size.
+ * The manifest as text: what the table consists of, as JSON after a line with version, checksum and size.
  *
  * Everything read is checked, field by field, before anything is believed: the manifest says which files exist, how
  * large they are and what of the log counts. docs/file-format.md, Manifest.

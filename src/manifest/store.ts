@@ -79,7 +79,7 @@ export async function installManifest(
   const temporary = `${directory}/${MANIFEST_TEMPORARY_NAME}`
   let opened: DirectoryHandle | undefined
   try {
-    // First: behind the rename, no descriptor that is lacking must keep the directory from its sync.
+    // Opened first: after the rename, a lack of descriptors must not keep the directory from being synced.
     opened = await fileSystem.openDirectory(directory)
     await writeTemporary(fileSystem, temporary, bytes)
   } catch (error) {
@@ -124,7 +124,7 @@ async function abandon(
 ): Promise<FlashTableError> {
   const failure = diskError(error, `cannot write ${temporary}`)
   if (failure.code !== 'FLASHTABLE_DISK_FULL' && !isPassing(failure)) return poison.latch(failure)
-  // It shall take no room on a full disk; where it stays, it is an orphan. The next one is another file.
+  // It must take no room on a full disk. If it stays, it is an orphan. The next one is another file.
   await fileSystem.unlink(temporary).catch(() => {})
   return failure
 }

@@ -124,7 +124,7 @@ function isTableId(value: unknown): value is string {
   return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value)
 }
 
-/** Oldest first, without a gap; returns where the log goes on behind them. */
+/** Oldest first, without a gap. Returns where the log goes on after them. */
 function checkClosed(
   closed: readonly unknown[],
   firstLogSequence: number,
@@ -188,7 +188,7 @@ function integer(fields: Fields, field: string, min: number, max: number, name?:
   return value
 }
 
-/** Whoever walks a schema may do so recursively. */
+/** A schema may be walked recursively. */
 function checkDepth(schema: object): void {
   let level: object[] = [schema]
   for (let depth = 0; level.length > 0; depth++) {

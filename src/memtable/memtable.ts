@@ -21,7 +21,7 @@ export interface MemtableDelete extends DeleteWhere {
 
 /** A memtable as plain data. Posted to another thread, the buffers are the same memory there. */
 export interface MemtableImage {
-  /** The columns of lanes, `capacity` 32-bit values each, one column behind another. */
+  /** The columns of lanes, one after the other, with `capacity` 32-bit values each. */
   readonly lanes: SharedArrayBuffer
   /** A byte a row; `undefined`: all are puts. */
   readonly kinds: SharedArrayBuffer | undefined
@@ -86,7 +86,7 @@ export class Memtable implements Operations {
    * What another thread needs to see the first `rows` rows of this memtable, and the *delete where* entries with sequence
    * numbers below `before`.
    *
-   * Requires: whoever hands it out holds the memtable until the thread has ended its work (jobs/jobs.ts).
+   * Requires: the caller retains the memtable until the thread has ended its work (jobs/jobs.ts).
    */
   image(rows = this.#count, before = Infinity): MemtableImage {
     return {
@@ -125,7 +125,7 @@ export class Memtable implements Operations {
     return this.#deletes
   }
 
-  /** The sequence number behind the last operation or *delete where* entry. */
+  /** The sequence number after the last operation or *delete where* entry. */
   get endSequence(): number {
     return this.firstSequence + this.#count + this.#deletes.length
   }

@@ -32,11 +32,11 @@ export class OrderedView {
   }
 
   /**
-   * Sorted runs of row numbers, oldest first, that together hold each row below `length` once; they may hold rows from
-   * `length` on too. In a run rows of one key stand in the order in which they came.
+   * Sorted runs of row numbers, oldest first. Together they hold each row below `length` once; they may hold later rows,
+   * too. Within a run, rows of one key are in the order in which they came.
    *
-   * Takes about 0.1 us for each row that no earlier call has seen, and no time at all for the others. Rejects with the
-   * signal's reason at once; where nobody else waits, nothing is sorted any more.
+   * Takes about 0.1 us for each row that no earlier call has seen, and no time for the others. Rejects with the signal's
+   * reason at once; if no other call waits, the sorting ends.
    */
   async runs(length: number, signal?: AbortSignal): Promise<readonly Uint32Array[]> {
     assert(length <= this.#memtable.count, 'only rows that are there are put in order')
@@ -69,11 +69,11 @@ export class OrderedView {
       return this.#waiting > 0
     })
     if (merged === undefined) return
-    // Whoever came meanwhile has the runs as they were: they are not changed.
+    // A scan that began meanwhile keeps the runs as they were: they are never changed.
     this.#runs.splice(first, Infinity, merged)
   }
 
-  /** Lets the event loop turn before so many rows more, unless they fit into this turn. */
+  /** Lets the event loop turn before this many more rows, unless they fit into this turn. */
   async #takeTurn(rows: number): Promise<void> {
     if (this.#rowsThisTurn + rows > SLICE_ROWS && this.#rowsThisTurn > 0) {
       await this.#yieldToLoop()

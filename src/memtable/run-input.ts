@@ -1,8 +1,7 @@
 /**
  * A sorted run of a memtable as the input of a merge: a scan takes one for each run of an ordered view.
  *
- * The first stretch is short and each further one twice as long: a short scan costs little, a long one goes in few
- * steps. docs/internals.md, Memtable.
+ * The first batch is small and each following one twice as large: a short scan costs little, a long one takes few steps. docs/internals.md, Memtable.
  */
 import type { SortedInput } from '../merge/sorted-input.js'
 import { compareKeyToRow } from '../records/compare.js'
@@ -11,9 +10,9 @@ import type { KeyRange } from '../records/key-range.js'
 import { DELETE_KEY, PUT, type OperationBuffer } from '../records/operations.js'
 import type { Memtable } from './memtable.js'
 
-/** Rows of the first stretch. */
+/** Rows of the first batch. */
 const FIRST_ROWS = 64
-/** Rows of the longest stretch. */
+/** Rows of the largest batch. */
 const MAX_ROWS = 16384
 
 export interface RunInputOptions {
@@ -36,8 +35,8 @@ export class RunInput implements SortedInput {
   /** Places [from, to) of the run are still to be handed out. */
   #from: number
   #to: number
-  #stretchRows = FIRST_ROWS
-  /** The stretch at hand: row numbers in the order in which they go out, and their kinds. */
+  #batchRows = FIRST_ROWS
+  /** The current batch: row numbers in the order in which they are handed out, and their kinds. */
   #rows = new Uint32Array(0)
   #kinds = new Uint8Array(0)
   #hasDeletes = false
@@ -54,7 +53,7 @@ export class RunInput implements SortedInput {
 
   async next(into: OperationBuffer): Promise<boolean> {
     if (this.#from >= this.#to) return false
-    const places = Math.min(this.#stretchRows, this.#to - this.#from)
+    const places = Math.min(this.#batchRows, this.#to - this.#from)
     if (this.#options.reverse === true) {
       this.#to -= places
       this.#gather(this.#to + places - 1, -1, places, into)
@@ -62,7 +61,7 @@ export class RunInput implements SortedInput {
       this.#from += places
       this.#gather(this.#from - places, 1, places, into)
     }
-    this.#stretchRows = Math.min(MAX_ROWS, this.#stretchRows * 2)
+    this.#batchRows = Math.min(MAX_ROWS, this.#batchRows * 2)
     return true
   }
 
@@ -86,7 +85,7 @@ export class RunInput implements SortedInput {
     into.count += count
   }
 
-  /** Puts the visible rows of the stretch into `#rows`, and what they are into `#kinds`; returns how many. */
+  /** Puts the visible rows of the batch into `#rows` and their kinds into `#kinds`. Returns their number. */
   #select(first: number, step: number, places: number): number {
     if (this.#rows.length < places) {
       this.#rows = new Uint32Array(places)
@@ -120,15 +119,15 @@ export class RunInput implements SortedInput {
     return count
   }
 
-  /** The first place in the run whose key is not below `key`; with `behind`, whose key is above it. */
-  #placeOf(key: Uint32Array, behind: boolean): number {
+  /** The first index in the run whose key is not below `key`; with `above`, whose key is above it. */
+  #placeOf(key: Uint32Array, above: boolean): number {
     const { lanes } = this.#memtable
     let low = 0
     let high = this.#run.length
     while (low < high) {
       const middle = (low + high) >>> 1
       const order = compareKeyToRow(key, lanes, this.#run[middle]!)
-      if (order > 0 || (behind && order === 0)) low = middle + 1
+      if (order > 0 || (above && order === 0)) low = middle + 1
       else high = middle
     }
     return low

@@ -1,9 +1,9 @@
 /**
- * A whole sealed memtable, sorted, as the input of a compaction. Runs in the worker thread.
+ * A whole sealed memtable, sorted, as the input of a compaction. Runs on a worker thread.
  *
  * Fetching the rows of a large memtable in key order would miss caches and TLB with every value. So the columns are
  * first split by key into parts that fit the second-level cache, in sequential passes (partitioned radix sort, Satish
- * et al. 2010); each part is then sorted and handed out by itself. That takes a copy of the memtable, and less than
+ * et al. 2010). Then each part is sorted and handed out as one batch. That takes a copy of the memtable, and less than
  * half of the time. docs/internals.md, Memtable.
  */
 import type { SortedInput } from '../merge/sorted-input.js'

@@ -27,7 +27,7 @@ export async function columnsInTurns(schema: Schema, rows: Operations, withKey: 
   return whole
 }
 
-/** The columns, all of one kind, one behind another. */
+/** The columns, all of one kind, concatenated. */
 function joined(columns: readonly Columns[string][]): Columns[string] {
   const length = columns.reduce((sum, column) => sum + column.length, 0)
   const Column = columns[0]!.constructor as new (length: number) => Uint8Array<ArrayBuffer>

@@ -1,8 +1,8 @@
 /**
  * Keys that are looked up together, so that they wait for memory together.
  *
- * A lookup in a large table mostly waits for memory: filter, head of the page, keys, values, one after another. Over a
- * block of keys each of these steps is a loop of its own, first one that only touches what the step will read: its
+ * A lookup in a large table mostly waits for memory: for the filter, the head of the page, keys, values, in turn. For a
+ * block of keys each of these steps is a loop, preceded by a loop that only touches what the step will read, so that the
  * waits overlap (Chen et al. 2004, group prefetching). `Lookup` then finds everything at hand. Hot; answers do not
  * depend on it. docs/internals.md, Lookup.
  */

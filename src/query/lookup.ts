@@ -2,7 +2,7 @@
  * Looks keys up: active memtable, sealed memtables from the newest on, bucket files from the newest on.
  *
  * Hits come newest first; the first delete of the key, or the limit, ends the search. One `Lookup` serves all lookups
- * of a table one after another: it allocates nothing for a key that is in memory. Hot. docs/internals.md, Lookup.
+ * of a table in turn: it allocates nothing for a key that is in memory. Hot. docs/internals.md, Lookup.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
 import { DataPageReader } from '../format/data-page-reader.js'
@@ -158,7 +158,7 @@ export class Lookup {
     return GO_ON
   }
 
-  /** Judges the operation that stands behind the last hit; it becomes a hit, or is forgotten. */
+  /** Judges the operation after the last hit: it becomes a hit, or is dropped. */
   #take(kind: number, sequence: number): Progress {
     const hits = this.#hits
     const row = hits.count

@@ -14,7 +14,7 @@ import { sortedInTurns } from '../sort/sort-in-turns.js'
 import type { View } from '../state/table-state.js'
 import type { BatchHits, TableReader } from './reader.js'
 
-/** Up to so many keys in reach of a query are looked up one by one. */
+/** Up to this many keys in reach of a query are looked up one by one. */
 const LOOKUPS_PER_QUERY_MAX = 33
 /** Rows that are put in order before the event loop may get a turn. */
 const SLICE_ROWS = 2 ** 15
@@ -122,7 +122,7 @@ async function lookUpEach(
   return orderHits(layout, await reader.findMany(view, keys, Infinity), at => queryOf[at]!)
 }
 
-/** A stretch of keys that several queries reach. */
+/** A range of keys that several queries reach. */
 interface Group extends Reach {
   readonly queries: number[]
 }
@@ -171,8 +171,8 @@ async function scanAll(
   const rows = new OperationBuffer(layout, 64)
   const merge = await reader.scan(view, range, false)
   try {
-    for (let stretch = await merge.next(); stretch !== undefined; stretch = await merge.next()) {
-      rows.append(stretch, 0, stretch.count)
+    for (let batch = await merge.next(); batch !== undefined; batch = await merge.next()) {
+      rows.append(batch, 0, batch.count)
     }
   } finally {
     await merge.close()
@@ -180,14 +180,14 @@ async function scanAll(
   return rows
 }
 
-/** The first row with this key or a greater one; with `behind`, the first one with a greater key. */
-function firstRowAt(rows: Operations, key: Uint32Array, behind: boolean): number {
+/** The first row with this key or a greater one; with `above`, the first one with a greater key. */
+function firstRowAt(rows: Operations, key: Uint32Array, above: boolean): number {
   let low = 0
   let high = rows.count
   while (low < high) {
     const middle = (low + high) >>> 1
     const order = compareKeyToRow(key, rows.lanes, middle)
-    if (order > 0 || (behind && order === 0)) low = middle + 1
+    if (order > 0 || (above && order === 0)) low = middle + 1
     else high = middle
   }
   return low

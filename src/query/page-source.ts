@@ -66,7 +66,7 @@ export class PageSource {
     })
   }
 
-  /** Lets go of the pages at hand; they are in the cache as far as it has room. */
+  /** Drops the pages at hand. They are in the cache as far as it has room. */
   release(): void {
     this.#atHand.clear()
   }

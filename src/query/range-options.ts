@@ -30,7 +30,7 @@ const WHOLE_TABLE: CheckedRange = {
 /** A bound; the schema checks the key. */
 const asGiven = (value: unknown): unknown => value
 
-/** The options of a scan; `snapshot` is checked by who takes the view. */
+/** The options of a scan. The caller checks `snapshot`. */
 const RANGE_OPTIONS = {
   gt: asGiven,
   gte: asGiven,

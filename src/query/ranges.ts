@@ -1,5 +1,5 @@
 /**
- * Scans as their users want them: a range with a limit, a direction and a signal, one stretch of rows after another.
+ * Scans as their users want them: a range with a limit, a direction and a signal, in batches of rows.
  */
 import { throwIfAborted } from '../async/abort.js'
 import { Turns } from '../async/turns.js'
@@ -20,18 +20,18 @@ export interface ScanOptions {
 }
 
 /** Rows [from, to) of `rows`, in ascending order; a reverse scan walks them from the end. */
-export interface Stretch {
+export interface RowBatch {
   readonly rows: Operations
   readonly from: number
   readonly to: number
 }
 
-/** The stretches of a scan. Lets go of the pin at the end, however it ends. */
-export async function* stretches(
+/** The batches of a scan. Releases the pin at the end, however it ends. */
+export async function* batches(
   reader: TableReader,
   pin: Pin,
   options: ScanOptions,
-): AsyncGenerator<Stretch, void> {
+): AsyncGenerator<RowBatch, void> {
   const { range, reverse, signal, read } = options
   let left = options.limit
   try {
@@ -64,7 +64,7 @@ export async function* eachRow(
 ): AsyncGenerator<{ rows: Operations; row: number }, void> {
   const { reverse, signal } = options
   const turns = new Turns()
-  for await (const { rows, from, to } of stretches(reader, pin, options)) {
+  for await (const { rows, from, to } of batches(reader, pin, options)) {
     const step = reverse ? -1 : 1
     const end = reverse ? from - 1 : to
     for (let row = reverse ? to - 1 : from; row !== end; row += step) {
@@ -84,8 +84,8 @@ export async function* eachKey(
 ): AsyncGenerator<{ rows: Operations; row: number }, void> {
   const turns = new Turns()
   let left = options.limit
-  // All rows of a key come in one stretch, so it is enough to look within it.
-  for await (const { rows, from, to } of stretches(reader, pin, {
+  // All rows of a key come in one batch, so it is enough to look within it.
+  for await (const { rows, from, to } of batches(reader, pin, {
     ...options,
     limit: left === 0 ? 0 : Infinity,
   })) {

@@ -1,5 +1,5 @@
 /**
- * Sorts up to 65,536 rows by key: the stretches of merges and bulk loads, the parts of seals.
+ * Sorts up to 65,536 rows by key: the batches of merges and bulk loads, the parts of seals.
  *
  * So few rows have numbers of 16 bits or less. With leading bits of the key they make one word, and two counting passes
  * over words (a radix sort from the lowest digit, Knuth vol. 3, 5.2.5) put them in order, within the second-level cache.

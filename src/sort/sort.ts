@@ -9,7 +9,7 @@
 import { assert } from '../base/assert.js'
 import { SHORT_ROWS_MAX, sortShort } from './short-sort.js'
 
-/** Stretches up to this long are sorted by insertion. */
+/** Ranges up to this long are sorted by insertion. */
 const INSERTION_ROWS = 24
 /** Bits of the largest digit: 2048 counters stay in the first-level cache. */
 const DIGIT_BITS = 11
@@ -104,7 +104,7 @@ function forBlocks(from: number, to: number, work: (start: number, end: number) 
   for (let start = from; start < to; start += BLOCK_ROWS) work(start, Math.min(start + BLOCK_ROWS, to))
 }
 
-/** One sort under way. Stretches of `#pairs` are split into the same stretch of `#spare` and back. */
+/** One sort under way. Ranges of `#pairs` are split into the same range of `#spare` and back. */
 class RadixSort {
   readonly #lanes: readonly Uint32Array[]
   readonly #keyLaneCount: number
@@ -180,8 +180,8 @@ class RadixSort {
   }
 
   /**
-   * Sorts the stretch by the low `bits` prefix bits, in which alone the prefixes differ, and by the lanes from
-   * `nextLane` on, which the prefix does not cover. The stretch is in `#spare` where `inSpare` is true, and ends in
+   * Sorts the range by the low `bits` prefix bits, in which alone the prefixes differ, and by the lanes from
+   * `nextLane` on, which the prefix does not cover. The range is in `#spare` where `inSpare` is true, and ends in
    * `#pairs`.
    */
   #sortByPrefix(from: number, to: number, bits: number, nextLane: number, inSpare: boolean): void {
@@ -215,7 +215,7 @@ class RadixSort {
   }
 
   /**
-   * Moves the stretch over, in the order of one digit; returns how many rows share the commonest digit. Where all do,
+   * Moves the range over, in the order of one digit; returns how many rows share the commonest digit. Where all do,
    * nothing is moved.
    */
   #split(from: number, to: number, shift: number, digitBits: number, inSpare: boolean): number {

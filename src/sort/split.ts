@@ -67,7 +67,7 @@ export function splitByKey(
 }
 
 /**
- * The bins of some rows. A bin is a stretch of keys that depends on its number and `shift` alone, so rows that are
+ * The bins of some rows. A bin is a range of keys that depends on its number and `shift` alone, so rows that are
  * spread alike have the same bins.
  */
 interface Bins {

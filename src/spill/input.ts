@@ -1,7 +1,7 @@
 /**
  * The records of a range of keys in all spills of a bulk load, sorted, as the input of a merge.
  *
- * Their pieces are read at once and sorted a stretch of keys at a time, which fits the second-level cache.
+ * Their pieces are read at once and sorted a range of keys at a time, which fits the second-level cache.
  * docs/internals.md, Bulk load.
  */
 import { assert } from '../base/assert.js'
@@ -37,7 +37,7 @@ import {
   type Spill,
 } from './spill.js'
 
-/** Bytes of the records of a stretch, about: so few are sorted within the second-level cache. */
+/** The target size of a range, in bytes of records: that few are sorted within the second-level cache. */
 const STRETCH_BYTES = 2 ** 18
 
 export interface SpillInputOptions {
@@ -66,7 +66,7 @@ export class SpillInput implements SortedInput {
   #loaded: (MemorySpill | Loaded)[] | undefined
   /** For each lane what all rows have in it, if that is known. */
   readonly #shared: readonly (number | undefined)[]
-  #stretches: KeyRange[] = []
+  #ranges: KeyRange[] = []
 
   constructor(options: SpillInputOptions) {
     this.#options = options
@@ -81,15 +81,15 @@ export class SpillInput implements SortedInput {
       const loaded: (MemorySpill | Loaded)[] = []
       for (const spill of spills) loaded.push(spill.kind === 'memory' ? spill : await this.#load(spill))
       this.#loaded = loaded
-      this.#stretches = splitRange(spills, layout.keyLaneCount, range, stretchRows(spills, range, layout))
+      this.#ranges = splitRange(spills, layout.keyLaneCount, range, rangeRows(spills, range, layout))
     }
-    const stretch = this.#stretches.shift()
-    if (stretch === undefined) return false
+    const part = this.#ranges.shift()
+    if (part === undefined) return false
     const rows = this.#unsorted
     rows.clear()
     for (const loaded of this.#loaded) {
-      if ('spill' in loaded) this.#decode(loaded, stretch)
-      else appendPieces(rows, loaded, stretch, this.#shared)
+      if ('spill' in loaded) this.#decode(loaded, part)
+      else appendPieces(rows, loaded, part, this.#shared)
     }
     const order = sortedOrder(rows.lanes, layout.keyLaneCount, 0, rows.count)
     const at = into.count
@@ -105,7 +105,7 @@ export class SpillInput implements SortedInput {
 
   async close(): Promise<void> {
     this.#loaded = []
-    this.#stretches = []
+    this.#ranges = []
     const { spills, range } = this.#options
     for (const spill of spills) {
       const share = pieceRows(spill, piecesIn(spill, range)) / pieceRows(spill, { from: 0, to: spill.pieces })
@@ -134,11 +134,11 @@ export class SpillInput implements SortedInput {
     }
   }
 
-  /** Appends the rows of the stretch. */
-  #decode({ spill, path, seed, frames, pieces }: Loaded, stretch: KeyRange): void {
+  /** Appends the rows of the range. */
+  #decode({ spill, path, seed, frames, pieces }: Loaded, part: KeyRange): void {
     const { layout } = this.#options
     const rows = this.#unsorted
-    const { from, to } = piecesIn(spill, stretch)
+    const { from, to } = piecesIn(spill, part)
     for (let piece = from; piece < to; piece++) {
       const offset = spill.offsets[piece]!
       const at = offset - spill.offsets[pieces.from]!
@@ -154,7 +154,7 @@ export class SpillInput implements SortedInput {
       const wrong = decodePayload(frames, at + FRAME_HEADER_BYTES, header, layout, rows, [])
       assert(wrong === undefined && rows.kinds === undefined, 'a frame that fits is what was encoded')
       deltasToKeys(rows.lanes, layout.laneBytes, before, rows.count, spill.firstKeys, piece)
-      if (isCut(spill, piece, stretch)) keepRange(rows, before, stretch)
+      if (isCut(spill, piece, part)) keepRange(rows, before, part)
     }
   }
 }
@@ -177,8 +177,8 @@ async function readPieces(
   }
 }
 
-/** Rows of a stretch: a piece of each spill at least, so that few are cut and read in two. */
-function stretchRows(spills: readonly Spill[], range: KeyRange, { recordBytes }: RecordLayout): number {
+/** The number of rows of a range: at least a piece of each spill, so that few pieces are cut and read twice. */
+function rangeRows(spills: readonly Spill[], range: KeyRange, { recordBytes }: RecordLayout): number {
   let rows = 0
   let pieces = 0
   for (const spill of spills) {
@@ -196,15 +196,15 @@ function sharedValue(spills: readonly Spill[], lane: number): number | undefined
   return values.size === 1 && typeof value === 'number' ? value : undefined
 }
 
-/** Appends the rows of the stretch, but for lanes of which all is known. */
+/** Appends the rows of the range, except for lanes whose values are known. */
 function appendPieces(
   rows: OperationBuffer,
   spill: MemorySpill,
-  stretch: KeyRange,
+  part: KeyRange,
   shared: readonly (number | undefined)[],
 ): void {
   const { starts, lanes } = spill
-  const { from, to } = piecesIn(spill, stretch)
+  const { from, to } = piecesIn(spill, part)
   for (let piece = from; piece < to; piece++) {
     const start = starts[piece]!
     const end = starts[piece + 1]!
@@ -217,7 +217,7 @@ function appendPieces(
       else target.set(column.subarray(start, end), at)
     }
     rows.count += end - start
-    if (isCut(spill, piece, stretch)) keepRange(rows, at, stretch)
+    if (isCut(spill, piece, part)) keepRange(rows, at, part)
   }
 }
 

@@ -10,7 +10,7 @@ import type { KeyRange } from '../records/key-range.js'
 import type { LaneColumn } from '../records/operations.js'
 import { sortedOrder } from '../sort/sort.js'
 
-/** Rows split into pieces, as plain data: rows that share a stretch of keys. The stretches ascend; a key may be in neighbours. */
+/** Rows split into pieces, as plain data: each has the rows of a range of keys. The ranges ascend; a key may be in two neighbours. */
 export interface Pieces {
   /** How many. */
   readonly pieces: number

@@ -2,7 +2,7 @@
  * Saves one bucket file: its *delete where* entries, which concern older files alone, and then its data pages.
  *
  * The footer says what must be there. Where it is damaged the pages tell their kinds themselves, and nobody knows how many
- * there were. A stretch of damaged pages is one loss. docs/file-format.md, Bucket file.
+ * there were. A run of damaged pages is one loss. docs/file-format.md, Bucket file.
  */
 import { throwIfAborted } from '../../async/abort.js'
 import { FlashTableError, hasCode } from '../../base/errors.js'
@@ -56,7 +56,7 @@ export async function saveFile(context: SaveContext, inventory: SourceFile): Pro
   }
 }
 
-/** A stretch of pages from which nothing can be taken. */
+/** A run of pages from which nothing can be taken. */
 interface Gap {
   readonly page: number
   pages: number
