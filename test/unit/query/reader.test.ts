@@ -1,0 +1,164 @@
+/** Lookups over the parts of a table, without the face: active memtable, sealed ones and files, in the cache or not. */
+import { describe, expect, test } from 'vitest'
+import type { PageSpan } from '../../../src/query/page-source.js'
+import { PageSource } from '../../../src/query/page-source.js'
+import { DELETE_KEY, PUT, type Operations } from '../../../src/records/operations.js'
+import type { TableParts } from '../../../src/table/table-parts.js'
+import { Random } from '../../support/random.js'
+import { closeParts } from '../table/close.js'
+import { newDisk, openParts, OPTIONS, putKeys, sealed } from '../table/parts.js'
+
+const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Math.floor(Math.random() * 1e6))
+
+async function commit({ schema, writer }: TableParts, kind: number, key: number, value = 0): Promise<void> {
+  const record = kind === DELETE_KEY ? schema.encodeDeleteKey(key) : schema.encodeRecord(key, value)
+  await writer!.committer.commitRow(kind, record, false)
+}
+
+function lanesOf({ schema }: TableParts, key: number): Uint32Array {
+  const lanes = new Uint32Array(schema.layout.keyLaneCount)
+  schema.encodeKey(key, lanes)
+  return lanes
+}
+
+/** The values of the rows, in their order. */
+function valuesIn({ schema }: TableParts, rows: Operations, from = 0, to = rows.count): unknown[] {
+  return Array.from({ length: to - from }, (_, i) => schema.decodeValue(rows.lanes, from + i))
+}
+
+function valuesOf(parts: TableParts, key: number, limit = Infinity): unknown[] {
+  const { reader, state } = parts
+  return reader.findSync(state.view(), lanesOf(parts, key), limit, rows => valuesIn(parts, rows))
+}
+
+describe('a lookup', () => {
+  test('finds records of files, of sealed memtables and of the active one, newest first', async () => {
+    const parts = await openParts(newDisk())
+    await commit(parts, PUT, 7, 1)
+    await putKeys(parts, 1000, 1128)
+    await sealed(parts)
+    await commit(parts, PUT, 7, 2)
+    await putKeys(parts, 2000, 2128)
+    await commit(parts, PUT, 7, 3)
+    expect(valuesOf(parts, 7)).toEqual([3, 2, 1])
+    expect(valuesOf(parts, 7, 2)).toEqual([3, 2])
+    await closeParts(parts)
+  })
+
+  test('ends at a delete of the key, wherever the delete is', async () => {
+    const parts = await openParts(newDisk())
+    await commit(parts, PUT, 7, 1)
+    await commit(parts, DELETE_KEY, 7)
+    await commit(parts, PUT, 7, 2)
+    await putKeys(parts, 1000, 1128)
+    await sealed(parts)
+    expect(valuesOf(parts, 7)).toEqual([2])
+    await commit(parts, DELETE_KEY, 7)
+    expect(valuesOf(parts, 7)).toEqual([])
+    await closeParts(parts)
+  })
+
+  test('sees the view that it is given, whatever was put later', async () => {
+    const parts = await openParts(newDisk())
+    await commit(parts, PUT, 7, 1)
+    const view = parts.state.view()
+    view.version.retain()
+    await commit(parts, PUT, 7, 2)
+    await putKeys(parts, 1000, 1200)
+    const found = parts.reader.findSync(view, lanesOf(parts, 7), Infinity, rows => valuesIn(parts, rows))
+    expect(found).toEqual([1])
+    await view.version.release()
+    await closeParts(parts)
+  })
+
+  test('inside the answer of another one leaves the rows of both whole', async () => {
+    const parts = await openParts(newDisk())
+    await commit(parts, PUT, 1, 10)
+    await commit(parts, PUT, 2, 20)
+    const { reader, state } = parts
+    const both = reader.findSync(state.view(), lanesOf(parts, 1), 1, outer => {
+      const inner = valuesOf(parts, 2, 1)
+      return [...valuesIn(parts, outer), ...inner]
+    })
+    expect(both).toEqual([10, 20])
+    await closeParts(parts)
+  })
+})
+
+describe('a lookup without blocking', () => {
+  test('answers from memory, or says that a page must be read', async () => {
+    const disk = newDisk()
+    const parts = await openParts(disk)
+    await putKeys(parts, 0, 128)
+    await putKeys(parts, 1000, 1001)
+    await sealed(parts)
+    const { reader, state } = parts
+    const find = (key: number) =>
+      reader.findInMemory(state.view(), lanesOf(parts, key), 1, rows => rows.count)
+    expect(await find(1000)).toBe(1)
+    expect(find(5)).toBeUndefined()
+    const rows = await reader.find(state.view(), lanesOf(parts, 5), 1)
+    expect(valuesIn(parts, rows)).toEqual([5])
+    // The page is in the cache now.
+    expect(await find(5)).toBe(1)
+    await closeParts(parts)
+  })
+
+  test('counts as many records as the limit allows', async () => {
+    const parts = await openParts(newDisk())
+    for (let i = 0; i < 10; i++) await commit(parts, PUT, 3, i)
+    const { reader, state } = parts
+    const key = lanesOf(parts, 3)
+    expect(await reader.count(state.view(), key, Infinity)).toBe(10)
+    expect(await reader.count(state.view(), key, 4)).toBe(4)
+    await closeParts(parts)
+  })
+})
+
+test(`a lookup of many keys finds what lookups of each key find (seed ${SEED})`, async () => {
+  const random = new Random(SEED)
+  // A cache of one page: most pages must be read again.
+  const parts = await openParts(newDisk(), { ...OPTIONS, cacheBytes: 4096 })
+  for (let i = 0; i < 1500; i++) {
+    const kind = random.below(10) === 0 ? DELETE_KEY : PUT
+    await commit(parts, kind, random.below(300), i)
+  }
+  const { reader, state } = parts
+  const view = state.view()
+  view.version.retain()
+  const keys = Uint32Array.from({ length: 400 }, () => random.below(330))
+  const { hits, starts, ends } = await reader.findMany(view, [keys], Infinity)
+  for (const [i, key] of keys.entries()) {
+    const single = reader.findSync(view, lanesOf(parts, key), Infinity, rows => valuesIn(parts, rows))
+    expect(valuesIn(parts, hits, starts[i], ends[i]), `key ${key}`).toEqual(single)
+  }
+  await view.version.release()
+  await closeParts(parts)
+})
+
+describe('a page source', () => {
+  test('reads neighbouring pages that are missing in one read, and forgets them when it is told to', async () => {
+    const reads: [number, number][] = []
+    const words = new Uint32Array(1024)
+    const file = {
+      entry: { number: 1 },
+      cachedPage: () => -1,
+      loadPages: (from: number, to: number) => {
+        reads.push([from, to])
+        return Promise.resolve(Array.from({ length: to - from }, () => ({ words, base: 0 })))
+      },
+    }
+    const asFile = file as unknown as PageSpan['file']
+    const source = new PageSource(false)
+    expect(source.find(asFile, 4)).toBe(false)
+    for (const page of [4, 9, 5, 6]) source.missing.push({ file: asFile, from: page, to: page + 1 })
+    await source.load()
+    expect(reads).toEqual([
+      [4, 7],
+      [9, 10],
+    ])
+    expect([4, 5, 6, 7, 9].map(page => source.find(asFile, page))).toEqual([true, true, true, false, true])
+    source.release()
+    expect(source.find(asFile, 4)).toBe(false)
+  })
+})
