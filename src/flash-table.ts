@@ -273,7 +273,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /** The newest record of the key, or `undefined`. Rejects with `FLASHTABLE_CORRUPTION`, `_IO_ERROR`. Cost: a page read. */
   get(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<ValueOut<V> | undefined> {
-    return this.#find('get', key, 1, options, extra, rows => this.#newestValue(rows))
+    return this.#find('get', key, 1, options, extra, rows =>
+      rows.count === 0 ? undefined : this.#value(rows, 0),
+    )
   }
 
   /** The newest record of each key, or `undefined`, in the order of the keys. */
@@ -302,7 +304,10 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /** As `get`; blocks where a page must be read from disk. Throws what `get` rejects with. */
   getSync(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): ValueOut<V> | undefined {
-    return this.#findSync('getSync', key, 1, options, extra, rows => this.#newestValue(rows))
+    const view = this.#view('getSync', options, extra)
+    const { schema, reader } = this.#session.parts
+    schema.encodeKey(key, this.#key)
+    return reader.newestSync(view, this.#key, schema) as ValueOut<V> | undefined
   }
 
   /** As `getAll`; blocks where pages must be read from disk. */
@@ -590,10 +595,6 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   #value(rows: Operations, row: number): ValueOut<V> {
     return this.#session.parts.schema.decodeValue(rows.lanes, row) as ValueOut<V>
-  }
-
-  #newestValue(rows: Operations): ValueOut<V> | undefined {
-    return rows.count === 0 ? undefined : this.#value(rows, 0)
   }
 
   #valuesOldestFirst(rows: Operations): ValueOut<V>[] {

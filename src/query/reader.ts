@@ -38,6 +38,11 @@ export interface ReaderOptions {
  */
 export type Answer<T> = (rows: Operations) => T
 
+/** Makes values of lanes: a schema. */
+export interface ValueDecoder {
+  decodeValue(lanes: readonly Uint32Array[], row: number): unknown
+}
+
 /** Hits of many keys. */
 export interface BatchHits {
   /** Newest first within a key. */
@@ -74,6 +79,15 @@ export class TableReader {
     const answered = answer(hits)
     this.#giveBack(hits, limit)
     return answered
+  }
+
+  /** As {@link findSync} with a limit of 1: the newest value, or `undefined`. Hot: the decoder is called directly. */
+  newestSync(view: View, key: Uint32Array, decoder: ValueDecoder): unknown {
+    const hits = this.#takeHits(1)
+    this.#lookup.collect(view, key, 1, hits, this.#blocking)
+    const value = hits.count === 0 ? undefined : decoder.decodeValue(hits.lanes, 0)
+    this.#giveBack(hits, 1)
+    return value
   }
 
   /**
