@@ -19,20 +19,15 @@ import {
   PAGE_KIND_AT,
 } from '../format/page-layout.js'
 import { pageChecksums } from '../format/section.js'
-import type { FileHandle, FileSystem } from '../io/file-system.js'
+import type { FileHandle } from '../io/file-system.js'
 import { readFully } from '../io/transfer.js'
 import { writerOf, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import type { TableFiles } from '../manifest/table-files.js'
 import type { DeleteWhere } from '../records/operations.js'
-import type { RecordLayout } from '../records/record-layout.js'
 import type { PageCache } from './page-cache.js'
 
-export interface BucketFileOptions {
-  readonly fileSystem: FileSystem
-  readonly directory: string
-  /** Of the table that has the file; where another one wrote it, the entry says so. */
-  readonly tableId: Uint8Array
-  readonly layout: RecordLayout
-  readonly pageBytes: number
+/** How to open bucket files of a table. If another table wrote the file, its entry has the `tableId` of that one. */
+export interface BucketFileOptions extends TableFiles {
   /** Where data pages are kept; a merge that reads each page once needs none. */
   readonly cache?: PageCache | undefined
   /** False: the filter is not read, and every page may hold every key. A merge looks nothing up. Default: true. */

@@ -15,11 +15,11 @@ import { sectionPages, setPageChecksum, writeSectionPage } from '../format/secti
 import { WordBuffer } from '../format/word-buffer.js'
 import { discard } from '../io/discard.js'
 import { bucketName } from '../io/file-names.js'
-import type { FileHandle, FileSystem } from '../io/file-system.js'
+import type { FileHandle } from '../io/file-system.js'
 import { writeFully } from '../io/transfer.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import type { TableFiles } from '../manifest/table-files.js'
 import type { DeleteWhere, Operations } from '../records/operations.js'
-import type { RecordLayout } from '../records/record-layout.js'
 import { PageBuilder, type BuiltPages } from './page-builder.js'
 
 /** Bytes of one write call, and of a chunk of pages that were built apart. Larger ones cost the kernel more: docs/decisions/bulk-load.md. */
@@ -29,15 +29,10 @@ const FIRST_CHUNK_BYTES = 2 ** 16
 /** Bytes between two syncs. */
 const SYNC_BYTES = 2 ** 24
 
-export interface BucketFileTarget {
-  readonly fileSystem: FileSystem
-  readonly directory: string
+export interface BucketFileTarget extends TableFiles {
   readonly number: number
-  readonly tableId: Uint8Array
   readonly epoch: number
   readonly level: number
-  readonly layout: RecordLayout
-  readonly pageBytes: number
   readonly filterBitsPerRecord: number
   readonly firstSequence: number
   readonly endSequence: number

@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { Mutex } from 'async-mutex'
 import { runExclusive, unlessAborted } from '../async/abort.js'
+import { newDeferred, type Deferred } from '../async/deferred.js'
 import { keepAlive } from '../async/keep-alive.js'
 import { nextTurn } from '../async/turns.js'
 import { assert } from '../base/assert.js'
@@ -44,12 +45,6 @@ export interface PendingDelete {
 export interface Call {
   readonly operations: OperationBuffer
   readonly deletes: readonly PendingDelete[]
-}
-
-interface Deferred {
-  readonly promise: Promise<void>
-  resolve(): void
-  reject(reason: unknown): void
 }
 
 interface Group {
@@ -425,14 +420,4 @@ function newGroup(operations: OperationBuffer): Group {
     full: false,
     turn: undefined,
   }
-}
-
-function newDeferred(): Deferred {
-  let resolve!: () => void
-  let reject!: (reason: unknown) => void
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolve = onResolve
-    reject = onReject
-  })
-  return { promise, resolve, reject }
 }

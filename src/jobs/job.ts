@@ -1,10 +1,10 @@
 /** What worker threads do, as plain data: compactions, and the two steps of a bulk load. */
 import type { BuiltPages } from '../bucket-file/page-builder.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import type { TableFormat } from '../manifest/table-files.js'
 import type { MemtableImage } from '../memtable/memtable.js'
 import type { KeyRange } from '../records/key-range.js'
 import type { DeleteWhere } from '../records/operations.js'
-import type { RecordLayout } from '../records/record-layout.js'
 import type { Spill } from '../spill/spill.js'
 
 /** Where a job writes. */
@@ -16,10 +16,7 @@ interface Place {
   readonly ofRecovery?: boolean | undefined
 }
 
-export interface CompactionJob extends Place {
-  readonly tableId: Uint8Array
-  readonly layout: RecordLayout
-  readonly pageBytes: number
+export interface CompactionJob extends Place, TableFormat {
   /** `duplicates: 'replace'`. */
   readonly replace: boolean
   /** Inputs, oldest first: neighbours in age. */
@@ -69,9 +66,7 @@ export interface CompactionControl {
 }
 
 /** The first step of a bulk load, for each memtable: its records are set aside. */
-export interface SpillJob extends Place {
-  readonly tableId: Uint8Array
-  readonly layout: RecordLayout
+export interface SpillJob extends Place, Omit<TableFormat, 'pageBytes'> {
   /** Puts, at least one. */
   readonly memtable: MemtableImage
   /** The memory of another memtable, that nobody uses meanwhile. */
@@ -83,10 +78,7 @@ export interface SpillJob extends Place {
 }
 
 /** The second step: all spills become a bucket file, range by range. */
-export interface BuildJob extends Place {
-  readonly tableId: Uint8Array
-  readonly layout: RecordLayout
-  readonly pageBytes: number
+export interface BuildJob extends Place, TableFormat {
   /** `duplicates: 'replace'`. */
   readonly replace: boolean
   /** Oldest first. Once all of its records are written, a spill is taken out. */

@@ -19,6 +19,7 @@ import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/frame-layout.js'
 import { spillName } from '../io/file-names.js'
 import type { FileSystem } from '../io/file-system.js'
 import { readFully } from '../io/transfer.js'
+import type { TableFiles } from '../manifest/table-files.js'
 import type { SortedInput } from '../merge/sorted-input.js'
 import { keyIsIn, type KeyRange } from '../records/key-range.js'
 import { gatherColumn, OperationBuffer } from '../records/operations.js'
@@ -38,13 +39,9 @@ import {
 } from './spill.js'
 
 /** The target size of a range, in bytes of records: that few are sorted within the second-level cache. */
-const STRETCH_BYTES = 2 ** 18
+const RANGE_BYTES = 2 ** 18
 
-export interface SpillInputOptions {
-  readonly fileSystem: FileSystem
-  readonly directory: string
-  readonly tableId: Uint8Array
-  readonly layout: RecordLayout
+export interface SpillInputOptions extends Omit<TableFiles, 'pageBytes'> {
   /** Oldest first. */
   readonly spills: readonly Spill[]
   /** As {@link piecesIn} takes it. */
@@ -186,7 +183,7 @@ function rangeRows(spills: readonly Spill[], range: KeyRange, { recordBytes }: R
     rows += pieceRows(spill, { from, to })
     pieces += to - from
   }
-  return Math.max(STRETCH_BYTES / recordBytes, (spills.length * rows) / Math.max(1, pieces))
+  return Math.max(RANGE_BYTES / recordBytes, (spills.length * rows) / Math.max(1, pieces))
 }
 
 /** The value that all rows of these spills have in a lane, where there is one and it is known. */

@@ -10,8 +10,8 @@ import { discard } from '../io/discard.js'
 import { spillName } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { writeFully } from '../io/transfer.js'
+import type { TableFiles } from '../manifest/table-files.js'
 import { OperationBuffer, type Operations } from '../records/operations.js'
-import type { RecordLayout } from '../records/record-layout.js'
 import { keysToDeltas } from './key-deltas.js'
 import { cutPieces, piecesFrom } from './pieces.js'
 import type { FileSpill, Pieces, Spill } from './spill.js'
@@ -19,14 +19,10 @@ import type { FileSpill, Pieces, Spill } from './spill.js'
 /** Bytes of one write call. */
 const WRITE_BYTES = 2 ** 18
 
-export interface SpillTarget {
-  readonly fileSystem: FileSystem
-  readonly directory: string
+export interface SpillTarget extends Omit<TableFiles, 'pageBytes'> {
   /** Of the files. */
   readonly numbers: readonly number[]
-  readonly tableId: Uint8Array
   readonly epoch: number
-  readonly layout: RecordLayout
 }
 
 /**

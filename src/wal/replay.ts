@@ -12,10 +12,11 @@ import { corruption } from '../base/errors.js'
 import { FRAME_HEADER_BYTES } from '../format/frame-layout.js'
 import { walName } from '../io/file-names.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
+import type { TableFiles } from '../manifest/table-files.js'
 import { OperationBuffer } from '../records/operations.js'
 import type { DeleteWhere, Operations } from '../records/operations.js'
 import { SegmentReader } from './segment-reader.js'
-import type { FoundFrame, LogLocation } from './segment-reader.js'
+import type { FoundFrame } from './segment-reader.js'
 import { ChainBreak, endOfFile, saysSynced, sightingAt } from './torn-tail.js'
 import type { LogPosition, Sighting } from './torn-tail.js'
 
@@ -34,9 +35,7 @@ export interface ReplayBatch {
   readonly frames: number
 }
 
-export interface ReplayOptions extends LogLocation {
-  readonly tableId: Uint8Array
-  readonly pageBytes: number
+export interface ReplayOptions extends TableFiles {
   /** Segments whose ends the manifest knows, oldest first. */
   readonly closed: readonly SegmentInfo[]
   /** The epoch of the open segments. */

@@ -10,8 +10,9 @@ import { assert } from '../base/assert.js'
 import { diskError, isPassing } from '../base/errors.js'
 import { fileSeed } from '../format/checksum.js'
 import { walName } from '../io/file-names.js'
-import type { DirectoryHandle, FileHandle, FileSystem } from '../io/file-system.js'
+import type { DirectoryHandle, FileHandle } from '../io/file-system.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
+import type { TableFiles } from '../manifest/table-files.js'
 import { SegmentWriter } from './segment-writer.js'
 
 /** Retired segments that are kept to be overwritten: one for the next segment, one for the segment after it. */
@@ -19,11 +20,7 @@ export const SPARES_MAX = 2
 /** Bytes of spares that a closed table keeps: enough to make a short life quick. */
 const SPARE_BYTES_AT_REST = 4 * 2 ** 20
 
-export interface SegmentPoolOptions {
-  readonly fileSystem: FileSystem
-  readonly directory: string
-  readonly tableId: Uint8Array
-  readonly pageBytes: number
+export interface SegmentPoolOptions extends Omit<TableFiles, 'layout'> {
   readonly epoch: number
   /** The number for a new file: larger than all before. */
   readonly takeFileNumber: () => number

@@ -1,44 +1,17 @@
 /** Commit groups: which calls share a frame, when a memtable is sealed, who waits, what a failure means. */
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { Poison } from '../../../src/base/poison.js'
 import { Committer } from '../../../src/commit/committer.js'
 import { OperationBuffer, PUT } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
-import { LifetimeCounters } from '../../../src/state/lifetime-counters.js'
-import { newMemtable } from '../../../src/state/memtable-pool.js'
-import { TableState } from '../../../src/state/table-state.js'
 import { WalWriter } from '../../../src/wal/writer.js'
-import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
-import { sampleManifest } from '../manifest/sample.js'
+import { NEW, newState } from '../state/new-state.js'
 
-const DIRECTORY = '/tables/a'
 const LAYOUT = recordLayout([4], [4])
 
 /** A committer on a disk of its own; `seals` has the promises that puts wait for, and `end` settles them. */
 function newCommitter({ memtableRecords = 10_000, syncIntervalMs = Infinity } = {}) {
-  const disk = new SimulatedFileSystem({ seed: 1 })
-  disk.writeFile(`${DIRECTORY}/.keep`, new Uint8Array(0))
-  const poison = new Poison()
-  const manifest = sampleManifest({
-    files: [],
-    log: { closed: [], firstSegment: 1 },
-    firstLogSequence: 0,
-    nextSequence: 0,
-    nextFileNumber: 1,
-  })
-  const options = {
-    fileSystem: disk,
-    directory: DIRECTORY,
-    tableId: new Uint8Array(16),
-    layout: LAYOUT,
-    pageBytes: 4096,
-    memtableRecords,
-    poison,
-  }
-  const active = newMemtable(options, 0)
-  const counters = new LifetimeCounters(manifest.counters, LAYOUT.recordBytes)
-  const state = new TableState(options, { manifest, files: [], sealed: [], active }, counters)
+  const { disk, poison, options, state } = newState(LAYOUT, memtableRecords, NEW)
   const wal = new WalWriter({
     ...options,
     epoch: 1,

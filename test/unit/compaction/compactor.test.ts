@@ -2,7 +2,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { FlashTableError } from '../../../src/base/errors.js'
-import { Poison } from '../../../src/base/poison.js'
 import { Compactor } from '../../../src/compaction/compactor.js'
 import type { Lacking } from '../../../src/compaction/job-queue.js'
 import { inlineExecutor } from '../../../src/executor/inline-executor.js'
@@ -10,40 +9,14 @@ import type { Executor } from '../../../src/jobs/job.js'
 import { Jobs } from '../../../src/jobs/jobs.js'
 import { OperationBuffer, PUT } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
-import { LifetimeCounters } from '../../../src/state/lifetime-counters.js'
-import { newMemtable } from '../../../src/state/memtable-pool.js'
-import { TableState } from '../../../src/state/table-state.js'
-import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
-import { sampleManifest } from '../manifest/sample.js'
+import { NEW, newState } from '../state/new-state.js'
 
-const DIRECTORY = '/tables/a'
 const LAYOUT = recordLayout([4], [4])
 type Run = Executor['run']
 
 /** A compactor on a disk of its own, two files a level; `around` may delay or refuse a job. */
 function newCompactor(around: (run: Run) => Run = run => run) {
-  const disk = new SimulatedFileSystem({ seed: 1 })
-  disk.writeFile(`${DIRECTORY}/.keep`, new Uint8Array(0))
-  const manifest = sampleManifest({
-    files: [],
-    log: { closed: [], firstSegment: 1 },
-    firstLogSequence: 0,
-    nextSequence: 0,
-    nextFileNumber: 1,
-  })
-  const poison = new Poison()
-  const options = {
-    fileSystem: disk,
-    directory: DIRECTORY,
-    tableId: new Uint8Array(16),
-    layout: LAYOUT,
-    pageBytes: 4096,
-    memtableRecords: 4,
-    poison,
-  }
-  const active = newMemtable(options, 0)
-  const counters = new LifetimeCounters(manifest.counters, LAYOUT.recordBytes)
-  const state = new TableState(options, { manifest, files: [], sealed: [], active }, counters)
+  const { disk, poison, state } = newState(LAYOUT, 4, NEW)
   const executor = inlineExecutor(disk)
   const run = around((job, control) => executor.run(job, control))
   const waits: (Lacking | undefined)[] = []

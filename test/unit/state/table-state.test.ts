@@ -1,43 +1,14 @@
 /** What a table consists of: versions change by seal and install alone, and views stay as they were. */
 import { describe, expect, test } from 'vitest'
-import { Poison } from '../../../src/base/poison.js'
 import { parseManifest, type Manifest } from '../../../src/manifest/manifest.js'
 import { OperationBuffer } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
-import { LifetimeCounters } from '../../../src/state/lifetime-counters.js'
-import { newMemtable } from '../../../src/state/memtable-pool.js'
-import { TableState } from '../../../src/state/table-state.js'
-import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
-import { sampleManifest } from '../manifest/sample.js'
+import type { TableState } from '../../../src/state/table-state.js'
+import type { SimulatedFileSystem } from '../../support/simulated-file-system.js'
+import { DIRECTORY, newState } from './new-state.js'
 
-const DIRECTORY = '/tables/a'
 const LAYOUT = recordLayout([4, 4], [])
-/** A table with nothing in it. */
-const EMPTY = sampleManifest({
-  files: [],
-  log: { closed: [], firstSegment: 25 },
-  firstLogSequence: 100,
-  nextSequence: 100,
-})
-
-function newState(manifest: Manifest = EMPTY) {
-  const disk = new SimulatedFileSystem({ seed: 1 })
-  disk.writeFile(`${DIRECTORY}/.keep`, new Uint8Array(0))
-  const poison = new Poison()
-  const options = {
-    fileSystem: disk,
-    directory: DIRECTORY,
-    tableId: new Uint8Array(16),
-    layout: LAYOUT,
-    pageBytes: 4096,
-    memtableRecords: 100,
-    poison,
-  }
-  const active = newMemtable(options, manifest.nextSequence)
-  const counters = new LifetimeCounters(manifest.counters, LAYOUT.recordBytes)
-  const state = new TableState(options, { manifest, files: [], sealed: [], active }, counters)
-  return { disk, poison, state }
-}
+const newTableState = () => newState(LAYOUT)
 
 /** Appends puts to the active memtable, as the committer does. */
 function put(state: TableState, count: number, segment: number): void {
@@ -56,7 +27,7 @@ const NOTHING = { removeFiles: [], removeSealed: 0 }
 
 describe('a view', () => {
   test('keeps its length and its version while rows are appended and the memtable is sealed', () => {
-    const { state } = newState()
+    const { state } = newTableState()
     put(state, 3, 25)
     const view = state.view()
     put(state, 4, 25)
@@ -67,7 +38,7 @@ describe('a view', () => {
   })
 
   test('is made once for each state', () => {
-    const { state } = newState()
+    const { state } = newTableState()
     expect(state.view()).toBe(state.view())
     const before = state.view()
     put(state, 1, 25)
@@ -77,7 +48,7 @@ describe('a view', () => {
 
 describe('an install', () => {
   test('makes the log begin at the first segment that a memtable still needs', async () => {
-    const { disk, state } = newState()
+    const { disk, state } = newTableState()
     put(state, 5, 25)
     state.seal()
     put(state, 2, 31)
@@ -91,7 +62,7 @@ describe('an install', () => {
   })
 
   test('keeps the log of a sealed memtable that no file holds yet', async () => {
-    const { disk, state } = newState()
+    const { disk, state } = newTableState()
     put(state, 5, 25)
     state.seal()
     await state.install(NOTHING)
@@ -100,7 +71,7 @@ describe('an install', () => {
   })
 
   test('that fails leaves the version as it was', async () => {
-    const { disk, state } = newState()
+    const { disk, state } = newTableState()
     put(state, 5, 25)
     state.seal()
     const before = state.version
@@ -112,14 +83,14 @@ describe('an install', () => {
   })
 
   test('is refused by a poisoned table', async () => {
-    const { disk, poison, state } = newState()
+    const { disk, poison, state } = newTableState()
     poison.latch(new Error('a sync failed'))
     await expect(state.install(NOTHING)).rejects.toMatchObject({ code: 'FLASHTABLE_POISONED' })
     expect(disk.files()).not.toContain(`${DIRECTORY}/MANIFEST`)
   })
 
   test('stores the counters of this moment, with the bytes of the manifest itself', async () => {
-    const { disk, state } = newState()
+    const { disk, state } = newTableState()
     state.counters.countLog(1000)
     state.counters.countPuts(3)
     await state.install(NOTHING)
@@ -137,7 +108,7 @@ describe('an install', () => {
 
 describe('a clear', () => {
   test('drops everything and gives back the segments, and sequence numbers go on', async () => {
-    const { disk, state } = newState()
+    const { disk, state } = newTableState()
     put(state, 5, 25)
     state.seal()
     put(state, 2, 31)
@@ -148,12 +119,12 @@ describe('a clear', () => {
 })
 
 test('file numbers are given once', () => {
-  const { state } = newState()
+  const { state } = newTableState()
   expect([state.takeFileNumber(), state.takeFileNumber()]).toEqual([30, 31])
 })
 
 test('a table that is closed keeps no memory for a next memtable', async () => {
-  const { state } = newState()
+  const { state } = newTableState()
   state.reserveMemory()
   expect(state.spareBytes).toBeGreaterThan(0)
   await state.close()

@@ -1,0 +1,18 @@
+/** A table, as the parts know it that read or write its files. */
+import type { FileSystem } from '../io/file-system.js'
+import type { RecordLayout } from '../records/record-layout.js'
+
+/** What is needed to make sense of the files of a table. As plain data it goes to worker threads. */
+export interface TableFormat {
+  /** Part of all checksums. */
+  readonly tableId: Uint8Array
+  readonly layout: RecordLayout
+  readonly pageBytes: number
+}
+
+/** The files of a table. */
+export interface TableFiles extends TableFormat {
+  readonly fileSystem: FileSystem
+  /** The absolute path of the table's directory. */
+  readonly directory: string
+}
