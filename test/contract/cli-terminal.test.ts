@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fixed, FlashTable, struct } from '../../src/index.js'
 import { Cli, type CliResult } from '../support/run-cli.js'
+import { until } from '../support/until.js'
 
 /** Characters that act on a terminal. */
 const ACTING = /[^\P{Cc}\n\t]|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u
@@ -193,10 +194,12 @@ describe('a signal', () => {
       const file = freshPath()
       await writeFile(file, new Uint8Array(64 * 1024 * 1024))
       const { child, result } = cli.start('import', file, path, '--format', 'records', '--schema', 'key:u64')
-      while (!(await readdir(path).catch((): string[] => [])).includes('MANIFEST')) {
-        if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`)
-        await new Promise(resolve => void setImmediate(resolve))
-      }
+      const names = await until(
+        'there is a manifest, or the command has ended',
+        () => readdir(path).catch((): string[] => []),
+        found => found.includes('MANIFEST') || child.exitCode !== null,
+      )
+      expect(names).toContain('MANIFEST')
       child.kill(signal)
       const ended = await result
       expectError(ended, exitCode)

@@ -9,6 +9,7 @@ import { bytes, FlashTable, struct } from '../../src/index.js'
 import { readMemmapRecords, readMemmapTable } from '../../tools/demo/fixtures.js'
 import { countWrongKeys } from '../../tools/demo/found-again.js'
 import { Cli, startNode } from '../support/run-cli.js'
+import { until } from '../support/until.js'
 
 const FINGERPRINT = 'key:u64,time:u16,flags:u16,id:i32'
 const ENCODINGS = {
@@ -270,7 +271,7 @@ describe('flashtable import', () => {
     const file = await fileOf(new Uint8Array(64 * 1024 * 1024))
     const args = ['import', file, path, '--format', 'records', '--schema', FINGERPRINT]
     const { child, result } = cli.start(...args)
-    await until(child, async () => existsSync(join(path, 'MANIFEST')))
+    await untilOrEnd(child, async () => existsSync(join(path, 'MANIFEST')))
     child.kill('SIGINT')
     const { code, stderr } = await result
     expect(code).toBe(130)
@@ -288,7 +289,7 @@ describe('flashtable import', () => {
     const options = ['--format', 'records', '--schema', FINGERPRINT, '--append']
     const { child, result } = cli.start('import', file, path, ...options)
     // The first record opens a segment of the log.
-    await until(child, async () => (await segments()) > before)
+    await untilOrEnd(child, async () => (await segments()) > before)
     child.kill('SIGTERM')
     const { code, stderr } = await result
     expect(code).toBe(143)
@@ -425,7 +426,7 @@ describe('flashtable compact', () => {
     await cli.run('import', file, path, '--format', 'records', '--schema', FINGERPRINT)
     const before = await cli.json('stats', path)
     const { child, result } = cli.start('compact', path)
-    await until(child, async () => existsSync(join(path, 'LOCK')))
+    await untilOrEnd(child, async () => existsSync(join(path, 'LOCK')))
     child.kill('SIGINT')
     const { code, stdout, stderr } = await result
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' })
@@ -548,10 +549,8 @@ describe('flashtable repair', () => {
 })
 
 /** Resolves when the condition holds; throws where the child ends before. */
-async function until(child: ChildProcess, condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) {
-    if (child.exitCode !== null)
-      throw new Error(`it ended with ${child.exitCode} before it could be interrupted`)
-    await new Promise(resolve => setImmediate(resolve))
-  }
+async function untilOrEnd(child: ChildProcess, condition: () => Promise<boolean>): Promise<void> {
+  await until('the condition holds', async () => (await condition()) || child.exitCode !== null)
+  if (child.exitCode !== null)
+    throw new Error(`it ended with ${child.exitCode} before it could be interrupted`)
 }

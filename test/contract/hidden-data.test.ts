@@ -14,6 +14,7 @@ import {
   testTables,
   type FingerprintTable,
 } from '../support/tables.js'
+import { until } from '../support/until.js'
 
 const tables = testTables()
 
@@ -212,7 +213,7 @@ interface Looking {
 }
 
 async function waitFor(table: CrashTable, reached: (stats: TableStats) => boolean): Promise<void> {
-  while (!reached(await table.stats())) await new Promise(resolve => void setImmediate(resolve))
+  await until('the statistics are as expected', () => table.stats(), reached)
 }
 
 /** Fills memtables: a record has an id from 0 to 4. */

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
 import { FINGERPRINT, fingerprint, SMALL, testTables } from '../support/tables.js'
+import { until } from '../support/until.js'
 
 const tables = testTables({ onDisk: true })
 const HOLD_TABLE = fileURLToPath(new URL('../support/hold-table.ts', import.meta.url))
@@ -135,7 +136,11 @@ describe('a second writer', () => {
       void put(200_000)
       // Some time while it writes: when a few more memtables are in bucket files.
       const end = (await newestBucket(path)) + 4 + round
-      while ((await newestBucket(path)) < end) await new Promise(resolve => void setImmediate(resolve))
+      await until(
+        `bucket file ${end} is there`,
+        () => newestBucket(path),
+        newest => newest >= end,
+      )
       await kill(child)
       const table = await tables.open(path, {
         ...FINGERPRINT,

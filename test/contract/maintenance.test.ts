@@ -11,6 +11,7 @@ import {
   testTables,
   type FingerprintTable,
 } from '../support/tables.js'
+import { until } from '../support/until.js'
 
 const tables = testTables({ onDisk: true })
 
@@ -49,8 +50,11 @@ describe('sync', () => {
       const table = await tables.fingerprints({ ...SMALL, syncIntervalMs })
       for (let i = 1; i <= 3; i++) {
         await table.put(1n, fingerprint(i))
-        while ((await table.stats()).sequence.synced < i)
-          await new Promise(resolve => void setImmediate(resolve))
+        await until(
+          'the put is synced',
+          () => table.stats(),
+          ({ sequence }) => sequence.synced >= i,
+        )
       }
     }
     expect((await never.stats()).sequence.synced).toBe(0)
@@ -148,8 +152,11 @@ describe('a table by itself', () => {
     const table = await filled(200)
     const controller = new AbortController()
     const compact = table.compact({ signal: controller.signal })
-    while ((await table.stats()).memtable.sealed === 0)
-      await new Promise(resolve => void setImmediate(resolve))
+    await until(
+      'a memtable is sealed',
+      () => table.stats(),
+      ({ memtable }) => memtable.sealed > 0,
+    )
     controller.abort()
     await expect(compact).rejects.toMatchObject({ name: 'AbortError' })
     expect((await settled(table)).files).toHaveLength(1)

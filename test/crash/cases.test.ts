@@ -248,7 +248,10 @@ describe(`the log (seed ${SEED})`, () => {
     const recycling = (): Call | undefined =>
       disk.log.findLast(({ op, target }) => op === 'rename' && target?.endsWith('.wal'))
     // Each frame begins at a page start, as those of the segment's next life do.
-    while (recycling() === undefined) await add(30)
+    for (let i = 0; recycling() === undefined; i++) {
+      expect(i, 'calls until a segment is overwritten').toBeLessThan(1000)
+      await add(30)
+    }
     await add(30)
     const recycled = recycling()!
     const { target } = recycled

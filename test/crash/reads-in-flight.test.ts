@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import { outcomeOf } from './faulty-life.js'
 import { MEMTABLE_RECORDS, columnsOf, contents, openOn, type CrashTable } from './table.js'
+import { until } from '../support/until.js'
 
 const turn = (): Promise<void> => new Promise(resolve => void setImmediate(resolve))
 
@@ -14,7 +15,11 @@ async function twoFiles(disk: SimulatedFileSystem): Promise<CrashTable> {
     const rows = Array.from({ length: MEMTABLE_RECORDS }, (_, i) => ({ key: first + i, time: i, id: i }))
     await table.putColumns(columnsOf(rows))
   }
-  while ((await table.stats()).files.length < 2) await turn()
+  await until(
+    'there are two files',
+    async () => (await table.stats()).files,
+    files => files.length >= 2,
+  )
   return table
 }
 

@@ -17,6 +17,7 @@ import { nodeEnvironment } from '../../src/table/environment.js'
 import { goldenText, type GoldenRecord, type GoldenValue } from './golden-text.js'
 import { fileSeed, lanesOf, readFrame, readManifest } from './independent-reader.js'
 import { Random } from './random.js'
+import { until } from './until.js'
 
 /** The calls that both the table and the model take. */
 interface Writer {
@@ -212,11 +213,11 @@ async function tearLastFrame(directory: string): Promise<void> {
 
 /** Waits until nothing is sealed and no level is full. */
 async function settled(table: FlashTable): Promise<void> {
-  for (;;) {
-    const { memtable, levels } = await table.stats()
-    if (memtable.sealed === 0 && levels.every(files => files < SMALL.fanout)) return
-    await new Promise(resolve => void setImmediate(resolve))
-  }
+  await until(
+    'nothing is sealed or due for a merge',
+    () => table.stats(),
+    ({ memtable, levels }) => memtable.sealed === 0 && levels.every(files => files < SMALL.fanout),
+  )
 }
 
 const version = process.argv[2]

@@ -16,6 +16,7 @@ import {
 import { nodeEnvironment, type Environment } from '../../src/table/environment.js'
 import { FINGERPRINT } from './fingerprints.js'
 import { spoil } from './simulated-environment.js'
+import { until } from './until.js'
 
 export * from './fingerprints.js'
 
@@ -129,14 +130,19 @@ export async function sizesOf(directory: string): Promise<Map<string, number>> {
  * table: a merge is due where a level has this many files.
  */
 export async function settled(table: FingerprintTable, fanout: number = SMALL.fanout): Promise<TableStats> {
-  for (;;) {
+  const look = async () => {
     const before = await table.stats()
     const names = [...(await sizesOf(table.location)).keys()]
     const after = await table.stats()
     const buckets = names.filter(name => name.endsWith('.bucket')).length
     const same = JSON.stringify(before) === JSON.stringify(after)
     const isDue = after.memtable.sealed > 0 || after.levels.some(count => count >= fanout)
-    if (same && !isDue && buckets === after.files.length && !names.includes('MANIFEST.tmp')) return after
-    await new Promise(resolve => void setImmediate(resolve))
+    return { rests: same && !isDue && buckets === after.files.length, names, stats: after }
   }
+  const { stats } = await until(
+    'nothing is sealed or merged',
+    look,
+    ({ rests, names }) => rests && !names.includes('MANIFEST.tmp'),
+  )
+  return stats
 }

@@ -1,5 +1,5 @@
 import { runInNewContext } from 'node:vm'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   describeValue,
   lengthOfTypedArray,
@@ -8,7 +8,7 @@ import {
 } from '../../../src/base/describe-value.js'
 
 describe('visible', () => {
-  it('shows what acts on a terminal, and leaves all other text alone', () => {
+  test('shows what acts on a terminal, and leaves all other text alone', () => {
     expect(visible('\u0000\u001b[31m\n\t\u007f\u0080\u009b')).toBe(
       '\\u0000\\u001b[31m\\u000a\\u0009\\u007f\\u0080\\u009b',
     )
@@ -23,12 +23,12 @@ describe('visible', () => {
 })
 
 describe('found', () => {
-  it('does not cut a character in two, nor hand on what acts on a terminal', () => {
+  test('does not cut a character in two, nor hand on what acts on a terminal', () => {
     expect(describeValue(`${'x'.repeat(59)}🎵`)).toBe(`'${'x'.repeat(59)}…'`)
     expect(describeValue('\u001b[2J')).toBe("'\\u001b[2J'")
   })
 
-  it.each([
+  test.each([
     ['abc', "'abc'"],
     ['x'.repeat(1000), `'${'x'.repeat(60)}…'`],
     [17n, '17n'],
@@ -49,7 +49,7 @@ describe('found', () => {
     expect(describeValue(value)).toBe(text)
   })
 
-  it('runs no code of the value', () => {
+  test('runs no code of the value', () => {
     const trap = (): never => {
       throw new Error('ran')
     }
@@ -66,12 +66,12 @@ describe('found', () => {
 })
 
 describe('the name of a typed array', () => {
-  it('is that of the class of the language, for subclasses and other realms too', () => {
+  test('is that of the class of the language, for subclasses and other realms too', () => {
     expect(typedArrayName(Buffer.alloc(1))).toBe('Uint8Array')
     expect(typedArrayName(runInNewContext('new BigUint64Array(2)'))).toBe('BigUint64Array')
   })
 
-  it.each([
+  test.each([
     [new DataView(new ArrayBuffer(1))],
     [{ [Symbol.toStringTag]: 'Uint8Array' }],
     [null],
@@ -81,7 +81,7 @@ describe('the name of a typed array', () => {
     expect(typedArrayName(value)).toBeUndefined()
   })
 
-  it('comes with a length that no property hides', () => {
+  test('comes with a length that no property hides', () => {
     const array = Object.defineProperty(new Uint8Array(3), 'length', { value: 5 })
     expect(lengthOfTypedArray(array)).toBe(3)
   })

@@ -27,7 +27,7 @@ async function collectsDuring(step: () => void): Promise<boolean> {
 test.each([
   ['at once', 2 ** 26, 1],
   ['little by little', 2 ** 20, 64],
-])('V8 collects when much was let go: %s', async (_, bytes, times) => {
+])('V8 collects when much shared memory was freed: %s', async (_, bytes, times) => {
   const before = process.memoryUsage.rss()
   const collected = await collectsDuring(() => {
     for (let i = 0; i < times; i++) hintFreed(bytes)

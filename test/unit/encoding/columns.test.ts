@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { bytes, fixed, struct } from '../../../src/encoding/encodings.js'
 import { Schema } from '../../../src/encoding/schema.js'
 import { OperationBuffer, PUT } from '../../../src/records/operations.js'
@@ -21,7 +21,7 @@ const bitsOf = (length: number): fc.Arbitrary<Uint8Array<ArrayBuffer>> =>
   fc.uint8Array({ minLength: length, maxLength: length })
 
 describe('columns', () => {
-  it('become operations, all puts', () => {
+  test('become operations, all puts', () => {
     const schema = fingerprints()
     const operations = schema.columnsToOperations(columns(3))
     expect(operations.count).toBe(3)
@@ -37,7 +37,7 @@ describe('columns', () => {
     ])
   })
 
-  it.each(FIELD_CASES)(
+  test.each(FIELD_CASES)(
     'of $name hold what the values one by one hold',
     ({ encoding, Column, values, extremes }) => {
       const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: struct({ a: 'u8', x: encoding }) })
@@ -61,7 +61,7 @@ describe('columns', () => {
     },
   )
 
-  it.each(FIELD_CASES)('of $name keep every bit', ({ encoding, Column, byteLength }) => {
+  test.each(FIELD_CASES)('of $name keep every bit', ({ encoding, Column, byteLength }) => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: encoding })
     fc.assert(
       fc.property(bitsOf(byteLength * 5), bits => {
@@ -73,7 +73,7 @@ describe('columns', () => {
     )
   })
 
-  it.each(['u8', 'u16', 'u32', 'u64', 'bytes(1)', 'bytes(7)', 'bytes(32)', "fixed('hex', 5)"])(
+  test.each(['u8', 'u16', 'u32', 'u64', 'bytes(1)', 'bytes(7)', 'bytes(32)', "fixed('hex', 5)"])(
     'of keys of %s keep every bit',
     name => {
       const { encoding, Column, byteLength } = FIELD_CASES.find(testCase => testCase.name === name)!
@@ -95,7 +95,7 @@ describe('columns', () => {
     },
   )
 
-  it.each(FIELD_CASES)('of a stretch hold these rows alone: $name', ({ encoding, Column, byteLength }) => {
+  test.each(FIELD_CASES)('of a stretch hold these rows alone: $name', ({ encoding, Column, byteLength }) => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: encoding })
     const bits = Uint8Array.from({ length: byteLength * 10 }, (_, i) => i * 37)
     const value = new (Column as unknown as typeof Uint8Array)(bits.buffer)
@@ -104,21 +104,21 @@ describe('columns', () => {
     expect(new Uint8Array(part.buffer)).toEqual(bits.slice(byteLength * 3, byteLength * 6))
   })
 
-  it('may have no rows', () => {
+  test('may have no rows', () => {
     const schema = fingerprints()
     const operations = schema.columnsToOperations(columns(0))
     expect(operations.count).toBe(0)
     expect(schema.lanesToColumns(operations.lanes, 0, 0, true)).toEqual(columns(0))
   })
 
-  it('of a set are the keys alone', () => {
+  test('of a set are the keys alone', () => {
     const set = Schema.create({ keyEncoding: 'u16' })
     const operations = set.columnsToOperations({ key: Uint16Array.of(3, 4) })
     expect(set.lanesToColumns(operations.lanes, 0, 2, false)).toEqual({})
     expect(set.lanesToColumns(operations.lanes, 0, 2, true)).toEqual({ key: Uint16Array.of(3, 4) })
   })
 
-  it('may be parts of a larger buffer, at any offset', () => {
+  test('may be parts of a larger buffer, at any offset', () => {
     const schema = Schema.create({
       keyEncoding: bytes(3),
       valueEncoding: struct({ a: 'i8', b: 'u16', c: 'f32', d: 'i64', e: 'i16' }),
@@ -136,7 +136,7 @@ describe('columns', () => {
     expect(schema.lanesToColumns(lanes, 0, 2, true)).toEqual(part)
   })
 
-  it('are copied on their way in and out', () => {
+  test('are copied on their way in and out', () => {
     const schema = fingerprints()
     const given = columns(2)
     const operations = schema.columnsToOperations(given)
@@ -147,7 +147,7 @@ describe('columns', () => {
     expect(schema.lanesToColumns(operations.lanes, 0, 2, true)).toEqual(columns(2))
   })
 
-  it('may be Buffers, where they are bytes', () => {
+  test('may be Buffers, where they are bytes', () => {
     const schema = Schema.create({ keyEncoding: bytes(2) })
     const operations = schema.columnsToOperations({ key: Buffer.of(1, 2, 3, 4) })
     const out = schema.lanesToColumns(operations.lanes, 0, 2, true)['key']
@@ -155,7 +155,7 @@ describe('columns', () => {
     expect(Buffer.isBuffer(out)).toBe(false)
   })
 
-  it('are read once each', () => {
+  test('are read once each', () => {
     let reads = 0
     const given = {
       ...columns(2),
@@ -167,7 +167,7 @@ describe('columns', () => {
     expect(reads).toBe(1)
   })
 
-  it.each([
+  test.each([
     [{ time: new Uint8Array(3) }, "column 'time': expected Uint16Array ('u16'), found Uint8Array(3)"],
     [{ id: new Uint32Array(3) }, "column 'id': expected Int32Array ('i32'), found Uint32Array(3)"],
     [{ time: [1, 2, 3] }, 'found an array'],
@@ -184,17 +184,17 @@ describe('columns', () => {
     expect(error.message).toContain(message)
   })
 
-  it.each([[undefined], [null], [[]], [new Uint8Array(3)], ['key']])('must be an object: %o', given => {
+  test.each([[undefined], [null], [[]], [new Uint8Array(3)], ['key']])('must be an object: %o', given => {
     expect(thrownBy(() => fingerprints().columnsToOperations(given))).toMatchObject({ name: 'TypeError' })
   })
 
-  it.each([[undefined], [new BigInt64Array(3)], [[1n, 2n, 3n]]])('need the key: %o is a TypeError', key => {
+  test.each([[undefined], [new BigInt64Array(3)], [[1n, 2n, 3n]]])('need the key: %o is a TypeError', key => {
     const error = thrownBy(() => fingerprints().columnsToOperations({ ...columns(3), key }))
     expect(error).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_KEY' })
     expect(error.message).toContain("column 'key': expected BigUint64Array ('u64'), found ")
   })
 
-  it('of different lengths are a RangeError', () => {
+  test('of different lengths are a RangeError', () => {
     const error = thrownBy(() =>
       fingerprints().columnsToOperations({ ...columns(3), flags: new Uint16Array(2) }),
     )
@@ -205,7 +205,7 @@ describe('columns', () => {
     })
   })
 
-  it('of bytes that are no whole rows are a RangeError', () => {
+  test('of bytes that are no whole rows are a RangeError', () => {
     const schema = Schema.create({ keyEncoding: bytes(4), valueEncoding: bytes(3) })
     expect(
       thrownBy(() => schema.columnsToOperations({ key: new Uint8Array(10), value: new Uint8Array(6) })),
@@ -225,7 +225,7 @@ describe('columns', () => {
 })
 
 describe('keys of a query', () => {
-  it('may be an array of keys', () => {
+  test('may be an array of keys', () => {
     const schema = Schema.create({ keyEncoding: 'u64' })
     const { count, lanes } = schema.keysToLanes([1n, 2, 2n ** 64n - 1n])
     expect([count, lanes.map(lane => [...lane])]).toEqual([
@@ -237,12 +237,12 @@ describe('keys of a query', () => {
     ])
   })
 
-  it('may be none', () => {
+  test('may be none', () => {
     expect(fingerprints().keysToLanes([]).count).toBe(0)
     expect(fingerprints().keysToLanes(new BigUint64Array(0)).count).toBe(0)
   })
 
-  it.each([
+  test.each([
     [[1n, -1n], 'RangeError', 'keys[1]: expected a bigint from 0n'],
     [
       [1n, 'x'],
@@ -265,7 +265,7 @@ describe('keys of a query', () => {
 })
 
 describe('the fields of a delete where', () => {
-  it('become the lanes that hold them', () => {
+  test('become the lanes that hold them', () => {
     const schema = Schema.create({
       keyEncoding: 'u64',
       valueEncoding: struct({ a: 'u8', b: 'i64', c: 'i8', d: fixed('hex', 5) }),
@@ -277,12 +277,12 @@ describe('the fields of a delete where', () => {
     })
   })
 
-  it('of a value that is no struct is the field value', () => {
+  test('of a value that is no struct is the field value', () => {
     const schema = Schema.create({ keyEncoding: 'u64', valueEncoding: 'u32' })
     expect(schema.whereLanes({ value: 7 })).toEqual({ lanes: [2], values: [7] })
   })
 
-  it('match the records that hold the same value, NaN too', () => {
+  test('match the records that hold the same value, NaN too', () => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: struct({ x: 'f64' }) })
     const operations = new OperationBuffer(schema.layout)
     operations.appendRecord(PUT, schema.encodeRecord(1, { x: NaN }))
@@ -290,7 +290,7 @@ describe('the fields of a delete where', () => {
     expect(lanes.map(lane => operations.lanes[lane]![0])).toEqual(values)
   })
 
-  it.each([
+  test.each([
     [{}, 'TypeError', 'delWhere: expected one or more of the fields time, flags, id, found none'],
     [undefined, 'TypeError', 'found undefined'],
     [[], 'TypeError', 'found none'],
@@ -305,7 +305,7 @@ describe('the fields of a delete where', () => {
     expect(error.message).toContain(message)
   })
 
-  it('are none in a set', () => {
+  test('are none in a set', () => {
     const error = thrownBy(() => Schema.create({ keyEncoding: 'u8' }).whereLanes({ value: 1 }))
     expect(error).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_VALUE' })
     expect(error.message).toContain('use del(key)')

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { Transcoder } from 'level-transcoder'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { bytes, encodings, fixed, struct } from '../../../src/encoding/encodings.js'
 import type { FieldEncoding, ViewEncoding } from '../../../src/encoding/types.js'
 import { FIELD_CASES } from '../../support/field-types.js'
@@ -16,7 +16,7 @@ const structOf = (fields: Record<string, unknown>): ViewEncoding<unknown, unknow
   untyped(struct(fields as Record<string, FieldEncoding>))
 
 describe('encodings', () => {
-  it('of a struct are packed little-endian in the order of its fields', () => {
+  test('of a struct are packed little-endian in the order of its fields', () => {
     const encoding = struct({ time: 'u16', flags: 'u8', id: 'i32', hash: 'u64', digest: bytes(3) })
     expect(encoding.byteLength).toBe(18)
     const encoded = encoding.encode({
@@ -29,7 +29,7 @@ describe('encodings', () => {
     expect(hex(encoded)).toBe(['0201', '03', 'feffffff', '1817161514131211', '070809'].join(''))
   })
 
-  it.each([
+  test.each([
     ['u8', 200, 'c8'],
     ['i8', -128, '80'],
     ['u16', 0x1234, '3412'],
@@ -44,7 +44,7 @@ describe('encodings', () => {
     expect(hex(untyped(encodings[name]).encode(value))).toBe(text)
   })
 
-  it.each(FIELD_CASES)(
+  test.each(FIELD_CASES)(
     'of $name give back what they were given',
     ({ encoding, byteLength, values, extremes }) => {
       const value = structOf({ before: 'u8', x: encoding, behind: 'u16' })
@@ -58,7 +58,7 @@ describe('encodings', () => {
     },
   )
 
-  it('are encodings of level-transcoder', () => {
+  test('are encodings of level-transcoder', () => {
     const transcoder = new Transcoder<Uint8Array>(['view'])
     for (const [encoding, value] of [
       [struct({ a: 'u16', b: bytes(2) }), { a: 513, b: Uint8Array.of(3, 4) }],
@@ -73,14 +73,14 @@ describe('encodings', () => {
     }
   })
 
-  it('have the names that a program gives them', () => {
+  test('have the names that a program gives them', () => {
     expect(encodings.i16.name).toBe('i16')
     expect(bytes(3).name).toBe('bytes(3)')
     expect(fixed('utf-8', 3).name).toBe("fixed('utf8', 3)")
     expect(struct({ a: 'u8', b: fixed('hex', 2) }).name).toBe("struct({ a: 'u8', b: fixed('hex', 2) })")
   })
 
-  it('decode from any offset of a buffer to copies', () => {
+  test('decode from any offset of a buffer to copies', () => {
     const encoding = struct({ a: 'u8', b: 'u64', c: bytes(2) })
     const memory = Buffer.from(['ff', '01', '0200000000000000', '0304'].join(''), 'hex')
     const decoded = encoding.decode(memory.subarray(1))
@@ -88,14 +88,14 @@ describe('encodings', () => {
     expect(decoded).toEqual({ a: 1, b: 2n, c: Uint8Array.of(3, 4) })
   })
 
-  it('encode to copies', () => {
+  test('encode to copies', () => {
     const value = Uint8Array.of(1, 2)
     const encoded = bytes(2).encode(value)
     value.fill(9)
     expect(hex(encoded)).toBe('0102')
   })
 
-  it('refuse to decode another length, or what is no Uint8Array', () => {
+  test('refuse to decode another length, or what is no Uint8Array', () => {
     const encoding = untyped(struct({ a: 'u16' }))
     expect(thrownBy(() => encoding.decode(new Uint8Array(3)))).toMatchObject({
       name: 'RangeError',
@@ -110,7 +110,7 @@ describe('encodings', () => {
 })
 
 describe('struct', () => {
-  it.each(['key', 'query', 'value', '__proto__', '', '1', 'a b', 'a-b', 'x'.repeat(65)])(
+  test.each(['key', 'query', 'value', '__proto__', '', '1', 'a b', 'a-b', 'x'.repeat(65)])(
     'refuses the field name %j',
     name => {
       const error = thrownBy(() => structOf({ [name]: 'u8' }))
@@ -120,7 +120,7 @@ describe('struct', () => {
     },
   )
 
-  it.each(['a', '_', '$x1', 'größe', 'constructor', 'toString', 'then', 'x'.repeat(64)])(
+  test.each(['a', '_', '$x1', 'größe', 'constructor', 'toString', 'then', 'x'.repeat(64)])(
     'takes the field name %j',
     name => {
       const encoding = structOf({ [name]: 'u8' })
@@ -128,7 +128,7 @@ describe('struct', () => {
     },
   )
 
-  it('refuses no fields and more than 64', () => {
+  test('refuses no fields and more than 64', () => {
     const fields = (count: number) =>
       Object.fromEntries(Array.from({ length: count }, (_, i) => [`f${i}`, 'u8']))
     expect(structOf(fields(64)).byteLength).toBe(64)
@@ -141,14 +141,14 @@ describe('struct', () => {
     }
   })
 
-  it('refuses more than 1,024 bytes', () => {
+  test('refuses more than 1,024 bytes', () => {
     expect(struct({ a: bytes(1000), b: bytes(24) }).byteLength).toBe(1024)
     expect(thrownBy(() => struct({ a: bytes(1000), b: bytes(25) })).message).toBe(
       'struct: expected at most 1024 bytes a record, found 1025',
     )
   })
 
-  it.each([
+  test.each([
     ['u24', "field 'a': expected u8, u16"],
     [8, 'found 8'],
     [undefined, 'found undefined'],
@@ -162,14 +162,14 @@ describe('struct', () => {
     expect(error.message).toContain(message)
   })
 
-  it.each([undefined, null, 'u8', ['u8']])('refuses %o in place of fields', fields => {
+  test.each([undefined, null, 'u8', ['u8']])('refuses %o in place of fields', fields => {
     expect(thrownBy(() => struct(fields as unknown as { a: 'u8' }))).toMatchObject({
       name: 'TypeError',
       code: 'FLASHTABLE_INVALID_OPTION',
     })
   })
 
-  it('asks each of its fields once', () => {
+  test('asks each of its fields once', () => {
     let reads = 0
     const encoding = structOf({
       get a() {
@@ -182,13 +182,13 @@ describe('struct', () => {
 })
 
 describe('a byte length', () => {
-  it.each([0, -1, 1.5, NaN, Infinity, 1025])('of %d is a RangeError', length => {
+  test.each([0, -1, 1.5, NaN, Infinity, 1025])('of %d is a RangeError', length => {
     for (const make of [() => bytes(length), () => fixed('hex', length)]) {
       expect(thrownBy(make)).toMatchObject({ name: 'RangeError', code: 'FLASHTABLE_INVALID_OPTION' })
     }
   })
 
-  it.each(['4', undefined, 4n])('of the wrong type is a TypeError: %o', length => {
+  test.each(['4', undefined, 4n])('of the wrong type is a TypeError: %o', length => {
     for (const make of [() => bytes(length as never), () => fixed('hex', length as never)]) {
       expect(thrownBy(make)).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_OPTION' })
     }
@@ -198,7 +198,7 @@ describe('a byte length', () => {
 describe('fixed', () => {
   const FUNCTIONS = { encode: (): number => 1, decode: (): number => 1 }
 
-  it.each([
+  test.each([
     ['hex', 'AB01', 'ab01'],
     ['base64', 'AQI=', 'AQI='],
     ['base64', 'AQI', 'AQI='],
@@ -216,7 +216,7 @@ describe('fixed', () => {
     expect(encoding.decode(encoding.encode(value))).toEqual(decoded)
   })
 
-  it.each([
+  test.each([
     ['hex', 'abc', 'which hex would cut to one byte'],
     ['hex', 'zz', 'which hex would take for nothing'],
     ['hex', '01zz', 'the half of which is no hex'],
@@ -231,7 +231,7 @@ describe('fixed', () => {
     expect(error.message).toContain('the value: expected ')
   })
 
-  it.each([
+  test.each([
     ['hex', Uint8Array.of(1), 'which hex would take for text'],
     ['utf8', 12, 'a number'],
     ['utf8', undefined, 'nothing'],
@@ -246,7 +246,7 @@ describe('fixed', () => {
     expect(error.message).toContain('the value: expected ')
   })
 
-  it.each([
+  test.each([
     ['hex', 'ab', "the value: expected 2 bytes of hex, found 1 bytes in 'ab'"],
     ['hex', 'ababab', 'found 3 bytes'],
     ['utf8', '', 'found 0 bytes'],
@@ -260,7 +260,7 @@ describe('fixed', () => {
     expect(error.message).toContain(message)
   })
 
-  it('takes custom encodings of every format', () => {
+  test('takes custom encodings of every format', () => {
     const upper = fixed(
       {
         name: 'upper',
@@ -284,7 +284,7 @@ describe('fixed', () => {
     expect(point.name).toBe('fixed(<point>, 2)')
   })
 
-  it('does not let a custom encoding take the place of a built-in one', () => {
+  test('does not let a custom encoding take the place of a built-in one', () => {
     const impostor = fixed(
       {
         name: 'hex',
@@ -298,7 +298,7 @@ describe('fixed', () => {
     expect(fixed('hex', 1).decode(Uint8Array.of(1))).toBe('01')
   })
 
-  it.each([
+  test.each([
     [{ format: 'view', ...FUNCTIONS }, 'a custom encoding needs a name'],
     [{ name: 'x'.repeat(65), format: 'view', ...FUNCTIONS }, 'needs a name of 1 to 64 characters'],
     [{ name: 'x', format: 'view' }, "level-transcoder refused the encoding 'x'"],
@@ -316,7 +316,7 @@ describe('fixed', () => {
     expect(error.message).toContain(message)
   })
 
-  it('passes on what a custom encoding throws as the cause', () => {
+  test('passes on what a custom encoding throws as the cause', () => {
     const cause = new Error('mine')
     const encoding = fixed(
       {
@@ -336,7 +336,7 @@ describe('fixed', () => {
     })
   })
 
-  it.each([['ab'], [undefined], [Promise.resolve(Uint8Array.of(1))], [[1]]])(
+  test.each([['ab'], [undefined], [Promise.resolve(Uint8Array.of(1))], [[1]]])(
     'refuses a custom encoding that encodes to %o',
     encoded => {
       const encoding = fixed({ name: 'x', format: 'view', encode: () => encoded, decode: () => 1 }, 1)

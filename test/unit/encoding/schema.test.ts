@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { bytes, encodings, fixed, struct } from '../../../src/encoding/encodings.js'
 import { Schema } from '../../../src/encoding/schema.js'
 import type { FieldEncoding } from '../../../src/encoding/types.js'
@@ -15,7 +15,7 @@ const rows = ({ count, lanes }: { count: number; lanes: readonly Uint32Array[] }
   Array.from({ length: count }, (_, row) => lanes.map(lane => lane[row]!))
 
 describe('a schema', () => {
-  it('lays a record out in lanes, those of the key first', () => {
+  test('lays a record out in lanes, those of the key first', () => {
     const schema = Schema.create({
       keyEncoding: bytes(6),
       valueEncoding: struct({ a: 'i8', b: 'u64', c: bytes(5), d: 'u16' }),
@@ -29,7 +29,7 @@ describe('a schema', () => {
     })
   })
 
-  it('biases signed fields within their width and keeps the bits of floats', () => {
+  test('biases signed fields within their width and keeps the bits of floats', () => {
     const schema = Schema.create({
       keyEncoding: 'u8',
       valueEncoding: struct({ a: 'i8', b: 'i16', c: 'i32', d: 'i64', e: 'f32', f: 'f64' }),
@@ -41,14 +41,14 @@ describe('a schema', () => {
     ])
   })
 
-  it('lays bytes out big-endian, the rest right-aligned', () => {
+  test('lays bytes out big-endian, the rest right-aligned', () => {
     const schema = Schema.create({ keyEncoding: bytes(7) })
     const key = new Uint32Array(2)
     schema.encodeKey(Uint8Array.of(1, 2, 3, 4, 5, 6, 7), key)
     expect([...key]).toEqual([0x01020304, 0x050607])
   })
 
-  it('is a set without a value encoding', () => {
+  test('is a set without a value encoding', () => {
     const set = Schema.create({ keyEncoding: 'u32', valueEncoding: undefined })
     expect(set.layout).toMatchObject({ keyLaneCount: 1, laneCount: 1, recordBytes: 4 })
     const operations = new OperationBuffer(set.layout)
@@ -64,7 +64,7 @@ describe('a schema', () => {
 })
 
 describe('values', () => {
-  it.each(FIELD_CASES)('of $name come back as they were put, alone and in a struct', testCase => {
+  test.each(FIELD_CASES)('of $name come back as they were put, alone and in a struct', testCase => {
     const { encoding, values, extremes } = testCase
     const alone = Schema.create({ keyEncoding: 'u8', valueEncoding: encoding })
     const struck = Schema.create({
@@ -98,7 +98,7 @@ describe('a value', () => {
     return error
   }
 
-  it.each([
+  test.each([
     ['u8', 256, "field 'x': expected an integer from 0 to 255 (u8), found 256"],
     ['u8', -1, 'found -1'],
     ['u8', 1.5, 'found 1.5'],
@@ -126,7 +126,7 @@ describe('a value', () => {
     expect(error.message).toContain(message)
   })
 
-  it.each([
+  test.each([
     ['u8', 1n, "field 'x': expected an integer from 0 to 255 (u8), found 1n"],
     ['u8', '1', "found '1'"],
     ['u8', true, 'found true'],
@@ -149,7 +149,7 @@ describe('a value', () => {
     expect(error.message).toContain(message)
   })
 
-  it.each([
+  test.each([
     [undefined, "the value: expected struct({ time: 'u16', flags: 'u16', id: 'i32' }), found undefined"],
     [null, 'found null'],
     [17, 'found 17'],
@@ -170,7 +170,7 @@ describe('a value', () => {
     expect(operations.count).toBe(0)
   })
 
-  it('of a struct may have its fields in any order, frozen, inherited or without a prototype', () => {
+  test('of a struct may have its fields in any order, frozen, inherited or without a prototype', () => {
     class Fingerprint {
       readonly time = 1
       readonly id = 3
@@ -187,7 +187,7 @@ describe('a value', () => {
     }
   })
 
-  it('has each field read once', () => {
+  test('has each field read once', () => {
     const reads: PropertyKey[] = []
     const value = new Proxy(
       { time: 1, flags: 2, id: 3 },
@@ -203,7 +203,7 @@ describe('a value', () => {
     expect(reads).toEqual(['time', 'flags', 'id'])
   })
 
-  it('that puts another one while it is read leaves both whole', () => {
+  test('that puts another one while it is read leaves both whole', () => {
     const schema = fingerprints()
     const operations = new OperationBuffer(schema.layout, 1)
     const outer = {
@@ -223,7 +223,7 @@ describe('a value', () => {
     ])
   })
 
-  it('of bytes is copied on its way in and out', () => {
+  test('of bytes is copied on its way in and out', () => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: bytes(2) })
     const operations = new OperationBuffer(schema.layout)
     const value = Uint8Array.of(1, 2)
@@ -234,7 +234,7 @@ describe('a value', () => {
     expect(schema.decodeValue(operations.lanes, 0)).toEqual(Uint8Array.of(1, 2))
   })
 
-  it('that is NaN has one form, whatever its bits were', () => {
+  test('that is NaN has one form, whatever its bits were', () => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: struct({ a: 'f32', b: 'f64' }) })
     const [odd] = new Float64Array(BigUint64Array.of(0xfff8000000000001n).buffer)
     const operations = new OperationBuffer(schema.layout)
@@ -244,7 +244,7 @@ describe('a value', () => {
     expect(second).toEqual(first)
   })
 
-  it('of f32 is rounded to the nearest float', () => {
+  test('of f32 is rounded to the nearest float', () => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: 'f32' })
     const operations = new OperationBuffer(schema.layout)
     operations.appendRecord(PUT, schema.encodeRecord(0, 0.1))
@@ -253,7 +253,7 @@ describe('a value', () => {
 })
 
 describe('keys', () => {
-  it.each([
+  test.each([
     { keyEncoding: 'u8', keys: fc.integer({ min: 0, max: 255 }) },
     { keyEncoding: 'u16', keys: fc.integer({ min: 0, max: 65535 }) },
     { keyEncoding: 'u32', keys: fc.integer({ min: 0, max: 2 ** 32 - 1 }) },
@@ -286,7 +286,7 @@ describe('keys', () => {
     )
   })
 
-  it('of u64 may be safe integers', () => {
+  test('of u64 may be safe integers', () => {
     const schema = Schema.create({ keyEncoding: 'u64' })
     fc.assert(
       fc.property(fc.maxSafeNat(), key => {
@@ -297,7 +297,7 @@ describe('keys', () => {
     )
   })
 
-  it('of text order by their encoded bytes', () => {
+  test('of text order by their encoded bytes', () => {
     const schema = Schema.create({ keyEncoding: fixed('hex', 2) })
     const lanes = new Uint32Array(1)
     schema.encodeKey('FF01', lanes)
@@ -305,7 +305,7 @@ describe('keys', () => {
     expect(schema.decodeKey([lanes], 0)).toBe('ff01')
   })
 
-  it.each([
+  test.each([
     ['u8', 256, 'the key: expected an integer from 0 to 255 (u8), found 256'],
     ['u32', -1, 'found -1'],
     ['u32', 0.5, 'found 0.5'],
@@ -326,7 +326,7 @@ describe('keys', () => {
     expect([...into]).toEqual(Array(8).fill(7))
   })
 
-  it.each([
+  test.each([
     ['u8', 1n],
     ['u32', '1'],
     ['u64', '1'],
@@ -346,7 +346,7 @@ describe('keys', () => {
 })
 
 describe('operations', () => {
-  it('are appended with their kinds', () => {
+  test('are appended with their kinds', () => {
     const schema = fingerprints()
     const operations = new OperationBuffer(schema.layout, 1)
     operations.appendRecord(PUT, schema.encodeRecord(1n, { time: 1, flags: 0, id: 1 }))
@@ -358,14 +358,14 @@ describe('operations', () => {
     expect(rows(operations)).toEqual([record, record, [0, 1, 0, 0, 0], [0, 2, ...record.slice(2)]])
   })
 
-  it('need no kinds where all are puts', () => {
+  test('need no kinds where all are puts', () => {
     const schema = fingerprints()
     const operations = new OperationBuffer(schema.layout)
     operations.appendRecord(PUT, schema.encodeRecord(1n, { time: 1, flags: 0, id: 1 }))
     expect(operations.kinds).toBeUndefined()
   })
 
-  it('of which one fails leave the others, and the next ones, whole', () => {
+  test('of which one fails leave the others, and the next ones, whole', () => {
     const schema = fingerprints()
     const operations = new OperationBuffer(schema.layout, 1)
     const value = { time: 1, flags: 2, id: 3 }
@@ -383,7 +383,7 @@ describe('operations', () => {
     expect(operations.count).toBe(2)
   })
 
-  it('write their kind anew in a buffer that was used before', () => {
+  test('write their kind anew in a buffer that was used before', () => {
     const schema = Schema.create({ keyEncoding: 'u8' })
     const operations = new OperationBuffer(schema.layout, 4)
     operations.appendRecord(PUT, schema.encodeRecord(1, undefined))

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { FlashTableError } from '../../../src/base/errors.js'
 import { bytes, encodings, fixed, struct } from '../../../src/encoding/encodings.js'
 import { Schema, type GivenEncodings } from '../../../src/encoding/schema.js'
@@ -24,7 +24,7 @@ const FINGERPRINT: GivenEncodings = {
 }
 
 describe('a stored schema', () => {
-  it('has the documented form', () => {
+  test('has the documented form', () => {
     expect(stored(FINGERPRINT)).toEqual({
       key: { type: 'u64' },
       value: {
@@ -43,7 +43,7 @@ describe('a stored schema', () => {
     expect(stored({ keyEncoding: 'u8' })).toEqual({ key: { type: 'u8' }, value: null })
   })
 
-  it.each(FIELD_CASES)(
+  test.each(FIELD_CASES)(
     'opens without the encodings as it was created: $name',
     ({ encoding, extremes, values }) => {
       const given = { keyEncoding: 'u16', valueEncoding: struct({ a: 'i8', x: encoding }) }
@@ -57,7 +57,7 @@ describe('a stored schema', () => {
     },
   )
 
-  it.each([
+  test.each([
     FINGERPRINT,
     { keyEncoding: 'u8' },
     { keyEncoding: bytes(32), valueEncoding: 'f64' },
@@ -67,13 +67,13 @@ describe('a stored schema', () => {
     expect(Schema.open(stored(given), MANIFEST, given).stored).toEqual(Schema.create(given).stored)
   })
 
-  it('takes the aliases of an encoding for the same', () => {
+  test('takes the aliases of an encoding for the same', () => {
     const schema = stored({ keyEncoding: fixed('utf8', 4), valueEncoding: fixed('buffer', 4) })
     const given = { keyEncoding: fixed('utf-8', 4), valueEncoding: fixed('binary', 4) }
     expect(Schema.open(schema, MANIFEST, given).layout.recordBytes).toBe(8)
   })
 
-  it.each([
+  test.each([
     ['another key', { keyEncoding: 'u32' }, "another keyEncoding: expected 'u64', found 'u32'"],
     ['another width', { keyEncoding: bytes(8) }, "another keyEncoding: expected 'u64', found bytes(8)"],
     ['no value', {}, 'found no value'],
@@ -113,19 +113,19 @@ describe('a stored schema', () => {
     expect(error.message).toContain(message)
   })
 
-  it('of a set is never opened with values', () => {
+  test('of a set is never opened with values', () => {
     const set = stored({ keyEncoding: 'u64' })
     const error = thrownBy(() => Schema.open(set, MANIFEST, { keyEncoding: 'u64', valueEncoding: 'u8' }))
     expect(error).toMatchObject({ code: 'FLASHTABLE_SCHEMA_MISMATCH' })
     expect(error.message).toContain("another valueEncoding: expected no value, found 'u8'")
   })
 
-  it('is opened with both encodings or neither', () => {
+  test('is opened with both encodings or neither', () => {
     const error = thrownBy(() => Schema.open(stored(FINGERPRINT), MANIFEST, { valueEncoding: 'u8' }))
     expect(error).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_OPTION' })
   })
 
-  it('with a custom encoding that was left out has columns, and errors that say so in place of values', () => {
+  test('with a custom encoding that was left out has columns, and errors that say so in place of values', () => {
     const given = { keyEncoding: 'u8', valueEncoding: struct({ at: fixed(point, 2), n: 'u8' }) }
     const opened = Schema.open(stored(given), MANIFEST, {})
     const operations = opened.columnsToOperations({
@@ -159,7 +159,7 @@ describe('a damaged schema', () => {
     Array.from({ length: count }, (_, i) => ({ name: `f${i}`, type: 'u8' }))
   const deep = JSON.parse(`${'{"type":'.repeat(5000)}1${'}'.repeat(5000)}`) as unknown
 
-  it.each([
+  test.each([
     ['nothing', undefined, 'schema: expected an object, found undefined'],
     ['null', null, 'schema: expected an object, found null'],
     ['text', 'u64', "schema: expected an object, found 'u64'"],
@@ -247,7 +247,7 @@ describe('a damaged schema', () => {
     expect(error.message.length).toBeLessThan(500)
   })
 
-  it('of any JSON is reported or opened', () => {
+  test('of any JSON is reported or opened', () => {
     const part = fc.oneof(
       fc.jsonValue(),
       fc.record(
@@ -280,7 +280,7 @@ describe('a damaged schema', () => {
 })
 
 describe('the encodings of a new table', () => {
-  it.each([
+  test.each([
     [{}, 'keyEncoding: needed to create a table, found undefined'],
     [{ valueEncoding: 'u8' }, 'keyEncoding: needed to create a table'],
     [
@@ -303,7 +303,7 @@ describe('the encodings of a new table', () => {
     expect(error.message).toContain(message)
   })
 
-  it.each([
+  test.each([
     [{ keyEncoding: bytes(33) }, 'keyEncoding: expected 1 to 32 bytes, found bytes(33)'],
     [{ keyEncoding: fixed('hex', 33) }, "found fixed('hex', 33)"],
     [
@@ -316,12 +316,12 @@ describe('the encodings of a new table', () => {
     expect(error.message).toContain(message)
   })
 
-  it('may be any encoding that declares its width', () => {
+  test('may be any encoding that declares its width', () => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: { ...point, byteLength: 2 } })
     expect(schema.stored.value).toEqual({ type: 'custom', encoding: 'point', bytes: 2 })
   })
 
-  it('may make a record of 1,024 bytes', () => {
+  test('may make a record of 1,024 bytes', () => {
     const schema = Schema.create({ keyEncoding: bytes(32), valueEncoding: bytes(992) })
     expect(schema.layout).toMatchObject({ recordBytes: 1024, laneCount: 256, keyLaneCount: 8 })
   })

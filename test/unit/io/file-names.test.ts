@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   bucketName,
   LOCK_NAME,
@@ -17,7 +17,7 @@ import {
 const KEY = '0123456789abcdef0123456789abcdef'
 
 describe('file names', () => {
-  it('every name that is built is parsed to what it stands for', () => {
+  test('every name that is built is parsed to what it stands for', () => {
     for (const number of [0, 1, 999_999, 1_000_000, 999_999_999_999_999]) {
       expect(parseFileName(walName(number))).toEqual({ kind: 'wal', number })
       expect(parseFileName(bucketName(number))).toEqual({ kind: 'bucket', number })
@@ -30,12 +30,12 @@ describe('file names', () => {
     }
   })
 
-  it('names sort like their numbers while these have six digits', () => {
+  test('names sort like their numbers while these have six digits', () => {
     const names = [7, 12, 100, 99_999, 123_456].map(walName)
     expect(names.toSorted()).toEqual(names)
   })
 
-  it('a name that is never built is not ours', () => {
+  test('a name that is never built is not ours', () => {
     const names = [
       '',
       '1.wal',
@@ -63,7 +63,7 @@ describe('file names', () => {
     for (const name of names) expect(parseFileName(name)).toBeUndefined()
   })
 
-  it('the helper files of the lock are told apart', () => {
+  test('the helper files of the lock are told apart', () => {
     expect(parseLockHelper(lockTemporaryName(KEY))).toBe('temporary')
     expect(parseLockHelper(lockClaimName(KEY))).toBe('claim')
     expect(parseLockHelper(lockDirectoryName(KEY))).toBe('directory')

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { Home } from '../../../src/io/home.js'
 import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
 
@@ -16,7 +16,7 @@ async function settled(
   return { disk, home, moved }
 }
 
-it('a LOCK that is a directory is known by its record', async () => {
+test('a LOCK that is a directory is known by its record', async () => {
   const { disk, home, moved } = await settled({ MANIFEST: 'm', 'LOCK/record': 'ours' })
   await home.check()
   await disk.rename('/t/LOCK', '/t/LOCK.old')
@@ -26,7 +26,7 @@ it('a LOCK that is a directory is known by its record', async () => {
   expect(moved).toHaveLength(1)
 })
 
-it('files that were touched or copied over themselves are what they were', async () => {
+test('files that were touched or copied over themselves are what they were', async () => {
   const { disk, home } = await settled({ MANIFEST: 'm', LOCK: 'ours' })
   for (const [name, content] of Object.entries({ MANIFEST: 'm', LOCK: 'ours' })) {
     disk.writeFile(`/t/${name}`, bytesOf(content))
@@ -36,7 +36,7 @@ it('files that were touched or copied over themselves are what they were', async
   }
 })
 
-it('what has moved stays moved, also when it comes back', async () => {
+test('what has moved stays moved, also when it comes back', async () => {
   const { disk, home, moved } = await settled({ MANIFEST: 'm' })
   disk.moveDirectory('/t', '/u')
   await expect(home.fileSystem.unlink('/t/MANIFEST')).rejects.toMatchObject({ code: 'FLASHTABLE_MOVED' })
@@ -46,7 +46,7 @@ it('what has moved stays moved, also when it comes back', async () => {
   expect(moved).toHaveLength(1)
 })
 
-it('a manifest that could not be renamed leaves the old one right, and no manifest where there was none', async () => {
+test('a manifest that could not be renamed leaves the old one right, and no manifest where there was none', async () => {
   for (const files of [{ MANIFEST: 'old', other: '' }, { other: '' }]) {
     const { disk, home } = await settled(files)
     disk.writeFile('/t/MANIFEST.tmp', bytesOf('new'))
@@ -63,7 +63,7 @@ it('a manifest that could not be renamed leaves the old one right, and no manife
   }
 })
 
-it('what lies elsewhere goes through', async () => {
+test('what lies elsewhere goes through', async () => {
   const { disk, home } = await settled({ MANIFEST: 'm' })
   disk.writeFile('/other/file', bytesOf('x'))
   disk.moveDirectory('/t', '/u')

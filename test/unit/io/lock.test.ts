@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { LOCK_NAME, lockClaimName } from '../../../src/io/file-names.js'
 import { flockTool, loadFlock, takeWith, type Flock } from '../../../src/io/flock.js'
 import { acquireLock, lockOf, realLockParts, type LockParts } from '../../../src/io/lock.js'
@@ -90,7 +90,7 @@ async function deadProcess(): Promise<ProcessIdentity> {
 }
 
 describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
-  it('a second handle is refused, until the first is closed', async () => {
+  test('a second handle is refused, until the first is closed', async () => {
     const first = await acquire(directory, now)
     await expect(acquire(directory, now)).rejects.toMatchObject({
       code: 'FLASHTABLE_LOCKED',
@@ -100,7 +100,7 @@ describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
     await (await acquire(directory, now)).release()
   })
 
-  it('a second handle is refused by any other path to the directory', async () => {
+  test('a second handle is refused by any other path to the directory', async () => {
     const link = `${directory}-link`
     await symlink(directory, link)
     try {
@@ -119,7 +119,7 @@ describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
     }
   })
 
-  it('of many that want it at once one gets it', async () => {
+  test('of many that want it at once one gets it', async () => {
     for (let round = 0; round < 20; round++) {
       const results = await Promise.allSettled(Array.from({ length: 8 }, () => acquire(directory, now)))
       const locks = results.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
@@ -132,7 +132,7 @@ describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
     }
   })
 
-  it('a thread is refused too', async () => {
+  test('a thread is refused too', async () => {
     const lock = await acquire(directory, now)
     const worker = new Worker(WORKER, { workerData: directory })
     expect(await once(worker, 'message')).toEqual(['FLASHTABLE_LOCKED'])
@@ -140,7 +140,7 @@ describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
     await lock.release()
   })
 
-  it.runIf(hasFlock)('a thread that was terminated with the lock has it no more', async () => {
+  test.runIf(hasFlock)('a thread that was terminated with the lock has it no more', async () => {
     const worker = new Worker(WORKER, { workerData: directory })
     expect(await once(worker, 'message')).toEqual(['taken'])
     await expect(acquire(directory, now)).rejects.toMatchObject({ code: 'FLASHTABLE_LOCKED' })
@@ -149,7 +149,7 @@ describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
     expect(readdirSync(directory)).toEqual([])
   })
 
-  it('a refused one leaves the lock as it is', async () => {
+  test('a refused one leaves the lock as it is', async () => {
     const lock = await acquire(directory, now)
     const before = readFileSync(lockPath())
     await expect(acquire(directory, now)).rejects.toMatchObject({ code: 'FLASHTABLE_LOCKED' })
@@ -158,7 +158,7 @@ describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
     await lock.release()
   })
 
-  it('a release leaves nothing, and a second one does nothing', async () => {
+  test('a release leaves nothing, and a second one does nothing', async () => {
     const first = await acquire(directory, now)
     await first.release()
     expect(readdirSync(directory)).toEqual([])
@@ -168,14 +168,14 @@ describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
     await second.release()
   })
 
-  it('a release leaves alone what is not ours any more', async () => {
+  test('a release leaves alone what is not ours any more', async () => {
     const lock = await acquire(directory, now)
     const other = writeRecord(LOCK_NAME, await deadProcess())
     await lock.release()
     expect(readFileSync(lockPath(), 'utf8')).toBe(other)
   })
 
-  it('a dead holder is replaced: gone, another with its pid, or of another boot', async () => {
+  test('a dead holder is replaced: gone, another with its pid, or of another boot', async () => {
     const self = await real.processes.self()
     for (const identity of [
       await deadProcess(),
@@ -188,7 +188,7 @@ describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
     }
   })
 
-  it('a torn LOCK blocks nobody', async () => {
+  test('a torn LOCK blocks nobody', async () => {
     for (const content of ['', '\0'.repeat(180), '{"bootId":"', '[]']) {
       writeFileSync(lockPath(), content)
       await (await acquire(directory, now)).release()
@@ -196,7 +196,7 @@ describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
     }
   })
 
-  it('a LOCK that is a link, or a directory, is an error that says so', async () => {
+  test('a LOCK that is a link, or a directory, is an error that says so', async () => {
     await symlink('/etc/hostname', lockPath())
     await expect(acquire(directory, now)).rejects.toMatchObject({
       code: 'FLASHTABLE_IO_ERROR',
@@ -208,13 +208,13 @@ describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
     await expect(acquire(directory, now)).rejects.toMatchObject({ code: 'FLASHTABLE_IO_ERROR' })
   })
 
-  it('a LOCK that is an empty directory is torn, and blocks nobody', async () => {
+  test('a LOCK that is an empty directory is torn, and blocks nobody', async () => {
     await mkdir(lockPath())
     await (await acquire(directory, now)).release()
     expect(readdirSync(directory)).toEqual([])
   })
 
-  it('a directory that is not there is an error', async () => {
+  test('a directory that is not there is an error', async () => {
     await expect(acquire(join(directory, 'no'), now)).rejects.toMatchObject({
       code: 'FLASHTABLE_IO_ERROR',
       cause: { code: 'ENOENT' },
@@ -230,7 +230,7 @@ describe.each([
 ])('in two processes, fs-ext in the holder: $holder, in the other: $other', ({ holder, other }) => {
   const acquire = other ? acquireLock : withoutFlock
 
-  it('the second is refused and told who has it; after kill -9 it gets it at once', async () => {
+  test('the second is refused and told who has it; after kill -9 it gets it at once', async () => {
     const agent = await startAgent(holder)
     expect(await take(agent)).toEqual({ taken: true })
     await expect(acquire(directory, now)).rejects.toMatchObject({
@@ -242,7 +242,7 @@ describe.each([
     await lock.release()
   })
 
-  it('a holder that is stopped has the lock still', async () => {
+  test('a holder that is stopped has the lock still', async () => {
     const agent = await startAgent(holder)
     expect(await take(agent)).toEqual({ taken: true })
     agent.kill('SIGSTOP')
@@ -252,7 +252,7 @@ describe.each([
     await (await acquire(directory, now)).release()
   })
 
-  it('the second gets it when the first gives it up while it waits', async () => {
+  test('the second gets it when the first gives it up while it waits', async () => {
     const agent = await startAgent(holder)
     expect(await take(agent)).toEqual({ taken: true })
     let looks = 0
@@ -272,7 +272,7 @@ describe.each([
 })
 
 describe('many processes, some with fs-ext and some without', () => {
-  it('that all want the lock of a dead one: each time exactly one gets it', async () => {
+  test('that all want the lock of a dead one: each time exactly one gets it', async () => {
     const contenders = await Promise.all([true, false, false, true].map(flock => startAgent(flock)))
     const random = new Random(1)
     const dead = await deadProcess()
@@ -292,7 +292,7 @@ describe('many processes, some with fs-ext and some without', () => {
     }
   })
 
-  it('that all wait for it: each gets it in the end', async () => {
+  test('that all wait for it: each gets it in the end', async () => {
     const contenders = await Promise.all([true, false, true].map(flock => startAgent(flock)))
     let held = 0
     await Promise.all(
@@ -318,7 +318,7 @@ describe('a holder in another pid namespace', () => {
     pid: 17,
   })
 
-  it('is taken to be alive, and the error tells what to do', async () => {
+  test('is taken to be alive, and the error tells what to do', async () => {
     for (const { acquire } of kinds) {
       writeRecord(LOCK_NAME, await elsewhere())
       await expect(acquire(directory, now)).rejects.toMatchObject({
@@ -328,7 +328,7 @@ describe('a holder in another pid namespace', () => {
     }
   })
 
-  it('of a real one, as of a container, is respected while it lives, and gone with kill -9', async context => {
+  test('of a real one, as of a container, is respected while it lives, and gone with kill -9', async context => {
     for (const [holder, other] of [
       [true, withTool],
       [false, acquireLock],
@@ -350,7 +350,7 @@ describe('a holder in another pid namespace', () => {
     return undefined
   })
 
-  it.runIf(fsExtIsThere)('that had the flock is dead when the flock can be had', async () => {
+  test.runIf(fsExtIsThere)('that had the flock is dead when the flock can be had', async () => {
     writeRecord(LOCK_NAME, await elsewhere(), '0'.repeat(32), true)
     await expect(withoutFlock(directory, now)).rejects.toMatchObject({ code: 'FLASHTABLE_LOCKED' })
     await (await acquireLock(directory, now)).release()
@@ -358,7 +358,7 @@ describe('a holder in another pid namespace', () => {
 })
 
 describe('flock', () => {
-  it.runIf(fsExtIsThere)('alone keeps others out when LOCK was deleted by hand', async () => {
+  test.runIf(fsExtIsThere)('alone keeps others out when LOCK was deleted by hand', async () => {
     const lock = await acquireLock(directory, now)
     await unlink(lockPath())
     await expect(acquireLock(directory, now)).rejects.toMatchObject({
@@ -369,7 +369,7 @@ describe('flock', () => {
     await (await acquireLock(directory, now)).release()
   })
 
-  it.runIf(fsExtIsThere)('is given up when the pid file cannot be had', async () => {
+  test.runIf(fsExtIsThere)('is given up when the pid file cannot be had', async () => {
     const other = await withoutFlock(directory, now)
     await expect(acquireLock(directory, now)).rejects.toMatchObject({ code: 'FLASHTABLE_LOCKED' })
     const held = await loadFlock()?.take(directory)
@@ -378,7 +378,7 @@ describe('flock', () => {
     await other.release()
   })
 
-  it('does without fs-ext where that is missing, broken, or something else', () => {
+  test('does without fs-ext where that is missing, broken, or something else', () => {
     const broken = (): never => {
       throw new Error("Cannot find module './build/Release/fs_ext.node'")
     }
@@ -387,14 +387,14 @@ describe('flock', () => {
     expect(loadFlock(() => null)).toBeUndefined()
   })
 
-  it('of the program is not believed where that hands on nothing, complains, or cannot be run', async () => {
+  test('of the program is not believed where that hands on nothing, complains, or cannot be run', async () => {
     for (const program of ['true', 'false', '/no/such/program', 'cat', process.execPath]) {
       const answer = await takeWith(program, directory)
       expect([program, answer]).toEqual([program, program === 'false' ? 'taken' : undefined])
     }
   })
 
-  it('belongs to one directory of one file system: a copied LOCK, and one seen by another mount, prove nothing', async () => {
+  test('belongs to one directory of one file system: a copied LOCK, and one seen by another mount, prove nothing', async () => {
     const self = await real.processes.self()
     for (const [place, bootId] of [
       ['0:0', self.bootId],
@@ -406,7 +406,7 @@ describe('flock', () => {
     }
   })
 
-  it('does without where the file system has none', async () => {
+  test('does without where the file system has none', async () => {
     const failing = (code: string): Flock | undefined =>
       loadFlock(() => ({
         flockSync() {
@@ -421,7 +421,7 @@ describe('flock', () => {
     expect(failing('EAGAIN')?.take(directory)).toBe('taken')
   })
 
-  it('leaves no descriptor behind', async () => {
+  test('leaves no descriptor behind', async () => {
     const count = (): number => readdirSync('/dev/fd').length
     const before = count()
     for (let i = 0; i < 20; i++) {
@@ -449,7 +449,7 @@ describe('waiting', () => {
     }
   }
 
-  it('ends when the time is up, with a last look then', async () => {
+  test('ends when the time is up, with a last look then', async () => {
     const holder = await acquireLock(directory, now)
     const time = clock()
     await expect(lockOf({ ...real, ...time })(directory, { timeoutMs: 1000 })).rejects.toMatchObject({
@@ -460,7 +460,7 @@ describe('waiting', () => {
     await holder.release()
   })
 
-  it('takes the lock when it is free at the last look', async () => {
+  test('takes the lock when it is free at the last look', async () => {
     const holder = await acquireLock(directory, now)
     const time = clock()
     const sleep = async (ms: number): Promise<void> => {
@@ -471,7 +471,7 @@ describe('waiting', () => {
     await lock.release()
   })
 
-  it('is not done at all with a timeout of 0', async () => {
+  test('is not done at all with a timeout of 0', async () => {
     const holder = await acquireLock(directory, now)
     const time = clock()
     await expect(lockOf({ ...real, ...time })(directory, now)).rejects.toThrow()
@@ -479,7 +479,7 @@ describe('waiting', () => {
     await holder.release()
   })
 
-  it('ends with the reason of an abort, before and in the middle', async () => {
+  test('ends with the reason of an abort, before and in the middle', async () => {
     const holder = await acquireLock(directory, now)
     const reason = { why: 'enough' }
     await expect(
@@ -503,14 +503,14 @@ describe('waiting', () => {
 describe('errors of the disk', () => {
   const onDisk = (fs: SimulatedFileSystem): LockParts => ({ ...real, fileSystem: fs, flock: undefined })
 
-  it('a full disk is FLASHTABLE_DISK_FULL, and nothing is left behind', async () => {
+  test('a full disk is FLASHTABLE_DISK_FULL, and nothing is left behind', async () => {
     const fs = new SimulatedFileSystem({ capacityBytes: 0 })
     await fs.makeDirectory('/t')
     await expect(lockOf(onDisk(fs))('/t', now)).rejects.toMatchObject({ code: 'FLASHTABLE_DISK_FULL' })
     expect([fs.files(), fs.openHandles]).toEqual([[], 0])
   })
 
-  it('a LOCK that cannot be removed is an error of the release', async () => {
+  test('a LOCK that cannot be removed is an error of the release', async () => {
     const fs = new SimulatedFileSystem()
     await fs.makeDirectory('/t')
     const lock = await lockOf(onDisk(fs))('/t', now)

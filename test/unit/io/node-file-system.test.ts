@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nodeFileSystem } from '../../../src/io/node-file-system.js'
 import { fileSystemContract } from '../../contract/file-system-contract.js'
 
@@ -31,18 +31,18 @@ describe('nodeFileSystem', () => {
     directory = await emptyDirectory()
   })
 
-  it('a new file is for its owner only', async () => {
+  test('a new file is for its owner only', async () => {
     const handle = await nodeFileSystem.open(join(directory, 'a'), 'create')
     await handle.close()
     expect((await stat(join(directory, 'a'))).mode & 0o777).toBe(0o600)
   })
 
-  it('new directories are for their owner only', async () => {
+  test('new directories are for their owner only', async () => {
     await nodeFileSystem.makeDirectory(join(directory, 'x/y'))
     for (const path of ['x', 'x/y']) expect((await stat(join(directory, path))).mode & 0o777).toBe(0o700)
   })
 
-  it('a symbolic link is not followed, whatever it points to', async () => {
+  test('a symbolic link is not followed, whatever it points to', async () => {
     await writeFile(join(directory, 'real'), 'kept')
     await symlink(join(directory, 'real'), join(directory, 'link'))
     await symlink(join(directory, 'nowhere'), join(directory, 'dangling'))
@@ -57,7 +57,7 @@ describe('nodeFileSystem', () => {
     expect(await nodeFileSystem.info(join(directory, 'link'))).toMatchObject({ kind: 'other' })
   })
 
-  it('a pipe is refused, and does not block', async () => {
+  test('a pipe is refused, and does not block', async () => {
     const pipe = join(directory, 'pipe')
     execFileSync('mkfifo', [pipe])
     for (const mode of ['read', 'update'] as const) {
@@ -65,7 +65,7 @@ describe('nodeFileSystem', () => {
     }
   })
 
-  it.runIf(process.platform === 'linux')('a refused open leaves no descriptor behind', async () => {
+  test.runIf(process.platform === 'linux')('a refused open leaves no descriptor behind', async () => {
     await mkdir(join(directory, 'd'))
     const before = await nodeFileSystem.list('/proc/self/fd')
     for (let i = 0; i < 20; i++) await nodeFileSystem.open(join(directory, 'd'), 'read').catch(() => {})
@@ -73,7 +73,7 @@ describe('nodeFileSystem', () => {
     expect(after.length).toBeLessThan(before.length + 10)
   })
 
-  it('a call on a closed handle never reaches the file that got its descriptor', async () => {
+  test('a call on a closed handle never reaches the file that got its descriptor', async () => {
     const first = await nodeFileSystem.open(join(directory, 'a'), 'create')
     await first.close()
     const second = await nodeFileSystem.open(join(directory, 'b'), 'create')
@@ -83,18 +83,21 @@ describe('nodeFileSystem', () => {
     await second.close()
   })
 
-  it.runIf(process.platform === 'linux')('free bytes are those that this user may still write', async () => {
-    const available = (): number =>
-      Number(execFileSync('df', ['-B1', '--output=avail', directory]).toString().split('\n')[1])
-    // Others write and delete meanwhile.
-    const before = available()
-    const free = await nodeFileSystem.freeBytes(directory)
-    const after = available()
-    expect(free).toBeGreaterThan(Math.min(before, after) - 2 ** 30)
-    expect(free).toBeLessThan(Math.max(before, after) + 2 ** 30)
-  })
+  test.runIf(process.platform === 'linux')(
+    'free bytes are those that this user may still write',
+    async () => {
+      const available = (): number =>
+        Number(execFileSync('df', ['-B1', '--output=avail', directory]).toString().split('\n')[1])
+      // Others write and delete meanwhile.
+      const before = available()
+      const free = await nodeFileSystem.freeBytes(directory)
+      const after = available()
+      expect(free).toBeGreaterThan(Math.min(before, after) - 2 ** 30)
+      expect(free).toBeLessThan(Math.max(before, after) + 2 ** 30)
+    },
+  )
 
-  it.runIf(existsSync('/proc/self'))('a file system that tells no size at all is not full', async () => {
+  test.runIf(existsSync('/proc/self'))('a file system that tells no size at all is not full', async () => {
     expect(await nodeFileSystem.freeBytes('/proc')).toBe(Infinity)
   })
 })

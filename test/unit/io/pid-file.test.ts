@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { LOCK_NAME, lockClaimName, lockTemporaryName } from '../../../src/io/file-names.js'
 import type { FileHandle, FileSystem } from '../../../src/io/file-system.js'
 import { digestOf, parseRecord, PidFile, type LockRecord } from '../../../src/io/pid-file.js'
@@ -73,7 +73,7 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       links = hasLinks
     })
 
-    it('is taken where there is none, and leaves nothing beside it', async () => {
+    test('is taken where there is none, and leaves nothing beside it', async () => {
       const fs = newDisk()
       expect(await new PidFile(fs, '/t', recordOf(1)).take(nobodyLives)).toBeUndefined()
       expect(holderOn(fs)).toEqual(recordOf(1))
@@ -81,14 +81,14 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       expect(fs.openHandles).toBe(0)
     })
 
-    it('of a living holder is left alone', async () => {
+    test('of a living holder is left alone', async () => {
       const fs = newDisk({ LOCK: recordOf(7) })
       expect(await new PidFile(fs, '/t', recordOf(1)).take(allLive)).toEqual(recordOf(7))
       expect(holderOn(fs)).toEqual(recordOf(7))
       expect(namesOn(fs)).toEqual([LOCK, '/t/other'])
     })
 
-    it('of a dead holder is taken over', async () => {
+    test('of a dead holder is taken over', async () => {
       for (const records of RECORDS) {
         const fs = newDisk({ LOCK: recordOf(7) }, records)
         expect(await new PidFile(fs, '/t', recordOf(1)).take(nobodyLives)).toBeUndefined()
@@ -98,7 +98,7 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       }
     })
 
-    it('that a power cut has left as a directory without its record is taken over', async () => {
+    test('that a power cut has left as a directory without its record is taken over', async () => {
       const fs = newDisk()
       await fs.makeDirectory(LOCK)
       expect(await new PidFile(fs, '/t', recordOf(1)).take(allLive)).toBeUndefined()
@@ -106,7 +106,7 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       expect(await fs.list('/t')).toEqual(['LOCK', 'other'])
     })
 
-    it('that is a directory with something else in it is an error', async () => {
+    test('that is a directory with something else in it is an error', async () => {
       const fs = newDisk()
       fs.writeFile(`${LOCK}/something`, bytesOf('not ours'))
       await expect(new PidFile(fs, '/t', recordOf(1)).take(nobodyLives)).rejects.toMatchObject({
@@ -114,7 +114,7 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       })
     })
 
-    it('is not taken over by one who comes late, who leaves nothing behind', async () => {
+    test('is not taken over by one who comes late, who leaves nothing behind', async () => {
       const fs = newDisk({ LOCK: recordOf(7) })
       const notSeven = (record: LockRecord): Promise<boolean> => Promise.resolve(record.pid !== 7)
       const faster = new PidFile(fs, '/t', recordOf(2))
@@ -129,7 +129,7 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       expect(namesOn(fs)).toEqual([LOCK, '/t/other'])
     })
 
-    it.runIf(hasLinks)(
+    test.runIf(hasLinks)(
       'is not taken over on the claim of one who took it back and died, when another has it since',
       async () => {
         const fs = newDisk({ LOCK: recordOf(7) })
@@ -174,14 +174,14 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       },
     )
 
-    it('of a dead holder with a living claimant is left alone', async () => {
+    test('of a dead holder with a living claimant is left alone', async () => {
       const fs = newDisk(chainOf(recordOf(7), recordOf(8)))
       const onlyEight = (record: LockRecord): Promise<boolean> => Promise.resolve(record.pid === 8)
       expect(await new PidFile(fs, '/t', recordOf(1)).take(onlyEight)).toEqual(recordOf(8))
       expect(holderOn(fs)).toEqual(recordOf(7))
     })
 
-    it('is taken over at the end of a chain of dead claimants, torn ones among them', async () => {
+    test('is taken over at the end of a chain of dead claimants, torn ones among them', async () => {
       for (const torn of ['', '{"pid":', '\0\0\0\0']) {
         const fs = newDisk({
           ...chainOf(recordOf(7), recordOf(8), torn, recordOf(7), recordOf(7), torn, torn),
@@ -195,7 +195,7 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       }
     })
 
-    it('that is torn is taken over, whatever it holds', async () => {
+    test('that is torn is taken over, whatever it holds', async () => {
       const { token: _token, ...withoutToken } = recordOf(7)
       const contents = [
         '',
@@ -222,18 +222,18 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       }
     })
 
-    it('that is no text at all is taken over too', async () => {
+    test('that is no text at all is taken over too', async () => {
       const fs = newDisk()
       fs.writeFile(LOCK, new Random(1).bytes(300))
       expect(await new PidFile(fs, '/t', recordOf(1)).take(allLive)).toBeUndefined()
     })
 
-    it('of a later version, with more in it, is respected', async () => {
+    test('of a later version, with more in it, is respected', async () => {
       const fs = newDisk({ LOCK: JSON.stringify({ ...recordOf(7), host: 'x' }) })
       expect(await new PidFile(fs, '/t', recordOf(1)).take(allLive)).toEqual(recordOf(7))
     })
 
-    it('is given up by its holder', async () => {
+    test('is given up by its holder', async () => {
       const fs = newDisk()
       const lock = new PidFile(fs, '/t', recordOf(1))
       await lock.take(nobodyLives)
@@ -241,7 +241,7 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       expect(namesOn(fs)).toEqual(['/t/other'])
     })
 
-    it('is not given up by one whose it is no more', async () => {
+    test('is not given up by one whose it is no more', async () => {
       const fs = newDisk()
       const lock = new PidFile(fs, '/t', recordOf(1))
       await lock.take(nobodyLives)
@@ -254,19 +254,19 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       await lock.release()
     })
 
-    it('leaves temporary files of the living where they are', async () => {
+    test('leaves temporary files of the living where they are', async () => {
       const temporary = lockTemporaryName(tokenOf(9))
       const fs = newDisk({ [temporary]: recordOf(9) })
       await new PidFile(fs, '/t', recordOf(1)).take(allLive)
       expect(namesOn(fs)).toEqual([LOCK, `/t/${temporary}`, '/t/other'])
     })
 
-    it('is not taken where the files beside it are endless', async () => {
+    test('is not taken where the files beside it are endless', async () => {
       const fs = newDisk(chainOf(...Array.from({ length: 1001 }, () => '')))
       await expect(new PidFile(fs, '/t', recordOf(1)).take(nobodyLives)).rejects.toThrow(/delete all of LOCK/)
     })
 
-    it('is not taken, and others can take it, when any call on the way fails', async () => {
+    test('is not taken, and others can take it, when any call on the way fails', async () => {
       const starts = [{}, chainOf(recordOf(7)), chainOf(recordOf(7), '')]
       for (const [files, records] of starts.flatMap(start => RECORDS.map(kind => [start, kind] as const))) {
         const whole = newDisk(files, records)
@@ -294,7 +294,7 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       }
     })
 
-    it('is free again after a power cut at any call', async () => {
+    test('is free again after a power cut at any call', async () => {
       const whole = newDisk({ LOCK: recordOf(7) })
       await new PidFile(whole, '/t', recordOf(1)).take(nobodyLives)
       for (let step = 1; step <= whole.calls; step++) {
@@ -452,7 +452,7 @@ async function contend(seed: number): Promise<number> {
 }
 
 describe('contenders in every order, with errors, some killed on the way', () => {
-  it('never hold the lock two at a time, and never block it for good', async () => {
+  test('never hold the lock two at a time, and never block it for good', async () => {
     let wins = 0
     for (let seed = 0; seed < SCHEDULES; seed++) wins += await contend(seed)
     expect(wins).toBeGreaterThan(SCHEDULES / 2)

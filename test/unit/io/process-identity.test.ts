@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { parseStat, processesOf, type ProcessIdentity } from '../../../src/io/process-identity.js'
 
 const children: ChildProcess[] = []
@@ -21,7 +21,7 @@ const sources = [...(linux ? ['/proc'] : []), '/there/is/no/proc']
 describe.each(sources)('processes, by %s', proc => {
   const processes = processesOf(proc)
 
-  it('this one is alive, and always the same', async () => {
+  test('this one is alive, and always the same', async () => {
     const self = await processes.self()
     expect(self.pid).toBe(process.pid)
     expect(self.startTime).not.toBe('')
@@ -29,30 +29,30 @@ describe.each(sources)('processes, by %s', proc => {
     expect(await processesOf(proc).self()).toEqual(self)
   })
 
-  it('one that has its pid and began at another time is dead', async () => {
+  test('one that has its pid and began at another time is dead', async () => {
     const self = await processes.self()
     expect(await processes.judge({ ...self, startTime: `${self.startTime}0` })).toBe('dead')
   })
 
-  it('one whose start was told by another source is alive as long as its pid is in use', async () => {
+  test('one whose start was told by another source is alive as long as its pid is in use', async () => {
     const self = await processes.self()
     const other = /^\d+$/.test(self.startTime) ? 'Sun Nov 22 15:00:00 2026' : '4711'
     expect(await processes.judge({ ...self, startTime: other })).toBe('alive')
   })
 
-  it('one whose start is not known is alive as long as its pid is in use', async () => {
+  test('one whose start is not known is alive as long as its pid is in use', async () => {
     const self = await processes.self()
     expect(await processes.judge({ ...self, startTime: '' })).toBe('alive')
   })
 
-  it('one of another boot is dead, where boots can be told apart', async () => {
+  test('one of another boot is dead, where boots can be told apart', async () => {
     const self = await processes.self()
     const other: ProcessIdentity = { ...self, bootId: 'another' }
     expect(await processes.judge(other)).toBe(self.bootId === '' ? 'alive' : 'dead')
     expect(await processes.judge({ ...self, bootId: '' })).toBe('alive')
   })
 
-  it('one of another pid namespace cannot be judged', async () => {
+  test('one of another pid namespace cannot be judged', async () => {
     const self = await processes.self()
     expect(await processes.judge({ ...self, pidNamespace: 'pid:[1]', pid: 2 ** 22 + 1 })).toBe('unknown')
     if (self.bootId !== '') {
@@ -60,12 +60,12 @@ describe.each(sources)('processes, by %s', proc => {
     }
   })
 
-  it('one of another user is alive', async () => {
+  test('one of another user is alive', async () => {
     const self = await processes.self()
     expect(await processes.judge({ ...self, pid: 1, startTime: '' })).toBe('alive')
   })
 
-  it('one that was killed is dead', async () => {
+  test('one that was killed is dead', async () => {
     const child = start('exec sleep 1000')
     await once(child, 'spawn')
     const identity = { ...(await processes.self()), pid: child.pid!, startTime: '' }
@@ -75,7 +75,7 @@ describe.each(sources)('processes, by %s', proc => {
     expect(await processes.judge(identity)).toBe('dead')
   })
 
-  it('one that has ended is dead, though nobody has waited for it', async () => {
+  test('one that has ended is dead, though nobody has waited for it', async () => {
     // The shell that has started it becomes another one, which does not know of it and never waits for it.
     const child = start('sleep 1000 & exec sh -c "echo $!; exec sleep 1000"')
     const [line] = (await once(child.stdout!, 'data')) as [Buffer]
@@ -91,13 +91,13 @@ describe('parseStat', () => {
   const stat = (name: string, state: string, threads: number): string =>
     `17 (${name}) ${state} 1 17 17 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 ${threads} 0 4711 3133440 394 18446744073709551615`
 
-  it('finds the start time behind any name', () => {
+  test('finds the start time behind any name', () => {
     for (const name of ['node', 'a b', 'x) Z 1 (', ') R 1 1 1 1']) {
       expect(parseStat(stat(name, 'S', 11))).toEqual({ startTime: '4711', ended: false })
     }
   })
 
-  it('a killed process has not ended as long as one of its threads may be in a write', () => {
+  test('a killed process has not ended as long as one of its threads may be in a write', () => {
     expect(parseStat(stat('node', 'Z', 1)).ended).toBe(true)
     expect(parseStat(stat('node', 'Z', 0)).ended).toBe(true)
     expect(parseStat(stat('node', 'X', 1)).ended).toBe(true)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { FileHandle } from '../../../src/io/file-system.js'
 import { readFully, readFullySync, writeFully, writeFullySync } from '../../../src/io/transfer.js'
 import { Random } from '../../support/random.js'
@@ -16,7 +16,7 @@ async function shortFile(seed: number): Promise<{ fs: SimulatedFileSystem; file:
 const seeds = Array.from({ length: 50 }, (_, seed) => seed)
 
 describe('over calls that transfer less than asked', () => {
-  it('writeFully and writeFullySync write all, each byte in its place', async () => {
+  test('writeFully and writeFullySync write all, each byte in its place', async () => {
     for (const seed of seeds) {
       const { fs, file } = await shortFile(seed)
       await writeFully(file, DATA.subarray(0, 12_000), 100)
@@ -26,7 +26,7 @@ describe('over calls that transfer less than asked', () => {
     }
   })
 
-  it('readFully and readFullySync fill the buffer, or stop at the end of the file', async () => {
+  test('readFully and readFullySync fill the buffer, or stop at the end of the file', async () => {
     for (const seed of seeds) {
       const { fs, file } = await shortFile(seed)
       fs.writeFile('/t/a', DATA)
@@ -42,7 +42,7 @@ describe('over calls that transfer less than asked', () => {
     }
   })
 
-  it('a transfer of nothing makes no call', async () => {
+  test('a transfer of nothing makes no call', async () => {
     const { fs, file } = await shortFile(1)
     const before = fs.calls
     const nothing = new Uint8Array(0)
@@ -52,7 +52,7 @@ describe('over calls that transfer less than asked', () => {
     expect(fs.calls).toBe(before)
   })
 
-  it('a disk that fills up on the way is an error, with a part written', async () => {
+  test('a disk that fills up on the way is an error, with a part written', async () => {
     const { fs, file } = await shortFile(1)
     fs.capacityBytes = 8192
     await expect(writeFully(file, DATA, 0)).rejects.toMatchObject({ code: 'ENOSPC' })

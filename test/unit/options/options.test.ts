@@ -1,11 +1,11 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { resolveOptions } from '../../../src/options/options.js'
 import { thrownBy } from '../../support/thrown-by.js'
 
 const MIB = 1024 * 1024
 
 describe('options of an open', () => {
-  it('have the documented defaults', () => {
+  test('have the documented defaults', () => {
     expect(resolveOptions(undefined)).toEqual({
       readOnly: false,
       createIfMissing: true,
@@ -25,14 +25,14 @@ describe('options of an open', () => {
     })
   })
 
-  it('may be given as undefined, which is as good as left out', () => {
+  test('may be given as undefined, which is as good as left out', () => {
     const names = Object.keys(resolveOptions({}))
     expect(resolveOptions(Object.fromEntries(names.map(name => [name, undefined])))).toEqual(
       resolveOptions({}),
     )
   })
 
-  it.each([
+  test.each([
     { readOnly: true, createIfMissing: false },
     { errorIfExists: true },
     { lockTimeoutMs: 2 ** 31 - 1 },
@@ -57,11 +57,11 @@ describe('options of an open', () => {
     expect(resolveOptions(options)).toMatchObject(options)
   })
 
-  it('create nothing with readOnly', () => {
+  test('create nothing with readOnly', () => {
     expect(resolveOptions({ readOnly: true }).createIfMissing).toBe(false)
   })
 
-  it.each([
+  test.each([
     [{ readOnly: 1 }, "option 'readOnly': expected true or false, found 1"],
     [{ createIfMissing: 'yes' }, "option 'createIfMissing': expected true or false, found 'yes'"],
     [{ errorIfExists: null }, "option 'errorIfExists': expected true or false, found null"],
@@ -86,7 +86,7 @@ describe('options of an open', () => {
     expect(error.message).toContain(message)
   })
 
-  it.each([
+  test.each([
     [{ lockTimeoutMs: -1 }, 'found -1'],
     [
       { lockTimeoutMs: 2 ** 31 },
@@ -116,7 +116,7 @@ describe('options of an open', () => {
     expect(error.message).toContain(message)
   })
 
-  it('are read once each', () => {
+  test('are read once each', () => {
     let reads = 0
     const options = {
       get fanout() {

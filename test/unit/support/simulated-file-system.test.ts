@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { FileHandle } from '../../../src/io/file-system.js'
 import { writeFully, writeFullySync } from '../../../src/io/transfer.js'
 import { fileSystemContract } from '../../contract/file-system-contract.js'
@@ -54,7 +54,7 @@ function outcomes(fs: SimulatedFileSystem, look: (after: SimulatedFileSystem) =>
 const names = (fs: SimulatedFileSystem): string => fs.files().join(' ')
 
 describe('after a power cut', () => {
-  it('synced data in a synced directory are there, whatever else happens to the file', async () => {
+  test('synced data in a synced directory are there, whatever else happens to the file', async () => {
     const fs = await disk()
     const data = new Random(1).bytes(20_000)
     await createSynced(fs, '/t/a', data)
@@ -63,7 +63,7 @@ describe('after a power cut', () => {
     for (const seed of SEEDS) expectBytes(fs.crashState(seed).readFile('/t/a').subarray(0, 20_000), data)
   })
 
-  it('a file that was synced and whose directory was not may be missing, or be there whole', async () => {
+  test('a file that was synced and whose directory was not may be missing, or be there whole', async () => {
     const fs = await disk()
     const handle = await create(fs, '/t/a', filled(5000, 1))
     await handle.sync()
@@ -74,7 +74,7 @@ describe('after a power cut', () => {
     }
   })
 
-  it('a file whose directory was synced and which was not is there, with any part of its data', async () => {
+  test('a file whose directory was synced and which was not is there, with any part of its data', async () => {
     const fs = await disk()
     await create(fs, '/t/a', filled(5000, 1))
     await fs.syncDirectory('/t')
@@ -84,7 +84,7 @@ describe('after a power cut', () => {
     expect(sizes.some(size => size > 0 && size < 5000)).toBe(true)
   })
 
-  it('unsynced 512-byte pieces of an overwrite are old or new, each for itself', async () => {
+  test('unsynced 512-byte pieces of an overwrite are old or new, each for itself', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(8192, 1))
     const handle = await fs.open('/t/a', 'update')
@@ -108,7 +108,7 @@ describe('after a power cut', () => {
     expect(texts.some(text => text.replaceAll('1', '').length === 1)).toBe(true)
   })
 
-  it('unsynced pages can be old or new whole', async () => {
+  test('unsynced pages can be old or new whole', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(12_288, 1))
     const handle = await fs.open('/t/a', 'update')
@@ -132,7 +132,7 @@ describe('after a power cut', () => {
     ])
   })
 
-  it('the device may have stopped at any piece of a stream', async () => {
+  test('the device may have stopped at any piece of a stream', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(8192, 1))
     const handle = await fs.open('/t/a', 'update')
@@ -145,7 +145,7 @@ describe('after a power cut', () => {
     }
   })
 
-  it('a state between two unsynced writes may be what has reached the device', async () => {
+  test('a state between two unsynced writes may be what has reached the device', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(512, 1))
     const handle = await fs.open('/t/a', 'update')
@@ -153,7 +153,7 @@ describe('after a power cut', () => {
     expect(outcomes(fs, after => String(after.readFile('/t/a')[0]))).toEqual(['1', '2', '3'])
   })
 
-  it('a hole that was synced holds zeros or what was written into it', async () => {
+  test('a hole that was synced holds zeros or what was written into it', async () => {
     const fs = await disk()
     const handle = await create(fs, '/t/a', new Uint8Array(0))
     await writeFully(handle, filled(1, 1), 8192)
@@ -165,7 +165,7 @@ describe('after a power cut', () => {
     ).toEqual(['0', '0+2', '2'])
   })
 
-  it('a file may have its new size and zeros, noise or old blocks in place of data', async () => {
+  test('a file may have its new size and zeros, noise or old blocks in place of data', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/gone', filled(8192, 9))
     await fs.unlink('/t/gone')
@@ -183,7 +183,7 @@ describe('after a power cut', () => {
     expect(fs.crashState(0, { data: 'size' }).readFile('/t/a').length).toBe(12_288)
   })
 
-  it('what was synced stays as it was where a file grows in the same page', async () => {
+  test('what was synced stays as it was where a file grows in the same page', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(100, 1))
     const handle = await fs.open('/t/a', 'update')
@@ -195,7 +195,7 @@ describe('after a power cut', () => {
     }
   })
 
-  it('bytes cut off by a shorter size are zeros when the file grows over them again', async () => {
+  test('bytes cut off by a shorter size are zeros when the file grows over them again', async () => {
     const fs = await disk()
     await fs.syncDirectory('/t')
     const handle = await create(fs, '/t/a', filled(4096, 5))
@@ -211,7 +211,7 @@ describe('after a power cut', () => {
     }
   })
 
-  it('an unlink or rename that was not synced may have happened or not, a synced one has', async () => {
+  test('an unlink or rename that was not synced may have happened or not, a synced one has', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(10, 1))
     await createSynced(fs, '/t/b', filled(10, 2))
@@ -226,7 +226,7 @@ describe('after a power cut', () => {
     expectBytes(fs.crashState(1).readFile('/t/c'), filled(10, 2))
   })
 
-  it('a replacing rename is atomic: old or new, never none', async () => {
+  test('a replacing rename is atomic: old or new, never none', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/M', filled(10, 1))
     const handle = await create(fs, '/t/M.tmp', filled(20, 2))
@@ -237,7 +237,7 @@ describe('after a power cut', () => {
     expect(outcomes(fs, look)).toEqual(['/t/M /t/M.tmp 1', '/t/M 1', '/t/M 2'])
   })
 
-  it('operations on one name keep their order, those on others do not', async () => {
+  test('operations on one name keep their order, those on others do not', async () => {
     const fs = await disk()
     await create(fs, '/t/a', filled(1, 1))
     await create(fs, '/t/b', filled(1, 1))
@@ -257,7 +257,7 @@ describe('after a power cut', () => {
     ])
   })
 
-  it('a name that was given to a new file is not on disk without the rename that made it free', async () => {
+  test('a name that was given to a new file is not on disk without the rename that made it free', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(1, 1))
     await fs.rename('/t/a', '/t/b')
@@ -270,7 +270,7 @@ describe('after a power cut', () => {
     expect(outcomes(fs, look)).toEqual(['/t/a 1', '/t/a 2, /t/b 1', '/t/b 1'])
   })
 
-  it('two names of one file are one file still', async () => {
+  test('two names of one file are one file still', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(512, 1))
     await fs.link('/t/a', '/t/b')
@@ -286,7 +286,7 @@ describe('after a power cut', () => {
     }
   })
 
-  it('directories made are there once makeDirectory has resolved, and may be there in part before', async () => {
+  test('directories made are there once makeDirectory has resolved, and may be there in part before', async () => {
     const fs = new SimulatedFileSystem()
     await fs.makeDirectory('/x/y')
     for (const seed of SEEDS) expect(await fs.crashState(seed).list('/x')).toEqual(['y'])
@@ -300,7 +300,7 @@ describe('after a power cut', () => {
     expect([...seen].sort()).toEqual(['', 'x', 'x y'])
   })
 
-  it('a file that is on disk has its directory, though nobody has synced the entry of that', async () => {
+  test('a file that is on disk has its directory, though nobody has synced the entry of that', async () => {
     let found = 0
     for (const seed of SEEDS) {
       const broken = new SimulatedFileSystem({ seed, crashAt: 1 })
@@ -317,7 +317,7 @@ describe('after a power cut', () => {
     expect(found).toBeGreaterThan(0)
   })
 
-  it('all and none are what they say', async () => {
+  test('all and none are what they say', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(100, 1))
     const handle = await fs.open('/t/a', 'update')
@@ -329,7 +329,7 @@ describe('after a power cut', () => {
     expect([names(none), none.readFile('/t/a')]).toEqual(['/t/a', filled(100, 1)])
   })
 
-  it('a disk that a power cut has left is synced: another one changes nothing', async () => {
+  test('a disk that a power cut has left is synced: another one changes nothing', async () => {
     const fs = await disk()
     await create(fs, '/t/a', filled(5000, 1))
     await fs.rename('/t/a', '/t/b')
@@ -341,7 +341,7 @@ describe('after a power cut', () => {
     }
   })
 
-  it('a clone and its origin do not see what is written to the other', async () => {
+  test('a clone and its origin do not see what is written to the other', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(512, 1))
     const handle = await fs.open('/t/a', 'update')
@@ -354,7 +354,7 @@ describe('after a power cut', () => {
     expect(outcomes(other, look)).toEqual(['1', '2', '3'])
   })
 
-  it('the states of one disk do not see what is written to another', async () => {
+  test('the states of one disk do not see what is written to another', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(5000, 1))
     const states = SEEDS.slice(0, 3).map(seed => fs.crashState(seed))
@@ -365,7 +365,7 @@ describe('after a power cut', () => {
     expectBytes(fs.readFile('/t/a'), filled(5000, 1))
   })
 
-  it('the same seed gives the same disk, and its history tells how it came about', async () => {
+  test('the same seed gives the same disk, and its history tells how it came about', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(9000, 1))
     const handle = await fs.open('/t/a', 'update')
@@ -384,7 +384,7 @@ describe('after a power cut', () => {
 })
 
 describe('a sync', () => {
-  it('covers what was written before it began, and nothing before it has ended', async () => {
+  test('covers what was written before it began, and nothing before it has ended', async () => {
     const fs = await disk()
     const handle = await create(fs, '/t/a', filled(512, 1))
     await fs.syncDirectory('/t')
@@ -397,7 +397,7 @@ describe('a sync', () => {
     expect(synced).toEqual(['1', '2'])
   })
 
-  it('is not undone by a slower one that began earlier', async () => {
+  test('is not undone by a slower one that began earlier', async () => {
     const slower = new Set<string>()
     for (const seed of SEEDS) {
       const fs = await disk({ seed })
@@ -419,7 +419,7 @@ describe('a sync', () => {
     expect([...slower].sort()).toEqual(['first,second', 'second,first'])
   })
 
-  it('does not cover the growth of the file meanwhile', async () => {
+  test('does not cover the growth of the file meanwhile', async () => {
     const fs = await disk()
     const handle = await create(fs, '/t/a', filled(512, 1))
     await fs.syncDirectory('/t')
@@ -429,7 +429,7 @@ describe('a sync', () => {
     expectBytes(fs.crashState(0, { data: 'none' }).readFile('/t/a'), filled(512, 1))
   })
 
-  it('covers a page that was written many times meanwhile', async () => {
+  test('covers a page that was written many times meanwhile', async () => {
     const fs = await disk()
     const handle = await create(fs, '/t/a', filled(512, 1))
     await fs.syncDirectory('/t')
@@ -441,7 +441,7 @@ describe('a sync', () => {
     expect(fs.crashState(0, { data: 'all' }).readFile('/t/a')[0]).toBe(39)
   })
 
-  it('of a directory does not cover what was done after it began', async () => {
+  test('of a directory does not cover what was done after it began', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(1, 1))
     const syncing = fs.syncDirectory('/t')
@@ -450,7 +450,7 @@ describe('a sync', () => {
     expect(outcomes(fs, names)).toEqual(['/t/a', '/t/b'])
   })
 
-  it('of one directory says nothing about another', async () => {
+  test('of one directory says nothing about another', async () => {
     const fs = await disk()
     await fs.makeDirectory('/u')
     await create(fs, '/u/a', filled(1, 1))
@@ -458,7 +458,7 @@ describe('a sync', () => {
     expect(outcomes(fs, names)).toEqual(['', '/u/a'])
   })
 
-  it('that failed leaves the pages clean: read back, gone when evicted, not written by the next sync', async () => {
+  test('that failed leaves the pages clean: read back, gone when evicted, not written by the next sync', async () => {
     const lost: string[] = []
     for (const seed of SEEDS) {
       const fs = await disk({ seed })
@@ -477,7 +477,7 @@ describe('a sync', () => {
     expect([...new Set(lost)].sort()).toEqual(['1', '1+2', '2'])
   })
 
-  it('that failed has lost the page also when it was written again, until the next sync', async () => {
+  test('that failed has lost the page also when it was written again, until the next sync', async () => {
     const before = new Set<number>()
     for (const seed of SEEDS) {
       const fs = await disk({ seed })
@@ -492,7 +492,7 @@ describe('a sync', () => {
     expect([...before].sort()).toEqual([1, 2])
   })
 
-  it('that failed has its effect on the disk of the next process, and on files without a name', async () => {
+  test('that failed has its effect on the disk of the next process, and on files without a name', async () => {
     for (const seed of SEEDS) {
       const fs = await disk({ seed })
       await createSynced(fs, '/t/a', filled(512, 1))
@@ -513,7 +513,7 @@ describe('a sync', () => {
     }
   })
 
-  it('writes a page again that was lost to a failed one and written since', async () => {
+  test('writes a page again that was lost to a failed one and written since', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(4096, 1))
     const handle = await fs.open('/t/a', 'update')
@@ -530,7 +530,7 @@ describe('a sync', () => {
 })
 
 describe('a crash', () => {
-  it('ends the process at its step: that call and all later ones throw', async () => {
+  test('ends the process at its step: that call and all later ones throw', async () => {
     const fs = await disk({ crashAt: 4 })
     const handle = await create(fs, '/t/a', filled(10, 1))
     await expect(handle.sync()).rejects.toThrow(SimulatedCrash)
@@ -540,7 +540,7 @@ describe('a crash', () => {
     expect([fs.crashed, fs.calls, fs.log.at(-1)?.op]).toEqual([true, 4, 'sync'])
   })
 
-  it('at every step of a run, and only there, stops it', async () => {
+  test('at every step of a run, and only there, stops it', async () => {
     const run = async (fs: SimulatedFileSystem): Promise<void> => {
       await fs.makeDirectory('/t')
       await createSynced(fs, '/t/a', filled(10, 1))
@@ -565,7 +565,7 @@ describe('a crash', () => {
     expect(beyond.crashed).toBe(false)
   })
 
-  it('leaves the write at which it comes done in part, and unsynced', async () => {
+  test('leaves the write at which it comes done in part, and unsynced', async () => {
     const sizes = new Set<number>()
     for (const seed of SEEDS) {
       const fs = await disk({ seed })
@@ -581,7 +581,7 @@ describe('a crash', () => {
     expect(sizes.size).toBeGreaterThan(20)
   })
 
-  it('catches the calls in flight: a sync has covered nothing, a write any part, a rename all or nothing', async () => {
+  test('catches the calls in flight: a sync has covered nothing, a write any part, a rename all or nothing', async () => {
     const seen = new Set<string>()
     for (const seed of SEEDS) {
       const fs = await disk({ seed })
@@ -602,7 +602,7 @@ describe('a crash', () => {
     ])
   })
 
-  it('leaves the page cache to the next process when only the process ends', async () => {
+  test('leaves the page cache to the next process when only the process ends', async () => {
     const fs = await disk()
     const handle = await create(fs, '/t/a', filled(5000, 1))
     await handle.sync()
@@ -623,7 +623,7 @@ describe('a crash', () => {
 })
 
 describe('faults', () => {
-  it('a call fails once at its step, with an error like that of the system', async () => {
+  test('a call fails once at its step, with an error like that of the system', async () => {
     const fs = await disk()
     fs.failAt(3, 'EIO', { effect: 'none' })
     const handle = await fs.open('/t/a', 'create')
@@ -638,7 +638,7 @@ describe('faults', () => {
     expect(await handle.write(filled(4, 1), 0)).toBe(4)
   })
 
-  it('a sticky fault goes on until it is cleared', async () => {
+  test('a sticky fault goes on until it is cleared', async () => {
     const fs = await disk()
     fs.failAt(call => call.op === 'write' && call.path.endsWith('.wal'), 'ENOSPC', { repeat: 'sticky' })
     const log = await fs.open('/t/1.wal', 'create')
@@ -652,14 +652,14 @@ describe('faults', () => {
     expect(await log.write(filled(1, 1), 0)).toBe(1)
   })
 
-  it('a sticky fault at a step is the end of all calls from there on', async () => {
+  test('a sticky fault at a step is the end of all calls from there on', async () => {
     const fs = await disk()
     fs.failAt(2, 'EIO', { repeat: 'sticky' })
     await expect(fs.list('/t')).rejects.toThrow(/EIO/)
     await expect(fs.open('/t/a', 'create')).rejects.toThrow(/EIO/)
   })
 
-  it('a failed write may have written any part, a failed rename may have happened', async () => {
+  test('a failed write may have written any part, a failed rename may have happened', async () => {
     const seen = new Set<string>()
     for (const seed of SEEDS) {
       const fs = await disk({ seed })
@@ -674,7 +674,7 @@ describe('faults', () => {
     )
   })
 
-  it('the effect of a failed call can be fixed', async () => {
+  test('the effect of a failed call can be fixed', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(1, 1))
     fs.failAt(call => call.op === 'rename', 'EIO', { effect: 'all' })
@@ -685,7 +685,7 @@ describe('faults', () => {
     expect(names(fs)).toBe('/t/b')
   })
 
-  it('a failed open leaves no handle, a failed close none either', async () => {
+  test('a failed open leaves no handle, a failed close none either', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(1, 1))
     fs.failAt(call => call.op === 'open' || call.op === 'close', 'EIO', { repeat: 'sticky', effect: 'any' })
@@ -699,7 +699,7 @@ describe('faults', () => {
     expect(fs.openHandles).toBe(0)
   })
 
-  it('transfers are short as often as asked for, never by nothing and never by error', async () => {
+  test('transfers are short as often as asked for, never by nothing and never by error', async () => {
     const fs = await disk({ seed: 7, shortTransfers: 0.5 })
     const handle = await fs.open('/t/a', 'create')
     const counts: number[] = []
@@ -713,7 +713,7 @@ describe('faults', () => {
 })
 
 describe('a full disk', () => {
-  it('takes what fits, then refuses; overwrites still work', async () => {
+  test('takes what fits, then refuses; overwrites still work', async () => {
     const fs = await disk({ capacityBytes: 3 * 4096 })
     const handle = await fs.open('/t/a', 'create')
     expect(await handle.write(filled(16_384, 1), 0)).toBe(12_288)
@@ -724,7 +724,7 @@ describe('a full disk', () => {
     expect(await handle.size()).toBe(12_288)
   })
 
-  it('has room again when a file is unlinked and closed, or the limit is raised', async () => {
+  test('has room again when a file is unlinked and closed, or the limit is raised', async () => {
     const fs = await disk({ capacityBytes: 2 * 4096 })
     const first = await create(fs, '/t/a', filled(8192, 1))
     const second = await fs.open('/t/b', 'create')
@@ -740,7 +740,7 @@ describe('a full disk', () => {
 })
 
 describe('for tests', () => {
-  it('the log names every call with its place', async () => {
+  test('the log names every call with its place', async () => {
     const fs = await disk()
     const handle = await fs.open('/t/a', 'create')
     handle.writeSync(filled(4, 1), 8)
@@ -751,7 +751,7 @@ describe('for tests', () => {
     ])
   })
 
-  it('a hook sees a call before it is done, can hold it, and can fail it', async () => {
+  test('a hook sees a call before it is done, can hold it, and can fail it', async () => {
     const fs = await disk()
     let release = (): void => {}
     fs.onCall = call => {
@@ -769,7 +769,7 @@ describe('for tests', () => {
     await expect(fs.unlink('/t/b')).rejects.toThrow('no')
   })
 
-  it('calls overtake each other, in the same order for the same seed', async () => {
+  test('calls overtake each other, in the same order for the same seed', async () => {
     const order = async (seed: number): Promise<string> => {
       const fs = await disk({ seed })
       const done: number[] = []
@@ -782,7 +782,7 @@ describe('for tests', () => {
     expect(await order(3)).toBe(orders[3])
   })
 
-  it('a buffer that is changed while its write is in flight may be written so', async () => {
+  test('a buffer that is changed while its write is in flight may be written so', async () => {
     const fs = await disk()
     const handle = await fs.open('/t/a', 'create')
     const buffer = filled(4, 1)
@@ -792,7 +792,7 @@ describe('for tests', () => {
     expectBytes(fs.readFile('/t/a'), filled(4, 2))
   })
 
-  it('a handle that is closed with calls in flight is reported, by every later call too', async () => {
+  test('a handle that is closed with calls in flight is reported, by every later call too', async () => {
     const fs = await disk()
     const handle = await fs.open('/t/a', 'create')
     const syncing = handle.sync()
@@ -801,7 +801,7 @@ describe('for tests', () => {
     await expect(fs.list('/t')).rejects.toThrow(/closed with calls on it in flight/)
   })
 
-  it('open handles and bytes written are counted', async () => {
+  test('open handles and bytes written are counted', async () => {
     const fs = await disk()
     const handle = await create(fs, '/t/a', filled(1000, 1))
     handle.writeSync(filled(24, 1), 0)
@@ -810,7 +810,7 @@ describe('for tests', () => {
     expect([fs.openHandles, fs.openPaths]).toEqual([0, []])
   })
 
-  it('files are damaged behind the back of the program, for good', async () => {
+  test('files are damaged behind the back of the program, for good', async () => {
     const fs = new SimulatedFileSystem()
     fs.writeFile('/x/t/a', filled(5000, 1))
     fs.flipByte('/x/t/a', 4500)
@@ -830,7 +830,7 @@ describe('for tests', () => {
     expect(() => fs.readFile('/x/t/c')).toThrowError(/ENOENT/)
   })
 
-  it('placing a file where an unsynced rename has been makes that rename synced', async () => {
+  test('placing a file where an unsynced rename has been makes that rename synced', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(1, 1))
     await fs.rename('/t/a', '/t/b')
