@@ -1,6 +1,6 @@
 /**
- * What the table consists of right now: manifest, version, active memtable. Everything else reads it here and
- * changes it through `install` and `seal` alone.
+ * What the table consists of right now: manifest, version, active memtable. Everything else reads it here, and changes it
+ * only through `seal` and the installs: `install`, `installLoaded`, `installClean`, `clear`.
  *
  * Invariant: active memtable, sealed memtables and bucket files hold, in this order of age and without overlap, every
  * operation up to the next sequence number. docs/internals.md, State.

@@ -1,7 +1,7 @@
 /**
  * Puts the records of the log into memtables, at an open.
  *
- * Which frames count is decided in wal/replay.ts, where a torn tail begins in wal/torn-tail.ts. docs/durability.md, Recovery.
+ * Which frames count, and whether a missing one is a torn tail, is decided in wal/replay.ts. docs/durability.md, Recovery.
  */
 import type { Manifest } from '../manifest/manifest.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'

@@ -1,9 +1,9 @@
 /**
  * Opens the table for reading, beside a writer or without one. It changes nothing and takes no lock.
  *
- * The steps: load the manifest, open its files, replay the log, load the manifest again. If a writer may have written
- * over the log meanwhile, all of it starts again. Only under an unchanged manifest does something unreadable count as
- * damage. docs/durability.md, Recovery.
+ * The steps: load the manifest, open its files, replay the log, load the manifest again. If a writer may have overwritten
+ * the log meanwhile, all of it starts again. Something unreadable counts as damage only if both manifests name the same
+ * files (`sameFiles`). docs/durability.md, Recovery.
  */
 import { throwIfAborted } from '../async/abort.js'
 import { FlashTableError, diskError } from '../base/errors.js'
@@ -39,10 +39,10 @@ export async function recoverReader(
       opened = recovered.files
       const after = await requireManifest(fileSystem, directory)
       // A writer overwrites a segment only after it has installed a manifest whose bucket files hold the segment's records.
-      // So what was replayed up to that manifest, or beyond, was replayed whole. The bucket files are open; their names
-      // may be gone from the directory.
-      const whole = recovered.active.memtable.endSequence >= after.firstLogSequence
-      if (whole && after.tableId === manifest.tableId) return recovered
+      // If the replay reached the first number that the new manifest expects in the log, it missed nothing. The bucket
+      // files are open; their names may be gone from the directory.
+      const missedNothing = recovered.active.memtable.endSequence >= after.firstLogSequence
+      if (missedNothing && after.tableId === manifest.tableId) return recovered
       await closeFiles(opened)
     } catch (error) {
       await closeFiles(opened)

@@ -3,7 +3,10 @@
  *
  * Frames are replayed while they are valid and dense: each begins with the sequence number at which the one before it
  * ended. If the next frame is missing, the search goes on at page starts, since each sync ends on a page boundary.
- * torn-tail.ts decides what a missing frame means. docs/file-format.md, WAL segments; docs/durability.md, Recovery.
+ *
+ * A missing frame is a torn tail unless an intact header on the way says that it was synced: then it is looked for a second
+ * time, and is damage if it is still missing (torn-tail.ts has the evidence). A closed segment has no tail: its end is
+ * known. docs/file-format.md, WAL segments; docs/durability.md, Recovery.
  */
 import { throwIfAborted } from '../async/abort.js'
 import { Turns } from '../async/turns.js'

@@ -1,5 +1,5 @@
 /**
- * The syncs of the log: when one runs, what it covers, and who waits for it.
+ * The syncs of the log: when one runs, and who waits for it. The writer says what it covers.
  *
  * At most one runs at a time. Calls that come before it begins share it; those that come later wait for the next one.
  * Appends go on during a sync. docs/durability.md, Order of writes.

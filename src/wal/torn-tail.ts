@@ -1,10 +1,10 @@
 /**
- * Decides where the log ends: tells a torn tail from damage.
+ * The evidence by which replay tells a torn tail from damage. replay.ts decides.
  *
- * Replay comes here when the frame it expects is not where it should be. Pages that were not synced reach the disk in any
- * order, so after a crash that is normal: the tail is torn, and the log ends before it. But each frame says up to which
- * sequence number everything was synced when it was written. If a frame after the missing one says that the missing one
- * was synced, the log is damaged. docs/durability.md, Recovery; docs/file-format.md, WAL segments.
+ * Replay collects it when the frame that it expects is not where it should be. Pages that were not synced reach the disk in
+ * any order, so after a crash that is normal: the tail is torn, and the log ends before it. But each frame says up to which
+ * sequence number everything was synced when it was written. If an intact header on the way says that the missing frame
+ * was synced ({@link saysSynced}), the log is damaged. docs/durability.md, Recovery; docs/file-format.md, WAL segments.
  */
 import { corruption } from '../base/errors.js'
 import type { FlashTableError } from '../base/errors.js'
@@ -18,8 +18,8 @@ export interface LogPosition {
 }
 
 /**
- * What a position says about the missing frame: padding, and it was hardly there; an intact header, and it surely was.
- * Anything else says little.
+ * What a position says about the missing frame. Padding: the frame was hardly there. An intact header: the frame surely
+ * was there. Anything else says little.
  */
 export type Evidence = 'padding' | 'other bytes' | 'header'
 
@@ -74,8 +74,8 @@ export function saysSynced(frame: FoundFrame | undefined, sequence: number): boo
 }
 
 /**
- * The break in the chain of frames after the last frame that was replayed: a torn tail, unless a later frame proves that
- * the missing one was synced.
+ * The break in the chain of frames after the last frame that was replayed: where it is and what was seen there. Replay
+ * decides whether it is a torn tail or damage.
  */
 export class ChainBreak {
   /** Where the missing frame should begin. */
@@ -98,7 +98,7 @@ export class ChainBreak {
     this.#isTorn ||= sighting.isTorn
   }
 
-  /** The error, if the break is damage. `because`: why the frame must be there. */
+  /** The error for a break that is damage. `because`: why the frame must be there. */
   damage(because = ''): FlashTableError {
     const { path, offset, found } = this.#strongest
     const expected = `the frame that begins with sequence number ${this.expected}${because}`
