@@ -4,8 +4,10 @@
  * The first read is one page, each further one twice as many up to 256 KiB: a short scan reads little, a long one
  * sequentially.
  */
+import { corruption } from '../base/errors.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import type { SortedInput } from '../merge/sorted-input.js'
+import { compareRows } from '../records/compare.js'
 import { hideRows, type Hiding } from '../records/hide-rows.js'
 import { rangeEnd, rangeOverlaps, rangeStart, type KeyRange } from '../records/key-range.js'
 import { OperationBuffer } from '../records/operations.js'
@@ -66,8 +68,10 @@ export class BucketInput implements SortedInput {
     const decoded = this.#decoded
     decoded.clear()
     for (let page = 0; page < count; page++) {
+      const before = decoded.count
       this.#page.open(words, (page * pageBytes) / 4)
       this.#page.decode(decoded)
+      this.#checkOrder(first + page, before)
     }
     const end = rangeEnd(range, decoded.lanes, 0, decoded.count)
     const start = rangeStart(range, decoded.lanes, 0, end)
@@ -77,6 +81,21 @@ export class BucketInput implements SortedInput {
     if (reverse) into.appendReversed(decoded)
     else into.append(decoded, 0, decoded.count)
     return true
+  }
+
+  /** Checks the ends of a page, whose rows begin at `from`. A checksum does not say that the writer has sorted them. */
+  #checkOrder(page: number, from: number): void {
+    const { lanes, count } = this.#decoded
+    if (count === from) return
+    const { layout, pageBytes } = this.#options
+    const isSorted = (a: number, b: number) => compareRows(lanes, a, lanes, b, layout.keyLaneCount) <= 0
+    if (isSorted(Math.max(0, from - 1), from) && isSorted(from, count - 1)) return
+    throw corruption(
+      this.#file.path,
+      page * pageBytes,
+      'keys in ascending order',
+      'a key that is out of order',
+    )
   }
 
   /** The file itself stays open: it belongs to the version that the reader holds. */

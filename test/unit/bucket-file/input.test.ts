@@ -219,3 +219,27 @@ describe('a bucket file as an input', () => {
     await file.close()
   })
 })
+
+test('pages whose keys are out of order are damage, whatever their checksums say', async () => {
+  const rows = Array.from({ length: 3000 }, (_, i) => ({
+    key: BigInt(i),
+    values: [Math.imul(i, 0x9e37_79b1) >>> 0],
+    kind: PUT,
+  }))
+  const { file, input } = await fileOf(rows, 1, 1)
+  const readDataPages = file.readDataPages.bind(file)
+  file.readDataPages = async (from, to) => {
+    const words = await readDataPages(from, to)
+    const pageWords = PAGE_BYTES / 4
+    const first = words.slice(0, pageWords)
+    words.copyWithin(0, pageWords, 2 * pageWords)
+    words.set(first, pageWords)
+    return words
+  }
+  const reading = input({ firstReadPages: 2 }).next(new OperationBuffer(wideLayout(1, 1)))
+  await expect(reading).rejects.toMatchObject({
+    code: 'FLASHTABLE_CORRUPTION',
+    path: file.path,
+    offset: PAGE_BYTES,
+  })
+})
