@@ -7,7 +7,12 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { inlineExecutor } from '../../src/executor/inline-executor.js'
+import { FlashTable } from '../../src/index.js'
+import { nodeFileSystem } from '../../src/io/node-file-system.js'
+import { nodeEnvironment } from '../../src/table/environment.js'
 
 const REPOSITORY = resolve(import.meta.dirname, '../..')
 let project: string
@@ -138,4 +143,59 @@ describe("under Node's permission model", () => {
     expect(output).toBe('FLASHTABLE_IO_ERROR true\nFLASHTABLE_IO_ERROR true\n10001\n')
     expect(await readdir(project)).not.toContain('forbidden')
   })
+})
+
+/** Makes a table of more than 200 bucket files: its seals run, its merges never end. */
+async function makeManyFiles(location: string): Promise<void> {
+  const executor = inlineExecutor(nodeFileSystem)
+  const run: typeof executor.run = (job, control) =>
+    job.files.length === 0 ? executor.run(job, control) : untilAborted(control.signal!)
+  const options = {
+    keyEncoding: 'u64',
+    syncIntervalMs: Infinity,
+    memtableBytes: 1024,
+    walBytes: 4096,
+    fanout: 64,
+  }
+  const environment = { ...nodeEnvironment, newExecutor: () => ({ ...executor, run }) }
+  const table = await FlashTable.openIn(location, options, environment)
+  for (let i = 0; i < 202; i++)
+    await table.putColumns({ key: BigUint64Array.from({ length: 128 }, () => BigInt(i)) })
+  await table.close()
+}
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+  })
+}
+
+// Not from the sources: there each thread opens the files of all modules as it starts.
+test('a table of 200 files is opened and compacted by a process that may open 64', async () => {
+  const location = join(project, 'many-files')
+  await makeManyFiles(location)
+  const buckets = async () => (await readdir(location)).filter(name => name.endsWith('.bucket')).length
+  expect(await buckets()).toBeGreaterThanOrEqual(200)
+  await writeFile(
+    join(project, 'few-descriptors.mjs'),
+    `import { FlashTable } from 'flashtable'
+     const table = await FlashTable.open('./many-files')
+     const { files, records } = await table.stats()
+     await table.compact()
+     await table.close()
+     console.log(files.length < 24, records)`,
+  )
+  // One file: the modules of a package are opened many at a time.
+  await build({
+    absWorkingDir: project,
+    entryPoints: ['few-descriptors.mjs'],
+    outfile: join(project, 'one-file.mjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    external: ['fs-ext'],
+  })
+  const command = `ulimit -n 64; exec "$0" one-file.mjs`
+  expect(await run('sh', ['-c', command, process.execPath])).toBe(`true ${202 * 128}\n`)
+  expect(await buckets()).toBe(1)
 })

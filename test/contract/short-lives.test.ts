@@ -1,16 +1,10 @@
 /** Tables of many short lives: as few files and segments as after one long life, and little written by each open. */
-import { spawnSync } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
-import { inlineExecutor } from '../../src/executor/inline-executor.js'
 import { FlashTable, type TableStats } from '../../src/index.js'
 import { bucketName } from '../../src/io/file-names.js'
-import { nodeFileSystem } from '../../src/io/node-file-system.js'
 import type { Executor } from '../../src/jobs/job.js'
-import { nodeEnvironment } from '../../src/table/environment.js'
 import { simulatedEnvironment } from '../support/simulated-environment.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
-import { testTables } from '../support/tables.js'
 
 const DIRECTORY = '/tables/short'
 // Small memory: an open takes as long as it takes to clear it.
@@ -198,41 +192,3 @@ test('what a merge that failed in an open has left of its output is gone when th
   }
   expect(left).toBeDefined()
 })
-
-const tables = testTables({ onDisk: true })
-
-test(
-  'a table of 200 files is opened and compacted by a process that may open 64',
-  { timeout: 60_000 },
-  async () => {
-    const location = tables.path()
-    const never: Executor = {
-      ...inlineExecutor(nodeFileSystem),
-      run: async (job, control) => {
-        if (job.files.length > 0) await aborted(control.signal!)
-        return inlineExecutor(nodeFileSystem).run(job, control)
-      },
-    }
-    const options = { ...OPTIONS, memtableBytes: 1024, walBytes: 4096, fanout: 64 }
-    const environment = { ...nodeEnvironment, newExecutor: () => never }
-    const writer = (await FlashTable.openIn(location, options, environment)) as unknown as Keys
-    for (let i = 0; i < 202; i++)
-      await writer.putColumns({ key: BigUint64Array.from({ length: 128 }, () => BigInt(i)) })
-    await writer.close()
-    const buckets = async () => (await readdir(location)).filter(name => name.endsWith('.bucket')).length
-    expect(await buckets()).toBeGreaterThanOrEqual(200)
-    const script = `import { FlashTable } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)}
-    const table = await FlashTable.open(${JSON.stringify(location)})
-    const { files, records } = await table.stats()
-    await table.compact()
-    await table.close()
-    console.log(files.length < 24, records)`
-    const command = `ulimit -n 64; exec "$0" --import tsx --input-type=module -e "$1"`
-    const { stdout, stderr } = spawnSync('sh', ['-c', command, process.execPath, script], {
-      encoding: 'utf8',
-    })
-    expect(stderr).toBe('')
-    expect(stdout).toBe(`true ${202 * 128}\n`)
-    expect(await buckets()).toBe(1)
-  },
-)
