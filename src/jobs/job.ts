@@ -1,5 +1,6 @@
 /** What worker threads do, as plain data: compactions, and the two steps of a bulk load. */
 import type { BuiltPages } from '../bucket-file/page-builder.js'
+import type { BucketFileTarget } from '../bucket-file/writer.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { TableFormat } from '../manifest/table-files.js'
 import type { MemtableImage } from '../memtable/memtable.js'
@@ -32,14 +33,11 @@ export interface CompactionJob extends Place, TableFormat {
   readonly output: CompactionOutput
 }
 
-export interface CompactionOutput {
-  readonly number: number
-  readonly epoch: number
-  readonly level: number
-  readonly filterBitsPerRecord: number
-  readonly firstSequence: number
-  readonly endSequence: number
-}
+/** What a job knows of the file that it writes. */
+export type CompactionOutput = Pick<
+  BucketFileTarget,
+  'number' | 'epoch' | 'level' | 'filterBitsPerRecord' | 'firstSequence' | 'endSequence'
+>
 
 export interface CompactionResult {
   /** `undefined`: nothing was left, and there is no file. */

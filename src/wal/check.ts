@@ -31,7 +31,7 @@ export interface CheckedLog {
   readonly problems: readonly LogProblem[]
   /** The number of segments with frames. */
   readonly segments: number
-  /** The sequence number after that of the last operation. */
+  /** The sequence number that follows the last operation. */
   readonly endSequence: number
   /** The number of frames. */
   readonly frames: number

@@ -55,7 +55,7 @@ export interface ReplayOptions extends TableFiles {
 }
 
 export interface ReplayResult {
-  /** The sequence number after that of the log's last operation. */
+  /** The sequence number that follows the last operation of the log. */
   readonly endSequence: number
   /** The segments with at least one replayed frame, in order. */
   readonly segments: readonly SegmentInfo[]

@@ -38,23 +38,23 @@ function run(program, ...args) {
   }
 }
 
-function require(condition, message) {
+function ensure(condition, message) {
   if (!condition) throw new Error(message)
 }
 
 const GATES = {
   'the working tree is committed'() {
-    require(run('git', 'status', '--porcelain') === '', 'commit or remove what git status shows')
+    ensure(run('git', 'status', '--porcelain') === '', 'commit or remove what git status shows')
   },
   'CHANGELOG.md has a section for this version'() {
     const headings = readFileSync('CHANGELOG.md', 'utf8').match(/^## .*/gm) ?? []
     const has = headings.some(heading => heading.includes(version))
-    require(has, `add a section for ${version}; there are: ${headings.join(', ')}`)
+    ensure(has, `add a section for ${version}; there are: ${headings.join(', ')}`)
   },
   'each format version has golden tables'() {
     const constants = readFileSync('src/manifest/manifest.ts', 'utf8')
     const format = Number(/MANIFEST_VERSION = (\d+)/.exec(constants)?.[1])
-    require(format > 0, 'MANIFEST_VERSION was not found in src/manifest/manifest.ts')
+    ensure(format > 0, 'MANIFEST_VERSION was not found in src/manifest/manifest.ts')
     const golden = 'test/fixtures/golden'
     const tables = readdirSync(golden).flatMap(release =>
       readdirSync(join(golden, release)).map(table => join(golden, release, table, 'MANIFEST')),
@@ -63,7 +63,7 @@ const GATES = {
       .filter(path => existsSync(path))
       .map(path => Number(/^flashtable manifest (\d+) /.exec(readFileSync(path, 'latin1'))?.[1]))
     for (let i = 1; i <= format; i++) {
-      require(versions.includes(i), `no golden table in ${golden} has format version ${i}`)
+      ensure(versions.includes(i), `no golden table in ${golden} has format version ${i}`)
     }
   },
   'knip finds nothing dead'() {
@@ -75,9 +75,9 @@ const GATES = {
   },
   'the package has what users need, and nothing else'() {
     const names = run('tar', '-tzf', join(work, `flashtable-${version}.tgz`)).split('\n')
-    for (const name of [...NEEDED, ...NEEDED_TOO]) require(names.includes(name), `${name} is missing`)
+    for (const name of [...NEEDED, ...NEEDED_TOO]) ensure(names.includes(name), `${name} is missing`)
     const wrong = names.filter(name => FORBIDDEN.test(name))
-    require(wrong.length === 0, `these do not belong there: ${wrong.join(', ')}`)
+    ensure(wrong.length === 0, `these do not belong there: ${wrong.join(', ')}`)
   },
   'publint finds nothing'() {
     run('npx', '--yes', PUBLINT, join(work, `flashtable-${version}.tgz`), '--strict')
