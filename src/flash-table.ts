@@ -1,12 +1,10 @@
 /**
- * `FlashTable`, the face of the library: checks the arguments, turns keys and values into lanes and back, and hands on to
- * the session of the table and its parts. No bytes and no files here. docs/api.md.
+ * `FlashTable`, the face of the library: documents every call and hands it on. Reads go to `table/read-calls.ts`, writes to
+ * `table/write-calls.ts`, and what concerns the table as a whole to `table/table-session.ts`. docs/api.md.
  */
 import { INSPECT, inspectAs, type Inspect } from './base/inspect.js'
 import type { ColumnSource } from './bulk-load/bulk-load.js'
 import type { Call } from './commit/committer.js'
-import { appendOperations } from './encoding/given-operations.js'
-import type { Schema } from './encoding/schema.js'
 import type {
   ColumnsIn,
   ColumnsOut,
@@ -22,23 +20,9 @@ import type {
 import { invalidOption, refuseExtra } from './options/arguments.js'
 import { absolutePath, locationText } from './options/location.js'
 import { resolveLoadOptions, resolveOptions, type Duplicates, type TableOptions } from './options/options.js'
-import { columnsInTurns } from './query/columns-in-turns.js'
-import { findNear, orderHits } from './query/near.js'
-import { checkRange } from './query/range-options.js'
-import { eachKey, eachRow, batches, type ScanOptions } from './query/ranges.js'
-import type { Answer } from './query/reader.js'
-import { valuesInTurns } from './query/values-in-turns.js'
-import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT, type Operations } from './records/operations.js'
-import { Snapshot, optionalSnapshot } from './state/snapshot.js'
-import type { View } from './state/table-state.js'
-import {
-  adviceFor,
-  checkSource,
-  readCompactOptions,
-  readNearOptions,
-  readSnapshot,
-  readSync,
-} from './table/call-options.js'
+import { DELETE_KEY, DELETE_RECORD, PUT } from './records/operations.js'
+import { Snapshot } from './state/snapshot.js'
+import { adviceFor, checkSource, readCompactOptions } from './table/call-options.js'
 import {
   encodingsOf,
   tableAsFields,
@@ -47,6 +31,7 @@ import {
   type TableStatus,
 } from './table/describe.js'
 import { nodeEnvironment, type Environment } from './table/environment.js'
+import { ReadCalls } from './table/read-calls.js'
 import type { TableStats } from './table/stats.js'
 import { TableSession } from './table/table-session.js'
 import type {
@@ -61,6 +46,7 @@ import type {
   ValueArguments,
   WriteOptions,
 } from './table/table-types.js'
+import { WriteCalls } from './table/write-calls.js'
 
 /**
  * A multimap of fixed-width records in the files of one directory.
@@ -69,14 +55,15 @@ import type {
  */
 export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEncoding = ValueEncoding> {
   readonly #session: TableSession
-  /** The lanes of the key that is being looked up. */
-  readonly #key: Uint32Array
+  readonly #reads: ReadCalls
+  readonly #writes: WriteCalls
   #declared: TableEncodings | undefined
 
   private constructor(session: TableSession) {
     if (!(session instanceof TableSession)) throw invalidOption('a table is made by FlashTable.open')
     this.#session = session
-    this.#key = new Uint32Array(session.parts.schema.layout.keyLaneCount)
+    this.#reads = new ReadCalls(session, this)
+    this.#writes = new WriteCalls(session)
   }
 
   /**
@@ -222,17 +209,17 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * cut too. Rejects with `FLASHTABLE_INVALID_KEY`, `_INVALID_VALUE`, `_DISK_FULL`, `_POISONED`, `_READ_ONLY`.
    */
   put(key: KeyIn<K>, ...given: ValueArguments<V, WriteOptions>): Promise<void> {
-    return this.#commitRow('put', PUT, key, given, 1)
+    return this.#writes.row('put', PUT, key, given, 1)
   }
 
   /** Deletes all records of the key that were put before. Errors as `put`. Cost: a log entry. */
   del(key: KeyIn<K>, ...given: [options?: WriteOptions]): Promise<void> {
-    return this.#commitRow('del', DELETE_KEY, key, given, 0)
+    return this.#writes.row('del', DELETE_KEY, key, given, 0)
   }
 
   /** Deletes all records put before that equal this one. Errors as `put`. Cost: a log entry. */
   delRecord(key: KeyIn<K>, ...given: ValueArguments<V, WriteOptions>): Promise<void> {
-    return this.#commitRow('delRecord', DELETE_RECORD, key, given, 1)
+    return this.#writes.row('delRecord', DELETE_RECORD, key, given, 1)
   }
 
   /**
@@ -240,10 +227,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * fields mean "and". Errors as `put`. Cost: a log entry; merges drop what is hidden.
    */
   delWhere(where: WhereIn<V>, options?: WriteOptions, ...extra: never[]): Promise<void> {
-    return this.#commit('delWhere', options, extra, schema => {
-      const { lanes, values } = schema.whereLanes(where)
-      return { operations: new OperationBuffer(schema.layout, 1), deletes: [{ position: 0, lanes, values }] }
-    })
+    return this.#writes.delWhere(where, options, extra)
   }
 
   /** Commits operations as one: all become visible at once and are recovered whole or not at all. Errors as `put`. */
@@ -252,11 +236,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     options?: WriteOptions,
     ...extra: never[]
   ): Promise<void> {
-    return this.#commit('batch', options, extra, schema => {
-      const rows = new OperationBuffer(schema.layout)
-      appendOperations(rows, schema, operations)
-      return { operations: rows, deletes: [] }
-    })
+    return this.#writes.batch(operations, options, extra)
   }
 
   /**
@@ -265,54 +245,32 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * `memtableBytes`.
    */
   putColumns(columns: ColumnsIn<K, V>, options?: WriteOptions, ...extra: never[]): Promise<void> {
-    return this.#commit('putColumns', options, extra, schema => ({
-      operations: schema.columnsToOperations(columns),
-      deletes: [],
-    }))
+    return this.#writes.putColumns(columns, options, extra)
   }
 
   /** The newest record of the key, or `undefined`. Rejects with `FLASHTABLE_CORRUPTION`, `_IO_ERROR`. Cost: a page read. */
   get(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<ValueOut<V> | undefined> {
-    return this.#find('get', key, 1, options, extra, rows =>
-      rows.count === 0 ? undefined : this.#value(rows, 0),
-    )
+    return this.#reads.get('get', key, options, extra)
   }
 
   /** The newest record of each key, or `undefined`, in the order of the keys. */
-  async getMany(
-    keys: KeysIn<K>,
-    options?: ReadOptions,
-    ...extra: never[]
-  ): Promise<(ValueOut<V> | undefined)[]> {
-    const view = this.#view('getMany', options, extra)
-    const { reader, schema } = this.#session.parts
-    const { lanes } = schema.keysToLanes(keys)
-    const { hits, starts, ends } = await this.#session.read(reader.findMany(view, lanes, 1))
-    return valuesInTurns(starts.length, i =>
-      ends[i] === starts[i] ? undefined : this.#value(hits, starts[i]!),
-    )
+  getMany(keys: KeysIn<K>, options?: ReadOptions, ...extra: never[]): Promise<(ValueOut<V> | undefined)[]> {
+    return this.#reads.getMany('getMany', keys, options, extra)
   }
 
   /** Every record of the key, in insertion order. */
   getAll(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<ValueOut<V>[]> {
-    return this.#find('getAll', key, Infinity, options, extra, rows =>
-      rows.count <= VALUES_AT_ONCE
-        ? this.#valuesOldestFirst(rows)
-        : valuesInTurns(rows.count, i => this.#value(rows, rows.count - 1 - i)),
-    )
+    return this.#reads.getAll('getAll', key, options, extra)
   }
 
   /** As `get`; blocks where a page must be read from disk. Throws what `get` rejects with. */
   getSync(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): ValueOut<V> | undefined {
-    const view = this.#view('getSync', options, extra)
-    const { schema, reader } = this.#session.parts
-    schema.encodeKey(key, this.#key)
-    return reader.newestSync(view, this.#key, schema) as ValueOut<V> | undefined
+    return this.#reads.getSync('getSync', key, options, extra)
   }
 
   /** As `getAll`; blocks where pages must be read from disk. */
   getAllSync(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): ValueOut<V>[] {
-    return this.#findSync('getAllSync', key, Infinity, options, extra, rows => this.#valuesOldestFirst(rows))
+    return this.#reads.getAllSync('getAllSync', key, options, extra)
   }
 
   /**
@@ -325,74 +283,42 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     options: ReadOptions & { readonly within: number | bigint },
   ): Promise<NearColumns<K, V>>
   getColumns(keys: KeysIn<K>, options?: ReadOptions & { readonly within?: undefined }): Promise<HitColumns<V>>
-  async getColumns(
+  getColumns(
     keys: KeysIn<K>,
     options?: ReadOptions & { readonly within?: number | bigint | undefined },
     ...extra: unknown[]
   ): Promise<HitColumns<V>> {
-    this.#session.assertOpen()
-    refuseExtra('getColumns', extra)
-    const { snapshot, within } = readNearOptions(options)
-    const view = this.#viewOf(snapshot)
-    const { schema, reader } = this.#session.parts
-    const { layout } = schema
-    const { lanes } = schema.keysToLanes(keys)
-    const found =
-      within === undefined
-        ? reader.findMany(view, lanes, Infinity).then(hits => orderHits(layout, hits))
-        : findNear(reader, layout, view, lanes, within)
-    const columns = found.then(async ({ query, rows }) => ({
-      query,
-      ...(await columnsInTurns(schema, rows, within !== undefined)),
-    }))
-    return (await this.#session.read(columns)) as HitColumns<V>
+    return this.#reads.getColumns('getColumns', keys, options, extra)
   }
 
   /** Whether the key has a record. */
   async has(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<boolean> {
-    return (await this.#count('has', key, 1, options, extra)) > 0
+    return (await this.#reads.count('has', key, 1, options, extra)) > 0
   }
 
   /** How many records the key has. */
-  async count(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<number> {
-    return this.#count('count', key, Infinity, options, extra)
+  count(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<number> {
+    return this.#reads.count('count', key, Infinity, options, extra)
   }
 
   /** `[key, value]` of each record in the range. One consistent state, taken when the iteration starts. */
-  async *entries(
-    range?: RangeOptions<KeyIn<K>>,
-    ...extra: never[]
-  ): AsyncGenerator<[KeyOut<K>, ValueOut<V>], void> {
-    for await (const { rows, row } of eachRow(...this.#scan('entries', range, extra)))
-      yield [this.#keyOf(rows, row), this.#value(rows, row)]
+  entries(range?: RangeOptions<KeyIn<K>>, ...extra: never[]): AsyncGenerator<[KeyOut<K>, ValueOut<V>], void> {
+    return this.#reads.entries('entries', range, extra)
   }
 
   /** Each key in the range once. */
-  async *keys(range?: RangeOptions<KeyIn<K>>, ...extra: never[]): AsyncGenerator<KeyOut<K>, void> {
-    const { keyLaneCount } = this.#session.parts.schema.layout
-    for await (const { rows, row } of eachKey(...this.#scan('keys', range, extra), keyLaneCount))
-      yield this.#keyOf(rows, row)
+  keys(range?: RangeOptions<KeyIn<K>>, ...extra: never[]): AsyncGenerator<KeyOut<K>, void> {
+    return this.#reads.keys('keys', range, extra)
   }
 
   /** The value of each record in the range. */
-  async *values(range?: RangeOptions<KeyIn<K>>, ...extra: never[]): AsyncGenerator<ValueOut<V>, void> {
-    for await (const { rows, row } of eachRow(...this.#scan('values', range, extra)))
-      yield this.#value(rows, row)
+  values(range?: RangeOptions<KeyIn<K>>, ...extra: never[]): AsyncGenerator<ValueOut<V>, void> {
+    return this.#reads.values('values', range, extra)
   }
 
   /** The records in the range as columns, some thousand rows at a time. The columns belong to the caller. */
-  async *scanColumns(
-    range?: RangeOptions<KeyIn<K>>,
-    ...extra: never[]
-  ): AsyncGenerator<ColumnsOut<K, V>, void> {
-    const [reader, pin, options] = this.#scan('scanColumns', range, extra)
-    const { schema } = this.#session.parts
-    for await (const { rows, from, to } of batches(reader, pin, options)) {
-      const ordered = options.reverse ? new OperationBuffer(schema.layout, to - from) : rows
-      if (ordered instanceof OperationBuffer && options.reverse) ordered.appendReversed(rows, from, to)
-      const start = options.reverse ? 0 : from
-      yield schema.lanesToColumns(ordered.lanes, start, start + to - from, true) as ColumnsOut<K, V>
-    }
+  scanColumns(range?: RangeOptions<KeyIn<K>>, ...extra: never[]): AsyncGenerator<ColumnsOut<K, V>, void> {
+    return this.#reads.scanColumns('scanColumns', range, extra)
   }
 
   /** Pins the state of this moment: everything put and resolved so far. Close it to release its files. */
@@ -470,143 +396,12 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return this.close()
   }
 
-  /** `given`: the arguments after the key. The options are at `optionsAt`. Hot: mostly there are none. */
-  #commitRow(
-    call: string,
-    kind: number,
-    key: unknown,
-    given: readonly unknown[],
-    optionsAt: number,
-  ): Promise<void> {
-    try {
-      this.#session.writer()
-      const sync = given.length > optionsAt && checkWrite(call, given[optionsAt], given.slice(optionsAt + 1))
-      const { schema } = this.#session.parts
-      const record = kind === DELETE_KEY ? schema.encodeDeleteKey(key) : schema.encodeRecord(key, given[0])
-      // Asked again: an encoding of the caller may have closed the table.
-      return this.#session.writer().committer.commitRow(kind, record, sync)
-    } catch (error) {
-      return Promise.reject(error)
-    }
-  }
-
-  #commit(
-    call: string,
-    options: unknown,
-    extra: readonly unknown[],
-    encode: (schema: Schema) => Call,
-  ): Promise<void> {
-    try {
-      this.#session.writer()
-      const sync = checkWrite(call, options, extra)
-      return this.#session.commit(encode(this.#session.parts.schema), sync)
-    } catch (error) {
-      return Promise.reject(error)
-    }
-  }
-
   /**
    * Commits operations that are encoded already, for repair.
    *
    * @internal
    */
   commitOperations(call: Call): Promise<void> {
-    return this.#commit('commitOperations', undefined, [], () => call)
+    return this.#writes.operations(call)
   }
-
-  /** The state that a read is of. */
-  #view(call: string, options: unknown, extra: readonly unknown[]): View {
-    this.#session.assertOpen()
-    if (extra.length > 0) refuseExtra(call, extra, adviceFor(call))
-    return options === undefined ? this.#session.view() : this.#viewOf(readSnapshot(call, options))
-  }
-
-  #viewOf(snapshot: Snapshot | undefined): View {
-    return snapshot === undefined ? this.#session.view() : snapshot.viewFor(this)
-  }
-
-  #findSync<T>(
-    call: string,
-    key: unknown,
-    limit: number,
-    options: unknown,
-    extra: readonly unknown[],
-    answer: Answer<T>,
-  ): T {
-    const view = this.#view(call, options, extra)
-    const { schema, reader } = this.#session.parts
-    schema.encodeKey(key, this.#key)
-    return reader.findSync(view, this.#key, limit, answer)
-  }
-
-  /** Most keys are answered at once from memory; only where a page must be read does the lookup run as a tracked read. */
-  #find<T>(
-    call: string,
-    key: unknown,
-    limit: number,
-    options: unknown,
-    extra: readonly unknown[],
-    answer: Answer<T | Promise<T>>,
-  ): Promise<T> {
-    try {
-      const view = this.#view(call, options, extra)
-      const { schema, reader } = this.#session.parts
-      schema.encodeKey(key, this.#key)
-      return (
-        reader.findInMemory(view, this.#key, limit, answer) ??
-        this.#session.read(reader.find(view, this.#key, limit)).then(answer)
-      )
-    } catch (error) {
-      return Promise.reject(error)
-    }
-  }
-
-  async #count(
-    call: string,
-    key: unknown,
-    limit: number,
-    options: unknown,
-    extra: readonly unknown[],
-  ): Promise<number> {
-    const view = this.#view(call, options, extra)
-    const { schema, reader } = this.#session.parts
-    schema.encodeKey(key, this.#key)
-    return this.#session.read(reader.count(view, this.#key, limit))
-  }
-
-  #scan(call: string, options: unknown, extra: readonly unknown[]): Parameters<typeof eachRow> {
-    const session = this.#session
-    session.assertOpen()
-    refuseExtra(call, extra)
-    const { snapshot, ...checked } = checkRange(call, session.parts.schema, options)
-    const view = this.#viewOf(optionalSnapshot(snapshot, 'snapshot'))
-    // After `close` a scan has no files any more: its next step must not begin.
-    const read = async <T>(step: () => Promise<T>): Promise<T> => {
-      session.assertOpen()
-      return session.read(step())
-    }
-    const scan: ScanOptions = { ...checked, read }
-    return [session.parts.reader, session.pins.pinView(view, 'scan'), scan]
-  }
-
-  #keyOf(rows: Operations, row: number): KeyOut<K> {
-    return this.#session.parts.schema.decodeKey(rows.lanes, row) as KeyOut<K>
-  }
-
-  #value(rows: Operations, row: number): ValueOut<V> {
-    return this.#session.parts.schema.decodeValue(rows.lanes, row) as ValueOut<V>
-  }
-
-  #valuesOldestFirst(rows: Operations): ValueOut<V>[] {
-    return Array.from({ length: rows.count }, (_, i) => this.#value(rows, rows.count - 1 - i))
-  }
-}
-
-/** Values that are decoded at once; of more, the event loop turns in between. */
-const VALUES_AT_ONCE = 4096
-
-/** Refuses what a write does not take, before anything of it is read; whether it waits for the device. */
-function checkWrite(call: string, options: unknown, extra: readonly unknown[]): boolean {
-  if (extra.length > 0) refuseExtra(call, extra, adviceFor(call))
-  return options === undefined ? false : readSync(call, options)
 }

@@ -219,9 +219,9 @@ class BulkLoad {
   async #runMemtable(memtable: MemtableHandle) {
     const version = new Version([], [], memtable, this.#memtables.refCounts)
     const inputs = { version, files: [], memtables: [{ memtable }] }
-    const job = { ...this.#job(), deletes: [], ownDeletes: [], includesOldest: true }
+    const target = { ...this.#job(), includesOldest: true }
     const { jobs } = this.#writer
-    const { entry } = await this.#attempt(control => jobs.run(inputs, job, control))
+    const { entry } = await this.#attempt(control => jobs.merge(inputs, target, control))
     // As the other way to the file: the thread is grown, and may not be needed again for long.
     await jobs.endIdle()
     return { entry: entry!, filter: undefined }

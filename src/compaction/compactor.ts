@@ -29,9 +29,8 @@ import { FlashTableError, diskError, hasCode, isPassing } from '../base/errors.j
 import type { TableEvent } from '../base/events.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { bucketName } from '../io/file-names.js'
-import type { CompactionJob, CompactionResult } from '../jobs/job.js'
-import type { Jobs } from '../jobs/jobs.js'
-import type { DeleteWhere } from '../records/operations.js'
+import type { CompactionResult } from '../jobs/job.js'
+import type { Jobs, MergeTarget } from '../jobs/jobs.js'
 import type { TableState } from '../state/table-state.js'
 import type { MemtableHandle, Version } from '../state/version.js'
 import { GarbageEstimates } from './garbage-estimate.js'
@@ -356,17 +355,17 @@ export class Compactor {
       files: inputs.files.map(file => file.entry),
       memtables: inputs.memtables.map(({ memtable }) => memtable),
     })
-    const job = this.#job(inputs)
+    const target = this.#target(inputs)
     const startMs = performance.now()
     let result: CompactionResult
     try {
-      result = await jobs.run(
+      result = await jobs.merge(
         {
           version: state.version,
           files: inputs.files,
           memtables: inputs.memtables.map(memtable => ({ memtable })),
         },
-        job,
+        target,
         { signal, onProgress: progress && (done => progress.report(done, total)) },
       )
       // Before it counts: so a callback that throws leaves all as it was.
@@ -379,7 +378,7 @@ export class Compactor {
         removeSealed: inputs.memtables.length,
       })
     } catch (error) {
-      throw await this.#failed(kind, job, error, signal)
+      throw await this.#failed(kind, target, error, signal)
     }
     await retireSegments(inputs.memtables.flatMap(({ segments }) => segments))
     this.#options.publish({
@@ -394,7 +393,7 @@ export class Compactor {
   /** Removes what the job has left, and latches a failure that will not pass; returns the error to throw. */
   async #failed(
     kind: string,
-    { directory, output }: Pick<CompactionJob, 'directory' | 'output'>,
+    { directory, output }: MergeTarget,
     error: unknown,
     signal: AbortSignal | undefined,
   ): Promise<unknown> {
@@ -407,36 +406,11 @@ export class Compactor {
     return lackingOf(failure) === undefined ? poison.latch(failure) : failure
   }
 
-  #job({ files, memtables, includesOldest, level }: Inputs): Omit<CompactionJob, 'files' | 'memtables'> {
+  #target({ includesOldest, level }: Inputs): MergeTarget {
     const { state, filterBitsPerRecord, replace } = this.#options
     const { directory, tableId, layout, pageBytes } = state.options
-    const ownDeletes: DeleteWhere[] = [
-      ...files.flatMap(file => file.deletes),
-      ...memtables.flatMap(({ memtable }) => memtable.deletes),
-    ]
-    const ranges = [...files.map(file => file.entry), ...memtables.map(({ memtable }) => memtable)]
-    return {
-      directory,
-      tableId,
-      layout,
-      pageBytes,
-      replace,
-      // Crash: entries that are in the log alone could be lost, while what they hide would be gone for good.
-      deletes: [
-        ...state.version.files.flatMap(file => file.deletes),
-        ...memtables.flatMap(({ memtable }) => memtable.deletes),
-      ],
-      ownDeletes,
-      includesOldest,
-      output: {
-        number: state.takeFileNumber(),
-        epoch: state.manifest.epoch,
-        level,
-        filterBitsPerRecord,
-        firstSequence: ranges[0]!.firstSequence,
-        endSequence: ranges.at(-1)!.endSequence,
-      },
-    }
+    const output = { number: state.takeFileNumber(), epoch: state.manifest.epoch, level, filterBitsPerRecord }
+    return { directory, tableId, layout, pageBytes, replace, includesOldest, output }
   }
 
   #settleSealWaiters(error?: unknown): void {

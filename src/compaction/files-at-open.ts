@@ -176,31 +176,13 @@ export class FilesAtOpen {
     const memtables = task.memtable === undefined ? [] : [task.memtable]
     const active = task.memtable ?? newMemtable({ layout, memtableRecords: 1 }, 0)
     const version = new Version(files, [], active, new RefCounts(() => {}))
-    // Entries of files that are no inputs stay in those files, and mask the output whether they are applied or not.
-    const deletes = [
-      ...files.flatMap(file => file.deletes),
-      ...memtables.flatMap(({ memtable }) => memtable.deletes),
-    ]
-    const ranges = [...task.files, ...memtables.map(({ memtable }) => memtable)]
-    const { firstSequence } = ranges[0]!
-    const { endSequence } = ranges.at(-1)!
     const { level, includesOldest } = task
-    const output = { number, epoch, level, filterBitsPerRecord, firstSequence, endSequence }
+    const output = { number, epoch, level, filterBitsPerRecord }
     try {
-      return await jobs.run(
+      // Delete-where entries of other files stay in those files, and mask the output whether they are applied now or not.
+      return await jobs.merge(
         { version, files, memtables: memtables.map(memtable => ({ memtable })) },
-        {
-          directory,
-          ofRecovery: true,
-          tableId,
-          layout,
-          pageBytes,
-          replace,
-          deletes,
-          ownDeletes: deletes,
-          includesOldest,
-          output,
-        },
+        { directory, ofRecovery: true, tableId, layout, pageBytes, replace, includesOldest, output },
         control,
       )
     } catch (error) {

@@ -1,4 +1,14 @@
-/** The last page of a bucket file: what is where, counts, sequence range, bounds. docs/file-format.md, Footer. */
+/**
+ * The last page of a bucket file: what is where, counts, sequence range, bounds. docs/file-format.md, Footer.
+ *
+ *     8    magic u32 | version u32 | table id of 16 bytes
+ *     32   epoch u48 | key lanes u16 | file number u48 | lanes u16
+ *     48   page bytes u32 | data pages u32 | filter pages u32 | delete-where pages u32
+ *     64   fence pages u32 | delete-where entries u32 | records u48 | filter probes u16
+ *     80   delete keys u48 | 0 u16 | delete records u48 | 0 u16
+ *     96   first sequence u48 | 0 u16 | end sequence u48 | 0 u16
+ *     112  distinct keys u48 | 0 u16 | bounds, see `BOUNDS`
+ */
 import type { RecordLayout } from '../records/record-layout.js'
 import { TABLE_ID_BYTES } from './checksum.js'
 import { readU48, viewOf, writeU48 } from './little-endian.js'
@@ -31,6 +41,33 @@ export interface Footer {
   readonly maxValues: Uint32Array
 }
 
+type NumberField = { [Name in keyof Footer]: Footer[Name] extends number ? Name : never }[keyof Footer]
+
+/** The numbers of the footer, each with its size in bytes. Writing and reading go by this list. */
+const NUMBERS: Readonly<Record<NumberField, 2 | 4 | 6>> = {
+  epoch: 6,
+  keyLaneCount: 2,
+  fileNumber: 6,
+  laneCount: 2,
+  pageBytes: 4,
+  dataPages: 4,
+  filterPages: 4,
+  deleteWherePages: 4,
+  fencePages: 4,
+  deleteWhereCount: 4,
+  records: 6,
+  filterProbes: 2,
+  deleteKeys: 6,
+  deleteRecords: 6,
+  firstSequence: 6,
+  endSequence: 6,
+  distinctKeys: 6,
+}
+const NUMBER_FIELDS = Object.entries(NUMBERS) as [NumberField, 2 | 4 | 6][]
+
+/** The arrays at the end, u32 each. Of values, a lane each. */
+const BOUNDS = ['firstKey', 'lastKey', 'minValues', 'maxValues'] as const
+
 /** Bytes that the footer takes of its page. */
 export function footerBytes(layout: RecordLayout): number {
   const { keyLaneCount, laneCount } = layout
@@ -44,26 +81,10 @@ export function writeFooter(footer: Footer, page: Uint8Array): void {
   view.setUint32(FOOTER.magic, BUCKET_MAGIC, true)
   view.setUint32(FOOTER.version, BUCKET_FORMAT_VERSION, true)
   page.set(footer.tableId, FOOTER.tableId)
-  writeU48(view, FOOTER.epoch, footer.epoch)
-  view.setUint16(FOOTER.keyLaneCount, footer.keyLaneCount, true)
-  writeU48(view, FOOTER.fileNumber, footer.fileNumber)
-  view.setUint16(FOOTER.laneCount, footer.laneCount, true)
-  view.setUint32(FOOTER.pageBytes, footer.pageBytes, true)
-  view.setUint32(FOOTER.dataPages, footer.dataPages, true)
-  view.setUint32(FOOTER.filterPages, footer.filterPages, true)
-  view.setUint32(FOOTER.deleteWherePages, footer.deleteWherePages, true)
-  view.setUint32(FOOTER.fencePages, footer.fencePages, true)
-  view.setUint32(FOOTER.deleteWhereCount, footer.deleteWhereCount, true)
-  writeU48(view, FOOTER.records, footer.records)
-  view.setUint16(FOOTER.filterProbes, footer.filterProbes, true)
-  writeU48(view, FOOTER.deleteKeys, footer.deleteKeys)
-  writeU48(view, FOOTER.deleteRecords, footer.deleteRecords)
-  writeU48(view, FOOTER.firstSequence, footer.firstSequence)
-  writeU48(view, FOOTER.endSequence, footer.endSequence)
-  writeU48(view, FOOTER.distinctKeys, footer.distinctKeys)
+  for (const [name, bytes] of NUMBER_FIELDS) writeNumber(view, FOOTER[name], bytes, footer[name])
   let at: number = FOOTER.bounds
-  for (const bounds of [footer.firstKey, footer.lastKey, footer.minValues, footer.maxValues]) {
-    for (const value of bounds) {
+  for (const name of BOUNDS) {
+    for (const value of footer[name]) {
       view.setUint32(at, value, true)
       at += 4
     }
@@ -80,34 +101,30 @@ export function footerIdentity(page: Uint8Array): { magic: number; version: numb
 export function readFooter(page: Uint8Array, layout: RecordLayout): Footer {
   const view = viewOf(page)
   const { keyLaneCount, laneCount } = layout
+  const numbers = Object.fromEntries(
+    NUMBER_FIELDS.map(([name, bytes]) => [name, readNumber(view, FOOTER[name], bytes)]),
+  ) as Record<NumberField, number>
   let at: number = FOOTER.bounds
-  const bounds = (length: number): Uint32Array => {
+  const bounds = BOUNDS.map(name => {
+    const length = name.endsWith('Key') ? keyLaneCount : laneCount - keyLaneCount
     const values = Uint32Array.from({ length }, (_, i) => view.getUint32(at + 4 * i, true))
     at += 4 * length
-    return values
-  }
+    return [name, values]
+  })
   return {
+    ...numbers,
+    ...(Object.fromEntries(bounds) as Record<(typeof BOUNDS)[number], Uint32Array>),
     tableId: page.slice(FOOTER.tableId, FOOTER.tableId + TABLE_ID_BYTES),
-    epoch: readU48(view, FOOTER.epoch),
-    fileNumber: readU48(view, FOOTER.fileNumber),
-    pageBytes: view.getUint32(FOOTER.pageBytes, true),
-    keyLaneCount: view.getUint16(FOOTER.keyLaneCount, true),
-    laneCount: view.getUint16(FOOTER.laneCount, true),
-    dataPages: view.getUint32(FOOTER.dataPages, true),
-    filterPages: view.getUint32(FOOTER.filterPages, true),
-    deleteWherePages: view.getUint32(FOOTER.deleteWherePages, true),
-    fencePages: view.getUint32(FOOTER.fencePages, true),
-    deleteWhereCount: view.getUint32(FOOTER.deleteWhereCount, true),
-    records: readU48(view, FOOTER.records),
-    filterProbes: view.getUint16(FOOTER.filterProbes, true),
-    deleteKeys: readU48(view, FOOTER.deleteKeys),
-    deleteRecords: readU48(view, FOOTER.deleteRecords),
-    firstSequence: readU48(view, FOOTER.firstSequence),
-    endSequence: readU48(view, FOOTER.endSequence),
-    distinctKeys: readU48(view, FOOTER.distinctKeys),
-    firstKey: bounds(keyLaneCount),
-    lastKey: bounds(keyLaneCount),
-    minValues: bounds(laneCount - keyLaneCount),
-    maxValues: bounds(laneCount - keyLaneCount),
   }
+}
+
+function writeNumber(view: DataView, at: number, bytes: 2 | 4 | 6, value: number): void {
+  if (bytes === 2) view.setUint16(at, value, true)
+  else if (bytes === 4) view.setUint32(at, value, true)
+  else writeU48(view, at, value)
+}
+
+function readNumber(view: DataView, at: number, bytes: 2 | 4 | 6): number {
+  if (bytes === 2) return view.getUint16(at, true)
+  return bytes === 4 ? view.getUint32(at, true) : readU48(view, at)
 }

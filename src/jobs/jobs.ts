@@ -10,6 +10,7 @@
  */
 import type { BuiltPages } from '../bucket-file/page-builder.js'
 import type { BucketFile } from '../bucket-file/reader.js'
+import type { DeleteWhere } from '../records/operations.js'
 import type { Spill } from '../spill/spill.js'
 import type { MemtableHandle, Version } from '../state/version.js'
 import type {
@@ -40,12 +41,12 @@ export interface JobInputs {
   readonly memtables: readonly MemtableInput[]
 }
 
-/** What one memtable is written to. */
-export interface SealTarget extends Pick<
+/** What the inputs are merged into; the inputs themselves say which sequence numbers it holds. */
+export interface MergeTarget extends Pick<
   CompactionJob,
-  'directory' | 'tableId' | 'layout' | 'pageBytes' | 'replace' | 'includesOldest'
+  'directory' | 'ofRecovery' | 'tableId' | 'layout' | 'pageBytes' | 'replace' | 'includesOldest'
 > {
-  readonly output: Pick<CompactionOutput, 'number' | 'epoch' | 'filterBitsPerRecord'>
+  readonly output: Omit<CompactionOutput, 'firstSequence' | 'endSequence'>
 }
 
 /** The table that the jobs belong to. */
@@ -70,47 +71,22 @@ export class Jobs {
     return this.#executor.threads
   }
 
-  /** Runs a compaction of the inputs. Rejects as `runCompaction` does. */
-  async run(
-    { version, files, memtables }: JobInputs,
-    job: Omit<CompactionJob, 'files' | 'memtables'>,
-    control: CompactionControl,
+  /** Merges the inputs into one bucket file. Rejects as `runCompaction` does. */
+  async merge(
+    inputs: JobInputs,
+    target: MergeTarget,
+    control: CompactionControl = {},
   ): Promise<CompactionResult> {
+    const { version, files, memtables } = inputs
     const release = version.retainInputs(
       files,
       memtables.map(({ memtable }) => memtable),
     )
     try {
-      return await this.#executor.run(
-        {
-          ...job,
-          files: files.map(file => file.entry),
-          memtables: memtables.map(({ memtable: { memtable }, rows, before }) =>
-            memtable.image(rows, before),
-          ),
-        },
-        this.#counted(job, control),
-      )
+      return await this.#executor.run(mergeJob(inputs, target), this.#counted(target, control))
     } finally {
       await release()
     }
-  }
-
-  /** Writes one memtable of the version to a bucket file of level 0, without regard to files. */
-  seal(
-    version: Version,
-    input: MemtableInput,
-    target: SealTarget,
-    control: CompactionControl = {},
-  ): Promise<CompactionResult> {
-    const { memtable } = input.memtable
-    const { rows = memtable.count, before = Infinity } = input
-    const deletes = memtable.deletes.filter(entry => entry.sequence < before)
-    const { firstSequence } = memtable
-    const endSequence = firstSequence + rows + deletes.length
-    const output = { ...target.output, level: 0, firstSequence, endSequence }
-    const job = { ...target, deletes, ownDeletes: deletes, output }
-    return this.run({ version, files: [], memtables: [input] }, job, control)
   }
 
   /** Sets the active memtable of the version aside; the job writes into the memory of its only sealed one. */
@@ -149,4 +125,33 @@ export class Jobs {
   close(): Promise<void> {
     return this.#executor.close()
   }
+}
+
+/** The job as plain data. */
+function mergeJob({ version, files, memtables }: JobInputs, target: MergeTarget): CompactionJob {
+  const entries = files.map(file => file.entry)
+  const deletesOfMemtables = memtables.flatMap(deletesIn)
+  const ranges = [...entries, ...memtables.map(sequencesOf)]
+  const { firstSequence } = ranges[0]!
+  const { endSequence } = ranges.at(-1)!
+  return {
+    ...target,
+    files: entries,
+    memtables: memtables.map(({ memtable: { memtable }, rows, before }) => memtable.image(rows, before)),
+    // Crash: entries that are in the log alone could be lost, while what they hide would be gone for good. So these are the
+    // entries of all files, but of no memtables except the inputs.
+    deletes: [...version.files.flatMap(file => file.deletes), ...deletesOfMemtables],
+    ownDeletes: [...files.flatMap(file => file.deletes), ...deletesOfMemtables],
+    output: { ...target.output, firstSequence, endSequence },
+  }
+}
+
+function deletesIn({ memtable: { memtable }, before = Infinity }: MemtableInput): DeleteWhere[] {
+  return memtable.deletes.filter(entry => entry.sequence < before)
+}
+
+function sequencesOf(input: MemtableInput): { firstSequence: number; endSequence: number } {
+  const { firstSequence, count } = input.memtable.memtable
+  const { rows = count } = input
+  return { firstSequence, endSequence: firstSequence + rows + deletesIn(input).length }
 }

@@ -12,7 +12,7 @@ import type { BucketFile } from '../bucket-file/reader.js'
 import { MANIFEST_NAME, parseFileName } from '../io/file-names.js'
 import { isWithin, type FileSystem } from '../io/file-system.js'
 import { Home } from '../io/home.js'
-import type { Jobs, MemtableInput, SealTarget } from '../jobs/jobs.js'
+import type { Jobs, MemtableInput, MergeTarget } from '../jobs/jobs.js'
 import { tableIdBytes, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { installManifest } from '../manifest/store.js'
@@ -101,8 +101,9 @@ async function writeFiles(
     let { nextFileNumber } = manifest
     for (const input of memtablesOf(view)) {
       const includesOldest = entries.length === 0
-      const target = sealTarget(state, directory, nextFileNumber++, includesOldest, options)
-      const { entry } = await options.jobs.seal(view.version, input, target)
+      const target = targetFor(state, directory, nextFileNumber++, includesOldest, options)
+      const inputs = { version: view.version, files: [], memtables: [input] }
+      const { entry } = await options.jobs.merge(inputs, target)
       if (entry !== undefined) entries.push(entry)
     }
     await fileSystem.syncDirectory(directory)
@@ -160,14 +161,14 @@ function memtablesOf({ version, active, length, sequence }: View): MemtableInput
   return inputs
 }
 
-function sealTarget(
+function targetFor(
   { options: { layout, pageBytes }, manifest: { epoch } }: TableState,
   directory: string,
   number: number,
   includesOldest: boolean,
   { tableId, filterBitsPerRecord, replace }: CheckpointOptions,
-): SealTarget {
-  const output = { number, epoch, filterBitsPerRecord }
+): MergeTarget {
+  const output = { number, epoch, level: 0, filterBitsPerRecord }
   return { directory, tableId: tableIdBytes(tableId), layout, pageBytes, replace, includesOldest, output }
 }
 

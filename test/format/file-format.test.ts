@@ -353,6 +353,26 @@ describe('the picture that opens a codec', () => {
     expect(fields).toEqual([...DELETE_WHERE_HEADER.map(({ bytes }) => bytes), ...lane, ...lane])
   })
 
+  test('of a footer shows where each of its fields lies', () => {
+    const lines = pictureOf('src/format/footer.ts').map(line => /^(\d+) +(.*)$/.exec(line.trim())!)
+    const pictured: [string, number][] = []
+    for (const [, start, fields] of lines) {
+      let at = Number(start)
+      for (const field of fields!.split(' | ')) {
+        const [, name, bits] = /^(.*?)(?: u(\d+)| of 16 bytes|, see `BOUNDS`)$/.exec(field)!
+        if (name !== '0') pictured.push([name!.replaceAll('-', ' '), at])
+        at += bits === undefined ? 16 : Number(bits) / 8
+      }
+    }
+    const words = (name: string): string => name.replace(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`)
+    const called: Partial<Record<string, string>> = {
+      keyLaneCount: 'key lanes',
+      laneCount: 'lanes',
+      deleteWhereCount: 'delete where entries',
+    }
+    expect(pictured).toEqual(Object.entries(FOOTER).map(([name, at]) => [called[name] ?? words(name), at]))
+  })
+
   test('of a data page and of a bucket file shows the parts that the document has', () => {
     for (const [path, section, column] of [
       ['src/format/data-page-encoder.ts', 'Data page', 'part'],

@@ -1,10 +1,11 @@
 /** What a job reads is held from before it begins until the executor says that it has ended. */
 import { describe, expect, test } from 'vitest'
 import type { CompactionJob, CompactionResult, Executor } from '../../../src/jobs/job.js'
-import { Jobs } from '../../../src/jobs/jobs.js'
+import { Jobs, type JobInputs } from '../../../src/jobs/jobs.js'
 import { MemtablePool } from '../../../src/state/memtable-pool.js'
-import { Version } from '../../../src/state/version.js'
-import { layoutOf } from '../../support/memtables.js'
+import { Version, type MemtableHandle } from '../../../src/state/version.js'
+import { layoutOf, randomOperations } from '../../support/memtables.js'
+import { Random } from '../../support/random.js'
 
 const LAYOUT = layoutOf(1)
 const RESULT: CompactionResult = { entry: undefined, bytesWritten: 0, operationsRead: 0 }
@@ -44,7 +45,11 @@ const TARGET = {
   pageBytes: 4096,
   replace: false,
   includesOldest: true,
-  output: { number: 1, epoch: 1, filterBitsPerRecord: 0 },
+  output: { number: 1, epoch: 1, level: 0, filterBitsPerRecord: 0 },
+}
+
+function inputsOf(version: Version, memtable: MemtableHandle): JobInputs {
+  return { version, files: [], memtables: [{ memtable }] }
 }
 
 describe('the memory of a memtable', () => {
@@ -56,7 +61,7 @@ describe('the memory of a memtable', () => {
     async (_what, settle) => {
       const { freed, pool, sealed, active, version } = sealedVersion()
       const { jobs, executor } = heldExecutor()
-      const sealing = new Jobs(executor).seal(version, { memtable: sealed }, TARGET).catch(() => {})
+      const sealing = new Jobs(executor).merge(inputsOf(version, sealed), TARGET).catch(() => {})
       await version.release()
       // The job holds what it reads, not all of the version.
       expect(freed).toEqual([active.memtable.memory])
@@ -73,7 +78,7 @@ describe('the memory of a memtable', () => {
     const { sealed, version } = sealedVersion()
     const { jobs, executor } = heldExecutor()
     await version.release()
-    await expect(new Jobs(executor).seal(version, { memtable: sealed }, TARGET)).rejects.toThrow(
+    await expect(new Jobs(executor).merge(inputsOf(version, sealed), TARGET)).rejects.toThrow(
       'retained from a version that is in use',
     )
     expect(jobs).toEqual([])
@@ -83,9 +88,32 @@ describe('the memory of a memtable', () => {
     const { version } = sealedVersion()
     const other = sealedVersion()
     const { jobs, executor } = heldExecutor()
-    await expect(new Jobs(executor).seal(version, { memtable: other.sealed }, TARGET)).rejects.toThrow(
+    await expect(new Jobs(executor).merge(inputsOf(version, other.sealed), TARGET)).rejects.toThrow(
       'part of the version',
     )
     expect(jobs).toEqual([])
   })
+})
+
+test('a job of a part of a memtable has the sequence numbers and delete-where entries of that part alone', async () => {
+  const { sealed, version } = sealedVersion()
+  const { memtable } = sealed
+  const rows = randomOperations(new Random(1), 1, 2, false)
+  memtable.append(rows, 0, 1)
+  memtable.appendDeleteWhere({ sequence: 1, lanes: [1], values: [7] })
+  memtable.append(rows, 1, 2)
+  const { jobs, executor } = heldExecutor()
+  const part = { version, files: [], memtables: [{ memtable: sealed, rows: 1, before: 1 }] }
+  void new Jobs(executor).merge(part, TARGET)
+  void new Jobs(executor).merge(inputsOf(version, sealed), TARGET)
+  const told = jobs.map(({ job: { output, deletes, ownDeletes } }) => [
+    output.firstSequence,
+    output.endSequence,
+    deletes.length,
+    ownDeletes.length,
+  ])
+  expect(told).toEqual([
+    [0, 1, 0, 0],
+    [0, 3, 1, 1],
+  ])
 })

@@ -1,0 +1,84 @@
+/**
+ * The calls that write: each checks its options, encodes what it was given, and hands it to the committer. `FlashTable`
+ * hands on to here and documents them. `call` is the name for errors.
+ */
+import type { Call } from '../commit/committer.js'
+import { appendOperations } from '../encoding/given-operations.js'
+import type { Schema } from '../encoding/schema.js'
+import { refuseExtra } from '../options/arguments.js'
+import { DELETE_KEY, OperationBuffer } from '../records/operations.js'
+import { adviceFor, readSync } from './call-options.js'
+import type { TableSession } from './table-session.js'
+
+export class WriteCalls {
+  readonly #session: TableSession
+
+  constructor(session: TableSession) {
+    this.#session = session
+  }
+
+  /**
+   * One row of this kind of operation. `given`: the arguments after the key, the options at `optionsAt`. Hot: mostly there
+   * are none.
+   */
+  row(call: string, kind: number, key: unknown, given: readonly unknown[], optionsAt: number): Promise<void> {
+    try {
+      this.#session.writer()
+      const sync = given.length > optionsAt && checkWrite(call, given[optionsAt], given.slice(optionsAt + 1))
+      const { schema } = this.#session.parts
+      const record = kind === DELETE_KEY ? schema.encodeDeleteKey(key) : schema.encodeRecord(key, given[0])
+      // Asked again: an encoding of the caller may have closed the table.
+      return this.#session.writer().committer.commitRow(kind, record, sync)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  delWhere(where: unknown, options: unknown, extra: readonly unknown[]): Promise<void> {
+    return this.#commit('delWhere', options, extra, schema => {
+      const { lanes, values } = schema.whereLanes(where)
+      return { operations: new OperationBuffer(schema.layout, 1), deletes: [{ position: 0, lanes, values }] }
+    })
+  }
+
+  batch(operations: Iterable<unknown>, options: unknown, extra: readonly unknown[]): Promise<void> {
+    return this.#commit('batch', options, extra, schema => {
+      const rows = new OperationBuffer(schema.layout)
+      appendOperations(rows, schema, operations)
+      return { operations: rows, deletes: [] }
+    })
+  }
+
+  putColumns(columns: unknown, options: unknown, extra: readonly unknown[]): Promise<void> {
+    return this.#commit('putColumns', options, extra, schema => ({
+      operations: schema.columnsToOperations(columns),
+      deletes: [],
+    }))
+  }
+
+  /** Operations that are encoded already. */
+  operations(call: Call): Promise<void> {
+    return this.#commit('commitOperations', undefined, [], () => call)
+  }
+
+  #commit(
+    call: string,
+    options: unknown,
+    extra: readonly unknown[],
+    encode: (schema: Schema) => Call,
+  ): Promise<void> {
+    try {
+      this.#session.writer()
+      const sync = checkWrite(call, options, extra)
+      return this.#session.commit(encode(this.#session.parts.schema), sync)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+}
+
+/** Refuses what a write does not take, before anything of it is read; whether it waits for the device. */
+function checkWrite(call: string, options: unknown, extra: readonly unknown[]): boolean {
+  if (extra.length > 0) refuseExtra(call, extra, adviceFor(call))
+  return options === undefined ? false : readSync(call, options)
+}
