@@ -1,10 +1,10 @@
-/** Starts worker threads, and says where there can be none. */
+/** Starts worker threads, and says why there can be none. */
 import process from 'node:process'
 import { Worker } from 'node:worker_threads'
 import { messageOf } from '../base/errors.js'
 import { WORKER_SOURCE } from './worker-source.js'
 
-/** There is no thread for a job, and none has begun it. */
+/** No thread could be started for a job, so none has begun it. */
 export class NoThread extends Error {
   constructor(cause: unknown) {
     super(`no worker thread could be started: ${messageOf(cause)}`, { cause })
@@ -12,14 +12,14 @@ export class NoThread extends Error {
 }
 
 export function startThread(): Worker {
-  // Flags of the program are not for this thread, nor those of NODE_OPTIONS: with --input-type or a preloaded module it
-  // might not even start.
+  // The thread does not get the program's flags or its NODE_OPTIONS: with --input-type or a preloaded module it might
+  // not even start.
   return new Worker(WORKER_SOURCE, { eval: true, execArgv: [], env: {} })
 }
 
-/** What keeps threads from being started here, as far as that can be known without a try. */
+/** Why threads cannot be started here, as far as that is known without trying. */
 export function whyNoThreads(): string | undefined {
-  // Types of Node 20 know no permissions.
+  // The types of Node 20 do not know permissions.
   const { permission } = process as { permission?: { has(scope: string): boolean } }
   if (permission === undefined || permission.has('worker')) return undefined
   return "Node's permission model forbids worker threads: allow them with --allow-worker"
@@ -27,7 +27,7 @@ export function whyNoThreads(): string | undefined {
 
 let warned = false
 
-/** Tells once in a process that jobs run on the calling thread, and why. */
+/** Warns, once in a process, that jobs run on the calling thread, and why. */
 export function warnOfNoThreads(reason: string): void {
   if (warned) return
   warned = true

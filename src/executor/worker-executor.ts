@@ -11,12 +11,12 @@ import { NoThread, warnOfNoThreads, whyNoThreads } from './thread.js'
 import { WorkerPool, type JobKind } from './worker-pool.js'
 import type { Outcome, Task } from './worker-protocol.js'
 
-/** A merge that reads so little is as short as a seal: an open may wait for it. */
+/** A merge that reads no more than this is as short as a seal: an open may wait for it. */
 const SHORT_MERGE_BYTES = 64 * 2 ** 20
 
 const processPool = new WorkerPool()
 
-/** Threads, or where it is known that there can be none the calling thread. */
+/** Worker threads, or the calling thread if it is known that there can be none. */
 export function newExecutor(): Executor {
   const reason = whyNoThreads()
   if (reason === undefined) return workerExecutor()
@@ -36,7 +36,7 @@ export function workerExecutor(pool: WorkerPool = processPool): Executor {
     transfer: readonly ArrayBuffer[] = [],
   ): Promise<Outcome<T>> => {
     const outcome = pool.perform(owner, kind, task, control, transfer).catch((error: unknown) => {
-      // What is lacking for a moment is waited for by who gave the job.
+      // If something is lacking for a moment, the caller waits and tries again.
       if (!(error instanceof NoThread) || isPassing(error)) throw error
       warnOfNoThreads(error.message)
       return onThisThread()
@@ -56,7 +56,7 @@ export function workerExecutor(pool: WorkerPool = processPool): Executor {
       perform('short', { kind: 'spill', job }, control, () => inline.spill(job, control)),
     build: (job, control) => {
       const transfer = job.spareChunks.map(({ buffer }) => buffer)
-      // The memory has moved to the thread, although it could not begin.
+      // The thread has taken over the memory, although it could not begin.
       const onThisThread = () => inline.build({ ...job, spareChunks: [] }, control)
       return perform('short', { kind: 'build', job }, control, onThisThread, transfer)
     },

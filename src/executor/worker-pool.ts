@@ -2,11 +2,11 @@
  * The worker threads of a process, shared by all of its tables: as many as there are processors, four at most.
  *
  * Threads start when they are needed, and end when nobody has needed them for some seconds, or when the last table is
- * closed. They keep the process alive only while they run a job. A thread that dies fails its job alone.
+ * closed. They keep the process alive only while they run a job. A thread that dies fails only its own job.
  *
- * Invariant: no long job keeps a short one waiting, of this table or another: one thread is left for short ones. Nor do
- * short ones, however many come, keep all long ones from running: one long job that waits gets the next thread where
- * none runs. Among jobs of a kind the tables take turns.
+ * Invariant: no long job, of any table, keeps a short one waiting: one thread is left for short jobs. Nor do short
+ * jobs, however many, keep all long ones from running: if no long job runs, a waiting one gets the next thread. Among
+ * jobs of a kind the tables take turns.
  */
 import { availableParallelism } from 'node:os'
 import { clearTimeout, setTimeout } from 'node:timers'
@@ -20,7 +20,7 @@ import { errorOf, type FromWorker, type Outcome, type Task, type ToWorker } from
 const THREADS_MAX = 4
 /** One for a long job, and one for the short ones beside it. */
 const THREADS_MIN = 2
-/** After so long without a job a thread ends, and its memory goes back to the system. */
+/** A thread that has had no job for this long ends, and its memory goes back to the system. */
 const IDLE_MS = 5000
 
 /** `short`: somebody waits for it, as for a seal. `long`: a merge, which may take minutes. */
@@ -30,12 +30,12 @@ export type JobKind = 'short' | 'long'
 interface Waiting {
   readonly owner: Owner
   readonly kind: JobKind
-  /** Calls `free` when the thread has nothing to do with it any more, before anybody hears of the outcome. */
+  /** Calls `free` when the thread is done with the job, before the outcome is reported. */
   readonly begin: (worker: Worker, free: () => void) => void
   readonly fail: (reason: unknown) => void
 }
 
-/** One of those who share the threads. */
+/** One user of the shared threads. */
 export interface Owner {
   /** The turn at which it got its last thread. */
   lastTurn: number
@@ -48,14 +48,14 @@ interface WorkerPoolOptions {
 }
 
 export class WorkerPool {
-  /** How many jobs are worth running at once where nothing else wants the processors. */
+  /** How many jobs are worth running at once if nothing else wants the processors. */
   readonly threads: number
   readonly #threadsMax: number
   readonly #options: WorkerPoolOptions
   readonly #owners = new Set<Owner>()
-  /** Threads without a job, and what ends them; the one used last comes last. */
+  /** Threads without a job, and the timers that end them; the one used last comes last. */
   readonly #idle = new Map<Worker, NodeJS.Timeout>()
-  /** Those that have not ended. */
+  /** Threads that have not ended. */
   readonly #alive = new Set<Worker>()
   #waiting: Waiting[] = []
   /** Jobs that have a thread, by kind. */
@@ -73,7 +73,7 @@ export class WorkerPool {
     this.#threadsMax = Math.max(THREADS_MIN, this.threads)
   }
 
-  /** Somebody comes who will have jobs. */
+  /** Adds a user of the threads. */
   join(): Owner {
     const owner = { lastTurn: 0 }
     this.#owners.add(owner)
@@ -93,7 +93,7 @@ export class WorkerPool {
 
   /**
    * Runs the task in a thread as soon as there is one for it. The thread takes over the memory of `transfer`. Rejects
-   * with `signal.reason` when aborted, at once where the task has not begun; with {@link NoThread} where there is none.
+   * with `signal.reason` when aborted, at once if the task has not begun; with {@link NoThread} if there is no thread.
    */
   perform<T extends Task>(
     owner: Owner,
@@ -127,14 +127,14 @@ export class WorkerPool {
     })
   }
 
-  /** Gives threads to those that wait, as long as there are some. */
+  /** Gives threads to waiting jobs, as long as there are any. */
   #giveOut(): void {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       let worker: Worker | undefined
       try {
         worker = this.#take()
       } catch (error) {
-        // One of those that run will be free. Where none runs, nothing would ever tell that one can be started.
+        // A running thread will become free. If none runs, nothing would ever tell that one can be started.
         if (this.#alive.size > 0) return
         this.#forget(next)
         next.fail(new NoThread(error))
@@ -176,7 +176,7 @@ export class WorkerPool {
     })
   }
 
-  /** A thread that has no job, or a new one; `undefined` where there are as many as there may be. */
+  /** A thread without a job, or a new one; `undefined` if there are as many as there may be. */
   #take(): Worker | undefined {
     const idle = [...this.#idle.keys()].at(-1)
     if (idle !== undefined) {
@@ -195,7 +195,7 @@ export class WorkerPool {
       clearTimeout(this.#idle.get(worker))
       this.#idle.delete(worker)
     }
-    // It may be told of as failed long before it has ended; it is given no job any more.
+    // It may be reported as failed long before it ends; it gets no more jobs.
     worker.once('error', onEnd).once('exit', () => {
       onEnd()
       this.#giveOut()
@@ -216,7 +216,7 @@ export class WorkerPool {
   }
 }
 
-/** The one whose owner has gone longest without a thread; of one owner, the one that came first. */
+/** The job whose owner has gone longest without a thread; of one owner, the job that came first. */
 function longestWaiting(jobs: readonly Waiting[]): Waiting | undefined {
   let longest = jobs[0]
   for (const job of jobs) if (job.owner.lastTurn < longest!.owner.lastTurn) longest = job
@@ -261,7 +261,8 @@ function performIn<T extends Task>(
           break
       }
     }
-    // An uncaught error ends the thread; it is not given another job. Until it has ended, what it reads is its own.
+    // An uncaught error ends the thread; it is not given another job. Until it has ended, it owns the memory that it
+    // reads.
     let failure: { readonly error: unknown } | undefined
     const onError = (error: unknown): void => void (failure ??= { error })
     const onExit = (code: number): void => {

@@ -11,7 +11,7 @@ export type Task =
   | { readonly kind: 'build'; readonly job: RangeJob }
 export type ToWorker = Task | { readonly kind: 'abort' }
 
-/** What comes of each kind of task. */
+/** The result of each kind of task. */
 interface Outcomes {
   readonly run: CompactionResult
   readonly spill: Spill[]

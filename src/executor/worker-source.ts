@@ -1,9 +1,9 @@
 /**
- * The script of the worker threads, as text: a thread needs no file, so it starts from a bundle, a single executable or a
- * package that is still packed as well.
+ * The script of the worker threads, as text: a thread needs no file, so it also starts from a bundle, a single
+ * executable or a package that is still packed.
  *
- * This file serves where the sources run as they are (tsx, vitest). `npm run build` puts the bundled worker in its place
- * (tools/build/build.mjs).
+ * This file is used where the sources run as they are (tsx, vitest). `npm run build` puts the bundled worker in its
+ * place (tools/build/build.mjs).
  */
 import { URL } from 'node:url'
 

@@ -35,7 +35,7 @@ post({ kind: 'begun' })
 /** Never rejects: the outcome is posted. */
 async function perform(task: Task, signal: AbortSignal): Promise<void> {
   let reportedMs = performance.now()
-  /** Not told yet. */
+  /** Not reported yet. */
   let writtenBytes = 0
   const tellWritten = (): void => {
     if (writtenBytes > 0) post({ kind: 'written', bytes: writtenBytes })

@@ -1,8 +1,8 @@
 /**
  * Descriptors of open files, and calls on them as promises.
  *
- * Under Node's permission model `fsync` is forbidden on descriptors, as they might be anybody's, but not through a handle
- * that Node has opened itself. docs/decisions/permission-model.md.
+ * Node's permission model forbids `fsync` on a raw descriptor, which might be anybody's. It allows it on a handle that
+ * Node has opened. docs/decisions/permission-model.md.
  */
 import * as fs from 'node:fs'
 import process from 'node:process'
@@ -51,7 +51,7 @@ async function openHandle(path: string, flags: number, mode?: number): Promise<D
   }
 }
 
-/** A callback call as a promise. Errors of calls on descriptors carry no path by themselves: they get `path`. */
+/** A callback call as a promise. Node's errors of calls on descriptors have no path: they get `path`. */
 export function promised<T>(path: string, start: (callback: Callback<T>) => void): Promise<T> {
   return new Promise((fulfil, reject) => {
     start((error, result) => {

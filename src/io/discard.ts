@@ -1,13 +1,13 @@
-/** Takes back a file that was begun. */
+/** Removes an unfinished file. */
 import type { FileHandle, FileSystem } from './file-system.js'
 
 /**
- * Closes the file and removes it, unless its name leads to a file of somebody else by now. Best effort: what cannot be
- * removed is an orphan, gone at the next open.
+ * Closes the file and removes it, unless its name now belongs to another file. Best effort: a file that cannot be
+ * removed is an orphan, and the next open removes it.
  */
 export async function discard(fileSystem: FileSystem, file: FileHandle): Promise<void> {
   const [own, there] = await Promise.all([
-    // Of one that is closed already nothing can be known any more.
+    // A handle that is already closed tells nothing.
     file.stamp().catch(() => undefined),
     fileSystem.stamp(file.path).catch(() => undefined),
   ])

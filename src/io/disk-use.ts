@@ -1,11 +1,11 @@
-/** What a directory takes of its disk, as `du` counts it: blocks, not sizes. */
+/** The disk space that a directory takes, as `du` counts it: blocks, not sizes. */
 import { diskError } from '../base/errors.js'
 import type { FileSystem } from './file-system.js'
 
 export interface DiskUse {
-  /** The directory itself, and all that is in it. */
+  /** The directory itself and everything in it. */
   readonly bytes: number
-  /** By name; of a moment, so names may have gone since. */
+  /** By file name. Files may have been removed since. */
   readonly bytesOf: ReadonlyMap<string, number>
 }
 
@@ -16,13 +16,13 @@ export async function diskUse(fileSystem: FileSystem, directory: string): Promis
     let bytes = (await fileSystem.info(directory))?.allocatedBytes ?? 0
     for (const name of await fileSystem.list(directory)) {
       const info = await fileSystem.info(`${directory}/${name}`)
-      // It has gone since.
+      // It was removed meanwhile.
       if (info === undefined) continue
       bytesOf.set(name, info.allocatedBytes)
       bytes += info.allocatedBytes
     }
     return { bytes, bytesOf }
   } catch (error) {
-    throw diskError(error, `${directory} cannot be looked at`)
+    throw diskError(error, `${directory} cannot be read`)
   }
 }

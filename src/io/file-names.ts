@@ -1,11 +1,11 @@
 /** All file names of a table, built and parsed in this one place. docs/file-format.md, Files. */
 
 export const MANIFEST_NAME = 'MANIFEST'
-/** The new manifest on its way; whatever has this name is an orphan. */
+/** The new manifest until it is renamed; a file with this name is an orphan. */
 export const MANIFEST_TEMPORARY_NAME = 'MANIFEST.tmp'
-/** The manifest of a table that a repair is writing; without the other name it is none. */
+/** The manifest of a table that a repair is writing; under this name it makes no table. */
 export const UNFINISHED_MANIFEST_NAME = 'MANIFEST.unfinished-repair'
-/** The pid file of the writer. Names that begin with it and a dot are helpers of lock.ts, and nobody else's concern. */
+/** The pid file of the writer. Names that begin with it and a dot are helper files of pid-file.ts. */
 export const LOCK_NAME = 'LOCK'
 
 /** What a name in the table's directory stands for. */
@@ -23,7 +23,7 @@ export function bucketName(number: number): string {
   return numberedName(number, 'bucket')
 }
 
-/** What a bulk load has set aside; always an orphan for others. */
+/** Records that a bulk load has set aside; an orphan to everybody else. */
 export function spillName(number: number): string {
   return numberedName(number, 'spill')
 }
@@ -32,25 +32,25 @@ function numberedName(number: number, kind: NumberedKind): string {
   return `${String(number).padStart(6, '0')}.${kind}`
 }
 
-/** The record in LOCK, or in a claim, where that is a directory. */
+/** The record inside LOCK or a claim, if that is a directory. */
 export const LOCK_RECORD_NAME = 'record'
 
-/** The record of one who wants the lock. `token`: 32 hex digits. */
+/** The record of a contender for the lock. `token`: 32 hex digits. */
 export function lockTemporaryName(token: string): string {
   return `${LOCK_NAME}.${token}`
 }
 
-/** The record of the one who alone may take the lock from a dead holder. `digest`: 32 hex digits. */
+/** A claim: the record of the only contender that may take the lock from a dead holder. `digest`: 32 hex digits. */
 export function lockClaimName(digest: string): string {
   return `${LOCK_NAME}.${digest}.next`
 }
 
-/** The record of one who wants the lock, in a directory: where there are no hard links. `token`: 32 hex digits. */
+/** The record of a contender, in a directory, where there are no hard links. `token`: 32 hex digits. */
 export function lockDirectoryName(token: string): string {
   return `${LOCK_NAME}.${token}.dir`
 }
 
-/** A directory that was LOCK or a claim, on its way out. `digest`: 32 hex digits. */
+/** A directory that was LOCK or a claim, and is about to be removed. `digest`: 32 hex digits. */
 export function lockAsideName(digest: string): string {
   return `${LOCK_NAME}.${digest}.old`
 }

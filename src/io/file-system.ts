@@ -2,8 +2,8 @@
  * The one seam to the disk: everything that flashtable reads or writes goes through a {@link FileSystem}.
  *
  * `node-file-system.ts` is the real one; the tests put a simulated one here, which keeps what was synced apart from
- * what was not and can stop, tear, reorder, fail or fill up at any call. Calls may be partial as the system's are:
- * callers use `readFully` and `writeFully`. docs/durability.md, Order of writes.
+ * what was not and can stop, tear, reorder, fail or fill up at any call. Calls may transfer less than asked, as the
+ * system's do: callers use `readFully` and `writeFully`. docs/durability.md, Order of writes.
  */
 
 import { dirname, sep } from 'node:path'
@@ -26,7 +26,7 @@ export interface FileHandle {
   close(): Promise<void>
 }
 
-/** An open directory: to be synced later, when a descriptor may be lacking, and to be known again. */
+/** An open directory: it can be recognised later, and synced even if no descriptor is free then. */
 export interface DirectoryHandle {
   readonly path: string
   /** As {@link Stamp.identity}. */
@@ -46,16 +46,16 @@ export type OpenMode = 'read' | 'create' | 'update'
 export interface EntryInfo {
   readonly kind: 'file' | 'directory' | 'other'
   readonly bytes: number
-  /** What it takes of the disk: whole blocks, none for what was never written. */
+  /** The disk space that it takes: whole blocks, none where nothing was written. */
   readonly allocatedBytes: number
 }
 
-/** What tells a file or a directory from all others, and what it holds now from what it held before. */
+/** Identifies a file or directory and the state of its content. */
 export interface Stamp {
-  /** Device and inode: no other has the same as long as this one is held open. */
+  /** Device and inode: unique as long as it is held open. */
   readonly identity: string
   readonly bytes: number
-  /** When it was changed last, in whatever form. */
+  /** The time of its last change, in any form. */
   readonly changed: string
 }
 
@@ -69,26 +69,26 @@ export interface FileSystem {
   /** Names in the directory, in no order. */
   list(directory: string): Promise<string[]>
   /**
-   * Creates the directory (mode 0700) and its parents, and syncs the entries of those it creates; nothing where it
-   * exists. Resolves to the topmost that it has created, if any.
+   * Creates the directory (mode 0700) and its parents, and syncs the entries of those it creates; does nothing if it
+   * exists. Resolves to the topmost directory that it has created, if any.
    */
   makeDirectory(directory: string): Promise<string | undefined>
-  /** `ENOTEMPTY` where something is in it. */
+  /** `ENOTEMPTY` if something is in it. */
   removeDirectory(directory: string): Promise<void>
   /** After it resolves, creates, renames and unlinks in the directory survive a power cut. */
   syncDirectory(directory: string): Promise<void>
   openDirectory(directory: string): Promise<DirectoryHandle>
-  /** Of the entry itself (links are not followed); `undefined` where there is none. */
+  /** Describes the entry itself (links are not followed); `undefined` if there is none. */
   info(path: string): Promise<EntryInfo | undefined>
-  /** Of what the path leads to, links followed; `undefined` where there is nothing. */
+  /** The stamp of what the path leads to, links followed; `undefined` if there is nothing. */
   stamp(path: string): Promise<Stamp | undefined>
-  /** A hash of all that the file holds; `undefined` where there is none. For small files. */
+  /** A hash of the file's content; `undefined` if there is no file. For small files. */
   digest(path: string): Promise<string | undefined>
-  /** Bytes that may still be written to the file system of `path`; `Infinity` where it does not tell. */
+  /** Free bytes of the file system of `path`; `Infinity` if it does not tell. */
   freeBytes(path: string): Promise<number>
 }
 
-/** False where one is unknown. */
+/** False if either is unknown. */
 export function isSameStamp(one: Stamp | undefined, other: Stamp | undefined): boolean {
   if (one === undefined || other === undefined) return false
   return one.identity === other.identity && one.bytes === other.bytes && one.changed === other.changed
@@ -104,12 +104,18 @@ const NO_LINKS: ReadonlySet<unknown> = new Set([
   'EMLINK',
 ])
 
-/** Whether `link` failed as there are no hard links here; another reason shows in what is tried instead. */
+/**
+ * Whether `link` may have failed because there are no hard links here. For any other reason, what the caller tries
+ * instead fails too.
+ */
 export function cannotLink(error: unknown): boolean {
   return NO_LINKS.has(codeOf(error))
 }
 
-/** Whether the path is of the directory or of something in it, whichever links lead there. Neither need exist. Requires: absolute paths. */
+/**
+ * Whether the path leads to the directory or into it, through any links. Neither needs to exist. Requires: absolute
+ * paths.
+ */
 export async function isWithin(fileSystem: FileSystem, directory: string, path: string): Promise<boolean> {
   if (path === directory || path.startsWith(directory.endsWith(sep) ? directory : `${directory}${sep}`))
     return true

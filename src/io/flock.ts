@@ -1,13 +1,13 @@
 /**
- * `flock` on the table's directory: on top of the pid file.
+ * `flock` on the table's directory, in addition to the pid file.
  *
- * The system gives it up with the process, however that ends, and Node with a thread that is terminated; it sees through
- * containers, which a pid does not; and it still holds when somebody deletes the pid file by hand. The directory is what
- * is locked, as its inode never changes while the pid file's does.
+ * The system releases it when the process ends, however it ends; Node releases it when a thread is terminated. It works
+ * across containers, where a pid does not, and it still holds when somebody deletes the pid file by hand. The directory
+ * is locked, not the pid file, because its inode never changes.
  *
- * Node has no call for it. The optional native package fs-ext has; else, on Linux, the program flock(1) of util-linux or
- * busybox takes it for us: a lock belongs to the open file, which the program shares with us and which stays open here.
- * docs/durability.md, Locking.
+ * Node has no call for it. The optional native package fs-ext has one. Without it, on Linux, the program flock(1) of
+ * util-linux or busybox takes the lock for us: it belongs to the open file, which we share with the program and keep
+ * open. docs/durability.md, Locking.
  */
 import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
@@ -16,7 +16,7 @@ import { isMainThread } from 'node:worker_threads'
 import { codeOf } from '../base/errors.js'
 
 export interface Flock {
-  /** `undefined` where there is no flock (`ENOTSUP`, no program, ...): then nothing is known and nothing is held. */
+  /** `undefined` if there is no flock (`ENOTSUP`, no program, ...): then nothing is known and nothing is held. */
   take(directory: string): FlockAnswer | Promise<FlockAnswer>
 }
 
@@ -41,8 +41,8 @@ export function loadFlock(load: () => unknown = requireFsExt): Flock | undefined
 }
 
 /**
- * In the main thread only: loaded a second time in the same process, for a worker, fs-ext 2.1.1 aborts the process. No
- * bundler sees what is loaded here, as none could pack it; a bundle finds it beside the program, where it is installed.
+ * Only in the main thread: fs-ext 2.1.1 aborts the process when a worker loads it a second time. Bundlers do not see
+ * this import, because they could not pack it; a bundle finds the package if it is installed beside the program.
  */
 function requireFsExt(): unknown {
   if (!isMainThread) return undefined
@@ -51,7 +51,7 @@ function requireFsExt(): unknown {
     try {
       if (place !== undefined) return process.getBuiltinModule('node:module').createRequire(place)('fs-ext')
     } catch {
-      // It is not there, or is there without its build.
+      // It is not installed, or was not built.
     }
   }
   return undefined
@@ -80,21 +80,21 @@ function take(fsExt: FsExt, directory: string): FlockAnswer {
 /** By the program flock(1). */
 export const flockTool: Flock = { take: directory => takeWith('flock', directory) }
 
-/** `program`: tests put another one here. */
+/** `program`: tests pass another one. */
 export async function takeWith(program: string, directory: string): Promise<FlockAnswer> {
   const descriptor = openDirectory(directory)
   const code = await exitCodeOf(program, ['-x', '-n', '3'], descriptor)
-  // Some runtimes hand on no descriptor: what was locked then may be anything.
+  // Some runtimes do not pass the descriptor on: then something else may have been locked.
   if (code === 0 && holdsFlock(descriptor)) return heldBy(descriptor)
   fs.closeSync(descriptor)
   return code === CODE_TAKEN ? 'taken' : undefined
 }
 
-/** What flock(1) exits with where somebody else has the lock. */
+/** The exit code of flock(1) when somebody else has the lock. */
 const CODE_TAKEN = 1
 const PROGRAM_TIMEOUT_MS = 5000
 
-/** Runs the program with `descriptor` as its descriptor 3; `undefined` where it cannot be run. */
+/** Runs the program with `descriptor` as its descriptor 3; `undefined` if it cannot be run. */
 function exitCodeOf(program: string, args: string[], descriptor: number): Promise<number | undefined> {
   return new Promise(resolve => {
     try {
@@ -102,7 +102,7 @@ function exitCodeOf(program: string, args: string[], descriptor: number): Promis
         stdio: ['ignore', 'ignore', 'pipe', descriptor],
         timeout: PROGRAM_TIMEOUT_MS,
       })
-      // It complains of all but a lock that is taken; busybox has the same exit code for both.
+      // It prints a message for every failure but a taken lock; busybox has one exit code for both.
       let complained = false
       child.stderr?.once('data', () => (complained = true))
       child.once('error', () => resolve(undefined))
@@ -127,7 +127,7 @@ function openDirectory(directory: string): number {
   return fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
 }
 
-/** Closing the only descriptor of the open file gives the lock up. */
+/** Closing the only descriptor of the open file releases the lock. */
 function heldBy(descriptor: number): HeldFlock {
   return { release: () => fs.closeSync(descriptor) }
 }

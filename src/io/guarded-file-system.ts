@@ -1,6 +1,6 @@
 /**
- * A {@link FileSystem} that looks before it acts in one directory: all that the parts of an open writer get, so that
- * none of them can forget to. What lies elsewhere, the target of a checkpoint for instance, goes through as it is.
+ * A {@link FileSystem} that checks one directory before it acts in it. The parts of an open writer get no other, so
+ * none of them can forget the check. Calls on other places, such as the target of a checkpoint, pass through unchecked.
  * docs/durability.md, The directory.
  */
 import { basename, dirname } from 'node:path'
@@ -10,24 +10,24 @@ import type { DirectoryHandle, FileSystem } from './file-system.js'
 
 export interface Guard {
   readonly directory: string
-  /** The directory, where it is held open. */
+  /** The directory, if it is held open. */
   readonly held?: DirectoryHandle
-  /** Throws where the directory is not the one that was opened. `isRead`: nothing there is to be changed. */
+  /** Throws if the directory is not the one that was opened. `isRead`: the call changes nothing there. */
   check(isRead: boolean): Promise<void>
-  /** Renames the temporary manifest of this name, and takes it for the table's from then on. */
+  /** Renames the temporary manifest of this name; from then on it is the table's manifest. */
   replaceManifest(temporary: string, rename: () => Promise<void>): Promise<void>
 }
 
 export function guardedFileSystem(inner: FileSystem, guard: Guard): FileSystem {
   const isOurs = (path: string): boolean => dirname(path) === guard.directory
-  /** A call that fails as the directory has gone meanwhile says so. */
+  /** If a call fails because the directory is gone, the error says so. */
   const guarded = async <T>(paths: readonly string[], call: () => Promise<T>, isRead = false): Promise<T> => {
     if (!paths.some(isOurs)) return call()
     await guard.check(isRead)
     try {
       return await call()
     } catch (error) {
-      // Where nothing can be known now, the call's own error tells more.
+      // If the check fails for another reason, the call's own error tells more.
       await guard.check(isRead).catch((reason: unknown) => {
         if (hasCode(reason, 'FLASHTABLE_MOVED')) throw reason
       })
@@ -50,7 +50,7 @@ export function guardedFileSystem(inner: FileSystem, guard: Guard): FileSystem {
       if (directory === guard.directory) await guard.check(false)
       await (held === undefined ? inner.syncDirectory(directory) : held.sync())
     },
-    /** The one that is held serves as well, and needs no descriptor. */
+    /** The held one works as well, and needs no descriptor. */
     openDirectory(directory) {
       const held = directory === guard.directory ? guard.held : undefined
       if (held === undefined) return inner.openDirectory(directory)
@@ -61,7 +61,7 @@ export function guardedFileSystem(inner: FileSystem, guard: Guard): FileSystem {
         close: () => Promise.resolve(),
       })
     },
-    // These look, or concern other directories.
+    // These only read, or concern other directories.
     list: directory => inner.list(directory),
     info: path => inner.info(path),
     stamp: path => inner.stamp(path),

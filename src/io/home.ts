@@ -1,21 +1,21 @@
 /**
- * The directory of an open table: the one that was opened, not whatever its path leads to by now.
+ * The directory of an open table: the one that was opened, not what its path leads to now.
  *
- * It may be removed and made anew, moved, replaced by a copy, hidden by a mount, or its symbolic link may lead elsewhere,
- * all by others while the table is open; or another writer may have got in, as somebody has deleted LOCK. So before
- * anything is created, replaced, renamed or removed by path, three things are looked at: the path still leads to the
- * directory that is held; MANIFEST in it is the one that was installed last; LOCK is nobody else's. If not, the table
- * has moved, for good: {@link Home.check} tells the table and throws, and nothing is touched.
+ * While the table is open, others may remove the directory and make it again, move it, replace it by a copy, hide it by
+ * a mount, or change a symbolic link to it; or another writer may get in because somebody has deleted LOCK. So before
+ * anything is created, replaced, renamed or removed by path, three things are checked: the path still leads to the held
+ * directory; its MANIFEST is the one that was installed last; LOCK is not somebody else's. If one does not hold, the
+ * table has moved, for good: {@link Home.check} tells the table and throws, and nothing is touched.
  *
- * Between the look and the call there is a moment in which the directory could still be exchanged: Node has no calls
- * relative to a held directory. docs/durability.md, The directory.
+ * Between the check and the call the directory could still be replaced: Node has no calls relative to a held directory.
+ * docs/durability.md, The directory.
  */
 import { FlashTableError, hasCode } from '../base/errors.js'
 import { LOCK_NAME, LOCK_RECORD_NAME, MANIFEST_NAME } from './file-names.js'
 import { isSameStamp, type FileSystem, type DirectoryHandle, type Stamp } from './file-system.js'
 import { guardedFileSystem } from './guarded-file-system.js'
 
-/** A small file as it was: MANIFEST or LOCK. */
+/** A small file, MANIFEST or LOCK, as it was. */
 interface Known {
   stamp: Stamp
   readonly digest: string
@@ -23,16 +23,16 @@ interface Known {
 
 export class Home {
   readonly directory: string
-  /** Looks before each call by path that changes something in the directory, or opens a file in it. */
+  /** Checks before each call by path that changes something in the directory, or opens a file in it. */
   readonly fileSystem: FileSystem
   readonly #inner: FileSystem
   readonly #held: DirectoryHandle
-  /** Of the directory: for threads, which look for themselves. */
+  /** The directory's identity, for threads, which check for themselves. */
   readonly identity: string
   readonly #onMoved: (error: FlashTableError) => void
   /** What MANIFEST may be, `undefined` for no file: while it is replaced, the old one and the new one. Empty: anything. */
   #manifests: readonly (Known | undefined)[] = []
-  /** Counts changes of that. */
+  /** Counts changes of `#manifests`. */
   #generation = 0
   #lock: Known | undefined
   #moved: FlashTableError | undefined
@@ -58,7 +58,7 @@ export class Home {
     })
   }
 
-  /** Holds the directory until `close`. `onMoved`: told once, before anybody else is. Requires: it exists. */
+  /** Holds the directory until `close`. `onMoved`: called once, before anybody else knows. Requires: it exists. */
   static async hold(
     fileSystem: FileSystem,
     directory: string,
@@ -90,16 +90,16 @@ export class Home {
   }
 
   /**
-   * Throws `FLASHTABLE_MOVED` where the directory is not what it was, now and for ever; an error of the file system
-   * where that cannot be known.
+   * Throws `FLASHTABLE_MOVED`, from then on always, if the directory is not what it was; an error of the file system if
+   * that cannot be found out.
    */
   async check(): Promise<void> {
     if (this.#moved !== undefined) throw this.#moved
     for (;;) {
       const generation = this.#generation
       const reason = await this.#difference()
-      // A manifest that was installed meanwhile is another one, and right.
       if (reason === undefined) return
+      // If a manifest was installed meanwhile, it rightly differs: look again.
       if (generation === this.#generation) throw this.#latch(reason)
     }
   }
@@ -107,7 +107,7 @@ export class Home {
   /** Throws `FLASHTABLE_MOVED` if that is the cause of another failure. */
   async checkAfter(failure: unknown): Promise<void> {
     await this.check().catch((reason: unknown) => {
-      // Where nothing can be known now, the failure itself tells more.
+      // If the check fails for another reason, the failure itself tells more.
       if (hasCode(reason, 'FLASHTABLE_MOVED') && reason !== failure) throw reason
     })
   }
@@ -116,7 +116,7 @@ export class Home {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    // It was only looked at.
+    // It was only read.
     await this.#held.close().catch(() => {})
   }
 
@@ -133,14 +133,14 @@ export class Home {
     if (!(await this.#isOneOf(this.#manifests, MANIFEST_NAME, manifest))) {
       return manifest === undefined
         ? `its ${MANIFEST_NAME} is gone`
-        : `its ${MANIFEST_NAME} is not the one that this writer has installed`
+        : `its ${MANIFEST_NAME} is not the one that this writer installed`
     }
-    // Without LOCK, or with one that is ours, nobody else writes.
+    // If LOCK is gone or ours, nobody else writes.
     const isOurs = await this.#isOneOf([undefined, this.#lock], LOCK_NAME, lock)
-    return isOurs ? undefined : 'another writer has got its lock'
+    return isOurs ? undefined : 'another writer has its lock'
   }
 
-  /** By its stamp; where that is another one (it was touched, or the file system has none that last), by its content. */
+  /** Compares the stamp; if it differs (the file was touched, or the file system's stamps do not last), the content. */
   async #isOneOf(
     known: readonly (Known | undefined)[],
     name: string,
@@ -183,7 +183,7 @@ export class Home {
     return this.#moved
   }
 
-  /** Of LOCK, which may be a directory, its record is what counts. */
+  /** LOCK may be a directory: then its record counts. */
   async #digest(name: string): Promise<string | undefined> {
     try {
       return await this.#inner.digest(this.#path(name))

@@ -31,7 +31,7 @@ export interface TableLock {
 export interface LockOptions {
   /** How long to wait for another writer: 0 for not at all, `Infinity` for ever. */
   readonly timeoutMs: number
-  /** Ends the waiting: it rejects with `signal.reason`. */
+  /** Ends the wait, which rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -44,7 +44,7 @@ export interface LockParts {
   readonly flock: Flock | undefined
   /** A clock in milliseconds that never goes back. */
   readonly now: () => number
-  /** Rejects when the signal aborts; the reason is not looked at. */
+  /** Rejects when the signal aborts; the reason is ignored. */
   readonly sleep: (ms: number, signal: AbortSignal | undefined) => Promise<void>
 }
 
@@ -68,7 +68,7 @@ export function realLockParts(): LockParts {
   return real
 }
 
-/** A lock made of these parts. */
+/** The lock made of these parts. */
 export function lockOf(parts: LockParts): AcquireLock {
   return async (directory, { timeoutMs, signal }) => {
     const deadline = parts.now() + timeoutMs

@@ -1,7 +1,10 @@
-/** A file system that tells what its write calls have transferred, whatever became of the write as a whole. */
+/** A file system that reports what each write call has transferred, even if the write as a whole then fails. */
 import type { FileHandle, FileSystem } from './file-system.js'
 
-/** `onWritten` is called after each write call, with the bytes that it has transferred. Absent: the file system itself. */
+/**
+ * `onWritten` is called after each write call, with the bytes that it has transferred. Without it: the file system
+ * itself.
+ */
 export function meteredFileSystem(
   fileSystem: FileSystem,
   onWritten: ((bytes: number) => void) | undefined,

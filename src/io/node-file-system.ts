@@ -1,9 +1,9 @@
 /**
  * The real {@link FileSystem}: thin promises over the callback calls of `node:fs`, on raw file descriptors.
  *
- * A table consists of regular files that flashtable has made. Links are not followed (`ELOOP`) and nothing but a
- * regular file is opened, so that a file put into the directory by somebody else can neither redirect a write nor
- * block an open (a pipe would). docs/durability.md, Order of writes.
+ * A table consists of regular files that flashtable has made. Links are not followed (`ELOOP`) and only regular files
+ * are opened, so a file that somebody else puts into the directory can neither redirect a write nor block an open (a
+ * pipe would). docs/durability.md, Order of writes.
  */
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
@@ -87,8 +87,8 @@ class NodeFileHandle implements FileHandle {
     await descriptor.close()
   }
 
-  // The system gives the number of a closed descriptor to the next file that is opened, by anybody in the process:
-  // a late call with it would read, overwrite or close a stranger's file.
+  // The system gives the number of a closed descriptor to the next file that anybody in the process opens: a late call
+  // with it would read, overwrite or close a stranger's file.
   #descriptor(syscall: string): number {
     return this.#opened(syscall).number
   }
@@ -129,7 +129,7 @@ async function openDirectory(directory: string): Promise<DirectoryHandle> {
       try {
         await descriptor.sync()
       } catch (error) {
-        // Where directories cannot be synced at all, the file system keeps their entries in its own way.
+        // If directories cannot be synced at all, the file system keeps their entries in its own way.
         if (!NO_DIRECTORY_SYNC.has(codeOf(error))) throw error
       }
     },
@@ -147,16 +147,17 @@ async function syncDirectory(directory: string): Promise<void> {
 }
 
 /**
- * Every directory made here gets its entry synced, the topmost first: a path of them is there whole or in part.
+ * The entry of every directory made here is synced, the topmost first: after a crash the path is there, or its
+ * beginning.
  *
- * By its own steps: the path that a recursive `mkdir` tells is what the disk made of the name, and need not be a part of
- * the one that was asked for.
+ * Not by a recursive `mkdir`: it returns a path as the disk spells it, which may not be the beginning of the path that
+ * was asked for.
  */
 async function makeDirectory(directory: string): Promise<string | undefined> {
   const missing: string[] = []
   let path = resolve(directory)
   let outcome = await makeOne(path)
-  // Each step makes the path shorter, and the root is there.
+  // Each step makes the path shorter, and the root exists.
   while (outcome === 'no parent' && dirname(path) !== path) {
     missing.push(path)
     path = dirname(path)
@@ -192,7 +193,7 @@ async function makeOne(directory: string): Promise<'made' | 'there' | 'no parent
   }
 }
 
-/** Whether it is one, or a link to one. */
+/** Whether the path is a directory or a link to one. */
 async function isDirectory(path: string): Promise<boolean> {
   try {
     return (await promised<fs.Stats>(path, done => fs.stat(path, done))).isDirectory()
@@ -229,7 +230,7 @@ async function digest(path: string): Promise<string | undefined> {
   }
 }
 
-/** `undefined` where the call fails with `ENOENT`, or with `other`. */
+/** `undefined` if the call fails with `ENOENT`, or with `other`. */
 async function ifThere<T>(call: Promise<T>, other?: string): Promise<T | undefined> {
   try {
     return await call
@@ -265,7 +266,7 @@ export const nodeFileSystem: FileSystem = {
   digest,
   async freeBytes(path) {
     const stats = await promised<fs.StatsFs>(path, done => fs.statfs(path, done))
-    // Some file systems know nothing: FUSE without an answer, /proc. That is no full disk.
+    // Some file systems do not know: /proc, some of FUSE. That is not a full disk.
     return stats.blocks === 0 ? Infinity : stats.bavail * stats.bsize
   },
 }

@@ -1,40 +1,39 @@
 /**
- * The pid file: names the writer of a table, and passes from a dead one to exactly one of those who want it.
+ * The pid file: names the writer of a table. If that writer is dead, exactly one contender gets the file.
  *
- * LOCK holds the record of its holder. A record is written to a file of its own, and gets a name that others look at
- * by `link` or `rename` only: nobody ever sees half of one, and all names below are in the table's directory.
+ * LOCK holds the record of its holder. A record is written to a private file first, and gets a name that others read
+ * only by `link` or `rename`: nobody ever sees half of one. All names below are in the table's directory.
  *
  * To take it:
- *   1. There is no LOCK: `link` own record to LOCK. `link` fails where the name exists, so one wins.
- *   2. LOCK names a dead holder D: `link` own record to the claim on D, LOCK.<digest of D's file>.next. One wins, and
- *      it alone may replace D. Is there a claim already, by A: if A is alive, A is about to have the lock. If A is dead,
- *      go on with the claim on A, and so on: holder and claimants form a chain that begins with LOCK, in which all are
- *      dead, but for the last perhaps.
- *   3. Having made the last claim, read the chain again from LOCK on. If it is as before, `rename` own record to
- *      LOCK. If not, take the claim back and begin again.
+ *   1. If there is no LOCK, `link` your record to LOCK. `link` fails if the name exists, so one contender wins.
+ *   2. If LOCK names a dead holder D, `link` your record to the claim on D, LOCK.<digest of D's file>.next. One wins,
+ *      and only it may replace D. If A has already claimed D and is alive, A is about to have the lock. If A is dead,
+ *      go on with the claim on A, and so on: holder and claimants form a chain that begins with LOCK, in which all but
+ *      perhaps the last are dead.
+ *   3. After making the last claim, read the chain again from LOCK on. If it is unchanged, `rename` your record to
+ *      LOCK. If not, withdraw the claim and begin again.
  *
- * Why two cannot both get through 3:
- *   - Each record has a random token, so LOCK never names D again once it has named another one.
- *   - A claim is removed only by its claimant, who takes it back, and by a holder before it does anything else: so by
- *     none while LOCK names the dead D.
- *   - Suppose that B finds the chain as before: D, the claim on D by A, the claim on A by B itself. A was dead before B
- *     made its claim, so A takes nothing back any more. So nobody else can make the claim on D (it is A's) or on A (it
- *     is B's): B alone is at the end of the chain that begins with LOCK, and stays so until it renames.
- *   - One who was late, and makes a claim on D after D was replaced and the claims were removed, finds another name in
- *     LOCK in 3, and takes back what means nothing any more.
- * It holds as long as "dead" is final, and true: a process that is dead has no more calls under way.
+ * Why two contenders cannot both complete step 3:
+ *   - Each record has a random token, so LOCK never names D again once it has named another holder.
+ *   - A claim is removed only by its claimant, who withdraws it, and by a new holder before it does anything else: so
+ *     by no holder while LOCK names the dead D.
+ *   - Suppose that B finds the chain unchanged: D, A's claim on D, B's own claim on A. A was dead before B made its
+ *     claim, so A withdraws nothing any more. So nobody else can make the claim on D (it is A's) or on A (it is B's):
+ *     only B is at the end of the chain that begins with LOCK, until it renames.
+ *   - A late contender may claim D after D was replaced and the claims were removed. In step 3 it finds another holder
+ *     in LOCK, and withdraws its claim, which means nothing any more. This holds as long as "dead" is true and final: a
+ *     dead process has no calls under way.
  *
- * Where there are no hard links (FAT, exFAT, some of FUSE), a record is published as a directory, LOCK/record: made under
- * a name of its own, and moved by `rename`, which fails where the name is a file or a directory with something in it. It
- * does not replace D then. So in 3 D is put aside first, by `rename` to another name, and then LOCK is taken as in 1: by
- * B, or by one who finds no LOCK at that moment, and then B has lost. To put aside is what B alone may do, by the same
- * argument: while LOCK names D. Nobody takes such a directory apart under a name that others look at: a claim or LOCK is
- * put aside whole. Who can link and who cannot exclude each other, as the names are the same.
+ * Where there are no hard links (FAT, exFAT, some of FUSE), a record is published as a directory, LOCK/record. It is
+ * made under a private name and moved by `rename`, which fails if the target is a file or a directory that is not
+ * empty. So it cannot replace D: in step 3 B first puts D aside, by `rename` to another name, and then takes LOCK as in
+ * step 1. If another contender takes LOCK in between, B has lost. By the same argument, only B may put D aside while
+ * LOCK names D. Nobody takes such a directory apart under a name that others read: a claim or LOCK is put aside whole.
+ * Contenders with and without hard links exclude each other, because the names are the same.
  *
- * On disk: nothing here is synced. After a power cut all holders are dead, because their boot is over. A record that is torn
- * can only come from a power cut, so it counts as a dead one's. The digest of a link is over its name and its content,
- * whatever that is: no two links have the same one, not even where a power cut has left the same bytes in both.
- * docs/durability.md, Locking.
+ * On disk: nothing here is synced. After a power cut all holders are dead, because their boot is over. A torn record
+ * can only come from a power cut, so its writer counts as dead. The digest of a link covers its name and its content:
+ * no two links have the same digest, even if a power cut has left the same bytes in both. docs/durability.md, Locking.
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
@@ -55,7 +54,7 @@ import { readFully, writeFully } from './transfer.js'
 
 /** Who holds the lock. On disk: JSON; later versions may add fields, but never take one of these away. */
 export interface LockRecord extends ProcessIdentity {
-  /** 32 random hex digits: one handle of one process. */
+  /** 32 random hex digits, for one handle of one process. */
   readonly token: string
   /** Whether the holder has the flock as well. */
   readonly flock: boolean
@@ -63,7 +62,7 @@ export interface LockRecord extends ProcessIdentity {
   readonly place?: string
 }
 
-/** What a file or directory holds that stands for a record. */
+/** The content of a file or directory that stands for a record. */
 interface Content {
   readonly bytes: Uint8Array
   readonly isDirectory: boolean
@@ -79,17 +78,17 @@ interface ChainLink {
   readonly isDirectory: boolean
 }
 
-/** A chain of the dead, and the name that a claim on the last of them has; or the living one at its end. */
+/** A chain of dead processes, and the name of a claim on the last one; or the living one at its end. */
 type Chain =
   | { readonly links: readonly ChainLink[]; readonly next: string; readonly holder?: undefined }
   | { readonly holder: LockRecord }
 
 const RECORD_BYTES_LIMIT = 4096
-/** Each time the directory was another one. */
+/** Each time another directory was found. */
 const READS_LIMIT = 1000
 /** Each link is a process that died within the few calls of step 3. */
 const CHAIN_LIMIT = 1000
-/** Each attempt that fails is one in which another has got further. */
+/** In each failed attempt another contender has got further. */
 const ATTEMPTS_LIMIT = 1000
 
 export class PidFile {
@@ -105,14 +104,16 @@ export class PidFile {
     this.#record = record
   }
 
-  /** Takes the lock, or gives the living holder. On an error the lock is not taken, and nothing of ours is left. */
+  /**
+   * Takes the lock, or resolves to the living holder. On an error the lock is not taken, and nothing of ours is left.
+   */
   async take(isAlive: IsAlive): Promise<LockRecord | undefined> {
     try {
       for (let attempt = 0; attempt < ATTEMPTS_LIMIT; attempt++) {
         const chain = await this.#readChain(isAlive)
         if (chain.holder !== undefined) return chain.holder
         if (await this.#takeFrom(chain.links, chain.next)) {
-          // What could not be swept means nothing and blocks nobody.
+          // What could not be removed means nothing and blocks nobody.
           await this.#sweep(isAlive).catch(() => {})
           return undefined
         }
@@ -125,7 +126,7 @@ export class PidFile {
       if (!this.#hasLinks) await this.#takeApart(lockDirectoryName(this.#record.token)).catch(() => {})
     }
     throw new Error(
-      `${join(this.#directory, LOCK_NAME)}: too many want it at once, or the files beside it are in a tangle`,
+      `${join(this.#directory, LOCK_NAME)}: too many writers want it at once, or the files beside it are inconsistent`,
     )
   }
 
@@ -134,7 +135,7 @@ export class PidFile {
     return (await this.#readChain(isAlive)).holder
   }
 
-  /** Gives the lock up, if it is still ours: one who has deleted LOCK by hand may have let another in. */
+  /** Releases the lock if it is still ours: somebody may have deleted LOCK by hand and let another writer in. */
   async release(): Promise<void> {
     const found = await this.#read(LOCK_NAME)
     if (found?.record?.token === this.#record.token) await this.#remove(LOCK_NAME)
@@ -155,7 +156,7 @@ export class PidFile {
     )
   }
 
-  /** Steps 1 to 3. False: another one was faster somewhere. */
+  /** Steps 1 to 3. False: another contender was faster. */
   async #takeFrom(dead: readonly ChainLink[], next: string): Promise<boolean> {
     try {
       if (!(await this.#publish(next))) return false
@@ -174,7 +175,7 @@ export class PidFile {
     }
   }
 
-  /** Gives our record a name that others look at. False: the name is taken, or a holder has swept away what we had made. */
+  /** Gives our record a name that others read. False: the name is taken, or a holder has removed our file. */
   async #publish(name: string): Promise<boolean> {
     if (this.#hasLinks) {
       const temporary = this.#path(lockTemporaryName(this.#record.token))
@@ -201,13 +202,13 @@ export class PidFile {
     } catch (error) {
       const code = codeOf(error)
       if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOTDIR' || code === 'ENOENT') return false
-      // Some of FUSE say no more than that.
+      // Some FUSE file systems report nothing more exact.
       if (code === 'EPERM' && (await this.#fileSystem.info(this.#path(name))) !== undefined) return false
       throw error
     }
   }
 
-  /** Step 3. Requires: we alone may. */
+  /** Step 3. Requires: only we may. */
   async #replace({ isDirectory }: ChainLink): Promise<boolean> {
     if (this.#hasLinks && !isDirectory) {
       const temporary = this.#path(lockTemporaryName(this.#record.token))
@@ -225,7 +226,7 @@ export class PidFile {
     return true
   }
 
-  /** Our record in a file of its own; it may be there from the attempt before. */
+  /** Writes our record to a private file; it may be there from an earlier attempt. */
   async #writeRecord(path: string): Promise<void> {
     let file: FileHandle
     try {
@@ -241,7 +242,10 @@ export class PidFile {
     }
   }
 
-  /** Requires: we hold the lock. So every claim means nothing, and a temporary file is a dead one's or will be made again. */
+  /**
+   * Requires: we hold the lock. So claims mean nothing, and a temporary file belongs to a dead process or will be made
+   * again.
+   */
   async #sweep(isAlive: IsAlive): Promise<void> {
     for (const name of await this.#fileSystem.list(this.#directory)) {
       const kind = parseLockHelper(name)
@@ -271,7 +275,7 @@ export class PidFile {
     }
   }
 
-  /** A directory that others look at goes as a whole; resolves to where it is now. */
+  /** Moves away a directory that others read, as a whole; resolves to its new name. */
   async #putAside(name: string): Promise<string> {
     const aside = lockAsideName(digestOf(name, new TextEncoder().encode(this.#record.token)))
     await this.#takeApart(aside)
@@ -279,7 +283,7 @@ export class PidFile {
     return aside
   }
 
-  /** Requires: nobody looks at it. */
+  /** Requires: nobody else reads it. */
   async #takeApart(name: string): Promise<void> {
     if (await this.#removeFile(name)) return
     await this.#removeFile(join(name, LOCK_RECORD_NAME))
@@ -302,7 +306,7 @@ export class PidFile {
     }
   }
 
-  /** Of a record that is a directory. An empty one is torn. */
+  /** The content of a record that is a directory. An empty one is torn. */
   async #contentInside(name: string): Promise<Content | 'changed' | 'something else' | undefined> {
     const content = await this.#contentOf(join(this.#path(name), LOCK_RECORD_NAME)).catch(
       (error: unknown) => {
@@ -366,7 +370,7 @@ export function parseRecord(content: Uint8Array): LockRecord | undefined {
   return typeof place === 'string' ? { ...record, place } : record
 }
 
-/** What stands for a link in the name of the claim on it. */
+/** Identifies a link in the name of the claim on it. */
 export function digestOf(name: string, content: Uint8Array): string {
   return createHash('sha256').update(`${name}\n`).update(content).digest('hex').slice(0, 32)
 }

@@ -1,8 +1,8 @@
 /**
- * Who a process is, in a form that another process can judge later: does that one still run?
+ * Identifies a process, so that another process can tell later whether it still runs.
  *
- * A pid alone is given to a stranger soon after; with the boot and the start time of the process it is unique. Where
- * there is no /proc (macOS), `sysctl` and `ps` tell the same. docs/durability.md, Locking.
+ * A pid alone may soon belong to another process; with the boot and the start time it is unique. Where there is no
+ * /proc (macOS), `sysctl` and `ps` tell the same. docs/durability.md, Locking.
  */
 import { execFile } from 'node:child_process'
 import { readFile, readlink } from 'node:fs/promises'
@@ -10,12 +10,12 @@ import process from 'node:process'
 import { hasCode } from '../base/errors.js'
 
 export interface ProcessIdentity {
-  /** Of the running system, new at every boot; '' where it cannot be known. */
+  /** Identifies the boot of the system; '' if unknown. */
   readonly bootId: string
-  /** Pids mean something within one namespace only (containers have their own); '' where there are none. */
+  /** Pids are valid within one namespace only (containers have their own); '' if there are none. */
   readonly pidNamespace: string
   readonly pid: number
-  /** When the process began, in whatever form the system tells it; '' where it cannot be known. */
+  /** When the process began, in the system's own form; '' if unknown. */
   readonly startTime: string
 }
 
@@ -33,11 +33,11 @@ interface RunningProcess {
   readonly ended: boolean
 }
 
-/** How this system tells about its processes. */
+/** How this system describes its processes. */
 interface Source {
   bootId(): Promise<string>
   pidNamespace(): Promise<string>
-  /** `undefined`: no such process, or it may not be seen. */
+  /** `undefined`: no such process, or we may not see it. */
   find(pid: number): Promise<RunningProcess | undefined>
 }
 
@@ -45,7 +45,7 @@ const TOOL_TIMEOUT_MS = 5000
 
 /** The processes of this machine; `proc` is where its /proc is, if it has one. */
 export function processesOf(proc: string): Processes {
-  // Once and for all: what two sources tell about one process is not the same text.
+  // Chosen once: two sources describe the same process in different texts.
   let source: Promise<Source> | undefined
   let own: Promise<ProcessIdentity> | undefined
   const theSource = (): Promise<Source> => (source ??= sourceFor(proc))
@@ -67,7 +67,7 @@ async function judge(identity: ProcessIdentity, self: ProcessIdentity, source: S
   if (identity.pidNamespace !== self.pidNamespace) return 'unknown'
   if (!exists(identity.pid)) return 'dead'
   const running = await source.find(identity.pid)
-  // It is there, and hidden from this user: nothing says that it is another one.
+  // It exists but is hidden from this user: nothing says that it is another process.
   if (running === undefined) return 'alive'
   if (running.ended) return 'dead'
   return mayBeSame(running.startTime, identity.startTime) ? 'alive' : 'dead'
@@ -104,9 +104,8 @@ function procSource(proc: string): Source {
 }
 
 /**
- * Of proc(5), stat: field 3 is the state, 20 the number of threads, 22 the start time. Field 2 is the name in
- * parentheses, which may hold anything. While a killed process still has threads, one of them may be in the middle
- * of a write.
+ * proc(5), stat: field 3 is the state, 20 the number of threads, 22 the start time. Field 2 is the name in parentheses,
+ * which may hold anything. While a killed process still has threads, one of them may be in the middle of a write.
  */
 export function parseStat(text: string): RunningProcess {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
@@ -124,7 +123,7 @@ const toolSource: Source = {
   },
 }
 
-/** What a tool prints; '' where it fails or there is none. */
+/** What a tool prints; '' if it fails or does not exist. */
 function run(file: string, ...args: string[]): Promise<string> {
   const options = { timeout: TOOL_TIMEOUT_MS, env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } }
   return new Promise(resolve => {

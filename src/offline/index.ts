@@ -16,9 +16,9 @@ export type { Problem, Verification } from './verify.js'
 
 /** Options of `verifyTable`. */
 export interface VerifyOptions {
-  /** Ends it; it rejects with `signal.reason`. */
+  /** Aborts the call, which rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined
-  /** Called now and then with the pages that were read so far and in all. */
+  /** Called now and then with the number of pages read so far and in all. */
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
 }
 
@@ -28,7 +28,7 @@ export interface RepairOptions extends VerifyOptions {
   readonly valueEncoding?: ValueEncoding | undefined
   readonly duplicates?: Duplicates | undefined
   readonly pageBytes?: number | undefined
-  /** Memory that the repair takes, as `open` does. */
+  /** Memory that the repair may take, as for `open`. */
   readonly memtableBytes?: number | undefined
 }
 
@@ -48,7 +48,7 @@ const REPAIR_OPTIONS = {
 }
 
 /**
- * Reads every page and frame of a table and compares all that its manifest and footers say with what is there. Changes
+ * Reads every page and frame of a table and compares them with everything that its manifest and footers say. Changes
  * nothing, takes no lock, and may run beside a writer. Damage does not reject: it is in `problems`.
  *
  * Rejects with `FLASHTABLE_NOT_FOUND`, `_IO_ERROR`, `_INVALID_OPTION`, or `signal.reason`. Cost: reads all files once.
@@ -65,13 +65,13 @@ export async function verifyTable(
 
 /**
  * Saves every record whose page or frame is intact into a new table in `into`, and changes nothing in `location`. What
- * could not be saved is in `losses`. `into` is a table, and on the device, when this resolves. Before that, and if it
- * rejects, it is none.
+ * could not be saved is in `losses`. When this resolves, `into` is a table and on the device. Before that, or if this
+ * rejects, it is no table.
  *
  * Rejects with `FLASHTABLE_NOT_FOUND` if there is no table, `_EXISTS` if something is in `into`, `_CORRUPTION` if the
- * manifest is lost and no `keyEncoding` is given or if nothing can be read, `_SCHEMA_MISMATCH` if the encodings are
- * others than those of the table, `_DISK_FULL`, `_IO_ERROR`, `_INVALID_OPTION`, or `signal.reason`. Cost: reads all files
- * once, the log twice; writes what it saves.
+ * manifest is lost and no `keyEncoding` is given or if nothing can be read, `_SCHEMA_MISMATCH` if the encodings are not
+ * those of the table, `_DISK_FULL`, `_IO_ERROR`, `_INVALID_OPTION`, or `signal.reason`. Cost: reads all files once, the
+ * log twice; writes what it saves.
  */
 export async function repairTable(
   location: string | URL,

@@ -28,7 +28,7 @@ export interface Problem {
 
 export interface Verification {
   readonly problems: readonly Problem[]
-  /** Bucket files and log segments that were read. */
+  /** The number of bucket files and log segments that were read. */
   readonly files: number
   readonly pages: number
   readonly frames: number
@@ -58,9 +58,9 @@ const VERIFY_OPTIONS = {
 const ATTEMPTS = 50
 
 /**
- * Verifies the table in `directory`. Rejects with `FLASHTABLE_NOT_FOUND` where there is none, `FLASHTABLE_IO_ERROR`
- * where a writer keeps changing it, or `signal.reason`; damage does not reject, it is in `problems`. Cost:
- * reads all files once.
+ * Verifies the table in `directory`. Rejects with `FLASHTABLE_NOT_FOUND` if there is none, `FLASHTABLE_IO_ERROR` if a
+ * writer keeps changing it, or `signal.reason`; damage does not reject, it is in `problems`. Cost: reads all files
+ * once.
  */
 export async function verifyTable(directory: string, options: VerifyOptions = {}): Promise<Verification> {
   const { fileSystem, ...given } = readOptions('verify', options, VERIFY_OPTIONS)

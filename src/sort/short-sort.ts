@@ -1,35 +1,35 @@
 /**
  * Sorts up to 65,536 rows by key: the batches of merges and bulk loads, the parts of seals.
  *
- * So few rows have numbers of 16 bits or less. With leading bits of the key they make one word, and two counting passes
- * over words (a radix sort from the lowest digit, Knuth vol. 3, 5.2.5) put them in order, within the second-level cache.
- * Rows whose leading bits agree, few where keys are spread, are sorted by the rest of the key. Stable.
- * docs/internals.md, Sorting.
+ * Their row numbers have 16 bits or less. With leading bits of the key they make one word, and two counting passes over
+ * words (a radix sort from the lowest digit, Knuth vol. 3, 5.2.5) put them in order, within the second-level cache.
+ * Rows whose leading bits agree (few, if keys are spread) are sorted by the rest of the key. Stable. docs/internals.md,
+ * Sorting.
  */
 import { assert } from '../base/assert.js'
 import { compareRows } from '../records/compare.js'
 
 export const SHORT_ROWS_MAX = 2 ** 16
-/** Leading bits of the key beyond those of the row number, where the word has room: so one row in eight meets another. */
+/** How many more leading key bits than row number bits, if the word has room: then one row in eight meets another. */
 const EXTRA_PREFIX_BITS = 3
-/** Half of the leading bits there can be, 17 beside 15 or 14 of a row: counters that stay in the first-level cache. */
+/** Half of the most leading bits, 17 beside 15 or 14 of a row: the counters stay in the first-level cache. */
 const DIGIT_BITS_MAX = 9
-/** So few rows, or rows with the same leading bits, are sorted by insertion. */
+/** Up to this many rows, or rows with the same leading bits, are sorted by insertion. */
 const INSERTION_ROWS = 24
 
-/** Of the sort at hand: a thread runs one at a time. Signed, as V8 handles those faster. */
+/** For the current sort: a thread runs one at a time. Signed, because V8 handles that faster. */
 const words = new Int32Array(SHORT_ROWS_MAX)
 const spare = new Int32Array(SHORT_ROWS_MAX)
 const lowDigits = new Int32Array(2 ** DIGIT_BITS_MAX)
 const highDigits = new Int32Array(2 ** DIGIT_BITS_MAX)
 
-/** What large groups of rows with the same leading bits are left to. */
+/** Sorts large groups of rows with the same leading bits. */
 type SortRows = (lanes: readonly Uint32Array[], keyLaneCount: number, rows: Uint32Array) => void
 
 /**
  * Sorts row numbers by the keys of their rows, in place; rows of one key stay in the order in which they came.
  *
- * Requires: 65,536 rows at most.
+ * Requires: at most 65,536 rows.
  */
 export function sortShort(
   lanes: readonly Uint32Array[],
@@ -127,13 +127,13 @@ function takeRows(rows: Uint32Array, sorted: Uint32Array, rowMask: number): void
 /**
  * Puts the places of words with the same leading bits as the one before into `spare`; returns how many there are.
  *
- * Without a branch: where one word in ten is meant, the processor would guess wrong each time.
+ * Without a branch: the processor would mispredict it for one word in ten.
  */
 function findTies(count: number, rowBits: number): number {
   let ties = 0
   for (let i = 1; i < count; i++) {
     spare[ties] = i
-    // Nothing but 0 becomes negative: a word has a row bit at least.
+    // Only 0 becomes negative: a word has at least one row bit.
     ties += (((words[i]! ^ words[i - 1]!) >>> rowBits) - 1) >>> 31
   }
   return ties

@@ -40,7 +40,7 @@ export async function sortedInTurns(
  * Merges sorted runs, oldest first, slice by slice: the rows between two neighbouring borders are put together and sorted
  * again, which is several times faster than comparing heads. Stable, because the rows of older runs come first.
  *
- * `goOn` is awaited before each slice, with the work of sorting its rows; if it answers no, the merge is given up.
+ * `goOn` is awaited before each slice, with the work of sorting its rows; if it answers no, the merge is abandoned.
  */
 export async function mergeRuns(
   lanes: readonly Uint32Array[],

@@ -16,7 +16,8 @@ const DIGIT_BITS = 11
 
 /**
  * A row under way is a pair of words, prefix and row number, moved as one 64-bit float. Row numbers carry a mark so
- * that no pair is a NaN or a denormal, whose bits a processor may change; what is left for them is far above any count.
+ * that no pair is a NaN or a denormal, whose bits a processor may change; the range left for them is far above any
+ * count.
  */
 const ROW_MARK = 0x40000000
 const ROW_LIMIT = 0x20000000
@@ -147,7 +148,7 @@ class RadixSort {
     }
     if (bits === 0) return
     this.#fillPrefixes(parts, Math.min(bits, 32), from, to)
-    // A last lane of which low bits found no room counts as not covered.
+    // If low bits of the last lane do not fit, it counts as not covered.
     this.#sortByPrefix(from, to, Math.min(bits, 32), bits > 32 ? lane - 1 : lane, false)
   }
 
@@ -180,8 +181,8 @@ class RadixSort {
   }
 
   /**
-   * Sorts the range by the low `bits` prefix bits, in which alone the prefixes differ, and by the lanes from
-   * `nextLane` on, which the prefix does not cover. The range is in `#spare` where `inSpare` is true, and ends in
+   * Sorts the range by the low `bits` prefix bits, the only ones in which the prefixes differ, and by the lanes from
+   * `nextLane` on, which the prefix does not cover. The range is in `#spare` if `inSpare` is true, and ends in
    * `#pairs`.
    */
   #sortByPrefix(from: number, to: number, bits: number, nextLane: number, inSpare: boolean): void {
@@ -215,7 +216,7 @@ class RadixSort {
   }
 
   /**
-   * Moves the range over, in the order of one digit; returns how many rows share the commonest digit. Where all do,
+   * Moves the range over, in the order of one digit; returns how many rows share the commonest digit. If all do,
    * nothing is moved.
    */
   #split(from: number, to: number, shift: number, digitBits: number, inSpare: boolean): number {
@@ -284,7 +285,7 @@ function markRows(rows: Uint32Array, words: Uint32Array, from: number, to: numbe
   assert(allBits >>> 0 < ROW_LIMIT, 'row numbers are below 2^29')
 }
 
-/** Hot where rows are gathered from all over the columns: each value is fetched once, and kept. */
+/** Hot when rows are gathered from all over the columns: each value is fetched once, and kept. */
 function loadLane(
   column: Uint32Array,
   words: Uint32Array,
@@ -326,7 +327,7 @@ function startPrefixes(words: Uint32Array, min: number, shift: number, from: num
   for (let i = from; i < to; i++) words[2 * i] = (words[2 * i]! - min) << shift
 }
 
-/** Adds a lane to the prefixes: moved up by `shift` bits, or down where that is negative. */
+/** Adds a lane to the prefixes: moved up by `shift` bits, or down if that is negative. */
 function addPart(
   { column, min }: PrefixPart,
   shift: number,

@@ -10,7 +10,7 @@ import { assert } from '../base/assert.js'
 import type { Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 
-/** More bins would not fit the caches beside what is written; part numbers are of 16 bits. */
+/** More bins would not fit the caches beside what is written; part numbers have 16 bits. */
 const BIN_BITS_MAX = 12
 /** Rows that one call of an inner loop takes: small enough that V8 compiles it as a whole after a few calls. */
 const BLOCK_ROWS = 2 ** 15
@@ -34,7 +34,7 @@ export interface Parts {
 /**
  * Splits a copy of the rows. Where keys cluster, a part may be large.
  *
- * `into`: room for all rows, a column a lane. Requires: there are some.
+ * `into`: room for all rows, a column a lane. Requires: at least one row.
  */
 export function splitByKey(
   layout: RecordLayout,

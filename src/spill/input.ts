@@ -38,7 +38,7 @@ import {
   type Spill,
 } from './spill.js'
 
-/** The target size of a range, in bytes of records: that few are sorted within the second-level cache. */
+/** The target size of a range, in bytes of records: small enough to be sorted within the second-level cache. */
 const RANGE_BYTES = 2 ** 18
 
 export interface SpillInputOptions extends Omit<TableFiles, 'pageBytes'> {
@@ -61,7 +61,7 @@ export class SpillInput implements SortedInput {
   readonly #options: SpillInputOptions
   readonly #unsorted: OperationBuffer
   #loaded: (MemorySpill | Loaded)[] | undefined
-  /** For each lane what all rows have in it, if that is known. */
+  /** For each lane the value that all rows have, if known. */
   readonly #shared: readonly (number | undefined)[]
   #ranges: KeyRange[] = []
 
@@ -71,7 +71,7 @@ export class SpillInput implements SortedInput {
     this.#shared = options.layout.laneBytes.map((_, lane) => sharedValue(options.spills, lane))
   }
 
-  /** Rejects with `FLASHTABLE_CORRUPTION` where what was written does not come back. */
+  /** Rejects with `FLASHTABLE_CORRUPTION` if the file does not hold what was written. */
   async next(into: OperationBuffer): Promise<boolean> {
     const { layout, spills, range } = this.#options
     if (this.#loaded === undefined) {
@@ -186,7 +186,7 @@ function rangeRows(spills: readonly Spill[], range: KeyRange, { recordBytes }: R
   return Math.max(RANGE_BYTES / recordBytes, (spills.length * rows) / Math.max(1, pieces))
 }
 
-/** The value that all rows of these spills have in a lane, where there is one and it is known. */
+/** The value that all rows of these spills have in a lane, if there is one and it is known. */
 function sharedValue(spills: readonly Spill[], lane: number): number | undefined {
   const values = new Set(spills.map(spill => (spill.kind === 'memory' ? spill.lanes[lane] : undefined)))
   const [value] = values

@@ -1,15 +1,15 @@
 /**
- * Keys of a sorted piece as differences to the key before, which take fewer bits: a bulk load that waits on the disk so
- * writes about as much there as in the table, where keys are stored alike. docs/file-format.md, Spills.
+ * Stores the keys of a sorted piece as differences from the key before, which take fewer bits. So records that wait on
+ * the disk take about as much there as in the table, where keys are stored alike. docs/file-format.md, Spills.
  *
- * `laneBytes`: natural widths of the key's lanes. Differences keep to them, as what is encoded must. It goes lane by lane,
- * the last one first, with what each row carries over to the next lane.
+ * `laneBytes`: natural widths of the key's lanes. Differences keep to them, as encoded values must. Lanes are done one
+ * by one, the last one first; each row may have a carry to the next lane.
  */
 import { assert } from '../base/assert.js'
 
-/** Rows of a piece at most. */
+/** The most rows of a piece. */
 const ROWS_MAX = 2 ** 11
-/** Of the piece at hand: what each row carries, 0 or 1. */
+/** The carry of each row of the current piece, 0 or 1. */
 const carries = new Uint8Array(ROWS_MAX)
 
 /** Fills the columns with the differences of the sorted keys [from, to) to those before; the first one is 0. */
@@ -28,7 +28,7 @@ export function keysToDeltas(
   }
 }
 
-/** Turns the differences in rows [from, to) into the keys again, of which row `first` of `firstKeys` is the first one. */
+/** Turns the differences in rows [from, to) back into keys; row `first` of `firstKeys` is the first key. */
 export function deltasToKeys(
   lanes: readonly Uint32Array[],
   laneBytes: readonly number[],

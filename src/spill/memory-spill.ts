@@ -50,12 +50,12 @@ export function bytesInMemory(spills: readonly Spill[]): number {
   )
 }
 
-/** The bytes that this many rows take at most. */
+/** The most bytes that this many rows take. */
 export function memorySpillBytes({ laneBytes }: RecordLayout, rows: number): number {
   return rows * laneBytes.reduce((sum, bytes) => sum + columnBytes(bytes), 0)
 }
 
-/** The value that the first `count` rows have, if it is one. */
+/** The value that the first `count` rows have, if they share one. */
 function sharedValue(column: Uint32Array, count: number): number | undefined {
   const first = column[0]!
   for (let row = 1; row < count; row++) if (column[row] !== first) return undefined
@@ -67,7 +67,7 @@ function columnBytes(valueBytes: number): 1 | 2 | 4 {
   return valueBytes === 1 ? 1 : valueBytes === 2 ? 2 : 4
 }
 
-/** Copies rows [from, to) into columns with these widths in bytes, in turn in the same memory. */
+/** Copies rows [from, to) into columns with these widths in bytes, one after another in the same memory. */
 function copyColumns(
   columns: readonly Uint32Array[],
   from: number,

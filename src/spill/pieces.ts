@@ -1,8 +1,8 @@
 /**
- * Splits rows by key into pieces: small enough that ranges of keys can be cut well, large enough for what a piece costs.
+ * Splits rows by key into pieces: small enough to cut ranges of keys well, large enough to be worth their cost.
  *
- * Rows of a piece stay in the order in which they came; but where many have keys that agree in their leading bits, and
- * wherever the caller asks for it, they are sorted, and cut by number. docs/internals.md, Bulk load.
+ * Rows of a piece stay in the order in which they came, unless many keys agree in their leading bits or the caller asks
+ * for sorted pieces: then they are sorted, and cut by number. docs/internals.md, Bulk load.
  */
 import { assert } from '../base/assert.js'
 import { gatherColumn, type Operations } from '../records/operations.js'
@@ -16,7 +16,7 @@ const PIECE_ROWS = 512
 const BIN_BITS_MAX = 12
 /** Bins of more rows, where keys cluster, are sorted, and cut into pieces that need not end where a bin does. */
 const UNSORTED_ROWS_MAX = 2 ** 15
-/** Rows of a sorted piece at most; a bin that has no more is one. */
+/** The most rows of a sorted piece; a bin that has no more is one piece. */
 const SORTED_ROWS_MAX = 1024
 
 /**

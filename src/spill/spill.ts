@@ -1,6 +1,6 @@
 /**
- * What is known of a spill: records that a bulk load has set aside, split by key into pieces; in memory as long as there
- * is room, then in a file, whose pieces are sorted.
+ * Describes a spill: records that a bulk load has set aside, split by key into pieces; in memory as long as there is
+ * room, then in a file, whose pieces are sorted.
  *
  * The index of the pieces is in memory only; no manifest names a spill, so after a crash its file is an orphan.
  * docs/internals.md, Bulk load; docs/file-format.md, Spills.
@@ -74,8 +74,8 @@ export function pieceBytes({ offsets }: FileSpill, { from, to }: PieceRange): nu
 }
 
 /**
- * Splits the range into ranges, ascending, in which pieces of `rows` rows at most begin; `range` as {@link piecesIn}
- * takes it. They have more where more rows begin with one key.
+ * Splits the range into ascending ranges in which pieces of at most `rows` rows begin, or of more if more rows begin
+ * with one key; `range` as {@link piecesIn} takes it.
  */
 export function splitRange(
   spills: readonly Pieces[],
@@ -105,7 +105,7 @@ export function splitRange(
   }))
 }
 
-/** First keys and rows of all pieces in the range; a piece that begins before it counts where the range begins. */
+/** First keys and rows of all pieces in the range; a piece that begins before the range counts where it begins. */
 function beginningIn(spills: readonly Pieces[], keyLaneCount: number, range: KeyRange) {
   const found = spills.map(spill => ({ spill, pieces: piecesIn(spill, range) }))
   const count = found.reduce((sum, { pieces }) => sum + pieces.to - pieces.from, 0)

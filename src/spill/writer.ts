@@ -20,14 +20,15 @@ import type { FileSpill, Pieces, Spill } from './spill.js'
 const WRITE_BYTES = 2 ** 18
 
 export interface SpillTarget extends Omit<TableFiles, 'pageBytes'> {
-  /** Of the files. */
+  /** The numbers of the files. */
   readonly numbers: readonly number[]
   readonly epoch: number
 }
 
 /**
- * Writes the rows as spills, one for each of the target's numbers at most, with ascending keys. `onWrite` is called
- * after write calls. Rejects with what it or a call rejects with, and removes the files then. Requires: sorted pieces.
+ * Writes the rows as spills, at most one for each of the target's numbers, with ascending keys. `onWrite` is called
+ * after write calls. If it or a call rejects, the files are removed and this rejects with the same. Requires: sorted
+ * pieces.
  */
 export async function writeSpills(
   target: SpillTarget,
@@ -59,7 +60,7 @@ export async function writeSpills(
   }
 }
 
-/** Removes the files. Best effort: what cannot be removed is an orphan, gone at the next open. */
+/** Removes the files. Best effort: what cannot be removed is an orphan, and the next open removes it. */
 export async function removeSpills(
   fileSystem: FileSystem,
   directory: string,
@@ -83,7 +84,7 @@ class SpillWriter {
   readonly #chunk = new Uint8Array(WRITE_BYTES)
   #chunkBytes = 0
   writtenBytes = 0
-  /** Of each piece, and where the next one begins. */
+  /** Where each piece begins, and the next one. */
   readonly #offsets = [0]
 
   private constructor(target: SpillTarget, number: number, file: FileHandle) {
@@ -134,7 +135,7 @@ class SpillWriter {
     return { kind: 'file', number: this.#number, epoch: this.#target.epoch, ...pieces, offsets }
   }
 
-  /** Removes the file. Best effort: what cannot be removed is an orphan, gone at the next open. */
+  /** Removes the file. Best effort: what cannot be removed is an orphan, and the next open removes it. */
   async abandon(): Promise<void> {
     await discard(this.#target.fileSystem, this.#file)
   }

@@ -301,7 +301,7 @@ describe('an older manifest that was put back', () => {
     const { problems } = await verifyTable(DIRECTORY, { fileSystem: disk })
     expect(problems.map(({ message }) => message).join()).toContain('it is an older one')
     const { losses } = await repair(disk)
-    expect(losses[0]!.reason).toContain('of a later time')
+    expect(losses[0]!.reason).toContain('is newer')
     expect(await contentsOf(disk, INTO)).toEqual(right)
   })
 })

@@ -13,9 +13,9 @@ const WINDOW_PAGES = 64
 export class FilePages {
   readonly path: string
   readonly pageBytes: number
-  /** Whole pages that are in the file. */
+  /** Whole pages in the file. */
   readonly count: number
-  /** The window, and a word more than it takes: readers of packed columns look ahead. */
+  /** The window and one more word: readers of packed columns read ahead. */
   readonly words: Uint32Array
   seed: number
   readonly #handle: FileHandle
@@ -50,7 +50,7 @@ export class FilePages {
     }
   }
 
-  /** Brings a page into the window; false where it is damaged. */
+  /** Brings a page into the window; false if it is damaged. */
   async load(page: number): Promise<boolean> {
     if (page < 0 || page >= this.count) return false
     if (page < this.#first || page >= this.#end) await this.#read(page)
@@ -59,7 +59,7 @@ export class FilePages {
     return found === expected
   }
 
-  /** Its bytes. Requires: it was the last one that was loaded. */
+  /** The bytes of a page. Requires: it was loaded last. */
   bytes(page: number): Uint8Array {
     const at = (page - this.#first) * this.pageBytes
     return this.#window.subarray(at, at + this.pageBytes)
@@ -83,7 +83,7 @@ export class FilePages {
     try {
       await this.#fill(bytes, page)
     } catch {
-      // A sector of one of them cannot be read: page by page, so that the others are.
+      // A sector of one page cannot be read: read page by page, to get the others.
       for (let i = 0; i < pages; i++) {
         const one = bytes.subarray(i * this.pageBytes, (i + 1) * this.pageBytes)
         await this.#fill(one, page + i).catch(() => one.fill(0))

@@ -1,6 +1,6 @@
 /**
- * Finds bucket files whose table nobody knows. A footer says what the file is, and its own checksum vouches for it; where
- * it is damaged, two pages with one seed confirm each other.
+ * Finds bucket files without a manifest. A footer says what the file is, and its own checksum vouches for it; if it is
+ * damaged, two pages with the same seed confirm each other.
  */
 import { throwIfAborted } from '../../async/abort.js'
 import { fileSeedOf, seedFamily, seedFor, tableFamily } from '../../format/checksum-seed.js'
@@ -32,7 +32,7 @@ export interface RangedFile extends FoundFile {
 }
 
 export interface FoundBuckets {
-  /** Of the files with footers. */
+  /** Families of the files with footers. */
   readonly families: ReadonlySet<number>
   readonly pageBytes: number | undefined
   readonly losses: Loss[]
@@ -59,14 +59,17 @@ export async function findBuckets(place: Place, numbers: readonly number[]): Pro
     for (const number of rest) {
       const found = await byPages(place, number, known)
       if (found !== undefined) unknown.push(found)
-      else losses.push(lossOf(`${place.directory}/${bucketName(number)}`, 0, 'no page of it can be told'))
+      else
+        losses.push(
+          lossOf(`${place.directory}/${bucketName(number)}`, 0, 'none of its pages can be recognised'),
+        )
     }
     return { files, unknown }
   }
   return { families, pageBytes: files.at(-1)?.file.pageBytes, losses, complete }
 }
 
-/** The file by its footer; `undefined` where that is not intact, a text where it is not of this schema. */
+/** The file according to its footer; `undefined` if that is not intact, a text if the file has another schema. */
 async function byFooter(place: Place, number: number): Promise<RangedFile | string | undefined> {
   for (let pageBytes = MIN_PAGE_BYTES; pageBytes <= MAX_PAGE_BYTES; pageBytes *= 2) {
     const pages = await open(place, number, pageBytes)
@@ -91,7 +94,7 @@ function sourceOf({ path, seed, pageBytes, count }: FilePages, number: number): 
   return { path, number, seed, pageBytes, pages: count, said: undefined }
 }
 
-/** The last page, where it is a footer that fits the file; sets the seed of the pages. */
+/** The last page, if it is a footer that fits the file; sets the seed of the pages. */
 async function footerOf(pages: FilePages, number: number, layout: RecordLayout): Promise<Footer | undefined> {
   const page = pages.count - 1
   await pages.load(page)
@@ -123,13 +126,15 @@ function otherLanes(
   const limits = laneBytes.map(bytes => 2 ** (8 * bytes))
   if (footer.records + footer.deleteRecords === 0) return undefined
   const wide = footer.maxValues.findIndex((value, i) => value >= limits[keyLaneCount + i]!)
-  return wide < 0 ? undefined : `it has another schema: lane ${wide + 1} of the values has greater ones`
+  return wide < 0
+    ? undefined
+    : `it has another schema: lane ${wide + 1} of the values has numbers that do not fit`
 }
 
-/** Where no two pages are intact, one must do: in a small file, as of many that are damaged one may fit by chance. */
+/** If no two pages are intact, one must do, but only in a small file: of many damaged pages one may fit by chance. */
 const LONELY_PAGES_MAX = 16
 
-/** The file by its pages: two with one seed, or one whose seed is of a known table. */
+/** The file according to its pages: two with the same seed, or one with the seed of a known table. */
 async function byPages(
   place: Place,
   number: number,

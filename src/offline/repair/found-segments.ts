@@ -30,14 +30,14 @@ export interface FoundSegment {
 
 export interface FoundSegments {
   readonly segments: readonly FoundSegment[]
-  /** Of the table that wrote the log. */
+  /** The family of the table that wrote the log. */
   readonly family: number | undefined
   readonly losses: readonly Loss[]
 }
 
-/** Seeds of one file that are looked at: its own, and those of older lives. */
+/** The most seeds that are tried for one file: its own, and those of older lives. */
 const SEEDS_MAX = 16
-/** Payloads are tried as often as this many times the file: hostile headers could make that its square. */
+/** Payloads are checked up to this many times the file's size: hostile headers could make it the square. */
 const TRIES = 8
 
 interface Candidates {
@@ -87,7 +87,7 @@ export async function findSegments(
   return { segments, family, losses }
 }
 
-/** The family that bucket files or most segments have; of several the one whose frames stand first in the newest. */
+/** The family that bucket files or most segments have; of several, the one whose frames come first in the newest. */
 function familyOf(candidates: readonly Candidates[], families: ReadonlySet<number>): number | undefined {
   const votes = new Map<number, number>()
   for (const { number, seeds } of candidates) {
@@ -102,7 +102,7 @@ function familyOf(candidates: readonly Candidates[], families: ReadonlySet<numbe
   return best
 }
 
-/** The seeds of the frames in a segment, in the order in which they come; `undefined` where it cannot be opened. */
+/** The seeds of the frames in a segment, in their order; `undefined` if it cannot be opened. */
 async function seedsIn(place: Place, number: number): Promise<Candidates | undefined> {
   let reader: SegmentReader
   try {

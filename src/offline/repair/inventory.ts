@@ -104,7 +104,7 @@ async function inventoryOfManifest(
   const better = await betterThan(place, manifest, listing.buckets, end)
   if (better !== undefined) {
     const { duplicates } = manifest
-    const loss = `the manifest: ${better} is of a later time, so the files are taken as they say themselves`
+    const loss = `the manifest: ${better} is newer, so the files themselves tell what counts`
     const known = { schema, isSure: true, duplicates, pageBytes, loss }
     return findFiles(fileSystem, directory, listing, options, known)
   }
@@ -112,7 +112,7 @@ async function inventoryOfManifest(
   // The first put after an open makes a segment. Without a segment nothing tells whether there was a put.
   if (!clean && survey.segments.every(segment => closed.has(segment.number))) {
     const reason =
-      'no log segment of the last life is there, and it was not closed: what was put then is lost, if anything was'
+      'the last life was not closed and has no log segment: what was put in it, if anything, is lost'
     losses.push(lossOf(directory, 0, reason))
   }
   const epochs = new Map(log.closed.map(segment => [segment.number, segment.epoch]))

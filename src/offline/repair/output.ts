@@ -1,8 +1,8 @@
 /**
- * The table that a repair writes: operations in the order of their age, some thousand at a time.
+ * The table that a repair writes: operations in the order of their age, some thousands at a time.
  *
- * Until all is in it and synced its manifest has another name, so that what an interrupted repair leaves is no table;
- * a repair that fails removes it. docs/durability.md, Repair.
+ * Until everything is in it and synced, its manifest has another name, so an interrupted repair leaves no table; a
+ * repair that fails removes it. docs/durability.md, Repair.
  */
 import { dirname } from 'node:path'
 import { FlashTableError } from '../../base/errors.js'
@@ -18,7 +18,7 @@ import type { Environment } from '../../table/environment.js'
 import { createTable } from '../../table/create-table.js'
 import type { RepairOptions, Inventory } from './types.js'
 
-/** Nothing is read of it, and nothing counts before its end. */
+/** Nothing is read from the table, and it does not count before its end. */
 const QUIET = { cacheBytes: MAX_PAGE_BYTES, syncIntervalMs: Infinity }
 /** Operations of one commit. */
 const BATCH_ROWS = 16_384
@@ -55,7 +55,7 @@ export class RepairOutput {
     this.#rows = new OperationBuffer(inventory.schema.layout, batchRows)
   }
 
-  /** Creates the table in a new or empty directory; `FLASHTABLE_EXISTS` where something is in it. */
+  /** Creates the table in a new or empty directory; `FLASHTABLE_EXISTS` if something is in it. */
   static async create(
     directory: string,
     inventory: Inventory,
@@ -91,8 +91,8 @@ export class RepairOutput {
   }
 
   /**
-   * Adds operations that are newer than all before. `deletes` have the position that they take among the rows;
-   * they hide what stands before it.
+   * Adds operations that are newer than all before. `deletes` have a position among the rows, and hide what comes
+   * before it.
    */
   async add(rows: OperationBuffer, deletes: readonly PendingDelete[]): Promise<void> {
     this.records += countPuts(rows)
@@ -105,7 +105,7 @@ export class RepairOutput {
     await this.#append(rows, row, rows.count)
   }
 
-  /** All that was added is on the device when it resolves, and the directory is a table. */
+  /** When it resolves, everything added is on the device and the directory is a table. */
   async finish(): Promise<void> {
     await this.#flush()
     await this.#table.close()
@@ -173,7 +173,7 @@ async function removeAll(fileSystem: FileSystem, directory: string, made: string
   }
 }
 
-/** Jobs would look for the manifest by its own name, to know that the directory is still the table's. */
+/** Jobs would look for the manifest under its usual name, to check that the directory is still the table's. */
 function homeless(executor: Executor): Executor {
   return {
     threads: executor.threads,

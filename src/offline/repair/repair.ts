@@ -1,7 +1,7 @@
 /**
  * Saves every record whose page or frame is intact into a new table; never changes the old one.
  *
- * 1. Give each file the name that its content has, in case files were exchanged (true-names.ts).
+ * 1. Give each file the name that fits its content, in case files were exchanged (true-names.ts).
  * 2. List what can be saved (inventory.ts): by the manifest, or without one, by footers, pages and frames
  *    (without-manifest.ts, found-buckets.ts, found-segments.ts).
  * 3. Save bucket files (save-file.ts), oldest first, then runs of the log (save-log.ts), into a new table (output.ts). The
@@ -43,12 +43,12 @@ const REPAIR_OPTIONS = {
 }
 
 /**
- * Repairs the table in `directory` into the new directory `into`. It is a table, and on the device, when this resolves;
- * before that, and where it rejects, it is none.
+ * Repairs the table in `directory` into the new directory `into`. When this resolves, `into` is a table and on the
+ * device; before that, or if this rejects, it is no table.
  *
- * Rejects with `FLASHTABLE_NOT_FOUND` where there is no table, `_EXISTS` where something is in `into`, `_CORRUPTION`
- * where the manifest is lost and no `keyEncoding` is given, or where nothing can be read, `_SCHEMA_MISMATCH` where what
- * is there has another schema, `_DISK_FULL`, `_IO_ERROR`, or `signal.reason`. Cost: reads all files once, the log twice.
+ * Rejects with `FLASHTABLE_NOT_FOUND` if there is no table, `_EXISTS` if something is in `into`, `_CORRUPTION` if the
+ * manifest is lost and no `keyEncoding` is given, or if nothing can be read, `_SCHEMA_MISMATCH` if the table has
+ * another schema, `_DISK_FULL`, `_IO_ERROR`, or `signal.reason`. Cost: reads all files once, the log twice.
  */
 export async function repairTable(
   directory: string,
@@ -93,7 +93,7 @@ async function repairInto(directory: string, into: string, options: RepairOption
   }
 }
 
-/** Lists what can be saved, each file under the name that its content has. */
+/** Lists what can be saved, each file under the name that fits its content. */
 async function inventoryIn(
   disk: FileSystem,
   from: string,

@@ -1,8 +1,8 @@
 /**
- * Saves one bucket file: its *delete where* entries, which concern older files alone, and then its data pages.
+ * Saves one bucket file: its *delete where* entries, which only concern older files, and then its data pages.
  *
- * The footer says what must be there. Where it is damaged the pages tell their kinds themselves, and nobody knows how many
- * there were. A run of damaged pages is one loss. docs/file-format.md, Bucket file.
+ * The footer says what must be there. If it is damaged, the pages tell their own kinds, and their number is not known.
+ * A run of damaged pages is one loss. docs/file-format.md, Bucket file.
  */
 import { throwIfAborted } from '../../async/abort.js'
 import { FlashTableError, hasCode } from '../../base/errors.js'
@@ -26,7 +26,7 @@ import { FilePages } from './file-pages.js'
 import type { RepairOutput } from './output.js'
 import { lossOf, type Loss, type SourceFile } from './types.js'
 
-/** A damaged page, in place of its kind. */
+/** Stands for the kind of a damaged page. */
 const DAMAGED = 0
 const COMES_BACK = 'what they hid may come back'
 
@@ -56,7 +56,7 @@ export async function saveFile(context: SaveContext, inventory: SourceFile): Pro
   }
 }
 
-/** A run of pages from which nothing can be taken. */
+/** A run of pages that cannot be read. */
 interface Gap {
   readonly page: number
   pages: number
@@ -74,7 +74,7 @@ class FileSaver {
   readonly #facts: PageFacts
   readonly #losses: Loss[] = []
   readonly #gaps: Gap[] = []
-  /** Of one page after another. */
+  /** The rows of one page at a time. */
   readonly #rows: OperationBuffer
   #footer: Footer | undefined
   #lastKey: unknown
@@ -115,7 +115,7 @@ class FileSaver {
     return fits && lanes ? footer : undefined
   }
 
-  /** The kind of each page as it says itself; {@link DAMAGED} where it is not intact. */
+  /** The kind that each page gives; {@link DAMAGED} if it is not intact. */
   async #kindsFound(): Promise<Uint8Array> {
     const kinds = new Uint8Array(Math.min(this.#count, this.#pages.count))
     for (let page = 0; page < kinds.length; page++) {
@@ -125,7 +125,7 @@ class FileSaver {
     return kinds
   }
 
-  /** Entries cross page ends: nothing after a damaged page can be read. */
+  /** Entries may cross page ends: nothing after a damaged page can be read. */
   async #saveDeletes(kinds: Uint8Array): Promise<void> {
     const { layout } = this.#context.schema
     const first = kinds.indexOf(DELETE_WHERE_PAGE)
@@ -188,7 +188,7 @@ class FileSaver {
       defect = rowsDefect(rows, schema.layout, true)
     }
     if (defect === undefined) return rows
-    // Its checksum fits: it was made so, or the schema is not that of the table.
+    // Its checksum fits: it was written like this, or the schema is not the table's.
     if (schemaGiven) throw otherSchema(this.#path, page * this.#pages.pageBytes, defect)
     return undefined
   }
@@ -208,7 +208,9 @@ class FileSaver {
     else this.#gaps.push({ page, pages, after: this.#lastKey, before: undefined })
   }
 
-  /** Tells what is missing, once: with the gap where there is one, with each of several what all of them held. */
+  /**
+   * Reports what is missing, once: with the gap if there is one; if there are several, each says what all of them held.
+   */
   #tellGaps(): void {
     const missing = this.#missing()
     if (this.#pages.count < this.#count) this.#gap(this.#pages.count, this.#count - this.#pages.count)
@@ -238,7 +240,7 @@ class FileSaver {
     if (differences.length > 0) this.#lose(this.#count - 1, differences.join('; '), missing)
   }
 
-  /** Operations that are not there, as far as footer or manifest tell. */
+  /** The number of missing operations, if footer or manifest tell it. */
   #missing(): number | undefined {
     const { counts, operations } = this.#facts
     const footer = this.#footer
@@ -261,7 +263,7 @@ class FileSaver {
   }
 }
 
-/** The kinds of the pages in front of the footer, as it says. Requires: they are as many as the file has. */
+/** The kinds of the pages before the footer, according to it. Requires: it counts as many pages as the file has. */
 function kindsSaid({ dataPages, filterPages, deleteWherePages, fencePages }: Footer): Uint8Array {
   const kinds = new Uint8Array(dataPages + filterPages + deleteWherePages + fencePages)
   kinds.fill(DATA_PAGE, 0, dataPages)
@@ -271,7 +273,7 @@ function kindsSaid({ dataPages, filterPages, deleteWherePages, fencePages }: Foo
   return kinds
 }
 
-/** The entries up to the first that is not there; `count` of them at most. Behind the last one are zeros. */
+/** The entries up to the first missing one, at most `count`. Zeros follow the last one. */
 function entriesIn(section: Uint8Array, layout: RecordLayout, count = Infinity): DeleteWhere[] {
   const entries: DeleteWhere[] = []
   for (let at = 0; entries.length < count;) {
@@ -283,11 +285,11 @@ function entriesIn(section: Uint8Array, layout: RecordLayout, count = Infinity):
   return entries
 }
 
-/** What is intact says that the given schema is the wrong one. */
+/** Something intact shows that the given schema is wrong. */
 export function otherSchema(path: string, offset: number, defect: string): FlashTableError {
   return new FlashTableError(
     'FLASHTABLE_SCHEMA_MISMATCH',
-    `${path}: at offset ${offset} is what the given schema cannot have written (${defect}); give the schema of the table`,
+    `${path}: the given schema cannot have written what is at offset ${offset} (${defect}); give the schema of the table`,
     { path, offset },
   )
 }

@@ -1,4 +1,4 @@
-/** Saves frames of the log: whole ones, or what of them is in no bucket file. docs/durability.md, Repair. */
+/** Saves frames of the log: whole ones, or the part that is in no bucket file. docs/durability.md, Repair. */
 import { diskError } from '../../base/errors.js'
 import { rowsDefect } from '../../bucket-file/page-facts.js'
 import { walName } from '../../io/file-names.js'
@@ -32,7 +32,7 @@ export async function savePiece(
     const deletes: DeleteWhere[] = []
     const defect = decode(reader, frame, rows, deletes) ?? rowsDefect(rows, schema.layout, false)
     if (defect !== undefined) {
-      // Both checksums fit: it was made so, or the schema is not that of the table.
+      // Both checksums fit: it was written like this, or the schema is not the table's.
       if (context.schemaGiven) throw otherSchema(path, frame.offset, defect)
       losses.push(lossOf(path, frame.offset, defect, endSequence - firstSequence))
       return
@@ -52,7 +52,7 @@ export async function savePiece(
   return losses
 }
 
-/** What is wrong with the frame in spite of its checksums. */
+/** What is wrong with the frame although its checksums fit. */
 function decode(
   reader: SegmentReader,
   frame: FoundFrame,

@@ -1,9 +1,9 @@
 /**
- * Files that were exchanged by name: what a file is, its content says. The manifest has a line that nothing else begins
- * with; of an intact first page or frame the seed can be solved, and each file of a table has another one.
+ * Finds files whose names were exchanged, by their content. Only a manifest begins with its first line. The seed of an
+ * intact first page or frame can be solved, and each file of a table has a different one.
  *
- * A file is read under another name only where that is sure: one file alone has the content, and what has the name is
- * gone, or has the content of yet another one. docs/durability.md, Repair.
+ * A file is read under another name only if that is certain: no other file has the content, and the file of that name
+ * is gone or has the content of yet another one. docs/durability.md, Repair.
  */
 import { Buffer } from 'node:buffer'
 import { hasCode } from '../../base/errors.js'
@@ -25,7 +25,7 @@ import { lossOf, type Loss } from './types.js'
 const MANIFEST_START = 'flashtable manifest '
 
 export interface TrueNames {
-  /** Reads each file of the directory under the name that its content has. */
+  /** Reads each file of the directory under the name that fits its content. */
   readonly fileSystem: FileSystem
   readonly losses: readonly Loss[]
 }
@@ -55,7 +55,7 @@ export async function trueNames(fileSystem: FileSystem, directory: string): Prom
   return { fileSystem: names.size === 0 ? fileSystem : seen, losses }
 }
 
-/** The manifest; where it has another name, that is added to `names`. */
+/** Finds the manifest; if it has another name, adds that to `names`. */
 async function findManifest(
   fileSystem: FileSystem,
   directory: string,
@@ -88,7 +88,7 @@ function namesBySeed(manifest: Manifest, wals: readonly number[]): Map<number, s
   const bySeed = new Map<number, string>()
   for (const entry of files)
     bySeed.set(fileSeed(writerOf(entry, own), entry.epoch, entry.number), bucketName(entry.number))
-  // First the open ones: the epoch of a closed one is another.
+  // Open segments first: closed ones have other epochs.
   for (const number of clean ? [] : wals.filter(number => number >= log.firstSegment))
     bySeed.set(fileSeed(own, epoch, number), walName(number))
   for (const closed of log.closed)
@@ -96,7 +96,7 @@ function namesBySeed(manifest: Manifest, wals: readonly number[]): Map<number, s
   return bySeed
 }
 
-/** The first bytes of a file; `undefined` where they cannot be read. */
+/** The first bytes of a file; `undefined` if they cannot be read. */
 async function startOf(fileSystem: FileSystem, path: string): Promise<Uint8Array | undefined> {
   try {
     const file = await fileSystem.open(path, 'read')
@@ -111,7 +111,7 @@ async function startOf(fileSystem: FileSystem, path: string): Promise<Uint8Array
   }
 }
 
-/** The name of the file that begins so. */
+/** The name that fits a file with this beginning. */
 function contentOf(
   start: Uint8Array,
   pageBytes: number,
@@ -123,7 +123,7 @@ function contentOf(
   return bySeed.get(fileSeedOf(seedFor(start, 4, pageBytes, viewOf(start).getUint32(0, true)), 0))
 }
 
-/** Adds to `names` what is sure. */
+/** Adds to `names` what is certain. */
 function exchange(
   wanted: ReadonlySet<string>,
   listed: ReadonlySet<string>,
@@ -138,7 +138,7 @@ function exchange(
   }
 }
 
-/** `names`: of the file that is read in place of the one with the name. */
+/** `names`: for a name, the file that is read in its place. */
 function readingAs(inner: FileSystem, directory: string, names: ReadonlyMap<string, string>): FileSystem {
   const start = `${directory}/`
   const real = (path: string): string => {

@@ -1,4 +1,4 @@
-/** What repair is given, what it finds, and what it tells. */
+/** What repair is given, what it finds, and what it reports. */
 import type { GivenEncodings, Schema } from '../../encoding/schema.js'
 import type { Manifest } from '../../manifest/manifest.js'
 import type { Duplicates } from '../../options/options.js'
@@ -13,16 +13,16 @@ export interface Loss {
   /** Keys of the records before and after the gap, if they are known: the lost records lie between them. */
   readonly after: unknown
   readonly before: unknown
-  /** Operations that are missing, where that is known. */
+  /** The number of missing operations, if known. */
   readonly operations: number | undefined
 }
 
 export interface RepairOptions extends GivenEncodings {
-  /** Of the lost manifest, where it was not `'keep'`. */
+  /** As in the lost manifest, if that was not `'keep'`. */
   readonly duplicates?: Duplicates | undefined
-  /** Of the lost manifest, where neither it nor any bucket file tells. */
+  /** As in the lost manifest, if no bucket file tells it. */
   readonly pageBytes?: number | undefined
-  /** Memory of the repair, as of an open. */
+  /** Memory that the repair may take, as for an open. */
   readonly memtableBytes?: number | undefined
   readonly signal?: AbortSignal | undefined
   /** Pages read so far and in all; log segments count by their size. */
@@ -40,10 +40,10 @@ export interface RepairResult {
 /** A bucket file to be saved. */
 export interface SourceFile {
   readonly path: string
-  /** Of all its checksums. */
+  /** The seed of all its checksums. */
   readonly seed: number
   readonly pageBytes: number
-  /** Pages that are there. */
+  /** Pages in the file. */
   readonly pages: number
   /** What the manifest says of it, if there is one. */
   readonly said: { readonly pages: number; readonly records: number } | undefined
@@ -51,11 +51,11 @@ export interface SourceFile {
 
 /** Frames of the log to be saved. */
 export interface SourcePiece extends RunPart {
-  /** Of the segment's checksums. */
+  /** The seed of the segment's checksums. */
   readonly seed: number
 }
 
-/** What there is to be saved. */
+/** What can be saved. */
 export interface Inventory {
   readonly schema: Schema
   readonly pageBytes: number
@@ -63,13 +63,13 @@ export interface Inventory {
   /** Oldest first. */
   readonly items: readonly (SourceFile | SourcePiece)[]
   readonly losses: readonly Loss[]
-  /** The schema is the caller's word: where something intact does not fit it, it is the wrong one. */
+  /** The caller gave the schema: if something intact does not fit it, the schema is wrong. */
   readonly schemaGiven: boolean
-  /** That is followed. */
+  /** The manifest, if it is followed. */
   readonly manifest?: Manifest
 }
 
-/** A loss of which the keys are not known. */
+/** A loss whose keys are not known. */
 export function lossOf(file: string, offset: number, reason: string, operations?: number): Loss {
   return { file, offset, reason, after: undefined, before: undefined, operations }
 }

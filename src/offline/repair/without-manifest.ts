@@ -1,9 +1,8 @@
 /**
- * What there is to be saved where the manifest is lost: the files say themselves what they are, the caller says what a
- * record is.
+ * Lists what can be saved if the manifest is lost: the files say what they are, the caller says what a record is.
  *
- * Sequence numbers order everything. A bucket file stands for the range in its footer, and where one lies within that of
- * another (a merge and its inputs) the wider one has all of it. Of the log counts what no bucket file stands for.
+ * Sequence numbers order everything. A bucket file covers the range in its footer. If the range lies within another
+ * file's (an input and its merge), the wider file has all of it. Of the log, only what no bucket file covers counts.
  */
 import { FlashTableError } from '../../base/errors.js'
 import type { Schema } from '../../encoding/schema.js'
@@ -30,7 +29,7 @@ export interface Listing {
 /** What the lost manifest said, as far as it is known. */
 export interface Known {
   readonly schema: Schema
-  /** The schema is what a manifest says, not a guess of the caller's. */
+  /** The schema comes from a manifest, not from the caller. */
   readonly isSure: boolean
   readonly duplicates: Duplicates | undefined
   readonly pageBytes: number | undefined
@@ -88,7 +87,7 @@ function nothingFits(directory: string, losses: readonly Loss[]): FlashTableErro
       })
 }
 
-/** Takes each range once, from the widest file to the narrowest, those of the log's table first. */
+/** Takes each range once, from the widest file to the narrowest, files of the log's table first. */
 function chooseFiles(
   found: readonly RangedFile[],
   family: number | undefined,
@@ -110,9 +109,11 @@ function chooseFiles(
     )
     if (over.length === 0) files.push(file)
     else if (over.some(other => other.family !== file.family))
-      losses.push(lossOf(file.file.path, 0, `a file of another table, for what ${over[0]!.file.path} has`))
+      losses.push(
+        lossOf(file.file.path, 0, `a file of another table; it covers what ${over[0]!.file.path} covers`),
+      )
     else if (!over.some(other => covers(other, file)))
-      losses.push(lossOf(file.file.path, 0, `stands for a part of what ${over[0]!.file.path} has too`))
+      losses.push(lossOf(file.file.path, 0, `covers a part of what ${over[0]!.file.path} covers too`))
   }
   return { files, losses }
 }
@@ -125,7 +126,7 @@ function covers(wide: RangedFile, file: RangedFile): boolean {
   return wide.firstSequence <= file.firstSequence && wide.endSequence >= file.endSequence
 }
 
-/** The frames, or parts of them, that no bucket file stands for. */
+/** The frames, or parts of them, that no bucket file covers. */
 function uncovered(segments: readonly FoundSegment[], files: readonly RangedFile[]): SourcePiece[] {
   const seeds = new Map(segments.map(({ survey, seed }) => [survey.number, seed]))
   const all = partsOf(
@@ -157,8 +158,8 @@ interface PlacedFile extends Ranged {
 }
 
 /**
- * Gives files without a footer an age: the first gap between the others, by sequence numbers, that could hold their
- * operations; else after all bucket files. If the others cover every number, they hold its operations already.
+ * Orders files without a footer by age: each goes into the first gap between the others' sequence numbers that could
+ * hold its operations, else after all bucket files. If the others cover every number, they hold its operations already.
  */
 function placeUnknown(
   unknown: readonly FoundFile[],
@@ -183,7 +184,7 @@ function placeUnknown(
       lossOf(
         file.path,
         0,
-        'its age, with the footer: what is newer than its records may be taken for older, and what the log has too may be there twice',
+        'its footer, and with it its age: newer operations may be taken for older ones, and records that the log has too may be there twice',
       ),
     )
   }
