@@ -2,7 +2,7 @@
  * The writes that a block device is given, as the kernel traces them (`block_rq_issue`): what a file system makes of a
  * store's writes, its own journal included.
  *
- * Needs root and tracefs, which is mounted for itself. docs/benchmarks.md, How it writes.
+ * Needs root and tracefs, which it mounts for itself. docs/benchmarks.md, How it writes.
  */
 import { once } from 'node:events'
 import { createReadStream, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
@@ -10,10 +10,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { run, SECTOR_BYTES } from './device.js'
 
-/** Of the buffer of each processor: a million writes and more. */
+/** The buffer of each processor: enough for more than a million writes. */
 const BUFFER_KIB = 128 * 1024
 
-/** One request; an offset is one on the device. */
+/** One request; its offset is on the device. */
 export interface DeviceWrite {
   /** On the clock of {@link monotonicSeconds}. */
   readonly seconds: number
@@ -55,7 +55,7 @@ export class BlockTrace {
     return trace
   }
 
-  /** Ends it; all writes since the start, in order. Throws where the buffers were too small. */
+  /** Ends the trace; resolves to all writes since the start, in order. Throws if the buffers were too small. */
   async stop(): Promise<DeviceWrite[]> {
     this.#set('events/block/block_rq_issue/enable', 0)
     try {

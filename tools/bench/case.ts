@@ -2,7 +2,7 @@
 import { Skipped, type RunSettings } from './workload.js'
 import { WORKLOADS } from './workloads/index.js'
 
-/** What the process tells. */
+/** What the process reports. */
 export type CaseResult =
   { readonly figures: Record<string, number> } | { readonly skipped: string } | { readonly failed: string }
 

@@ -1,6 +1,6 @@
 /**
- * The process that `workloads/crash-open.ts` kills: one memtable filled by small batches, whose seal has just begun, and
- * a second one behind it. It says how much it has put, and waits.
+ * The process that `workloads/crash-open.ts` kills: one memtable filled by small batches, whose seal has just begun,
+ * and a second one after it. It says how much it has put, and waits.
  */
 import { randomRecords } from './records.js'
 import { openTable } from './table.js'

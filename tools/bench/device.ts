@@ -59,7 +59,7 @@ export function deviceBytes(name: string, directory: string): number {
   return Number(fields[SECTORS_WRITTEN]) * SECTOR_BYTES
 }
 
-/** The kernel forgets file contents that it holds; returns whether it may (root). */
+/** Makes the kernel drop the file contents that it caches; returns whether that worked (it needs root). */
 export function dropCaches(): boolean {
   try {
     run('sync')
@@ -70,7 +70,7 @@ export function dropCaches(): boolean {
   }
 }
 
-/** Runs a command and returns what it prints; throws where it fails. */
+/** Runs a command and returns what it prints; throws if it fails. */
 export function run(command: string, ...args: string[]): string {
   return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }

@@ -1,10 +1,10 @@
 /**
- * Measures how bits of filters are best spread over young and old files, on bucket files of random records as the
+ * Measures how filter bits are best spread over young and old files, on bucket files of random records as the
  * compaction policy leaves them. Prints the tables of docs/decisions/filter-bits.md: `npm --prefix tools/bench run
  * filter-bits`.
  *
- * Compared with equal bits: none for the oldest file, and the allocation that makes the fewest page reads a miss for the
- * same memory (Dayan et al. 2017, "Monkey"): false positives in proportion to the records of a file.
+ * Equal bits are compared with none for the oldest file, and with the allocation that makes the fewest page reads a
+ * miss for the same memory (Dayan et al. 2017, "Monkey"): false positives in proportion to the records of a file.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -172,7 +172,7 @@ async function withFile(
   }
 }
 
-/** Pages that lookups of keys that are not there would read, as src/query/lookup.ts goes, without a page cache. */
+/** Pages that lookups of missing keys would read, in the way of src/query/lookup.ts, without a page cache. */
 function pageReads(file: BucketFile, misses: Uint32Array): number {
   const key = new Uint32Array(2)
   let reads = 0

@@ -1,4 +1,4 @@
-/** Where and with what the figures were made. */
+/** On what machine, and with what software, the figures were made. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg, platform, release, totalmem } from 'node:os'

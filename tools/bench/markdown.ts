@@ -20,7 +20,7 @@ for (const file of process.argv.slice(2)) {
 
 /** Machine, versions, commit and settings. */
 function preface({ machine, node, versions, commit, settings, options }: Report): string {
-  // Where its files lay says nothing.
+  // Where the files were does not matter.
   const { dir: _dir, json: _json, ...told } = options as Record<string, unknown>
   return [
     '| | |',

@@ -4,7 +4,7 @@ import { ROOT } from './paths.js'
 import { importPeer } from './stores/import-peer.js'
 import type { StoreName } from './workload.js'
 
-/** Of @observablehq/plot, what is used here. */
+/** The part of @observablehq/plot that is used here. */
 interface PlotLibrary {
   plot(options: object): Picture
   barX(data: readonly object[], options: object): object

@@ -1,10 +1,10 @@
 /**
  * Simulates compaction policies over the growth of a table: what they write, how many files lookups see, what space
- * they need; and over the turnover of one that has its size. Prints the tables of docs/decisions/compaction-policy.md
- * and hidden-data.md: `npm --prefix tools/bench run policy`.
+ * they need; and over the turnover of one whose size is constant. Prints the tables of
+ * docs/decisions/compaction-policy.md and hidden-data.md: `npm --prefix tools/bench run policy`.
  *
- * Compared with the tiered policy of the library is lazy levelling: tiered, but the largest level is always one file
- * (Dayan & Idreos 2018, "Dostoevsky"). Sizes are in memtables of records.
+ * The library's tiered policy is compared with lazy levelling: tiered, but the largest level is always one file (Dayan
+ * & Idreos 2018, "Dostoevsky"). Sizes are in memtables of records.
  */
 import Table from 'cli-table3'
 import { garbageMerge, nextMerge, type EstimatedFile, type PolicyFile } from '../../src/compaction/policy.js'
@@ -113,7 +113,7 @@ print('Space while the worst merge runs / size of the table', point => point.spa
 const FANOUT = 8
 /** Keys in the table; in memtables; how often all of them are turned over. */
 const TURNOVER = { memtables: 100, memtableKeys: 100, times: 10 }
-/** At which share of what a merge reads it is due for what it drops. */
+/** The share of what a merge reads that it must drop to be due. */
 const SHARES: Record<string, number | undefined> = {
   'levels alone': undefined,
   'a half': 1 / 2,
@@ -125,23 +125,23 @@ interface KeyedFile extends PolicyFile {
   readonly keys: readonly number[]
 }
 
-/** What becomes of the keys of a table. */
+/** What happens to the keys of a table. */
 interface Turnover {
   /** The keys of the next memtable. */
   next(): number[]
-  /** `[k]`: how many keys of each file a merge with the k files behind it drops. */
+  /** `[k]`: how many keys of each file a merge with the k files after it drops. */
   masked(files: readonly KeyedFile[]): number[][]
   /** What a merge of the files leaves. */
   merged(files: readonly KeyedFile[]): number[]
 }
 
-/** Numbers below `bound` without an order that shows, the same in each run. */
+/** Numbers below `bound` in no visible order, the same in each run. */
 function randomNumbers(): (bound: number) => number {
   let next = 0
   return bound => (hashLane(HASH_START, next++) >>> 0) % bound
 }
 
-/** New keys, and as many of those that are there forgotten at random, by *delete where*. */
+/** New keys, and as many existing ones forgotten at random, by *delete where*. */
 function forgotten(): Turnover {
   const dead = new Set<number>()
   const live: number[] = []
@@ -172,7 +172,7 @@ function replaced(): Turnover {
   return {
     next: () => [...new Set(Array.from({ length: TURNOVER.memtableKeys }, () => random(all)))],
     masked(files) {
-      /** The file nearest behind that has the key. */
+      /** The nearest later file that has the key. */
       const nearest = new Map<number, number>()
       const counts = files.map((_, i) => Array<number>(files.length - i).fill(0))
       for (let i = files.length - 1; i >= 0; i--) {

@@ -1,4 +1,4 @@
-/** Figures as a table for people. */
+/** Prints figures as tables. */
 import Table from 'cli-table3'
 import type { FigureKind, Figures, StoreName } from './workload.js'
 
@@ -23,7 +23,7 @@ export interface Report {
   readonly commit: string
   /** How each store was opened. */
   readonly settings: Readonly<Record<StoreName, string>>
-  /** Of the command line. */
+  /** Options of the command line. */
   readonly options: object
   readonly results: readonly WorkloadResult[]
 }
@@ -55,7 +55,10 @@ export function remarks({ stores, records }: WorkloadResult): string[] {
   })
 }
 
-/** Median of the runs and, where there are several, how far they lie apart: half of most less least, of the median. */
+/**
+ * Median of the runs and, if there are several, their spread: half of the difference between most and least, as a share
+ * of the median.
+ */
 export function formatCell(result: WorkloadResult, store: StoreName, figure: string): string {
   const median = medianOf(result, store, figure)
   const outcome = result.stores[store]

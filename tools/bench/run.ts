@@ -35,7 +35,7 @@ const DEVICE_BYTES = 48 * 2 ** 30
 async function main(options: Options): Promise<void> {
   const base = mkdtempSync(join(resolve(options.dir), 'flashtable-bench-'))
   const results: WorkloadResult[] = []
-  // As it is at the start: the tree may move on while this runs.
+  // Taken at the start: the working tree may change while this runs.
   const description = describeMachine()
   const report = (): Report => ({ ...description, settings: SETTINGS, options, results })
   const save = () => {
@@ -136,12 +136,12 @@ function count(text: string): number {
 
 const program = new Command('npm run bench --')
   .description('Runs the benchmarks of docs/benchmarks.md')
-  .option('--only <workloads...>', `of ${WORKLOADS.map(({ name }) => name).join(', ')}`)
-  .option('--store <stores...>', `of ${STORES.join(', ')}`)
-  .option('--records <count>', 'instead of the number that each workload has', count)
-  .option('--peer-records <count>', 'the most that peers get: some take hours', count)
+  .option('--only <workloads...>', `some of ${WORKLOADS.map(({ name }) => name).join(', ')}`)
+  .option('--store <stores...>', `some of ${STORES.join(', ')}`)
+  .option('--records <count>', 'number of records, instead of that of each workload', count)
+  .option('--peer-records <count>', 'the most records for the peers: some take hours', count)
   .option('--most-minutes <count>', 'a run that takes longer is ended and skipped', count)
-  .option('--runs <count>', 'runs of each, of which the median counts', count, 3)
+  .option('--runs <count>', 'runs of each; the median counts', count, 3)
   .option('--json <file>', 'save the figures')
   .option('--dir <directory>', 'where the tables are made', tmpdir())
   .option('--full', 'growth up to 100 million records')

@@ -1,4 +1,4 @@
-/** How each store is opened by the workloads, where these say nothing else. */
+/** How the workloads open each store, unless they say otherwise. */
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, resolveOptions } from '../../src/options/options.js'
 import type { StoreName } from './workload.js'
 

@@ -13,9 +13,9 @@ export type Table = Awaited<ReturnType<typeof openTable>>
 
 /** Records between two syncs: 1 MiB of them. */
 export const SYNC_RECORDS = 65_536
-/** Records a batch, where nothing else is said. */
+/** Records in a batch, unless the workload says otherwise. */
 export const BATCH_RECORDS = 10_000
-/** Default of the option: tables with another one are not measured. */
+/** The default of the option; no other is measured. */
 const FANOUT = 8
 
 export function tableDirectory(directory: string): string {
@@ -47,7 +47,7 @@ export async function bulkLoadRandom(directory: string, records: number, options
   return FlashTable.bulkLoad(tableDirectory(directory), { ...ENCODINGS, ...options }, source())
 }
 
-/** Waits until no seal and no merge is left to be done; returns the statistics then. */
+/** Waits until no seal and no merge is left to do; then returns the statistics. */
 export async function settled(table: Table): Promise<TableStats> {
   for (;;) {
     const stats = await table.stats()

@@ -1,7 +1,7 @@
 /** Time and memory. */
 import { readFileSync } from 'node:fs'
 
-/** Seconds that it took. */
+/** The seconds that the action took. */
 export async function seconds(action: () => void | Promise<void>): Promise<number> {
   const start = performance.now()
   await action()

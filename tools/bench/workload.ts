@@ -25,7 +25,7 @@ export interface RunSettings {
   readonly full: boolean
 }
 
-/** A figure a name; only those that could be measured. */
+/** One figure for each name; only those that could be measured. */
 export type Figures = Record<string, number>
 
 export interface Workload {
@@ -39,10 +39,10 @@ export interface Workload {
   run(settings: RunSettings): Promise<Figures>
 }
 
-/** A store cannot be had here, or not so: the run is skipped with this reason. */
+/** A store cannot be used here, or not in this way: the run is skipped with this reason. */
 export class Skipped extends Error {}
 
-/** Throws where an answer is wrong: a benchmark of wrong answers is worth nothing. */
+/** Throws if an answer is wrong: a benchmark of wrong answers is worth nothing. */
 export function check(holds: boolean, problem: () => string): void {
   if (!holds) throw new Error(`wrong answer: ${problem()}`)
 }

@@ -18,12 +18,12 @@ import { loadMemmap, memmapVersion } from './stores/memmap.js'
 import { openTable, settled } from './table.js'
 import { Skipped } from './workload.js'
 
-/** Room for either store and little more, so that the picture shows places. */
+/** Room for either store and little more, so that the picture shows places clearly. */
 const DEVICE_BYTES = 256 * 2 ** 20
 const BATCH_RECORDS = 4096
 /** So small that seals and a merge fall into the picture. */
 const MEMTABLE_BYTES = 2 ** 20
-/** Of each store at most; a picture of more is large and shows no more. */
+/** The most lines for each store; more would make the picture larger, not clearer. */
 const MOST_LINES = 2500
 
 interface Options {
@@ -87,7 +87,7 @@ async function traceLoad(base: string, load: Load, pace: number): Promise<Device
   try {
     const directory = join(device.directory, 'case')
     mkdirSync(directory)
-    // What making the file system left behind is not the store's.
+    // Writes that are left over from making the file system are not the store's.
     run('sync', '--file-system', directory)
     const trace = BlockTrace.start(base, device.name)
     if (typeof trace === 'string') throw new Skipped(trace)
@@ -152,7 +152,9 @@ function draw(traces: readonly Trace[]) {
   })
 }
 
-/** One in `step`, at uneven distances: even ones would keep time with the store's own rhythm and draw lines that are none. */
+/**
+ * One in `step`, at uneven distances: even ones could match the store's own rhythm and draw lines that do not exist.
+ */
 function isDrawn(at: number, step: number): boolean {
   return Math.imul(at + 1, 0x9e3779b1) >>> 0 < 2 ** 32 / step
 }

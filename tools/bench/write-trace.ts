@@ -15,7 +15,7 @@ import { Command } from 'commander'
 const PAGE_BYTES = 4096
 const LEAST_BUCKET_WRITE = 256 * 1024
 
-/** A file from its creation, or from the rename that recycles it, on. */
+/** A file, from its creation or from the rename that recycles it. */
 class FileLife {
   readonly path: string
   readonly synced = new Set<number>()
@@ -34,9 +34,9 @@ class FileLife {
     return this.path.endsWith('.bucket') || this.path.endsWith('.bucket.tmp')
   }
 
-  /** Returns what is wrong with a write, and how it stands to the last one. */
+  /** Returns what is wrong with a write, and how it relates to the last one. */
   write(offset: number, bytes: number): { problem?: string; continues: boolean; rewrites: boolean } {
-    // After a sync the log goes on at the next page; before, in the zeros behind the last frame of the page.
+    // After a sync the log goes on at the next page; without one, in the zeros after the last frame of the page.
     const continues =
       offset >=
         Math.floor(this.end / PAGE_BYTES) * PAGE_BYTES - (this.end % PAGE_BYTES === 0 ? PAGE_BYTES : 0) &&
@@ -62,7 +62,7 @@ class FileLife {
     this.#unsynced.clear()
   }
 
-  /** Short writes but for the last one. */
+  /** The number of short writes other than the last one. */
   get wrongShortWrites(): number {
     return this.shortWrites.filter(write => write !== this.writes - 1).length
   }
@@ -124,7 +124,7 @@ async function readTrace(file: string, directory: string): Promise<Findings> {
 
 async function main(options: { records: string; dir: string; keep?: boolean }): Promise<void> {
   if (spawnSync('strace', ['-V']).status !== 0) {
-    process.stdout.write('skipped: strace is not there\n')
+    process.stdout.write('skipped: strace is not installed\n')
     return
   }
   const directory = mkdtempSync(join(options.dir, 'flashtable-trace-'))

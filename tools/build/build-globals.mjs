@@ -1,2 +1,2 @@
-// What level-transcoder takes for global.
+// What level-transcoder expects as globals.
 export { TextDecoder, TextEncoder } from 'node:util'

@@ -1,11 +1,11 @@
-// The second half of `npm run build`, after tsc: parts of dist that are bundled, so that what a user's bundler, test runner
-// or single executable makes of the package needs nothing at run time. docs/decisions/embedded-worker.md.
+// The second half of `npm run build`, after tsc: bundles parts of dist, so that what a user's bundler, test runner or
+// single executable makes of the package needs nothing at run time. docs/decisions/embedded-worker.md.
 import { build } from 'esbuild'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 
-/** Where tsc has put its output: that of the package, or of the benchmarks. */
+/** Where tsc has put its output, for the package or for the benchmarks. */
 const OUT = process.argv[2] ?? 'dist'
 const OPTIONS = { bundle: true, write: false, target: 'node20', legalComments: 'none' }
 
@@ -49,7 +49,7 @@ async function transcoder() {
 writeFileSync(join(OUT, 'src/executor/worker-source.js'), await worker())
 writeFileSync(join(OUT, 'src/encoding/transcoder.js'), await transcoder())
 
-/** Since 5.7 typed arrays have a type parameter for their memory; for compilers that know none there is a copy without. */
+/** Since TypeScript 5.7 typed arrays have a type parameter for their memory; older compilers get a copy without it. */
 function declarationsWithoutMemory() {
   const arrays = /\b((?:Big)?(?:Uint|Int|Float)(?:8|16|32|64)Array)<[^<>]*>/g
   for (const name of readdirSync(join(OUT, 'src'), { recursive: true })) {

@@ -1,7 +1,8 @@
-// The gates of a release, `npm run release:check`: RELEASE.md. Each prints one line; the first failure ends it with what to do.
+// The gates of a release, `npm run release:check`: RELEASE.md. Each prints one line; the first failure ends it and says
+// what to do.
 //
-// The checkers run by npx, at pinned versions: a release needs the network anyway, and who only builds or tests need not
-// install them. docs/decisions/release-gates.md.
+// The checkers run by npx, at pinned versions: a release needs the network anyway, and nobody needs them to build or
+// test. docs/decisions/release-gates.md.
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,7 +12,7 @@ import process from 'node:process'
 const PUBLINT = 'publint@0.3.25'
 const ATTW = '@arethetypeswrong/cli@0.18.5'
 const KNIP = 'knip@6.44.2'
-/** In the package, and what it must not contain. */
+/** What the package must contain, and what it must not. */
 const NEEDED = [
   'package/dist/src/index.js',
   'package/dist/src/index.d.ts',

@@ -12,10 +12,7 @@ export function jsonOption(): Option {
 
 /** `--wait SECONDS`, of commands that write; becomes milliseconds. */
 export function waitOption(): Option {
-  const option = new Option(
-    '--wait <seconds>',
-    'wait for another program that has the table open to close it',
-  )
+  const option = new Option('--wait <seconds>', 'how long to wait for another program to close the table')
   return single(option.argParser(parseWait))
 }
 

@@ -10,7 +10,7 @@ import {
 } from '../../src/index.js'
 import type { Field, RecordSchema } from './schema.js'
 
-/** What `FlashTable.open` takes of them; a set has no encoding of values. */
+/** Encodings as `FlashTable.open` takes them; a set has none for values. */
 export interface Encodings {
   readonly keyEncoding: KeyEncoding
   readonly valueEncoding?: ValueEncoding
@@ -32,7 +32,7 @@ function encodingOf(field: Field): FieldEncoding {
   return field.type === 'bytes' ? bytes(field.byteLength) : field.type
 }
 
-/** The encodings of a table of which all values can be read: those that only its program knows are read as bytes. */
+/** Encodings that can read all values of a table: those that only its program knows are read as bytes. */
 export function readableEncodings({ key, value }: StoredSchema): Encodings {
   const keyEncoding = readable(key) as KeyEncoding
   if (value === null) return { keyEncoding }
@@ -54,7 +54,7 @@ function readable(type: StoredFieldType): FieldEncoding {
   }
 }
 
-/** Stands in for an encoding that is known by its name alone. */
+/** Stands in for an encoding that is known only by name. */
 function asBytes(name: string) {
   const same = (value: Uint8Array): Uint8Array => value
   return { name, format: 'view', encode: same, decode: same } as const

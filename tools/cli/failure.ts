@@ -1,5 +1,5 @@
 /**
- * How a command tells that it failed: one line on standard error, `flashtable: CODE: what happened; what to do`, in the
+ * How a command reports a failure: one line on standard error, `flashtable: CODE: what happened; what to do`, in the
  * words of the command line. With `--json` standard output has the same as JSON. README.md, Command line.
  */
 import { CommanderError } from 'commander'
@@ -14,11 +14,11 @@ interface Failure {
   readonly code: string
   readonly message: string
   readonly exitCode: number
-  /** Of what is none of the failures that we know, so a bug: its place matters. */
+  /** For a failure that we do not know, so a bug: where it happened matters. */
   readonly stack?: string | undefined
 }
 
-/** What was left behind by work that failed, said with its failure. */
+/** What failed work has left behind, reported with its failure. */
 const notes = new WeakMap<object, string>()
 
 /** Rethrows the error, with a note for the user. */
@@ -27,7 +27,7 @@ export function failWith(error: unknown, note: string): never {
   throw error
 }
 
-/** Tells why a command failed; returns the exit code. */
+/** Reports why a command failed; returns the exit code. */
 export function reportFailure(json: boolean, error: unknown): number {
   // Help and version are "errors" too.
   if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done
@@ -69,9 +69,9 @@ function internal(message: string, stack: string | undefined): Failure {
   return { code, message: `${message}; this is a bug, please report it`, exitCode: EXIT.failed, stack }
 }
 
-/** commander begins with "error: ", and tells a similar name in a line of its own. */
+/** commander begins with "error: ", and suggests a similar name on another line. */
 function usageText(error: CommanderError): string {
-  // All help was printed, as nothing else was asked for.
+  // No command was given, so the whole help was printed.
   if (error.code === 'commander.help') return 'name one of the commands above'
   const text = error.message
     .replace(/^error: /, '')
@@ -80,21 +80,21 @@ function usageText(error: CommanderError): string {
   return error instanceof UsageError ? text : `${text}; --help tells more`
 }
 
-/** What the messages of the library say of its options, and what there is in their place on the command line. */
+/** What the library's messages say about its options, and what the command line says instead. */
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [/wait with lockTimeoutMs|set lockTimeoutMs/g, 'wait for it with --wait SECONDS'],
   [/open with readOnly(: true)?, or (open|choose)/g, 'choose'],
   [/or smaller cacheBytes and memtableBytes/g, 'or end other programs'],
   [/(give|with|and no) keyEncoding( and valueEncoding)?/g, '$1 --schema'],
-  [/leave the encodings out to open it as it was created/g, 'flashtable stats tells its schema'],
+  [/leave the encodings out to open it as it was created/g, 'flashtable stats shows its schema'],
   [/give the schema of the table to repair/g, 'give its schema with --schema to repair'],
   [/; pass it as new URL\(\.\.\.\)/g, '; give its path'],
 ]
 
-/** What the command line has for it. */
+/** What to do about it on the command line. */
 function adviceOn({ code, message }: FlashTableError): string {
   if (code !== 'FLASHTABLE_CORRUPTION' || message.includes('repair')) return ''
-  return '; flashtable verify tells all damage, flashtable repair saves what is intact'
+  return '; flashtable verify lists all damage, flashtable repair saves what is intact'
 }
 
 /** In the words of the command line, whose users know no option of the library. */

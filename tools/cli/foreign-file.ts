@@ -1,8 +1,8 @@
 /**
- * Recognises files that are no packed records although their size would fit: by their first bytes, and their last.
+ * Recognises files that are not packed records although their size would fit: by their first bytes, and their last.
  *
- * Records may begin with any bytes. So every sign here is one that records have by chance in one of a million files or
- * fewer, and `--force` imports anyway. README.md, Import.
+ * Records may begin with any bytes. So each sign here is in records by chance in at most one of a million files, and
+ * `--force` imports anyway. README.md, Import.
  */
 import { stat, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -10,11 +10,11 @@ import { basename, dirname, join } from 'node:path'
 interface Sign {
   readonly what: string
   readonly bytes: Buffer
-  /** Where they stand. */
+  /** Their offset in the file. */
   readonly at?: number
 }
 
-/** Bytes that are written one character each. */
+/** Bytes, written as one character each. */
 const sign = (what: string, text: string, at = 0): Sign => ({ what, bytes: Buffer.from(text, 'latin1'), at })
 
 const NUMPY = 'a NumPy file (.npy), which has a header: write the records alone with array.tofile(path)'
@@ -47,12 +47,12 @@ const SIGNS: readonly Sign[] = [
   sign('a program (ELF)', '\x7fELF'),
 ]
 
-/** Bytes that are looked at, from the start. */
+/** How many bytes are examined, from the start. */
 const HEAD_BYTES = 4096
 /** A bucket file has its magic here in its last page. */
 const FOOTER_MAGIC = { bytes: Buffer.from('FTBK'), at: 8, pageBytes: [4096, 8192, 16_384, 32_768, 65_536] }
 
-/** What the file is, where it is something else than records. */
+/** What the file is, if it is not records. */
 export async function foreignFormat(
   path: string,
   file: FileHandle,
@@ -79,8 +79,8 @@ async function isTableFile(path: string, file: FileHandle, bytes: number): Promi
 }
 
 /**
- * Lines of several values, or what begins as JSON does. Records of characters, such as digests in hex, are no lines and
- * pass.
+ * Whether it is lines of several values, or begins like JSON. Records of characters, such as hex digests, are not lines
+ * and pass.
  */
 function isText(head: Buffer): boolean {
   const text = head.toString('latin1').replace(/^\xef\xbb\xbf/, '')

@@ -1,13 +1,15 @@
 /**
- * Ctrl-C: the first one aborts what runs, so that files and lock are released. The second one ends the process at once,
- * which a table survives, too.
+ * Ctrl-C: the first one aborts what runs, so that files and lock are released. The second one ends the process at once;
+ * a table survives that, too.
  */
 import { constants } from 'node:os'
 
 /** What asks a command to end: Ctrl-C, `kill`, a terminal that is closed. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** A terminal, `timeout` and npm may each pass the same signal on: what follows so soon is no second wish. */
+/**
+ * A terminal, `timeout` and npm may each pass the same signal on: one that follows this soon is not a second request.
+ */
 const SAME_MS = 300
 
 /** The reason of the abort. */
@@ -38,7 +40,8 @@ export async function interruptible<Result>(work: (signal: AbortSignal) => Promi
   try {
     return await work(controller.signal)
   } finally {
-    // Once interrupted, the process is about to end: the same signal, passed on late, must not end it before it says so.
+    // Once interrupted, the process is about to end: the same signal, passed on late, must not end it before it has
+    // said so.
     if (!controller.signal.aborted) for (const signal of SIGNALS) process.off(signal, interrupt)
   }
 }

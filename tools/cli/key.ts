@@ -1,12 +1,12 @@
 /**
- * A key as text: decimal or `0x...` where keys are integers, two hexadecimal digits a byte where they are bytes, and
- * as the encoding writes it where they have one of their own.
+ * A key as text: decimal or `0x...` where keys are integers, two hexadecimal digits a byte where they are bytes, and as
+ * the encoding writes it where it is the caller's own.
  */
 import type { BuiltInName, StoredFieldType } from '../../src/encoding/stored-schema.js'
 import { inLine } from './output.js'
 import { UsageError } from './usage.js'
 
-/** Reads a key of a type; throws a {@link UsageError} that says what would have fitted. */
+/** Reads a key of a type; throws a {@link UsageError} that says what would fit. */
 export function parseKey(text: string, type: StoredFieldType): unknown {
   switch (type.type) {
     case 'bytes':
@@ -30,7 +30,7 @@ function parseInteger(text: string, type: string): bigint | number {
   const key = BigInt(text)
   const limit = 2n ** BigInt(type.slice(1))
   if (key < limit) return type === 'u64' ? key : Number(key)
-  throw new UsageError(`${text} does not fit into the keys, which are ${type}: 0 to ${limit - 1n}`)
+  throw new UsageError(`${text} does not fit: the keys are ${type}, 0 to ${limit - 1n}`)
 }
 
 function parseBytes(text: string, length: number): Uint8Array {

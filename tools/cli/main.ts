@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The command line of flashtable: one file for each command in commands/; the files beside this one are shared by them.
+ * The command line of flashtable: one file for each command in commands/; they share the files beside this one.
  *
  * Exit codes: 0 done, 1 failed or problem found, 2 wrong usage, 130 interrupted. README.md, Command line.
  */
@@ -30,7 +30,7 @@ async function main(args: readonly string[]): Promise<number> {
   const code = await run(args)
   const failure = await outputFailure()
   if (failure === undefined) return code
-  // JSON would go the same way.
+  // JSON could not be written either.
   return reportFailure(false, diskError(failure, 'standard output cannot be written'))
 }
 
@@ -51,7 +51,7 @@ function commandLine(): Command {
     .configureOutput({
       writeOut: printText,
       writeErr: text => printError(visible(text, '\n')),
-      // reportFailure tells it, in the form of all errors.
+      // reportFailure prints it in the form of all errors.
       outputError: () => {},
     })
     .addHelpText('afterAll', EXIT_CODES)
@@ -68,7 +68,7 @@ function commandLine(): Command {
   return program
 }
 
-/** By the name of the package: the same from `tools/` and from `dist/tools/`. */
+/** Found by the name of the package, which works from `tools/` and from `dist/tools/`. */
 function packageVersion(): string {
   const require = createRequire(import.meta.url)
   return (require('flashtable/package.json') as { version: string }).version

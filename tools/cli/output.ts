@@ -3,7 +3,7 @@ import Table from 'cli-table3'
 import { visible } from '../../src/base/describe-value.js'
 import { printText } from './streams.js'
 
-/** What a command answers when all went well, and when it did not. docs: README.md, Command line. */
+/** Exit codes. README.md, Command line. */
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const
 
 /** Prints the result of a command. */
@@ -27,7 +27,7 @@ function isNumber(text: string): boolean {
   return /^[\d.,]*$/.test(text)
 }
 
-/** Labels and what they stand for, one a line. */
+/** Labels and their values, one on each line. */
 export function textList(rows: readonly (readonly [label: string, value: string])[]): string {
   const width = Math.max(...rows.map(([label]) => label.length))
   return rows.map(([label, value]) => `${label.padEnd(width)}  ${value}`).join('\n')
@@ -43,7 +43,10 @@ export function formatBytes(bytes: number): string {
   return `${formatCount(bytes)} bytes`
 }
 
-/** JSON that loses nothing: 64-bit integers and numbers that JSON has not become strings, bytes hexadecimal digits. */
+/**
+ * JSON that loses nothing: 64-bit integers and numbers that JSON does not have become strings, bytes become hexadecimal
+ * digits.
+ */
 export function toJson(value: unknown): string {
   const text = JSON.stringify(
     value,
@@ -54,11 +57,11 @@ export function toJson(value: unknown): string {
     },
     2,
   )
-  // What JSON lets through stands in strings alone, where the escape means the same.
+  // Control characters that JSON lets through are only in strings, where the escape means the same.
   return visible(text, '\n')
 }
 
-/** Text of a table or a path, within a line: what would break the line makes it a JSON string. */
+/** Text of a table or a path on one line: it becomes a JSON string if it would break the line. */
 export function inLine(text: string): string {
   return visible(text) === text ? text : visible(JSON.stringify(text))
 }

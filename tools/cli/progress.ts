@@ -1,18 +1,18 @@
 /**
- * A progress bar on standard error, on a terminal only: one line that is written over, without a control sequence but
- * the carriage return. docs/decisions/command-line-progress.md.
+ * A progress bar on standard error, on a terminal only: one line that is overwritten, with no control sequence but the
+ * carriage return. docs/decisions/command-line-progress.md.
  */
 import { printError } from './streams.js'
 
-/** Takes how much of the work is done, in whatever unit. */
+/** Takes how much of the work is done, in any unit. */
 export type Update = (done: number, total: number) => void
 
-/** Milliseconds between two pictures. */
+/** Milliseconds between two redraws. */
 const REDRAW_MS = 100
 const LONGEST_BAR = 40
-/** Below that it would say nothing. */
+/** A shorter bar would say nothing. */
 const SHORTEST_BAR = 5
-/** Of a terminal that does not tell. */
+/** For a terminal that does not tell. */
 const DEFAULT_COLUMNS = 80
 
 /** Runs `work` with a bar. It never goes back, and shows 100 % once, when the work has ended well. */
@@ -49,7 +49,7 @@ class ProgressBar {
   }
 
   update(done: number, total: number): void {
-    // More may follow than was told: the work says itself when it has ended.
+    // There may be more work than the total says: only its end counts as 100 %.
     const percent = total > 0 ? Math.min(99, Math.floor((100 * done) / total)) : 0
     if (percent > this.#percent) this.#percent = percent
     const now = performance.now()
@@ -58,7 +58,7 @@ class ProgressBar {
     this.#draw()
   }
 
-  /** Work that was done before anything was shown shows nothing. */
+  /** If nothing was shown yet, nothing is shown. */
   finish(): void {
     if (this.#drawn === 0) return
     this.#percent = 100
@@ -78,7 +78,7 @@ class ProgressBar {
   }
 }
 
-/** The line, cut to this many columns. The last one stays free: some terminals would go to the next line. */
+/** The line, cut to this many columns. The last one stays free: some terminals would wrap. */
 export function progressLine(label: string, percent: number, seconds: number, columns: number): string {
   const numbers = `${String(percent).padStart(3)} %, ${seconds} s`
   const barLength = Math.min(LONGEST_BAR, columns - 1 - label.length - numbers.length - ' [] '.length)

@@ -2,8 +2,8 @@
  * Reads a file of packed records as columns, in chunks: memory does not depend on the size of the file.
  *
  * Two formats: `records` is one record after another; `memmap` is the hash table that programs map into memory with
- * numpy: buckets of slots, each a record. Slot 0 of a bucket is its head, never a record, whatever its flags hold; of
- * the others those with `flags & 1` are in use. README.md, Import.
+ * numpy: buckets of slots, each a record. Slot 0 of a bucket is its head, never a record, whatever its flags hold;
+ * other slots with `flags & 1` are in use. README.md, Import.
  */
 import type { Stats } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
@@ -17,7 +17,7 @@ import { UsageError } from './usage.js'
 /** Bytes that are read at once. */
 const CHUNK_BYTES = 1024 * 1024
 
-/** A stretch of records, one typed array a field. */
+/** A run of records, one typed array for each field. */
 export interface RecordChunk {
   readonly columns: { readonly key: OwnColumn; readonly [field: string]: OwnColumn }
   readonly rows: number
@@ -51,8 +51,8 @@ export class RecordFile {
   /**
    * Opens a file and checks its size. With a `shape` it is a memory-mapped table, without one plain records.
    *
-   * Throws a {@link WrongFileError} where the size does not fit, or where the file is known to be of another format:
-   * `force` takes it anyway.
+   * Throws a {@link WrongFileError} if the size does not fit, or if the file is recognised as another format: `force`
+   * takes it anyway.
    */
   static async open(path: string, schema: RecordSchema, shape?: Shape, force = false): Promise<RecordFile> {
     if (shape !== undefined) checkFlags(schema)
@@ -64,7 +64,7 @@ export class RecordFile {
       checkRegular(path, info)
       const format = force ? undefined : await foreignFormat(path, handle, info.size)
       if (format !== undefined) {
-        throw new WrongFileError(`${path} is ${format}; --force takes its bytes for records all the same`)
+        throw new WrongFileError(`${path} is ${format}; --force takes its bytes as records anyway`)
       }
       checkSize(path, info.size, schema, shape)
       return new RecordFile(path, info, handle, schema, shape)
@@ -95,7 +95,7 @@ export class RecordFile {
     await this.#handle.close()
   }
 
-  /** Another program that writes to the file meanwhile has left parts of it in two states. */
+  /** If another program writes to the file meanwhile, its parts are from different states. */
   async #checkUnchanged(): Promise<void> {
     const { size, mtimeMs } = await this.#handle.stat()
     if (size === this.bytes && mtimeMs === this.#changedMs) return

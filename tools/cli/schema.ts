@@ -1,8 +1,8 @@
 /**
  * The schema of a table as text: `key:u64,time:u16,flags:u16,id:i32`, in the order of the fields in the file.
  *
- * One field is named `key`; without any other the table is a set. A single field named `value` is a table whose
- * values are no structs. README.md, Command line.
+ * One field is named `key`; without any other the table is a set. A single field named `value` is a table whose values
+ * are not structs. README.md, Command line.
  */
 import {
   FIELD_NAME_RULE,
@@ -41,7 +41,7 @@ export function parseSchema(text: string): RecordSchema {
     if (name === undefined || typeName === undefined) {
       throw new UsageError(`"${part}" is not of the form name:type, for example time:u16`)
     }
-    if (fields.some(field => field.name === name)) throw new UsageError(`field "${name}" is there twice`)
+    if (fields.some(field => field.name === name)) throw new UsageError(`field "${name}" is given twice`)
     if (name !== 'key' && name !== 'value' && !isFieldName(name)) {
       throw new UsageError(`a field cannot be named "${name}": a name is ${FIELD_NAME_RULE}`)
     }
@@ -51,7 +51,7 @@ export function parseSchema(text: string): RecordSchema {
   }
   checkKey(fields)
   if (fields.length > 2 && fields.some(field => field.name === 'value')) {
-    throw new UsageError('a field named "value" can only be the only one beside the key')
+    throw new UsageError('a field named "value" must be the only one beside the key')
   }
   return { fields, recordBytes: offset }
 }

@@ -1,8 +1,8 @@
 /**
- * What goes to standard output and standard error, and what becomes of it where nobody takes it.
+ * Writes to standard output and standard error, and deals with writes that fail.
  *
  * Writing may fail: at once (a full disk, `/dev/full`), or later (a pipe). A reader that has seen enough, such as
- * `head`, closes the pipe: that is no failure. Whatever is written has been made safe for a terminal.
+ * `head`, closes the pipe: that is no failure. Everything written is made safe for a terminal first.
  */
 import { visible } from '../../src/base/describe-value.js'
 
@@ -11,10 +11,10 @@ let failure: Error | undefined
 const pending = new Set<Promise<void>>()
 
 process.stdout.on('error', error => void (failure ??= error))
-// There is nowhere left to tell it.
+// There is nowhere left to report it.
 process.stderr.on('error', () => {})
 
-/** Writes text to standard output: lines and columns stay, other control characters are shown as `\u001b`. */
+/** Writes text to standard output: lines and columns are kept, other control characters are shown as `\u001b`. */
 export function printText(text: string): void {
   if (failure !== undefined) return
   const written = new Promise<void>(resolve => {
@@ -41,11 +41,11 @@ export function printError(text: string): void {
   try {
     process.stderr.write(text)
   } catch {
-    // There is nowhere left to tell it.
+    // There is nowhere left to report it.
   }
 }
 
-/** Waits until standard output has taken all; resolves to why it has not, where that is a failure. */
+/** Waits until standard output has taken everything; resolves to the error if that failed. */
 export async function outputFailure(): Promise<Error | undefined> {
   await Promise.all(pending)
   return (failure as NodeJS.ErrnoException | undefined)?.code === 'EPIPE' ? undefined : failure

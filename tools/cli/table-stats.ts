@@ -1,9 +1,9 @@
-/** What the commands tell of `table.stats()`. */
+/** What the commands show of `table.stats()`. */
 import { FlashTable, type TableStats } from '../../src/index.js'
 import { closing } from './closing.js'
 import { formatBytes, formatCount } from './output.js'
 
-/** Of a table that nobody has to have open: reads alone, changes nothing. */
+/** Reads them from a table that need not be open anywhere; changes nothing. */
 export async function readStats(directory: string): Promise<TableStats> {
   return closing(await FlashTable.open(directory, { readOnly: true }), table => table.stats())
 }

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander'
 
 /**
- * The command was written wrongly, and nothing was tried: exit code 2.
+ * The command line is wrong, and nothing was tried: exit code 2.
  *
  * Thrown while commander parses an argument, it becomes a message that names the argument.
  */

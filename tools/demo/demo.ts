@@ -2,7 +2,7 @@
  * `npm run demo`: the whole table on real music fingerprints, with everything checked and counted.
  *
  * The old memory-mapped table is imported, the fingerprints are ingested as a fingerprinter would, noisy clips are
- * recognised, and what all that wrote is compared with writing in place. Exit code 1 where anything is wrong.
+ * recognised, and what all that wrote is compared with writing in place. Exit code 1 if anything is wrong.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -36,7 +36,7 @@ const ENCODINGS = {
   valueEncoding: struct({ time: 'u16', flags: 'u16', id: 'i32' }),
 } as const
 
-/** Everything that is not as it should be, in words. */
+/** Everything that is wrong, in words. */
 const problems: string[] = []
 
 async function main(): Promise<void> {
@@ -57,7 +57,7 @@ async function main(): Promise<void> {
   }
   print('')
   for (const problem of problems) print(`WRONG: ${problem}`)
-  print(problems.length === 0 ? 'Everything was found and recognised rightly.' : 'The demo failed.')
+  print(problems.length === 0 ? 'Everything was found and recognised correctly.' : 'The demo failed.')
   if (problems.length > 0) process.exitCode = 1
 }
 
@@ -140,10 +140,10 @@ async function recogniseClips(directory: string): Promise<void> {
   })
   heading(`${rows.length} clips of 12 s, with noise and compressed, recognised`)
   print(textTable(['clip', 'answer', 'votes', 'ms'], rows))
-  print(`\nFewer than ${MINIMUM_VOTES} votes are no answer.`)
+  print(`\nFewer than ${MINIMUM_VOTES} votes count as no answer.`)
 }
 
-/** What reached write calls, over the whole life of the ingested table. */
+/** What was given to write calls in the whole life of the ingested table. */
 function printWritten(ingested: TableStats, compacted: TableStats): void {
   const columns = [ingested, compacted]
   const row = (label: string, value: (stats: TableStats) => number) => [
@@ -169,11 +169,11 @@ function printWritten(ingested: TableStats, compacted: TableStats): void {
   const bytesPerRecord = compacted.dataBytesOnDisk / compacted.records
   print(
     `\nCompacted, a record of 16 bytes takes ${bytesPerRecord.toFixed(2)} bytes in data pages; the rest of a bucket file is its ` +
-      'filter and index.\nThe log of a compacted table is kept, to be written over by what comes next.',
+      'filter and index.\nThe log of a compacted table is kept, to be overwritten by what comes next.',
   )
 }
 
-/** What the old table would have written: it is filled once more, and the pages are counted that each sync writes. */
+/** What the old table would have written: it is filled once more, and the pages that each sync writes are counted. */
 function printInPlace(ingested: TableStats, fingerprints: Fingerprints): void {
   const byTrack = trackRanges(fingerprints).map(([, to]) => to)
   const everyBatch = Array.from(

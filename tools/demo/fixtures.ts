@@ -27,7 +27,7 @@ export interface Clip {
   readonly time: Uint16Array
 }
 
-/** What one second is in frames, the unit of `time`. */
+/** Frames in a second; `time` counts frames. */
 export const FRAMES_PER_SECOND = 22_050 / 256
 
 /** Buckets and slots of the memory-mapped table. */

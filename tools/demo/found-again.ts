@@ -17,8 +17,8 @@ interface FingerprintTable {
 const KEYS_PER_CALL = 10_000
 
 /**
- * How many keys do not have exactly the records that they have in `expected`, in their order; 0: the table holds all
- * of `expected`, and under its keys nothing else.
+ * How many keys do not have exactly their records of `expected`, in order. 0: the table holds all of `expected`, and
+ * nothing else under its keys.
  */
 export async function countWrongKeys(table: FingerprintTable, expected: Fingerprints): Promise<number> {
   const rowsByKey = groupByKey(expected)

@@ -6,7 +6,7 @@
  * and hash are those of test/fixtures/README.md; a test compares the result with the real file byte for byte.
  */
 
-/** What a flash file system writes at the least, and the page size of the kernel. */
+/** The least that a flash file system writes, and the page size of the kernel. */
 const PAGE_BYTES = 4096
 const RECORD_BYTES = 16
 /** 2^64 / golden ratio: Fibonacci hashing (Knuth, TAOCP 3, 6.4). */

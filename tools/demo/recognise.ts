@@ -30,8 +30,8 @@ const STEP_FRAMES = 2
 /**
  * Fewer votes than this are no match.
  *
- * Music repeats itself, so that a wrong track collects a few votes too: with the clips of test/fixtures 3 at the
- * most, while the right one has 14 to 206. Six is twice the one and less than half of the other.
+ * Music repeats itself, so a wrong track collects a few votes, too: with the clips of test/fixtures at most 3, while
+ * the right one has 14 to 206. Six is twice the 3 and less than half of the 14.
  */
 export const MINIMUM_VOTES = 6
 

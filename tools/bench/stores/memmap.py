@@ -1,6 +1,6 @@
 """A hash table of fixed slots in a file that numpy maps into memory, as docs/benchmarks.md describes it.
 
-Reads packed records of 16 bytes from the standard input, so many a batch, and inserts them; where "flush" is 1 it calls
+Reads packed records of 16 bytes from the standard input, in batches, and inserts them; if "flush" is 1 it calls
 flush() after each batch, so that the batch is on the device. Prints the seconds that the inserts took.
 """
 import sys

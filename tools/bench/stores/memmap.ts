@@ -7,7 +7,7 @@ import type { Records } from '../records.js'
 import { Skipped } from '../workload.js'
 
 const SLOTS = 32
-/** Records a bucket on average, so that hardly one is dropped: the files of field tables are as full. */
+/** Records in a bucket on average: few enough that hardly any is dropped. Tables in use are as full. */
 const RECORDS_PER_BUCKET = 14
 
 export function memmapVersion(): string {
@@ -17,14 +17,14 @@ export function memmapVersion(): string {
       stdio: ['ignore', 'pipe', 'ignore'],
     }).trim()
   } catch {
-    throw new Skipped('python3 with numpy is not there')
+    throw new Skipped('python3 with numpy is not installed')
   }
 }
 
 interface MemmapLoad {
   readonly file: string
   readonly count: number
-  /** Records a batch. */
+  /** Records in a batch. */
   readonly batch: number
   records(from: number, to: number): Records
   /** Whether each batch is on the device before the next; else the kernel writes pages back when it likes. */

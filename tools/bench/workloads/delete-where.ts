@@ -1,4 +1,4 @@
-/** Everything of one of 1,000 ids is deleted. */
+/** Deletes all records of one of 1,000 ids. */
 import { randomRecords } from '../records.js'
 import { BATCH_RECORDS, bytesWritten, openTable, settled, type Table } from '../table.js'
 import { seconds } from '../timing.js'

@@ -8,8 +8,8 @@ import { seconds } from '../timing.js'
 import { check, type Workload } from '../workload.js'
 
 /**
- * Before each of both loads. A virtual machine gives memory that nobody uses back to its host within seconds, and getting
- * it again takes time: without a rest the second load would have the memory of the first.
+ * A rest before each of the two loads. A virtual machine gives memory that nobody uses back to its host within seconds,
+ * and getting it again takes time: without a rest the second load would have the memory of the first.
  */
 const REST_MS = 5000
 

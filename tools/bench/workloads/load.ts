@@ -10,7 +10,7 @@ import { SYNC_RECORDS } from '../table.js'
 import { peakRssMiB, seconds } from '../timing.js'
 import { check, STORES, type Figures, type RunSettings, type Workload } from '../workload.js'
 
-/** Lookups that are timed; slow stores get fewer, by time. */
+/** How many lookups are timed; slow stores get fewer, by time. */
 const LOOKUPS = 200_000
 const LOOKUP_SECONDS = 5
 
@@ -87,7 +87,7 @@ async function readAll(store: Store, records: number): Promise<Figures> {
     const found = answer instanceof Promise ? await answer : answer
     check(found?.id === numbers[row], () => `key ${hits[row]} gave ${JSON.stringify(found)}`)
   }
-  // Once to fill caches and to warm up, then for the record.
+  // The first round fills caches and warms up; the second one counts.
   await rate(lookUp)
   const hitsPerSecond = await rate(lookUp)
   const missesPerSecond = await rate(async row => {

@@ -1,4 +1,4 @@
-/** Lookups on a compacted table, warm and cold; and what a record takes there. */
+/** Lookups on a compacted table, warm and cold; and the space that a record takes there. */
 import { dropCaches } from '../device.js'
 import { hitKeys, missKeys, randomNumbers } from '../records.js'
 import { bulkLoadRandom, openTable, type Table } from '../table.js'
@@ -43,7 +43,7 @@ export const lookups: Workload = {
       bytesPerRecord: files.reduce((bytes, file) => bytes + file.bytes, 0) / records,
       ...coldFigures,
     }
-    // Once around to fill the cache and to warm up, then for the record.
+    // The first round fills the cache and warms up; the second one counts.
     await readHits(table, records, LOOKUPS, 1)
     figures['hitsPerSecond'] = LOOKUPS / (await readHits(table, records, LOOKUPS, 2))
     readMisses(table)
@@ -82,7 +82,7 @@ async function readHits(table: Table, records: number, count: number, seed: numb
   const keys = hitKeys(numbers)
   return seconds(() => {
     for (let row = 0; row < count; row++) {
-      check(table.getSync(keys[row]!)?.id === numbers[row], () => `key ${keys[row]} is not found rightly`)
+      check(table.getSync(keys[row]!)?.id === numbers[row], () => `key ${keys[row]} has another record`)
     }
   })
 }

@@ -7,7 +7,7 @@ import { check, type Figures, type Workload } from '../workload.js'
 
 const PUTS = 1_000_000
 const SECONDS = 60
-/** Numbers of records that are in no table before. */
+/** Record numbers from here on are in no table before. */
 const FRESH_FROM = 1_000_000_000
 
 export const mergeLatency: Workload = {

@@ -1,4 +1,4 @@
-/** Real fingerprints, whose keys crowd: what they take on disk and what is written for them. */
+/** Real fingerprints, whose keys cluster: what they take on disk and what is written for them. */
 import { deviceBytes } from '../device.js'
 import { musicRecords, RECORD_BYTES } from '../records.js'
 import { bytesWritten, openTable, settled, SYNC_RECORDS, BATCH_RECORDS } from '../table.js'

@@ -4,9 +4,9 @@ import { openStore } from '../stores/open.js'
 import { seconds } from '../timing.js'
 import { check, type Workload } from '../workload.js'
 
-/** Promises that are awaited together. */
+/** How many promises are awaited together. */
 const TOGETHER = 1000
-/** Then the slow ones are told from the rest. */
+/** Each part ends after this many seconds: slow stores get fewer puts. */
 const SECONDS = 10
 
 export const put: Workload = {

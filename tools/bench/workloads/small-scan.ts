@@ -1,4 +1,4 @@
-/** A short scan while much lies in memory. */
+/** A short scan while much is in memory. */
 import { randomRecords } from '../records.js'
 import { BATCH_RECORDS, openTable, type Table } from '../table.js'
 import { seconds } from '../timing.js'

@@ -31,7 +31,7 @@ async function runCheckpoint(directory: string, copy: string, options: Options):
     const table = await FlashTable.open(directory, { readOnly: true, signal })
     await closing(table, table => table.checkpoint(copy))
     if (!signal.aborted) return
-    // It was made just now, in a directory that was not there.
+    // This command has just made it, in a directory that was not there.
     await rm(copy, { recursive: true })
     signal.throwIfAborted()
   })

@@ -1,8 +1,8 @@
 /**
  * `flashtable compact DIR`: merges everything into one bucket file, offline.
  *
- * It takes the lock of the table, and the merged file counts only once the manifest names it: interrupted at any
- * moment, the table is as it was. README.md, Command line.
+ * It takes the lock of the table, and the merged file counts only once the manifest names it: if it is interrupted at
+ * any moment, the table is as it was. README.md, Command line.
  */
 import type { Command } from 'commander'
 import { FlashTable, type TableStats } from '../../../src/index.js'
@@ -17,7 +17,9 @@ export function defineCompact(program: Command): void {
   program
     .command('compact')
     .summary('merge everything into one file')
-    .description('Merges all files of the table in DIR into one. Interrupted, it leaves the table as it was.')
+    .description(
+      'Merges all files of the table in DIR into one. If interrupted, it leaves the table as it was.',
+    )
     .argument('<dir>', 'directory of the table', parseDirectory)
     .addOption(waitOption())
     .addOption(jsonOption())

@@ -1,4 +1,4 @@
-/** `flashtable get DIR KEY`: all records of a key; the table is opened for reading alone. */
+/** `flashtable get DIR KEY`: all records of a key; the table is opened only for reading. */
 import type { Command } from 'commander'
 import type { StoredSchema } from '../../../src/encoding/stored-schema.js'
 import { FlashTable } from '../../../src/index.js'
@@ -38,13 +38,13 @@ async function runGet(directory: string, keyText: string, options: { readonly js
   report(options.json, { directory, key: keyText, records }, () => recordLines(records).join('\n'))
 }
 
-/** A head and a line a record. */
+/** A heading, and one line for each record. */
 function recordLines(records: readonly object[]): string[] {
   const head = Object.keys(records[0]!)
   return [head, ...records.map(record => Object.values(record).map(fieldText))].map(row => row.join('\t'))
 }
 
-/** A value that is no struct is the field `value`; a record of a set, which has no value, is its key. */
+/** A value that is not a struct is the field `value`; a record of a set, which has no value, is its key. */
 function fieldsOf({ value: type }: StoredSchema, keyText: string, value: unknown): object {
   if (type === null) return { key: keyText }
   return type.type === 'struct' ? (value as object) : { value }

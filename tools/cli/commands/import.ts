@@ -1,5 +1,5 @@
 /**
- * `flashtable import FILE DIR`: packed records or a table that numpy mapped into memory become a flashtable.
+ * `flashtable import FILE DIR`: makes a flashtable from packed records or from a table that numpy mapped into memory.
  *
  * The size of the file is checked before anything is written. README.md, Import.
  */
@@ -22,30 +22,30 @@ const DETAILS = `
 Formats:
   records  packed little-endian records, nothing between them
   memmap   a hash table mapped into memory with numpy: --shape BUCKETS,SLOTS of packed records. Slot 0 of
-           a bucket is its head; of the other slots those are taken whose field "flags" has bit 0 set
+           a bucket is its head; other slots are imported if bit 0 of their field "flags" is set
 
 The schema names the fields in the order of the file: u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 bytes(n). One field
 is named key (u8 to u64 or bytes); without any other the table is a set.
 
 The size of FILE must fit the schema (and the shape), and it must not be a file of another format (NumPy's .npy,
-Parquet, SQLite, compressed files, CSV and so on), or nothing is written. Records keep their order. The import
-is all or nothing; interrupted, it leaves an empty table that the next one may fill. Only with --append, what was
+Parquet, SQLite, compressed files, CSV and so on); otherwise nothing is written. Records keep their order. The import
+is all or nothing; if interrupted, it leaves an empty table that the next one may fill. With --append, what was
 read so far stays.
 
 Examples:
   flashtable import old.memmap prints --format memmap --shape 16384,32 --schema key:u64,time:u16,flags:u16,id:i32
   flashtable import chunks.bin chunks --format records --schema 'key:bytes(20),size:u32'`
 
-/** What is imported into where. */
+/** What to import, and into which table. */
 export interface Import {
   readonly file: string
   readonly directory: string
   readonly schema: RecordSchema
   /** Of a memory-mapped table; without it the file holds plain records. */
   readonly shape?: Shape | undefined
-  /** Adds to a table that is there; otherwise one that holds anything is `FLASHTABLE_EXISTS`. */
+  /** Adds to an existing table; without it, a table that holds anything is `FLASHTABLE_EXISTS`. */
   readonly append?: boolean | undefined
-  /** Takes a file for records that is known to be something else. */
+  /** Imports a file even if it is recognised as something else. */
   readonly force?: boolean | undefined
   /** Milliseconds to wait for another writer. */
   readonly wait?: number | undefined
@@ -62,7 +62,7 @@ export async function importFile(options: Import): Promise<number> {
   )
 }
 
-/** Into a new table, or an empty one such as an import that was interrupted leaves behind. */
+/** Loads into a new table, or into an empty one such as an interrupted import leaves. */
 async function loadAll(
   file: RecordFile,
   { directory, schema, wait, signal, onProgress }: Import,
@@ -114,7 +114,7 @@ async function appendAll(file: RecordFile, options: Import): Promise<number> {
   })
 }
 
-/** Whether nothing was ever put: read before it is opened for writing, which changes a table a little. */
+/** Whether nothing was ever put. Only reads: opening for writing changes a table a little. */
 async function isEmptyOrMissing(directory: string): Promise<boolean> {
   try {
     return (await readStats(directory)).sequence.next === 0
@@ -127,13 +127,15 @@ async function isEmptyOrMissing(directory: string): Promise<boolean> {
 export function defineImport(program: Command): void {
   program
     .command('import')
-    .summary('make a table of packed records or of a numpy.memmap table')
-    .description('Makes a table in the new directory DIR of the records in FILE.')
-    .argument('<file>', 'what to read')
+    .summary('make a table from packed records or from a numpy.memmap table')
+    .description('Makes a table in the new directory DIR from the records in FILE.')
+    .argument('<file>', 'file to read')
     .argument('<dir>', 'directory of the table', parseDirectory)
     .addOption(
       single(
-        new Option('--format <format>', 'what FILE is').choices(['records', 'memmap']).makeOptionMandatory(),
+        new Option('--format <format>', 'format of FILE')
+          .choices(['records', 'memmap'])
+          .makeOptionMandatory(),
       ),
     )
     .addOption(
@@ -144,8 +146,8 @@ export function defineImport(program: Command): void {
       ),
     )
     .addOption(single(new Option('--shape <shape>', 'of a memmap: BUCKETS,SLOTS').argParser(parseShape)))
-    .option('--append', 'add to a table that is there')
-    .option('--force', 'import FILE although it is known to be of another format')
+    .option('--append', 'add to an existing table')
+    .option('--force', 'import FILE even if it is recognised as another format')
     .addOption(waitOption())
     .addOption(jsonOption())
     .addHelpText('after', DETAILS)

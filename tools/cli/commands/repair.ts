@@ -18,7 +18,7 @@ export function defineRepair(program: Command): void {
     .description(
       'Saves every record of the table in DIR whose page or frame is intact into a new table, and prints what was ' +
         'lost, deletes too. Changes nothing in DIR. NEW is a table once all is in it and on the device. Exits with 0 ' +
-        'where nothing was lost, and with 1 where something was: then NEW has the rest.',
+        'if nothing was lost, and with 1 if something was: then NEW has the rest.',
     )
     .argument('<dir>', 'directory of the damaged table', parseDirectory)
     .addOption(
@@ -32,16 +32,16 @@ export function defineRepair(program: Command): void {
       single(
         new Option(
           '--schema <fields>',
-          'where the manifest is lost: fields of a record, name:type, separated by commas',
+          'if the manifest is lost: fields of a record, name:type, separated by commas',
         ).argParser(parseSchema),
       ),
     )
-    .option('--replace', "where the manifest is lost: the table has duplicates: 'replace'")
+    .option('--replace', "if the manifest is lost: the table has duplicates: 'replace'")
     .addOption(
       single(
         new Option(
           '--page-bytes <number>',
-          'where the manifest is lost: bytes of a page of the new table, if no bucket file tells',
+          'if the manifest is lost: bytes of a page of the new table, if no bucket file tells',
         ).argParser(parsePageBytes),
       ),
     )

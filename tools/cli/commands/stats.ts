@@ -1,4 +1,4 @@
-/** `flashtable stats DIR`: what a table holds and what it has written; it is opened for reading alone. */
+/** `flashtable stats DIR`: what a table holds and what it has written; it is opened only for reading. */
 import type { Command } from 'commander'
 import type { TableStats } from '../../../src/index.js'
 import { jsonOption, parseDirectory } from '../arguments.js'
@@ -12,8 +12,8 @@ type Row = [label: string, value: string]
 export function defineStats(program: Command): void {
   program
     .command('stats')
-    .summary('tell what a table holds and has written')
-    .description('Tells what the table in DIR holds and what it has written in its life. Changes nothing.')
+    .summary('show what a table holds and has written')
+    .description('Shows what the table in DIR holds and what it has written in its life. Changes nothing.')
     .argument('<dir>', 'directory of the table', parseDirectory)
     .addOption(jsonOption())
     .action(runStats)
@@ -37,7 +37,7 @@ async function runStats(directory: string, options: { readonly json?: true }): P
   )
 }
 
-/** What it was created with. */
+/** What the table was created with. */
 function tableText({ schema, duplicates, pageBytes }: TableStats): Row[] {
   return [
     ['schema', schemaText(schema)],
@@ -60,7 +60,7 @@ function memoryText({ memory }: TableStats): string {
   )
 }
 
-/** How many files each level has that has any. */
+/** How many files each level has, empty levels left out. */
 function levelsText(levels: readonly number[]): string {
   const counts = levels.flatMap((count, level) =>
     count === 0 ? [] : [`${formatCount(count)} of level ${level}`],

@@ -15,8 +15,8 @@ export function defineVerify(program: Command): void {
     .command('verify')
     .summary('read and check everything')
     .description(
-      'Reads every page and frame of the table in DIR and compares all that manifest and footers say with what is ' +
-        'there. Prints each problem with its file and offset, and exits with 1 where there is one. Changes nothing.',
+      'Reads every page and frame of the table in DIR and compares them with everything that manifest and footers ' +
+        'say. Prints each problem with its file and offset, and exits with 1 if there is one. Changes nothing.',
     )
     .argument('<dir>', 'directory of the table', parseDirectory)
     .addOption(jsonOption())
@@ -36,7 +36,7 @@ async function runVerify(directory: string, options: { readonly json?: true }): 
   if (result.problems.length > 0) process.exitCode = EXIT.failed
 }
 
-/** A line a problem, as compilers print them, and a summary. */
+/** One line for each problem, as compilers print them, and a summary. */
 function resultText({ problems, files, pages, frames, records, tornAt, orphans }: Verification): string {
   const lines = problems.map(
     ({ file, offset, message }) => `${file}:${offset === undefined ? '' : `${offset}:`} ${message}`,
@@ -45,7 +45,7 @@ function resultText({ problems, files, pages, frames, records, tornAt, orphans }
     lines.push(`${tornAt.path}:${tornAt.offset}: the log ends here, as it may after a crash: no problem`)
   }
   for (const path of orphans)
-    lines.push(`${path}: no part of the table, the next writer removes it: no problem`)
+    lines.push(`${path}: not part of the table, the next writer removes it: no problem`)
   const read =
     `${formatCount(files)} files, ${formatCount(pages)} pages, ${formatCount(frames)} frames, ` +
     `${formatCount(records)} records`

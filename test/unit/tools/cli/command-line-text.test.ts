@@ -44,12 +44,12 @@ describe('a schema in text', () => {
     ['key:i64', 'the key must be u8 u16 u32 u64 or bytes(1) to bytes(32)'],
     ['key:f32', 'the key must be'],
     ['key:bytes(33)', 'the key must be'],
-    ['key:u64,key:u64', 'field "key" is there twice'],
-    ['key:u64,a:u8,a:u16', 'field "a" is there twice'],
+    ['key:u64,key:u64', 'field "key" is given twice'],
+    ['key:u64,a:u8,a:u16', 'field "a" is given twice'],
     ['key:u64,query:u8', 'a field cannot be named "query"'],
     ['key:u64,__proto__:u8', 'a field cannot be named "__proto__"'],
     ['key:u64,1:u8', 'a field cannot be named "1"'],
-    ['key:u64,value:u8,other:u8', '"value" can only be the only one beside the key'],
+    ['key:u64,value:u8,other:u8', '"value" must be the only one beside the key'],
   ])('is refused: %j', (text, message) => {
     expect(() => parseSchema(text)).toThrow(UsageError)
     expect(() => parseSchema(text)).toThrow(message)
