@@ -1,6 +1,6 @@
 /**
  * How our objects look where somebody prints them with `console.log` or `util.inspect`: nothing of the inside, nothing
- * read from disk, and the same for what is closed. docs/api.md, What a table says of itself.
+ * read from disk, and the same for what is closed. docs/api.md, What a table says about itself.
  */
 
 /** The method of this name says how `util.inspect` shows an object. */

@@ -2,7 +2,7 @@
  * From the stored schema back to what a program declares: encodings that can be given to another open, or shown.
  *
  * An encoding of the caller's own is known by its name alone: one that is made here stands for it in an open, and
- * leaves values unread. docs/api.md, What a table says of itself.
+ * leaves values unread. docs/api.md, What a table says about itself.
  */
 import { fieldTypeOfStored, keyTypeOfStored, valueTypeOfStored } from './resolve.js'
 import { isScalarName, type StoredFieldType, type StoredValue } from './stored-schema.js'

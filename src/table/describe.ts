@@ -1,4 +1,4 @@
-/** What an open table says of itself without reading anything. docs/api.md, What a table says of itself. */
+/** What an open table says of itself without reading anything. docs/api.md, What a table says about itself. */
 import { declaredKey, declaredValue } from '../encoding/declared.js'
 import { copyOfSchema } from '../encoding/stored-schema.js'
 import type { KeyEncoding, ValueEncoding } from '../encoding/types.js'
