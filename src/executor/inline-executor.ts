@@ -1,4 +1,6 @@
-/** Runs compactions on the calling thread, a chunk at a time: for the simulated file system, and where no worker can start. */
+/**
+ * Runs compactions on the calling thread, a chunk at a time: for the simulated file system, and if no worker can start.
+ */
 import { nextTurn } from '../async/turns.js'
 import { buildRange } from '../bulk-load/build-file.js'
 import { spillMemtable } from '../bulk-load/spill-memtable.js'

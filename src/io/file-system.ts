@@ -37,8 +37,8 @@ export interface DirectoryHandle {
 }
 
 /**
- * How to open: `read` an existing file; `create` a new one for reading and writing, an error (`EEXIST`) where one
- * exists; `update` an existing one for reading and writing, its content kept. New files have mode 0600.
+ * How to open: `read` an existing file; `create` a new one for reading and writing, an error (`EEXIST`) if one exists;
+ * `update` an existing one for reading and writing, its content kept. New files have mode 0600.
  */
 export type OpenMode = 'read' | 'create' | 'update'
 
@@ -64,7 +64,7 @@ export interface FileSystem {
   /** Atomic; replaces an existing target. */
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
-  /** A second name for the same file; `EEXIST` where the name is taken. */
+  /** A second name for the same file; `EEXIST` if the name is taken. */
   link(existing: string, path: string): Promise<void>
   /** Names in the directory, in no order. */
   list(directory: string): Promise<string[]>

@@ -118,7 +118,7 @@ async function take(parts: LockParts, directory: string): Promise<Taken> {
  *
  * If the holder had the flock and we have it now, the holder is gone, even if its process lives: its thread may have
  * been terminated. This is true only if both locked the same directory of the same file system on one machine: another
- * mount has locks of its own.
+ * mount has its own locks.
  *
  * Nothing else tells whether a holder in another pid namespace lives. It is taken to live, because two writers would be
  * worse than a LOCK that somebody has to delete by hand.
@@ -153,17 +153,17 @@ function giveUp(flock: HeldFlock | 'taken' | undefined): void {
 }
 
 function lockedBy(holder: LockRecord | undefined, directory: string, self: ProcessIdentity): FlashTableError {
-  const message = `${directory} is open for writing ${placeOf(holder, directory, self)}`
+  const message = `${directory} is open for writing ${holderText(holder, directory, self)}`
   return new FlashTableError('FLASHTABLE_LOCKED', message)
 }
 
-function placeOf(holder: LockRecord | undefined, directory: string, self: ProcessIdentity): string {
+function holderText(holder: LockRecord | undefined, directory: string, self: ProcessIdentity): string {
   if (holder === undefined)
     return 'in another process, which is just opening or closing it; try again, or set lockTimeoutMs'
   if (holder.pidNamespace !== self.pidNamespace) {
     return (
       `in process ${holder.pid} of another pid namespace (a container?), which cannot be seen from here; ` +
-      `if that has ended, delete ${join(directory, LOCK_NAME)}`
+      `if it has ended, delete ${join(directory, LOCK_NAME)}`
     )
   }
   const what = holder.pid === self.pid ? `process ${holder.pid}, which is this one` : `process ${holder.pid}`

@@ -21,8 +21,8 @@
  *     claim, so A withdraws nothing any more. So nobody else can make the claim on D (it is A's) or on A (it is B's):
  *     only B is at the end of the chain that begins with LOCK, until it renames.
  *   - A late contender may claim D after D was replaced and the claims were removed. In step 3 it finds another holder
- *     in LOCK, and withdraws its claim, which means nothing any more. This holds as long as "dead" is true and final: a
- *     dead process has no calls under way.
+ *     in LOCK, and withdraws its claim, which means nothing any more.
+ * This holds as long as "dead" is true and final: a dead process has no calls under way.
  *
  * Where there are no hard links (FAT, exFAT, some of FUSE), a record is published as a directory, LOCK/record. It is
  * made under a private name and moved by `rename`, which fails if the target is a file or a directory that is not

@@ -63,7 +63,7 @@ function sortLong(lanes: readonly Uint32Array[], keyLaneCount: number, rows: Uin
   sort.copyRowsTo(rows)
 }
 
-/** Whether the rows stand in order; gives up at the first that does not, so it costs nothing for random keys. */
+/** Whether the rows are in order; stops at the first that is not, so it costs nothing for random keys. */
 function isSorted(lanes: readonly Uint32Array[], keyLaneCount: number, rows: Uint32Array): boolean {
   for (let start = 1; start < rows.length; start += BLOCK_ROWS) {
     const end = Math.min(start + BLOCK_ROWS, rows.length)

@@ -32,7 +32,7 @@ export class BlockTrace {
 
   private constructor(mountPoint: string) {
     this.#mountPoint = mountPoint
-    // An instance has buffers and events of its own: nobody else's tracing is disturbed.
+    // An instance has its own buffers and events: nobody else's tracing is disturbed.
     this.#instance = join(mountPoint, `instances/flashtable-${process.pid}`)
   }
 

@@ -1,5 +1,5 @@
 /**
- * Bytes that reach a device: an ext4 file system of its own in a file, on a loop device whose counters nobody else moves.
+ * Bytes that reach a device: a separate ext4 file system in a file, on a loop device whose counters nobody else moves.
  *
  * Needs root and loop devices; without them bytes given to write calls are counted where a store can tell them, and the
  * result says so. docs/benchmarks.md.

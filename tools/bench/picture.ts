@@ -1,4 +1,4 @@
-/** Pictures of the documentation, drawn by Observable Plot on a document of its own: docs/decisions/observable-plot.md. */
+/** Pictures of the documentation, drawn by Observable Plot on its own document: docs/decisions/observable-plot.md. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { ROOT } from './paths.js'
 import { importPeer } from './stores/import-peer.js'

@@ -51,7 +51,7 @@ export function randomNumbers(count: number, bound: number, seed = 1): Uint32Arr
   return Uint32Array.from({ length: count }, (_, row) => mix(row + seed * 0x9e37_79b9) % bound)
 }
 
-/** The real fingerprints, `times` times, each time with tracks of their own. */
+/** The real fingerprints, `times` times, each time with other tracks. */
 export function* musicRecords(times: number, batch: number): Generator<Records> {
   const music = readMusic()
   for (let round = 0; round < times; round++) {

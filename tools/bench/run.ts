@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: runs workloads beside the peers, each run in a process of its own, and prints and saves the figures.
+ * `npm run bench`: runs workloads beside the peers, each run in its own process, and prints and saves the figures.
  *
  * A figure is the median of its runs. docs/benchmarks.md.
  */
@@ -83,7 +83,7 @@ async function runWorkload(workload: Workload, options: Options, base: string): 
   return { workload: name, sentence, figures, records, counted, at: new Date().toISOString(), stores }
 }
 
-/** Runs one case in a process of its own. A run that takes too long is killed and reported as skipped. */
+/** Runs one case in its own process. A run that takes too long is killed and reported as skipped. */
 function runCase(
   workload: Workload,
   settings: RunSettings,

@@ -1,4 +1,4 @@
-/** What a workload is, and what it is given. One file a workload in workloads/; each run is a process of its own. */
+/** What a workload is, and what it is given. Each workload is a file in workloads/; each run is a process. */
 
 /** The stores; the first is ours. */
 export const STORES = ['flashtable', 'rocksdb', 'leveldb', 'lmdb', 'sqlite', 'memmap'] as const
@@ -17,7 +17,7 @@ export interface FigureKind {
 export interface RunSettings {
   /** An empty directory. */
   readonly directory: string
-  /** The block device under it, if it has one of its own. */
+  /** The block device under it, if it has its own. */
   readonly device: string | undefined
   readonly store: StoreName
   readonly records: number

@@ -3,7 +3,7 @@
  * write-offsets`. Makes docs/pictures/write-offsets.svg and prints what the traces show.
  *
  * Both get the same random records at the same pace, a batch at a time, each batch on the device before the next; each
- * has an ext4 file system of its own, whose device is traced. Needs root, tracefs and loop devices, and Python with numpy.
+ * has its own ext4 file system, whose device is traced. Needs root, tracefs and loop devices, and Python with numpy.
  * docs/benchmarks.md, How it writes.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'

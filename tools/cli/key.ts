@@ -1,6 +1,6 @@
 /**
- * A key as text: decimal or `0x...` where keys are integers, two hexadecimal digits a byte where they are bytes, and as
- * the encoding writes it where it is the caller's own.
+ * A key as text: decimal or `0x...` for integers, two hexadecimal digits for each byte of bytes, and for `fixed` as its
+ * encoding writes it.
  */
 import type { BuiltInName, StoredFieldType } from '../../src/encoding/stored-schema.js'
 import { inLine } from './output.js'
@@ -25,7 +25,7 @@ export function parseKey(text: string, type: StoredFieldType): unknown {
 /** Keys of 64 bits are a `bigint` for the table, all others a number. */
 function parseInteger(text: string, type: string): bigint | number {
   if (!/^(\d+|0x[\da-f]+)$/i.test(text)) {
-    throw new UsageError(`"${text}" is no key: the keys are ${type}, written as 4660 or 0x1234`)
+    throw new UsageError(`"${text}" is not a key: the keys are ${type}, written as 4660 or 0x1234`)
   }
   const key = BigInt(text)
   const limit = 2n ** BigInt(type.slice(1))
@@ -39,7 +39,7 @@ function parseBytes(text: string, length: number): Uint8Array {
     return Uint8Array.from(Buffer.from(digits, 'hex'))
   }
   throw new UsageError(
-    `"${text}" is no key: the keys have ${length} bytes, written as ${length * 2} hexadecimal digits`,
+    `"${text}" is not a key: the keys have ${length} bytes, written as ${length * 2} hexadecimal digits`,
   )
 }
 
@@ -49,7 +49,7 @@ function parseEncoded(text: string, encoding: BuiltInName, length: number): unkn
   try {
     return JSON.parse(text)
   } catch {
-    throw new UsageError(`"${text}" is no key: the keys are JSON`)
+    throw new UsageError(`"${text}" is not a key: the keys are JSON`)
   }
 }
 

@@ -42,7 +42,7 @@ function pinnedText({ pinnedBytes }: TableStats): [label: string, value: string]
 export interface FileTotals {
   readonly bucketFiles: number
   readonly bucketBytes: number
-  /** Log and manifest. Segments of the log that are not needed any more are kept, to be written over. */
+  /** Log and manifest. Log segments that are no longer needed are kept, to be overwritten. */
   readonly otherBytes: number
 }
 

@@ -32,7 +32,7 @@ export class InPlaceTable {
     this.#hashShift = BigInt(64 - Math.log2(buckets))
   }
 
-  /** Writes one record into the next free slot of its bucket, or drops it where there is none. */
+  /** Writes one record into the next free slot of its bucket, or drops it if there is none. */
   put(key: bigint, time: number, flags: number, id: number): void {
     const bucket = Number(BigInt.asUintN(64, key * HASH_MULTIPLIER) >> this.#hashShift)
     const head = bucket * this.#slots * RECORD_BYTES

@@ -35,7 +35,7 @@ const STEP_FRAMES = 2
  */
 export const MINIMUM_VOTES = 6
 
-/** The best match of all hits, whatever its votes; `undefined` where there is no hit. `times`: of the clip's keys. */
+/** The best match of all hits, whatever its votes; `undefined` if there is no hit. `times`: of the clip's keys. */
 export function bestMatch(hits: Hits, times: Uint16Array): Match | undefined {
   const votes = new Map<number, number>()
   let best: { pair: number; votes: number } | undefined
@@ -52,7 +52,7 @@ export function bestMatch(hits: Hits, times: Uint16Array): Match | undefined {
   return { id, offset: step * STEP_FRAMES, votes: best.votes }
 }
 
-/** The track that the clip is an excerpt of; `undefined` where no pair has {@link MINIMUM_VOTES}. */
+/** The track that the clip is an excerpt of; `undefined` if no pair has {@link MINIMUM_VOTES}. */
 export function recognise(hits: Hits, times: Uint16Array): Match | undefined {
   const match = bestMatch(hits, times)
   return match !== undefined && match.votes >= MINIMUM_VOTES ? match : undefined

@@ -24,7 +24,7 @@ export interface FoundFile {
   readonly operations: number
 }
 
-/** A file whose footer tells which sequence numbers it stands for. */
+/** A file whose footer tells which sequence numbers it covers. */
 export interface RangedFile extends FoundFile {
   readonly firstSequence: number
   readonly endSequence: number

@@ -46,7 +46,7 @@ interface Candidates {
   readonly written: boolean
 }
 
-/** `families`: of the bucket files. `fresh`: no segment can have been written over. */
+/** `families`: of the bucket files. `fresh`: no segment can have been overwritten. */
 export async function findSegments(
   place: Place,
   numbers: readonly number[],

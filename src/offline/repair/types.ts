@@ -45,7 +45,7 @@ export interface SourceFile {
   readonly pageBytes: number
   /** Pages in the file. */
   readonly pages: number
-  /** What the manifest says of it, if there is one. */
+  /** What the manifest says about it, if there is one. */
   readonly said: { readonly pages: number; readonly records: number } | undefined
 }
 

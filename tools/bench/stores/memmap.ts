@@ -1,4 +1,4 @@
-/** The numpy.memmap program: Python with numpy (Debian python3-numpy), skipped where that is missing. */
+/** The numpy.memmap program: Python with numpy (Debian python3-numpy), skipped if that is missing. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'

@@ -1,4 +1,4 @@
-/** What the peers are asked to do: the same records, the same durability where they have it. */
+/** What the peers are asked to do: the same records, the same durability if they have it. */
 import type { Records } from '../records.js'
 
 /** A record as a store gives it back. */
@@ -10,9 +10,9 @@ export interface Found {
 /** An open store. */
 export interface Store {
   readonly version: string
-  /** Adds records; they are on the device when it resolves, where the store can do that. */
+  /** Adds records; they are on the device when it resolves, if the store can do that. */
   load(records: Records): void | Promise<void>
-  /** Adds one record; it survives the end of the process, where the store can do that, when it resolves. */
+  /** Adds one record; when it resolves, it survives the end of the process, if the store can do that. */
   put(key: bigint, record: Found): void | Promise<void>
   /** A record of the key, or `undefined`. */
   get(key: bigint): Found | undefined | Promise<Found | undefined>

@@ -76,7 +76,7 @@ async function cold(directory: string, records: number): Promise<Figures> {
   return dropped ? { ...figures, coldHitsPerSecond: COLD_LOOKUPS / spent } : figures
 }
 
-/** Seconds of the lookups alone, answers checked. */
+/** Seconds of only the lookups, answers checked. */
 async function readHits(table: Table, records: number, count: number, seed: number): Promise<number> {
   const numbers = randomNumbers(count, records, seed)
   const keys = hitKeys(numbers)

@@ -10,10 +10,10 @@ import { EXIT, inLine, report } from '../output.js'
 import { readSchema } from '../table-schema.js'
 
 const DETAILS = `
-KEY is 4660 or 0x1234 where the keys are integers, 0a0b0c... (two hexadecimal digits a byte) where they are bytes.
+KEY is 4660 or 0x1234 if the keys are integers, 0a0b0c... (two hexadecimal digits a byte) if they are bytes.
 
-Prints a line of field names, then a line a record, oldest first, separated by tabs: made for cut and awk.
-Like grep it exits with 1 where there is nothing, and prints nothing then.`
+Prints a line of field names, then one line for each record, oldest first, separated by tabs, for cut and awk.
+Like grep, it prints nothing and exits with 1 if there is no record.`
 
 export function defineGet(program: Command): void {
   program
@@ -21,7 +21,7 @@ export function defineGet(program: Command): void {
     .summary('print all records of a key')
     .description('Prints all records of KEY in the table in DIR. Changes nothing.')
     .argument('<dir>', 'directory of the table', parseDirectory)
-    .argument('<key>', 'which records')
+    .argument('<key>', 'key of the records')
     .addOption(jsonOption())
     .addHelpText('after', DETAILS)
     .action(runGet)
