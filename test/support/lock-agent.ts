@@ -1,5 +1,5 @@
 /**
- * A process that takes and gives up locks as it is told, for test/unit/io/lock.test.ts:
+ * A process that takes and gives up locks as it is told, for test/unit/io/lock-processes.test.ts:
  * `{ take: directory, timeoutMs }` is answered by `{ taken }` or `{ code, message }`, `{ release: true }` by `{ released }`.
  * With the argument `without-fs-ext` it works as where that could not be built, but for flock(1);
  * with `without-flock` without that too.
