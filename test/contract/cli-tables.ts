@@ -1,0 +1,82 @@
+/** What the tests of the command line share: the compiled program, and tables and files for it. */
+import type { ChildProcess } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll } from 'vitest'
+import { FlashTable, struct } from '../../src/index.js'
+import { Cli } from '../support/run-cli.js'
+import { until } from '../support/until.js'
+
+export const FINGERPRINT = 'key:u64,time:u16,flags:u16,id:i32'
+
+export const ENCODINGS = {
+  keyEncoding: 'u64',
+  valueEncoding: struct({ time: 'u16', flags: 'u16', id: 'i32' }),
+} as const
+
+/** The command line, and a directory for its tables. */
+export interface TestCli {
+  readonly cli: Pick<Cli, 'run' | 'json' | 'start'>
+  /** A path that nothing has. */
+  freshPath(): string
+  fileOf(content: Uint8Array): Promise<string>
+  /** A table with three records of the keys 7, 8 and 7. */
+  smallTable(): Promise<string>
+}
+
+/** To be called once in a file: sets up the hooks. */
+export function testCli(): TestCli {
+  let cli: Cli
+  let directory: string
+  let names = 0
+  beforeAll(async () => {
+    cli = await Cli.build()
+    directory = await mkdtemp(join(tmpdir(), 'flashtable-cli-'))
+  })
+  afterAll(async () => {
+    await rm(directory, { recursive: true })
+    await cli.remove()
+  })
+  const freshPath = (): string => join(directory, `${names++}`)
+  return {
+    cli: {
+      run: (...args) => cli.run(...args),
+      json: (...args) => cli.json(...args),
+      start: (...args) => cli.start(...args),
+    },
+    freshPath,
+    async fileOf(content) {
+      const path = freshPath()
+      await writeFile(path, content)
+      return path
+    },
+    async smallTable() {
+      const path = freshPath()
+      const table = await FlashTable.open(path, ENCODINGS)
+      await table.put(7n, { time: 0, flags: 1, id: 0 })
+      await table.put(8n, { time: 1, flags: 1, id: -1 })
+      await table.put(7n, { time: 2, flags: 1, id: -2 })
+      await table.close()
+      return path
+    },
+  }
+}
+
+/** Names, contents and times of all files: equal only if nothing was changed. */
+export async function imageOf(path: string): Promise<unknown[]> {
+  const files = (await readdir(path)).sort()
+  return Promise.all(
+    files.map(async name => {
+      const { mtimeMs } = await stat(join(path, name))
+      return [name, mtimeMs, (await readFile(join(path, name))).toString('base64')]
+    }),
+  )
+}
+
+/** Resolves when the condition holds; throws where the child ends before. */
+export async function untilOrEnd(child: ChildProcess, condition: () => Promise<boolean>): Promise<void> {
+  await until('the condition holds', async () => (await condition()) || child.exitCode !== null)
+  if (child.exitCode !== null)
+    throw new Error(`it ended with ${child.exitCode} before it could be interrupted`)
+}
