@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { explore } from './explorer.js'
-import { WORKLOADS } from './workloads.js'
+import { WORKLOADS } from './workloads/index.js'
 
 const STATES = Number(
   process.env['FLASHTABLE_CRASH_STATES'] ?? (process.env['CI'] === undefined ? 14_000 : 100_000),

@@ -13,7 +13,8 @@ import type { CallName } from '../support/simulated-file-system.js'
 import { Driver } from './driver.js'
 import { History } from './history.js'
 import { contents, openOn } from './table.js'
-import { WORKLOADS, type Workload } from './workloads.js'
+import { WORKLOADS } from './workloads/index.js'
+import type { Workload } from './workloads/workload.js'
 
 /** One stop of one workload, and one disk that it may leave: what is needed to see a failure again. */
 export interface State {

@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { explore, replay, type Exploration } from './explorer.js'
-import { WORKLOADS } from './workloads.js'
+import { WORKLOADS } from './workloads/index.js'
 
 const USAGE = `npm run test:crash -- [--states N] [--seed S] [--workload W]...
 npm run test:crash -- --workload W --step K --seed S`

@@ -92,7 +92,9 @@ describe('the crash cases of docs/durability.md', () => {
         const source = await readFile(join(ROOT, `test/${file}.test.ts`), 'utf8')
         for (const [, name] of names!.matchAll(/"([^"]+)"/g)) expect(source).toContain(name)
       }
-      const workloads = await readFile(join(ROOT, 'test/crash/workloads.ts'), 'utf8')
+      const folder = await filesUnder(['test/crash/workloads'], /\.ts$/)
+      const sources = await Promise.all(folder.map(path => readFile(join(ROOT, path), 'utf8')))
+      const workloads = sources.join('\n')
       for (const [, list] of text.matchAll(/explorer ((?:`\w+`(?:, )?)+)/g)) {
         for (const [, name] of list!.matchAll(/`(\w+)`/g))
           expect(workloads).toMatch(new RegExp(`^  ${name}: \\{`, 'm'))

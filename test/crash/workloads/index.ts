@@ -1,0 +1,19 @@
+/**
+ * Workloads of the crash explorer: small tables, so that every state on disk comes up within a few hundred calls of the
+ * file system - groups, seals, merges, recycled segments, manifests, recovery itself.
+ */
+import { BULK_LOADS } from './bulk-load.js'
+import { LOG } from './log.js'
+import { MERGES } from './merges.js'
+import { READS_AND_COPIES } from './reads-and-copies.js'
+import type { Workload, Workloads } from './workload.js'
+
+const ALL: Workloads = { ...LOG, ...MERGES, ...READS_AND_COPIES, ...BULK_LOADS }
+
+/** Each workload twice: its jobs run at once, or later and beside other calls. */
+export const WORKLOADS: Workloads = Object.fromEntries(
+  Object.entries(ALL).flatMap(([name, { options, run }]): [string, Workload][] => [
+    [name, { options: { ...options }, run }],
+    [`${name}-later`, { options: { ...options, jobs: 'later' }, run }],
+  ]),
+)
