@@ -12,7 +12,8 @@ import { verifyTable } from '../../src/offline/verify.js'
 import { SCHEMA_CASES } from '../support/schemas.js'
 import { JOB_FORMS, simulatedEnvironment, type JobForm } from '../support/simulated-environment.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
-import { TableRun, type AnyTable, type Tally, type World } from './table-run.js'
+import type { AnyTable, Tally, World } from './run-state.js'
+import { TableRun } from './table-run.js'
 
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000_000)
 const STEPS = Number(process.env['FLASHTABLE_STEPS'] ?? 450)

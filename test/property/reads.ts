@@ -1,0 +1,138 @@
+/** Random lookups and scans of a run, each compared with the model. */
+import { byKey, inRange } from '../support/model.js'
+import { columnOf, type Key, keyText, rowsOf, valueText } from '../support/schemas.js'
+import { randomRange } from './ranges.js'
+import { type AnyTable, RunState } from './run-state.js'
+import { rowText, same } from './texts.js'
+
+/** Steps that read. */
+export class Reads {
+  readonly #run: RunState
+
+  constructor(run: RunState) {
+    this.#run = run
+  }
+
+  async lookup(): Promise<void> {
+    const { table, state, options } = this.#run.view()
+    const key = this.#run.randomKey()
+    const records = byKey(state).get(keyText(key)) ?? []
+    const expected = records.map(({ value }) => value)
+    this.#run.detail(keyText(key))
+    const blocking = this.#run.random.chance(0.5)
+    // All calls are made at once: what is put meanwhile is not for them.
+    const [all, newest, count, has] = await Promise.all([
+      blocking ? table.getAllSync(key, options) : table.getAll(key, options),
+      blocking ? table.getSync(key, options) : table.get(key, options),
+      table.count(key, options),
+      table.has(key, options),
+    ])
+    same(`getAll(${keyText(key)})`, this.#run.values(all), expected)
+    // A set has no values: has() tells.
+    if (this.#run.schema.fields.size > 0) {
+      const found = newest === undefined ? [] : [newest]
+      same(`get(${keyText(key)})`, this.#run.values(found), expected.slice(-1))
+    }
+    same(`count(${keyText(key)})`, [count], [records.length])
+    same(`has(${keyText(key)})`, [has], [records.length > 0])
+  }
+
+  async lookups(): Promise<void> {
+    const { table, state, options } = this.#run.view()
+    const { keys, given } = this.#queries(this.#run.random.between(0, 60))
+    const groups = byKey(state)
+    const found = keys.map(key => groups.get(keyText(key)) ?? [])
+    this.#run.detail(`of ${keys.length}`)
+    const isSet = this.#run.schema.fields.size === 0
+    const [newest, columns] = await Promise.all([
+      isSet ? [] : table.getMany(given, options),
+      table.getColumns(given, options),
+    ])
+    same(
+      'getMany',
+      newest.map(value => (value === undefined ? 'none' : valueText(this.#run.schema, value))),
+      isSet ? [] : found.map(records => records.at(-1)?.value ?? 'none'),
+    )
+    const rows = rowsOf(this.#run.schema, columns)
+    same(
+      'getColumns',
+      Array.from(columns.query, (query, i) => `${query}:${rows[i]?.value ?? ''}`),
+      found.flatMap((records, query) => records.map(({ value }) => `${query}:${value}`)),
+    )
+  }
+
+  async near(): Promise<void> {
+    const { table, state, options } = this.#run.view()
+    const { keys, given } = this.#queries(this.#run.random.between(0, 8))
+    const within = this.#run.random.pick([0, 1, 3, 16, 17, 1000, 2 ** 33])
+    this.#run.detail(`of ${keys.length} within ${within}`)
+    const columns = await table.getColumns(given, { ...options, within })
+    const number = (key: string): bigint => BigInt(`0x${key}`)
+    const groups = inRange(state, {}).map(([key, records]) => ({ at: number(key), records }))
+    const expected = keys.flatMap((key, query) => {
+      const centre = number(keyText(key))
+      return groups
+        .filter(({ at }) => at >= centre - BigInt(within) && at <= centre + BigInt(within))
+        .flatMap(({ records }) => records.map(record => `${query}:${rowText(record)}`))
+    })
+    const rows = rowsOf(this.#run.schema, columns as never)
+    same(
+      'getColumns within',
+      rows.map((row, i) => `${columns.query[i]}:${rowText(row)}`),
+      expected,
+    )
+  }
+
+  async range(): Promise<void> {
+    const { table, state, options } = this.#run.view()
+    const { range, model } = randomRange(this.#run)
+    this.#run.detail(JSON.stringify(model))
+    const given = { ...range, ...options } as never
+    const groups = inRange(state, model)
+    const { limit } = model
+    const rows = groups.flatMap(([, records]) => records).slice(0, limit)
+    switch (this.#run.random.below(4)) {
+      case 0:
+        same('entries', await this.#entryTexts(table, given), rows.map(rowText))
+        break
+      case 1: {
+        const keys: string[] = []
+        for await (const key of table.keys(given)) keys.push(keyText(key))
+        same('keys', keys, groups.map(([key]) => key).slice(0, limit))
+        break
+      }
+      case 2: {
+        const values: unknown[] = []
+        for await (const value of table.values(given)) values.push(value)
+        same(
+          'values',
+          this.#run.values(values),
+          rows.map(({ value }) => value),
+        )
+        break
+      }
+      default: {
+        const found: string[] = []
+        for await (const columns of table.scanColumns(given)) {
+          found.push(...rowsOf(this.#run.schema, columns as never).map(rowText))
+        }
+        same('scanColumns', found, rows.map(rowText))
+      }
+    }
+  }
+
+  /** Keys for a query, as an array or as a column. */
+  #queries(count: number): { keys: Key[]; given: never } {
+    const keys = Array.from({ length: count }, () => this.#run.randomKey())
+    const given = this.#run.random.chance(0.5) ? keys : columnOf(this.#run.schema.keyKind, keys)
+    return { keys, given: given as never }
+  }
+
+  async #entryTexts(table: AnyTable, range: never): Promise<string[]> {
+    const found: string[] = []
+    for await (const [key, value] of table.entries(range)) {
+      found.push(rowText({ key: keyText(key), value: valueText(this.#run.schema, value) }))
+    }
+    return found
+  }
+}

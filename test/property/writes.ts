@@ -1,0 +1,165 @@
+/** Random writes of a run: the table does them, and so does the model. */
+import type { ModelOperation } from '../support/model.js'
+import { columnsOf, keyText, modelRecord, randomRecord } from '../support/schemas.js'
+import type { RunState } from './run-state.js'
+import { modelText } from './texts.js'
+
+/** Above this the run deletes more than it puts. */
+const RECORDS_MAX = 2000
+
+/** A call, and what it does to the model. */
+interface Operation {
+  readonly call: object
+  readonly model: ModelOperation
+}
+
+/** Steps that write. */
+export class Writes {
+  readonly #run: RunState
+
+  constructor(run: RunState) {
+    this.#run = run
+  }
+
+  async put(): Promise<void> {
+    const wanted = this.#run.state.length > RECORDS_MAX ? this.#del() : this.#record()
+    await this.#write([wanted])
+  }
+
+  async batch(): Promise<void> {
+    const operations = this.#operations(this.#run.random.between(0, Math.min(40, this.#run.capacity)))
+    this.#run.detail(`of ${operations.length}`)
+    const batch = this.#run.table.batch(operations.map(({ call }) => call) as never, this.#sync())
+    this.#run.apply(operations)
+    await batch
+  }
+
+  async columns(): Promise<void> {
+    const { random } = this.#run
+    const most = this.#run.state.length > RECORDS_MAX ? 3 : this.#run.capacity
+    const rows = random.chance(0.3) ? most : random.between(0, most)
+    this.#run.detail(`of ${rows}`)
+    await this.putColumns(rows)
+  }
+
+  /** Calls one after the other; does not wait for the first before it makes the second. */
+  putColumns(rows: number): Promise<void> {
+    const records = Array.from({ length: rows }, () => randomRecord(this.#run.schema, this.#run.random))
+    const put = this.#run.table.putColumns(columnsOf(this.#run.schema, records) as never, this.#sync())
+    this.#run.apply(records.map(({ model }) => ({ model: { type: 'put', record: model } })))
+    return put
+  }
+
+  /** Many calls of all kinds that do not wait for each other. */
+  async burst(): Promise<void> {
+    const { random } = this.#run
+    const calls: Promise<void>[] = []
+    const kinds: (() => void)[] = [
+      () => {
+        const operations = this.#operations(1)
+        calls.push(this.#call(operations[0]!.call))
+        this.#run.apply(operations)
+      },
+      () => {
+        const operations = this.#operations(random.between(1, Math.min(10, this.#run.capacity)))
+        calls.push(this.#run.table.batch(operations.map(({ call }) => call) as never, this.#sync()))
+        this.#run.apply(operations)
+      },
+      () => void calls.push(this.putColumns(random.between(1, Math.min(12, this.#run.capacity)))),
+      () => {
+        if (this.#run.schema.fields.size === 0) return
+        const operation = this.#delWhere()
+        calls.push(this.#call(operation.call))
+        this.#run.apply([operation])
+      },
+      () => void calls.push(this.#run.table.sync()),
+    ]
+    const count = random.between(2, 30)
+    this.#run.detail(`of ${count}`)
+    for (let i = 0; i < count; i++) kinds[random.chance(0.6) ? 0 : random.below(kinds.length)]!()
+    await Promise.all(calls)
+  }
+
+  del(): Promise<void> {
+    return this.#write([this.#del()])
+  }
+
+  delRecord(): Promise<void> {
+    return this.#write([this.#delRecord()])
+  }
+
+  delWhere(): Promise<void> {
+    return this.#write([this.#delWhere()])
+  }
+
+  async clear(): Promise<void> {
+    await this.#run.table.clear()
+    this.#run.apply([{ model: { type: 'clear' } }])
+  }
+
+  #record(): Operation {
+    const { key, value, model } = randomRecord(this.#run.schema, this.#run.random)
+    return { call: { type: 'put', key, value }, model: { type: 'put', record: model } }
+  }
+
+  #del(): Operation {
+    const key = this.#run.randomKey()
+    return { call: { type: 'del', key }, model: { type: 'del', key: keyText(key) } }
+  }
+
+  #delRecord(): Operation {
+    const { key, value, model } = randomRecord(this.#run.schema, this.#run.random, this.#run.randomKey())
+    return { call: { type: 'delRecord', key, value }, model: { type: 'delRecord', record: model } }
+  }
+
+  #delWhere(): Operation {
+    const { random } = this.#run
+    const names = [...this.#run.schema.fields.keys()]
+    const chosen = names.filter(() => random.chance(0.6))
+    // One field alone would empty the table too often.
+    const used = chosen.length === 0 ? names : chosen
+    const fields = new Map(
+      used.map(name => [name, random.pick(this.#run.schema.fields.get(name)!.values)] as const),
+    )
+    const { fields: texts } = modelRecord(this.#run.schema, 0, fields)
+    const given = new Map(used.map(name => [name, texts.get(name)!] as const))
+    return {
+      call: { type: 'delWhere', where: Object.fromEntries(fields) },
+      model: { type: 'delWhere', fields: given },
+    }
+  }
+
+  #operations(count: number) {
+    const { random } = this.#run
+    const puts = this.#run.state.length > RECORDS_MAX ? 0.4 : 0.85
+    return Array.from({ length: count }, () =>
+      random.chance(puts) ? this.#record() : random.chance(0.5) ? this.#del() : this.#delRecord(),
+    )
+  }
+
+  async #write(operations: readonly Operation[]): Promise<void> {
+    for (const { model } of operations) this.#run.detail(modelText(model))
+    const calls = operations.map(({ call }) => this.#call(call))
+    this.#run.apply(operations)
+    await Promise.all(calls)
+  }
+
+  /** Makes the call of one operation; does not wait for it. */
+  #call(operation: object): Promise<void> {
+    const { type, key, value, where } = operation as { type: string; key: never; value: never; where: never }
+    switch (type) {
+      case 'put':
+        return this.#run.table.put(key, value, this.#sync())
+      case 'del':
+        return this.#run.table.del(key, this.#sync())
+      case 'delRecord':
+        return this.#run.table.delRecord(key, value, this.#sync())
+      default:
+        return this.#run.table.delWhere(where, this.#sync())
+    }
+  }
+
+  #sync(): { sync: boolean } | undefined {
+    return this.#run.random.chance(0.8) ? undefined : { sync: this.#run.random.chance(0.7) }
+  }
+}
