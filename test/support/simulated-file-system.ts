@@ -10,7 +10,7 @@
  *     for (let seed = 0; seed < 100; seed++) await check(disk.crashState(seed))
  */
 import { createHash } from 'node:crypto'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type {
   DirectoryHandle,
   EntryInfo,
@@ -20,8 +20,8 @@ import type {
   Stamp,
 } from '../../src/io/file-system.js'
 import { Random } from './random.js'
-import { SimulatedDirectories, type EntryMode } from './simulated-directories.js'
-import { PAGE_BYTES, SimulatedFile, type DataMode } from './simulated-file.js'
+import { SimulatedDisk, type DiskOptions, type PowerCutChoice } from './simulated-disk.js'
+import { PAGE_BYTES } from './simulated-file.js'
 import { SimulatedHandle, fileStamp, type HandleHost } from './simulated-handle.js'
 import {
   SimulatedSteps,
@@ -33,39 +33,23 @@ import {
 import { systemError } from './system-error.js'
 
 export type { EntryMode } from './simulated-directories.js'
+export type { PowerCutChoice } from './simulated-disk.js'
 export type { DataMode } from './simulated-file.js'
 export { describeCall, SimulatedCrash } from './simulated-steps.js'
 export type { Call, CallName, FaultOptions, FaultTarget } from './simulated-steps.js'
 
-export interface SimulationOptions {
+export interface SimulationOptions extends DiskOptions {
   /** Of partial transfers, of the order in which calls are done, and of what a failed call leaves. Default 0. */
   readonly seed?: number
   /** This call and all later ones throw {@link SimulatedCrash}. */
   readonly crashAt?: number | undefined
   /** The odds that a read or a write transfers only a part of what was asked. Default 0. */
   readonly shortTransfers?: number
-  /** Default: no limit. */
-  readonly capacityBytes?: number
-  /** Whether there are hard links. Default: true. */
-  readonly links?: boolean
 }
-
-/** Fixes what a power cut leaves; what is left out is chosen by the seed. */
-export interface PowerCutChoice {
-  readonly data?: DataMode
-  readonly entries?: EntryMode
-}
-
-/** Free space of a disk without a limit. */
-const UNLIMITED_PAGES = 2 ** 38
-/** Files that are gone and whose blocks may show up in a file that grew without being written. */
-const STALE_FILES_LIMIT = 4
 
 export class SimulatedFileSystem implements FileSystem {
   /** See {@link SimulationOptions}; may be changed at any time. */
   shortTransfers: number
-  capacityBytes: number
-  readonly links: boolean
   /** Bytes that write calls have transferred. */
   bytesWritten = 0
   /** How this disk came about: a line for each power cut, and for each choice made in it. */
@@ -73,18 +57,15 @@ export class SimulatedFileSystem implements FileSystem {
 
   readonly #random: Random
   readonly #steps: SimulatedSteps
-  readonly #handles = new Set<SimulatedHandle>()
+  readonly #disk: SimulatedDisk
   readonly #openDirectories: string[] = []
-  readonly #stale: SimulatedFile[] = []
-  #directories = new SimulatedDirectories()
-  #nextFileId = 1
 
-  constructor(options: SimulationOptions = {}) {
+  /** `disk`: one that is there already. */
+  constructor(options: SimulationOptions = {}, disk = new SimulatedDisk(options)) {
+    this.#disk = disk
     this.#random = new Random(options.seed ?? 0)
     this.#steps = new SimulatedSteps(this.#random.fork(), options.crashAt)
     this.shortTransfers = options.shortTransfers ?? 0
-    this.capacityBytes = options.capacityBytes ?? Infinity
-    this.links = options.links ?? true
   }
 
   // ---- the course of the run ----
@@ -146,18 +127,23 @@ export class SimulatedFileSystem implements FileSystem {
 
   /** Paths of the open handles, sorted. */
   get openPaths(): string[] {
-    return [...[...this.#handles].map(handle => handle.path), ...this.#openDirectories].sort()
+    return [...[...this.#disk.handles].map(handle => handle.path), ...this.#openDirectories].sort()
   }
 
   // ---- the disk, and what becomes of it ----
 
+  /** See {@link SimulationOptions}; may be changed at any time. */
+  get capacityBytes(): number {
+    return this.#disk.capacityBytes
+  }
+
+  set capacityBytes(bytes: number) {
+    this.#disk.capacityBytes = bytes
+  }
+
   /** Bytes of all pages in use; an unlinked file uses them until it is closed. */
   get usedBytes(): number {
-    const files = new Set([...this.#handles].map(handle => handle.file))
-    for (const [, file] of this.#directories.entries()) files.add(file)
-    let pages = 0
-    for (const file of files) pages += file.allocated
-    return pages * PAGE_BYTES
+    return this.#disk.usedBytes
   }
 
   /**
@@ -165,8 +151,7 @@ export class SimulatedFileSystem implements FileSystem {
    * is what `kill -9` leaves. No handle is open; nothing crashes or fails unless `options` say so.
    */
   clone(options: SimulationOptions = {}): SimulatedFileSystem {
-    const copy = once((file: SimulatedFile) => file.clone())
-    return this.#derive(this.#directories.clone(copy), options)
+    return this.#with(this.#disk.clone(options), options)
   }
 
   /**
@@ -184,32 +169,29 @@ export class SimulatedFileSystem implements FileSystem {
     const common = draw === 0 ? 'none' : draw === 1 ? 'all' : undefined
     const story = [`power cut after call ${this.calls}, seed ${seed}`]
     const note = (line: string): void => void story.push(line)
-    const stale = [...this.#stale, ...this.#files()]
-    const cut = once((file: SimulatedFile) =>
-      file.afterPowerCut(random, choice.data ?? common, stale, line => note(`file ${file.id}: ${line}`)),
-    )
-    const directories = this.#directories.afterPowerCut(random, choice.entries ?? common, cut, note)
-    const result = this.#derive(directories, { seed, ...options })
-    for (const [path, file] of directories.entries()) note(`${path} is file ${file.id}, ${file.size} bytes`)
+    const fates = { data: choice.data ?? common, entries: choice.entries ?? common }
+    const disk = this.#disk.afterPowerCut(random, fates, note, options)
+    for (const [path, file] of disk.directories.entries())
+      note(`${path} is file ${file.id}, ${file.size} bytes`)
+    const result = this.#with(disk, { seed, ...options })
     result.history.push(...story)
     return result
   }
 
   /** The kernel evicts its cache: what a failed sync has lost is now gone for readers too. */
   dropCache(): void {
-    for (const file of this.#files()) file.dropCache()
-    for (const handle of this.#handles) handle.file.dropCache()
+    this.#disk.dropCache()
   }
 
   // ---- files, looked at and damaged behind the program's back: no steps ----
 
   /** Paths of all files, sorted. */
   files(): string[] {
-    return [...this.#directories.entries()].map(([path]) => path).sort()
+    return [...this.#disk.directories.entries()].map(([path]) => path).sort()
   }
 
   readFile(path: string): Uint8Array {
-    const file = this.#existing(resolve(path), 'open')
+    const file = this.#disk.existing(resolve(path), 'open')
     const bytes = new Uint8Array(file.size)
     file.read(bytes, 0)
     return bytes
@@ -217,12 +199,7 @@ export class SimulatedFileSystem implements FileSystem {
 
   /** Makes a file, or replaces what one holds, with the directories it needs; all of it is synced. */
   writeFile(path: string, bytes: Uint8Array): void {
-    const where = resolve(path)
-    this.#settleDirectories(this.#makeDirectories(dirname(where)))
-    const file = this.#directories.find(where) ?? new SimulatedFile(this.#nextFileId++)
-    if (file.links === 0) file.links = 1
-    this.#directories.place(where, file)
-    file.replace(bytes)
+    this.#disk.place(resolve(path), bytes)
   }
 
   truncateFile(path: string, bytes: number): void {
@@ -238,21 +215,19 @@ export class SimulatedFileSystem implements FileSystem {
   }
 
   removeFile(path: string): void {
-    const where = resolve(path)
-    this.#drop(this.#existing(where, 'unlink'))
-    this.#directories.place(where, undefined)
+    this.#disk.remove(resolve(path))
   }
 
   /** Another program gives the directory another name. */
   moveDirectory(from: string, to: string): void {
-    this.#directories.move(resolve(from), resolve(to))
+    this.#disk.directories.move(resolve(from), resolve(to))
   }
 
   // ---- FileSystem ----
 
   open(path: string, mode: OpenMode): Promise<FileHandle> {
     const where = resolve(path)
-    const wholly = (): void => void (mode === 'create' && this.#createFile(where))
+    const wholly = (): void => void (mode === 'create' && this.#disk.createFile(where))
     return this.#steps.later({ op: mode === 'read' ? 'open' : mode, path: where }, () => ({
       run: () => this.#openFile(where, mode),
       partly: () => void (this.#random.chance(0.5) && wholly()),
@@ -263,41 +238,28 @@ export class SimulatedFileSystem implements FileSystem {
   rename(from: string, to: string): Promise<void> {
     const [path, target] = [resolve(from), resolve(to)]
     return this.#steps.later({ op: 'rename', path, target }, () => ({
-      run: () => this.#renameFile(path, target),
+      run: () => this.#disk.renameFile(path, target),
     }))
   }
 
   unlink(path: string): Promise<void> {
     const where = resolve(path)
     return this.#steps.later({ op: 'unlink', path: where }, () => ({
-      run: () => {
-        const file = this.#existing(where, 'unlink')
-        this.#directories.do({ kind: 'remove', path: where })
-        this.#drop(file)
-      },
+      run: () => this.#disk.unlink(where),
     }))
   }
 
   link(existing: string, path: string): Promise<void> {
     const [from, target] = [resolve(existing), resolve(path)]
     return this.#steps.later({ op: 'link', path: from, target }, () => ({
-      run: () => {
-        if (!this.links) throw systemError('EPERM', 'link', from, target)
-        const file = this.#existing(from, 'link', target)
-        this.#requireFree(target, 'link', from, target)
-        this.#directories.do({ kind: 'add', path: target, file })
-        file.links++
-      },
+      run: () => this.#disk.link(from, target),
     }))
   }
 
   list(directory: string): Promise<string[]> {
     const where = resolve(directory)
     return this.#steps.later({ op: 'list', path: where }, () => ({
-      run: () => {
-        this.#requireDirectory(where, 'scandir', where)
-        return this.#directories.names(where)
-      },
+      run: () => this.#disk.list(where),
     }))
   }
 
@@ -305,22 +267,18 @@ export class SimulatedFileSystem implements FileSystem {
     const where = resolve(directory)
     return this.#steps.later({ op: 'makeDirectory', path: where }, () => ({
       run: () => {
-        const made = this.#makeDirectories(where)
-        this.#settleDirectories(made)
+        const made = this.#disk.makeDirectories(where)
+        this.#disk.settleDirectories(made)
         return made[0]
       },
-      partly: () => void this.#makeDirectories(where, this.#random.below(3)),
+      partly: () => void this.#disk.makeDirectories(where, this.#random.below(3)),
     }))
   }
 
   removeDirectory(directory: string): Promise<void> {
     const where = resolve(directory)
     return this.#steps.later({ op: 'removeDirectory', path: where }, () => ({
-      run: () => {
-        this.#requireDirectory(where, 'rmdir', where)
-        if (this.#directories.names(where).length > 0) throw systemError('ENOTEMPTY', 'rmdir', where)
-        this.#directories.do({ kind: 'removeDirectory', path: where })
-      },
+      run: () => this.#disk.removeDirectory(where),
     }))
   }
 
@@ -332,9 +290,9 @@ export class SimulatedFileSystem implements FileSystem {
     const where = request.path
     return this.#steps.later(request, () => {
       // One that is held can be synced wherever it has gone.
-      if (request.held !== true) this.#requireDirectory(where, 'open', where)
-      const covered = this.#directories.beginSync(where)
-      return { run: () => this.#directories.endSync(covered), partly: () => {} }
+      if (request.held !== true) this.#disk.requireDirectory(where, 'open', where)
+      const covered = this.#disk.directories.beginSync(where)
+      return { run: () => this.#disk.directories.endSync(covered), partly: () => {} }
     })
   }
 
@@ -349,7 +307,7 @@ export class SimulatedFileSystem implements FileSystem {
         this.#steps.later({ op: 'close', path }, () => ({ run: close, partly: close, fail: close })),
     }
     return this.#steps.later({ op: 'openDirectory', path }, () => {
-      this.#requireDirectory(path, 'open', path)
+      this.#disk.requireDirectory(path, 'open', path)
       const run = (): DirectoryHandle => {
         this.#openDirectories.push(path)
         return handle
@@ -360,14 +318,14 @@ export class SimulatedFileSystem implements FileSystem {
 
   info(path: string): Promise<EntryInfo | undefined> {
     const where = resolve(path)
-    return this.#steps.later({ op: 'info', path: where }, () => ({ run: () => this.#infoOf(where) }))
+    return this.#steps.later({ op: 'info', path: where }, () => ({ run: () => this.#disk.infoOf(where) }))
   }
 
   stamp(path: string): Promise<Stamp | undefined> {
     const where = resolve(path)
     return this.#steps.look(where, () => {
-      const file = this.#directories.find(where)
-      const id = this.#directories.idOf(where)
+      const file = this.#disk.directories.find(where)
+      const id = this.#disk.directories.idOf(where)
       if (id !== undefined) return { identity: `directory ${id}`, bytes: PAGE_BYTES, changed: '' }
       return file && fileStamp(file)
     })
@@ -376,8 +334,8 @@ export class SimulatedFileSystem implements FileSystem {
   digest(path: string): Promise<string | undefined> {
     const where = resolve(path)
     return this.#steps.look(where, () => {
-      if (this.#directories.has(where)) throw systemError('EISDIR', 'open', where)
-      if (this.#directories.find(where) === undefined) return undefined
+      if (this.#disk.directories.has(where)) throw systemError('EISDIR', 'open', where)
+      if (this.#disk.directories.find(where) === undefined) return undefined
       return createHash('sha256').update(this.readFile(where)).digest('hex')
     })
   }
@@ -386,8 +344,8 @@ export class SimulatedFileSystem implements FileSystem {
     const where = resolve(path)
     return this.#steps.later({ op: 'freeBytes', path: where }, () => ({
       run: () => {
-        if (!this.#directories.has(where)) this.#existing(where, 'statfs')
-        return this.#freePages() * PAGE_BYTES
+        if (!this.#disk.directories.has(where)) this.#disk.existing(where, 'statfs')
+        return this.#disk.freePages() * PAGE_BYTES
       },
     }))
   }
@@ -395,11 +353,11 @@ export class SimulatedFileSystem implements FileSystem {
   // ---- inside ----
 
   #openFile(path: string, mode: OpenMode): FileHandle {
-    if (mode !== 'create' && this.#directories.has(path)) throw systemError('EISDIR', 'open', path)
-    const file = mode === 'create' ? this.#createFile(path) : this.#existing(path, 'open')
+    if (mode !== 'create' && this.#disk.directories.has(path)) throw systemError('EISDIR', 'open', path)
+    const file = mode === 'create' ? this.#disk.createFile(path) : this.#disk.existing(path, 'open')
     file.handles++
     const handle = new SimulatedHandle(this.#host(), path, file, mode !== 'read')
-    this.#handles.add(handle)
+    this.#disk.handles.add(handle)
     return handle
   }
 
@@ -407,140 +365,24 @@ export class SimulatedFileSystem implements FileSystem {
     return {
       steps: this.#steps,
       random: this.#random,
-      freePages: () => this.#freePages(),
+      freePages: () => this.#disk.freePages(),
       transfer: bytes =>
         bytes > 1 && this.#random.chance(this.shortTransfers) ? this.#random.between(1, bytes - 1) : bytes,
       noteWritten: bytes => {
         this.bytesWritten += bytes
       },
       noteClosed: handle => {
-        if (!this.#handles.delete(handle)) return
+        if (!this.#disk.handles.delete(handle)) return
         handle.file.handles--
-        this.#noteGone(handle.file)
+        this.#disk.noteGone(handle.file)
       },
     }
   }
 
-  #createFile(path: string): SimulatedFile {
-    this.#requireFree(path, 'open', path)
-    const file = new SimulatedFile(this.#nextFileId++)
-    file.links = 1
-    this.#directories.do({ kind: 'add', path, file })
-    return file
-  }
-
-  #renameDirectory(from: string, to: string): void {
-    if (this.#directories.find(to) !== undefined) throw systemError('ENOTDIR', 'rename', from, to)
-    this.#requireDirectory(dirname(to), 'rename', from, to)
-    if (this.#directories.names(to).length > 0) throw systemError('ENOTEMPTY', 'rename', from, to)
-    this.#directories.do({ kind: 'renameDirectory', from, path: to })
-  }
-
-  #renameFile(from: string, to: string): void {
-    if (this.#directories.has(from)) {
-      this.#renameDirectory(from, to)
-      return
-    }
-    const file = this.#existing(from, 'rename', to)
-    if (this.#directories.has(to)) throw systemError('EISDIR', 'rename', from, to)
-    this.#requireDirectory(dirname(to), 'rename', from, to)
-    const replaced = this.#directories.find(to)
-    // POSIX: of two names of one file both stay.
-    if (replaced === file) return
-    this.#directories.do({ kind: 'rename', from, path: to, file })
-    if (replaced !== undefined) this.#drop(replaced)
-  }
-
-  /** Makes the first `limit` of the directories that are missing; returns them, the topmost first. */
-  #makeDirectories(path: string, limit = Infinity): string[] {
-    const missing: string[] = []
-    for (let above = path; !this.#directories.has(above); above = dirname(above)) {
-      if (this.#directories.find(above) !== undefined) {
-        throw systemError(above === path ? 'EEXIST' : 'ENOTDIR', 'mkdir', path)
-      }
-      missing.unshift(above)
-    }
-    const made = missing.slice(0, limit)
-    for (const directory of made) this.#directories.do({ kind: 'directory', path: directory })
-    return made
-  }
-
-  #settleDirectories(made: readonly string[]): void {
-    for (const path of made) this.#directories.endSync(this.#directories.beginSync(dirname(path)))
-  }
-
-  #infoOf(path: string): EntryInfo | undefined {
-    if (this.#directories.has(path))
-      return { kind: 'directory', bytes: PAGE_BYTES, allocatedBytes: PAGE_BYTES }
-    const file = this.#directories.find(path)
-    if (file === undefined) return undefined
-    const allocatedBytes = Math.ceil(file.size / PAGE_BYTES) * PAGE_BYTES
-    return { kind: 'file', bytes: file.size, allocatedBytes }
-  }
-
-  #existing(path: string, syscall: string, target?: string): SimulatedFile {
-    const file = this.#directories.find(path)
-    if (file !== undefined) return file
-    if (this.#directories.has(path)) throw systemError('EISDIR', syscall, path, target)
-    this.#requireDirectory(dirname(path), syscall, path, target)
-    throw systemError('ENOENT', syscall, path, target)
-  }
-
-  #requireFree(name: string, syscall: string, path: string, target?: string): void {
-    this.#requireDirectory(dirname(name), syscall, path, target)
-    if (this.#directories.find(name) === undefined && !this.#directories.has(name)) return
-    throw systemError('EEXIST', syscall, path, target)
-  }
-
-  #requireDirectory(directory: string, syscall: string, path: string, target?: string): void {
-    if (this.#directories.has(directory)) return
-    const code = this.#directories.find(directory) === undefined ? 'ENOENT' : 'ENOTDIR'
-    throw systemError(code, syscall, path, target)
-  }
-
-  #freePages(): number {
-    if (this.capacityBytes === Infinity) return UNLIMITED_PAGES
-    return Math.max(0, Math.floor((this.capacityBytes - this.usedBytes) / PAGE_BYTES))
-  }
-
-  #files(): SimulatedFile[] {
-    return [...this.#directories.entries()].map(([, file]) => file)
-  }
-
-  #drop(file: SimulatedFile): void {
-    file.links--
-    this.#noteGone(file)
-  }
-
-  #noteGone(file: SimulatedFile): void {
-    if (file.links > 0 || file.handles > 0) return
-    this.#stale.push(file)
-    if (this.#stale.length > STALE_FILES_LIMIT) this.#stale.shift()
-  }
-
-  #derive(directories: SimulatedDirectories, options: SimulationOptions): SimulatedFileSystem {
-    const result = new SimulatedFileSystem({
-      capacityBytes: this.capacityBytes,
-      links: this.links,
-      ...options,
-    })
-    result.#directories = directories
-    for (const file of result.#files()) file.links++
-    result.#nextFileId = this.#nextFileId
-    result.#stale.push(...this.#stale)
+  /** This disk with a new process on it. */
+  #with(disk: SimulatedDisk, options: SimulationOptions): SimulatedFileSystem {
+    const result = new SimulatedFileSystem(options, disk)
     result.history.push(...this.history)
     return result
-  }
-}
-
-/** The same copy for every name of a file. */
-function once(copy: (file: SimulatedFile) => SimulatedFile): (file: SimulatedFile) => SimulatedFile {
-  const copies = new Map<SimulatedFile, SimulatedFile>()
-  return file => {
-    const known = copies.get(file)
-    if (known !== undefined) return known
-    const made = copy(file)
-    copies.set(file, made)
-    return made
   }
 }
