@@ -141,7 +141,7 @@ describe('flashtable repair', () => {
       says: 'FLASHTABLE_INVALID_OPTION',
     },
     { what: 'a new table in place of the old one', into: 'old', code: 2, says: 'FLASHTABLE_INVALID_OPTION' },
-  ])('refuses $what', async ({ into, code, says }) => {
+  ])('refuses $what, and creates nothing', async ({ into, code, says }) => {
     const parent = freshPath()
     const result = await cli.run('repair', join(parent, 'old'), '--into', join(parent, into))
     expect(result).toMatchObject({ code, stdout: '' })

@@ -1,6 +1,6 @@
 /** What every FileSystem promises: the same checks run on the machine's and on the simulated one. */
 import { join } from 'node:path'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import type { FileHandle, FileSystem } from '../../src/io/file-system.js'
 import { readFully, readFullySync, writeFully, writeFullySync } from '../../src/io/transfer.js'
 import { Random } from '../support/random.js'
@@ -47,7 +47,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
     }
 
     describe('files', () => {
-      it('what was written is read, by both kinds of calls', async () => {
+      test('what was written is read, by both kinds of calls', async () => {
         const handle = await fileSystem.open(at('a'), 'create')
         const data = new Random(1).bytes(10_000)
         await writeFully(handle, data.subarray(0, 5000), 0)
@@ -60,7 +60,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         await handle.close()
       })
 
-      it('a read at the end or behind it transfers nothing', async () => {
+      test('a read at the end or behind it transfers nothing', async () => {
         await store('a', 'four')
         await using('a', async handle => {
           expect(await handle.read(new Uint8Array(8), 4)).toBe(0)
@@ -68,7 +68,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         })
       })
 
-      it('a read over the end leaves the rest of the buffer alone', async () => {
+      test('a read over the end leaves the rest of the buffer alone', async () => {
         await store('a', 'four')
         const buffer = new Uint8Array(8).fill(7)
         await using('a', async handle => {
@@ -77,7 +77,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect([...buffer]).toEqual([...bytesOf('ur'), 7, 7, 7, 7, 7, 7])
       })
 
-      it('an overwrite keeps what is around it, and the size', async () => {
+      test('an overwrite keeps what is around it, and the size', async () => {
         await store('a', 'one two three')
         await using('a', async handle => {
           await writeFully(handle, bytesOf('TWO'), 4)
@@ -86,13 +86,13 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect(await load('a')).toBe('one TWO three')
       })
 
-      it('a write behind the end leaves zeros between', async () => {
+      test('a write behind the end leaves zeros between', async () => {
         await store('a', 'x')
         await using('a', handle => writeFully(handle, bytesOf('y'), 9000))
         expect(await load('a')).toBe(`x${'\0'.repeat(8999)}y`)
       })
 
-      it('a write of nothing is no error and changes nothing', async () => {
+      test('a write of nothing is no error and changes nothing', async () => {
         await store('a', 'four')
         await using('a', async handle => {
           expect(await handle.write(new Uint8Array(0), 100)).toBe(0)
@@ -101,7 +101,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect(await load('a')).toBe('four')
       })
 
-      it('two handles on one file see the same bytes', async () => {
+      test('two handles on one file see the same bytes', async () => {
         await store('a', 'old')
         const reader = await fileSystem.open(at('a'), 'read')
         await using('a', handle => writeFully(handle, bytesOf('new'), 0))
@@ -111,7 +111,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         await reader.close()
       })
 
-      it('sync resolves, twice and without writes too', async () => {
+      test('sync resolves, twice and without writes too', async () => {
         await store('a', 'four')
         await using('a', async handle => {
           await handle.sync()
@@ -121,7 +121,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect(await load('a')).toBe('Four')
       })
 
-      it('a handle keeps the path that it was opened by', async () => {
+      test('a handle keeps the path that it was opened by', async () => {
         await store('a', '')
         const handle = await fileSystem.open(at('a'), 'read')
         expect(handle.path).toBe(at('a'))
@@ -130,7 +130,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
     })
 
     describe('open', () => {
-      it('create refuses a name that is taken and leaves its file alone', async () => {
+      test('create refuses a name that is taken and leaves its file alone', async () => {
         await store('a', 'kept')
         await expect(fileSystem.open(at('a'), 'create')).rejects.toMatchObject({
           code: 'EEXIST',
@@ -140,7 +140,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect(await load('a')).toBe('kept')
       })
 
-      it('read and update refuse a name that is not there', async () => {
+      test('read and update refuse a name that is not there', async () => {
         for (const mode of ['read', 'update'] as const) {
           await expect(fileSystem.open(at('a'), mode)).rejects.toMatchObject({
             code: 'ENOENT',
@@ -150,11 +150,11 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect(await fileSystem.list(directory)).toEqual([])
       })
 
-      it('create refuses a directory that is not there', async () => {
+      test('create refuses a directory that is not there', async () => {
         await expect(fileSystem.open(at('no/a'), 'create')).rejects.toMatchObject({ code: 'ENOENT' })
       })
 
-      it('a directory is not opened as a file', async () => {
+      test('a directory is not opened as a file', async () => {
         await fileSystem.makeDirectory(at('d'))
         for (const mode of ['read', 'update'] as const) {
           await expect(fileSystem.open(at('d'), mode)).rejects.toMatchObject({ code: 'EISDIR' })
@@ -162,7 +162,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         await expect(fileSystem.open(at('d'), 'create')).rejects.toMatchObject({ code: 'EEXIST' })
       })
 
-      it('a handle for reading does not write', async () => {
+      test('a handle for reading does not write', async () => {
         await store('a', 'kept')
         const handle = await fileSystem.open(at('a'), 'read')
         await expect(handle.write(bytesOf('x'), 0)).rejects.toMatchObject({ code: 'EBADF', path: at('a') })
@@ -171,7 +171,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect(await load('a')).toBe('kept')
       })
 
-      it('a closed handle refuses every call, and a second close', async () => {
+      test('a closed handle refuses every call, and a second close', async () => {
         await store('a', 'four')
         const handle = await fileSystem.open(at('a'), 'update')
         await handle.close()
@@ -191,7 +191,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
     })
 
     describe('names', () => {
-      it('rename replaces the target', async () => {
+      test('rename replaces the target', async () => {
         await store('a', 'new')
         await store('b', 'old')
         await fileSystem.rename(at('a'), at('b'))
@@ -199,7 +199,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect(await load('b')).toBe('new')
       })
 
-      it('rename of a name that is not there is an error that names both', async () => {
+      test('rename of a name that is not there is an error that names both', async () => {
         await expect(fileSystem.rename(at('a'), at('b'))).rejects.toMatchObject({
           code: 'ENOENT',
           syscall: 'rename',
@@ -208,20 +208,20 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         })
       })
 
-      it('rename over a directory is an error', async () => {
+      test('rename over a directory is an error', async () => {
         await store('a', '')
         await fileSystem.makeDirectory(at('d'))
         await expect(fileSystem.rename(at('a'), at('d'))).rejects.toMatchObject({ code: 'EISDIR' })
       })
 
-      it('rename between two names of one file keeps both', async () => {
+      test('rename between two names of one file keeps both', async () => {
         await store('a', 'one')
         await fileSystem.link(at('a'), at('b'))
         await fileSystem.rename(at('a'), at('b'))
         expect((await fileSystem.list(directory)).sort()).toEqual(['a', 'b'])
       })
 
-      it('link gives a second name to the same file', async () => {
+      test('link gives a second name to the same file', async () => {
         await store('a', 'one')
         await fileSystem.link(at('a'), at('b'))
         await using('a', handle => writeFully(handle, bytesOf('two'), 0))
@@ -229,7 +229,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect(await load('b')).toBe('two')
       })
 
-      it('link refuses a name that is taken, and a file that is not there', async () => {
+      test('link refuses a name that is taken, and a file that is not there', async () => {
         await store('a', 'one')
         await store('b', 'kept')
         await expect(fileSystem.link(at('a'), at('b'))).rejects.toMatchObject({
@@ -243,7 +243,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect(await load('b')).toBe('kept')
       })
 
-      it('an unlinked or replaced file lives on in its open handles', async () => {
+      test('an unlinked or replaced file lives on in its open handles', async () => {
         await store('a', 'old')
         const handle = await fileSystem.open(at('a'), 'read')
         await store('b', 'new')
@@ -256,11 +256,11 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect(await fileSystem.list(directory)).toEqual([])
       })
 
-      it('unlink of a name that is not there is an error', async () => {
+      test('unlink of a name that is not there is an error', async () => {
         await expect(fileSystem.unlink(at('a'))).rejects.toMatchObject({ code: 'ENOENT', syscall: 'unlink' })
       })
 
-      it('relative parts of a path mean nothing', async () => {
+      test('relative parts of a path mean nothing', async () => {
         await store('a', 'one')
         await fileSystem.makeDirectory(at('d'))
         expect(await load('d/.././a')).toBe('one')
@@ -268,7 +268,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
     })
 
     describe('directories', () => {
-      it('makeDirectory makes the parents too, says where it began, and makes nothing where it exists', async () => {
+      test('makeDirectory makes the parents too, says where it began, and makes nothing where it exists', async () => {
         expect(await fileSystem.makeDirectory(at('x/y/z'))).toBe(at('x'))
         await store('x/y/z/a', 'kept')
         expect(await fileSystem.makeDirectory(at('x/y/z'))).toBeUndefined()
@@ -276,13 +276,13 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect(await fileSystem.list(at('x'))).toEqual(['y'])
       })
 
-      it('makeDirectory refuses the name of a file, and a file on the way', async () => {
+      test('makeDirectory refuses the name of a file, and a file on the way', async () => {
         await store('a', '')
         await expect(fileSystem.makeDirectory(at('a'))).rejects.toMatchObject({ code: 'EEXIST' })
         await expect(fileSystem.makeDirectory(at('a/b'))).rejects.toMatchObject({ code: 'ENOTDIR' })
       })
 
-      it('removeDirectory removes what is empty, and nothing else', async () => {
+      test('removeDirectory removes what is empty, and nothing else', async () => {
         await fileSystem.makeDirectory(at('x/y'))
         await store('x/a', 'kept')
         for (const path of ['x', 'x/a', 'no']) {
@@ -295,7 +295,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect(await fileSystem.makeDirectory(at('x/y'))).toBe(at('x/y'))
       })
 
-      it('list gives files and directories, and an error where there is none', async () => {
+      test('list gives files and directories, and an error where there is none', async () => {
         await store('a', '')
         await fileSystem.makeDirectory(at('d'))
         expect((await fileSystem.list(directory)).sort()).toEqual(['a', 'd'])
@@ -303,12 +303,12 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         await expect(fileSystem.list(at('a'))).rejects.toMatchObject({ code: 'ENOTDIR' })
       })
 
-      it('syncDirectory resolves, and is an error where there is none', async () => {
+      test('syncDirectory resolves, and is an error where there is none', async () => {
         await fileSystem.syncDirectory(directory)
         await expect(fileSystem.syncDirectory(at('no'))).rejects.toMatchObject({ code: 'ENOENT' })
       })
 
-      it('an open directory is synced later, and is an error where there is none', async () => {
+      test('an open directory is synced later, and is an error where there is none', async () => {
         const opened = await fileSystem.openDirectory(directory)
         await store('a', 'four')
         await opened.sync()
@@ -316,7 +316,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         await expect(fileSystem.openDirectory(at('no'))).rejects.toMatchObject({ code: 'ENOENT' })
       })
 
-      it('info tells files from directories from nothing', async () => {
+      test('info tells files from directories from nothing', async () => {
         await store('a', 'four')
         await fileSystem.makeDirectory(at('d'))
         expect(await fileSystem.info(at('a'))).toEqual({
@@ -329,7 +329,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
         expect(await fileSystem.info(at('no/a'))).toBeUndefined()
       })
 
-      it('freeBytes is a number of bytes, and an error where there is no such path', async () => {
+      test('freeBytes is a number of bytes, and an error where there is no such path', async () => {
         expect(await fileSystem.freeBytes(directory)).toBeGreaterThan(0)
         await expect(fileSystem.freeBytes(at('no'))).rejects.toMatchObject({ code: 'ENOENT' })
       })

@@ -125,7 +125,7 @@ describe('a delete of much that is in files', () => {
     await expectIdle(table)
   })
 
-  test('of little changes nothing', async () => {
+  test('that turns out to be little merges nothing', async () => {
     const table = await filled(5000)
     const before = await quiet(table)
     for (const flags of [1, 2]) await table.delWhere({ flags })

@@ -35,7 +35,7 @@ describe('sync', () => {
     await table.sync()
   })
 
-  test('of nothing resolves', async () => {
+  test('where nothing was put resolves, and writes nothing to the log', async () => {
     const table = await tables.fingerprints()
     await table.sync()
     const again = await tables.reopen(table)

@@ -188,7 +188,7 @@ describe('the directory of an open table', () => {
     await expectStranger(table.location, 3000)
   })
 
-  test('has lost its MANIFEST', async () => {
+  test('has lost its MANIFEST: the table is closed, and writes nothing there', async () => {
     const table = await opened()
     await rename(join(table.location, 'MANIFEST'), join(table.location, 'MANIFEST.away'))
     const names = await readdir(table.location)

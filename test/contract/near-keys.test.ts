@@ -135,7 +135,7 @@ describe('getColumns with within', () => {
     ['a fraction', 0.5, 'RangeError'],
     ['less than nothing', -1, 'RangeError'],
     ['a text', '1', 'TypeError'],
-  ])('refuses %s', async (_, within, name) => {
+  ])('refuses %s as the distance', async (_, within, name) => {
     const table = await filled()
     await expect(table.getColumns([1n], { within: within as number })).rejects.toMatchObject({
       name,

@@ -311,7 +311,7 @@ describe('open with readOnly', () => {
     }
   })
 
-  test('refuses to write', async () => {
+  test('refuses every call that writes', async () => {
     const path = await closedTable()
     const reader = await tables.open(path, { ...FINGERPRINT, readOnly: true })
     const writes = [

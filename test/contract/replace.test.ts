@@ -112,7 +112,7 @@ describe("duplicates: 'replace'", () => {
     expect((await collect(table.values())).every(({ id }) => id <= -29 * 250)).toBe(true)
   })
 
-  test('holds for a set', async () => {
+  test('a set has each key once, however often it was put', async () => {
     const set = await tables.open(tables.path(), { keyEncoding: 'u16', ...REPLACE })
     for (let i = 0; i < 5000; i++) void set.put(i % 100)
     await set.sync()

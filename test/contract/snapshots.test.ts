@@ -154,7 +154,7 @@ describe('a snapshot', () => {
     await expect(again.get(1n, { snapshot })).rejects.toMatchObject({ code: 'FLASHTABLE_SNAPSHOT_CLOSED' })
   })
 
-  test('works with await using', async () => {
+  test('is closed at the end of the block that holds it with await using', async () => {
     const table = await tables.fingerprints()
     {
       await using snapshot = table.snapshot()

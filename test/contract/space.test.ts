@@ -114,12 +114,12 @@ describe('files that a merge has replaced', () => {
     expect(await table.stats()).toMatchObject({ pinnedBytes: 0, pins: 0 })
   })
 
-  test.each<['snapshot' | 'scan', (table: FingerprintTable) => Promise<void>]>([
-    ['snapshot', async table => void table.snapshot()],
-    ['scan', async table => void (await table.entries().next())],
-    ['scan', async table => void (await table.keys({ reverse: true }).next())],
-    ['scan', async table => void (await table.scanColumns().next())],
-  ])('are given back when a %s is forgotten, and an event says so', async (what, forget) => {
+  test.each<['snapshot' | 'scan', string, (table: FingerprintTable) => Promise<void>]>([
+    ['snapshot', 'snapshot()', async table => void table.snapshot()],
+    ['scan', 'entries()', async table => void (await table.entries().next())],
+    ['scan', 'keys()', async table => void (await table.keys({ reverse: true }).next())],
+    ['scan', 'scanColumns()', async table => void (await table.scanColumns().next())],
+  ])('are given back when a %s, made by %s, is forgotten, and an event says so', async (what, _, forget) => {
     const events: unknown[] = []
     const listen = (message: unknown): void => void events.push(message)
     subscribe('flashtable:forgotten', listen)

@@ -14,7 +14,7 @@ const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000)
 
 describe(`a crash at any call leaves a prefix of the history (seed ${SEED})`, () => {
   const names = Object.keys(WORKLOADS)
-  test.each(names)('workload %s', { timeout: 600_000 }, async name => {
+  test.each(names)('of the workload %s, with all that was acknowledged', { timeout: 600_000 }, async name => {
     const { states, steps, disks, recoveries } = await explore(name, STATES / names.length, SEED)
     console.log(
       `${name}: ${states} states over ${steps} stops, ${disks} disks, ${recoveries} stops of recoveries`,

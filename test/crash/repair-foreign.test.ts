@@ -130,7 +130,7 @@ describe('where two files were exchanged by name, repair saves everything and sa
     ['a bucket file', 'a log segment', () => [first(), segment()]],
     ['a bucket file', 'another one', () => [first(), other()]],
   ]
-  test.each(pairs)('%s and %s', async (_one, _two, pair) => {
+  test.each(pairs)('%s and %s are told apart by their content', async (_one, _two, pair) => {
     const disk = killed.clone()
     const [one, two] = pair().map(pathOf) as [string, string]
     const bytes = disk.readFile(one)

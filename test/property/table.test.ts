@@ -79,7 +79,7 @@ describe(`a table under random operations is as its model (seed ${SEED})`, () =>
     })
   })
 
-  test('on the disk of this machine, with threads', async () => {
+  test('also on the disk of this machine, with threads', async () => {
     const parent = await mkdtemp(join(tmpdir(), 'flashtable-property-'))
     const directory = join(parent, 'one')
     const world: World = {

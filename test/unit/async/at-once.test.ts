@@ -3,7 +3,7 @@ import { atOnce } from '../../../src/async/at-once.js'
 
 const turn = (): Promise<void> => new Promise(resolve => void setImmediate(resolve))
 
-test('all are run, at most so many at once', async () => {
+test('all tasks are run, and no more of them at once than was asked for', async () => {
   const begun: number[] = []
   let running = 0
   let most = 0
@@ -30,6 +30,6 @@ test('a failure is told when those that run have ended, and nothing begins after
   expect(ended).toEqual([0, 2])
 })
 
-test('nothing is nothing', async () => {
+test('of no tasks none is run', async () => {
   await atOnce(0, 3, () => Promise.reject(new Error('never')))
 })

@@ -110,8 +110,8 @@ describe.each([2, 3, 4, 8])('merges with fanout %i', fanout => {
   })
 })
 
-describe('nothing is merged', () => {
-  test('of no files', () => {
+describe('the next merge', () => {
+  test('of no files is none', () => {
     expect(nextMerge([], 8)).toBeUndefined()
   })
 })

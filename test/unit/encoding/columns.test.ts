@@ -21,7 +21,7 @@ const bitsOf = (length: number): fc.Arbitrary<Uint8Array<ArrayBuffer>> =>
   fc.uint8Array({ minLength: length, maxLength: length })
 
 describe('columns', () => {
-  test('become operations, all puts', () => {
+  test('become operations, row by row, and each is a put', () => {
     const schema = fingerprints()
     const operations = schema.columnsToOperations(columns(3))
     expect(operations.count).toBe(3)
@@ -95,23 +95,26 @@ describe('columns', () => {
     },
   )
 
-  test.each(FIELD_CASES)('of a stretch hold these rows alone: $name', ({ encoding, Column, byteLength }) => {
-    const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: encoding })
-    const bits = Uint8Array.from({ length: byteLength * 10 }, (_, i) => i * 37)
-    const value = new (Column as unknown as typeof Uint8Array)(bits.buffer)
-    const { lanes } = schema.columnsToOperations({ key: new Uint8Array(10), value })
-    const part = schema.lanesToColumns(lanes, 3, 6, false)['value']!
-    expect(new Uint8Array(part.buffer)).toEqual(bits.slice(byteLength * 3, byteLength * 6))
-  })
+  test.each(FIELD_CASES)(
+    'of a stretch of rows hold the values of these rows alone: $name',
+    ({ encoding, Column, byteLength }) => {
+      const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: encoding })
+      const bits = Uint8Array.from({ length: byteLength * 10 }, (_, i) => i * 37)
+      const value = new (Column as unknown as typeof Uint8Array)(bits.buffer)
+      const { lanes } = schema.columnsToOperations({ key: new Uint8Array(10), value })
+      const part = schema.lanesToColumns(lanes, 3, 6, false)['value']!
+      expect(new Uint8Array(part.buffer)).toEqual(bits.slice(byteLength * 3, byteLength * 6))
+    },
+  )
 
-  test('may have no rows', () => {
+  test('without rows become no operations, and come back without rows', () => {
     const schema = fingerprints()
     const operations = schema.columnsToOperations(columns(0))
     expect(operations.count).toBe(0)
     expect(schema.lanesToColumns(operations.lanes, 0, 0, true)).toEqual(columns(0))
   })
 
-  test('of a set are the keys alone', () => {
+  test('of a set are those of the keys alone', () => {
     const set = Schema.create({ keyEncoding: 'u16' })
     const operations = set.columnsToOperations({ key: Uint16Array.of(3, 4) })
     expect(set.lanesToColumns(operations.lanes, 0, 2, false)).toEqual({})
@@ -136,7 +139,7 @@ describe('columns', () => {
     expect(schema.lanesToColumns(lanes, 0, 2, true)).toEqual(part)
   })
 
-  test('are copied on their way in and out', () => {
+  test('are copied on their way in and out: what is written to them later changes nothing', () => {
     const schema = fingerprints()
     const given = columns(2)
     const operations = schema.columnsToOperations(given)
@@ -147,7 +150,7 @@ describe('columns', () => {
     expect(schema.lanesToColumns(operations.lanes, 0, 2, true)).toEqual(columns(2))
   })
 
-  test('may be Buffers, where they are bytes', () => {
+  test('of bytes may be Buffers, and come back as plain Uint8Arrays', () => {
     const schema = Schema.create({ keyEncoding: bytes(2) })
     const operations = schema.columnsToOperations({ key: Buffer.of(1, 2, 3, 4) })
     const out = schema.lanesToColumns(operations.lanes, 0, 2, true)['key']
@@ -155,7 +158,7 @@ describe('columns', () => {
     expect(Buffer.isBuffer(out)).toBe(false)
   })
 
-  test('are read once each', () => {
+  test('are read once each, though a getter may give something else the next time', () => {
     let reads = 0
     const given = {
       ...columns(2),
@@ -178,21 +181,27 @@ describe('columns', () => {
       "the columns: expected an object of the typed arrays key, time, flags, id, found another one, 'tme'",
     ],
     [{ query: new Uint32Array(3) }, "found another one, 'query'"],
-  ])('that are none of the table are a TypeError: %o', (change, message) => {
+  ])('that the table does not have, or of another kind, are a TypeError: %o', (change, message) => {
     const error = thrownBy(() => fingerprints().columnsToOperations({ ...columns(3), ...change }))
     expect(error).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_VALUE' })
     expect(error.message).toContain(message)
   })
 
-  test.each([[undefined], [null], [[]], [new Uint8Array(3)], ['key']])('must be an object: %o', given => {
-    expect(thrownBy(() => fingerprints().columnsToOperations(given))).toMatchObject({ name: 'TypeError' })
-  })
+  test.each([[undefined], [null], [[]], [new Uint8Array(3)], ['key']])(
+    'that are no object with names are refused: %o',
+    given => {
+      expect(thrownBy(() => fingerprints().columnsToOperations(given))).toMatchObject({ name: 'TypeError' })
+    },
+  )
 
-  test.each([[undefined], [new BigInt64Array(3)], [[1n, 2n, 3n]]])('need the key: %o is a TypeError', key => {
-    const error = thrownBy(() => fingerprints().columnsToOperations({ ...columns(3), key }))
-    expect(error).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_KEY' })
-    expect(error.message).toContain("column 'key': expected BigUint64Array ('u64'), found ")
-  })
+  test.each([[undefined], [new BigInt64Array(3)], [[1n, 2n, 3n]]])(
+    'without a column of keys are a TypeError: %o',
+    key => {
+      const error = thrownBy(() => fingerprints().columnsToOperations({ ...columns(3), key }))
+      expect(error).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_KEY' })
+      expect(error.message).toContain("column 'key': expected BigUint64Array ('u64'), found ")
+    },
+  )
 
   test('of different lengths are a RangeError', () => {
     const error = thrownBy(() =>
@@ -225,7 +234,7 @@ describe('columns', () => {
 })
 
 describe('keys of a query', () => {
-  test('may be an array of keys', () => {
+  test('become lanes from an array of keys', () => {
     const schema = Schema.create({ keyEncoding: 'u64' })
     const { count, lanes } = schema.keysToLanes([1n, 2, 2n ** 64n - 1n])
     expect([count, lanes.map(lane => [...lane])]).toEqual([
@@ -237,7 +246,7 @@ describe('keys of a query', () => {
     ])
   })
 
-  test('may be none', () => {
+  test('become no rows where there are none, in an array and in a column', () => {
     expect(fingerprints().keysToLanes([]).count).toBe(0)
     expect(fingerprints().keysToLanes(new BigUint64Array(0)).count).toBe(0)
   })
@@ -299,13 +308,13 @@ describe('the fields of a delete where', () => {
     [{ id: undefined }, 'TypeError', "field 'id': expected an integer"],
     [{ id: '1' }, 'TypeError', "found '1'"],
     [{ time: 65536 }, 'RangeError', "field 'time': expected an integer from 0 to 65535 (u16), found 65536"],
-  ])('are checked: %o', (where, name, message) => {
+  ])('that no record can have are refused: %o', (where, name, message) => {
     const error = thrownBy(() => fingerprints().whereLanes(where))
     expect(error).toMatchObject({ name, code: 'FLASHTABLE_INVALID_VALUE' })
     expect(error.message).toContain(message)
   })
 
-  test('are none in a set', () => {
+  test('are refused by a set, which has none, and the error names del', () => {
     const error = thrownBy(() => Schema.create({ keyEncoding: 'u8' }).whereLanes({ value: 1 }))
     expect(error).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_VALUE' })
     expect(error.message).toContain('use del(key)')

@@ -58,7 +58,7 @@ describe('encodings', () => {
     },
   )
 
-  test('are encodings of level-transcoder', () => {
+  test('are taken by level-transcoder as encodings of its own, and give back what they were given', () => {
     const transcoder = new Transcoder<Uint8Array>(['view'])
     for (const [encoding, value] of [
       [struct({ a: 'u16', b: bytes(2) }), { a: 513, b: Uint8Array.of(3, 4) }],
@@ -73,14 +73,14 @@ describe('encodings', () => {
     }
   })
 
-  test('have the names that a program gives them', () => {
+  test('are named as a program writes them', () => {
     expect(encodings.i16.name).toBe('i16')
     expect(bytes(3).name).toBe('bytes(3)')
     expect(fixed('utf-8', 3).name).toBe("fixed('utf8', 3)")
     expect(struct({ a: 'u8', b: fixed('hex', 2) }).name).toBe("struct({ a: 'u8', b: fixed('hex', 2) })")
   })
 
-  test('decode from any offset of a buffer to copies', () => {
+  test('decode from any offset of a buffer to copies, which what is written to the buffer later leaves alone', () => {
     const encoding = struct({ a: 'u8', b: 'u64', c: bytes(2) })
     const memory = Buffer.from(['ff', '01', '0200000000000000', '0304'].join(''), 'hex')
     const decoded = encoding.decode(memory.subarray(1))
@@ -88,7 +88,7 @@ describe('encodings', () => {
     expect(decoded).toEqual({ a: 1, b: 2n, c: Uint8Array.of(3, 4) })
   })
 
-  test('encode to copies', () => {
+  test('encode to copies, which what is written to the value later leaves alone', () => {
     const value = Uint8Array.of(1, 2)
     const encoded = bytes(2).encode(value)
     value.fill(9)
@@ -128,7 +128,7 @@ describe('struct', () => {
     },
   )
 
-  test('refuses no fields and more than 64', () => {
+  test('refuses to have no fields, or more than 64', () => {
     const fields = (count: number) =>
       Object.fromEntries(Array.from({ length: count }, (_, i) => [`f${i}`, 'u8']))
     expect(structOf(fields(64)).byteLength).toBe(64)
@@ -141,7 +141,7 @@ describe('struct', () => {
     }
   })
 
-  test('refuses more than 1,024 bytes', () => {
+  test('refuses to be longer than 1,024 bytes', () => {
     expect(struct({ a: bytes(1000), b: bytes(24) }).byteLength).toBe(1024)
     expect(thrownBy(() => struct({ a: bytes(1000), b: bytes(25) })).message).toBe(
       'struct: expected at most 1024 bytes a record, found 1025',
@@ -162,14 +162,14 @@ describe('struct', () => {
     expect(error.message).toContain(message)
   })
 
-  test.each([undefined, null, 'u8', ['u8']])('refuses %o in place of fields', fields => {
+  test.each([[undefined], [null], ['u8'], [['u8']]])('refuses %o in place of fields', fields => {
     expect(thrownBy(() => struct(fields as unknown as { a: 'u8' }))).toMatchObject({
       name: 'TypeError',
       code: 'FLASHTABLE_INVALID_OPTION',
     })
   })
 
-  test('asks each of its fields once', () => {
+  test('reads each of its fields once, though a getter may give something else the next time', () => {
     let reads = 0
     const encoding = structOf({
       get a() {
@@ -182,13 +182,13 @@ describe('struct', () => {
 })
 
 describe('a byte length', () => {
-  test.each([0, -1, 1.5, NaN, Infinity, 1025])('of %d is a RangeError', length => {
+  test.each([0, -1, 1.5, NaN, Infinity, 1025])('of %d is refused with a RangeError', length => {
     for (const make of [() => bytes(length), () => fixed('hex', length)]) {
       expect(thrownBy(make)).toMatchObject({ name: 'RangeError', code: 'FLASHTABLE_INVALID_OPTION' })
     }
   })
 
-  test.each(['4', undefined, 4n])('of the wrong type is a TypeError: %o', length => {
+  test.each(['4', undefined, 4n])('of another type than a number is refused with a TypeError: %o', length => {
     for (const make of [() => bytes(length as never), () => fixed('hex', length as never)]) {
       expect(thrownBy(make)).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_OPTION' })
     }
@@ -211,7 +211,7 @@ describe('fixed', () => {
     ['buffer', Buffer.of(1, 2), Buffer.of(1, 2)],
     ['binary', 'ab', Buffer.from('ab')],
     ['hex', Buffer.of(1, 2), '0102'],
-  ] as const)('takes for %s of two bytes %o', (name, value, decoded) => {
+  ] as const)('encodes by %s to two bytes %o', (name, value, decoded) => {
     const encoding = untyped(fixed(name, 2))
     expect(encoding.decode(encoding.encode(value))).toEqual(decoded)
   })
@@ -309,7 +309,7 @@ describe('fixed', () => {
     ['', "found ''"],
     [undefined, 'found undefined'],
     [null, 'found null'],
-  ])('refuses the encoding %o', (encoding, message) => {
+  ])('refuses to be made of %o, which is no encoding', (encoding, message) => {
     const error = thrownBy(() => fixed(encoding as 'hex', 4))
     expect(error).toBeInstanceOf(TypeError)
     expect(error).toMatchObject({ code: 'FLASHTABLE_INVALID_OPTION' })

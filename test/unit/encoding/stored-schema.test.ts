@@ -24,7 +24,7 @@ const FINGERPRINT: GivenEncodings = {
 }
 
 describe('a stored schema', () => {
-  test('has the documented form', () => {
+  test('has the form that docs/file-format.md shows', () => {
     expect(stored(FINGERPRINT)).toEqual({
       key: { type: 'u64' },
       value: {
@@ -67,7 +67,7 @@ describe('a stored schema', () => {
     expect(Schema.open(stored(given), MANIFEST, given).stored).toEqual(Schema.create(given).stored)
   })
 
-  test('takes the aliases of an encoding for the same', () => {
+  test('opens with the aliases of its encodings', () => {
     const schema = stored({ keyEncoding: fixed('utf8', 4), valueEncoding: fixed('buffer', 4) })
     const given = { keyEncoding: fixed('utf-8', 4), valueEncoding: fixed('binary', 4) }
     expect(Schema.open(schema, MANIFEST, given).layout.recordBytes).toBe(8)
@@ -105,7 +105,7 @@ describe('a stored schema', () => {
       },
       'text: fixed(<hex>, 2)',
     ],
-  ])('is never taken for %s', (_, given, message) => {
+  ])('is refused, and never taken for the same, where the given one has %s', (_, given, message) => {
     const asked = { keyEncoding: 'u64', ...given }
     const error = thrownBy(() => Schema.open(stored(FINGERPRINT), MANIFEST, asked))
     expect(error).toMatchObject({ name: 'FlashTableError', code: 'FLASHTABLE_SCHEMA_MISMATCH' })
@@ -297,7 +297,7 @@ describe('the encodings of a new table', () => {
     [{ keyEncoding: 'u8', valueEncoding: null }, 'valueEncoding: expected u8, '],
     [{ keyEncoding: 'u8', valueEncoding: { time: 'u16' } }, 'valueEncoding: the encoding declares no width'],
     [{ keyEncoding: 'u8', valueEncoding: 'json' }, "use fixed('json', n)"],
-  ])('are checked: %o is a TypeError', (given, message) => {
+  ])('that make no schema are refused with a TypeError: %o', (given, message) => {
     const error = thrownBy(() => Schema.create(given))
     expect(error).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_OPTION' })
     expect(error.message).toContain(message)
@@ -310,18 +310,18 @@ describe('the encodings of a new table', () => {
       { keyEncoding: bytes(32), valueEncoding: bytes(993) },
       'keyEncoding and valueEncoding: expected at most 1024 bytes a record, found 1025',
     ],
-  ])('are checked: %o is a RangeError', (given, message) => {
+  ])('that are too long are refused with a RangeError: %o', (given, message) => {
     const error = thrownBy(() => Schema.create(given))
     expect(error).toMatchObject({ name: 'RangeError', code: 'FLASHTABLE_INVALID_OPTION' })
     expect(error.message).toContain(message)
   })
 
-  test('may be any encoding that declares its width', () => {
+  test('are taken where they declare their width, whatever their kind', () => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: { ...point, byteLength: 2 } })
     expect(schema.stored.value).toEqual({ type: 'custom', encoding: 'point', bytes: 2 })
   })
 
-  test('may make a record of 1,024 bytes', () => {
+  test('are taken where they make a record of 1,024 bytes', () => {
     const schema = Schema.create({ keyEncoding: bytes(32), valueEncoding: bytes(992) })
     expect(schema.layout).toMatchObject({ recordBytes: 1024, laneCount: 256, keyLaneCount: 8 })
   })

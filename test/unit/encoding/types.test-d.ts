@@ -2,7 +2,7 @@
  * Tests that tsc makes and nobody runs: a type that is wrong, or an expected error that does not come, fails
  * `npm run check`.
  */
-import { describe, expectTypeOf, it } from 'vitest'
+import { describe, expectTypeOf, test } from 'vitest'
 import { bytes, encodings, fixed, struct } from '../../../src/encoding/encodings.js'
 import type {
   ColumnsIn,
@@ -39,7 +39,7 @@ declare function open<K extends KeyEncoding, V extends ValueEncoding = undefined
 type Own = ArrayBuffer
 
 describe('types that are inferred from the encodings', () => {
-  it('of a struct', () => {
+  test('of a struct are those of its fields, and refuse others', () => {
     const table = open({
       keyEncoding: 'u64',
       valueEncoding: struct({ time: 'u16', flags: 'u16', id: 'i32', at: 'f64', hash: 'i64', raw: bytes(4) }),
@@ -88,7 +88,7 @@ describe('types that are inferred from the encodings', () => {
     table.delWhere({ key: 3n })
   })
 
-  it('of columns', () => {
+  test('of columns are the typed arrays of the encodings, and refuse others', () => {
     const table = open({ keyEncoding: 'u32', valueEncoding: struct({ time: 'u16', id: 'i32' }) })
     const key = new Uint32Array(1)
     const time = new Uint16Array(1)
@@ -112,7 +112,7 @@ describe('types that are inferred from the encodings', () => {
     table.putColumns({ key: new BigUint64Array(1), time, id })
   })
 
-  it('of a value that is no struct', () => {
+  test('of a value that is no struct are those of its encoding, in a column named value', () => {
     const table = open({ keyEncoding: bytes(20), valueEncoding: 'u64' })
     expectTypeOf(table.get).parameter(0).toEqualTypeOf<Uint8Array>()
     expectTypeOf(table.keys()).toEqualTypeOf<Uint8Array<Own>>()
@@ -123,7 +123,7 @@ describe('types that are inferred from the encodings', () => {
     table.put(new Uint8Array(20), 5)
   })
 
-  it('of a set', () => {
+  test('of a set have no values and no fields', () => {
     const table = open({ keyEncoding: 'u8' })
     expectTypeOf(table.put).parameter(0).toEqualTypeOf<number>()
     expectTypeOf(table.put).parameter(1).toEqualTypeOf<undefined>()
@@ -135,7 +135,7 @@ describe('types that are inferred from the encodings', () => {
     table.delWhere({ value: 1 })
   })
 
-  it('of encodings of level-transcoder', () => {
+  test('of encodings of level-transcoder are what these encode and decode', () => {
     const point = {
       name: 'point',
       format: 'view',
@@ -159,7 +159,7 @@ describe('types that are inferred from the encodings', () => {
     table.put('ab', { text: 'abcd', json: [1], point: [1] })
   })
 
-  it('of encodings as objects', () => {
+  test('of encodings given as objects are those of their names', () => {
     const table = open({
       keyEncoding: encodings.u64,
       valueEncoding: struct({ a: encodings.i16, b: encodings.u64 }),
@@ -169,7 +169,7 @@ describe('types that are inferred from the encodings', () => {
     table.putColumns({ key: new BigUint64Array(1), a: new Int16Array(1), b: new BigUint64Array(1) })
   })
 
-  it('are unknown where the encodings were left out', () => {
+  test('are unknown where the encodings were left out', () => {
     const table = open()
     expectTypeOf(table.get).parameter(0).toEqualTypeOf<unknown>()
     expectTypeOf(table.keys()).toEqualTypeOf<unknown>()
@@ -179,7 +179,7 @@ describe('types that are inferred from the encodings', () => {
     table.delWhere({ time: 1 })
   })
 
-  it('refuse what is no encoding', () => {
+  test('refuse what is no encoding of a key, a value or a field', () => {
     // @ts-expect-error keys are unsigned
     expectTypeOf(() => open({ keyEncoding: 'i32' })).toBeFunction()
     // @ts-expect-error an encoding without a width
@@ -196,7 +196,7 @@ describe('types that are inferred from the encodings', () => {
     expectTypeOf(() => fixed('rot13', 4)).toBeFunction()
   })
 
-  it('work for encodings that are known at run time alone', () => {
+  test('are wide enough for encodings that are known at run time alone', () => {
     const fields: Record<string, 'u8' | 'u16'> = { a: 'u8' }
     const table = open({ keyEncoding: 'u8', valueEncoding: struct(fields) })
     table.put(1, { a: 1 })

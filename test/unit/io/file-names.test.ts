@@ -30,7 +30,7 @@ describe('file names', () => {
     }
   })
 
-  test('names sort like their numbers while these have six digits', () => {
+  test('names of files sort like their numbers while these have six digits', () => {
     const names = [7, 12, 100, 99_999, 123_456].map(walName)
     expect(names.toSorted()).toEqual(names)
   })

@@ -16,7 +16,7 @@ async function settled(
   return { disk, home, moved }
 }
 
-test('a LOCK that is a directory is known by its record', async () => {
+test('a LOCK that is a directory is the same as long as its record is', async () => {
   const { disk, home, moved } = await settled({ MANIFEST: 'm', 'LOCK/record': 'ours' })
   await home.check()
   await disk.rename('/t/LOCK', '/t/LOCK.old')
@@ -36,7 +36,7 @@ test('files that were touched or copied over themselves are what they were', asy
   }
 })
 
-test('what has moved stays moved, also when it comes back', async () => {
+test('a directory that has moved is refused from then on, also when it comes back', async () => {
   const { disk, home, moved } = await settled({ MANIFEST: 'm' })
   disk.moveDirectory('/t', '/u')
   await expect(home.fileSystem.unlink('/t/MANIFEST')).rejects.toMatchObject({ code: 'FLASHTABLE_MOVED' })
@@ -63,7 +63,7 @@ test('a manifest that could not be renamed leaves the old one right, and no mani
   }
 })
 
-test('what lies elsewhere goes through', async () => {
+test('a call on a path outside of the directory is made, also when the directory has moved', async () => {
   const { disk, home } = await settled({ MANIFEST: 'm' })
   disk.writeFile('/other/file', bytesOf('x'))
   disk.moveDirectory('/t', '/u')

@@ -30,7 +30,7 @@ describe('flock', () => {
     await other.release()
   })
 
-  test('does without fs-ext where that is missing, broken, or something else', () => {
+  test('is not there where fs-ext is missing, broken, or something else', () => {
     const broken = (): never => {
       throw new Error("Cannot find module './build/Release/fs_ext.node'")
     }
@@ -39,7 +39,7 @@ describe('flock', () => {
     expect(loadFlock(() => null)).toBeUndefined()
   })
 
-  test('of the program is not believed where that hands on nothing, complains, or cannot be run', async () => {
+  test('by the program is not believed where that hands on nothing, complains, or cannot be run', async () => {
     for (const program of ['true', 'false', '/no/such/program', 'cat', process.execPath]) {
       const answer = await takeWith(program, place.directory)
       expect([program, answer]).toEqual([program, program === 'false' ? 'taken' : undefined])
@@ -58,7 +58,7 @@ describe('flock', () => {
     }
   })
 
-  test('does without where the file system has none', async () => {
+  test('is done without where the file system has none', async () => {
     const failing = (code: string): Flock | undefined =>
       loadFlock(() => ({
         flockSync() {
@@ -73,7 +73,7 @@ describe('flock', () => {
     expect(failing('EAGAIN')?.take(place.directory)).toBe('taken')
   })
 
-  test('leaves no descriptor behind', async () => {
+  test('leaves no descriptor behind, neither of a lock that was given up nor of one that was refused', async () => {
     const count = (): number => readdirSync('/dev/fd').length
     const before = count()
     for (let i = 0; i < 20; i++) {

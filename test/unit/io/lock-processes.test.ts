@@ -31,7 +31,7 @@ describe.each([
 ])('in two processes, fs-ext in the holder: $holder, in the other: $other', ({ holder, other }) => {
   const acquire = other ? acquireLock : withoutFlock
 
-  test('the second is refused and told who has it; after kill -9 it gets it at once', async () => {
+  test('the second is refused and told who has the lock; after kill -9 it gets it at once', async () => {
     const agent = await startAgent(holder)
     expect(await take(agent)).toEqual({ taken: true })
     await expect(acquire(place.directory, now)).rejects.toMatchObject({
@@ -53,7 +53,7 @@ describe.each([
     await (await acquire(place.directory, now)).release()
   })
 
-  test('the second gets it when the first gives it up while it waits', async () => {
+  test('the second gets the lock when the first gives it up while it waits', async () => {
     const agent = await startAgent(holder)
     expect(await take(agent)).toEqual({ taken: true })
     let looks = 0
@@ -93,7 +93,7 @@ describe('many processes, some with fs-ext and some without', () => {
     }
   })
 
-  test('that all wait for it: each gets it in the end', async () => {
+  test('that all wait for the lock: each gets it in the end', async () => {
     const contenders = await Promise.all([true, false, true].map(flock => startAgent(flock)))
     let held = 0
     await Promise.all(
@@ -129,7 +129,7 @@ describe('a holder in another pid namespace', () => {
     }
   })
 
-  test('of a real one, as of a container, is respected while it lives, and gone with kill -9', async context => {
+  test('that is real, as in a container, has the lock while it lives, and no more after kill -9', async context => {
     for (const [holder, other] of [
       [true, withTool],
       [false, acquireLock],

@@ -6,7 +6,7 @@ import { lockPlace, now, real } from './lock-place.js'
 
 const place = lockPlace()
 
-describe('waiting', () => {
+describe('waiting for the lock', () => {
   /** A clock that only sleep moves. */
   function clock(): Pick<LockParts, 'now' | 'sleep'> & { readonly slept: number[] } {
     const slept: number[] = []
@@ -33,7 +33,7 @@ describe('waiting', () => {
     await holder.release()
   })
 
-  test('takes the lock when it is free at the last look', async () => {
+  test('ends with the lock when that is free at the last look', async () => {
     const holder = await acquireLock(place.directory, now)
     const time = clock()
     const sleep = async (ms: number): Promise<void> => {

@@ -45,7 +45,7 @@ describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
     }
   })
 
-  test('of many that want it at once one gets it', async () => {
+  test('of many handles that want the lock at once one gets it', async () => {
     for (let round = 0; round < 20; round++) {
       const results = await Promise.allSettled(Array.from({ length: 8 }, () => acquire(place.directory, now)))
       const locks = results.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
@@ -58,7 +58,7 @@ describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
     }
   })
 
-  test('a thread is refused too', async () => {
+  test('a thread is refused while another handle of the process has the lock', async () => {
     const lock = await acquire(place.directory, now)
     const worker = new Worker(WORKER, { workerData: place.directory })
     expect(await once(worker, 'message')).toEqual(['FLASHTABLE_LOCKED'])
@@ -75,7 +75,7 @@ describe.each(kinds)('in one process, $name', ({ acquire, hasFlock }) => {
     expect(readdirSync(place.directory)).toEqual([])
   })
 
-  test('a refused one leaves the lock as it is', async () => {
+  test('a handle that is refused leaves LOCK as it is', async () => {
     const lock = await acquire(place.directory, now)
     const before = readFileSync(lockPath())
     await expect(acquire(place.directory, now)).rejects.toMatchObject({ code: 'FLASHTABLE_LOCKED' })

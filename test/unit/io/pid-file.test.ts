@@ -177,7 +177,7 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       }
     })
 
-    test('that is no text at all is taken over too', async () => {
+    test('that holds random bytes is taken over', async () => {
       const fs = newDisk()
       fs.writeFile(LOCK, new Random(1).bytes(300))
       expect(await new PidFile(fs, '/t', recordOf(1)).take(allLive)).toBeUndefined()
@@ -196,7 +196,7 @@ describe.each([{ hasLinks: true }, { hasLinks: false }])(
       expect(namesOn(fs)).toEqual(['/t/other'])
     })
 
-    test('is not given up by one whose it is no more', async () => {
+    test('is left alone by the release of one whose it is no more', async () => {
       const fs = newDisk()
       const lock = new PidFile(fs, '/t', recordOf(1))
       await lock.take(nobodyLives)

@@ -1,12 +1,12 @@
 /** What a method does not take is an error of types too. */
-import { describe, expectTypeOf, it } from 'vitest'
+import { describe, expectTypeOf, test } from 'vitest'
 import { bytes, fixed, struct, type FlashTable, type StructEncoding } from '../../../src/index.js'
 
 type Table = FlashTable<'u64', StructEncoding<{ id: 'i32' }>>
 type Set = FlashTable<'u64', undefined>
 
 describe('the types of arguments', () => {
-  it('refuse options and arguments that a method does not have', () => {
+  test('refuse options and arguments that a method does not have', () => {
     expectTypeOf((table: Table, set: Set) => {
       void table.put(1n, { id: 1 }, { sync: true })
       void table.del(1n, { sync: true })

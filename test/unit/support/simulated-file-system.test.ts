@@ -10,7 +10,7 @@ fileSystemContract('simulated', async () => {
   return { fileSystem, directory: '/home/table' }
 })
 
-describe('for tests', () => {
+describe('what tests see and steer', () => {
   test('the log names every call with its place', async () => {
     const fs = await disk()
     const handle = await fs.open('/t/a', 'create')

@@ -64,7 +64,7 @@ describe('after a power cut', () => {
     expect(outcomes(fs, look)).toEqual(['/t/a 1', '/t/a 2, /t/b 1', '/t/b 1'])
   })
 
-  test('two names of one file are one file still', async () => {
+  test('two names of one file are still names of one file', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(512, 1))
     await fs.link('/t/a', '/t/b')

@@ -5,7 +5,7 @@ import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
 import { create, createSynced, disk, expectBytes, filled, names, outcomes, SEEDS } from './disks.js'
 
 describe('disks made from one', () => {
-  test('all and none are what they say', async () => {
+  test('a power cut that is told to keep all, or nothing, of what was not synced does so', async () => {
     const fs = await disk()
     await createSynced(fs, '/t/a', filled(100, 1))
     const handle = await fs.open('/t/a', 'update')

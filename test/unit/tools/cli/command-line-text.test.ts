@@ -50,7 +50,7 @@ describe('a schema in text', () => {
     ['key:u64,__proto__:u8', 'a field cannot be named "__proto__"'],
     ['key:u64,1:u8', 'a field cannot be named "1"'],
     ['key:u64,value:u8,other:u8', '"value" must be the only one beside the key'],
-  ])('is refused: %j', (text, message) => {
+  ])('is refused as a schema: %j', (text, message) => {
     expect(() => parseSchema(text)).toThrow(UsageError)
     expect(() => parseSchema(text)).toThrow(message)
   })
@@ -63,7 +63,7 @@ describe('a shape in text', () => {
   })
 
   test.each(['', '16384', '16384,32,16', '0,32', '16384,0', '-1,32', '1e3,32', '16384x32', '1.5,2'])(
-    'is refused: %j',
+    'is refused as a shape: %j',
     text => {
       expect(() => parseShape(text)).toThrow(UsageError)
     },

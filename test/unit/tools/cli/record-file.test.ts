@@ -120,7 +120,7 @@ describe('a file of packed records', () => {
     await file.close()
   })
 
-  test('may be empty', async () => {
+  test('gives no records where it is empty', async () => {
     const file = await RecordFile.open(await fileOf(new Uint8Array()), FINGERPRINT)
     expect(await rowsOf(file)).toEqual([])
   })
@@ -202,7 +202,7 @@ describe('a memory-mapped table', () => {
   test.each<[Shape, string]>([
     [{ buckets: 3, slots: 5 }, 'expected 30 bytes (3 buckets of 5 slots of 2 bytes), found 24 bytes'],
     [{ buckets: 2, slots: 4 }, 'expected 16 bytes (2 buckets of 4 slots of 2 bytes), found 24 bytes'],
-  ])('is refused where its size is not that of the shape', async (shape, message) => {
+  ])('is refused where its size is not that of the shape: %j', async (shape, message) => {
     const path = await fileOf(smallTable(...slots))
     const opened = RecordFile.open(path, parseSchema('key:u8,flags:u8'), shape)
     await expect(opened).rejects.toThrow(WrongFileError)
