@@ -17,7 +17,8 @@ export const ENCODINGS = {
 
 /** The command line, and a directory for its tables. */
 export interface TestCli {
-  readonly cli: Pick<Cli, 'run' | 'json' | 'start'>
+  readonly cli: Pick<Cli, 'run' | 'json' | 'start' | 'startInto'>
+  readonly directory: string
   /** A path that nothing has. */
   freshPath(): string
   fileOf(content: Uint8Array): Promise<string>
@@ -44,6 +45,10 @@ export function testCli(): TestCli {
       run: (...args) => cli.run(...args),
       json: (...args) => cli.json(...args),
       start: (...args) => cli.start(...args),
+      startInto: (...args) => cli.startInto(...args),
+    },
+    get directory() {
+      return directory
     },
     freshPath,
     async fileOf(content) {

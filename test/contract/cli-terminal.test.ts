@@ -2,14 +2,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, closeSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { fixed, FlashTable, struct } from '../../src/index.js'
-import { Cli, type CliResult } from '../support/run-cli.js'
+import type { CliResult } from '../support/run-cli.js'
 import { until } from '../support/until.js'
+import { testCli } from './cli-tables.js'
 
 /** Characters that act on a terminal. */
 const ACTING = /[^\P{Cc}\n\t]|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u
@@ -19,21 +19,8 @@ const ERROR_LINE = /^flashtable: [A-Z][A-Z_]+: [^\n]+\n$/
 const OPTION_NAME =
   /\b(lockTimeoutMs|readOnly|createIfMissing|errorIfExists|keyEncoding|valueEncoding|cacheBytes|memtableBytes|walBytes)\b/
 
-let cli: Cli
-let directory: string
-beforeAll(async () => {
-  cli = await Cli.build()
-  directory = await mkdtemp(join(tmpdir(), 'flashtable-terminal-'))
-})
-afterAll(async () => {
-  await rm(directory, { recursive: true })
-  await cli.remove()
-})
-
-let names = 0
-function freshPath(): string {
-  return join(directory, `${names++}`)
-}
+const place = testCli()
+const { cli, freshPath } = place
 
 async function smallTable(): Promise<string> {
   const path = freshPath()
@@ -82,12 +69,12 @@ describe('an error', () => {
       join(file, 'below'),
       dangling,
       empty,
-      join(directory, 'x'.repeat(300)),
+      join(place.directory, 'x'.repeat(300)),
     ]) {
       const [command, ...more] = commands[at++ % commands.length]!
       expectError(await cli.run(command, path, ...more), 1)
     }
-    for (const input of [freshPath(), directory]) {
+    for (const input of [freshPath(), place.directory]) {
       const args = ['import', input, freshPath(), '--format', 'records', '--schema', 'key:u64']
       expectError(await cli.run(...args), 1)
     }
@@ -95,7 +82,7 @@ describe('an error', () => {
 
   test('shows control characters of paths and arguments, and does not send them', async () => {
     const name = '\u001b[31m a\nb \u009b2J \u007f \u202e \r \u2028'
-    const path = join(directory, `gone ${name}`)
+    const path = join(place.directory, `gone ${name}`)
     expectError(await cli.run(name), 2)
     const json = await cli.run('stats', path, '--json')
     expect(json.stderr).toMatch(/^flashtable: FLASHTABLE_NOT_FOUND: .*gone \\u001b\[31m a\\u000ab/)
