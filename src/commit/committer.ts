@@ -1,8 +1,8 @@
 /**
- * The way of a put: joins a commit group, becomes part of one log frame, then of the memtable, then resolves.
+ * The path of a put: it joins a commit group, becomes part of one log frame, then of the memtable, then resolves.
  *
- * All calls that wait at a moment share a frame, one write and, where they ask for it, one sync. A call is never split
- * over two frames, so it is recovered whole or not at all. docs/internals.md, Commit groups.
+ * All calls that wait at the same moment share one frame, one write and, if they ask for it, one sync. A call is never
+ * split over two frames, so it is recovered whole or not at all. docs/internals.md, Commit groups.
  */
 import { performance } from 'node:perf_hooks'
 import { clearTimeout, setTimeout } from 'node:timers'
@@ -23,18 +23,18 @@ import type { WalWriter } from '../wal/writer.js'
 
 /** A group with this many bytes of raw records takes no more calls. */
 const GROUP_BYTES = 2 ** 20
-/** Rows that a group has room for at first, and that its buffer is kept for. */
+/** The rows that a new group has room for. Only buffers of groups with at most this many rows are kept. */
 const GROUP_FIRST_ROWS = 16
-/** Columns with this many rows form a group of their own and are not copied. */
+/** Columns with this many rows form their own group and are not copied. */
 const OWN_GROUP_ROWS = 1024
-/** Sealed memtables that may wait for their bucket file; then puts wait. */
+/** With this many sealed memtables that wait for their bucket file, puts wait. */
 const SEALED_MAX = 2
 /** After this many groups that were committed without waiting, the event loop turns. */
 const GROUPS_PER_TURN = 16
-/** A group takes no more *delete where* entries (a frame counts them in 16 bits). */
+/** A group takes at most this many *delete where* entries (a frame counts them in 16 bits). */
 const GROUP_DELETES_MAX = 65_535
 
-/** A *delete where* that has no sequence number yet: it hides what stands before row `position` of its group. */
+/** A *delete where* that has no sequence number yet: it hides what comes before row `position` of its group. */
 export interface PendingDelete {
   readonly position: number
   readonly lanes: readonly number[]
@@ -51,9 +51,9 @@ interface Group {
   readonly operations: OperationBuffer
   calls: number
   readonly deletes: PendingDelete[]
-  /** Settled when the group is with the operating system; where a call waits for that. */
+  /** Settled when the group is with the operating system; set if a call waits for that. */
   written: Deferred | undefined
-  /** Settled when the group is on the device; where a call asked for that. */
+  /** Settled when the group is on the device; set if a call asked for that. */
   synced: Deferred | undefined
   /** Takes no more calls. */
   full: boolean
@@ -61,7 +61,7 @@ interface Group {
   turn: (() => Promise<void>) | undefined
 }
 
-/** What the committer needs of the compactor. */
+/** What the committer needs from the compactor. */
 export interface Seals {
   /** Called after each seal: there is a memtable to write to a bucket file. */
   wake(): void
@@ -89,10 +89,10 @@ export class Committer {
   readonly #ended = new Map<number, SegmentInfo>()
   #queue: Group[] = []
   #draining: Promise<void> | undefined
-  /** Whether the last group was a single call: then probably of a caller who awaits each, and whom nobody joins. */
+  /** Whether the last group was a single call, probably of a caller that awaits each call and is alone. */
   #alone = false
   #groupsThisTurn = 0
-  /** Rows of a group that has been committed, for the next one. */
+  /** The buffer of a committed group, for the next one. */
   #spareRows: OperationBuffer | undefined
   #syncTimer: NodeJS.Timeout | undefined
   /** A sync that nobody awaits; its failure is latched by the log. */
@@ -133,7 +133,7 @@ export class Committer {
   /** Resolves when all calls that came before have been committed or refused; with `sync`, synced too. */
   async barrier(sync: boolean): Promise<void> {
     if (this.#draining !== undefined) {
-      // An empty group of its own: it is settled in its turn, however many calls come later.
+      // A separate, empty group: it is settled in its turn, however many calls come later.
       const group = newGroup(new OperationBuffer(this.#options.layout, 1))
       group.full = true
       group.written = newDeferred()
@@ -144,8 +144,8 @@ export class Committer {
   }
 
   /**
-   * Gives `action` a turn among the calls: those that came before have been committed or refused when `stopped` runs what
-   * it is given, and those that come later wait until the action has settled.
+   * Gives `action` a turn among the calls. When `stopped` runs its argument, all earlier calls have been committed or
+   * refused. Later calls wait until the action has settled.
    */
   async inTurn<T>(action: (stopped: (work: () => Promise<void>) => Promise<void>) => Promise<T>): Promise<T> {
     const come = newDeferred()
@@ -168,22 +168,23 @@ export class Committer {
     }
   }
 
-  /** Runs `action` while no group is being committed, after all calls that came before. A signal ends the waiting. */
+  /** Runs `action` while no group is being committed, after all calls that came before. A signal ends the wait. */
   async exclusive<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     await unlessAborted(this.barrier(false), signal)
     return runExclusive(this.#committing, signal, action)
   }
 
   /**
-   * Seals the active memtable unless it is empty; waits where too many are sealed already, until the signal aborts.
-   * Rejects with nothing changed. Requires: called within `exclusive`, or while a group is being committed.
+   * Seals the active memtable unless it is empty. If too many are sealed already, it waits first, until the signal
+   * aborts. If it rejects, nothing has changed. Requires: called within `exclusive`, or while a group is being
+   * committed.
    */
   async seal(signal?: AbortSignal): Promise<void> {
     const { state, wal } = this.#options
     const { memtable } = state.active
     if (memtable.endSequence === memtable.firstSequence) return
     await this.#waitForSeals(signal)
-    // First, as there may be none.
+    // First, because there may be no memory.
     state.reserveMemory()
     const ended = wal.rotate()
     if (ended !== undefined) this.#ended.set(ended.number, ended)
@@ -198,12 +199,12 @@ export class Committer {
     const numbers = [...state.version.sealed, state.active].flatMap(({ segments }) => segments)
     return numbers.flatMap(number => {
       const segment = wal.activeSegment?.number === number ? wal.activeSegment : this.#ended.get(number)
-      // A segment whose first frame the disk had no room for holds nothing.
+      // A segment holds nothing if the disk had no room for its first frame.
       return segment === undefined || segment.bytes === 0 ? [] : [segment]
     })
   }
 
-  /** Ends: what is queued is committed, then nothing runs any more. */
+  /** Commits what is queued. After that nothing runs any more. */
   async close(): Promise<void> {
     await this.barrier(false)
     clearTimeout(this.#syncTimer)
@@ -237,9 +238,10 @@ export class Committer {
     return group.synced.promise
   }
 
-  /** Commits groups until none waits. Never rejects: each group's promises tell. */
+  /** Commits groups until none waits. Never rejects: the promises of each group do. */
   async #drain(): Promise<void> {
-    // Lets others join: all calls made at this moment, or, where there were some, in this turn of the event loop.
+    // Lets others join: all calls made at this moment or, if the last group had several, in this turn of the event
+    // loop.
     if (this.#alone && this.#groupsThisTurn < GROUPS_PER_TURN) await Promise.resolve()
     else await this.#nextTurn()
     for (;;) {
@@ -258,7 +260,7 @@ export class Committer {
         if (!this.#commitAtOnce(group)) await this.#committing.runExclusive(() => this.#commitGroup(group))
         group.written?.resolve()
       } catch (error) {
-        const failure = callError(error, 'the write cannot be made')
+        const failure = callError(error, 'the write failed')
         group.written?.reject(failure)
         group.synced?.reject(failure)
         continue
@@ -283,7 +285,7 @@ export class Committer {
     this.#spareRows = operations
   }
 
-  /** Commits a group that nothing has to be waited for; false where something has. */
+  /** Commits a group without waiting. Returns false if something must be waited for. */
   #commitAtOnce(group: Group): boolean {
     const { wal, poison } = this.#options
     const { operations } = group
@@ -321,7 +323,7 @@ export class Committer {
     this.#noteSegment()
     if (appended !== undefined) {
       await appended
-      // Where a spare could not be renamed, the segment got another number.
+      // If a spare could not be renamed, the segment got another number.
       this.#noteSegment()
     }
     this.#insert(group, deletes)
@@ -340,7 +342,7 @@ export class Committer {
     publish({ kind: 'wait', reason: 'seal', durationMs })
   }
 
-  /** Gives the group's *delete where* entries their sequence numbers; operations take those between. */
+  /** Gives the group's *delete where* entries their sequence numbers; operations take the numbers between them. */
   #numberDeletes(group: Group, firstSequence: number): DeleteWhere[] {
     return group.deletes.map(({ position, lanes, values }, i) => ({
       sequence: firstSequence + position + i,
@@ -349,12 +351,12 @@ export class Committer {
     }))
   }
 
-  /** Takes the memory that the memtable needs for these operations, while nothing is written yet. */
+  /** Allocates the memory that the memtable needs for these operations, before anything is written. */
   #reserve({ kinds }: OperationBuffer): void {
     if (kinds !== undefined) this.#options.state.active.memtable.reserveKinds()
   }
 
-  /** The group, which is in the log, becomes visible. */
+  /** Makes the group, which is in the log, visible. */
   #insert(group: Group, deletes: readonly DeleteWhere[]): void {
     try {
       this.#insertRows(group, deletes)

@@ -8,12 +8,12 @@
  * 4. Puts that waited for a seal go on, and the merge queue is woken.
  *
  * How files become one, in the merge queue:
- * 5. The policy names neighbours in age: those of a full level, or those that hold much garbage.
+ * 5. The policy names neighbours in age: the files of a full level, or files that hold much garbage.
  * 6. If the disk has room, they go to a thread, which merges them into one file and syncs it.
- * 7. A manifest that names the output in place of its inputs is installed; the inputs are removed. Then 5 again.
+ * 7. A manifest that names the output in place of its inputs is installed; the inputs are removed. Then step 5 again.
  *
- * A full disk and a lack of descriptors, memory or threads make a job wait and try again: its inputs are still there. Any
- * other failure poisons the table. Crash: an output is an orphan until 3 or 7. docs/internals.md, Compaction.
+ * A full disk and a lack of descriptors, memory or threads make a job wait and try again: its inputs are still there.
+ * Any other failure poisons the table. Crash: an output is an orphan until step 3 or 7. docs/internals.md, Compaction.
  */
 import { performance } from 'node:perf_hooks'
 import {
@@ -40,7 +40,7 @@ import { operationsIn } from './run.js'
 
 /** How long a job that lacks something waits before the next try. */
 const PAUSE_MS = 1000
-/** `compact` takes memtables as inputs where the files hold no more than this many memtables. */
+/** `compact` takes memtables as inputs if the files hold at most this many memtables. */
 const SMALL_TABLE_MEMTABLES = 8
 
 export interface CompactorOptions {
@@ -60,14 +60,14 @@ export interface CompactorOptions {
 export interface CompactOptions {
   /** Stops the merge; the table stays as it was. */
   readonly signal?: AbortSignal | undefined
-  /** Called now and then with operations merged so far and in all. */
+  /** Called from time to time with the operations merged so far and their total. */
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
 }
 
-/** The reason of the abort of a `compactAll` that must start again. */
+/** The reason that aborts a `compactAll` so that it starts again. */
 const RESTART = new Error('the compaction starts again')
 
-/** What goes into a job and where its output stands. */
+/** What a job reads, and the place of its output. */
 interface Inputs {
   readonly files: readonly BucketFile[]
   readonly memtables: readonly MemtableHandle[]
@@ -81,9 +81,9 @@ export class Compactor {
   readonly #merges = new JobQueue(() => this.#runMerges())
   readonly #closing = newAbortController()
   readonly #garbage: GarbageEstimates
-  /** Aborts the background merge that runs, so that `compact` need not wait for it. */
+  /** Aborts the running background merge, so that `compact` need not wait for it. */
   #backgroundMerge: AbortController | undefined
-  /** Aborts each `compactAll`: so that it starts again, or for good. */
+  /** Aborts each `compactAll`, which then starts again or ends. */
   readonly #compactions = new Set<AbortController>()
   #sealWaiters: { resolve: () => void; reject: (reason: unknown) => void }[] = []
 
@@ -98,17 +98,20 @@ export class Compactor {
     return this.#seals.waitingFor ?? this.#merges.waitingFor
   }
 
-  /** Starts what is due. To be called after each seal; never rejects, failures are latched. */
+  /** Starts what is due. Call it after each seal. Never rejects: failures are latched. */
   wake(): void {
     if (this.#closing.signal.aborted) return
     this.#seals.wake()
     this.#merges.wake()
   }
 
-  /** Resolves when a seal has ended; rejects where it was put off, the table is poisoned, or no seal will begin any more. */
+  /**
+   * Resolves when a seal has ended. Rejects if it was put off, if the table is poisoned, or if no more seals will
+   * begin.
+   */
   async sealFinished(): Promise<void> {
     throwIfAborted(this.#closing.signal)
-    // A queue that has ended with a failure has rejected those who waited then, and would never answer this call.
+    // A queue that has failed has rejected the calls that waited then, and would never answer this one.
     this.#options.state.options.poison.check()
     await new Promise<void>((resolve, reject) => {
       this.#sealWaiters.push({ resolve, reject })
@@ -117,8 +120,8 @@ export class Compactor {
   }
 
   /**
-   * Merges everything into one file of at most one level. `takeMemtables`: seals the active memtable, so that it can be
-   * an input; called while no seal runs. What `onProgress` throws aborts as the signal does: nothing has changed.
+   * Merges everything into at most one file. `takeMemtables`: seals the active memtable, so that it can be an input;
+   * called while no seal runs. If `onProgress` throws, that aborts the merge as the signal does: nothing has changed.
    */
   async compactAll(
     takeMemtables: (signal: AbortSignal) => Promise<void>,
@@ -128,7 +131,7 @@ export class Compactor {
     const over = [options.signal, progress.signal]
     for (let again = true; again;) {
       throwIfAborted(this.#closing.signal)
-      // Also what `close` aborts: many that listened to one signal would make Node warn of a leak.
+      // `close` aborts this, too: if many listened to one signal, Node would warn of a leak.
       const restart = newAbortController()
       this.#compactions.add(restart)
       try {
@@ -146,8 +149,8 @@ export class Compactor {
   }
 
   /**
-   * Runs `action` while nothing is merged, for somebody whom puts wait for: a merge that runs, and each `compactAll`, is
-   * aborted and starts again afterwards.
+   * Runs `action` while nothing is merged, for a caller that puts wait for. A running merge and each `compactAll` are
+   * aborted, and start again afterwards.
    */
   holdMergesAtOnce(action: () => Promise<void>): Promise<void> {
     const held = this.holdMerges(action)
@@ -156,17 +159,17 @@ export class Compactor {
   }
 
   /**
-   * Runs `action` while nothing is merged; a merge that runs is aborted and starts again afterwards.
+   * Runs `action` while nothing is merged. A running merge is aborted, and starts again afterwards.
    *
-   * Invariant: a caller that needs several locks takes them in this order: merges, commits, seals. A put that waits for a
-   * seal holds the commits.
+   * Invariant: a caller that needs several locks takes them in this order: merges, commits, seals. A put that waits for
+   * a seal holds the commits.
    */
   async holdMerges(action: () => Promise<void>, signal?: AbortSignal): Promise<void> {
     this.#backgroundMerge?.abort()
     try {
       await this.#merges.hold(action, signal)
     } finally {
-      // However it ended, it may have sealed a memtable, and it has aborted the merge that ran.
+      // However `action` ended, it may have sealed a memtable, and a running merge was aborted.
       this.wake()
     }
   }
@@ -182,7 +185,7 @@ export class Compactor {
     return levelOf(records, this.#options.state.options.memtableRecords, this.#options.fanout)
   }
 
-  /** Aborts merges, waits for the seal that runs. */
+  /** Aborts merges, and waits for the running seal. */
   async close(): Promise<void> {
     this.#closing.abort(new FlashTableError('FLASHTABLE_NOT_OPEN', 'the table was closed'))
     this.#backgroundMerge?.abort()
@@ -201,7 +204,7 @@ export class Compactor {
     progress: Progress,
   ): Promise<void> {
     const { state } = this.#options
-    // Where there is nothing to do, nothing else would meet it.
+    // If there is nothing to do, nothing else would report the failure.
     state.options.poison.check()
     const fileRecords = state.manifest.files.reduce((sum, file) => sum + file.records, 0)
     const small = fileRecords <= SMALL_TABLE_MEMTABLES * state.options.memtableRecords
@@ -209,8 +212,8 @@ export class Compactor {
     if (small) {
       await this.#seals.hold(() => this.#compactInputs(state.version.sealed, signal, progress), signal)
     } else {
-      // The memtables are little beside the files: sealed first, so that puts do not wait for the long merge.
-      // Not those that are sealed meanwhile: puts that go on would keep it from ever beginning.
+      // The memtables are small beside the files. They are sealed first, so that puts do not wait for the long merge.
+      // Memtables that are sealed meanwhile do not count: otherwise puts could keep the merge from ever beginning.
       const taken = new Set(state.version.sealed)
       while (state.version.sealed.some(sealed => taken.has(sealed))) {
         throwIfAborted(signal)
@@ -242,7 +245,7 @@ export class Compactor {
     await this.#run('compact', { files, memtables, includesOldest: true, level }, signal, progress)
   }
 
-  /** Step 2 to 4, while memtables are sealed. */
+  /** Steps 2 to 4, while there are sealed memtables. */
   async #runSeals(): Promise<void> {
     const { state } = this.#options
     while (state.version.sealed.length > 0 && !state.options.poison.latched) {
@@ -267,7 +270,7 @@ export class Compactor {
     await this.#options.wait(PAUSE_MS, this.#closing.signal)
   }
 
-  /** Turns the oldest sealed memtable, where there is one, into a bucket file; tells those who wait how it ended. */
+  /** Turns the oldest sealed memtable, if there is one, into a bucket file; tells the waiting calls how that ended. */
   async #sealOldest(): Promise<void> {
     const { state } = this.#options
     try {
@@ -284,7 +287,7 @@ export class Compactor {
     this.#settleSealWaiters()
   }
 
-  /** Step 5 to 7, while the policy names a merge. */
+  /** Steps 5 to 7, while the policy names a merge. */
   async #runMerges(): Promise<void> {
     const { state } = this.#options
     for (;;) {
@@ -331,7 +334,7 @@ export class Compactor {
     }
   }
 
-  /** Throws where the disk has no room for the output, which is no larger than the inputs together. */
+  /** Throws if the disk has no room for the output, which is no larger than the inputs together. */
   async #requireRoomFor(files: readonly BucketFile[]): Promise<void> {
     const { fileSystem, directory, pageBytes } = this.#options.state.options
     const bytes = files.reduce((sum, file) => sum + file.entry.pages, 0) * pageBytes
@@ -368,7 +371,7 @@ export class Compactor {
         target,
         { signal, onProgress: progress && (done => progress.report(done, total)) },
       )
-      // Before it counts: so a callback that throws leaves all as it was.
+      // Before the output counts, so that a callback that throws leaves everything as it was.
       progress?.report(total, total)
       await progress?.check()
       throwIfAborted(signal)
@@ -399,7 +402,7 @@ export class Compactor {
   ): Promise<unknown> {
     const { poison, fileSystem } = this.#options.state.options
     if (poison.latched) return poison.error()
-    // Whole where the install failed, a part where its thread died. No manifest names it.
+    // The file is whole if the install failed, and partial if its thread died. No manifest names it.
     await fileSystem.unlink(`${directory}/${bucketName(output.number)}`).catch(() => {})
     if (signal?.aborted === true) return abortReason(signal)
     const failure = diskError(error, `a ${kind} failed in ${directory}`)
@@ -423,7 +426,7 @@ export class Compactor {
   }
 }
 
-/** What was lacking where the failure is one that passes. */
+/** What was lacking, if the failure is one that passes. */
 function lackingOf(error: unknown): Lacking | undefined {
   if (hasCode(error, 'FLASHTABLE_DISK_FULL')) return 'space'
   return isPassing(error) ? 'resources' : undefined

@@ -49,7 +49,7 @@ export class FileSample {
     return false
   }
 
-  /** For each of the records, 1 where the filter of the newer file says that it may have the key. */
+  /** For each of the records, 1 if the filter of the newer file says that it may have the key. */
   sharedKeys(records: Operations, newer: BucketFile): Uint8Array {
     let shared = this.#shared.get(newer)
     if (shared === undefined) this.#shared.set(newer, (shared = this.#probe(records, newer)))
@@ -77,7 +77,7 @@ export class FileSample {
 
   #isWithinBounds({ lanes, values }: DeleteWhere): boolean {
     const { minValues, maxValues } = this.file.footer
-    // The bounds are of bits: NaN and zero have several forms, and one may lie within the bounds while another does not.
+    // The bounds are bits: NaN and zero have several forms, and one may lie within the bounds while another does not.
     const floats = floatsAmong(this.#layout, lanes).filter(float => hasOtherForms(values, float))
     const isAnywhere = (i: number) => floats.some(({ lane, laneCount }) => i >= lane && i < lane + laneCount)
     return lanes.every((lane, i) => {

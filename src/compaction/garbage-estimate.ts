@@ -2,11 +2,11 @@
  * Estimates the garbage of each bucket file: the records that newer files mask. The policy needs this besides levels.
  * Estimates come from samples, are kept in memory, and are never stored.
  *
- * A merge drops two kinds of masked records. Those that a *delete where* entry of any newer file matches: the entries are
- * tested against sampled records. And those that a delete of the key or of the record (with `duplicates: 'replace'`, any
- * operation of the key) masks in another file of the same merge: to look each one up would cost a page read, so the
- * filters of the newer files say whether they have the key, and their footers how many of their operations are deletes.
- * docs/internals.md, Hidden data.
+ * A merge drops two kinds of masked records. Some match a *delete where* entry of any newer file: the entries are
+ * tested against sampled records. Others are masked by an operation in another file of the same merge: a delete of the
+ * key or of the record (with `duplicates: 'replace'`, any operation of the key). To look each one up would cost a page
+ * read. So the filters of the newer files say whether they have the key, and their footers say how many of their
+ * operations are deletes. docs/internals.md, Hidden data.
  */
 import { throwIfAborted } from '../async/abort.js'
 import type { BucketFile } from '../bucket-file/reader.js'

@@ -25,7 +25,7 @@ export class JobQueue {
     return this.#mutex.isLocked()
   }
 
-  /** Runs what is due, unless that goes on already. */
+  /** Runs what is due, unless it is running already. */
   wake(): void {
     this.#running ??= this.#runDue().finally(() => (this.#running = undefined))
   }
@@ -35,7 +35,7 @@ export class JobQueue {
     await this.#running
   }
 
-  /** Runs `action` while no other job of the queue runs; a signal ends the waiting for that. */
+  /** Runs `action` while no other job of the queue runs; a signal ends the wait for that. */
   hold<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     return runExclusive(this.#mutex, signal, action)
   }

@@ -1,10 +1,10 @@
 /**
  * Which files to merge next: pure functions of the list of files.
  *
- * Tiered: a level that has `fanout` files becomes one file of the next level. Where that file would fill the next
- * level too, both go in one merge, which saves writing the lower one (as RocksDB's universal style does). Where no
- * level is full, files that hold much garbage are merged, whatever their level. Only neighbours in age are merged.
- * Files of less than a memtable have levels below 0, by their size. docs/internals.md, Compaction.
+ * Tiered: a level that has `fanout` files becomes one file of the next level. If that file would fill the next level
+ * too, both go in one merge, which saves writing the lower one (as RocksDB's universal style does). If no level is
+ * full, files that hold much garbage are merged, whatever their level. Only neighbours in age are merged. Files of less
+ * than a memtable have levels below 0, by their size. docs/internals.md, Compaction.
  */
 
 /** Levels below 0, for files of less than a memtable: a table of short lives has many. */
@@ -52,9 +52,9 @@ export interface SizedFile extends PolicyFile {
 }
 
 /**
- * The files with levels below 0 for those of level 0 that hold less than a memtable of operations: -1 for up to
- * 1 / fanout of it, and so on. So 8 files of a few records become one such file, and not one of level 1, which would
- * be merged with large ones. Requires and keeps: levels never rise; a small file before a larger one counts as that.
+ * Gives files of level 0 a level below 0 if they hold less than a memtable of operations: -1 for up to 1 / fanout of
+ * it, and so on. So 8 files of a few records become one such file, not a file of level 1, which would be merged with
+ * large ones. Requires and keeps: levels never rise; a small file before a larger one gets the larger one's level.
  */
 export function sizeLevels<T extends SizedFile>(
   files: readonly T[],
@@ -83,15 +83,15 @@ function smallLevel(
   return level
 }
 
-/** The level that a file gets, out of one of {@link sizeLevels}. */
+/** The level that the manifest stores, for a level of {@link sizeLevels}. */
 export function storedLevel(level: number): number {
   return Math.max(0, level)
 }
 
 /**
- * Which of the youngest files an open merges with the records that it finds in the log, `log`, a file that is not
- * written yet: tiny ones, and those of a merge that would be due afterwards, where that is no more than a memtable.
- * The output is files [from, files.length) and the log. `files`: of {@link sizeLevels}, the log's records included.
+ * Which of the newest files an open merges with the records that it finds in the log: tiny ones, and those of a merge
+ * that would be due afterwards, if that is at most a memtable. The output has the files [from, files.length) and the
+ * log. `files`: of {@link sizeLevels}, the log's records included.
  */
 export function mergeWithLog(
   files: readonly SizedFile[],
@@ -112,8 +112,8 @@ export function mergeWithLog(
 }
 
 /**
- * A merge for which an open waits, as one life after another has ended before it was done; or `undefined`. It is the
- * cheapest of a level that is overdue, of at most `filesMax` files. `files`: of {@link sizeLevels}.
+ * A merge for which an open waits, because one life after another ended before it was done; or `undefined`. It is the
+ * cheapest merge of an overdue level, of at most `filesMax` files. `files`: of {@link sizeLevels}.
  */
 export function overdueMerge(
   files: readonly SizedFile[],
@@ -152,7 +152,7 @@ export function nextMerge(files: readonly PolicyFile[], fanout: number): Planned
     let level = files[from]!.level + 1
     for (;;) {
       const next = levelStart(files, from)
-      // With the file to come this level would be full.
+      // The new file would fill this level.
       if (from === 0 || files[from - 1]!.level !== level || from - next < fanout - 1) break
       from = next
       level++
@@ -168,8 +168,8 @@ export function nextMerge(files: readonly PolicyFile[], fanout: number): Planned
  *
  * The output has the level of its oldest input, so levels never rise and none is fuller than before.
  *
- * Invariant: merges come to an end, however wrong the estimates are. A merge of several files leaves fewer files. Of a
- * merge of one file the estimates are no guess (`masked[0]`, `tombstones`): it drops records that were read.
+ * Invariant: merges come to an end, however wrong the estimates are. A merge of several files leaves fewer files. For a
+ * merge of one file the estimates (`masked[0]`, `tombstones`) are not guesses: it drops records that were read.
  */
 export function garbageMerge(
   files: readonly EstimatedFile[],

@@ -1,6 +1,6 @@
 /**
- * Makes memtables. The memory of a memtable without references serves the next one: the garbage collectors of two threads
- * would take long to free it.
+ * Makes memtables. The next memtable gets the memory of one that has no more references: the garbage collectors of two
+ * threads would take long to free it.
  *
  * Invariant: memory comes back through `refCounts` only, after the last version with the memtable and the last job that
  * reads it have released it. docs/internals.md, Versions.

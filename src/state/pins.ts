@@ -94,7 +94,7 @@ export class Pins {
 
   #releaseForgotten(held: Held): void {
     if (!this.#held.has(held)) return
-    // It does not matter if a file cannot be closed: it is not needed any more.
+    // It does not matter if a file cannot be closed: it is no longer needed.
     const released = held
       .release()
       .catch(() => {})

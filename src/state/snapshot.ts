@@ -16,7 +16,7 @@ export class Snapshot {
 
   /** @internal */
   constructor(pin: Pin, owner: { readonly location: string }) {
-    if (owner === undefined) throw invalidOption('a snapshot is made by snapshot() of a table')
+    if (owner === undefined) throw invalidOption('snapshots are made by snapshot() of a table')
     this.#pin = pin
     this.#owner = owner
   }
@@ -51,7 +51,7 @@ export class Snapshot {
    * @internal
    */
   toJSON(): object {
-    // The prototype has nothing to tell.
+    // The prototype has nothing to show.
     if (!(#pin in this)) return {}
     const { view, held } = this.#pin
     const { location } = this.#owner
@@ -75,5 +75,5 @@ export class Snapshot {
 /** The option `snapshot`. */
 export function optionalSnapshot(value: unknown, name: string): Snapshot | undefined {
   if (value === undefined || Snapshot.is(value)) return value
-  throw unexpected(name, 'a snapshot that snapshot() of this table has given', value)
+  throw unexpected(name, 'a snapshot from snapshot() of this table', value)
 }

@@ -36,9 +36,9 @@ export interface View {
 
 /** A change of what the manifest names. */
 export interface StateChange {
-  /** File numbers that go; neighbours. */
+  /** Numbers of the files to remove; neighbours. */
   readonly removeFiles: readonly number[]
-  /** The file that takes their place; after all others if none goes. */
+  /** The file that takes their place; after all others if none is removed. */
   readonly addFile?: BucketFileEntry | undefined
   /** How many of the oldest sealed memtables the new file holds. */
   readonly removeSealed: number
@@ -133,7 +133,7 @@ export class TableState {
     this.#deletes.add(entry)
   }
 
-  /** Takes the memory for the next memtable, so that `seal` takes none. Throws where there is none. */
+  /** Allocates memory for the next memtable, so that `seal` allocates none. Throws if there is none. */
   reserveMemory(): void {
     this.#memtables.reserve()
   }
@@ -191,7 +191,7 @@ export class TableState {
 
   /**
    * Drops all records at once: a manifest without files, and an empty memtable. Resolves to the log segments that are
-   * not needed any more. Requires: nothing is committed or compacted meanwhile.
+   * no longer needed. Requires: nothing is committed or compacted meanwhile.
    */
   async clear(): Promise<{ segments: number[] }> {
     const { files } = this.#version
@@ -214,8 +214,8 @@ export class TableState {
   }
 
   /**
-   * Installs the one file of a bulk load in the empty table. `filter`: that of the file; it is read where it is not given.
-   * Requires: nothing is committed or compacted meanwhile, and nothing ever was.
+   * Installs the one file of a bulk load in the empty table. `filter`: the filter of the file; it is read if it is not
+   * given. Requires: nothing is committed or compacted meanwhile, and nothing ever was.
    */
   async installLoaded(entry: BucketFileEntry, filter: Uint32Array | undefined): Promise<void> {
     const { endSequence } = entry
@@ -281,7 +281,9 @@ export class TableState {
     this.#manifest = counted
   }
 
-  /** Unlinks files that the manifest does not name any more. What cannot be removed is an orphan: the next open tries. */
+  /**
+   * Unlinks files that the manifest no longer names. What cannot be removed is an orphan: the next open tries again.
+   */
   async #removeFiles(numbers: readonly number[]): Promise<void> {
     const { fileSystem, directory } = this.options
     for (const number of numbers)

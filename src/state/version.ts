@@ -2,8 +2,8 @@
  * A version: the immutable set of memtables and bucket files that a read looks at.
  *
  * Each seal and each install makes a new version. A read that goes on after an `await` retains the version, and a job
- * retains the files and memtables that it reads. A bucket file closes when its last reference is released, and the
- * memory of a memtable is free then. docs/internals.md, Versions.
+ * retains the files and memtables that it reads. When the last reference is released, a bucket file closes and the
+ * memory of a memtable is free. docs/internals.md, Versions.
  */
 import { assert } from '../base/assert.js'
 import { BucketFile } from '../bucket-file/reader.js'
@@ -13,7 +13,7 @@ import type { OrderedView } from '../memtable/ordered-view.js'
 /** A memtable with what belongs to it. */
 export interface MemtableHandle {
   readonly memtable: Memtable
-  /** Its rows in key order, built when a scan asks. */
+  /** Its rows in key order, built when a scan asks for them. */
   readonly ordered: OrderedView
   /** Numbers of the log segments that hold its records. */
   readonly segments: number[]
@@ -55,8 +55,8 @@ export class Version {
   }
 
   /**
-   * Retains some files and memtables of this version. Returns the function that releases them. So a long job keeps its
-   * inputs, and not the rest of the version.
+   * Retains some files and memtables of this version. Returns the function that releases them. So a long job keeps only
+   * its inputs, not the rest of the version.
    */
   retainInputs(files: readonly BucketFile[], memtables: readonly MemtableHandle[]): () => Promise<void> {
     assert(this.#references > 0, 'inputs are retained from a version that is in use')

@@ -1,5 +1,5 @@
 /**
- * The options of each method of a table, by name and type, and what the methods say of arguments that are none of theirs.
+ * The options of each method of a table, by name and type, and the advice for arguments that a method does not take.
  *
  * docs/api.md, Errors.
  */
@@ -25,7 +25,7 @@ const COMPACT_OPTIONS = {
   onProgress: optionalCallback<NonNullable<CompactOptions['onProgress']>>(),
 }
 
-/** What is meant by arguments that a method does not take, and where they belong. */
+/** What callers mean by arguments that a method does not take, and where these belong. */
 const ADVICE: Readonly<Partial<Record<string, string>>> = {
   put: 'put(key, value, options)',
   del: 'del(key, options) deletes all records of a key; to delete one record use delRecord(key, value)',
@@ -49,7 +49,7 @@ export function readSync(call: string, options: unknown): boolean {
   return readOptions(call, options, WRITE_OPTIONS, adviceFor(call)).sync ?? false
 }
 
-/** The snapshot that a read is of. */
+/** The snapshot that a read looks at. */
 export function readSnapshot(call: string, options: unknown): Snapshot | undefined {
   const snapshot = soleOption(options, 'snapshot')
   if (Snapshot.is(snapshot)) return snapshot
@@ -65,7 +65,7 @@ export function readCompactOptions(options: unknown): Checked<typeof COMPACT_OPT
   return readOptions('compact', options, COMPACT_OPTIONS, adviceFor('compact'))
 }
 
-/** Refuses a source that nothing can be taken from, before a table is made for it. */
+/** Refuses a source that cannot be iterated, before a table is made for it. */
 export function checkSource(source: unknown): void {
   const isObject = typeof source === 'object' && source !== null && !ArrayBuffer.isView(source)
   const given = source as { [Symbol.iterator]?: unknown; [Symbol.asyncIterator]?: unknown }

@@ -1,7 +1,7 @@
 /**
  * A copy of the table that can be opened: bucket files by hard links, memtables as bucket files of level 0.
  *
- * No log segment is copied: segments are overwritten while they are being read. Puts go on; only what installs a new
+ * No log segment is copied: segments may be overwritten while they are being read. Puts go on; only what installs a new
  * manifest waits while the links are made. A table opened for reading can be copied too, beside its writer.
  * docs/durability.md, Checkpoints.
  */
@@ -20,7 +20,7 @@ import type { TableState, View } from '../state/table-state.js'
 import type { MemtableHandle } from '../state/version.js'
 
 export interface CheckpointOptions {
-  /** Of the copy. */
+  /** The id of the copy. */
   readonly tableId: string
   readonly jobs: Jobs
   readonly filterBitsPerRecord: number
@@ -30,9 +30,9 @@ export interface CheckpointOptions {
 /**
  * Writes a checkpoint of this moment into the new `directory`, an absolute path. Everything in it is synced.
  *
- * Rejects with `FLASHTABLE_EXISTS`, `_DISK_FULL`, `_IO_ERROR`, and with `_INVALID_OPTION` for a directory in the table's own;
- * what was made is removed then. Crash: without its
- * manifest, which comes last, the directory is no table.
+ * Rejects with `FLASHTABLE_EXISTS`, `_DISK_FULL`, `_IO_ERROR`, and with `_INVALID_OPTION` for a directory in the
+ * table's own; then it removes what it has made. Crash: without its manifest, which comes last, the directory is not a
+ * table.
  */
 export async function writeCheckpoint(
   state: TableState,
@@ -46,7 +46,7 @@ export async function writeCheckpoint(
     topmost = await makeNewDirectory(fileSystem, directory)
   } catch (error) {
     if (hasCode(error, 'FLASHTABLE_INVALID_OPTION')) throw error
-    throw diskError(error, `the checkpoint ${directory} cannot be begun`)
+    throw diskError(error, `the checkpoint ${directory} cannot be started`)
   }
   let home: Home | undefined
   try {
@@ -69,7 +69,7 @@ async function assertApart(fileSystem: FileSystem, table: string, directory: str
   if (directory === table || !(await isWithin(fileSystem, table, directory))) return
   throw outOfRange(
     'FLASHTABLE_INVALID_OPTION',
-    `directory: expected one outside of the table in ${table}, found ${directory}`,
+    `directory: expected one outside the table in ${table}, found ${directory}`,
   )
 }
 
@@ -116,7 +116,7 @@ async function writeFiles(
       nextSequence: view.sequence,
       nextFileNumber,
       clean: true,
-      // Read once all is copied, so that they count what is in the copy.
+      // Read after everything is copied, so that they count what is in the copy.
       counters: state.counters.read(),
     }
     await installManifest(fileSystem, directory, copy, new Poison())
@@ -125,13 +125,13 @@ async function writeFiles(
   }
 }
 
-/** The state of a moment. */
+/** The state at one moment. */
 interface Taken {
-  /** Its version is retained: memtables and files stay what they are, also where installs and seals go on. */
+  /** Its version is retained: memtables and files stay as they are, although installs and seals go on. */
   readonly view: View
   /** It names the files of the view. */
   readonly manifest: Manifest
-  /** Files that are no files of the copy yet. */
+  /** Files that are not in the copy yet. */
   readonly notLinked: readonly BucketFile[]
 }
 
@@ -172,16 +172,18 @@ function targetFor(
   return { directory, tableId: tableIdBytes(tableId), layout, pageBytes, replace, includesOldest, output }
 }
 
-/** Best effort, after a failure. */
+/** Removes the files of the copy. Best effort, after a failure. */
 async function removeFiles(fileSystem: FileSystem, directory: string): Promise<void> {
   const names = await fileSystem.list(directory).catch(() => [])
-  // The manifest last: by it the directory is known to be ours.
+  // The manifest goes last: it shows that the directory is ours.
   for (const name of names.sort((a, b) => Number(a === MANIFEST_NAME) - Number(b === MANIFEST_NAME))) {
     if (parseFileName(name) !== undefined) await fileSystem.unlink(`${directory}/${name}`).catch(() => {})
   }
 }
 
-/** Removes `directory` and those above it up to `topmost`, as far as they are empty. Best effort, after a failure. */
+/**
+ * Removes `directory` and the ones above it up to `topmost`, as long as they are empty. Best effort, after a failure.
+ */
 async function removeDirectories(fileSystem: FileSystem, directory: string, topmost: string): Promise<void> {
   for (let made = directory; made.startsWith(topmost); made = dirname(made)) {
     await fileSystem.removeDirectory(made).catch(() => {})

@@ -1,8 +1,8 @@
 /**
- * How a table ends. Each step is tried, whatever became of those before it:
+ * Closes a table. Each step is tried, even if earlier ones failed:
  *
- * 1. Puts that were called are committed, merges are aborted, jobs end.
- * 2. Calls that run settle, pins are released.
+ * 1. Pending puts are committed, merges are aborted, jobs end.
+ * 2. Running calls settle, pins are released.
  * 3. The log is synced, and a last manifest notes where it ends: the next open then trusts every byte of it.
  * 4. Files are closed, the lock is released.
  *
@@ -13,10 +13,10 @@ import type { TableParts, WriterParts } from './table-parts.js'
 
 /** What `close` works with. */
 export interface Closing {
-  /** The parts of now: a refresh may have replaced them while the table was closing. */
+  /** The current parts: a refresh may have replaced them while the table was closing. */
   parts(): TableParts
   readonly pins: Pins
-  /** Resolves when all calls that run have settled. */
+  /** Resolves when all running calls have settled. */
   callsEnded(): Promise<unknown>
 }
 

@@ -37,7 +37,7 @@ export async function createTable(
   })
   // Crash: the directory may be new, made by the user or by an open that was cut off. Without its entry all is lost.
   await fileSystem.syncDirectory(dirname(directory)).catch((error: unknown) => {
-    // A parent that may not be read cannot be opened to be synced. Its entry is older than this process.
+    // A parent without read permission cannot be opened for a sync. The entry in it is older than this process.
     if (!hasCode(error, 'EACCES')) throw error
   })
   await installManifest(fileSystem, directory, manifest, poison)

@@ -1,4 +1,4 @@
-/** What an open table says of itself without reading anything. docs/api.md, What a table says about itself. */
+/** What an open table says about itself without reading anything. docs/api.md, What a table says about itself. */
 import { declaredKey, declaredValue } from '../encoding/declared.js'
 import { copyOfSchema } from '../encoding/stored-schema.js'
 import type { KeyEncoding, ValueEncoding } from '../encoding/types.js'
@@ -8,7 +8,7 @@ import type { TableParts } from './table-parts.js'
 /** `'closing'`: `close()` was called, and has not settled. */
 export type TableStatus = 'open' | 'closing' | 'closed'
 
-/** The encodings of a table: those given to its open, or as it was created. */
+/** The encodings of a table: those given to its open, or those it was created with. */
 export interface TableEncodings {
   readonly keyEncoding: KeyEncoding
   readonly valueEncoding: ValueEncoding

@@ -1,5 +1,5 @@
 /**
- * What the table needs of the world: disk, lock, randomness, time, threads. Tests put their own here.
+ * What the table needs from the world: disk, lock, randomness, time, threads. Tests pass their own.
  *
  * docs/internals.md, Seams.
  */
@@ -23,7 +23,7 @@ export interface Environment {
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
   /**
    * Called with memory whose last reader has released it, before anything else is put there. The tests fill it with
-   * rubbish, so that a read after the release is seen.
+   * rubbish, so that a read after the release is noticed.
    */
   readonly memoryFreed?: ((memory: Uint8Array) => void) | undefined
 }

@@ -70,7 +70,7 @@ class LogLoader {
   load({ operations, deletes, firstSequence }: ReplayBatch, segment: number): void {
     let from = 0
     for (const [i, entry] of deletes.entries()) {
-      // Its sequence number says how many operations stand before it.
+      // Its sequence number says how many operations come before it.
       const position = entry.sequence - firstSequence - i
       this.#append(operations, from, position, firstSequence + from + i, segment)
       this.#memtableFor(entry.sequence, segment).appendDeleteWhere(entry)

@@ -30,7 +30,7 @@ import type { RecoveryOptions } from './recovered.js'
 import { recoverWriter, type RecoveredWriter } from './recover-writer.js'
 import { newReader, openSchema, recoveryOptions, type TableLock, type TableParts } from './table-parts.js'
 
-/** An open starts again if its directory was replaced while it waited for the lock, up to this often. */
+/** An open starts again if its directory was replaced while it waited for the lock, at most this often. */
 const ATTEMPTS_MAX = 50
 
 /** What every step of an open for writing works with. */
@@ -124,8 +124,8 @@ async function holdDirectory(
   }
   throw new FlashTableError(
     'FLASHTABLE_IO_ERROR',
-    `${directory} was another directory ${ATTEMPTS_MAX} times while it was being opened: somebody exchanges it ` +
-      'again and again, or its file system numbers it anew each time and can hold no table',
+    `${directory} was another directory ${ATTEMPTS_MAX} times while it was being opened: somebody replaces it ` +
+      'again and again, or its file system gives it a new number each time and cannot hold a table',
     { path: directory },
   )
 }
@@ -134,7 +134,7 @@ async function openLocked(opening: Opening, held: Held): Promise<TableParts> {
   const { directory, options, environment, poison } = opening
   const loaded = await loadManifest(environment.fileSystem, directory)
   if (loaded !== undefined && options.errorIfExists)
-    throw new FlashTableError('FLASHTABLE_EXISTS', `there is a table in ${directory} already`)
+    throw new FlashTableError('FLASHTABLE_EXISTS', `there is already a table in ${directory}`)
   const schema =
     loaded === undefined ? Schema.create(options) : openSchema(directory, loaded.manifest, options)
   const manifest = loaded?.manifest ?? (await createTable(directory, schema, options, environment, poison))
@@ -153,7 +153,7 @@ async function openLocked(opening: Opening, held: Held): Promise<TableParts> {
   }
 }
 
-/** What a table consists of that was just created. */
+/** The contents of a table that was just created. */
 function newTable(recovery: RecoveryOptions, manifest: Manifest): RecoveredWriter {
   const active = newMemtable(recovery, manifest.nextSequence)
   return { manifest, files: [], sealed: [], active, spares: [], operationsReplayed: 0, bytesWritten: 0 }

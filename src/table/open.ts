@@ -1,4 +1,6 @@
-/** Opens a table, for writing or for reading: checks the options, and turns what fails into errors that say what to do. */
+/**
+ * Opens a table, for writing or for reading: checks the options, and turns failures into errors that say what to do.
+ */
 import { throwIfAborted } from '../async/abort.js'
 import { callError, codeOf, diskError } from '../base/errors.js'
 import type { TableEvent } from '../base/events.js'
@@ -24,7 +26,7 @@ export async function openTable(
     if (options.readOnly) return await openReader(directory, options, environment)
     return await openWriter(directory, options, environment, publish)
   } catch (error) {
-    // Whatever an abort has made of a call that it ended.
+    // The reason of an abort comes before the error of the call that it ended.
     throwIfAborted(options.signal)
     throw openError(error, directory)
   }

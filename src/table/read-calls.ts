@@ -1,7 +1,8 @@
 /**
- * The calls that read: each checks its options, turns the key into lanes, asks the reader of the session, and decodes what
- * it finds. `FlashTable` hands on to here, documents them, and names the types of keys and values: the schema makes them, no
- * type here knows them. `call` is the name for errors; `extra` holds arguments that the call does not take.
+ * The calls that read: each checks its options, turns the key into lanes, asks the reader of the session, and decodes
+ * what it finds. `FlashTable` documents these calls, hands them on to here, and names the types of keys and values. The
+ * schema makes keys and values, and no type here knows them. `call` is the name for errors; `extra` holds arguments
+ * that the call does not take.
  */
 import { refuseExtra } from '../options/arguments.js'
 import { columnsInTurns } from '../query/columns-in-turns.js'
@@ -18,12 +19,12 @@ import type { TableSession } from './table-session.js'
 
 type Extra = readonly unknown[]
 
-/** Values that are decoded at once; of more, the event loop turns in between. */
+/** How many values are decoded at once. If there are more, the event loop turns in between. */
 const VALUES_AT_ONCE = 4096
 
 export class ReadCalls {
   readonly #session: TableSession
-  /** Whom a snapshot must belong to. */
+  /** The table that a snapshot must belong to. */
   readonly #table: object
   /** The lanes of the key that is being looked up. */
   readonly #key: Uint32Array
@@ -134,7 +135,7 @@ export class ReadCalls {
     }
   }
 
-  /** The state that a read is of. */
+  /** The state that a read looks at. */
   #view(call: string, options: unknown, extra: Extra): View {
     this.#session.assertOpen()
     if (extra.length > 0) refuseExtra(call, extra, adviceFor(call))
@@ -145,7 +146,7 @@ export class ReadCalls {
     return snapshot === undefined ? this.#session.view() : snapshot.viewFor(this.#table)
   }
 
-  /** Most keys are answered at once from memory; only where a page must be read does the lookup run as a tracked read. */
+  /** Most keys are answered at once from memory. If a page must be read, the lookup runs as a tracked read. */
   #find<T>(
     call: string,
     key: unknown,
@@ -173,7 +174,7 @@ export class ReadCalls {
     refuseExtra(call, extra)
     const { snapshot, ...checked } = checkRange(call, session.parts.schema, range)
     const view = this.#viewOf(optionalSnapshot(snapshot, 'snapshot'))
-    // After `close` a scan has no files any more: its next step must not begin.
+    // After `close` a scan has no files: its next step must not begin.
     const read = async <T>(step: () => Promise<T>): Promise<T> => {
       session.assertOpen()
       return session.read(step())

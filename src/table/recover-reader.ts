@@ -16,7 +16,7 @@ import { newMemtable } from '../state/memtable-pool.js'
 import { loadLog } from './load-log.js'
 import { closeFiles, openFiles, type Recovered, type RecoveryOptions } from './recovered.js'
 
-/** A reader whose table changes during its open starts again, up to this often. */
+/** A reader whose table changes during its open starts again, at most this often. */
 const ATTEMPTS_MAX = 50
 
 export interface RecoveredReader extends Recovered {
@@ -24,7 +24,10 @@ export interface RecoveredReader extends Recovered {
   readonly counters: LifetimeCounters
 }
 
-/** `optionsFor`: called with the manifest of each attempt; it may throw. Rejects with `FLASHTABLE_CORRUPTION`, `_IO_ERROR` or `_NOT_FOUND`. */
+/**
+ * `optionsFor`: called with the manifest of each attempt; may throw. Rejects with `FLASHTABLE_CORRUPTION`, `_IO_ERROR`
+ * or `_NOT_FOUND`.
+ */
 export async function recoverReader(
   optionsFor: (manifest: Manifest) => RecoveryOptions,
   fileSystem: FileSystem,

@@ -1,4 +1,4 @@
-/** What `stats()` tells: a table at one moment. docs/api.md, Statistics. */
+/** What `stats()` reports: a table at one moment. docs/api.md, Statistics. */
 import { Buffer } from 'node:buffer'
 import { typedArrayName } from '../base/describe-value.js'
 import type { BucketFile } from '../bucket-file/reader.js'
@@ -18,10 +18,10 @@ import type { TableParts } from './table-parts.js'
 export interface FileStats {
   readonly name: string
   readonly level: number
-  /** Puts in it, hidden ones included. */
+  /** Puts in it, including hidden ones. */
   readonly records: number
   readonly bytes: number
-  /** Of these, data pages alone. */
+  /** Of these, only data pages. */
   readonly dataBytes: number
 }
 
@@ -37,29 +37,29 @@ export interface TableStats {
   /** Whether `records` is exact: nothing was deleted or replaced that no merge has dropped yet. */
   readonly recordsAreExact: boolean
   /**
-   * A key as it is read: no record has a smaller one. It is the key of a record where `recordsAreExact`, else a deleted one may have had it;
-   * `undefined` where nothing is stored. A key whose encoding the table was not given is its bytes.
+   * No record has a smaller key. If `recordsAreExact`, a record has this one; otherwise a deleted record may have had
+   * it. `undefined` if nothing is stored. Without its custom encoding, a key is its bytes.
    */
   readonly leastKey: unknown
   /** No record has a greater key; see `leastKey`. */
   readonly greatestKey: unknown
-  /** Records put in the life of the table, those that the last open found in the log included. */
+  /** Records put in the life of the table, including those that the last open found in the log. */
   readonly recordsPut: number
   /** Bytes of the records put in the life of the table. */
   readonly recordBytesPut: number
   /** Bytes handed to write calls in the life of the table, by purpose. */
   readonly bytesWritten: { readonly wal: number; readonly buckets: number; readonly manifest: number }
-  /** All bytes written / bytes of the records put; 0 where none was put. */
+  /** All bytes written / bytes of the records put; 0 if none was put. */
   readonly writeAmplification: number
-  /** What the directory takes of the disk, as `du` counts it: blocks of all files in it, and its own. */
+  /** What the directory takes on the disk, as `du` counts it: its own blocks, and those of all files in it. */
   readonly bytesOnDisk: number
   /** Of these, data pages of bucket files. */
   readonly dataBytesOnDisk: number
   /** Of these, log segments that hold records of memtables. */
   readonly logBytesOnDisk: number
-  /** Of these, segments that wait to be written over. */
+  /** Of these, segments that wait to be overwritten. */
   readonly spareBytesOnDisk: number
-  /** Besides: bucket files that have no name any more, since a snapshot, a scan or a job still reads them. */
+  /** In addition: bucket files without a name that exist because a snapshot, a scan or a job still reads them. */
   readonly pinnedBytes: number
   /** How many bucket files each level has, from level 0 on. */
   readonly levels: readonly number[]
@@ -78,24 +78,24 @@ export interface TableStats {
   readonly residentBytes: number
   /** What is in memory, in bytes. */
   readonly memory: {
-    /** Rows of memtables, and what finds keys in them. */
+    /** Rows of memtables, and their hash indexes. */
     readonly memtables: number
     /** Memory of an old memtable, kept for the next one. */
     readonly spare: number
     readonly filters: number
-    /** First keys of pages, and where the cache has them. */
+    /** First keys of pages, and where the cache has the pages. */
     readonly fences: number
-    /** What cached pages take, and what they may take: that was taken at open. */
+    /** What cached pages take, and what they may take, which was allocated at open. */
     readonly cacheUsed: number
     readonly cache: number
   }
-  /** Puts that waited for a seal, and for how long in all. */
+  /** Puts that waited for a seal, and their total time. */
   readonly waits: { readonly count: number; readonly totalMs: number }
   /** A seal or merge waits because the disk has no room for its output. */
   readonly waitingForSpace: boolean
   /** A seal or merge waits for descriptors, memory or a thread. */
   readonly waitingForResources: boolean
-  /** The failure that stopped all writes, as `FLASHTABLE_POISONED` tells it; `undefined` where nothing did. */
+  /** The failure that stopped all writes, as `FLASHTABLE_POISONED` reports it; `undefined` if nothing did. */
   readonly poisoned: string | undefined
   /** Snapshots and scans that pin files. */
   readonly pins: number
@@ -109,7 +109,7 @@ export async function tableStats(parts: TableParts, pins: Pins): Promise<TableSt
   const { state, schema } = parts
   const view = state.view()
   const inMemory = statsInMemory(parts, view, pins.size)
-  // Until the keys of its memtables have been looked at.
+  // Until the keys of its memtables have been read.
   view.version.retain()
   try {
     const [bounds, onDisk] = await Promise.all([boundsOf(view), bytesOnDisk(parts, pins)])
@@ -185,7 +185,7 @@ function levelsOf(files: readonly FileStats[]): number[] {
   return levels
 }
 
-/** Puts that are stored; exact where nothing is there that may hide some. Cost: none a record. */
+/** Puts that are stored; exact if nothing may hide some of them. Cost: none per record. */
 export function countRecords({ version, manifest }: TableState): {
   readonly records: number
   readonly recordsAreExact: boolean
@@ -197,7 +197,7 @@ export function countRecords({ version, manifest }: TableState): {
     version.files.some(
       ({ footer, deletes }) => footer.deleteKeys + footer.deleteRecords + deletes.length > 0,
     ) || memtables.some(({ memtable }) => memtable.deletes.length > 0 || memtable.puts < memtable.count)
-  // One bucket file holds a key once; together with others, or in a memtable, it may be there again.
+  // One bucket file holds a key once. Several files or a memtable may hold it more than once.
   const replaced =
     manifest.duplicates === 'replace' &&
     (version.files.length > 1 || memtables.some(({ memtable }) => memtable.count > 0))
@@ -220,7 +220,7 @@ function memtablesOf({ sealed, active }: View['version']): readonly MemtableHand
   return [...sealed, active]
 }
 
-/** Of all operations in the files, by their footers, and of the puts in the memtables. */
+/** The bounds of all operations in the files, by their footers, and of the puts in the memtables. */
 async function boundsOf({ version, active, length }: View): Promise<KeyBounds | undefined> {
   const bounds: (KeyBounds | undefined)[] = version.files.map(({ footer }) =>
     footer.dataPages === 0 ? undefined : { least: footer.firstKey, greatest: footer.lastKey },
@@ -241,7 +241,7 @@ function keyOf(schema: Schema, key: Uint32Array): unknown {
   try {
     return schema.decodeKey(lanes, 0)
   } catch {
-    // Its encoding is the caller's own, and was not given to this open.
+    // Its encoding is a custom one, and was not given to this open.
     return schema.lanesToColumns(lanes, 0, 1, true)['key']
   }
 }
@@ -270,7 +270,7 @@ async function bytesOnDisk({ state, writer, directory }: TableParts, pins: Pins)
   return { bytesOnDisk: bytes, logBytesOnDisk, spareBytesOnDisk, pinnedBytes }
 }
 
-/** JSON knows no bigint: keys are text there, as the command line takes them. */
+/** JSON has no bigint: keys are text there, as the command line takes them. */
 function withJson(stats: TableStats): TableStats {
   const toJSON = (): object => ({
     ...stats,

@@ -17,7 +17,7 @@ import type { WalWriter } from '../wal/writer.js'
 import type { Environment } from './environment.js'
 import type { RecoveryOptions } from './recovered.js'
 
-/** A lane takes four bytes in memory, however small the field: the number of records is limited, too. */
+/** A lane takes four bytes in memory, however small the field, so the number of records is limited, too. */
 const MEMTABLE_RECORDS_MAX = 2 ** 26
 
 export interface TableParts {
@@ -46,20 +46,20 @@ export interface TableLock {
   release(): Promise<void>
 }
 
-/** The schema that is stored, checked against the encodings and options that the caller asks for. */
+/** The stored schema, checked against the encodings and options that the caller asks for. */
 export function openSchema(directory: string, manifest: Manifest, options: ResolvedOptions): Schema {
   const path = `${directory}/${MANIFEST_NAME}`
   for (const name of ['pageBytes', 'duplicates'] as const) {
     if (options[name] === undefined || options[name] === manifest[name]) continue
     throw new FlashTableError(
       'FLASHTABLE_SCHEMA_MISMATCH',
-      `${path}: the table was created with ${name} ${manifest[name]}, asked for is ${options[name]}; leave it out`,
+      `${path}: the table was created with ${name} ${manifest[name]}, but ${options[name]} was given; leave it out`,
     )
   }
   return Schema.open(manifest.schema, path, options)
 }
 
-/** What recovery and state know of the table. Takes the memory of the page cache. */
+/** What recovery and state know about the table. Allocates the page cache. */
 export function recoveryOptions(
   directory: string,
   manifest: Manifest,

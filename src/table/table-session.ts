@@ -1,8 +1,8 @@
 /**
- * One session of a table, from its open to its close: which calls may run, and what becomes of them when it is closed.
+ * One session of a table, from its open to its close: which calls may run, and what happens to them when it is closed.
  *
- * The face checks and encodes; the parts do the work; here is what concerns the table as a whole: refresh, clear,
- * compact, checkpoint, bulk load, close. docs/internals.md, State.
+ * The face checks and encodes, and the parts do the work. This file has what concerns the table as a whole: refresh,
+ * clear, compact, checkpoint, bulk load, close. docs/internals.md, State.
  */
 import { abortReason } from '../async/abort.js'
 import { keepAlive } from '../async/keep-alive.js'
@@ -29,7 +29,7 @@ export class TableSession {
   #parts: TableParts
   readonly pins: Pins
   readonly #environment: Environment
-  /** Calls that run: `close` waits for them. */
+  /** Running calls: `close` waits for them. */
   readonly #running = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
   #status: TableStatus = 'open'
@@ -58,7 +58,7 @@ export class TableSession {
     return session
   }
 
-  /** The parts of now. A refresh of a reader replaces them. */
+  /** The current parts. A refresh of a reader replaces them. */
   get parts(): TableParts {
     return this.#parts
   }
@@ -67,7 +67,7 @@ export class TableSession {
     return this.#status
   }
 
-  /** Throws `FLASHTABLE_NOT_OPEN` from the call of `close` on. */
+  /** Throws `FLASHTABLE_NOT_OPEN` as soon as `close` has been called. */
   assertOpen(): void {
     if (this.#closed !== undefined)
       throw new FlashTableError('FLASHTABLE_NOT_OPEN', `the table ${this.#parts.directory} is closed`)
@@ -82,7 +82,7 @@ export class TableSession {
     return writer
   }
 
-  /** The state of now, for a read. */
+  /** The current state, for a read. */
   view(): View {
     return this.#parts.state.view()
   }
@@ -97,7 +97,7 @@ export class TableSession {
     }
   }
 
-  /** As {@link track}, and keeps the process alive: for calls that may wait for something that is no system call. */
+  /** As {@link track}, and keeps the process alive: for calls that may wait for something that is not a system call. */
   finish<T>(promise: Promise<T>): Promise<T> {
     return keepAlive(this.track(promise))
   }
@@ -147,7 +147,8 @@ export class TableSession {
     const { committer, compactor, wal } = this.writer()
     const { state } = this.#parts
     const empty = async (): Promise<void> => {
-      // The log segment ends only after a manifest without it: a clear that fails leaves the log as it was.
+      // The log segment ends only after a manifest without it is installed: a clear that fails leaves the log as it
+      // was.
       const { segments } = await state.clear()
       wal.rotate()
       await wal.retire(segments)
@@ -199,7 +200,7 @@ export class TableSession {
     return this.track(tableStats(this.#parts, this.pins))
   }
 
-  /** Moves a reader on to the newest state. Calls beside each other share one refresh. */
+  /** Moves a reader on to the newest state. Concurrent calls share one refresh. */
   refresh(): Promise<void> {
     if (this.#parts.writer !== undefined) {
       throw new FlashTableError(

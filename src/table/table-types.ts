@@ -23,15 +23,15 @@ export interface ReadOptions {
   readonly snapshot?: Snapshot | undefined
 }
 
-/** Options of a scan; keys order as unsigned big-endian numbers, within a key records stand in insertion order. */
+/** Options of a scan; keys are ordered as unsigned big-endian numbers, records of a key by insertion. */
 export interface RangeOptions<K> extends ReadOptions {
   readonly gt?: K | undefined
   readonly gte?: K | undefined
   readonly lt?: K | undefined
   readonly lte?: K | undefined
-  /** The exact reverse. Default: false. */
+  /** Scans in the exact reverse order. Default: false. */
   readonly reverse?: boolean | undefined
-  /** Records at most (`keys`: keys); -1 or `Infinity` for no limit. Default: no limit. */
+  /** The most records (for `keys`: keys); -1 or `Infinity` for no limit. Default: no limit. */
   readonly limit?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -42,7 +42,7 @@ export type BatchOperation<K, V> =
   | { readonly type: 'del'; readonly key: K }
   | { readonly type: 'delRecord'; readonly key: K; readonly value?: V | undefined }
 
-/** What `getColumns` gives: which key each row answers, and a column a field. */
+/** What `getColumns` returns: which key each row answers, and one column for each field. */
 export type HitColumns<V extends ValueEncoding> = { query: Uint32Array<ArrayBuffer> } & ValueColumnsOut<V>
 
 /** The same with the key of each row, for `within`. */

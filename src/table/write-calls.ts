@@ -1,6 +1,6 @@
 /**
  * The calls that write: each checks its options, encodes what it was given, and hands it to the committer. `FlashTable`
- * hands on to here and documents them. `call` is the name for errors.
+ * documents these calls and hands them on to here. `call` is the name for errors.
  */
 import type { Call } from '../commit/committer.js'
 import { appendOperations } from '../encoding/given-operations.js'
@@ -18,8 +18,8 @@ export class WriteCalls {
   }
 
   /**
-   * One row of this kind of operation. `given`: the arguments after the key, the options at `optionsAt`. Hot: mostly there
-   * are none.
+   * One row of this kind of operation. `given`: the arguments after the key, with the options at `optionsAt`. Hot:
+   * usually there are none.
    */
   row(call: string, kind: number, key: unknown, given: readonly unknown[], optionsAt: number): Promise<void> {
     try {
@@ -27,7 +27,7 @@ export class WriteCalls {
       const sync = given.length > optionsAt && checkWrite(call, given[optionsAt], given.slice(optionsAt + 1))
       const { schema } = this.#session.parts
       const record = kind === DELETE_KEY ? schema.encodeDeleteKey(key) : schema.encodeRecord(key, given[0])
-      // Asked again: an encoding of the caller may have closed the table.
+      // Checked again: a custom encoding may have closed the table.
       return this.#session.writer().committer.commitRow(kind, record, sync)
     } catch (error) {
       return Promise.reject(error)
@@ -77,7 +77,7 @@ export class WriteCalls {
   }
 }
 
-/** Refuses what a write does not take, before anything of it is read; whether it waits for the device. */
+/** Refuses what a write does not take, before anything is read. Returns whether it waits for the device. */
 function checkWrite(call: string, options: unknown, extra: readonly unknown[]): boolean {
   if (extra.length > 0) refuseExtra(call, extra, adviceFor(call))
   return options === undefined ? false : readSync(call, options)

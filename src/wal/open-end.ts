@@ -14,8 +14,8 @@ export function isFresh(firstLogSequence: number): boolean {
 }
 
 /**
- * The offset of bytes that were written after the last intact frame, which ends at `end`, and of which not even a header
- * is intact. `expected` is the sequence number of the next frame, if known.
+ * The offset of bytes that were written after the last intact frame, which ends at `end`. Not even a header of them is
+ * intact. `expected` is the sequence number of the next frame, if known.
  *
  * Up to the end of the page there must be zeros. The next frame may begin at the next page. There a file with an older
  * life may hold anything, so it counts only if what is left of a header fits. `fresh`: the file has no older life.
@@ -53,8 +53,8 @@ export interface OlderLives {
 }
 
 /**
- * The offset of something in a segment without a frame of its own that no writer leaves there; `undefined` if there is
- * nothing of that kind.
+ * In a segment that has none of its own frames: the offset of something that no writer leaves there; `undefined` if
+ * there is none.
  *
  * A writer leaves such a file empty, or as a spare under a new number: then it begins with a frame of an older life of
  * this table. Anything else was overwritten by somebody, or is what a power cut has left of the first frame.

@@ -22,7 +22,7 @@ const SPARE_BYTES_AT_REST = 4 * 2 ** 20
 
 export interface SegmentPoolOptions extends Omit<TableFiles, 'layout'> {
   readonly epoch: number
-  /** The number for a new file: larger than all before. */
+  /** The number for a new file: larger than all earlier ones. */
   readonly takeFileNumber: () => number
   /** Numbers of retired segments in the directory, to be renamed and overwritten. */
   readonly spares: readonly number[]
@@ -82,7 +82,7 @@ export class SegmentPool {
       this.#changedDirectory ??= await fileSystem.openDirectory(directory)
       const spare = this.#spares.shift()
       const recycled = spare !== undefined && (await this.#renameSpare(spare, number))
-      // A rename that failed may have been done nevertheless. Another number is surely free.
+      // A rename that failed may still have been done. Another number is surely free.
       if (spare !== undefined && !recycled) number = this.#takeNumber(firstSequence)
       const handle = await this.#openFile(number, recycled)
       return (this.#active = this.#writerOf(number, firstSequence, handle))
@@ -178,7 +178,7 @@ export class SegmentPool {
     try {
       return await this.#options.fileSystem.open(this.#pathOf(number), recycled ? 'update' : 'create')
     } catch (error) {
-      // The spare has its new number already. It holds no frame of that number, so it still is a spare.
+      // The spare has its new number already. It holds no frame of that number, so it is still a spare.
       if (recycled) await this.#keepOrRemove(number)
       throw error
     }
@@ -194,7 +194,7 @@ export class SegmentPool {
     )
   }
 
-  /** Returns false if it fails. That does no harm: a new file serves as well. */
+  /** Returns false if it fails. That does no harm: a new file is as good. */
   async #renameSpare(spare: number, number: number): Promise<boolean> {
     try {
       await this.#options.fileSystem.rename(this.#pathOf(spare), this.#pathOf(number))
@@ -207,7 +207,7 @@ export class SegmentPool {
     }
   }
 
-  /** Keeps a segment that is not needed any more as a spare, or removes it if there are enough. Never rejects. */
+  /** Keeps a segment that is no longer needed as a spare, or removes it if there are enough. Never rejects. */
   async #keepOrRemove(number: number): Promise<void> {
     // A spare that could not be opened under its new number is kept, and a memtable may name that number too.
     if (this.#spares.includes(number)) return

@@ -31,7 +31,7 @@ export interface LogLocation {
   readonly fileSystem: FileSystem
   readonly directory: string
   readonly layout: RecordLayout
-  /** Takes parts of a file that cannot be read for zeros, so that the rest can be read. Default: an error. */
+  /** Reads zeros for parts of a file that cannot be read, so that the rest can be read. Default: an error. */
   readonly lenient?: boolean | undefined
 }
 
@@ -137,7 +137,7 @@ export class SegmentReader {
 
   /**
    * The frame that may begin at `offset` if its checksums have the seed of another file, and that seed, judged by its
-   * header only. Most bytes are no such header. Requires: the header is loaded.
+   * header only. Most bytes are not such a header. Requires: the header is loaded.
    */
   foreignFrameAt(offset: number): (FoundFrame & { readonly seed: number }) | undefined {
     const at = offset - this.#windowStart
@@ -212,7 +212,7 @@ export class SegmentReader {
     if (buffer !== this.#window.bytes) this.#window = frameBytesOf(buffer)
     this.#windowStart = offset
     this.#windowEnd = offset + count
-    // A writer in another process may have recycled the file meanwhile, and it is shorter now.
+    // A writer in another process may have recycled the file meanwhile, so that it is shorter now.
     if (count < wanted) this.#end = this.#windowEnd
     return count >= bytes
   }
@@ -225,7 +225,7 @@ export class SegmentReader {
 /** After a failed read, the bytes are read in parts of this size: a sector of most disks. */
 const SECTOR_BYTES = 4096
 
-/** Reads sector by sector. Those that cannot be read become zeros. Returns the number of bytes up to the end of the file. */
+/** Reads sector by sector. Unreadable sectors become zeros. Returns the number of bytes up to the end of the file. */
 async function readSectors(handle: FileHandle, buffer: Uint8Array, offset: number): Promise<number> {
   let count = 0
   for (let at = 0; at < buffer.byteLength; at += SECTOR_BYTES) {

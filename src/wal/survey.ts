@@ -19,7 +19,7 @@ export interface SegmentSurvey extends SegmentRuns {
   readonly path: string
   /** The greatest sequence number up to which a frame says that everything was synced. */
   readonly syncedSequence: number
-  /** The offset of bytes after the last intact frame that were written, but are no intact frame. */
+  /** The offset of bytes after the last intact frame that were written, but are not an intact frame. */
   readonly brokenAt: number | undefined
 }
 

@@ -30,7 +30,7 @@ export interface SyncQueueOptions {
    */
   readonly beginSync: () => SyncCover
   readonly poison: Poison
-  /** Rejects if the directory is not the one that was opened: what goes into its segments is lost then. */
+  /** Rejects if the directory is not the one that was opened: then what goes into its segments is lost. */
   readonly checkHome: () => Promise<void>
 }
 
@@ -118,15 +118,16 @@ export class SyncQueue {
     try {
       await home
     } catch (error) {
-      // If the directory could not be looked at, nothing is in doubt: the next sync looks again.
-      if (!hasCode(error, 'FLASHTABLE_MOVED')) throw diskError(error, 'cannot look where the synced log is')
+      // If the directory could not be checked, nothing is in doubt: the next sync checks again.
+      if (!hasCode(error, 'FLASHTABLE_MOVED'))
+        throw diskError(error, 'cannot check the directory of the synced log')
       throw poison.latch(error)
     }
     // A bulk load may have moved it further meanwhile.
     this.#syncedSequence = Math.max(this.#syncedSequence, cover.endSequence)
   }
 
-  /** A failure leaves in doubt what is on the disk. It is latched: the kernel would report success the next time. */
+  /** After a failure nobody knows what is on the disk. It is latched: the kernel would report success the next time. */
   async #syncFiles({ handles, directory }: SyncCover): Promise<void> {
     try {
       for (const handle of handles) await handle.sync()

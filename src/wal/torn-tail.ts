@@ -18,8 +18,8 @@ export interface LogPosition {
 }
 
 /**
- * What a position says about the missing frame. Padding: the frame was hardly there. An intact header: the frame surely
- * was there. Anything else says little.
+ * What a position says about the missing frame. Padding: the frame was probably not there. An intact header: the frame
+ * surely was there. Anything else says little.
  */
 export type Evidence = 'padding' | 'other bytes' | 'header'
 

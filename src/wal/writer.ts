@@ -29,7 +29,7 @@ export interface WalOptions extends SegmentPoolOptions {
   /** The sequence number of the next operation. Requires: everything below it is durable. */
   readonly nextSequence: number
   readonly poison: Poison
-  /** Rejects if the directory is not the one that was opened: what goes into its segments is lost then. */
+  /** Rejects if the directory is not the one that was opened: then what goes into its segments is lost. */
   readonly checkHome: () => Promise<void>
 }
 
@@ -114,18 +114,18 @@ export class WalWriter {
   appendsAtOnce(operations: Operations, deleteWhereCount: number): boolean {
     const { kinds, count } = operations
     const frameBytes = this.#encoder.frameBytesMax(count, kinds !== undefined, deleteWhereCount)
-    // The padding of a page comes on top.
+    // The padding of a page is added.
     const writtenBytesMax = frameBytes + this.#options.pageBytes
     return this.#pool.active !== undefined && writtenBytesMax <= BLOCKING_WRITE_BYTES_MAX
   }
 
   /**
-   * Appends operations [from, to) and *delete where* entries as one frame: recovery finds all of it or none. The entries
-   * carry their sequence numbers already, ascending in the range that begins at `nextSequence`. The operations take the
-   * other numbers of that range.
+   * Appends operations [from, to) and *delete where* entries as one frame: recovery finds all of it or none. The
+   * entries carry their sequence numbers already, ascending in the range that begins at `nextSequence`. The operations
+   * take the other numbers of that range.
    *
    * When it returns, the bytes are with the operating system. If it returns a promise (for a large frame, and for the
-   * first one of a segment), they are when the promise resolves.
+   * first one of a segment), they are there when the promise resolves.
    *
    * Throws or rejects with `FLASHTABLE_DISK_FULL` if the disk is full, and with `FLASHTABLE_IO_ERROR` if descriptors or
    * memory for a new segment are lacking: nothing has changed, and a later append may succeed. Every other failure is
@@ -165,7 +165,7 @@ export class WalWriter {
    *
    * Rejects with `FLASHTABLE_POISONED` if the sync fails: the failure is latched, and the sync is never tried again.
    * Rejects with `FLASHTABLE_DISK_FULL` if the leftover of a failed append cannot be wiped, and with
-   * `FLASHTABLE_IO_ERROR` if the directory cannot be looked at: then nothing counts as synced, and nothing is latched.
+   * `FLASHTABLE_IO_ERROR` if the directory cannot be checked: then nothing counts as synced, and nothing is latched.
    */
   sync(): Promise<void> {
     return this.#syncs.request()
@@ -205,7 +205,10 @@ export class WalWriter {
     await this.#pool.trimSpares()
   }
 
-  /** Waits for what is in flight, then closes all handles. Does not sync. `FLASHTABLE_IO_ERROR` if a close fails. */
+  /**
+   * Waits for what is in flight, then closes all handles. Does not sync. Rejects with `FLASHTABLE_IO_ERROR` if a close
+   * fails.
+   */
   async close(): Promise<void> {
     this.#closed = true
     // A sync that was asked for begins when the append has ended.
