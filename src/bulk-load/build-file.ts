@@ -1,10 +1,10 @@
 /**
- * Builds the bucket file of a bulk load out of spills, on several threads: each builds the pages of a range of keys,
+ * Builds the bucket file of a bulk load from spills, on several threads: each builds the pages of a range of keys, and
  * this one writes them.
  *
- * The file is written front to back. A range has about 8 MiB, as pieces of spills and as pages; in memory are those that
- * the threads build, and the pages of up to two that wait. Somebody waits for a bulk load; background merges leave the
- * other processors to the program. docs/internals.md, Bulk load.
+ * The file is written from front to back. A range has about 8 MiB, as pieces of spills and as pages. In memory there
+ * are the ranges that the threads build, and the pages of up to two that wait. It takes several threads because
+ * somebody waits for it; background merges leave the other processors to the program. docs/internals.md, Bulk load.
  */
 import { throwIfAborted } from '../async/abort.js'
 import { hintFreed } from '../base/gc-hint.js'
@@ -23,14 +23,14 @@ import { removeSpills } from '../spill/writer.js'
 const RANGE_BYTES = 2 ** 23
 
 interface BuildOptions {
-  /** Rows of a range, about. */
+  /** The approximate number of rows of a range. */
   readonly rangeRows?: number
-  /** Told of pages that are written: their memory is for others. */
+  /** Called with pages that are written: others get their memory. */
   readonly memoryFreed?: ((memory: Uint8Array) => void) | undefined
 }
 
 /**
- * Removes each spill once all of its records are written: so the disk need not have room for both. Ends idle
+ * Removes each spill once all of its records are written, so that the disk need not have room for both. Ends idle
  * threads. Rejects as {@link Executor.run} does, and removes the partial output then.
  */
 export async function buildInRanges(
@@ -58,7 +58,7 @@ export async function buildInRanges(
           running--
           startMore()
         })
-      // Met where its turn comes, or not at all where an earlier one has failed.
+      // A failure is reported when its turn comes, or not at all if an earlier one failed.
       built.catch(() => {})
       building.push({ range, built })
     }
@@ -81,13 +81,13 @@ export async function buildInRanges(
       }
       await removeWritten(fileSystem, job, range)
     }
-    // What the threads had is for the system, to take the rest of the file.
+    // The system gets the memory of the threads, to take the rest of the file.
     await executor.endIdle()
     const entry = await writer.finish()
     await fileSystem.syncDirectory(job.directory)
     return { entry, bytesWritten: writer.writtenBytes, filter: writer.filter() }
   } catch (error) {
-    // Those that settle now start no further one.
+    // Builds that settle now start no more.
     ranges.length = 0
     await Promise.allSettled(building.map(({ built }) => built))
     await writer.abandon()
@@ -116,7 +116,7 @@ export async function buildRange(
   const builder = new PageBuilder(layout, pageBytes, output.filterBitsPerRecord)
   const chunks: Uint8Array<ArrayBuffer>[] = []
   const spareChunks = [...job.spareChunks]
-  /** Of the last chunk. */
+  /** Bytes in the last chunk. */
   let filledBytes = WRITE_BYTES
   const build = (last: boolean): void => {
     for (;;) {

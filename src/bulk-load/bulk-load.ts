@@ -1,6 +1,6 @@
 /**
- * Builds a table from columns without the log: what does not fit a memtable is set aside in spills, split by key, in
- * memory as long as there is room; from them the one file is built, range of keys by range.
+ * Builds a table from columns without the log. What does not fit into a memtable is set aside in spills, split by key,
+ * in memory as long as there is room. From the spills the one file is built, one range of keys after another.
  *
  * All or nothing: until the last manifest is installed the table is empty and the spills are orphans.
  * docs/internals.md, Bulk load.
@@ -28,7 +28,10 @@ import { Version, type MemtableHandle } from '../state/version.js'
 import type { WalWriter } from '../wal/writer.js'
 import { buildInRanges } from './build-file.js'
 
-/** So that what has been read is removed while the file grows; it takes an eighth more room than the file at the end. */
+/**
+ * Several, so that what was read is removed while the file grows. In the end this takes an eighth more room than the
+ * file.
+ */
 const SPILLS_PER_MEMTABLE = 8
 
 /** The parts of an open table that a bulk load uses. */
@@ -51,8 +54,8 @@ export interface LoadingWriter {
 export type ColumnSource<Columns> = Iterable<Columns> | AsyncIterable<Columns>
 
 /**
- * Loads everything that `source` gives into the empty table, of which `memoryBytes` may wait in memory. Rejects with the
- * source's error, that of `onProgress`, or why it cannot be written.
+ * Loads everything that `source` gives into the empty table, of which `memoryBytes` may wait in memory. Rejects with
+ * the error of the source or of `onProgress`, or with the reason why the table cannot be written.
  */
 export async function bulkLoad(
   parts: LoadedTable,
@@ -73,15 +76,15 @@ class BulkLoad {
   /** The sequence number that the next record gets. */
   #endSequence: number
   readonly #progress: Progress
-  /** What is not set aside yet. */
+  /** Rows that are not set aside yet. */
   #memtable: MemtableHandle | undefined
   /** Bytes of memory in which spills may stay. */
   #memoryLeft: number
   /** Oldest first. A spill is removed once it is fully written to the output. */
   readonly #spills: Spill[] = []
-  /** Those that are being made, oldest first; a failure is met when room for more is made. */
+  /** Spills that are being made, oldest first. A failure is reported when room for more is made. */
   readonly #spilling: { readonly spills: Promise<Spill[]>; readonly reservedBytes: number }[] = []
-  /** Memory of memtables that have become spills, and of the copies that were made for that, goes round. */
+  /** Reuses the memory of memtables that have become spills, and of the copies that were made for that. */
   readonly #memtables: MemtablePool
 
   constructor(parts: LoadedTable, writer: LoadingWriter, { memoryBytes, onProgress }: ResolvedLoad) {
@@ -98,7 +101,7 @@ class BulkLoad {
       await this.#addAll(source)
       await this.#finish()
     } finally {
-      // Those that are still being made are removed too, once they are there.
+      // Spills that are still being made are removed too, once they exist.
       while (this.#spilling.length > 0) await this.#settleSpills().catch(() => {})
       const { fileSystem, directory } = this.#parts.state.options
       await removeSpills(fileSystem, directory, this.#spills)
@@ -106,7 +109,9 @@ class BulkLoad {
     }
   }
 
-  /** As `for await`, but for a signal that ends it while the source is silent, and then does not wait for its end. */
+  /**
+   * As `for await`, but a signal ends it even while the source gives nothing, without waiting for the source to end.
+   */
   async #addAll(source: ColumnSource<unknown>): Promise<void> {
     const { signal } = this.#parts.options
     const turns = new Turns()
@@ -149,12 +154,12 @@ class BulkLoad {
       memtable.append(rows, from, to)
       this.#endSequence += to - from
       from = to
-      // Not before more comes: a load that fits the memtable is not set aside.
+      // Only when more comes: a load that fits into the memtable is not set aside.
       if (from < rows.count) await this.#startSpills(false)
     }
   }
 
-  /** Hands the memtable to the executor, once that has room. The last one always stays in memory. */
+  /** Hands the memtable to the executor, once the executor has room. The last one always stays in memory. */
   async #startSpills(isLast: boolean): Promise<void> {
     const { jobs } = this.#writer
     if (this.#spilling.length === jobs.threads) await this.#settleSpills()
@@ -173,11 +178,11 @@ class BulkLoad {
           numbers: Array.from({ length: SPILLS_PER_MEMTABLE }, () => state.takeFileNumber()),
           epoch: state.manifest.epoch,
         }
-    // The job alone holds them: when it ends, their memory is for the next ones.
+    // Only the job holds them: when it ends, the next ones get their memory.
     const version = new Version([], [this.#memtables.make(0)], full, this.#memtables.refCounts)
     const job = { directory, tableId, layout, target }
     const spills = this.#attempt(control => jobs.spill(version, job, { signal: control.signal }))
-    // Met by #settleSpills.
+    // #settleSpills reports the failure.
     spills.catch(() => {})
     this.#spilling.push({ spills, reservedBytes })
     await version.release()
@@ -191,7 +196,7 @@ class BulkLoad {
     this.#spills.push(...made)
   }
 
-  /** Builds the one file of the table, out of the spills or of the only memtable, and installs it. */
+  /** Builds the one file of the table, from the spills or from the only memtable, and installs it. */
   async #finish(): Promise<void> {
     const records = this.#endSequence - this.#firstSequence
     if (records === 0) return
@@ -222,7 +227,7 @@ class BulkLoad {
     const target = { ...this.#job(), includesOldest: true }
     const { jobs } = this.#writer
     const { entry } = await this.#attempt(control => jobs.merge(inputs, target, control))
-    // As the other way to the file: the thread is grown, and may not be needed again for long.
+    // As the other path does: the thread has grown, and may not be needed again for a long time.
     await jobs.endIdle()
     return { entry: entry!, filter: undefined }
   }
@@ -241,7 +246,7 @@ class BulkLoad {
     return this.#attempt(control => buildInRanges(metered, jobs, job, control, { memoryFreed }))
   }
 
-  /** What both ways to the file share. */
+  /** The part of the job that both paths share. */
   #job() {
     const { state, options } = this.#parts
     const { directory, tableId, layout, pageBytes } = state.options
@@ -304,7 +309,7 @@ function stepsOf(source: ColumnSource<unknown>): Steps {
   }
 }
 
-/** Tells the source that no more is taken; what it says to that does not matter any more. */
+/** Tells the source that no more is taken; its answer no longer matters. */
 async function endOf(steps: Steps): Promise<void> {
   try {
     await steps.return?.()

@@ -1,6 +1,6 @@
 /**
- * Jobs of an open writer: the directory is looked at before each begins, and by the job itself before it makes or removes
- * a file there. docs/durability.md, The directory.
+ * Runs the jobs of an open writer. The directory is checked before each job, and by the job itself before it makes or
+ * removes a file there. docs/durability.md, The directory.
  */
 import { Buffer } from 'node:buffer'
 import { MANIFEST_NAME } from '../io/file-names.js'
@@ -20,7 +20,7 @@ export function guardedExecutor(executor: Executor, home: Home): Executor {
     try {
       return await run({ ...job, home: home.identity })
     } catch (error) {
-      // A damaged page, for instance, was that of another table.
+      // A damaged page, for instance, may be a page of another table.
       await home.checkAfter(error)
       throw error
     }
@@ -36,18 +36,19 @@ export function guardedExecutor(executor: Executor, home: Home): Executor {
 }
 
 /**
- * What a job works with, wherever it runs. It holds nothing, the one who started it does; and which manifest is the last
- * one it cannot know, as others are installed meanwhile: it knows its table and epoch.
+ * The file system that a job works with, wherever it runs. The job does not hold the directory: its caller
+ * does. It cannot know which manifest is the last one, because others are installed meanwhile; it knows its table and
+ * epoch.
  */
 export function jobFileSystem(fileSystem: FileSystem, job: Job): FileSystem {
   const { directory, home } = job
   if (home === undefined) return fileSystem
-  /** Of the last manifest that was found to be ours. */
+  /** The stamp of the last manifest that was found to be ours. */
   let known: Stamp | undefined
   return guardedFileSystem(fileSystem, {
     directory,
     async check(isRead) {
-      // What was read of another table fails, and is looked into then.
+      // A read of another table fails, and is checked then.
       if (isRead) return
       for (;;) {
         const [there, manifest] = await Promise.all([

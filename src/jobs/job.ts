@@ -11,9 +11,12 @@ import type { Spill } from '../spill/spill.js'
 /** Where a job writes. */
 interface Place {
   readonly directory: string
-  /** Which directory that is, as {@link Stamp.identity}: `guardedExecutor` adds it, and the job looks before it acts. */
+  /**
+   * Which directory that is, as {@link Stamp.identity}: `guardedExecutor` adds it, and the job checks it before it
+   * acts.
+   */
   readonly home?: string | undefined
-  /** Part of a recovery: the manifest is still the one of the epoch before. */
+  /** Part of a recovery: the manifest is still that of the previous epoch. */
   readonly ofRecovery?: boolean | undefined
 }
 
@@ -28,12 +31,12 @@ export interface CompactionJob extends Place, TableFormat {
   readonly deletes: readonly DeleteWhere[]
   /** Those of the inputs: they stay in the output, unless it includes the oldest data. */
   readonly ownDeletes: readonly DeleteWhere[]
-  /** Nothing is older than the inputs: what deletes hide is gone afterwards, and so are they. */
+  /** Nothing is older than the inputs: the output has neither deletes nor what they hide. */
   readonly includesOldest: boolean
   readonly output: CompactionOutput
 }
 
-/** What a job knows of the file that it writes. */
+/** What a job knows about the file that it writes. */
 export type CompactionOutput = Pick<
   BucketFileTarget,
   'number' | 'epoch' | 'level' | 'filterBitsPerRecord' | 'firstSequence' | 'endSequence'
@@ -63,11 +66,11 @@ export interface CompactionControl {
   readonly onWritten?: ((bytes: number) => void) | undefined
 }
 
-/** The first step of a bulk load, for each memtable: its records are set aside. */
+/** The first step of a bulk load, for each memtable: sets its records aside. */
 export interface SpillJob extends Place, Omit<TableFormat, 'pageBytes'> {
   /** Puts, at least one. */
   readonly memtable: MemtableImage
-  /** The memory of another memtable, that nobody uses meanwhile. */
+  /** The memory of another memtable, which nobody uses meanwhile. */
   readonly scratch: SharedArrayBuffer
   /** At most this many spills in memory, or one in each file. */
   readonly target:
@@ -79,7 +82,7 @@ export interface SpillJob extends Place, Omit<TableFormat, 'pageBytes'> {
 export interface BuildJob extends Place, TableFormat {
   /** `duplicates: 'replace'`. */
   readonly replace: boolean
-  /** Oldest first. Once all of its records are written, a spill is taken out. */
+  /** Oldest first. A spill is taken out once all of its records are written. */
   readonly spills: Spill[]
   readonly output: CompactionOutput
 }
@@ -87,7 +90,7 @@ export interface BuildJob extends Place, TableFormat {
 /** A part of a build job: the pages with the keys of a range, as `piecesIn` takes it. */
 export interface RangeJob extends BuildJob {
   readonly range: KeyRange
-  /** Memory for its pages, chunks of those that are written; the job takes it over. More is taken where that is too little. */
+  /** Memory for its pages: chunks of written pages. The job takes it over, and allocates more if it is too little. */
   readonly spareChunks: readonly Uint8Array<ArrayBuffer>[]
 }
 
@@ -98,15 +101,15 @@ export interface RangeJob extends BuildJob {
  * caller then releases memory and files.
  */
 export interface Executor {
-  /** How many jobs are worth running at once where nothing else wants the processors. */
+  /** How many jobs are worth running at once if nothing else wants the processors. */
   readonly threads: number
   run(job: CompactionJob, control: CompactionControl): Promise<CompactionResult>
-  /** Sets a memtable aside; removes what it has written where it rejects. */
+  /** Sets a memtable aside; removes what it has written if it rejects. */
   spill(job: SpillJob, control: CompactionControl): Promise<Spill[]>
   /** Builds the data pages of a range; writes nothing. */
   build(job: RangeJob, control: CompactionControl): Promise<BuiltPages>
-  /** Gives back what is kept for jobs to come: threads, which have grown. More jobs may follow. */
+  /** Gives back what is kept for later jobs: threads, which have grown. More jobs may follow. */
   endIdle(): Promise<void>
-  /** Waits for the jobs of this table, then releases the threads. No job follows. */
+  /** Waits for the jobs of this table, then releases the threads. No more jobs follow. */
   close(): Promise<void>
 }

@@ -1,12 +1,12 @@
 /**
- * The only way to the threads. A job retains its inputs until it has ended.
+ * The only way to run jobs on threads. A job retains its inputs until it has ended.
  *
  * 1. The caller names memtables and files of a version.
  * 2. Their references are counted; then they become plain data, which the executor hands to a thread.
  * 3. When the executor reports that the job has ended, the references are released, however the job ended.
  *
- * So no memory goes to the next memtable, and no file is closed, while a thread still reads it.
- * docs/internals.md, Versions.
+ * So no memory goes to the next memtable, and no file is closed, while a thread still reads it. docs/internals.md,
+ * Versions.
  */
 import type { BuiltPages } from '../bucket-file/page-builder.js'
 import type { BucketFile } from '../bucket-file/reader.js'
@@ -52,7 +52,7 @@ export interface MergeTarget extends Pick<
 /** The table that the jobs belong to. */
 export interface JobsOfTable {
   readonly directory: string
-  /** Called with the bytes that write calls have transferred to its directory, whatever becomes of the job. */
+  /** Called with the bytes that write calls have transferred to its directory, however the job ends. */
   readonly onWritten: (bytes: number) => void
 }
 
@@ -60,13 +60,13 @@ export class Jobs {
   readonly #executor: Executor
   readonly #table: JobsOfTable | undefined
 
-  /** `table`: left out where the jobs write to other directories only. */
+  /** `table`: left out if the jobs only write to other directories. */
   constructor(executor: Executor, table?: JobsOfTable) {
     this.#executor = executor
     this.#table = table
   }
 
-  /** How many jobs are worth running at once where nothing else wants the processors. */
+  /** How many jobs are worth running at once if nothing else wants the processors. */
   get threads(): number {
     return this.#executor.threads
   }
@@ -106,22 +106,22 @@ export class Jobs {
     }
   }
 
-  /** Builds the data pages of a range. Spills that it reads stay where they are until it has ended: the caller's duty. */
+  /** Builds the data pages of a range. Requires: the spills that it reads stay where they are until it has ended. */
   build(job: RangeJob, control: CompactionControl): Promise<BuiltPages> {
     return this.#executor.build(job, control)
   }
 
-  /** A checkpoint is written elsewhere, and is no part of this table. */
+  /** Bytes of a checkpoint do not count: it is written elsewhere, and is not part of this table. */
   #counted({ directory }: { readonly directory: string }, control: CompactionControl): CompactionControl {
     return directory === this.#table?.directory ? { ...control, onWritten: this.#table.onWritten } : control
   }
 
-  /** Gives back what is kept for jobs to come. */
+  /** Gives back what is kept for later jobs. */
   endIdle(): Promise<void> {
     return this.#executor.endIdle()
   }
 
-  /** Waits for the jobs that run. No job follows. */
+  /** Waits for the running jobs. No more jobs follow. */
   close(): Promise<void> {
     return this.#executor.close()
   }
@@ -138,8 +138,8 @@ function mergeJob({ version, files, memtables }: JobInputs, target: MergeTarget)
     ...target,
     files: entries,
     memtables: memtables.map(({ memtable: { memtable }, rows, before }) => memtable.image(rows, before)),
-    // Crash: entries that are in the log alone could be lost, while what they hide would be gone for good. So these are the
-    // entries of all files, but of no memtables except the inputs.
+    // Crash: entries that are only in the log could be lost, while what they hide would be gone for good. So these are
+    // the entries of all files, but of no memtables except the inputs.
     deletes: [...version.files.flatMap(file => file.deletes), ...deletesOfMemtables],
     ownDeletes: [...files.flatMap(file => file.deletes), ...deletesOfMemtables],
     output: { ...target.output, firstSequence, endSequence },

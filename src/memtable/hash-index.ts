@@ -1,8 +1,8 @@
 /**
  * Finds the rows of a key in a memtable: a hash table of chains, newest row first.
  *
- * Built when somebody looks a key up, not while rows come in: a run of inserts costs nothing here, the next lookup
- * catches up. Two arrays and no objects, so a lookup allocates nothing. docs/internals.md, Memtable.
+ * It is built when somebody looks up a key, not while rows come in: a run of inserts costs nothing here, and the next
+ * lookup catches up. It is two arrays and no objects, so a lookup allocates nothing. docs/internals.md, Memtable.
  */
 import type { Turns } from '../async/turns.js'
 import { HASH_START, hashKey, hashKeyLanes, hashLane } from '../records/hash.js'
@@ -12,7 +12,7 @@ const MIN_HEAD_BITS = 10
 const MAX_HEAD_BITS = 20
 /** Rows that one call of the inner loop takes: small enough that V8 compiles it as a whole after a few calls. */
 const BLOCK_ROWS = 8192
-/** Rows that are indexed at a time where the event loop turns in between: a millisecond. */
+/** Rows that are indexed at a time if the event loop turns in between: a millisecond. */
 const SLICE_ROWS = 8 * BLOCK_ROWS
 
 export class HashIndex {
@@ -24,7 +24,7 @@ export class HashIndex {
   /** By hash, then by row: 1 + the next row to look at, 0 at the end. Fresh zero pages cost nothing. */
   #heads = new Int32Array(0)
   #next = new Int32Array(0)
-  /** Rows that are indexed. */
+  /** How many rows are indexed. */
   #count = 0
 
   constructor(lanes: readonly Uint32Array[], keyLaneCount: number, capacity: number) {
@@ -59,7 +59,7 @@ export class HashIndex {
     if (this.#count < length) this.#catchUp(length)
     if (this.#count === 0) return -1
     let row = this.#heads[hashKeyLanes(key) >>> this.#shift]! - 1
-    // Newer than the view; the chain leads down to older ones.
+    // These rows are newer than the view; the chain leads down to older ones.
     while (row >= length) row = this.#next[row]! - 1
     return this.#firstMatch(row, key)
   }
@@ -103,7 +103,7 @@ export class HashIndex {
     this.#count = length
   }
 
-  /** Hot: a loop of its own for one and for two key lanes, which most tables have. */
+  /** Hot: separate loops for one and for two key lanes, which most tables have. */
   #indexBlock(from: number, to: number): void {
     const heads = this.#heads
     const next = this.#next

@@ -1,15 +1,15 @@
 /**
  * The least and the greatest key of the puts in a memtable, for statistics.
  *
- * Nothing keeps them up to date while rows come in: who asks pays for the rows that nobody has asked for yet, in slices
- * with a turn of the event loop between them. docs/api.md, Statistics.
+ * Nothing keeps them up to date while rows come in. Each call pays for the rows that came since the last call, in
+ * slices with a turn of the event loop between them. docs/api.md, Statistics.
  */
 import { nextTurn } from '../async/turns.js'
 import { compareKeyToRow } from '../records/compare.js'
 import { PUT } from '../records/operations.js'
 import type { Memtable } from './memtable.js'
 
-/** Rows that are looked at in a turn of the event loop: less than a millisecond. */
+/** Rows that are read in a turn of the event loop: less than a millisecond. */
 const SLICE_ROWS = 2 ** 17
 
 export interface KeyBounds {
@@ -17,19 +17,22 @@ export interface KeyBounds {
   readonly greatest: Uint32Array
 }
 
-/** What is known of the first `rows` rows; never changed, so that who waits keeps what it began with. */
+/** What is known about the first `rows` rows. It never changes, so that a waiting call keeps what it began with. */
 interface Known {
   readonly rows: number
   readonly bounds: KeyBounds | undefined
 }
 
-/** By memtable: they go with it. */
+/** By memtable; collected with it. */
 const known = new WeakMap<Memtable, Known>()
 
-/** Of the rows below `length`; `undefined` where none is a put. Requires: the memtable's memory stays its own meanwhile. */
+/**
+ * The bounds of the rows below `length`; `undefined` if none is a put. Requires: the memtable keeps its memory
+ * meanwhile.
+ */
 export async function keyBounds(memtable: Memtable, length: number): Promise<KeyBounds | undefined> {
   let { rows, bounds } = known.get(memtable) ?? { rows: 0, bounds: undefined }
-  // Somebody has asked for a later moment.
+  // Another call has asked for a later moment.
   if (rows > length) [rows, bounds] = [0, undefined]
   while (rows < length) {
     const end = Math.min(length, rows + SLICE_ROWS)
@@ -41,7 +44,7 @@ export async function keyBounds(memtable: Memtable, length: number): Promise<Key
   return bounds
 }
 
-/** A plain loop over one lane, the first, which decides nearly always. */
+/** A plain loop over the first lane, which nearly always decides. */
 function extend(
   { lanes, kinds, layout }: Memtable,
   from: number,

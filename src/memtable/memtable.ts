@@ -1,8 +1,8 @@
 /**
  * The memtable: the newest operations in RAM, in the order in which they came.
  *
- * Columns of lanes in one SharedArrayBuffer that are only ever appended to: what a reader has seen below a length stays
- * as it is, so a snapshot is a length. Once sealed, a worker thread sees the same memory through its image.
+ * It is columns of lanes in one SharedArrayBuffer, which are only appended to. What a reader has seen below a length
+ * stays as it is, so a snapshot is a length. Once sealed, a worker thread sees the same memory through its image.
  * docs/internals.md, Memtable.
  */
 import type { Turns } from '../async/turns.js'
@@ -11,19 +11,19 @@ import { copyColumn, PUT, type DeleteWhere, type Operations } from '../records/o
 import type { RecordLayout } from '../records/record-layout.js'
 import { HashIndex } from './hash-index.js'
 
-/** Rows that a memtable has room for at most; row numbers carry marks in their highest bits where they are sorted. */
+/** The most rows that a memtable has room for: sorts put marks in the highest bits of row numbers. */
 export const MEMTABLE_ROWS_MAX = 2 ** 29
 
-/** A *delete where* entry, and how many rows came before it: those are the ones that it may hide. */
+/** A *delete where* entry, and how many rows came before it: it may hide only those. */
 export interface MemtableDelete extends DeleteWhere {
   readonly position: number
 }
 
-/** A memtable as plain data. Posted to another thread, the buffers are the same memory there. */
+/** A memtable as plain data. When it is posted to another thread, the buffers are the same memory there. */
 export interface MemtableImage {
   /** The columns of lanes, one after the other, with `capacity` 32-bit values each. */
   readonly lanes: SharedArrayBuffer
-  /** A byte a row; `undefined`: all are puts. */
+  /** One byte for each row; `undefined`: all are puts. */
   readonly kinds: SharedArrayBuffer | undefined
   readonly capacity: number
   readonly count: number
@@ -40,17 +40,17 @@ export class Memtable implements Operations {
   readonly lanes: readonly Uint32Array[]
   #kinds: Uint8Array | undefined
   #count = 0
-  /** Rows that are no puts. */
+  /** Rows that are not puts. */
   #deleteRows = 0
-  /** Of the lanes. */
+  /** The memory of the lanes. */
   readonly memory: SharedArrayBuffer
   #kindsBuffer: SharedArrayBuffer | undefined
   readonly #deletes: MemtableDelete[]
   readonly #index: HashIndex
 
   /**
-   * An empty memtable; in `memory`, where that of another one with this layout and capacity is given, else in new memory,
-   * which is taken as rows come, not by capacity.
+   * An empty memtable. `memory`: that of another one with this layout and capacity. Without it the memory is new, and
+   * is taken as rows come, not by capacity.
    */
   constructor(
     layout: RecordLayout,
@@ -77,7 +77,7 @@ export class Memtable implements Operations {
     this.#index = new HashIndex(this.lanes, layout.keyLaneCount, capacity)
   }
 
-  /** The memtable that `image` was taken of, as it was then, over the same memory. Requires: it is sealed. */
+  /** The memtable that `image` was taken from, as it was then, over the same memory. Requires: it is sealed. */
   static fromImage(layout: RecordLayout, image: MemtableImage): Memtable {
     return new Memtable(layout, image.capacity, image.firstSequence, image.lanes, image)
   }
@@ -104,12 +104,12 @@ export class Memtable implements Operations {
     return this.#count
   }
 
-  /** Puts among the rows. Requires: the memtable was not made of an image. */
+  /** Puts among the rows. Requires: the memtable was not made from an image. */
   get puts(): number {
     return this.#count - this.#deleteRows
   }
 
-  /** Bytes that its rows take, and its hash index. */
+  /** Bytes that its rows and its hash index take. */
   get residentBytes(): number {
     const rows = this.#count * this.lanes.length * Uint32Array.BYTES_PER_ELEMENT
     return rows + (this.#kindsBuffer?.byteLength ?? 0) + this.#index.byteLength
@@ -130,7 +130,7 @@ export class Memtable implements Operations {
     return this.firstSequence + this.#count + this.#deletes.length
   }
 
-  /** Takes the memory for operations that are no puts: appending some takes none any more. */
+  /** Allocates the memory for operations that are not puts, so that appending some allocates none. */
   reserveKinds(): void {
     this.#ensureKinds()
   }
@@ -154,7 +154,10 @@ export class Memtable implements Operations {
     this.#count += rows
   }
 
-  /** Appends puts that `fill` writes into the columns it is given. Requires: they fit; where it throws, nothing is added. */
+  /**
+   * Appends puts that `fill` writes into the columns it is given. Requires: they fit. If `fill` throws, nothing is
+   * added.
+   */
   appendPuts(rows: number, fill: (lanes: readonly Uint32Array[]) => void): void {
     const end = this.#count + rows
     assert(rows >= 0 && end <= this.capacity, 'a memtable takes no more rows than it has room for')
@@ -183,7 +186,8 @@ export class Memtable implements Operations {
   /**
    * The newest row below `length` with this key, or -1.
    *
-   * The first lookup after appends indexes them, 10 to 20 ns a row; then it takes one probe, without an allocation.
+   * The first lookup after appends indexes them, 10 to 20 ns for each row; then a lookup takes one probe, without an
+   * allocation.
    */
   findNewest(key: Uint32Array, length: number): number {
     return this.#index.findNewest(key, length)
@@ -204,7 +208,9 @@ export class Memtable implements Operations {
     return this.#index.findOlder(row, key)
   }
 
-  /** Invariant: fresh memory is zero, so all rows up to here are puts. That of another memtable is not used for it. */
+  /**
+   * Invariant: fresh memory is zero, so all rows up to here are puts. Memory of another memtable is not used for kinds.
+   */
   #ensureKinds(): Uint8Array {
     this.#kindsBuffer ??= new SharedArrayBuffer(this.capacity)
     this.#kinds ??= new Uint8Array(this.#kindsBuffer)

@@ -1,7 +1,8 @@
 /**
- * A memtable in key order: sorted runs of row numbers, made when a scan asks, kept, and extended for the next.
+ * A memtable in key order: sorted runs of row numbers, made when a scan asks for them, kept, and extended for the next
+ * scan.
  *
- * Sorting goes in slices with a turn of the event loop between them. Runs are merged so that each is longer than all
+ * Sorting is done in slices with a turn of the event loop between them. Runs are merged so that each is longer than all
  * newer ones together: there are few, and a row is merged again only after its run has doubled (Bentley & Saxe 1980).
  * docs/internals.md, Memtable.
  */
@@ -18,11 +19,11 @@ export class OrderedView {
   /** Oldest first. Invariant: together they hold each row below `#covered` once. */
   readonly #runs: Uint32Array[] = []
   #covered = 0
-  /** The one extension under way; others that need it wait for it too. */
+  /** The one extension under way; other calls that need it wait for it too. */
   #extending: Promise<void> | undefined
   /** Calls that wait for it. */
   #waiting = 0
-  /** Rows sorted since the event loop has had a turn, merged ones counted as four. */
+  /** Rows sorted since the last turn of the event loop; merged ones count as four. */
   #rowsThisTurn = 0
 
   /** `yieldToLoop` lets the event loop turn once. */

@@ -24,7 +24,7 @@ const BIN_BITS = 11
 /** A part of a memtable with the default size has about 30,000 rows, which fit the second-level cache. */
 const PARTS_WANTED = 64
 const MIN_PART_ROWS = 8192
-/** A kind of row in this file alone: a *delete where* entry hides it, and nothing of it remains. */
+/** A kind of row only in this file: a *delete where* entry hides it, and nothing of it remains. */
 const HIDDEN = 255
 
 export class SealInput implements SortedInput {
@@ -66,7 +66,7 @@ export class SealInput implements SortedInput {
   }
 }
 
-/** What each row is once *delete where* entries have had their effect; `undefined`: all are puts. */
+/** The kind of each row after the *delete where* entries; `undefined`: all are puts. */
 function kindsAfter(memtable: Memtable, { deletes, before, replace }: Hiding): Uint8Array | undefined {
   const { kinds, lanes, count } = memtable
   if (deletes.size === 0) return kinds

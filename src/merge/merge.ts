@@ -1,10 +1,10 @@
 /**
  * Merges sorted inputs of different age into one sorted stream: the heart of compactions and of scans.
  *
- * It goes by key ranges. Each input hands out a batch. Up to the smallest last key among the batches all operations
- * are at hand, so these rows are appended, oldest input first, sorted by key (stable, so age order stays) and resolved.
- * Sorting beats a heap of inputs: the rows of a range lie in the processor's cache (field measurements: 58 against 31
- * million rows/s).
+ * It works through ranges of keys. Each input hands out a batch. All operations up to the smallest last key of the
+ * batches are at hand, so these rows are appended, oldest input first, sorted by key (stable, so age order stays) and
+ * resolved. Sorting beats a heap of inputs: the rows of a range lie in the processor's cache (field measurements: 58
+ * against 31 million rows/s).
  */
 import { throwIfAborted } from '../async/abort.js'
 import type { Turns } from '../async/turns.js'
@@ -22,9 +22,9 @@ export interface MergeOptions {
   readonly replace: boolean
   /** See {@link resolve}. */
   readonly keepDeletes: boolean
-  /** Ends it: the next step rejects with its reason. */
+  /** Ends the merge: the next step rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
-  /** Of a merge that nobody pauses between steps: some may hand out nothing. */
+  /** For a merge that nobody pauses between steps: some steps may hand out nothing. */
   readonly turns?: Turns | undefined
 }
 
@@ -75,7 +75,7 @@ export class Merge {
   }
 
   /**
-   * Invariant: afterwards the feed has ended or holds rows of two different keys at least, so that a step can take all
+   * Invariant: afterwards the feed has ended or holds rows of at least two different keys, so that a step can take all
    * rows of its first key.
    */
   async #fill(feed: Feed): Promise<void> {
@@ -133,7 +133,7 @@ export class Merge {
     return this.#options.reverse ? -order : order
   }
 
-  /** Takes all complete rows, sorted and resolved; `undefined` where no input has any left. */
+  /** Takes all complete rows, sorted and resolved; `undefined` if no input has any left. */
   #collect(limit: Feed | undefined): Operations | undefined {
     const { layout, reverse, replace, keepDeletes } = this.#options
     const unsorted = this.#unsorted

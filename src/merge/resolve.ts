@@ -1,7 +1,7 @@
 /**
  * What is left of sorted operations: drops what deletes hide, and with `duplicates: 'replace'` what was replaced.
  *
- * One key at a time, from its newest operation to its oldest. A delete goes with what it hides only where nothing
+ * One key at a time, from its newest operation to its oldest. A delete is dropped with what it hides only if nothing
  * older can exist (`keepDeletes` false): in a scan, or in a merge that includes the oldest file (Bitcask #82).
  * docs/internals.md, Deletes.
  */
@@ -76,7 +76,7 @@ function resolveReplaced(
       deleted.add(rows.lanes, row)
       continue
     }
-    // Older operations are replaced by this one, hidden or not, so the deletes of records in front have done their work.
+    // Older operations are replaced by this one, hidden or not, so newer deletes of records have done their work.
     const hidden = kind === DELETE_KEY || deleted?.has(rows.lanes, row) === true
     keep[row] = !hidden || keepDeletes ? 1 : 0
     if (hidden && keepDeletes) rows.ensureKinds()[row] = DELETE_KEY
