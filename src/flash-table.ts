@@ -70,9 +70,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * Opens the table in directory `location`, or creates it.
    *
    * An existing table knows its encodings: they may be left out, others are refused (`FLASHTABLE_SCHEMA_MISMATCH`).
-   * Rejects with `FLASHTABLE_LOCKED` where another writer has it open, `_NOT_FOUND`, `_EXISTS`, `_CORRUPTION`,
-   * `_UNSUPPORTED_FORMAT`, `_DISK_FULL`, `_IO_ERROR`, `_INVALID_OPTION`, or `signal.reason`. Cost: reads the log and all
-   * filters and fences; writes the manifest and, after an unclean end, the log's records as a bucket file.
+   * Rejects with `FLASHTABLE_LOCKED` if another writer has it open, `_NOT_FOUND`, `_EXISTS`, `_CORRUPTION`,
+   * `_UNSUPPORTED_FORMAT`, `_DISK_FULL`, `_IO_ERROR`, `_INVALID_OPTION`, or `signal.reason`. Cost: reads the log and
+   * all filters and fences; writes the manifest and, after an unclean end, the log's records as a bucket file.
    */
   static open<const K extends KeyEncoding, const V extends ValueEncoding = undefined>(
     location: string | URL,
@@ -100,9 +100,9 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /**
-   * Builds a table from an (async) iterable of columns, without the log, as one file, all or nothing.
-   * Resolves to the open table. Errors as `open` (`FLASHTABLE_EXISTS` where there are records already) and `putColumns`,
-   * or what the source throws. Cost: writes everything once where it fits `memoryBytes`, the rest twice.
+   * Builds a table from an (async) iterable of columns, without the log, as one file, all or nothing. Resolves to the
+   * open table. Errors as `open` (`FLASHTABLE_EXISTS` if there are records already) and `putColumns`, or what the
+   * source throws. Cost: writes what fits `memoryBytes` once, the rest twice.
    */
   static async bulkLoad<const K extends KeyEncoding, const V extends ValueEncoding = undefined>(
     location: string | URL,
@@ -144,7 +144,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return this.#session.parts.directory
   }
 
-  /** Whether it was opened for reading alone. */
+  /** Whether it was opened only for reading. */
   get readOnly(): boolean {
     return this.#session.parts.writer === undefined
   }
@@ -155,8 +155,8 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /**
-   * What a key is: as it was given to `open`, or as the table was created. It can be given to another open; but an encoding
-   * of your own that this open was not given is known by its name alone, and reads no keys.
+   * What a key is: as it was given to `open`, or as the table was created. It can be given to another open. If this
+   * open was not given a custom encoding, only its name is known, and it reads no keys.
    */
   get keyEncoding(): K {
     return this.#encodings().keyEncoding as K
@@ -183,7 +183,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * @internal
    */
   toJSON(): object {
-    // The prototype, or an object made of it, has nothing to tell.
+    // The prototype, or an object made from it, has nothing to show.
     if (!(#session in this)) return {}
     return tableAsJson(this.#session.parts, this.status)
   }
@@ -205,8 +205,8 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /**
-   * Adds a record. It is visible and survives the end of the process when the promise resolves, with `sync` a power
-   * cut too. Rejects with `FLASHTABLE_INVALID_KEY`, `_INVALID_VALUE`, `_DISK_FULL`, `_POISONED`, `_READ_ONLY`.
+   * Adds a record. When the promise resolves, it is visible and survives the end of the process, with `sync` also a
+   * power cut. Rejects with `FLASHTABLE_INVALID_KEY`, `_INVALID_VALUE`, `_DISK_FULL`, `_POISONED`, `_READ_ONLY`.
    */
   put(key: KeyIn<K>, ...given: ValueArguments<V, WriteOptions>): Promise<void> {
     return this.#writes.row('put', PUT, key, given, 1)
@@ -240,8 +240,8 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /**
-   * Adds a record for each row of the columns, as one atomic batch: typed arrays of one length, `key` and one a field
-   * (`value` where the value is no struct). They are copied. Errors as `put`; `RangeError` for more than
+   * Adds a record for each row of the columns, as one atomic batch: typed arrays of one length, `key` and one for each
+   * field (`value` if the value is not a struct). They are copied. Errors as `put`; `RangeError` for more than
    * `memtableBytes`.
    */
   putColumns(columns: ColumnsIn<K, V>, options?: WriteOptions, ...extra: never[]): Promise<void> {
@@ -263,20 +263,20 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return this.#reads.getAll('getAll', key, options, extra)
   }
 
-  /** As `get`; blocks where a page must be read from disk. Throws what `get` rejects with. */
+  /** As `get`; blocks if a page must be read from disk. Throws what `get` rejects with. */
   getSync(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): ValueOut<V> | undefined {
     return this.#reads.getSync('getSync', key, options, extra)
   }
 
-  /** As `getAll`; blocks where pages must be read from disk. */
+  /** As `getAll`; blocks if pages must be read from disk. */
   getAllSync(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): ValueOut<V>[] {
     return this.#reads.getAllSync('getAllSync', key, options, extra)
   }
 
   /**
-   * All records of all keys as columns: `query` (which key, as a position in `keys`) and one a field; in query order,
-   * then key order, then insertion order. With `within: r` all records whose key differs by at most r, and a column
-   * `key`. The columns belong to the caller. Rejects with `FLASHTABLE_INVALID_KEY`, `_CORRUPTION`, `_IO_ERROR`.
+   * All records of all keys as columns: `query` (which key, as a position in `keys`) and one for each field; in query
+   * order, then key order, then insertion order. With `within: r` all records whose key differs by at most r, and a
+   * column `key`. The columns belong to the caller. Rejects with `FLASHTABLE_INVALID_KEY`, `_CORRUPTION`, `_IO_ERROR`.
    */
   getColumns(
     keys: KeysIn<K>,
@@ -329,7 +329,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return new Snapshot(pins.pin(parts.state), this)
   }
 
-  /** Everything put before is on the device when it resolves. Rejects with `FLASHTABLE_POISONED`. */
+  /** When it resolves, everything put before is on the device. Rejects with `FLASHTABLE_POISONED`. */
   async sync(...extra: never[]): Promise<void> {
     this.#session.writer()
     refuseExtra('sync', extra)
@@ -347,10 +347,10 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /**
-   * Makes a copy that can be opened in the new directory `directory`, a table of its own: hard links, or copies where
-   * there are none, and what is in memory as a bucket file. Puts go on. A table opened with `readOnly` copies what it
-   * shows, also beside a writer. The copy is complete and on the device when it resolves. Rejects with
-   * `FLASHTABLE_EXISTS`, `_DISK_FULL`, `_IO_ERROR`, `_CORRUPTION`. Cost: writes the memtable.
+   * Makes a copy in the new directory `directory`, a separate table that can be opened: hard links, or copies if there
+   * are none, and what is in memory as a bucket file. Puts go on. A table opened with `readOnly` copies what it shows,
+   * also beside a writer. The copy is complete and on the device when it resolves. Rejects with `FLASHTABLE_EXISTS`,
+   * `_DISK_FULL`, `_IO_ERROR`, `_CORRUPTION`. Cost: writes the memtable.
    */
   async checkpoint(directory: string | URL, ...extra: never[]): Promise<void> {
     this.#session.assertOpen()

@@ -53,8 +53,8 @@ export type { FileStats, TableStats } from './table/stats.js'
 export type { StoredField, StoredFieldType, StoredSchema, StoredValue } from './encoding/stored-schema.js'
 
 /**
- * The global types that the public ones name, as far as they are needed: so that the package compiles for users who have
- * neither `@types/node` nor the DOM among their types. Where they have, these parts are among what is declared there.
+ * The global types that the public ones name, as far as they are needed, so that the package compiles for users who
+ * have neither `@types/node` nor the DOM among their types. If they have them, these parts are declared there, too.
  */
 declare global {
   interface AbortSignal {

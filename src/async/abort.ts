@@ -1,7 +1,7 @@
 /**
  * Signals of any realm: a test environment (jsdom), a `vm` context or a library brings its own `AbortSignal`.
  *
- * Such a signal is no instance of the class of this realm, `AbortSignal.any` refuses it, and old ones lack
+ * Such a signal is not an instance of the class of this realm, `AbortSignal.any` refuses it, and old ones lack
  * `throwIfAborted` and `reason`. So signals are recognised by their shape, and nothing here uses the global class.
  */
 import * as util from 'node:util'
@@ -23,7 +23,7 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw abortReason(signal)
 }
 
-/** Why it aborted; an `AbortError` where the implementation knows no reasons. */
+/** Why it aborted; an `AbortError` if the implementation knows no reasons. */
 export function abortReason(signal: AbortSignal): unknown {
   if (signal.reason !== undefined) return signal.reason
   return Object.assign(new Error('This operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR' })
@@ -36,10 +36,10 @@ export function newAbortController(): AbortController {
     : new globalThis.AbortController()
 }
 
-/** A signal that aborts as soon as one of the signals does. Call `release` when it is not needed any more. */
+/** A signal that aborts as soon as one of the signals does. Call `release` when it is no longer needed. */
 export interface LinkedSignal {
   readonly signal: AbortSignal
-  /** Takes its listeners from the signals: one that lives long would keep them all. */
+  /** Removes its listeners from the signals: a long-lived signal would keep them all. */
   release(): void
 }
 
@@ -57,7 +57,9 @@ export function linkSignals(...signals: readonly (AbortSignal | undefined)[]): L
   return { signal: controller.signal, release }
 }
 
-/** Runs `action` with a signal that aborts as soon as one of the signals does; not at all where one has aborted. */
+/**
+ * Runs `action` with a signal that aborts as soon as one of the signals does; not at all if one has aborted already.
+ */
 export async function withSignals<T>(
   signals: readonly (AbortSignal | undefined)[],
   action: (signal: AbortSignal) => Promise<T>,
@@ -71,7 +73,7 @@ export async function withSignals<T>(
   }
 }
 
-/** What the promise settles to, or at once a rejection with the signal's reason: the promise itself goes on. */
+/** Settles as the promise does, or rejects at once with the signal's reason: the promise itself goes on. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
   return new Promise((resolve, reject) => {
@@ -89,7 +91,7 @@ export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | unde
   })
 }
 
-/** Runs `action` while the mutex is held; a signal ends the waiting for it. */
+/** Runs `action` while the mutex is held; a signal ends the wait for it. */
 export async function runExclusive<T>(
   mutex: Mutex,
   signal: AbortSignal | undefined,
@@ -100,7 +102,7 @@ export async function runExclusive<T>(
   try {
     release = await unlessAborted(acquired, signal)
   } catch (error) {
-    // Its turn comes anyway, and passes.
+    // Its turn still comes, and passes.
     void acquired.then(release => release())
     throw error
   }

@@ -1,7 +1,7 @@
 /**
  * Runs `work` for 0 to `count` - 1, at most `most` at once.
  *
- * After a failure no further one begins. It rejects with the first failure, but only when those that run have ended: the
+ * After a failure no more begin. It rejects with the first failure, but only when the running ones have ended: the
  * caller may then release what they read. `Promise.all` would leave them running.
  */
 export async function atOnce(

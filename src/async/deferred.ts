@@ -1,4 +1,4 @@
-/** A promise that others settle: for calls that wait until a queue has come to them. */
+/** A promise that others settle: for calls that wait until a queue reaches them. */
 export interface Deferred {
   readonly promise: Promise<void>
   readonly resolve: () => void

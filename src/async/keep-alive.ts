@@ -1,18 +1,18 @@
 /**
- * Keeps the process alive while a call waits for what no handle of the event loop stands for: for the next try of a
- * seal on a full disk, say. Node ends a process in which only promises are pending, without a word.
+ * Keeps the process alive while a call waits for something that has no handle in the event loop: the next try of a seal
+ * on a full disk, for instance. Node silently ends a process in which only promises are pending.
  *
  * docs/internals.md, Waiting.
  */
 import { clearInterval, setInterval } from 'node:timers'
 
-/** The timer does nothing; it is there. */
+/** The timer does nothing but exist. */
 const INTERVAL_MS = 2 ** 30
 
 let waiting = 0
 let timer: NodeJS.Timeout | undefined
 
-/** What the promise settles to. Until then the process lives. */
+/** Settles as the promise does. Until then the process lives. */
 export async function keepAlive<T>(promise: Promise<T>): Promise<T> {
   if (waiting++ === 0) timer = setInterval(() => {}, INTERVAL_MS)
   try {

@@ -1,6 +1,6 @@
 /**
- * Progress for a callback of the user's. What the callback throws ends the call that it belongs to, and harms nothing
- * else: it is never thrown into the part that reports.
+ * Reports progress to a callback of the user. What the callback throws ends the call that it belongs to, and harms
+ * nothing else: it is never thrown into the part that reports.
  */
 import { newAbortController, throwIfAborted, withSignals } from './abort.js'
 import { nextTurn } from './turns.js'
@@ -19,7 +19,7 @@ export class Progress {
     this.#callback = callback
   }
 
-  /** Aborts with what the callback throws, or, where it is asynchronous, rejects with. */
+  /** Aborts with what the callback throws or, if it is asynchronous, rejects with. */
   get signal(): AbortSignal {
     return this.#failed.signal
   }
@@ -35,7 +35,7 @@ export class Progress {
     }
   }
 
-  /** To be called before the work counts. Throws what the callback threw; one that has just rejected is heard too. */
+  /** Call it before the work counts. Throws what the callback threw, even if it has only just rejected. */
   async check(): Promise<void> {
     if (this.#callback === undefined) return
     await nextTurn()
@@ -43,7 +43,7 @@ export class Progress {
   }
 }
 
-/** What a call takes that can be ended and watched. */
+/** The options of a call that can be aborted and watched. */
 export interface ProgressOptions {
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((progress: ProgressReport) => void) | undefined

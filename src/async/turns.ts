@@ -1,16 +1,19 @@
 /**
- * Turns of the event loop for long work: after some milliseconds the rest of the program comes in between. Awaiting is
- * not enough: where nothing waits for the disk, only microtasks run, and no timer and no socket has its turn.
+ * Turns of the event loop for long work: after some milliseconds the rest of the program gets a turn. Awaiting is not
+ * enough: if nothing waits for the disk, only microtasks run, and timers and sockets get no turn.
  *
- * All that goes on in a thread shares the slice of time of each turn: so a turn stays as short however many scans run side
- * by side. docs/internals.md, Turns of the event loop.
+ * All work in a thread shares the time slice of each turn, so a turn stays short however many scans run at the same
+ * time. docs/internals.md, Turns of the event loop.
  */
 import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers'
 
-/** After so much work the event loop turns. */
+/** After this much work the event loop turns. */
 const SLICE_MS = 4
-/** A step that took less is done twice as often before the clock is looked at again; one that took twice as long, once. */
+/**
+ * If the steps since the last look at the clock took less, the next look comes after twice as many; if they took twice
+ * as long, after one.
+ */
 const LOOK_MS = 0.25
 /** Steps between two looks at the clock, at most: steps may become longer all at once. */
 const STEPS_MAX = 32
@@ -23,12 +26,12 @@ export function nextTurn(): Promise<void> {
   return new Promise(resolve => void setImmediate(resolve))
 }
 
-/** An event loop; tests put their own here. */
+/** An event loop; tests pass their own. */
 export interface Loop {
   readonly now: () => number
   /** When the work of this turn began. */
   readonly sliceStartMs: (nowMs: number) => number
-  /** Resolves in a later turn, after all who came before; one at a time. */
+  /** Resolves in a later turn, after all earlier calls; one at a time. */
   readonly turn: () => Promise<void>
 }
 
@@ -81,7 +84,7 @@ export class Turns {
   #steps = 1
   /** Short work ends before the first look. */
   #left = FIRST_STEPS
-  /** NaN before the first look, which changes nothing then. */
+  /** NaN before the first look, so that the first look does not change the steps. */
   #lookedMs = NaN
 
   constructor(loop: Loop = threadLoop) {

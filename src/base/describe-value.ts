@@ -8,8 +8,8 @@
 const LONGEST_TEXT = 60
 
 /**
- * What must reach no terminal as it is: control characters (of C0, DEL and C1), those that change the direction or the
- * line of a text, and halves of characters.
+ * What must not reach a terminal as it is: control characters (of C0, DEL and C1), characters that change the direction
+ * or the line of a text, and halves of characters.
  */
 const UNSAFE = /[\p{Cc}\p{Cs}\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu
 
@@ -25,7 +25,7 @@ const typedArrayTag = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbo
 const typedArrayLength = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'length')!.get!
 const typedArrayValues = (typedArrayPrototype as Uint8Array)['values'] as (this: unknown) => unknown
 
-/** `'Uint8Array'` and so on, of subclasses and other realms too; `undefined` for all that is no typed array. */
+/** `'Uint8Array'` and so on, also for subclasses and other realms; `undefined` if it is not a typed array. */
 export function typedArrayName(value: unknown): string | undefined {
   return typedArrayTag.call(value) as string | undefined
 }
@@ -36,9 +36,9 @@ export function lengthOfTypedArray(array: ArrayBufferView): number {
 }
 
 /**
- * Whether a typed array of length 0 is so because its memory is gone: it was transferred, or its buffer has shrunk.
+ * Whether a typed array has length 0 because its memory is gone: it was transferred, or its buffer has shrunk.
  *
- * Only then do the methods of typed arrays refuse it; Node.js 20 has nothing else that tells.
+ * The methods of typed arrays refuse it only then; Node.js 20 has no other sign.
  */
 export function isDetached(array: ArrayBufferView): boolean {
   if (lengthOfTypedArray(array) > 0) return false

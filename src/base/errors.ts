@@ -34,7 +34,7 @@ const BRAND = Symbol.for('flashtable.FlashTableError')
 export class FlashTableError extends Error {
   override readonly name = 'FlashTableError'
   readonly code: FlashTableErrorCode
-  /** Where it is about one file or directory: its path. */
+  /** If it is about one file or directory: its path. */
   readonly path: string | undefined
   /** The byte offset in that file. */
   readonly offset: number | undefined
@@ -68,7 +68,7 @@ export function isError(value: unknown): value is Error & { readonly code?: unkn
   return typeof name === 'string' && typeof message === 'string'
 }
 
-/** The `code` of an error, whichever realm made it; `undefined` for what has none. */
+/** The `code` of an error, whichever realm made it; `undefined` if it has none. */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined
@@ -92,7 +92,7 @@ export function messageOf(error: unknown): string {
   return isError(error) ? error.message : String(error)
 }
 
-/** A `TypeError` with a code: the argument is of a wrong type or shape. */
+/** A `TypeError` with a code: the argument has a wrong type or shape. */
 export function invalidType(code: MisuseErrorCode, message: string): TypeError & { code: MisuseErrorCode } {
   return Object.assign(new TypeError(message), { code })
 }
@@ -119,18 +119,18 @@ export function corruption(
 
 /** What to do about a failure of the system, by its code; others speak for themselves. */
 const ADVICE: Readonly<Record<string, string>> = {
-  EMFILE: 'close files of this process, or let it have more (ulimit -n)',
+  EMFILE: 'close files of this process, or allow it more (ulimit -n)',
   ENFILE: 'all processes together have too many files open: close some',
   ENOMEM: 'the system is short of memory: give it more, or smaller cacheBytes and memtableBytes',
   EACCES: 'give this user the permission, or open another directory',
   EPERM: 'give this user the permission, or open another directory',
   EROFS: 'nothing can be written there: open with readOnly, or open another directory',
   ENOENT: 'it is not there: check the path, and that nobody removes files of a table',
-  ENOTDIR: 'a file stands where a directory is needed: check the path',
-  EISDIR: 'a directory stands where a file is needed: check what was put there',
-  ELOOP: 'symbolic links are not followed inside of a table: put the files themselves there',
+  ENOTDIR: 'there is a file where a directory is needed: check the path',
+  EISDIR: 'there is a directory where a file is needed: check what was put there',
+  ELOOP: 'symbolic links are not followed inside a table: put the files themselves there',
   ENAMETOOLONG: 'choose a shorter path',
-  EIO: 'the device failed: look at the log of the system, then run flashtable verify',
+  EIO: 'the device failed: look at the system log, then run flashtable verify',
   ERR_ACCESS_DENIED:
     "Node's permission model forbids it: allow the directory with --allow-fs-read and --allow-fs-write",
   ESTALE: 'the network file system has lost the file: mount it again, and open the table again',
@@ -155,7 +155,7 @@ function adviceOn(error: unknown, code: string | undefined): string {
   return known !== undefined && Object.hasOwn(ADVICE, known) ? `; ${ADVICE[known]}` : ''
 }
 
-/** Of the process or the machine, not of the disk: what it lacks for a moment is there again later. */
+/** What the process or the machine, not the disk, lacks for a moment: it is there again later. */
 const PASSING_CODES: ReadonlySet<unknown> = new Set([
   // Descriptors, memory, threads.
   'EMFILE',
@@ -167,7 +167,7 @@ const PASSING_CODES: ReadonlySet<unknown> = new Set([
   'ERR_WORKER_INIT_FAILED',
   'ERR_WORKER_OUT_OF_MEMORY',
 ])
-/** What a `RangeError` of the engine says where there is no memory; it has no code. V8's, JavaScriptCore's. */
+/** What a `RangeError` of V8 and of JavaScriptCore says if there is no memory; it has no code. */
 const NO_MEMORY_MESSAGES: ReadonlySet<unknown> = new Set(['Array buffer allocation failed', 'Out of memory'])
 
 function isOutOfMemory(error: unknown): boolean {
@@ -188,7 +188,7 @@ export function isPassing(error: unknown): boolean {
   return false
 }
 
-/** What a call of the user's rejects with: memory that is lacking becomes `FLASHTABLE_IO_ERROR`, all else stays. */
+/** What a call of the user rejects with: a lack of memory becomes `FLASHTABLE_IO_ERROR`, everything else stays. */
 export function callError(error: unknown, what: string): unknown {
   return isPassing(error) ? diskError(error, what) : error
 }

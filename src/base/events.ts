@@ -20,11 +20,11 @@ export type TableEvent =
       readonly durationMs: number
     }
   /**
-   * The garbage collector has found a snapshot that was not closed, or an iterator that was not ended: the files that it
-   * held are given back. `sequence`: of the state that it showed.
+   * The garbage collector has found a snapshot that was not closed, or an iterator that was not ended: the files that
+   * it held are released. `sequence`: that of the state that it showed.
    */
   | { readonly kind: 'forgotten'; readonly what: 'snapshot' | 'scan'; readonly sequence: number }
-  /** An open has replayed the log; `bytesWritten` where it wrote bucket files of it. */
+  /** An open has replayed the log; `bytesWritten` if it wrote bucket files from it. */
   | {
       readonly kind: 'recovery'
       readonly operations: number

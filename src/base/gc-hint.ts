@@ -3,7 +3,7 @@
  * does not count SharedArrayBuffers as heap pressure, so without a hint it would not collect them soon.
  */
 
-/** V8 looks when it has so much more than the last time. */
+/** V8 checks when it has this much more than the last time. */
 const TOLD_BYTES = 2 ** 26
 
 /** Bytes that this thread has freed since the last hint. */
@@ -13,11 +13,11 @@ let untoldBytes = 0
 export function hintFreed(bytes: number): void {
   untoldBytes += bytes
   if (untoldBytes < TOLD_BYTES) return
-  // An array of that size, dropped at once: the system maps it, but as nobody touches it, it takes no memory.
+  // An array of that size, dropped at once: the system maps it, but it takes no memory, because nobody touches it.
   try {
     void new ArrayBuffer(untoldBytes)
   } catch {
-    // It is advice: where there is no room for it, it is not given.
+    // It is only a hint: if there is no room for it, it is not given.
   }
   untoldBytes = 0
 }

@@ -1,13 +1,13 @@
 /**
  * The latch that stops all writes after a failure that may have left the log or the manifest in doubt.
  *
- * After a failed sync Linux marks the pages clean, so that a second one would report success for data that are
- * gone (ATC'20, "Can applications recover from fsync failures?"): nothing is retried, reads go on, writes reject
- * until the table is opened again. docs/durability.md, Failures.
+ * After a failed sync Linux marks the pages clean, so a second one would report success for data that are gone (ATC'20,
+ * "Can applications recover from fsync failures?"). So nothing is retried: reads go on, and writes reject until the
+ * table is opened again. docs/durability.md, Failures.
  */
 import { FlashTableError, hasCode, messageOf } from './errors.js'
 
-/** What was latched, where `error` says that something was: of a latch that nobody else sees. */
+/** What was latched, if `error` says that something was; for a latch that nobody else sees. */
 export function latchedReason(error: unknown): unknown {
   return hasCode(error, 'FLASHTABLE_POISONED') ? (error as FlashTableError).cause : error
 }
@@ -21,7 +21,7 @@ export class Poison {
     return this.#latched
   }
 
-  /** Of the failure that has been latched. */
+  /** The message of the latched failure. */
   get reason(): string | undefined {
     return this.#latched ? messageOf(this.#reason) : undefined
   }

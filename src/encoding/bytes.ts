@@ -1,8 +1,8 @@
 /**
- * `bytes(n)` and `fixed(encoding, n)`: between byte strings of one width and big-endian lanes.
+ * `bytes(n)` and `fixed(encoding, n)`: convert between byte strings of one width and big-endian lanes.
  *
- * Lanes are big-endian, so that keys compare lane by lane as their bytes do; the last lane holds what four do not
- * divide. docs/file-format.md, Lanes.
+ * Lanes are big-endian, so that keys compare lane by lane as their bytes do; the last lane holds the rest.
+ * docs/file-format.md, Lanes.
  */
 import { describeValue, lengthOfTypedArray, typedArrayName } from '../base/describe-value.js'
 import { outOfRange } from '../base/errors.js'
@@ -51,7 +51,7 @@ export class BytesType implements FieldType {
     return this.bytesOf(lanes, at, row)
   }
 
-  /** The bytes of row `row`, new ones. */
+  /** A copy of the bytes of row `row`. */
   bytesOf(lanes: readonly Uint32Array[], at: number, row: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(this.byteLength)
     for (let lane = 0, offset = 0; lane < this.laneBytes.length; lane++, offset += 4) {
@@ -125,7 +125,7 @@ function storedFixedType(codec: ByteCodec, bytes: number): StoredFieldType {
     : { type: 'fixed', encoding: codec.name, bytes }
 }
 
-/** The big-endian number of `width` bytes; four bytes, all but the last lane, without a loop. */
+/** The big-endian number of `width` bytes. Four bytes, as in all lanes but the last, need no loop. */
 function readWord(bytes: Uint8Array, offset: number, width: number): number {
   if (width === 4) {
     return (

@@ -1,8 +1,8 @@
 /**
- * From the stored schema back to what a program declares: encodings that can be given to another open, or shown.
+ * Turns the stored schema back into what a program declares: encodings that can be given to another open, or shown.
  *
- * An encoding of the caller's own is known by its name alone: one that is made here stands for it in an open, and
- * leaves values unread. docs/api.md, What a table says about itself.
+ * Of a custom encoding only the name is known: the one that is made here stands for it in an open, and cannot read
+ * values. docs/api.md, What a table says about itself.
  */
 import { fieldTypeOfStored, keyTypeOfStored, valueTypeOfStored } from './resolve.js'
 import { isScalarName, type StoredFieldType, type StoredValue } from './stored-schema.js'
@@ -14,7 +14,7 @@ export function declaredKey(stored: StoredFieldType): KeyEncoding {
   return declared(stored, () => TableEncoding.ofField(keyTypeOfStored(stored))) as KeyEncoding
 }
 
-/** The encoding of values; `undefined` of a set. */
+/** The encoding of values; `undefined` for a set. */
 export function declaredValue(stored: StoredValue): ValueEncoding {
   if (stored === null) return undefined
   if (stored.type !== 'struct') return declaredField(stored)

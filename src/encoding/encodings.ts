@@ -1,8 +1,8 @@
 /**
  * The encodings that a program declares a table with: `struct`, `bytes`, `fixed` and the integers and floats by name.
  *
- * They are encodings of level-transcoder (`new Transcoder(['view']).encoding(struct({ ... }))`) that know the width
- * of what they encode. The table itself asks them for their types alone and writes lanes. docs/api.md, Encodings.
+ * They are encodings of level-transcoder (`new Transcoder(['view']).encoding(struct({ ... }))`) that know the width of
+ * what they encode. The table itself only asks them for their types, and writes lanes. docs/api.md, Encodings.
  */
 import { describeValue } from '../base/describe-value.js'
 import { invalidType, outOfRange } from '../base/errors.js'
@@ -37,7 +37,10 @@ type LevelName<N extends LevelEncodingName> = N extends keyof LevelAliases ? Lev
 type LevelIn<N> = N extends keyof LevelValues ? LevelValues[N][0] : never
 type LevelOut<N> = N extends keyof LevelValues ? LevelValues[N][1] : never
 
-/** What the encodings take, and what they give. Declared here again, because the types of level-transcoder ask for `@types/node`. */
+/**
+ * What the encodings take, and what they give. Declared here again, because the types of level-transcoder need
+ * `@types/node`.
+ */
 interface LevelValues {
   readonly utf8: readonly [string | Uint8Array, string]
   readonly buffer: readonly [Uint8Array | string, NodeBuffer]
@@ -47,7 +50,7 @@ interface LevelValues {
   readonly base64: readonly [NodeBuffer | string, string]
 }
 
-/** `Buffer`, where there are types of Node. */
+/** `Buffer`, if there are types of Node. */
 type NodeBuffer = typeof globalThis extends {
   readonly Buffer: { readonly isBuffer: (value: unknown) => value is infer B extends Uint8Array }
 }
@@ -65,7 +68,7 @@ interface GivenEncoding<In, Format, Out> {
   readonly code?: unknown
 }
 
-/** Names that a field cannot have are compile errors too, where they are known. */
+/** Names that a field cannot have are compile errors too, if they are known. */
 type WithoutReserved<F> = string extends keyof F ? unknown : { readonly [N in keyof F & ReservedName]: never }
 
 /**
@@ -109,9 +112,9 @@ export function struct<const F extends StructFields>(
 }
 
 /**
- * The encoding of byte strings of exactly `byteLength` bytes: `Uint8Array`s, which order byte by byte.
+ * The encoding of byte strings of exactly `byteLength` bytes: `Uint8Array`s, which are ordered byte by byte.
  *
- * `byteLength` is 1 to 32 in a key, else up to 1024 less the rest of the record. Throws a `RangeError` with
+ * `byteLength` is 1 to 32 in a key, otherwise up to 1024 minus the rest of the record. Throws a `RangeError` with
  * `FLASHTABLE_INVALID_OPTION`.
  */
 export function bytes(
@@ -124,8 +127,8 @@ export function bytes(
 }
 
 /**
- * Gives an encoding of level-transcoder a declared width: what it encodes to another length is an error, nothing is
- * padded or cut. `fixed('hex', 20)` takes 40 hex digits.
+ * Gives an encoding of level-transcoder a declared width: a value that it encodes to another length is an error, and
+ * nothing is padded or cut. `fixed('hex', 20)` takes 40 hex digits.
  *
  * `encoding` is a name (`'hex'`, `'utf8'`, `'base64'`, `'json'`, `'view'`, `'buffer'`) or a custom encoding with a
  * name. A custom one must be given again whenever the table is opened, or its values cannot be read; columns hold the
@@ -162,7 +165,7 @@ export function fixed(
 /** Refuses an encoding that has another width, or one of ours, which needs none. */
 function checkWidth(encoding: object, byteLength: number): void {
   const own = TableEncoding.valueOf(encoding)
-  if (own !== undefined) throw invalidOption(`fixed: ${own.text} has a width of its own; use it as it is`)
+  if (own !== undefined) throw invalidOption(`fixed: ${own.text} has its own width; use it as it is`)
   const width: unknown = 'byteLength' in encoding ? encoding.byteLength : undefined
   if (typeof width !== 'number' || width === byteLength) return
   throw outOfRange(

@@ -1,14 +1,14 @@
 /**
- * What the engine must know of a type of field: its lanes, its values and its columns.
+ * What the engine must know about a type of field: its lanes, its values and its columns.
  *
- * Between the API and the lanes of the engine; scalars.ts and bytes.ts implement it. Checks are made where a value is
- * turned into lanes, so that nothing wrapped, padded or cut ever gets further. docs/file-format.md, Lanes.
+ * It is between the API and the lanes of the engine; scalars.ts and bytes.ts implement it. Checks are made when a value
+ * is turned into lanes, so that nothing wrapped, padded or cut ever gets further. docs/file-format.md, Lanes.
  */
 import { describeValue } from '../base/describe-value.js'
 import { invalidType, outOfRange } from '../base/errors.js'
 import type { StoredFieldType } from './stored-schema.js'
 
-/** A column of a batch or a result, one typed array a field. */
+/** A column of a batch or a result, one typed array for each field. */
 export type Column<B extends ArrayBufferLike = ArrayBufferLike> =
   | Uint8Array<B>
   | Uint16Array<B>
@@ -21,7 +21,7 @@ export type Column<B extends ArrayBufferLike = ArrayBufferLike> =
   | BigUint64Array<B>
   | BigInt64Array<B>
 
-/** A column that belongs to whom it is handed. */
+/** A column that belongs to the receiver. */
 export type OwnColumn = Column<ArrayBuffer>
 
 /** Where a value stands, for errors: `the key`, `field 'time'`. */
@@ -41,11 +41,11 @@ export interface FieldType {
   readonly byteLength: number
   /** The name of the typed array that is its column. */
   readonly columnName: string
-  /** Elements of the column a row: 1, or n of `bytes(n)`. */
+  /** Elements of the column for each row: 1, or n for `bytes(n)`. */
   readonly rowLength: number
   /**
-   * Puts the value at `lanes[at]` and on, or throws a `TypeError` or `RangeError` that names `place` and leaves the
-   * lanes as they were. No code of the caller's runs once the first lane is written.
+   * Puts the value into the lanes from `lanes[at]` on, or throws a `TypeError` or `RangeError` that names `place` and
+   * leaves the lanes as they were. No code of the caller runs once the first lane is written.
    */
   toLanes(value: unknown, lanes: Uint32Array, at: number, place: Place): void
   /** The value of row `row`; it shares no memory with the lanes. */
@@ -54,16 +54,16 @@ export interface FieldType {
   columnToLanes(column: Column, rows: number, lanes: readonly Uint32Array[], at: number): void
   /** A new column of the rows `from` to `to`. */
   columnFromLanes(lanes: readonly Uint32Array[], at: number, from: number, to: number): OwnColumn
-  /** A new column of zeros; `bytes.byteLength` is `byteLength`. Reads the little-endian bytes of one value. */
+  /** A column over the little-endian bytes of one value; `bytes.byteLength` is `byteLength`. */
   columnOfBytes(bytes: Uint8Array<ArrayBuffer>): OwnColumn
 }
 
-/** The value is of a wrong type. */
+/** The value has a wrong type. */
 export function wrongType(place: Place, expected: string, value: unknown): TypeError {
   return invalidType(place.code, `${place.what}: expected ${expected}, found ${describeValue(value)}`)
 }
 
-/** The value has the right type and does not fit. */
+/** The value has the right type, but does not fit. */
 export function outOfBounds(place: Place, expected: string, value: unknown): RangeError {
   return outOfRange(place.code, `${place.what}: expected ${expected}, found ${describeValue(value)}`)
 }

@@ -1,5 +1,5 @@
 /**
- * Checks of what a caller hands over by field name: the columns of a batch, the fields of a *delete where*.
+ * Checks what a caller hands over by field name: the columns of a batch, the fields of a *delete where*.
  *
  * Every property is read once, so that a getter cannot answer differently after the check. docs/api.md, Columns.
  */
@@ -32,7 +32,7 @@ export function checkColumns(keyType: FieldType, fields: readonly Field[], colum
     if (length !== expected) {
       throw outOfRange(
         place.code,
-        `${place.what}: expected ${expected} elements, as column 'key' has ${rows} rows, found ${length}`,
+        `${place.what}: expected ${expected} elements, because column 'key' has ${rows} rows, found ${length}`,
       )
     }
     return { field, column }
@@ -40,7 +40,7 @@ export function checkColumns(keyType: FieldType, fields: readonly Field[], colum
   return { rows, key, values }
 }
 
-/** A column of keys and how many they are; `orElse` says what would do as well. */
+/** A column of keys, and how many there are; `orElse` says what else is allowed. */
 export function checkKeyColumn(
   type: FieldType,
   place: Place,
@@ -91,7 +91,7 @@ function readProperties(
 
 function checkType(type: FieldType, place: Place, column: unknown, orElse = ''): Column {
   const isRight = typedArrayName(column) === type.columnName
-  // Memory that is gone reads as no rows.
+  // Detached memory looks like no rows.
   if (isRight && !isDetached(column as Column)) return column as Column
   throw wrongType(place, `${type.columnName} (${type.text})${orElse}`, column)
 }

@@ -1,5 +1,5 @@
 /**
- * Checks of the operations of a batch, on their way to rows.
+ * Checks the operations of a batch, and turns them into rows.
  *
  * Every property is read once, so that a getter cannot answer differently after the check. docs/api.md, batch.
  */
@@ -14,7 +14,7 @@ export function appendOperations(into: OperationBuffer, schema: Schema, operatio
   if (!isIterable(operations)) {
     throw invalid(
       `expected an iterable of operations { type, key, value }, found ${describeValue(operations)}; ` +
-        'a batch is given whole, there is no chained one',
+        'a batch is given as a whole, there is no chained one',
     )
   }
   for (const operation of operations) {
@@ -41,7 +41,7 @@ function isIterable(value: unknown): value is Iterable<unknown> {
   return typeof (value as { [Symbol.iterator]?: unknown })[Symbol.iterator] === 'function'
 }
 
-/** Hot: an object of the three properties costs a few comparisons. */
+/** Hot: an object with the three properties costs a few comparisons. */
 function checkNames(operation: object): void {
   for (const name in operation) {
     if (name === 'type' || name === 'key' || name === 'value') continue

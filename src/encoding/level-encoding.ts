@@ -2,7 +2,7 @@
  * The encodings of level-transcoder, made safe for a fixed width: for `fixed(encoding, n)`.
  *
  * What an encoding would silently change is refused here: the built-in ones cut a hex string at its first odd
- * character, skip what is no base64 and take any object for text. docs/decisions/level-transcoder.md.
+ * character, skip what is not base64, and take any object as text. docs/decisions/level-transcoder.md.
  */
 import { Buffer } from 'node:buffer'
 import type { MixedEncoding } from 'level-transcoder'
@@ -15,11 +15,11 @@ import { Transcoder } from './transcoder.js'
 /** An encoding to and from bytes of any length. */
 export type ByteCodec = {
   encode(value: unknown, place: Place): Uint8Array
-  /** Requires: the bytes are the encoding's to keep. */
+  /** Requires: the encoding may keep the bytes. */
   decode(bytes: Uint8Array<ArrayBuffer>): unknown
 } & (
   | { readonly custom: false; readonly name: BuiltInName }
-  /** It came from the caller: the file knows no more of it than its name. */
+  /** It came from the caller: the file only knows its name. */
   | { readonly custom: true; readonly name: string }
 )
 
@@ -32,13 +32,13 @@ interface BuiltIn {
 
 const isTextOrBytes = (value: unknown): boolean =>
   typeof value === 'string' || typedArrayName(value) === 'Uint8Array'
-// Text of a byte array that is no Buffer would be taken for the hex or base64 digits.
+// The text of a byte array that is not a Buffer would be read as hex or base64 digits.
 const isTextOrBuffer = (value: unknown): boolean => typeof value === 'string' || Buffer.isBuffer(value)
 const holdsUtf8 = (bytes: Buffer, text: string): boolean => bytes.toString('utf8') === text
 
 const BUILT_IN: { readonly [N in BuiltInName]: BuiltIn } = {
   hex: {
-    accepts: 'hex digits, two a byte, or a Buffer',
+    accepts: 'hex digits, two per byte, or a Buffer',
     takes: isTextOrBuffer,
     holds: (bytes, text) => bytes.toString('hex') === text.toLowerCase(),
   },
@@ -60,7 +60,7 @@ const BUILT_IN: { readonly [N in BuiltInName]: BuiltIn } = {
 
 const ALIASES: { readonly [name: string]: BuiltInName } = { binary: 'buffer', 'utf-8': 'utf8' }
 
-/** The built-in encoding that is meant, by its name or an alias of level-transcoder. */
+/** The built-in encoding with this name or alias in level-transcoder. */
 export function builtInName(name: string): BuiltInName | undefined {
   if (isBuiltInName(name)) return name
   return Object.hasOwn(ALIASES, name) ? ALIASES[name] : undefined
@@ -94,7 +94,7 @@ export function customCodec(given: object): ByteCodec {
   }
   let encoding
   try {
-    // A Transcoder of its own: one keeps encodings by name, so that a custom 'hex' would replace the built-in one.
+    // A separate Transcoder: each keeps encodings by name, so a custom 'hex' would replace the built-in one.
     encoding = new Transcoder<Uint8Array>(['view']).encoding(
       given as MixedEncoding<unknown, unknown, unknown>,
     )
@@ -116,7 +116,7 @@ export function customCodec(given: object): ByteCodec {
   }
 }
 
-/** Stands in where the table is opened without a custom encoding: columns and lanes work, values do not. */
+/** Stands in if the table is opened without a custom encoding: columns and lanes work, values do not. */
 export function missingCodec(name: string): ByteCodec {
   const fail = (): never => {
     throw invalidType(
@@ -132,7 +132,7 @@ function encodeWith(encode: (value: unknown) => unknown, value: unknown, place: 
   let encoded: unknown
   try {
     encoded = encode(value)
-    // Any view passes through the encodings 'view' and 'buffer' as it is; one without memory throws here.
+    // Any view passes through the encodings 'view' and 'buffer' as it is; a detached one throws here.
     if (ArrayBuffer.isView(encoded))
       return typedArrayName(encoded) === 'Uint8Array' ? (encoded as Uint8Array) : bufferOf(encoded)
   } catch (cause) {

@@ -1,5 +1,5 @@
 /**
- * From what a program or a manifest says of the encodings to types of keys and values.
+ * Turns what a program or a manifest says about the encodings into types of keys and values.
  *
  * docs/api.md, Encodings; docs/file-format.md, Schema.
  */
@@ -31,7 +31,7 @@ export function keyTypeOf(encoding: unknown): FieldType {
   if (isScalarName(name)) {
     throw invalidOption(
       `keyEncoding: expected ${SCALAR_KEY_NAMES.join(', ')}, bytes(n) or fixed(encoding, n), found '${name}': ` +
-        'keys order as unsigned numbers',
+        'keys are ordered as unsigned numbers',
     )
   }
   if (type.byteLength > MAX_KEY_BYTES) {
@@ -58,7 +58,7 @@ export function checkRecordBytes(what: string, recordBytes: number): void {
   if (recordBytes <= MAX_RECORD_BYTES) return
   throw outOfRange(
     'FLASHTABLE_INVALID_OPTION',
-    `${what}: expected at most ${MAX_RECORD_BYTES} bytes a record, found ${recordBytes}`,
+    `${what}: expected at most ${MAX_RECORD_BYTES} bytes per record, found ${recordBytes}`,
   )
 }
 
@@ -118,7 +118,7 @@ export function fieldTypeOf(encoding: unknown, what: string): FieldType {
   )
 }
 
-/** An object whose properties are encodings, and that is none itself. */
+/** An object whose properties are encodings, and that is not an encoding itself. */
 function isFieldsOfStruct(object: object): boolean {
   if ('encode' in object || 'decode' in object || Array.isArray(object)) return false
   return Object.values<unknown>({ ...object }).some(

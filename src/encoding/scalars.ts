@@ -1,9 +1,8 @@
 /**
- * Integers and floats: between JavaScript values or typed arrays and lanes.
+ * Converts integers and floats between JavaScript values or typed arrays and lanes.
  *
- * Hot: the loops over columns are plain, and no value of a key allocates on its way in. Lanes of signed integers are
- * biased, so that they are small unsigned numbers where the values are near to each other; floats keep their bits.
- * docs/file-format.md, Lanes.
+ * Hot: the loops over columns are plain, and no value of a key allocates when it is encoded. Lanes of signed integers
+ * are biased, so that close values have close lanes; floats keep their bits. docs/file-format.md, Lanes.
  */
 import { outOfBounds, wrongType, type FieldType, type OwnColumn, type Place } from './field-type.js'
 import type { ScalarKeyName, ScalarName } from './stored-schema.js'
@@ -26,11 +25,11 @@ interface ColumnConstructor<C> {
   readonly BYTES_PER_ELEMENT: number
 }
 
-/** The columns of up to 32 bits an element that are no floats. */
+/** The columns of up to 32 bits per element that are not floats. */
 type SmallInteger<B extends ArrayBufferLike> =
   Uint8Array<B> | Uint16Array<B> | Uint32Array<B> | Int8Array<B> | Int16Array<B> | Int32Array<B>
 
-/** u8 to u32 and i8 to i32: one lane, the number plus 2^(bits-1) where it is signed. */
+/** u8 to u32 and i8 to i32: one lane, the number plus 2^(bits-1) if it is signed. */
 class IntegerType implements FieldType {
   readonly stored: { readonly type: ScalarName }
   readonly text: string
@@ -108,10 +107,10 @@ class IntegerType implements FieldType {
   }
 }
 
-/** The columns of 64 bits an element. */
+/** The columns of 64 bits per element. */
 type LongColumn<B extends ArrayBufferLike> = BigUint64Array<B> | BigInt64Array<B> | Float64Array<B>
 
-/** u64, i64 and f64: two lanes, the high word first; `flip` is xored to the high word. */
+/** u64, i64 and f64: two lanes, the high word first; `flip` is xored into the high word. */
 abstract class TwoLaneType implements FieldType {
   readonly stored: { readonly type: ScalarName }
   readonly text: string
@@ -194,7 +193,7 @@ class Unsigned64Type extends TwoLaneType {
   }
 }
 
-/** u64 as a key: safe integers are taken too. */
+/** u64 as a key: safe integers are accepted too. */
 class Unsigned64KeyType extends Unsigned64Type {
   override toLanes(value: unknown, lanes: Uint32Array, at: number, place: Place): void {
     if (typeof value === 'bigint') {
@@ -230,8 +229,8 @@ class Signed64Type extends TwoLaneType {
 }
 
 /**
- * What every NaN among values becomes: the machine may give each of them other bits, and records compare by bits.
- * The NaNs of a column keep theirs, as all its bits.
+ * Every NaN that is given as a value becomes this one: the machine may give each of them other bits, and records are
+ * compared by bits. The NaNs of a column keep their bits.
  */
 const NAN_64 = 0x7ff80000
 const NAN_32 = 0x7fc00000

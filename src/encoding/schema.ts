@@ -1,7 +1,7 @@
 /**
  * The schema of a table: the only part of the engine that sees bigints, objects and the columns of the caller.
  *
- * Between the API and everything else, which knows lanes alone: keys and values become lanes on their way in, and
+ * It is between the API and everything else, which only knows lanes: keys and values become lanes on their way in, and
  * lanes become values and columns on their way out. Nothing that does not fit gets in. docs/file-format.md, Schema.
  */
 import { invalidOption } from '../options/arguments.js'
@@ -48,8 +48,8 @@ export class Schema {
   readonly #key: FieldType
   readonly #value: ValueType
   /**
-   * The record that is being encoded, taken by who encodes: a getter or an encoding of the caller's that puts another
-   * record meanwhile finds it gone and makes its own.
+   * Room for the record that is being encoded. A call takes it while it encodes: if a getter or a custom encoding puts
+   * another record meanwhile, that call finds it gone and makes its own.
    */
   #record: Uint32Array | undefined
 
@@ -72,7 +72,7 @@ export class Schema {
     return new Schema(keyTypeOf(keyEncoding), valueTypeOf(valueEncoding))
   }
 
-  /** Throws what `create` and `open` throw of the encodings alone, whatever table there is. */
+  /** Throws what `create` and `open` throw because of the encodings only, whatever table there is. */
   static check(given: GivenEncodings): void {
     if (given.keyEncoding !== undefined) Schema.create(given)
     else if (given.valueEncoding !== undefined) throw valueEncodingAlone()
@@ -81,8 +81,8 @@ export class Schema {
   /**
    * The schema of the table that the manifest `path` describes.
    *
-   * With `keyEncoding` given the encodings must be those of its creation; with neither given they are taken from
-   * `stored`. Throws `FLASHTABLE_CORRUPTION` where `stored` is damaged, `FLASHTABLE_SCHEMA_MISMATCH` where it is another
+   * If `keyEncoding` is given, the encodings must be those of its creation. If neither is given, they are taken from
+   * `stored`. Throws `FLASHTABLE_CORRUPTION` if `stored` is damaged, `FLASHTABLE_SCHEMA_MISMATCH` if it is another
    * schema, `FLASHTABLE_INVALID_OPTION`.
    */
   static open(stored: unknown, path: string, given: GivenEncodings): Schema {
@@ -152,8 +152,8 @@ export class Schema {
   /**
    * Key and value columns as operations, all puts; copied, so that the caller may reuse the columns at once.
    *
-   * Throws a `TypeError` for missing and unknown columns and other typed arrays than the field's, a `RangeError` for
-   * columns of different lengths; code `FLASHTABLE_INVALID_KEY` for the column `key`, else `FLASHTABLE_INVALID_VALUE`.
+   * Throws a `TypeError` for missing and unknown columns and wrong typed arrays, a `RangeError` for columns of
+   * different lengths. The code is `FLASHTABLE_INVALID_KEY` for the column `key`, otherwise `FLASHTABLE_INVALID_VALUE`.
    */
   columnsToOperations(columns: unknown): OperationBuffer {
     return this.toOperations(this.checkColumns(columns))
@@ -164,7 +164,7 @@ export class Schema {
     return checkColumns(this.#key, this.#value.fields, columns)
   }
 
-  /** Columns that were checked, as `columnsToOperations` gives them. */
+  /** Turns columns that were checked into operations, as `columnsToOperations` does. */
   toOperations(given: GivenColumns): OperationBuffer {
     const operations = new OperationBuffer(this.layout, given.rows)
     this.columnsToLanes(given, operations.lanes)
@@ -181,7 +181,7 @@ export class Schema {
   }
 
   /**
-   * Keys for a query: their column, or an array of keys. Throws with `FLASHTABLE_INVALID_KEY` that names the position.
+   * Keys for a query: their column, or an array of keys. Throws with `FLASHTABLE_INVALID_KEY`, and names the position.
    */
   keysToLanes(keys: unknown): KeyLanes {
     if (!Array.isArray(keys)) {
@@ -191,7 +191,7 @@ export class Schema {
       return { count, lanes }
     }
     const count = keys.length
-    // An array of holes is refused before memory is taken for it.
+    // An array of holes is refused before memory is allocated for it.
     if (count > 0 && !(count - 1 in keys)) throw wrongType(KEYS, 'an array without holes', keys)
     const lanes = newLanes(this.layout.keyLaneCount, count)
     const record = new Uint32Array(lanes.length)
@@ -251,7 +251,7 @@ function valueEncodingAlone(): TypeError {
 
 const KEYS: Place = { code: 'FLASHTABLE_INVALID_KEY', what: 'the keys' }
 
-/** The place of one key of many, without a text for each. */
+/** The place of one key among many, without a text for each. */
 class KeyPlace implements Place {
   readonly code = 'FLASHTABLE_INVALID_KEY'
   index = 0
@@ -267,7 +267,7 @@ function checkSame(
   stored: { readonly stored: unknown; readonly text: string },
   given: { readonly stored: unknown; readonly text: string },
 ): void {
-  // Both are built the same way, so that equal types are equal texts.
+  // Both are built the same way, so equal types have equal texts.
   if (JSON.stringify(stored.stored) === JSON.stringify(given.stored)) return
   throw new FlashTableError(
     'FLASHTABLE_SCHEMA_MISMATCH',

@@ -1,8 +1,8 @@
 /**
- * The schema as JSON: what the manifest stores of the encodings, and its checks when it comes back.
+ * The schema as JSON: what the manifest stores of the encodings, and the checks when it is read.
  *
- * It comes from a file, so nothing in it is believed: every shape, name, width and count is checked before anything
- * is built from it. docs/file-format.md, Schema.
+ * It comes from a file, so nothing in it is trusted: every shape, name, width and count is checked before anything is
+ * built from it. docs/file-format.md, Schema.
  */
 import { describeValue } from '../base/describe-value.js'
 import { FlashTableError } from '../base/errors.js'
@@ -16,12 +16,12 @@ export function isScalarName(name: unknown): name is ScalarName {
   return (SCALAR_NAMES as readonly unknown[]).includes(name)
 }
 
-/** Those that are compared by value, not by their bits. */
+/** Whether values of this type are compared by value, not by their bits. */
 export function isFloatName(name: string): boolean {
   return name === 'f32' || name === 'f64'
 }
 
-/** Those that order as unsigned numbers. */
+/** Those that are ordered as unsigned numbers. */
 export type ScalarKeyName = (typeof SCALAR_KEY_NAMES)[number]
 
 export const SCALAR_KEY_NAMES = ['u8', 'u16', 'u32', 'u64'] as const
@@ -34,7 +34,7 @@ export function isScalarKeyName(name: unknown): name is ScalarKeyName {
 export type StoredFieldType =
   | { readonly type: ScalarName }
   | { readonly type: 'bytes'; readonly bytes: number }
-  /** `fixed`: level-transcoder knows the encoding by name. `custom`: the caller must bring it again. */
+  /** `fixed`: level-transcoder knows the encoding by name. `custom`: the caller must give it again. */
   | { readonly type: 'fixed'; readonly encoding: BuiltInName; readonly bytes: number }
   | { readonly type: 'custom'; readonly encoding: string; readonly bytes: number }
 
@@ -77,7 +77,7 @@ const MAX_ENCODING_NAME_LENGTH = 64
 
 export const ENCODING_NAME_RULE = `a name of 1 to ${MAX_ENCODING_NAME_LENGTH} characters`
 
-/** Whether a custom encoding may be called so. */
+/** Whether a custom encoding may have this name. */
 export function isEncodingName(name: string): boolean {
   return name.length >= 1 && name.length <= MAX_ENCODING_NAME_LENGTH
 }
@@ -93,7 +93,7 @@ export function isFieldName(name: string): boolean {
   )
 }
 
-/** Checks what came from a file; throws `FLASHTABLE_CORRUPTION` that names `path` and the place within the schema. */
+/** Checks what came from a file; throws `FLASHTABLE_CORRUPTION`, which names `path` and the place within the schema. */
 export function parseStoredSchema(json: unknown, path: string): StoredSchema {
   const check = new SchemaCheck(path)
   const schema = check.object(json, 'schema', ['key', 'value'])
@@ -123,7 +123,7 @@ class SchemaCheck {
     return { type: 'struct', fields: this.#fields(struct['fields'], `${where}.fields`) }
   }
 
-  /** A type of field; `more` are the names of further properties that it has. */
+  /** A type of field; `more` are the names of its other properties. */
   fieldType(
     json: unknown,
     where: string,
@@ -207,7 +207,7 @@ function isObject(json: unknown): json is Checked {
   return typeof json === 'object' && json !== null && !Array.isArray(json)
 }
 
-/** For a caller, who may change it. */
+/** A copy for a caller, who may change it. */
 export function copyOfSchema({ key, value }: StoredSchema): StoredSchema {
   if (value?.type !== 'struct') return { key: { ...key }, value: value === null ? null : { ...value } }
   return { key: { ...key }, value: { ...value, fields: value.fields.map(field => ({ ...field })) } }

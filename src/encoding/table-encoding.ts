@@ -1,8 +1,8 @@
 /**
  * The object behind `struct`, `bytes` and `fixed`: an encoding of level-transcoder that knows its type of value.
  *
- * A table asks it for that type alone; `encode` and `decode` are for other users of level-transcoder.
- * docs/api.md, Encodings.
+ * A table asks it only for that type; `encode` and `decode` are for other users of level-transcoder. docs/api.md,
+ * Encodings.
  */
 import { describeValue, lengthOfTypedArray, typedArrayName } from '../base/describe-value.js'
 import { invalidType, outOfRange } from '../base/errors.js'
@@ -17,7 +17,7 @@ export class TableEncoding {
   readonly format = 'view'
   readonly byteLength: number
   readonly fields: StructFields | undefined
-  // Properties of their own, not methods: level-transcoder copies them and binds them to its copy.
+  // Own properties, not methods: level-transcoder copies them and binds them to its copy.
   readonly encode: (value: unknown) => Uint8Array
   readonly decode: (bytes: Uint8Array) => unknown
   readonly #value: ValueType
@@ -52,13 +52,13 @@ export class TableEncoding {
     return #value in encoding ? encoding.#value : undefined
   }
 
-  /** The same, where it is that of a single field. */
+  /** The same, if it is the type of a single field. */
   static fieldOf(encoding: object): FieldType | undefined {
     return #field in encoding ? encoding.#field : undefined
   }
 }
 
-/** A column of one row is the value as little-endian bytes: lanes lead there without another way to write numbers. */
+/** A column of one row is the value as little-endian bytes, so lanes need no other way to write numbers. */
 function encodeBytes(value: ValueType, data: unknown): Uint8Array {
   const record = new Uint32Array(value.laneBytes.length)
   value.toLanes(data, record, 0)
@@ -89,7 +89,7 @@ function decodeBytes(value: ValueType, data: unknown): unknown {
   const lanes = value.laneBytes.map(() => new Uint32Array(1))
   let offset = 0
   for (const { type, at } of value.fields) {
-    // A copy, as any typed array can stand at its start.
+    // A copy, because any typed array can begin at its start.
     const field = new Uint8Array(encoded.subarray(offset, offset + type.byteLength))
     type.columnToLanes(type.columnOfBytes(field), 1, lanes, at)
     offset += type.byteLength

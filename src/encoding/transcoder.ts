@@ -1,2 +1,2 @@
-/** The only import of level-transcoder that is there at run time. The build bundles it in the place of this file (tools/build/build.mjs). */
+/** The only run-time import of level-transcoder. The build bundles it in place of this file (tools/build/build.mjs). */
 export { Transcoder } from 'level-transcoder'

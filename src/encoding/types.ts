@@ -1,7 +1,7 @@
 /**
  * The types of keys, values and columns that TypeScript infers from the encodings of a table.
  *
- * Types alone: nothing of this file is there at run time. docs/api.md, Types.
+ * Only types: nothing of this file exists at run time. docs/api.md, Types.
  */
 import type { ScalarKeyName, ScalarName } from './stored-schema.js'
 
@@ -35,7 +35,7 @@ export interface StructEncoding<F extends StructFields> extends ViewEncoding<Str
 /** Any of them. */
 type AnyStructEncoding = ViewEncoding<never, unknown> & { readonly fields: StructFields }
 
-/** The encoding of a field of a struct, or of a value that is no struct. */
+/** The encoding of a field of a struct, or of a value that is not a struct. */
 export type FieldEncoding = ScalarName | SizedEncoding<never, unknown>
 
 /** The fields of a struct, in the order in which they are stored. */
@@ -43,7 +43,7 @@ export interface StructFields {
   readonly [name: string]: FieldEncoding
 }
 
-/** Encodings of keys: they order as unsigned big-endian numbers, or byte by byte. */
+/** Encodings of keys: keys are ordered as unsigned big-endian numbers, or byte by byte. */
 export type KeyEncoding = ScalarKeyName | SizedEncoding<never, unknown>
 
 /** Encodings of values; `undefined`: a set. */
@@ -92,7 +92,7 @@ type FieldColumn<E, B extends ArrayBufferLike> = E extends ScalarName
     ? ScalarColumns<B>[N]
     : Uint8Array<B>
 
-/** Whether nothing is known of the encoding: a table that was opened without. */
+/** Whether nothing is known about the encoding: the table was opened without it. */
 type IsUnknown<E, All> = [All] extends [E] ? true : false
 
 /** A key as the methods take it. */
@@ -135,7 +135,7 @@ export type KeyColumn<K extends KeyEncoding, B extends ArrayBufferLike = ArrayBu
 /** Keys for a query: their column, or an array of keys. */
 export type KeysIn<K extends KeyEncoding> = KeyColumn<K> | readonly KeyIn<K>[]
 
-/** The columns of the values, one a field. */
+/** The columns of the values, one for each field. */
 export type ValueColumns<V extends ValueEncoding, B extends ArrayBufferLike = ArrayBufferLike> =
   IsUnknown<V, ValueEncoding> extends true
     ? { [name: string]: AnyColumn<B> }

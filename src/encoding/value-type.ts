@@ -1,7 +1,7 @@
 /**
  * The value of a record: none (a set), one field, or a struct of several.
  *
- * Whatever it is, columns see a list of named fields; a value that is no struct is the column `value`.
+ * Whatever it is, columns see a list of named fields; a value that is not a struct is the column `value`.
  * docs/file-format.md, Lanes.
  */
 import { describeValue } from '../base/describe-value.js'
@@ -28,7 +28,10 @@ export interface ValueType {
   readonly laneBytes: readonly number[]
   /** Bytes of an encoded value. */
   readonly byteLength: number
-  /** Puts the value at `lanes[at]` and on; throws with `FLASHTABLE_INVALID_VALUE`. May run code of the caller's. */
+  /**
+   * Puts the value into the lanes from `lanes[at]` on; throws with `FLASHTABLE_INVALID_VALUE`. May run code of the
+   * caller.
+   */
   toLanes(value: unknown, lanes: Uint32Array, at: number): void
   fromLanes(lanes: readonly Uint32Array[], at: number, row: number): unknown
 }
@@ -43,12 +46,12 @@ export const NO_VALUE: ValueType = {
   laneBytes: [],
   byteLength: 0,
   toLanes(value) {
-    if (value !== undefined) throw wrongType(VALUE, 'none, as this table is a set of keys', value)
+    if (value !== undefined) throw wrongType(VALUE, 'none, because this table is a set of keys', value)
   },
   fromLanes: () => undefined,
 }
 
-/** A value that is no struct. */
+/** A value that is not a struct. */
 export function singleValue(type: FieldType): ValueType {
   return {
     stored: type.stored,
@@ -103,11 +106,11 @@ export class StructValue implements ValueType {
     return value
   }
 
-  /** Refuses what would be lost. A missing field shows when it is read: it may be inherited. */
+  /** Refuses fields that would be lost. A missing field is noticed when it is read: it may be inherited. */
   #checkNames(value: object): void {
     const { fields } = this
     let place = 0
-    // A loop over names allocates nothing, as their array would.
+    // A loop over names allocates nothing; their array would.
     for (const name in value) {
       // Most objects have the fields in the order of the struct: the first comparison costs next to nothing.
       if (name === fields[place++]?.name || this.#names.has(name) || !Object.hasOwn(value, name)) continue

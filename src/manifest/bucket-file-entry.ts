@@ -1,10 +1,13 @@
-/** What the manifest knows of a bucket file: enough to find it, to check it and to plan merges. */
+/** What the manifest knows about a bucket file: enough to find it, to check it and to plan merges. */
 import { Buffer } from 'node:buffer'
 export interface BucketFileEntry {
-  /** Of the table that wrote the file, 32 hexadecimal digits; absent: the one that has it. A checkpoint shares files. */
+  /**
+   * The id of the table that wrote the file, 32 hexadecimal digits; absent: the one that has it. A checkpoint shares
+   * files.
+   */
   readonly tableId?: string
   readonly number: number
-  /** Of the writer that made it; part of its checksums. */
+  /** The epoch of the writer that made it; part of its checksums. */
   readonly epoch: number
   readonly level: number
   /** File size in pages. */
@@ -15,7 +18,7 @@ export interface BucketFileEntry {
   readonly endSequence: number
 }
 
-/** The id of the table that wrote the file: part of its checksums. `own`: of the table that has it. */
+/** The id of the table that wrote the file: part of its checksums. `own`: the id of the table that has it. */
 export function writerOf({ tableId }: BucketFileEntry, own: Uint8Array): Uint8Array {
   return tableId === undefined ? own : tableIdBytes(tableId)
 }

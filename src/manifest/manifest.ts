@@ -1,8 +1,8 @@
 /**
  * The manifest as text: what the table consists of, as JSON after a line with version, checksum and size.
  *
- * Everything read is checked, field by field, before anything is believed: the manifest says which files exist, how
- * large they are and what of the log counts. docs/file-format.md, Manifest.
+ * Everything read is checked, field by field, before anything is trusted: the manifest says which files exist, how
+ * large they are and which part of the log counts. docs/file-format.md, Manifest.
  */
 import { Buffer } from 'node:buffer'
 import { TextDecoder } from 'node:util'
@@ -15,10 +15,10 @@ import { validateManifest } from './validate.js'
 
 /** The format that this version writes; it reads no higher one. */
 export const MANIFEST_VERSION = 1
-/** A manifest is never larger. */
+/** The most bytes of a manifest. */
 export const MANIFEST_BYTES_MAX = 16 * 1024 * 1024
 
-/** Life-long sums. */
+/** Sums over the life of the table. */
 export interface ManifestCounters {
   /** Bytes handed to write calls, by purpose. */
   readonly walBytes: number
@@ -32,7 +32,7 @@ export interface ManifestCounters {
 export interface Manifest {
   /** 32 hexadecimal digits. */
   readonly tableId: string
-  /** Of the writer that installed it. */
+  /** The epoch of the writer that installed it. */
   readonly epoch: number
   /** The schema as JSON; encoding/ knows what is in it. */
   readonly schema: object
@@ -48,10 +48,10 @@ export interface Manifest {
   }
   /** The first sequence number that is not in a bucket file. */
   readonly firstLogSequence: number
-  /** When the manifest was installed; the log may go on. */
+  /** The next sequence number when the manifest was installed; the log may go on. */
   readonly nextSequence: number
   readonly nextFileNumber: number
-  /** Written by `close()`: the log consists of the closed segments alone. */
+  /** Written by `close()`: the log consists only of the closed segments. */
   readonly clean: boolean
   readonly counters: ManifestCounters
 }
@@ -60,7 +60,10 @@ const FIRST_LINE = /^flashtable manifest (\d{1,9}) /
 const FIRST_LINE_1 = /^flashtable manifest 1 ([0-9a-f]{8}) (0|[1-9]\d{0,8})\n/
 const FIRST_LINE_BYTES_MAX = 64
 
-/** The manifest with its own size among the bytes that were written: as often as digits come on top, and no more. */
+/**
+ * The manifest with its own size among the bytes that were written. It is counted again until its size no longer
+ * changes.
+ */
 export function countingItself(manifest: Manifest): Manifest {
   const { counters } = manifest
   let counted = manifest
@@ -72,7 +75,7 @@ export function countingItself(manifest: Manifest): Manifest {
   }
 }
 
-/** The bytes of the file. Requires: a manifest that would be read back. */
+/** The bytes of the file. Requires: a valid manifest. */
 export function serializeManifest(manifest: Manifest): Uint8Array {
   const problem = validateManifest(manifest)
   assert(problem === undefined, `a manifest is valid before it is written: ${problem}`)
@@ -90,7 +93,7 @@ export function serializeManifest(manifest: Manifest): Uint8Array {
  * Reads the bytes of the file at `path`.
  *
  * Throws `FLASHTABLE_UNSUPPORTED_FORMAT` for a manifest of a higher version, `FLASHTABLE_CORRUPTION` for anything else
- * that is no manifest.
+ * that is not a manifest.
  */
 export function parseManifest(bytes: Uint8Array, path: string): Manifest {
   if (bytes.byteLength > MANIFEST_BYTES_MAX) {
@@ -118,7 +121,7 @@ export function parseManifest(bytes: Uint8Array, path: string): Manifest {
   return parseJson(json, path, line[0].length)
 }
 
-/** The checksum fits: what is wrong from here on was made so, by a bug or on purpose. */
+/** The checksum fits: what is wrong from here on was written that way, by a bug or on purpose. */
 function parseJson(json: Uint8Array, path: string, offset: number): Manifest {
   let value: unknown
   try {

@@ -1,7 +1,7 @@
 /** A WAL segment and the operations in it: what the log hands out and the manifest keeps of a closed one. */
 export interface SegmentInfo {
   readonly number: number
-  /** Of the writer that made it; part of its checksums. */
+  /** The epoch of the writer that made it; part of its checksums. */
   readonly epoch: number
   /** Where the last frame ends. */
   readonly bytes: number

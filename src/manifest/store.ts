@@ -20,10 +20,10 @@ export interface LoadedManifest {
 }
 
 /**
- * Reads the manifest of the directory; `undefined` where there is none.
+ * Reads the manifest of the directory; `undefined` if there is none.
  *
- * Throws `FLASHTABLE_CORRUPTION` where it is damaged, `FLASHTABLE_UNSUPPORTED_FORMAT` where a later version of
- * flashtable wrote it, `FLASHTABLE_IO_ERROR` where it cannot be read.
+ * Throws `FLASHTABLE_CORRUPTION` if it is damaged, `FLASHTABLE_UNSUPPORTED_FORMAT` if a later version of flashtable
+ * wrote it, `FLASHTABLE_IO_ERROR` if it cannot be read.
  */
 export async function loadManifest(
   fileSystem: FileSystem,
@@ -43,7 +43,7 @@ export async function loadManifest(
   } catch (error) {
     throw diskError(error, `cannot read ${path}`)
   } finally {
-    // It was only read.
+    // The file was only read: a failure loses nothing.
     await file.close().catch(() => {})
   }
 }
@@ -58,11 +58,12 @@ async function readFile(file: FileHandle, path: string): Promise<Uint8Array> {
 }
 
 /**
- * Replaces the manifest of the directory; durable when it resolves, to the bytes written. One install at a time.
+ * Replaces the manifest of the directory. Resolves to the bytes written when the new one is durable. One install at a
+ * time.
  *
- * Rejects with `FLASHTABLE_DISK_FULL`, or `FLASHTABLE_IO_ERROR` where descriptors or memory are lacking: the old one
- * stands, and a later install may succeed. With `FLASHTABLE_POISONED` for every other failure, latched: which of the two
- * a power cut leaves may be in doubt.
+ * Rejects with `FLASHTABLE_DISK_FULL`, or with `FLASHTABLE_IO_ERROR` if descriptors or memory are lacking: the old one
+ * stands, and a later install may succeed. Every other failure is latched, `FLASHTABLE_POISONED`: it may be in doubt
+ * which of the two a power cut leaves.
  *
  * Requires: all files that it names are synced, and so are their directory entries.
  *
@@ -104,7 +105,7 @@ async function replaceManifest(
   try {
     await fileSystem.rename(temporary, `${directory.path}/${MANIFEST_NAME}`)
   } catch (error) {
-    // It was done or it was not: only while the file has its old name the old manifest surely stands.
+    // The rename may have been done: the old manifest surely stands only if the file still has its old name.
     const there = await fileSystem.info(temporary).catch(() => undefined)
     throw there === undefined ? poison.latch(error) : await abandon(fileSystem, temporary, error, poison)
   }
@@ -141,7 +142,7 @@ async function writeTemporary(fileSystem: FileSystem, path: string, bytes: Uint8
   await file.close()
 }
 
-/** An earlier install may have left its file. */
+/** Creates the file, although an earlier install may have left one. */
 async function createAnew(fileSystem: FileSystem, path: string): Promise<FileHandle> {
   try {
     return await fileSystem.open(path, 'create')

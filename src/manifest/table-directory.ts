@@ -1,8 +1,8 @@
 /**
  * The files of a table's directory, by what their names say, and its manifest.
  *
- * Everybody who looks at a directory without having the table open uses this: recovery, statistics, verify, repair and
- * the command line. docs/file-format.md, Files.
+ * Everything that looks at a directory without an open table uses this: recovery, statistics, verify, repair and the
+ * command line. docs/file-format.md, Files.
  */
 import { FlashTableError, corruption, diskError } from '../base/errors.js'
 import { MANIFEST_NAME, bucketName, parseFileName, walName } from '../io/file-names.js'

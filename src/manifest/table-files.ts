@@ -1,8 +1,8 @@
-/** A table, as the parts know it that read or write its files. */
+/** A table, as the parts see it that read or write its files. */
 import type { FileSystem } from '../io/file-system.js'
 import type { RecordLayout } from '../records/record-layout.js'
 
-/** What is needed to make sense of the files of a table. As plain data it goes to worker threads. */
+/** What is needed to make sense of the files of a table. It goes to worker threads as plain data. */
 export interface TableFormat {
   /** Part of all checksums. */
   readonly tableId: Uint8Array

@@ -1,5 +1,6 @@
 /**
- * Checks that a value is a manifest: every field there, of its type, within its bounds, and in order with the others.
+ * Checks that a value is a manifest: every field is there, of its type, within its bounds, and consistent with the
+ * others.
  *
  * Used on both sides of the disk: on what was read, which may be damaged or hostile, and on what is about to be
  * written. docs/file-format.md, Manifest.
@@ -13,10 +14,10 @@ const ENTRIES_MAX = 65_536
 /** A file number has at most 15 digits in a file name. */
 const FILE_NUMBER_MAX = 999_999_999_999_999
 const LEVEL_MAX = 63
-/** A schema has fields in a struct in a value: far less. */
+/** A schema has fields in a struct in a value: far fewer levels. */
 const SCHEMA_DEPTH_MAX = 16
 
-/** Why a value is no manifest. */
+/** Why a value is not a manifest. */
 class Problem extends Error {}
 
 type Fields = Readonly<Record<string, unknown>>
@@ -36,7 +37,7 @@ const MANIFEST_FIELDS = [
   'counters',
 ]
 const FILE_FIELDS = ['number', 'epoch', 'level', 'pages', 'records', 'firstSequence', 'endSequence']
-/** Of files that another table wrote. */
+/** Fields of files that another table wrote. */
 const FILE_FIELDS_MAYBE = ['tableId']
 const CLOSED_FIELDS = ['number', 'epoch', 'bytes', 'firstSequence', 'endSequence']
 const COUNTER_FIELDS = ['walBytes', 'bucketBytes', 'manifestBytes', 'recordBytes', 'records']
@@ -96,7 +97,7 @@ function checkManifest(value: unknown): void {
   )
 }
 
-/** Oldest first, with levels that do not rise; all older than the log. */
+/** Files are oldest first, with levels that do not rise, and all older than the log. */
 function checkFiles(files: readonly unknown[], firstLogSequence: number, bounds: Bounds): void {
   let end = 0
   let level = LEVEL_MAX
@@ -113,7 +114,7 @@ function checkFiles(files: readonly unknown[], firstLogSequence: number, bounds:
   }
 }
 
-/** A file that another table wrote says which; one of its own says nothing. */
+/** A file that another table wrote names that table; a file of this table names none. */
 function checkWriter(tableId: unknown, name: string, bounds: Bounds): void {
   if (tableId === undefined) return
   const isOther = isTableId(tableId) && tableId !== bounds.tableId
@@ -124,7 +125,7 @@ function isTableId(value: unknown): value is string {
   return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value)
 }
 
-/** Oldest first, without a gap. Returns where the log goes on after them. */
+/** Closed segments are oldest first, without a gap. Returns where the log goes on after them. */
 function checkClosed(
   closed: readonly unknown[],
   firstLogSequence: number,
@@ -146,7 +147,7 @@ function checkClosed(
   return end
 }
 
-/** Number and epoch of a file. */
+/** Checks the number and the epoch of a file. */
 function checkNumber(entry: Fields, name: string, { numbers, nextFileNumber, epoch }: Bounds): void {
   const number = integer(entry, 'number', 1, nextFileNumber - 1, name)
   need(!numbers.has(number), `${name}.number`, 'a number that no other file has', number)

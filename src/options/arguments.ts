@@ -9,7 +9,7 @@ import { isAbortSignal } from '../async/abort.js'
 import { describeValue } from '../base/describe-value.js'
 import { invalidType, outOfRange } from '../base/errors.js'
 
-/** The check of an option: gives its value, or throws and names it. `value` is `undefined` where it is left out. */
+/** The check of an option: gives its value, or throws and names it. `value` is `undefined` if it is left out. */
 export type Check<T> = (value: unknown, name: string) => T
 
 /** The options of a call, by name. */
@@ -19,9 +19,9 @@ export type Checks = Readonly<Record<string, Check<unknown>>>
 export type Checked<C extends Checks> = { readonly [N in keyof C]: ReturnType<C[N]> }
 
 /**
- * Reads and checks the options of `call`, all of those in `checks`.
+ * Reads and checks the options of `call`: all the options in `checks`.
  *
- * They may be inherited. `advice` is what to do instead where something else is found. Throws a `TypeError` or
+ * They may be inherited. `advice` is what to do instead if something else is found. Throws a `TypeError` or
  * `RangeError` with `FLASHTABLE_INVALID_OPTION`.
  */
 export function readOptions<C extends Checks>(
@@ -50,7 +50,7 @@ export function readOptions<C extends Checks>(
     isAnyGiven ||= value !== undefined
     checked[name] = checks[name]!(value, name)
   }
-  // A Map, a snapshot or a promise has none of them either: it was meant as something.
+  // A Map, a snapshot or a promise has none of them either: it was meant as something else.
   if (!isAnyGiven && !isPlain(given)) {
     const names = Object.keys(checks).join(', ')
     throw invalidOption(
@@ -61,8 +61,8 @@ export function readOptions<C extends Checks>(
 }
 
 /**
- * The option `name` of an object that has no other property: the short way of calls that are made a million times a
- * second. `undefined` where {@link readOptions} has to look.
+ * The option `name` of an object that has no other property: the short path of calls that are made a million times a
+ * second. `undefined` if {@link readOptions} has to look.
  */
 export function soleOption(options: unknown, name: string): unknown {
   if (typeof options !== 'object' || options === null) return undefined
@@ -78,7 +78,7 @@ export function refuseExtra(call: string, extra: readonly unknown[], advice = ''
   }
 }
 
-/** The first name of a property that an object has, itself or inherited, and `names` has not. */
+/** The name of the first property that an object has, itself or inherited, and that `names` does not have. */
 export function firstOther(object: object, names: object): string | undefined {
   for (const name in object) {
     if (!Object.hasOwn(names, name) && (Object.hasOwn(object, name) || !(name in Object.prototype)))
@@ -106,7 +106,7 @@ export function optionalSignal(value: unknown, name: string): AbortSignal | unde
   throw unexpected(name, 'an AbortSignal', value)
 }
 
-/** A function that is called with what there is to tell, or nothing. */
+/** An option that is a function, or left out. */
 export function optionalCallback<F extends (...told: never) => unknown>(): Check<F | undefined> {
   return (value, name) => {
     if (value === undefined || typeof value === 'function') return value as F | undefined
@@ -118,12 +118,12 @@ export function invalidOption(message: string): TypeError {
   return invalidType('FLASHTABLE_INVALID_OPTION', message)
 }
 
-/** The option is of a wrong type. */
+/** The option has a wrong type. */
 export function unexpected(name: string, expected: string, value: unknown): TypeError {
   return invalidOption(`option '${name}': expected ${expected}, found ${describeValue(value)}`)
 }
 
-/** The option has the right type and does not fit. */
+/** The option has the right type, but does not fit. */
 export function outside(name: string, expected: string, value: unknown): RangeError {
   return outOfRange(
     'FLASHTABLE_INVALID_OPTION',

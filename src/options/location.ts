@@ -1,8 +1,9 @@
 /**
- * The place of a table as a caller gives it: a path or a `file:` URL becomes an absolute path, once, when the call is made.
+ * The place of a table as a caller gives it: a path or a `file:` URL becomes an absolute path, once, when the call is
+ * made.
  *
- * What the file system would take for another name is refused here: Node.js writes half of a surrogate pair as U+FFFD,
- * so that two different texts would be one directory. docs/api.md, location.
+ * What the file system would read as another name is refused here: Node.js writes half of a surrogate pair as U+FFFD,
+ * so two different texts would be one directory. docs/api.md, location.
  */
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,8 +14,7 @@ import { FlashTableError, invalidType } from '../base/errors.js'
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 /**
- * The absolute path of the directory that is meant. Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION`; `what` names
- * the argument.
+ * The absolute path of the directory. Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION`; `what` names the argument.
  */
 export function absolutePath(location: unknown, what: string): string {
   const path = pathOf(location, what)
@@ -22,7 +22,7 @@ export function absolutePath(location: unknown, what: string): string {
   if (lone !== null) {
     throw refused(
       what,
-      `half of a character at position ${lone.index}, as slice() of a text may leave it; cut between characters`,
+      `half of a character at position ${lone.index}, which slice() of a text may leave; cut between characters`,
     )
   }
   if (path.includes('\0')) throw refused(what, `a NUL character at position ${path.indexOf('\0')}`)
@@ -31,7 +31,7 @@ export function absolutePath(location: unknown, what: string): string {
   } catch (cause) {
     throw new FlashTableError(
       'FLASHTABLE_IO_ERROR',
-      `${what}: ${describeValue(path)} is relative to the current directory, which is not there any more; give an absolute path`,
+      `${what}: ${describeValue(path)} is relative to the current directory, which is no longer there; give an absolute path`,
       { cause },
     )
   }
@@ -39,7 +39,7 @@ export function absolutePath(location: unknown, what: string): string {
 
 function pathOf(location: unknown, what: string): string {
   if (typeof location === 'string' && location !== '') {
-    // A file system would take it for a directory with the name "file:".
+    // A file system would read it as a directory with the name "file:".
     if (/^file:\/\//i.test(location)) throw refused(what, 'the text of a file: URL; pass it as new URL(...)')
     return location
   }

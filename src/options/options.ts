@@ -1,8 +1,8 @@
 /**
  * The options of one open: names, types, bounds and defaults, checked once at the edge.
  *
- * `pageBytes` and `duplicates` are stored when a table is created and stay `undefined` here where the caller left
- * them out. The encodings pass through untouched: encoding/ checks them. docs/api.md, Options.
+ * `pageBytes` and `duplicates` are stored when a table is created and stay `undefined` here if the caller left them
+ * out. The encodings pass through untouched: encoding/ checks them. docs/api.md, Options.
  */
 import process from 'node:process'
 import {
@@ -26,11 +26,11 @@ export interface TableOptions {
    * Opens without the lock and without writing anything; the table may be open for writing elsewhere. Default: false.
    */
   readonly readOnly?: boolean | undefined
-  /** Whether a table that is not there is created. Default: true, with `readOnly` false. */
+  /** Whether a missing table is created. Default: true; with `readOnly`: false. */
   readonly createIfMissing?: boolean | undefined
-  /** Whether a table that is there is an error, `FLASHTABLE_EXISTS`. Default: false. */
+  /** Whether an existing table is an error, `FLASHTABLE_EXISTS`. Default: false. */
   readonly errorIfExists?: boolean | undefined
-  /** How long to wait for another writer to close, in milliseconds; `Infinity` waits without end. Default: 0. */
+  /** How long to wait for another writer to close, in milliseconds; `Infinity` waits forever. Default: 0. */
   readonly lockTimeoutMs?: number | undefined
   /** Bytes of raw records that gather in memory before they become a bucket file. Default: 32 MiB. */
   readonly memtableBytes?: number | undefined
@@ -43,7 +43,7 @@ export interface TableOptions {
    * `Infinity`: never by time. Default: 5000.
    */
   readonly syncIntervalMs?: number | undefined
-  /** Bits of filter a record in new bucket files, 0 for none. Default: 10. */
+  /** Filter bits for each record in new bucket files, 0 for no filter. Default: 10. */
   readonly filterBitsPerRecord?: number | undefined
   /** How many bucket files of a level are merged into one of the next. Default: 8. */
   readonly fanout?: number | undefined
@@ -58,12 +58,13 @@ export interface TableOptions {
 /** What `FlashTable.bulkLoad` takes besides the options of an open. */
 export interface LoadOptions {
   /**
-   * Bytes of memory in which records may wait for the rest; those beyond wait on the disk, and so are written twice. The
-   * memtables at hand come on top, two for each thread and one. Default: a quarter of what is available.
+   * Bytes of memory in which records may wait for the rest. Further records wait on the disk, and so are written twice.
+   * Memtables take additional memory: two for each thread, and one. Default: a quarter of the available memory.
    */
   readonly memoryBytes?: number | undefined
   /**
-   * Called now and then while the file is built, once the source has ended: with records in the file so far and in all.
+   * Called from time to time while the file is built, after the source has ended, with the records in the file so far
+   * and their total.
    */
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
 }
@@ -85,9 +86,9 @@ export interface ResolvedOptions {
   readonly pageBytes: number | undefined
   /** `undefined`: as stored, {@link DEFAULT_DUPLICATES} at creation. */
   readonly duplicates: Duplicates | undefined
-  /** As given; for encoding/ to check. */
+  /** As given; encoding/ checks it. */
   readonly keyEncoding: unknown
-  /** As given; for encoding/ to check. */
+  /** As given; encoding/ checks it. */
   readonly valueEncoding: unknown
 }
 
@@ -105,7 +106,7 @@ export const MAX_PAGE_BYTES = 64 * KIB
 
 /** The largest record fits. */
 const MIN_MEMTABLE_BYTES = 1 * KIB
-/** Lanes of a byte take four in memory: 4 GiB of it at most. */
+/** A lane of one byte takes four in memory: at most 4 GiB. */
 const MAX_MEMTABLE_BYTES = 1 * GIB
 const MIN_WAL_BYTES = MIN_PAGE_BYTES
 const MAX_WAL_BYTES = 1 * GIB
@@ -121,7 +122,7 @@ const AVAILABLE_MEMORY_SHARE = 4
 const MIN_FANOUT = 2
 const MAX_FANOUT = 64
 
-/** For encoding/ to check. */
+/** encoding/ checks it. */
 const asGiven = (value: unknown): unknown => value
 
 export const optionalMemtableBytes = optionalInteger(MIN_MEMTABLE_BYTES, MAX_MEMTABLE_BYTES)
@@ -159,8 +160,8 @@ export interface ResolvedLoad {
 /**
  * Checks the options of an open and fills in the defaults.
  *
- * Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_OPTION` for an unknown name, a value of a wrong type
- * or out of bounds, and for options that cannot hold together.
+ * Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_OPTION` for an unknown name, a value of a wrong type or
+ * out of bounds, and for options that exclude each other.
  */
 export function resolveOptions(options: unknown): ResolvedOptions {
   return resolveGiven(readOptions('open', options, OPEN_OPTIONS))

@@ -4,7 +4,9 @@
  * Everything that sorts, merges or searches compares through here. docs/file-format.md, Lanes.
  */
 
-/** Below, at or above 0 as the key of row `rowA` of `a` is smaller than, equal to or greater than that of `rowB` of `b`. */
+/**
+ * Below, at or above 0 if the key of row `rowA` of `a` is smaller than, equal to or greater than that of `rowB` of `b`.
+ */
 export function compareRows(
   a: readonly Uint32Array[],
   rowA: number,
@@ -20,7 +22,7 @@ export function compareRows(
   return 0
 }
 
-/** Below, at or above 0 as `key` is smaller than, equal to or greater than the key of row `row`. */
+/** Below, at or above 0 if `key` is smaller than, equal to or greater than the key of row `row`. */
 export function compareKeyToRow(key: Uint32Array, lanes: readonly Uint32Array[], row: number): number {
   for (let lane = 0; lane < key.length; lane++) {
     const difference = key[lane]! - lanes[lane]![row]!
@@ -29,7 +31,7 @@ export function compareKeyToRow(key: Uint32Array, lanes: readonly Uint32Array[],
   return 0
 }
 
-/** Below, at or above 0 as `a` is smaller than, equal to or greater than `b`. Requires: as many lanes in both. */
+/** Below, at or above 0 if `a` is smaller than, equal to or greater than `b`. Requires: as many lanes in both. */
 export function compareKeys(a: Uint32Array, b: Uint32Array): number {
   for (let lane = 0; lane < a.length; lane++) {
     const difference = a[lane]! - b[lane]!

@@ -1,8 +1,8 @@
 /**
  * The *delete where* entries that lookups, scans and merges honour, found by a hash for each set of lanes.
  *
- * A record is tested with one look-up a lane set, however many entries there are. An entry hides the records with a
- * smaller sequence number than its own. docs/internals.md, Deletes.
+ * A record is tested with one look-up for each lane set, however many entries there are. An entry hides the records
+ * with a smaller sequence number than its own. docs/internals.md, Deletes.
  */
 import { floatsAmong, normalizeFloats } from './float-lanes.js'
 import type { DeleteWhere } from './operations.js'
@@ -10,7 +10,7 @@ import type { FloatLanes, RecordLayout } from './record-layout.js'
 
 interface LaneSet {
   readonly lanes: readonly number[]
-  /** Which of them are floats. */
+  /** Which of the lanes are floats. */
   readonly floats: readonly FloatLanes[]
   /** By the values of the lanes: the sequence numbers of the entries, ascending. */
   readonly sequences: Map<number | string, number[]>
@@ -68,13 +68,13 @@ export class DeleteWhereIndex {
   }
 }
 
-/** The same for values that are equal. Requires: the array is not used any more. */
+/** Gives the same for equal values. Requires: the array is no longer used. */
 function valuesOf({ floats }: LaneSet, values: number[]): number | string {
   if (floats.length > 0) normalizeFloats(values, floats)
   return values.length === 1 ? values[0]! : values.join()
 }
 
-/** Entries come oldest first but for a few, so that the place is nearly always the end. */
+/** Nearly all entries come oldest first, so the place is nearly always the end. */
 function insertSequence(sequences: number[], sequence: number): void {
   let place = sequences.length
   while (place > 0 && sequences[place - 1]! > sequence) place--

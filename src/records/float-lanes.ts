@@ -1,8 +1,8 @@
 /**
- * Floats among lanes: what counts as one value where records are compared.
+ * Floats among lanes: what counts as one value when records are compared.
  *
  * Floats are stored with all their bits, and read as they were given. A delete compares them as SameValueZero does: all
- * NaN are one value, 0 and -0 are one value; by bits, no value that a program can hold would match the NaN of another.
+ * NaN are one value, 0 and -0 are one value. Compared by bits, a program might hold no value that matches a stored NaN.
  * docs/file-format.md, Equal records.
  */
 import type { FloatLanes, RecordLayout } from './record-layout.js'
@@ -23,7 +23,7 @@ export function floatsAmong(layout: RecordLayout, lanes: readonly number[]): rea
   })
 }
 
-/** Gives the floats among the values one form for all bits that are one value. */
+/** Gives floats among the values the same bits if they count as one value. */
 export function normalizeFloats(values: number[], floats: readonly FloatLanes[]): void {
   for (const { lane, laneCount } of floats) {
     if (laneCount === 1) values[lane] = normalFloat32(values[lane]!)

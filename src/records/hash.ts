@@ -8,7 +8,7 @@
 /** The state before the first lane. */
 export const HASH_START = 0x9e3779b9
 
-/** Takes one more lane into a hash; the result is signed, `>>> 0` after the last lane makes it the hash. */
+/** Adds one more lane to a hash. The result is signed; `>>> 0` after the last lane makes it the hash. */
 export function hashLane(hash: number, lane: number): number {
   let mixed = Math.imul(hash ^ lane, 0x85ebca6b)
   mixed ^= mixed >>> 13
@@ -23,7 +23,7 @@ export function hashKey(lanes: readonly Uint32Array[], row: number, keyLaneCount
   return hash >>> 0
 }
 
-/** The unsigned 32-bit hash of a key that stands alone. */
+/** The unsigned 32-bit hash of a single key. */
 export function hashKeyLanes(key: Uint32Array): number {
   let hash = HASH_START
   for (let lane = 0; lane < key.length; lane++) hash = hashLane(hash, key[lane]!)

@@ -7,7 +7,7 @@
 import type { DeleteWhereIndex } from './delete-where-index.js'
 import { DELETE_KEY, PUT, type OperationBuffer } from './operations.js'
 
-/** Which entries count, and what becomes of what they hide. */
+/** Which entries count, and what happens to what they hide. */
 export interface Hiding {
   readonly deletes: DeleteWhereIndex
   /** Entries with this sequence number and above are not seen. */
@@ -16,7 +16,7 @@ export interface Hiding {
   readonly replace: boolean
 }
 
-/** Applies the entries to rows `from` and up of `rows`, all of which have sequence number `sequence` or a smaller one. */
+/** Applies the entries to the rows from `from` on, whose sequence numbers are at most `sequence`. */
 export function hideRows(rows: OperationBuffer, from: number, sequence: number, hiding: Hiding): void {
   const { deletes, before, replace } = hiding
   if (deletes.size === 0) return

@@ -1,4 +1,7 @@
-/** Keys as unsigned big-endian numbers: what "at most r away" is measured in. Lanes of fewer than four bytes count as such. */
+/**
+ * Keys as unsigned big-endian numbers, which measure "at most r away". Lanes of fewer than four bytes count with their
+ * own width.
+ */
 import type { RecordLayout } from './record-layout.js'
 
 /** The key in row `row` as a number. */

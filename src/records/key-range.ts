@@ -1,8 +1,8 @@
 /**
  * The range of keys that a scan covers, and the tests that its inputs make with it.
  *
- * Made in query/ from `gt`, `gte`, `lt` and `lte`; memtable runs and bucket files start and stop by it. docs/api.md,
- * Ranges.
+ * It is made in query/ from `gt`, `gte`, `lt` and `lte`; memtable runs and bucket files start and stop by it.
+ * docs/api.md, Ranges.
  */
 import { compareKeys, compareKeyToRow, lowerBound, upperBound } from './compare.js'
 

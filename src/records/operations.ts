@@ -1,8 +1,8 @@
 /**
  * Operations in memory: columns of lanes and a column of kinds, grown by doubling.
  *
- * Batches, decoded frames, decoded pages and merge buffers all have this one form. Requires: rows of one key stand
- * in the order in which they were put. docs/internals.md, Operations.
+ * Batches, decoded frames, decoded pages and merge buffers all have this one form. Requires: rows of one key are in the
+ * order in which they were put. docs/internals.md, Operations.
  */
 import type { RecordLayout } from './record-layout.js'
 
@@ -12,7 +12,7 @@ export const PUT = 0
 export const DELETE_KEY = 1
 /** Hides every older record that equals it in all lanes. */
 export const DELETE_RECORD = 2
-/** Kinds from this number on are not known to this version. */
+/** This version does not know kinds from this number on. */
 export const KIND_COUNT = 3
 
 /** A column of a lane; narrow ones are for lanes of fewer bytes. */
@@ -21,7 +21,7 @@ export type LaneColumn = Uint8Array | Uint16Array | Uint32Array
 /** Columns of operations, to be read. */
 export interface Operations {
   readonly count: number
-  /** One column a lane, key lanes first; rows from `count` on mean nothing. */
+  /** One column for each lane, key lanes first; rows from `count` on mean nothing. */
   readonly lanes: readonly Uint32Array[]
   /** `undefined`: all are puts. */
   readonly kinds: Uint8Array | undefined
@@ -30,7 +30,7 @@ export interface Operations {
 /**
  * *Delete where*: hides every older record whose value lanes `lanes[i]` equal `values[i]`, for all i.
  *
- * It has a sequence number of its own: older are the records with a smaller one.
+ * It has its own sequence number: records with a smaller one are older.
  */
 export interface DeleteWhere {
   readonly sequence: number
@@ -93,7 +93,7 @@ export class OperationBuffer implements Operations {
     }
   }
 
-  /** The column of kinds, created when the first operation that is no put comes. */
+  /** The column of kinds, created when the first operation comes that is not a put. */
   ensureKinds(): Uint8Array {
     this.kinds ??= new Uint8Array(this.#capacity)
     return this.kinds

@@ -10,7 +10,7 @@ export class RecordSet {
     this.#layout = layout
   }
 
-  /** False where the record is in the set already. */
+  /** Returns false if the record is already in the set. */
   add(lanes: readonly Uint32Array[], row: number): boolean {
     const { size } = this.#records
     this.#records.add(recordText(this.#layout, lanes, row))
@@ -22,7 +22,7 @@ export class RecordSet {
   }
 }
 
-/** The same for equal records. */
+/** Gives the same text for equal records. */
 function recordText({ floats }: RecordLayout, lanes: readonly Uint32Array[], row: number): string {
   const values = lanes.map(lane => lane[row]!)
   if (floats.length > 0) normalizeFloats(values, floats)

@@ -1,7 +1,7 @@
 /**
  * The records of a range of keys in all spills of a bulk load, sorted, as the input of a merge.
  *
- * Their pieces are read at once and sorted a range of keys at a time, which fits the second-level cache.
+ * Their pieces are read at once and sorted one range of keys at a time, which fits the second-level cache.
  * docs/internals.md, Bulk load.
  */
 import { assert } from '../base/assert.js'
@@ -48,7 +48,7 @@ export interface SpillInputOptions extends Omit<TableFiles, 'pageBytes'> {
   readonly range: KeyRange
 }
 
-/** The pieces of a spill that is in a file, read. */
+/** The pieces that were read of a spill in a file. */
 interface Loaded {
   readonly spill: FileSpill
   readonly path: string

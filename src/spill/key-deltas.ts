@@ -12,7 +12,7 @@ const ROWS_MAX = 2 ** 11
 /** The carry of each row of the current piece, 0 or 1. */
 const carries = new Uint8Array(ROWS_MAX)
 
-/** Fills the columns with the differences of the sorted keys [from, to) to those before; the first one is 0. */
+/** Fills the columns with the differences of the sorted keys [from, to) from the keys before; the first one is 0. */
 export function keysToDeltas(
   keyLanes: readonly Uint32Array[],
   laneBytes: readonly number[],

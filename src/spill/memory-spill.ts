@@ -9,12 +9,12 @@ import type { RecordLayout } from '../records/record-layout.js'
 import { cutPieces, piecesFrom, splitIntoPieces } from './pieces.js'
 import type { MemorySpill, Spill } from './spill.js'
 
-/** The system maps 65,530 pieces of memory for a process at most. */
+/** The system maps at most 65,530 pieces of memory for a process. */
 const MAPPED_BYTES_MIN = 2 ** 20
 
 /**
- * Copies the rows into at most `shares` spills, with ascending keys. `scratch`: room for all rows, a column a lane.
- * Requires: puts, at least one.
+ * Copies the rows into at most `shares` spills, with ascending keys. `scratch`: room for all rows, one column for each
+ * lane. Requires: puts, at least one.
  */
 export function spillToMemory(
   layout: RecordLayout,

@@ -22,7 +22,7 @@ const SORTED_ROWS_MAX = 1024
 /**
  * Splits a copy of the rows; with `sorted` all pieces are sorted, and their first and last keys are known exactly.
  *
- * `into`: room for all rows, a column a lane. Requires: puts, at least one.
+ * `into`: room for all rows, one column for each lane. Requires: puts, at least one.
  */
 export function splitIntoPieces(
   layout: RecordLayout,
@@ -77,7 +77,7 @@ export function cutPieces({ pieces, starts }: Pieces, shares: number): PieceRang
   return cuts
 }
 
-/** The index of these pieces alone; their rows begin with row 0. */
+/** The index of only these pieces; their rows begin with row 0. */
 export function piecesFrom({ starts, firstKeys, lastKeys }: Pieces, { from, to }: PieceRange): Pieces {
   return {
     pieces: to - from,
@@ -90,7 +90,7 @@ export function piecesFrom({ starts, firstKeys, lastKeys }: Pieces, { from, to }
 /** The index of the pieces, as it grows. */
 class PieceIndex {
   readonly #starts: number[] = []
-  /** One column a lane. */
+  /** One column for each lane. */
   readonly #firstKeys: number[][]
   readonly #lastKeys: number[][]
 

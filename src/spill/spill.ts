@@ -12,23 +12,23 @@ import { sortedOrder } from '../sort/sort.js'
 
 /** Rows split into pieces, as plain data: each has the rows of a range of keys. The ranges ascend; a key may be in two neighbours. */
 export interface Pieces {
-  /** How many. */
+  /** The number of pieces. */
   readonly pieces: number
   /** The first row of each piece, and where the last one ends. */
   readonly starts: Uint32Array
-  /** The least and the greatest key that each piece may have, one column a lane. */
+  /** The least and the greatest key that each piece may have, one column for each lane. */
   readonly firstKeys: readonly Uint32Array[]
   readonly lastKeys: readonly Uint32Array[]
 }
 
-/** In memory. */
+/** A spill in memory. */
 export interface MemorySpill extends Pieces {
   readonly kind: 'memory'
   /** One for each lane: a column as wide as the lane, or the one value that all rows have; key lanes are columns. */
   readonly lanes: readonly (LaneColumn | number)[]
 }
 
-/** In a file: one frame a piece. */
+/** A spill in a file: one frame for each piece. */
 export interface FileSpill extends Pieces {
   readonly kind: 'file'
   readonly number: number
@@ -37,7 +37,7 @@ export interface FileSpill extends Pieces {
   readonly offsets: Float64Array
 }
 
-/** A spill as plain data. Its columns are in shared memory: to another thread they go without a copy. */
+/** A spill as plain data. Its columns are in shared memory: they go to another thread without a copy. */
 export type Spill = MemorySpill | FileSpill
 
 /** Neighbouring pieces of a spill: [from, to). */
@@ -46,7 +46,7 @@ export interface PieceRange {
   readonly to: number
 }
 
-/** All pieces in which keys of the range may be. Requires: its upper bound, if any, is exclusive, its lower one not. */
+/** All pieces that may have keys of the range. Requires: its upper bound, if any, is exclusive, its lower one not. */
 export function piecesIn({ pieces, firstKeys, lastKeys }: Pieces, { lower, upper }: KeyRange): PieceRange {
   const from = lower === undefined ? 0 : lowerBound(lastKeys, 0, pieces, lower)
   return { from, to: upper === undefined ? pieces : lowerBound(firstKeys, from, pieces, upper) }

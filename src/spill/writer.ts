@@ -72,14 +72,14 @@ export async function removeSpills(
   }
 }
 
-/** `add` ... `finish` or `abandon`. */
+/** Writes one spill: `add` ..., then `finish` or `abandon`. */
 class SpillWriter {
   readonly #target: SpillTarget
   readonly #number: number
   readonly #file: FileHandle
   readonly #seed: number
   readonly #encoder: FrameEncoder
-  /** The piece that is encoded, its keys as differences. */
+  /** The piece that is being encoded, with its keys as differences. */
   readonly #piece: OperationBuffer
   readonly #chunk = new Uint8Array(WRITE_BYTES)
   #chunkBytes = 0

@@ -210,7 +210,7 @@ describe('columns', () => {
     expect(error).toMatchObject({
       name: 'RangeError',
       code: 'FLASHTABLE_INVALID_VALUE',
-      message: "column 'flags': expected 3 elements, as column 'key' has 3 rows, found 2",
+      message: "column 'flags': expected 3 elements, because column 'key' has 3 rows, found 2",
     })
   })
 
@@ -228,7 +228,7 @@ describe('columns', () => {
     ).toMatchObject({
       name: 'RangeError',
       code: 'FLASHTABLE_INVALID_VALUE',
-      message: "column 'value': expected 6 elements, as column 'key' has 2 rows, found 7",
+      message: "column 'value': expected 6 elements, because column 'key' has 2 rows, found 7",
     })
   })
 })

@@ -144,7 +144,7 @@ describe('struct', () => {
   test('refuses to be longer than 1,024 bytes', () => {
     expect(struct({ a: bytes(1000), b: bytes(24) }).byteLength).toBe(1024)
     expect(thrownBy(() => struct({ a: bytes(1000), b: bytes(25) })).message).toBe(
-      'struct: expected at most 1024 bytes a record, found 1025',
+      'struct: expected at most 1024 bytes per record, found 1025',
     )
   })
 

@@ -58,7 +58,7 @@ describe('a schema', () => {
     expect(thrownBy(() => operations.appendRecord(PUT, set.encodeRecord(5, {})))).toMatchObject({
       name: 'TypeError',
       code: 'FLASHTABLE_INVALID_VALUE',
-      message: 'the value: expected none, as this table is a set of keys, found an object',
+      message: 'the value: expected none, because this table is a set of keys, found an object',
     })
   })
 })

@@ -287,7 +287,7 @@ describe('the encodings of a new table', () => {
       { keyEncoding: 'i64' },
       "keyEncoding: expected u8, u16, u32, u64, bytes(n) or fixed(encoding, n), found 'i64'",
     ],
-    [{ keyEncoding: 'f64' }, "found 'f64': keys order as unsigned numbers"],
+    [{ keyEncoding: 'f64' }, "found 'f64': keys are ordered as unsigned numbers"],
     [{ keyEncoding: encodings.i8 }, "found 'i8'"],
     [{ keyEncoding: 'hex' }, "keyEncoding: 'hex' declares no width; use fixed('hex', n)"],
     [{ keyEncoding: 'u128' }, "found 'u128'"],
@@ -308,7 +308,7 @@ describe('the encodings of a new table', () => {
     [{ keyEncoding: fixed('hex', 33) }, "found fixed('hex', 33)"],
     [
       { keyEncoding: bytes(32), valueEncoding: bytes(993) },
-      'keyEncoding and valueEncoding: expected at most 1024 bytes a record, found 1025',
+      'keyEncoding and valueEncoding: expected at most 1024 bytes per record, found 1025',
     ],
   ])('that are too long are refused with a RangeError: %o', (given, message) => {
     const error = thrownBy(() => Schema.create(given))
