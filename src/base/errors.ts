@@ -1,8 +1,8 @@
 /**
- * Every error that flashtable raises: a stable `code`, a message that tells what to do, the reason in `cause`.
+ * Every error that flashtable raises: a stable `code`, a message that says what to do, the reason in `cause`.
  *
- * Failures of the table or the disk are a {@link FlashTableError}; misuse is a `TypeError` or `RangeError` that
- * carries a `code` too. docs/api.md, Errors.
+ * Failures of the table or the disk are a {@link FlashTableError}; misuse is a `TypeError` or `RangeError` that carries
+ * a `code` too. docs/api.md, Errors.
  */
 
 /** The stable codes of {@link FlashTableError}. */

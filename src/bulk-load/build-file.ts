@@ -2,9 +2,9 @@
  * Builds the bucket file of a bulk load from spills, on several threads: each builds the pages of a range of keys, and
  * this one writes them.
  *
- * The file is written from front to back. A range has about 8 MiB, as pieces of spills and as pages. In memory there
- * are the ranges that the threads build, and the pages of up to two that wait. It takes several threads because
- * somebody waits for it; background merges leave the other processors to the program. docs/internals.md, Bulk load.
+ * The file is written from front to back. A range has about 8 MiB, as pieces of spills and as pages. The ranges that
+ * the threads build are in memory, and the pages of up to two that wait. Several threads are used because somebody
+ * waits for the load; background merges leave the other processors to the program. docs/internals.md, Bulk load.
  */
 import { throwIfAborted } from '../async/abort.js'
 import { hintFreed } from '../base/gc-hint.js'

@@ -1,6 +1,6 @@
 /**
- * Estimates the garbage of each bucket file: the records that newer files mask. The policy needs this besides levels.
- * Estimates come from samples, are kept in memory, and are never stored.
+ * Estimates the garbage of each bucket file: the records that newer files mask. The policy needs this in addition to
+ * levels. Estimates come from samples, are kept in memory, and are never stored.
  *
  * A merge drops two kinds of masked records. Some match a *delete where* entry of any newer file: the entries are
  * tested against sampled records. Others are masked by an operation in another file of the same merge: a delete of the

@@ -24,7 +24,7 @@ export type Column<B extends ArrayBufferLike = ArrayBufferLike> =
 /** A column that belongs to the receiver. */
 export type OwnColumn = Column<ArrayBuffer>
 
-/** Where a value stands, for errors: `the key`, `field 'time'`. */
+/** Where a value is, for errors: `the key`, `field 'time'`. */
 export interface Place {
   readonly code: 'FLASHTABLE_INVALID_KEY' | 'FLASHTABLE_INVALID_VALUE'
   readonly what: string

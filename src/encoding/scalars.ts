@@ -262,7 +262,7 @@ class Float32Type implements FieldType {
   readonly columnName = 'Float32Array'
   readonly rowLength = 1
 
-  /** Rounds to the nearest float, as a `Float32Array` does; a finite number beyond all floats is refused. */
+  /** Rounds to the nearest float, as a `Float32Array` does; a finite number outside the range of floats is refused. */
   toLanes(value: unknown, lanes: Uint32Array, at: number, place: Place): void {
     if (typeof value !== 'number') throw wrongType(place, 'a number (f32)', value)
     float32[0] = value

@@ -72,7 +72,7 @@ export class Schema {
     return new Schema(keyTypeOf(keyEncoding), valueTypeOf(valueEncoding))
   }
 
-  /** Throws what `create` and `open` throw because of the encodings only, whatever table there is. */
+  /** Throws what `create` and `open` throw for wrong encodings, whatever table there is. */
   static check(given: GivenEncodings): void {
     if (given.keyEncoding !== undefined) Schema.create(given)
     else if (given.valueEncoding !== undefined) throw valueEncodingAlone()
@@ -204,7 +204,7 @@ export class Schema {
     return { count, lanes }
   }
 
-  /** New columns of the rows `from` to `to`: the fields of the value, and `key` where `withKey` is true. */
+  /** New columns of the rows `from` to `to`: the fields of the value, and `key` if `withKey` is true. */
   lanesToColumns(
     lanes: readonly Uint32Array[],
     from: number,

@@ -54,7 +54,7 @@ export const MAX_RECORD_BYTES = 1024
 export const MAX_KEY_BYTES = 32
 export const MAX_FIELDS = 64
 
-/** Names of columns that a result or a batch has besides the fields. */
+/** Names of columns that a result or a batch has in addition to the fields. */
 const RESERVED_NAMES = ['key', 'query', 'value'] as const
 
 export type ReservedName = (typeof RESERVED_NAMES)[number]

@@ -62,7 +62,7 @@ async function readFile(file: FileHandle, path: string): Promise<Uint8Array> {
  * time.
  *
  * Rejects with `FLASHTABLE_DISK_FULL`, or with `FLASHTABLE_IO_ERROR` if descriptors or memory are lacking: the old one
- * stands, and a later install may succeed. Every other failure is latched, `FLASHTABLE_POISONED`: it may be in doubt
+ * stays, and a later install may succeed. Every other failure is latched, `FLASHTABLE_POISONED`: it may be in doubt
  * which of the two a power cut leaves.
  *
  * Requires: all files that it names are synced, and so are their directory entries.
@@ -105,7 +105,7 @@ async function replaceManifest(
   try {
     await fileSystem.rename(temporary, `${directory.path}/${MANIFEST_NAME}`)
   } catch (error) {
-    // The rename may have been done: the old manifest surely stands only if the file still has its old name.
+    // The rename may have been done: the old manifest is surely in place only if the file still has its old name.
     const there = await fileSystem.info(temporary).catch(() => undefined)
     throw there === undefined ? poison.latch(error) : await abandon(fileSystem, temporary, error, poison)
   }
@@ -116,7 +116,7 @@ async function replaceManifest(
   }
 }
 
-/** The old manifest stands; returns the error to throw. */
+/** The old manifest stays in place; returns the error to throw. */
 async function abandon(
   fileSystem: FileSystem,
   temporary: string,

@@ -83,7 +83,7 @@ async function makeNewDirectory(fileSystem: FileSystem, directory: string): Prom
     await removeDirectories(fileSystem, directory, directory)
     throw error
   })
-  // Somebody else was quicker.
+  // Somebody else has made it meanwhile.
   if (topmost === undefined) throw exists()
   return topmost
 }

@@ -35,7 +35,8 @@ export async function createTable(
     clean: false,
     counters: { walBytes: 0, bucketBytes: 0, manifestBytes: 0, recordBytes: 0, records: 0 },
   })
-  // Crash: the directory may be new, made by the user or by an open that was cut off. Without its entry all is lost.
+  // Crash: the directory may be new, made by the user or by an open that was cut off. Without its entry everything is
+  // lost.
   await fileSystem.syncDirectory(dirname(directory)).catch((error: unknown) => {
     // A parent without read permission cannot be opened for a sync. The entry in it is older than this process.
     if (!hasCode(error, 'EACCES')) throw error

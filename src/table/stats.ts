@@ -59,7 +59,7 @@ export interface TableStats {
   readonly logBytesOnDisk: number
   /** Of these, segments that wait to be overwritten. */
   readonly spareBytesOnDisk: number
-  /** In addition: bucket files without a name that exist because a snapshot, a scan or a job still reads them. */
+  /** In addition: bucket files that have no name any more, but that a snapshot, a scan or a job still reads. */
   readonly pinnedBytes: number
   /** How many bucket files each level has, from level 0 on. */
   readonly levels: readonly number[]

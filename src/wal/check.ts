@@ -63,7 +63,9 @@ export async function checkLog(options: LogCheckOptions): Promise<CheckedLog> {
   }
 }
 
-/** A sign that the log went on where replay ended. It is reported, but is no problem: an open ends the log there too. */
+/**
+ * A sign that the log went on where replay ended. It is reported, but is not a problem: an open ends the log there too.
+ */
 async function signOfMore(options: LogCheckOptions, log: ReplayResult): Promise<CheckedLog['tornAt']> {
   const { directory, clean, closed, openSegments, epoch, pageBytes, nextSequence } = options
   if (clean) return undefined
