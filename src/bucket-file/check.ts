@@ -4,6 +4,7 @@
  */
 import { FlashTableError, diskError } from '../base/errors.js'
 import { fileSeed } from '../format/checksum.js'
+import { DataPageDecoder } from '../format/data-page-decoder.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import { deleteWhereBytes } from '../format/delete-where.js'
 import { footerBytes, footerIdentity, readFooter } from '../format/footer.js'
@@ -141,6 +142,7 @@ class FileCheck {
   readonly #file: BucketFile
   readonly #problems: FileProblem[] = []
   readonly #page: DataPageReader
+  readonly #decoder: DataPageDecoder
   readonly #rows: OperationBuffer
   readonly #facts: PageFacts
   #pages = 0
@@ -150,6 +152,7 @@ class FileCheck {
     this.#options = options
     this.#file = file
     this.#page = new DataPageReader(layout, pageBytes)
+    this.#decoder = new DataPageDecoder(layout, pageBytes)
     this.#rows = new OperationBuffer(layout, 1024)
     this.#facts = new PageFacts(layout)
   }
@@ -219,8 +222,9 @@ class FileCheck {
     const report = (message: string): void => this.#at(page, message)
     rows.clear()
     this.#page.open(words, base)
-    this.#page.decode(rows)
+    this.#decoder.decode(words, base, rows)
     this.#pages++
+    if (!this.#page.samplesFit()) report('the samples of the directory do not fit it')
     const defect = rowsDefect(rows, layout, true)
     if (defect !== undefined) report(defect)
     const key = Uint32Array.from({ length: layout.keyLaneCount }, (_, lane) => rows.lanes[lane]![0]!)

@@ -5,7 +5,7 @@
  * sequentially.
  */
 import { corruption } from '../base/errors.js'
-import { DataPageReader } from '../format/data-page-reader.js'
+import { DataPageDecoder } from '../format/data-page-decoder.js'
 import type { SortedInput } from '../merge/sorted-input.js'
 import { compareRows } from '../records/compare.js'
 import { hideRows, type Hiding } from '../records/hide-rows.js'
@@ -30,7 +30,7 @@ export interface BucketInputOptions {
 export class BucketInput implements SortedInput {
   readonly #file: BucketFile
   readonly #options: BucketInputOptions
-  readonly #page: DataPageReader
+  readonly #decoder: DataPageDecoder
   readonly #decoded: OperationBuffer
   readonly #readPagesMax: number
   #readPages: number
@@ -43,7 +43,7 @@ export class BucketInput implements SortedInput {
     const { footer } = file
     this.#file = file
     this.#options = options
-    this.#page = new DataPageReader(layout, pageBytes)
+    this.#decoder = new DataPageDecoder(layout, pageBytes)
     this.#decoded = new OperationBuffer(layout, 256)
     this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)
@@ -69,8 +69,7 @@ export class BucketInput implements SortedInput {
     decoded.clear()
     for (let page = 0; page < count; page++) {
       const before = decoded.count
-      this.#page.open(words, (page * pageBytes) / 4)
-      this.#page.decode(decoded)
+      this.#decoder.decode(words, (page * pageBytes) / 4, decoded)
       this.#checkOrder(first + page, before)
     }
     const end = rangeEnd(range, decoded.lanes, 0, decoded.count)

@@ -5,7 +5,7 @@
  * without a read. docs/internals.md, Hidden data.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
-import { DataPageReader } from '../format/data-page-reader.js'
+import { DataPageDecoder } from '../format/data-page-decoder.js'
 import { floatsAmong, hasOtherForms } from '../records/float-lanes.js'
 import { hashKey } from '../records/hash.js'
 import { OperationBuffer, PUT, type DeleteWhere, type Operations } from '../records/operations.js'
@@ -58,14 +58,13 @@ export class FileSample {
 
   async #read(): Promise<Operations> {
     const { dataPages } = this.file.footer
-    const reader = new DataPageReader(this.#layout, this.#pageBytes)
+    const decoder = new DataPageDecoder(this.#layout, this.#pageBytes)
     const decoded = new OperationBuffer(this.#layout, 256)
     const records = new OperationBuffer(this.#layout, SAMPLE_RECORDS)
     const pages = spread(dataPages, SAMPLE_PAGES)
     for (const page of pages) {
       decoded.clear()
-      reader.open(await this.file.readDataPages(page, page + 1), 0)
-      reader.decode(decoded)
+      decoder.decode(await this.file.readDataPages(page, page + 1), 0, decoded)
       const puts = rowsOfPuts(decoded)
       records.gather(
         decoded,

@@ -89,3 +89,53 @@ export function unpackLane(
   }
   return position + count * width
 }
+
+/**
+ * As {@link packLane}, with a value every `stride` bits: value i is at bit `position + (i - from) * stride`.
+ *
+ * Requires: those bits are zero; every difference fits `width` bits.
+ */
+export function packStrided(
+  words: Uint32Array,
+  position: number,
+  stride: number,
+  values: Uint32Array,
+  from: number,
+  to: number,
+  base: number,
+  width: number,
+): void {
+  if (width === 0) return
+  for (let i = from, at = position; i < to; i++, at += stride) {
+    const value = (values[i]! - base) >>> 0
+    const word = at >>> 5
+    const shift = at & 31
+    words[word]! |= value << shift
+    if (shift + width > 32) words[word + 1]! |= value >>> (32 - shift)
+  }
+}
+
+/** Reads what {@link packStrided} has written, from bit `position` counted from word `first`, into `out[at...]`. */
+export function unpackStrided(
+  words: Uint32Array,
+  first: number,
+  position: number,
+  stride: number,
+  width: number,
+  base: number,
+  count: number,
+  out: Uint32Array,
+  at: number,
+): void {
+  if (width === 0) {
+    out.fill(base, at, at + count)
+    return
+  }
+  const mask = width === 32 ? -1 : (1 << width) - 1
+  for (let i = at, bit = position; i < at + count; i++, bit += stride) {
+    const word = first + (bit >>> 5)
+    const shift = bit & 31
+    // Two shifts, as one by 32 would be none at all. May touch the word after the last bit.
+    out[i] = (((words[word]! >>> shift) | ((words[word + 1]! << 1) << (31 - shift))) & mask) + base
+  }
+}

@@ -1,59 +1,82 @@
 /**
  * Packs sorted operations into data pages: as many rows a page as fit.
  *
- * The key is stored as deltas of fixed width with a restart every 32 rows, every value lane and the operation kinds as
- * base and fixed width. Hot: the loops are plain and work on many rows at once. docs/file-format.md, Data page.
+ * A row has the low bits of its key and its values side by side, each with as many bits as the page needs for it. The upper
+ * bits of the keys stand in a directory (`elias-fano.ts`). Where the keys are even enough that row r is the only one from
+ * first key + r * distance on, up to the next such point, the page says that distance and has no directory. Hot: the loops
+ * are plain and work on many rows at once. docs/file-format.md, Data page.
  *
- *     page header     checksum, kind, row count
- *     first key       a word for each key lane
- *     bases           a word for each value lane, one for the kinds
- *     restart widths  a byte for each key lane
- *     delta widths    a byte for each key lane
- *     packed widths   a byte for each value lane, one for the kinds
- *     padding         to a whole word
- *     columns         one bit stream: restarts, deltas, value lanes, kinds; then zeros
+ *     page header  checksum, kind, low bits of a key in its row, row count
+ *     first key    a word for each key lane
+ *     buckets      u16; 0: the keys are even
+ *     row bits     u16
+ *     widths       a byte for each value lane, one for the kinds
+ *     padding      to a whole word
+ *     bases        a word for each value lane, one for the kinds
+ *     directory    samples and unary part; or the distance of even keys
+ *     rows         from the next word on: low bits of the key, then value lanes and kind minus their bases; then zeros
  */
 import { assert } from '../base/assert.js'
 import { DELETE_KEY, PUT, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
-import { bitWidth, packLane } from './bits.js'
+import { bitWidth, packStrided } from './bits.js'
+import { BUCKETS_MAX, SAMPLE_INTERVAL, sampleBits, sampleCount } from './elias-fano.js'
+import { EXACT_MAX, bucketOf, offsetNumber, subtractKey } from './key-offset.js'
 import { viewOf, wordsOf } from './little-endian.js'
 import {
   DATA_PAGE,
+  EVEN_DIRECTORY_WORDS,
+  LOW_BITS_AT,
   PAGE_KIND_AT,
   PAGE_ROWS_MAX,
-  RESTART_INTERVAL,
   ROW_COUNT_AT,
   dataPageLayout,
-  deltaIndex,
-  restartCount,
+  directoryWords,
   type DataPageLayout,
 } from './page-layout.js'
 
 /** Rows for which there is room at first. */
 const FIRST_ROWS = 512
+/** Rows that are tried together where the first guess fitted. */
+const STEP_ROWS = 32
+const TWO_32 = 2 ** 32
 
-/** The widths so far; they decide whether more rows fit. */
+/** What is known of the first rows of a page; it decides whether more fit. */
 interface Extent {
   rows: number
-  /** All deltas or-ed together, a lane each. */
-  deltaBits: Uint32Array
-  /** Last restart minus first key, a lane each, or-ed together. */
-  restartBits: Uint32Array
   min: Uint32Array
   max: Uint32Array
+  /** Whether keys are even so far: row r, and no other, from r * distance up to (r + 1) * distance after the first key. */
+  even: boolean
+  /** The greatest distance for which that is so, the least one, and how far a key is above r * distance at most. */
+  distance: number
+  leastDistance: number
+  greatestLow: number
+}
+
+/** How the keys of a page are written. */
+interface KeyCode {
+  /** Bits of all rows and the directory. */
+  bits: number
+  lowBits: number
+  /** 0: the keys are even. */
+  buckets: number
 }
 
 export class DataPageEncoder {
   readonly #layout: RecordLayout
   readonly #page: DataPageLayout
-  /** Columns of one page, grown to the rows that pages turn out to have. */
-  #deltas: Uint32Array[] = []
-  #restarts: Uint32Array[] = []
+  /** Columns of one page, grown to the rows that pages turn out to have: low bits of keys, lowest lane first; values. */
+  #lows: Uint32Array[] = []
   #scratch: Uint32Array = new Uint32Array(0)
-  readonly #difference: Uint32Array
+  /** A key minus the first key. */
+  readonly #offset: Uint32Array
+  readonly #firstKey: Uint32Array
+  readonly #key: Uint32Array
   #accepted: Extent
   #tried: Extent
+  /** That of the accepted rows, and that of those just tried. */
+  #code: KeyCode = { bits: 0, lowBits: 0, buckets: 0 }
   /** The rows of the last `fit` and the first of them, for `write`; whether they have been written, for `bounds`. */
   #fitRows: Operations | undefined
   #fitFrom = 0
@@ -63,7 +86,9 @@ export class DataPageEncoder {
     this.#layout = layout
     this.#page = dataPageLayout(layout, pageBytes)
     this.#reserve(FIRST_ROWS)
-    this.#difference = new Uint32Array(layout.keyLaneCount)
+    this.#offset = new Uint32Array(layout.keyLaneCount)
+    this.#firstKey = new Uint32Array(layout.keyLaneCount)
+    this.#key = new Uint32Array(layout.keyLaneCount)
     this.#accepted = this.#newExtent()
     this.#tried = this.#newExtent()
   }
@@ -77,8 +102,9 @@ export class DataPageEncoder {
     this.#fitRows = rows
     this.#fitFrom = from
     this.#written = false
+    for (let lane = 0; lane < this.#firstKey.length; lane++) this.#firstKey[lane] = rows.lanes[lane]![from]!
     // Pages resemble each other, so most rows of a page go in at once. Steps are powers of two.
-    let step = Math.max(RESTART_INTERVAL, 2 ** (bitWidth(this.#accepted.rows) - 1))
+    let step = Math.max(STEP_ROWS, 2 ** (bitWidth(this.#accepted.rows) - 1))
     this.#reset(this.#accepted)
     const end = Math.min(to, from + PAGE_ROWS_MAX)
     let full = false
@@ -86,12 +112,13 @@ export class DataPageEncoder {
     while (step > 0 && from + this.#accepted.rows < end) {
       const begin = this.#accepted.rows
       const rowsToTry = Math.min(step, end - from - begin)
-      this.#reserve(begin + rowsToTry)
       this.#copy(this.#accepted, this.#tried)
       this.#extend(this.#tried, rows, from, begin, begin + rowsToTry)
-      if (this.#bits(this.#tried) <= this.#page.streamBits) {
+      const code = this.#keyCode(this.#tried, rows, from)
+      if (code.bits <= this.#page.freeBits) {
         ;[this.#accepted, this.#tried] = [this.#tried, this.#accepted]
-        if (!full) step = RESTART_INTERVAL
+        this.#code = code
+        if (!full) step = STEP_ROWS
       } else full = true
       if (full) step >>>= 1
     }
@@ -101,37 +128,38 @@ export class DataPageEncoder {
   /** Writes the rows that `fit` has counted into the zeroed page `bytes`; the checksum is the caller's. */
   write(rows: Operations, from: number, bytes: Uint8Array): void {
     assert(this.#fitRows === rows && this.#fitFrom === from, '`fit` has counted the rows that `write` gets')
-    const { keyLaneCount } = this.#layout
     const page = this.#page
     const extent = this.#accepted
+    const { lowBits, buckets } = this.#code
     const words = wordsOf(bytes)
+    this.#reserve(extent.rows)
     bytes[PAGE_KIND_AT] = DATA_PAGE
+    bytes[LOW_BITS_AT] = lowBits
     viewOf(bytes).setUint16(ROW_COUNT_AT, extent.rows, true)
-    for (let lane = 0; lane < keyLaneCount; lane++) words[page.firstKeyWord + lane] = rows.lanes[lane]![from]!
-    let widthByte = page.widthsWord * 4
-    let position = page.streamWord * 32
-    const restartRows = restartCount(extent.rows) - 1
-    for (let lane = 0; lane < keyLaneCount; lane++) {
-      const width = bitWidth(extent.restartBits[lane]!)
-      bytes[widthByte++] = width
-      position = packLane(words, position, this.#restarts[lane]!, 0, restartRows, 0, width)
-    }
-    const deltaRows = extent.rows - restartRows - 1
-    for (let lane = 0; lane < keyLaneCount; lane++) {
-      const width = bitWidth(extent.deltaBits[lane]!)
-      bytes[widthByte++] = width
-      position = packLane(words, position, this.#deltas[lane]!, 0, deltaRows, 0, width)
+    words.set(this.#firstKey, page.firstKeyWord)
+    const rowsWord = page.directoryWord + directoryWords(extent.rows, buckets)
+    if (buckets === 0) this.#writeEvenKeys(rows, from, words)
+    else if (this.#firstKey.length === 2) this.#writeDirectory2(rows, from, words)
+    else this.#writeDirectory(rows, from, words)
+    let rowBits = lowBits
+    for (let packed = 0; packed < page.packedLaneCount; packed++) rowBits += packedWidth(extent, packed)
+    words[page.bucketsWord] = buckets | (rowBits << 16)
+    let position = rowsWord * 32
+    for (let low = 0, left = lowBits; left > 0; low++, left -= 32) {
+      packStrided(words, position, rowBits, this.#lows[low]!, 0, extent.rows, 0, Math.min(32, left))
+      position += Math.min(32, left)
     }
     for (let packed = 0; packed < page.packedLaneCount; packed++) {
       const base = extent.min[packed]! <= extent.max[packed]! ? extent.min[packed]! : 0
-      const width = this.#packedWidth(extent, packed)
+      const width = packedWidth(extent, packed)
       words[page.basesWord + packed] = base
-      bytes[widthByte++] = width
+      bytes[page.widthsWord * 4 + packed] = width
       if (width === 0) continue
-      const column = this.#packedColumn(rows, packed, from, extent.rows, base)
-      position = packLane(words, position, column.values, column.from, column.from + extent.rows, base, width)
+      const { values, from: first } = this.#packedColumn(rows, packed, from, extent.rows, base)
+      packStrided(words, position, rowBits, values, first, first + extent.rows, base, width)
+      position += width
     }
-    assert(position <= words.length * 32, 'the columns of a page end within it')
+    assert(rowsWord * 32 + extent.rows * rowBits <= words.length * 32, 'the rows of a page end within it')
     this.#fitRows = undefined
     this.#written = true
   }
@@ -140,6 +168,65 @@ export class DataPageEncoder {
   bounds(valueLane: number): { min: number; max: number } {
     assert(this.#written, '`bounds` are those of a page that was written')
     return { min: this.#accepted.min[valueLane]!, max: this.#accepted.max[valueLane]! }
+  }
+
+  /** The distance of even keys; low bits go to `#lows`. */
+  #writeEvenKeys(rows: Operations, from: number, words: Uint32Array): void {
+    const { distance, rows: count } = this.#accepted
+    words[this.#page.directoryWord] = distance % TWO_32
+    words[this.#page.directoryWord + 1] = Math.floor(distance / TWO_32)
+    const [low, high] = this.#lows
+    for (let row = 0; row < count; row++) {
+      const above = this.#offsetNumberOf(rows, from + row) - row * distance
+      low![row] = above % TWO_32
+      if (high !== undefined) high[row] = Math.floor(above / TWO_32)
+    }
+  }
+
+  /** Samples and unary part; low bits go to `#lows`. Any number of key lanes. */
+  #writeDirectory(rows: Operations, from: number, words: Uint32Array): void {
+    const { lowBits, buckets } = this.#code
+    const { rows: count } = this.#accepted
+    const offset = this.#offset
+    const writer = new DirectoryWriter(words, this.#page.directoryWord * 32, count, buckets)
+    for (let row = 0; row < count; row++) {
+      this.#subtract(rows, from + row)
+      writer.add(row, bucketOf(offset, lowBits))
+      for (let low = 0, left = lowBits; left > 0; low++, left -= 32) {
+        const lane = offset[offset.length - 1 - low]!
+        this.#lows[low]![row] = left < 32 ? lane & ((1 << left) - 1) : lane
+      }
+    }
+  }
+
+  /** The same for keys of two lanes (u64), where most of the time goes otherwise. */
+  #writeDirectory2(rows: Operations, from: number, words: Uint32Array): void {
+    const { lowBits, buckets } = this.#code
+    const { rows: count } = this.#accepted
+    const writer = new DirectoryWriter(words, this.#page.directoryWord * 32, count, buckets)
+    const [highs, lows] = [rows.lanes[0]!, rows.lanes[1]!]
+    const [outLow, outHigh] = [this.#lows[0]!, this.#lows[1]!]
+    const [firstHigh, firstLow] = this.#firstKey as unknown as [number, number]
+    const lowMask = lowBits < 32 ? (1 << lowBits) - 1 : -1
+    const highMask = lowBits <= 32 ? 0 : lowBits < 64 ? (1 << (lowBits - 32)) - 1 : -1
+    for (let row = 0; row < count; row++) {
+      let low = lows[from + row]! - firstLow
+      let high = highs[from + row]! - firstHigh
+      if (low < 0) {
+        low += TWO_32
+        high--
+      }
+      outLow[row] = low & lowMask
+      outHigh[row] = high & highMask
+      // With less than 32 low bits there are less than 16 of the high lane: no more buckets are allowed.
+      const bucket =
+        lowBits < 32
+          ? ((lowBits === 0 ? 0 : high << (32 - lowBits)) | (low >>> lowBits)) >>> 0
+          : lowBits < 64
+            ? high >>> (lowBits - 32)
+            : 0
+      writer.add(row, bucket)
+    }
   }
 
   /** The column to pack; where deletes stand in it, a copy in which they hold `base`. */
@@ -161,50 +248,46 @@ export class DataPageEncoder {
   #reserve(rows: number): void {
     if (rows <= this.#scratch.length) return
     const capacity = Math.min(PAGE_ROWS_MAX, Math.max(rows, 2 * this.#scratch.length))
-    const grow = (column: Uint32Array = new Uint32Array(0)): Uint32Array => {
-      const grown = new Uint32Array(capacity)
-      grown.set(column)
-      return grown
-    }
-    this.#deltas = Array.from({ length: this.#layout.keyLaneCount }, (_, lane) => grow(this.#deltas[lane]))
-    this.#restarts = Array.from({ length: this.#layout.keyLaneCount }, (_, lane) =>
-      grow(this.#restarts[lane]),
-    )
-    this.#scratch = grow(this.#scratch)
+    this.#lows = Array.from({ length: this.#layout.keyLaneCount }, () => new Uint32Array(capacity))
+    this.#scratch = new Uint32Array(capacity)
   }
 
   #newExtent(): Extent {
-    const { keyLaneCount } = this.#layout
     return {
       rows: 0,
-      deltaBits: new Uint32Array(keyLaneCount),
-      restartBits: new Uint32Array(keyLaneCount),
       min: new Uint32Array(this.#page.packedLaneCount),
       max: new Uint32Array(this.#page.packedLaneCount),
+      even: true,
+      distance: EXACT_MAX,
+      leastDistance: 1,
+      greatestLow: 0,
     }
   }
 
   #reset(extent: Extent): void {
     extent.rows = 0
-    extent.deltaBits.fill(0)
-    extent.restartBits.fill(0)
     extent.min.fill(0xffffffff)
     extent.max.fill(0)
+    extent.even = true
+    extent.distance = EXACT_MAX
+    extent.leastDistance = 1
+    extent.greatestLow = 0
   }
 
   #copy(from: Extent, to: Extent): void {
     to.rows = from.rows
-    to.deltaBits.set(from.deltaBits)
-    to.restartBits.set(from.restartBits)
     to.min.set(from.min)
     to.max.set(from.max)
+    to.even = from.even
+    to.distance = from.distance
+    to.leastDistance = from.leastDistance
+    to.greatestLow = from.greatestLow
   }
 
   /** Takes rows `begin` to `end` of the page (which starts at row `from`) into `extent`. */
   #extend(extent: Extent, rows: Operations, from: number, begin: number, end: number): void {
     extent.rows = end
-    if (this.#layout.keyLaneCount === 2) this.#extendKey2(extent, rows, from, begin, end)
-    else this.#extendKey(extent, rows, from, begin, end)
+    if (extent.even) this.#extendEven(extent, rows, from, begin, end)
     const { keyLaneCount } = this.#layout
     const { kinds } = rows
     const kindLane = this.#page.packedLaneCount - 1
@@ -227,90 +310,117 @@ export class DataPageEncoder {
     extent.max[kindLane] = maxKind
   }
 
-  /** Deltas and restarts of the key, any number of lanes. */
-  #extendKey(extent: Extent, rows: Operations, from: number, begin: number, end: number): void {
-    const difference = this.#difference
-    for (let row = begin; row < end; row++) {
-      if (row % RESTART_INTERVAL === 0) {
-        if (row === 0) continue
-        this.#subtract(rows, from + row, from)
-        const restart = row / RESTART_INTERVAL - 1
-        for (let lane = 0; lane < difference.length; lane++) {
-          this.#restarts[lane]![restart] = difference[lane]!
-          extent.restartBits[lane]! |= difference[lane]!
-        }
-      } else {
-        this.#subtract(rows, from + row, from + row - 1)
-        const delta = deltaIndex(row)
-        for (let lane = 0; lane < difference.length; lane++) {
-          this.#deltas[lane]![delta] = difference[lane]!
-          extent.deltaBits[lane]! |= difference[lane]!
-        }
+  /** Whether the keys are still even. For keys at random the first few rows say that they are not. */
+  #extendEven(extent: Extent, rows: Operations, from: number, begin: number, end: number): void {
+    const before = extent.distance
+    for (let row = Math.max(1, begin); row < end; row++) {
+      const offset = this.#offsetNumberOf(rows, from + row)
+      if (offset >= (row + 1) * extent.leastDistance)
+        extent.leastDistance = Math.floor(offset / (row + 1)) + 1
+      if (offset < row * extent.distance) extent.distance = Math.floor(offset / row)
+      if (extent.leastDistance > extent.distance || offset >= EXACT_MAX) {
+        extent.even = false
+        return
       }
     }
+    // Another distance changes how far above it all keys are.
+    const first = extent.distance === before ? begin : 0
+    if (first === 0) extent.greatestLow = 0
+    for (let row = first; row < end; row++) {
+      const above = row === 0 ? 0 : this.#offsetNumberOf(rows, from + row) - row * extent.distance
+      if (above > extent.greatestLow) extent.greatestLow = above
+    }
   }
 
-  /** The same for keys of two lanes (u64), where most of the time goes otherwise. */
-  #extendKey2(extent: Extent, rows: Operations, from: number, begin: number, end: number): void {
-    const high = rows.lanes[0]!
-    const low = rows.lanes[1]!
-    const deltasHigh = this.#deltas[0]!
-    const deltasLow = this.#deltas[1]!
-    let bitsHigh = extent.deltaBits[0]!
-    let bitsLow = extent.deltaBits[1]!
-    for (let row = begin; row < end; row++) {
-      const other = row % RESTART_INTERVAL === 0 ? from : from + row - 1
-      const lowHere = low[from + row]!
-      const lowThere = low[other]!
-      const differenceLow = (lowHere - lowThere) | 0
-      const differenceHigh = (high[from + row]! - high[other]! - (lowHere < lowThere ? 1 : 0)) | 0
-      if (other !== from || row === 1) {
-        const delta = deltaIndex(row)
-        deltasHigh[delta] = differenceHigh
-        deltasLow[delta] = differenceLow
-        bitsHigh |= differenceHigh
-        bitsLow |= differenceLow
-      } else if (row !== 0) {
-        const restart = row / RESTART_INTERVAL - 1
-        this.#restarts[0]![restart] = differenceHigh
-        this.#restarts[1]![restart] = differenceLow
-        extent.restartBits[0]! |= differenceHigh
-        extent.restartBits[1]! |= differenceLow
+  /** The shortest way to write the keys of the extent. */
+  #keyCode(extent: Extent, rows: Operations, from: number): KeyCode {
+    let valueBits = 0
+    for (let packed = 0; packed < this.#page.packedLaneCount; packed++)
+      valueBits += packedWidth(extent, packed)
+    const code = this.#bucketCode(extent.rows, rows, from)
+    code.bits += extent.rows * valueBits
+    if (!extent.even || extent.rows < 2) return code
+    const lowBits = bitsOf(extent.greatestLow)
+    const bits = 32 * EVEN_DIRECTORY_WORDS + extent.rows * (lowBits + valueBits)
+    return bits < code.bits ? { bits, lowBits, buckets: 0 } : code
+  }
+
+  /** Low bits and buckets of `count` keys: those that take the fewest bits, values apart. */
+  #bucketCode(count: number, rows: Operations, from: number): KeyCode {
+    this.#subtract(rows, from + count - 1)
+    const span = this.#offset
+    const code = { bits: Infinity, lowBits: 0, buckets: 0 }
+    // The best is close to where there are as many buckets as rows.
+    const about = Math.floor(Math.log2((offsetNumber(span) + 1) / count))
+    for (let lowBits = Math.max(0, about - 1); lowBits <= about + 1 || code.bits === Infinity; lowBits++) {
+      const buckets = bucketOf(span, lowBits) + 1
+      if (buckets > BUCKETS_MAX) continue
+      const bits = 32 * directoryWords(count, buckets) + count * lowBits
+      if (bits < code.bits) {
+        code.bits = bits
+        code.lowBits = lowBits
+        code.buckets = buckets
       }
     }
-    extent.deltaBits[0] = bitsHigh
-    extent.deltaBits[1] = bitsLow
+    return code
   }
 
-  /** `difference` = key of row `a` - key of row `b`. Requires: a is not before b. */
-  #subtract(rows: Operations, a: number, b: number): void {
-    let borrow = 0
-    for (let lane = this.#difference.length - 1; lane >= 0; lane--) {
-      const difference = rows.lanes[lane]![a]! - rows.lanes[lane]![b]! - borrow
-      borrow = difference < 0 ? 1 : 0
-      this.#difference[lane] = difference
-    }
+  /** `#offset` = key of the row - first key. */
+  #subtract(rows: Operations, row: number): void {
+    for (let lane = 0; lane < this.#key.length; lane++) this.#key[lane] = rows.lanes[lane]![row]!
+    subtractKey(this.#key, this.#firstKey, 0, this.#offset)
   }
 
-  #packedWidth(extent: Extent, packed: number): number {
-    const min = extent.min[packed]!
-    const max = extent.max[packed]!
-    return max > min ? bitWidth(max - min) : 0
+  /** The same as one number; `EXACT_MAX` or more where that is not exact. */
+  #offsetNumberOf(rows: Operations, row: number): number {
+    const first = this.#firstKey
+    if (first.length === 2)
+      return (rows.lanes[0]![row]! - first[0]!) * TWO_32 + (rows.lanes[1]![row]! - first[1]!)
+    this.#subtract(rows, row)
+    return offsetNumber(this.#offset)
+  }
+}
+
+/** Writes the directory of a page, row by row. */
+class DirectoryWriter {
+  readonly #words: Uint32Array
+  readonly #samples: number
+  readonly #sampleBits: number
+  readonly #unary: number
+  /** The next bucket that has a sample. */
+  #sampled = 0
+
+  constructor(words: Uint32Array, directory: number, rows: number, buckets: number) {
+    this.#words = words
+    this.#samples = directory
+    this.#sampleBits = sampleBits(rows, buckets)
+    this.#unary = directory + sampleCount(buckets) * this.#sampleBits
   }
 
-  /** Bits that the packed columns of the extent take. */
-  #bits(extent: Extent): number {
-    const restarts = restartCount(extent.rows) - 1
-    const deltas = extent.rows - restarts - 1
-    let bits = 0
-    for (let lane = 0; lane < this.#layout.keyLaneCount; lane++) {
-      bits += restarts * bitWidth(extent.restartBits[lane]!) + deltas * bitWidth(extent.deltaBits[lane]!)
+  /** Requires: rows come in order, so that buckets ascend. */
+  add(row: number, bucket: number): void {
+    const words = this.#words
+    for (; this.#sampled <= bucket; this.#sampled += SAMPLE_INTERVAL) {
+      const bits = this.#sampleBits
+      const at = this.#samples + (this.#sampled / SAMPLE_INTERVAL) * bits
+      const sample = row + this.#sampled
+      words[at >>> 5]! |= sample << (at & 31)
+      if ((at & 31) + bits > 32) words[(at >>> 5) + 1]! |= sample >>> (32 - (at & 31))
     }
-    for (let packed = 0; packed < this.#page.packedLaneCount; packed++) {
-      bits += extent.rows * this.#packedWidth(extent, packed)
-    }
-    return bits
+    const one = this.#unary + row + bucket
+    words[one >>> 5]! |= 1 << (one & 31)
   }
+}
+
+function packedWidth(extent: Extent, packed: number): number {
+  const min = extent.min[packed]!
+  const max = extent.max[packed]!
+  return max > min ? bitWidth(max - min) : 0
+}
+
+/** Bits of a number below 2^53. */
+function bitsOf(number: number): number {
+  return number < TWO_32 ? bitWidth(number) : 32 + bitWidth(Math.floor(number / TWO_32))
 }
 
 /** Takes values [from, to) into the bounds of a packed lane. */

@@ -11,9 +11,10 @@
  */
 import type { RecordLayout } from '../records/record-layout.js'
 import type { ByteField } from './byte-field.js'
+import { directoryBits } from './elias-fano.js'
 
 /** Version of the bucket file format, in its footer. */
-export const BUCKET_FORMAT_VERSION = 1
+export const BUCKET_FORMAT_VERSION = 2
 
 /** ASCII `FTBK`, little-endian. */
 export const BUCKET_MAGIC = 0x4b425446
@@ -27,46 +28,38 @@ export const FOOTER_PAGE = 5
 
 export const PAGE_CHECKSUM_AT = 0
 export const PAGE_KIND_AT = PAGE_CHECKSUM_AT + 4
-export const ROW_COUNT_AT = PAGE_KIND_AT + 2
+export const LOW_BITS_AT = PAGE_KIND_AT + 1
+export const ROW_COUNT_AT = LOW_BITS_AT + 1
 export const PAGE_HEADER_BYTES = ROW_COUNT_AT + 2
 
-/** Every page begins so. The checksum covers everything after itself; the row count is that of a data page, else zero. */
+/**
+ * Every page begins so. The checksum covers everything after itself; low bits and row count are those of a data page,
+ * else zero.
+ */
 export const PAGE_HEADER: readonly ByteField[] = [
   { name: 'checksum', offset: PAGE_CHECKSUM_AT, bytes: 4 },
   { name: 'page kind', offset: PAGE_KIND_AT, bytes: 1 },
-  { name: 'zero', offset: PAGE_KIND_AT + 1, bytes: 1 },
+  { name: 'low bits', offset: LOW_BITS_AT, bytes: 1 },
   { name: 'row count', offset: ROW_COUNT_AT, bytes: 2 },
 ]
 
-/** Kind and row count are read as one word: the kind is its lowest byte, the row count its upper half. */
-export const KIND_AND_ROWS_WORD = PAGE_KIND_AT / 4
+/** Kind, low bits and row count are read as one word: its lowest byte, the next one, its upper half. */
+export const KIND_WORD = PAGE_KIND_AT / 4
 
-export function kindIn(kindAndRows: number): number {
-  return kindAndRows & 0xff
+export function kindIn(word: number): number {
+  return word & 0xff
 }
 
-export function rowCountIn(kindAndRows: number): number {
-  return kindAndRows >>> 16
+export function lowBitsIn(word: number): number {
+  return (word >>> 8) & 0xff
 }
 
-/** Rows between two restarts of the delta-coded key. */
-export const RESTART_INTERVAL = 32
+export function rowCountIn(word: number): number {
+  return word >>> 16
+}
 
 /** A page holds no more rows, however well they pack. */
 export const PAGE_ROWS_MAX = 32_767
-
-/** Deltas between two restarts: a restart has none. */
-export const GROUP_DELTAS = RESTART_INTERVAL - 1
-
-/** Restarts of a page of `rows` rows, the first row included. */
-export function restartCount(rows: number): number {
-  return Math.ceil(rows / RESTART_INTERVAL)
-}
-
-/** The index of the delta of `row`. Requires: the row is no restart. */
-export function deltaIndex(row: number): number {
-  return row - Math.floor(row / RESTART_INTERVAL) - 1
-}
 
 /** Offsets in the footer page. Fields without a comment are followed by the next one or by two zero bytes. */
 export const FOOTER = {
@@ -94,35 +87,45 @@ export const FOOTER = {
   bounds: 120,
 } as const
 
-/** Where the parts of a data page begin. */
+/** Where the parts of a data page begin, in 32-bit words from the start of the page. */
 export interface DataPageLayout {
   readonly keyLaneCount: number
   /** The value lanes, then the lane of operation kinds. */
   readonly packedLaneCount: number
-  /** In 32-bit words from the start of the page. */
   readonly firstKeyWord: number
-  readonly basesWord: number
+  /** The number of buckets is its lower half, the bits of a row are its upper half. */
+  readonly bucketsWord: number
   readonly widthsWord: number
-  readonly streamWord: number
-  /** Bits that the packed columns of a page of `pageBytes` may take. */
-  readonly streamBits: number
+  readonly basesWord: number
+  readonly directoryWord: number
+  /** Bits that directory and rows of a page of `pageBytes` may take. */
+  readonly freeBits: number
 }
 
 export function dataPageLayout(layout: RecordLayout, pageBytes: number): DataPageLayout {
   const { keyLaneCount } = layout
   const packedLaneCount = layout.laneCount - keyLaneCount + 1
   const firstKeyWord = PAGE_HEADER_BYTES / 4
-  const basesWord = firstKeyWord + keyLaneCount
-  const widthsWord = basesWord + packedLaneCount
-  // One byte each: restart widths, delta widths, widths of the packed lanes.
-  const streamWord = widthsWord + Math.ceil((2 * keyLaneCount + packedLaneCount) / 4)
+  const bucketsWord = firstKeyWord + keyLaneCount
+  const widthsWord = bucketsWord + 1
+  const basesWord = widthsWord + Math.ceil(packedLaneCount / 4)
+  const directoryWord = basesWord + packedLaneCount
   return {
     keyLaneCount,
     packedLaneCount,
     firstKeyWord,
-    basesWord,
+    bucketsWord,
     widthsWord,
-    streamWord,
-    streamBits: (pageBytes / 4 - streamWord) * 32,
+    basesWord,
+    directoryWord,
+    freeBits: (pageBytes / 4 - directoryWord) * 32,
   }
+}
+
+/** Words of the directory of a page with even keys: the distance of two keys, low half and high half. */
+export const EVEN_DIRECTORY_WORDS = 2
+
+/** Words of the directory, also that of even keys. */
+export function directoryWords(rows: number, buckets: number): number {
+  return buckets === 0 ? EVEN_DIRECTORY_WORDS : Math.ceil(directoryBits(rows, buckets) / 32)
 }

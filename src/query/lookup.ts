@@ -5,6 +5,7 @@
  * of a table in turn: it allocates nothing for a key that is in memory. Hot. docs/internals.md, Lookup.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
+import type { BlockSearch } from '../format/block-search.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import type { Memtable } from '../memtable/memtable.js'
 import { hashKeyLanes } from '../records/hash.js'
@@ -81,7 +82,7 @@ export class Lookup {
     for (let i = version.files.length - 1; i >= 0 && progress === GO_ON; i--) {
       const file = version.files[i]!
       const page = block === undefined ? file.pageFor(this.#key, hash) : block.pageFor(place, i)
-      if (page >= 0) progress = this.#searchFile(file, page, hash, pages, block?.readerFor(place, i))
+      if (page >= 0) progress = this.#searchFile(file, page, hash, pages, block?.searchFor(place, i), place)
     }
     return progress
   }
@@ -103,19 +104,25 @@ export class Lookup {
   }
 
   /**
-   * Searches the pages from `last` back that may hold the key. `sought`: a reader that has page `last` open, and the key
-   * sought in it.
+   * Searches the pages from `last` back that may hold the key. `sought`: has the rows of the key in page `last`, in this
+   * place of it.
    */
   #searchFile(
     file: BucketFile,
     last: number,
     hash: number,
     pages: PageSource,
-    sought: DataPageReader | undefined,
+    sought: BlockSearch | undefined,
+    place: number,
   ): Progress {
     const sequence = file.entry.endSequence - 1
     if (sought !== undefined) {
-      if (sought.settle(this.#key) && this.#takeRows(sought, sequence) === SETTLED) return SETTLED
+      const from = sought.from[place]!
+      const to = sought.to[place]!
+      if (from < to) {
+        this.#page.open(file.cacheWords, sought.bases[place]!)
+        if (this.#takeRows(this.#page, from, to, sequence) === SETTLED) return SETTLED
+      }
     }
     for (let page = sought === undefined ? last : this.#pageBefore(file, last, hash); page >= 0;) {
       if (!pages.find(file, page)) {
@@ -123,7 +130,11 @@ export class Lookup {
         return PAGE_MISSING
       }
       this.#page.open(pages.words, pages.base)
-      if (this.#page.find(this.#key) && this.#takeRows(this.#page, sequence) === SETTLED) return SETTLED
+      if (!this.#page.find(this.#key)) {
+        page = this.#pageBefore(file, page, hash)
+        continue
+      }
+      if (this.#takeRows(this.#page, this.#page.from, this.#page.to, sequence) === SETTLED) return SETTLED
       page = this.#pageBefore(file, page, hash)
     }
     return GO_ON
@@ -142,11 +153,11 @@ export class Lookup {
     return first
   }
 
-  /** Takes the rows that the reader found, from the newest on. */
-  #takeRows(page: DataPageReader, sequence: number): Progress {
+  /** Takes rows [from, to) of the open page, from the newest on. */
+  #takeRows(page: DataPageReader, from: number, to: number, sequence: number): Progress {
     const { keyLaneCount, laneCount } = this.#layout
     const { allPuts } = page
-    for (let row = page.to - 1; row >= page.from; row--) {
+    for (let row = to - 1; row >= from; row--) {
       const hits = this.#hits
       hits.reserve(1)
       for (let lane = 0; lane < keyLaneCount; lane++) hits.lanes[lane]![hits.count] = this.#key[lane]!

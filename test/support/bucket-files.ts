@@ -1,7 +1,7 @@
 /** Bucket files of made-up rows on a simulated disk, written and opened as the engine does it. */
 import { BucketFile, type BucketFileOptions } from '../../src/bucket-file/reader.js'
 import { BucketFileWriter, type BucketFileTarget } from '../../src/bucket-file/writer.js'
-import { DataPageReader } from '../../src/format/data-page-reader.js'
+import { DataPageDecoder } from '../../src/format/data-page-decoder.js'
 import type { FileSystem } from '../../src/io/file-system.js'
 import type { BucketFileEntry } from '../../src/manifest/bucket-file-entry.js'
 import { OperationBuffer, type Operations } from '../../src/records/operations.js'
@@ -67,15 +67,14 @@ export async function readAllRows(
   layout: RecordLayout,
   pageBytes = 4096,
 ): Promise<OperationBuffer> {
-  const reader = new DataPageReader(layout, pageBytes)
+  const decoder = new DataPageDecoder(layout, pageBytes)
   const rows = new OperationBuffer(layout)
   const { dataPages } = file.footer
   for (let from = 0; from < dataPages; from += 64) {
     const to = Math.min(dataPages, from + 64)
     const words = await file.readDataPages(from, to)
     for (let page = from; page < to; page++) {
-      reader.open(words, ((page - from) * pageBytes) / 4)
-      reader.decode(rows)
+      decoder.decode(words, ((page - from) * pageBytes) / 4, rows)
     }
   }
   return rows

@@ -1,7 +1,7 @@
 /** Tables for the tests of repair: what each of their files holds, and what is right for any of the files. */
 import { BucketFile } from '../../src/bucket-file/reader.js'
 import { Schema } from '../../src/encoding/schema.js'
-import { DataPageReader } from '../../src/format/data-page-reader.js'
+import { DataPageDecoder } from '../../src/format/data-page-decoder.js'
 import { FlashTable, struct } from '../../src/index.js'
 import { bucketName, walName } from '../../src/io/file-names.js'
 import { tableIdBytes } from '../../src/manifest/bucket-file-entry.js'
@@ -108,9 +108,8 @@ export async function holdings(disk: SimulatedFileSystem): Promise<Held[]> {
     ]
     for (let page = 0; page < file.footer.dataPages; page++) {
       const rows = new OperationBuffer(layout)
-      const reader = new DataPageReader(layout, pageBytes)
-      reader.open(await file.readDataPages(page, page + 1), 0)
-      reader.decode(rows)
+      const decoder = new DataPageDecoder(layout, pageBytes)
+      decoder.decode(await file.readDataPages(page, page + 1), 0, rows)
       batches.push({ rows, deletes: [], first: 0 })
     }
     await file.close()

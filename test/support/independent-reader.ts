@@ -231,7 +231,8 @@ function rawRows(
 function checkPage(page: Buffer, seed: number, pageNumber: number, kind: number): void {
   const checksum = crc32(page.subarray(4), positionSeed(seed, pageNumber))
   check(page.readUInt32LE(0) === checksum, `the checksum of page ${pageNumber}`)
-  check(page.readUInt8(4) === kind && page.readUInt8(5) === 0, `page ${pageNumber} has kind ${kind}`)
+  check(page.readUInt8(4) === kind, `page ${pageNumber} has kind ${kind}`)
+  check(kind === 1 || page.readUIntLE(5, 3) === 0, `page ${pageNumber} has no rows`)
 }
 
 /** The rows of a data page. */
@@ -251,33 +252,52 @@ export function readDataPage(
   const u32s = (count: number): number[] =>
     Array.from({ length: count }, () => page.readUInt32LE((at += 4) - 4))
   const u8s = (count: number): number[] => Array.from({ length: count }, () => page.readUInt8(at++))
+  const lowBits = page.readUInt8(5)
   const firstKey = u32s(K)
+  const buckets = page.readUInt16LE(at)
+  const rowBits = page.readUInt16LE(at + 2)
+  at += 4
+  const widths = u8s(P)
+  at = ceil4(at)
   const bases = u32s(P)
-  const restartWidths = u8s(K)
-  const deltaWidths = u8s(K)
-  const packedWidths = u8s(P)
-  const bits = new Bits(page, ceil4(at))
-  const restartRows = Math.ceil(rows / 32) - 1
-  const restarts = restartWidths.map(width => column(bits, restartRows, width, 0))
-  const deltas = deltaWidths.map(width => column(bits, rows - restartRows - 1, width, 0))
-  const packed = packedWidths.map((width, lane) => column(bits, rows, width, bases[lane]!))
-  const kinds = packed.pop()!
-
-  const first = keyNumber(firstKey)
-  const keys: bigint[] = []
-  for (let row = 0; row < rows; row++) {
-    if (row === 0) keys.push(first)
-    else if (row % 32 === 0) keys.push(first + keyNumber(restarts.map(lane => lane[row / 32 - 1]!)))
-    else keys.push(keys[row - 1]! + keyNumber(deltas.map(lane => lane[deltaOf(row)]!)))
-  }
-  return keys.map((key, row) =>
-    operation(kinds[row]!, [...keyLanes(key, K), ...packed.map(lane => lane[row]!)], sequence),
-  )
+  check(rowBits === widths.reduce((sum, width) => sum + width, lowBits), 'the bits of a row')
+  const [upper, rowsAt] =
+    buckets === 0 ? evenKeys(page, at, rows) : directory(page, at, rows, buckets, lowBits)
+  const bits = new Bits(page, rowsAt)
+  return upper.map(above => {
+    let low = 0n
+    for (let place = 0; place < lowBits; place += 32)
+      low += BigInt(bits.take(Math.min(32, lowBits - place))) << BigInt(place)
+    const packed = widths.map((width, lane) => (bits.take(width) + bases[lane]!) % 2 ** 32)
+    const kind = packed.pop()!
+    return operation(kind, [...keyLanes(keyNumber(firstKey) + above + low, K), ...packed], sequence)
+  })
 }
 
-/** Deltas are those of all rows but the restarts. */
-function deltaOf(row: number): number {
-  return row - Math.floor(row / 32) - 1
+/** What is added to the low bits of the keys, and where the rows begin: the keys are a distance apart. */
+function evenKeys(page: Buffer, at: number, rows: number): [bigint[], number] {
+  const distance = page.readBigUInt64LE(at)
+  return [Array.from({ length: rows }, (_, row) => BigInt(row) * distance), at + 8]
+}
+
+/** The same, from the buckets of the rows. */
+function directory(
+  page: Buffer,
+  at: number,
+  rows: number,
+  buckets: number,
+  lowBits: number,
+): [bigint[], number] {
+  const bits = new Bits(page, at)
+  const width = (rows + buckets).toString(2).length
+  const samples = Array.from({ length: Math.ceil(buckets / 16) }, () => bits.take(width))
+  const upper: bigint[] = []
+  for (let bucket = 0, place = 0; bucket < buckets; bucket++, place++) {
+    if (bucket % 16 === 0) check(samples[bucket / 16] === place, 'a sample')
+    for (; bits.take(1) === 1; place++) upper.push(BigInt(bucket) << BigInt(lowBits))
+  }
+  check(upper.length === rows, 'the rows of the directory')
+  return [upper, bits.wordEnd]
 }
 
 function keyNumber(lanes: readonly number[]): bigint {
@@ -317,7 +337,7 @@ function readBucketFile(
   const seed = fileSeed(tableId, entry.epoch, entry.number)
   const page = (number: number): Buffer => bytes.subarray(number * pageBytes, (number + 1) * pageBytes)
   const footer = page(entry.pages - 1)
-  check(footer.toString('latin1', 8, 12) === 'FTBK' && footer.readUInt32LE(12) === 1, 'magic and version')
+  check(footer.toString('latin1', 8, 12) === 'FTBK' && footer.readUInt32LE(12) === 2, 'magic and version')
   checkPage(footer, seed, entry.pages - 1, 5)
   check(footer.subarray(16, 32).equals(tableId), 'the table id')
   check(u48(footer, 32) === entry.epoch && u48(footer, 40) === entry.number, 'epoch and number')

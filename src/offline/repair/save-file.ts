@@ -8,6 +8,7 @@ import { throwIfAborted } from '../../async/abort.js'
 import { FlashTableError, hasCode } from '../../base/errors.js'
 import { PageFacts, rowsDefect } from '../../bucket-file/page-facts.js'
 import type { Schema } from '../../encoding/schema.js'
+import { DataPageDecoder } from '../../format/data-page-decoder.js'
 import { DataPageReader } from '../../format/data-page-reader.js'
 import { readDeleteWheres } from '../../format/delete-where.js'
 import { footerIdentity, readFooter, type Footer } from '../../format/footer.js'
@@ -166,9 +167,10 @@ class FileSaver {
     const end = others < 0 ? kinds.length : Math.max(others, kinds.lastIndexOf(DATA_PAGE) + 1)
     const { layout } = this.#context.schema
     const reader = new DataPageReader(layout, this.#pages.pageBytes)
+    const decoder = new DataPageDecoder(layout, this.#pages.pageBytes)
     for (let page = 0; page < end; page++) {
       throwIfAborted(this.#context.signal)
-      const rows = kinds[page] === DAMAGED ? undefined : await this.#rowsOf(page, reader)
+      const rows = kinds[page] === DAMAGED ? undefined : await this.#rowsOf(page, reader, decoder)
       if (rows === undefined) this.#gap(page, 1)
       else await this.#save(rows)
       this.#context.onPages(1)
@@ -176,7 +178,11 @@ class FileSaver {
     this.#context.onPages(this.#count - end)
   }
 
-  async #rowsOf(page: number, reader: DataPageReader): Promise<OperationBuffer | undefined> {
+  async #rowsOf(
+    page: number,
+    reader: DataPageReader,
+    decoder: DataPageDecoder,
+  ): Promise<OperationBuffer | undefined> {
     if (!(await this.#pages.load(page))) return undefined
     const { schema, schemaGiven } = this.#context
     const rows = this.#rows
@@ -184,7 +190,7 @@ class FileSaver {
     reader.open(this.#pages.words, this.#pages.base(page))
     let defect = reader.defect()
     if (defect === undefined) {
-      reader.decode(rows)
+      decoder.decode(this.#pages.words, this.#pages.base(page), rows)
       defect = rowsDefect(rows, schema.layout, true)
     }
     if (defect === undefined) return rows

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { BucketFile } from '../../../src/bucket-file/reader.js'
 import { BucketFileWriter } from '../../../src/bucket-file/writer.js'
-import { DataPageReader } from '../../../src/format/data-page-reader.js'
+import { DataPageDecoder } from '../../../src/format/data-page-decoder.js'
 import { hashKeyLanes } from '../../../src/records/hash.js'
 import {
   DELETE_KEY,
@@ -36,12 +36,11 @@ const fingerprints = wideLayout(2, 3)
 
 /** First key and rows of each data page, one page read at a time. */
 async function pagesOf(file: BucketFile, layout = fingerprints, pageBytes = 4096): Promise<Row[][]> {
-  const reader = new DataPageReader(layout, pageBytes)
+  const decoder = new DataPageDecoder(layout, pageBytes)
   const pages: Row[][] = []
   for (let page = 0; page < file.footer.dataPages; page++) {
     const rows = new OperationBuffer(layout)
-    reader.open(await file.readDataPages(page, page + 1), 0)
-    reader.decode(rows)
+    decoder.decode(await file.readDataPages(page, page + 1), 0, rows)
     pages.push(rowsOf(layout, rows))
   }
   return pages

@@ -222,7 +222,7 @@ describe('what is no damage', () => {
     disk.writeFile(PATH, later)
     const error = await errorIn(file)
     expect(error).toMatchObject({ code: 'FLASHTABLE_UNSUPPORTED_FORMAT' })
-    expect((error as Error).message).toMatch(/9.* 1/)
+    expect((error as Error).message).toMatch(/version 9.* 2/)
   })
 
   test('a missing file is ENOENT, for the reader of a directory that changes to judge', async () => {

@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { BlockSearch, SOUGHT } from '../../../src/format/block-search.js'
+import { DataPageDecoder } from '../../../src/format/data-page-decoder.js'
 import { DataPageEncoder } from '../../../src/format/data-page-encoder.js'
 import { DataPageReader } from '../../../src/format/data-page-reader.js'
 import { wordsOf } from '../../../src/format/little-endian.js'
-import { DATA_PAGE, PAGE_ROWS_MAX, RESTART_INTERVAL } from '../../../src/format/page-layout.js'
+import { DATA_PAGE, PAGE_ROWS_MAX } from '../../../src/format/page-layout.js'
 import {
   DELETE_KEY,
   DELETE_RECORD,
@@ -55,26 +57,37 @@ function openPage(layout: RecordLayout, bytes: Uint8Array): DataPageReader {
   return reader
 }
 
+/** Appends the rows of a page that has no defect. */
+function decodePage(layout: RecordLayout, bytes: Uint8Array, into: OperationBuffer): void {
+  openPage(layout, bytes)
+  new DataPageDecoder(layout, bytes.byteLength).decode(wordsOf(bytes), 0, into)
+}
+
 const bitsOf = (value: number | bigint): number => (BigInt(value) === 0n ? 0 : value.toString(2).length)
 
-/** Bits of the columns of a page with these rows, straight from docs/file-format.md, Data page. */
-function streamBitsOf(rows: readonly Row[], keyLanes: number, valueLanes: number): number {
-  const restarts = Array<number>(keyLanes).fill(0)
-  const deltas = Array<number>(keyLanes).fill(0)
-  let bits = 0
-  let restartCount = 0
-  rows.forEach(({ key }, row) => {
-    if (row === 0) return
-    const isRestart = row % RESTART_INTERVAL === 0
-    if (isRestart) restartCount++
-    const widths = isRestart ? restarts : deltas
-    const other = rows[isRestart ? 0 : row - 1]!
-    keyLanesOf(key - other.key, keyLanes).forEach((value, lane) => {
-      widths[lane] = Math.max(widths[lane]!, bitsOf(value))
-    })
-  })
-  for (const width of restarts) bits += width * restartCount
-  for (const width of deltas) bits += width * (rows.length - 1 - restartCount)
+const ceil32 = (bits: number): number => Math.ceil(bits / 32) * 32
+
+/** Bits of directory and rows of a page with these rows, straight from docs/file-format.md, Data page. */
+function rowBitsOf(rows: readonly Row[], keyLanes: number, valueLanes: number): number {
+  const offsets = rows.map(({ key }) => key - rows[0]!.key)
+  const span = offsets.at(-1)!
+  let keyBits = Infinity
+  for (let lowBits = 0; lowBits <= 32 * keyLanes; lowBits++) {
+    const buckets = (span >> BigInt(lowBits)) + 1n
+    if (buckets > 65_535n) continue
+    const count = Number(buckets)
+    const directory = bitsOf(rows.length + count) * Math.ceil(count / 16) + rows.length + count
+    keyBits = Math.min(keyBits, ceil32(directory) + rows.length * lowBits)
+  }
+  const distance = evenDistance(offsets)
+  if (distance !== undefined) {
+    const low = offsets.reduce((most, offset, row) => {
+      const above = offset - BigInt(row) * distance
+      return above > most ? above : most
+    }, 0n)
+    keyBits = Math.min(keyBits, 64 + rows.length * bitsOf(low))
+  }
+  let bits = keyBits
   const spread = (values: readonly number[]) =>
     values.length === 0
       ? 0
@@ -86,10 +99,20 @@ function streamBitsOf(rows: readonly Row[], keyLanes: number, valueLanes: number
   return bits + spread(rows.map(row => row.kind)) * rows.length
 }
 
-/** Bits that a page has for its columns. */
-function streamRoom(keyLanes: number, valueLanes: number, pageBytes: number): number {
-  const widths = 2 * keyLanes + valueLanes + 1
-  return 8 * (pageBytes - 8 - 4 * keyLanes - 4 * (valueLanes + 1) - 4 * Math.ceil(widths / 4))
+/** The greatest distance that has row r, and no other, between r and r + 1 times it. */
+function evenDistance(offsets: readonly bigint[]): bigint | undefined {
+  if (offsets.length < 2 || offsets.at(-1)! >= 2n ** 52n) return undefined
+  const distance = offsets
+    .map((offset, row) => (row === 0 ? 2n ** 52n : offset / BigInt(row)))
+    .reduce((a, b) => (a < b ? a : b))
+  const even = distance > 0n && offsets.every((offset, row) => offset / distance === BigInt(row))
+  return even ? distance : undefined
+}
+
+/** Bits that a page has for directory and rows. */
+function freeBits(keyLanes: number, valueLanes: number, pageBytes: number): number {
+  const packed = valueLanes + 1
+  return 8 * (pageBytes - 8 - 4 * keyLanes - 4 - 4 * Math.ceil(packed / 4) - 4 * packed)
 }
 
 describe('data pages come back as they were', () => {
@@ -99,11 +122,9 @@ describe('data pages come back as they were', () => {
         const layout = wideLayout(shape.keyLanes, shape.valueLanes)
         const rows = sortedRowsOf(shape)
         const decoded = new OperationBuffer(layout)
-        const reader = new DataPageReader(layout, pageBytes)
         for (const { bytes } of pagesOf(layout, columnsOf(layout, rows), pageBytes)) {
-          reader.open(wordsOf(bytes), 0)
-          expect(reader.defect()).toBeUndefined()
-          reader.decode(decoded)
+          decodePage(layout, bytes, decoded)
+          expect(openPage(layout, bytes).samplesFit()).toBe(true)
         }
         expect(rowsOf(layout, decoded)).toEqual(meaningOf(rows))
       }),
@@ -148,7 +169,7 @@ describe('data pages come back as they were', () => {
     expect(withKinds).toEqual(without)
   })
 
-  test('one of a single row takes no bits for its columns', () => {
+  test('one of a single row takes no bits for the row', () => {
     for (let keyLanes = 1; keyLanes <= 8; keyLanes++) {
       const layout = wideLayout(keyLanes, 2)
       const row: Row = { key: 2n ** BigInt(32 * keyLanes) - 1n, values: [0, 0xffffffff], kind: PUT }
@@ -156,12 +177,12 @@ describe('data pages come back as they were', () => {
       const reader = openPage(layout, page!.bytes)
       expect(reader.rows).toBe(1)
       const decoded = new OperationBuffer(layout)
-      reader.decode(decoded)
+      decodePage(layout, page!.bytes, decoded)
       expect(rowsOf(layout, decoded)).toEqual([row])
-      const stream = new Uint8Array(
-        page!.bytes.subarray(PAGE_BYTES - streamRoom(keyLanes, 2, PAGE_BYTES) / 8),
-      )
-      expect(stream.every(byte => byte === 0)).toBe(true)
+      // Of the directory a sample of two bits, 0; then the row, and the end of its bucket.
+      const free = wordsOf(page!.bytes.slice(PAGE_BYTES - freeBits(keyLanes, 2, PAGE_BYTES) / 8))
+      expect(free[0]).toBe(0b01_00)
+      expect(free.subarray(1).every(word => word === 0)).toBe(true)
     }
   })
 
@@ -171,10 +192,11 @@ describe('data pages come back as they were', () => {
     const columns = new OperationBuffer(layout, count)
     columns.count = count
     for (const [lane, value] of [7, 8, 9].entries()) columns.lanes[lane]!.fill(value)
-    const pages = pagesOf(layout, columns)
+    // In a smaller page the directory, a bit a row, fills it before.
+    const pages = pagesOf(layout, columns, 8192)
     expect(pages.map(({ from, to }) => to - from)).toEqual([PAGE_ROWS_MAX, PAGE_ROWS_MAX, 5])
     const decoded = new OperationBuffer(layout)
-    for (const { bytes } of pages) openPage(layout, bytes).decode(decoded)
+    for (const { bytes } of pages) decodePage(layout, bytes, decoded)
     expect(decoded.count).toBe(count)
     expect(decoded.lanes.map(lane => new Set(lane.subarray(0, count)).size)).toEqual([1, 1, 1])
   })
@@ -185,8 +207,7 @@ describe('data pages come back as they were', () => {
       const keys = [4n, ...Array<bigint>(count).fill(5n), 6n]
       const rows = keys.map((key, i): Row => ({ key, values: [i], kind: PUT }))
       const decoded = new OperationBuffer(layout)
-      for (const { bytes } of pagesOf(layout, columnsOf(layout, rows)))
-        openPage(layout, bytes).decode(decoded)
+      for (const { bytes } of pagesOf(layout, columnsOf(layout, rows))) decodePage(layout, bytes, decoded)
       expect(rowsOf(layout, decoded)).toEqual(rows)
     }
   })
@@ -205,7 +226,7 @@ describe('data pages come back as they were', () => {
     const decoded = new OperationBuffer(layout, 2)
     // What an earlier use of the buffer left must not show.
     decoded.ensureKinds().fill(DELETE_RECORD)
-    for (const rows of [puts, deletes, puts]) openPage(layout, page(rows)).decode(decoded)
+    for (const rows of [puts, deletes, puts]) decodePage(layout, page(rows), decoded)
     expect(rowsOf(layout, decoded)).toEqual([...puts, ...deletes, ...puts])
   })
 
@@ -227,7 +248,7 @@ describe('data pages come back as they were', () => {
     reader.open(words, PAGE_BYTES / 4)
     expect(reader.defect()).toBeUndefined()
     const decoded = new OperationBuffer(layout)
-    reader.decode(decoded)
+    new DataPageDecoder(layout, PAGE_BYTES).decode(words, PAGE_BYTES / 4, decoded)
     expect(rowsOf(layout, decoded)).toEqual(rows.slice(0, page!.to))
     expect(reader.find(keyLanesOf(rows[40]!.key, 2))).toBe(true)
     expect([reader.from, reader.to]).toEqual([40, 41])
@@ -241,11 +262,11 @@ describe('a page takes the most rows that fit', () => {
         const { keyLanes, valueLanes } = shape
         const layout = wideLayout(keyLanes, valueLanes)
         const rows = sortedRowsOf(shape)
-        const room = streamRoom(keyLanes, valueLanes, PAGE_BYTES)
+        const room = freeBits(keyLanes, valueLanes, PAGE_BYTES)
         for (const { from, to } of pagesOf(layout, columnsOf(layout, rows))) {
-          expect(streamBitsOf(rows.slice(from, to), keyLanes, valueLanes)).toBeLessThanOrEqual(room)
+          expect(rowBitsOf(rows.slice(from, to), keyLanes, valueLanes)).toBeLessThanOrEqual(room)
           if (to === rows.length || to - from === PAGE_ROWS_MAX) continue
-          expect(streamBitsOf(rows.slice(from, to + 1), keyLanes, valueLanes)).toBeGreaterThan(room)
+          expect(rowBitsOf(rows.slice(from, to + 1), keyLanes, valueLanes)).toBeGreaterThan(room)
         }
       }),
       { numRuns: 150 },
@@ -330,13 +351,13 @@ describe('finding a key in a page', () => {
     return [...new Set([...near, ...anywhere, 0n, greatest])].filter(key => key >= 0n && key <= greatest)
   }
 
-  /** What `find` must return: the rows of the key, or, if there are none, where they would be. */
+  /** What `find` must return: the rows of the key. */
   function linearFind(rows: readonly Row[], key: bigint): [found: boolean, from: number, to: number] {
-    const from = rows.findIndex(row => row.key >= key)
-    if (from < 0) return [false, rows.length, rows.length]
+    const from = rows.findIndex(row => row.key === key)
+    if (from < 0) return [false, 0, 0]
     let to = from
     while (to < rows.length && rows[to]!.key === key) to++
-    return [to > from, from, to]
+    return [true, from, to]
   }
 
   test('agrees with a walk over all rows: there, not there, before and after all', () => {
@@ -357,35 +378,68 @@ describe('finding a key in a page', () => {
     )
   })
 
-  test.each([1, 2])('of %i lanes gives what it gives for the same keys behind lanes of zeros', keyLanes => {
+  test.each([1, 2])('of %i lanes in a block gives what it gives alone', keyLanes => {
     fc.assert(
       fc.property(shapes({ rowsMax: 500, keyLanesMin: keyLanes, keyLanesMax: keyLanes }), shape => {
+        const layout = wideLayout(keyLanes, shape.valueLanes)
         const all = sortedRowsOf(shape)
-        const fast = wideLayout(keyLanes, shape.valueLanes)
-        const general = wideLayout(3, shape.valueLanes)
-        const [fastPage] = pagesOf(fast, columnsOf(fast, all))
-        const [generalPage] = pagesOf(general, columnsOf(general, all))
-        // A lane of zeros takes no bits, but a page has room for its header: it may hold fewer rows.
-        const rows = all.slice(0, Math.min(fastPage!.to, generalPage!.to))
-        const columns = columnsOf(fast, rows)
-        const readers = [
-          openPage(fast, pagesOf(fast, columns)[0]!.bytes),
-          openPage(general, pagesOf(general, columnsOf(general, rows))[0]!.bytes),
-        ] as const
-        for (const key of targets(rows, keyLanes, new Random(shape.seed))) {
-          const results = readers.map((reader, i) => [
-            reader.find(keyLanesOf(key, i === 0 ? keyLanes : 3)),
-            reader.from,
-            reader.to,
+        const [page] = pagesOf(layout, columnsOf(layout, all))
+        const reader = openPage(layout, page!.bytes)
+        const keys = targets(all, keyLanes, new Random(shape.seed)).map(key => keyLanesOf(key, keyLanes))
+        const block = new BlockSearch(layout, PAGE_BYTES, keys.length)
+        // The page lies among other words, and every fifth key has none.
+        const words = new Uint32Array(PAGE_BYTES / 2 + 1).fill(0xffffffff)
+        words.set(wordsOf(page!.bytes), PAGE_BYTES / 4)
+        block.bases.fill(PAGE_BYTES / 4)
+        for (let i = 0; i < keys.length; i += 5) block.bases[i] = -1
+        const columns = Array.from({ length: keyLanes }, (_, lane) =>
+          Uint32Array.from(keys, key => key[lane]!),
+        )
+        block.seek(words, columns, keys.length)
+        for (const [i, key] of keys.entries()) {
+          if (i % 5 === 0) expect(block.states[i]).not.toBe(SOUGHT)
+          if (block.states[i] !== SOUGHT) continue
+          const found = reader.find(key)
+          const [from, to] = [block.from[i]!, block.to[i]!]
+          expect([to > from, ...(found ? [from, to] : [])]).toEqual([
+            found,
+            ...(found ? [reader.from, reader.to] : []),
           ])
-          expect(results[0]).toEqual(results[1])
         }
       }),
       { numRuns: 150 },
     )
   })
 
-  test.each([1, 2, 33, 64, 5000])('that has %i rows gives them all, across restarts', duplicates => {
+  test('of a page of even keys: between them, and where they are far from each other', () => {
+    for (const keyLanes of [1, 2, 3]) {
+      for (const [distance, jitter] of [
+        [1n, 1],
+        [7n, 1],
+        [100n, 10],
+        [2n ** 33n + 5n, 1000],
+      ] as const) {
+        if (keyLanes === 1 && distance > 2n ** 20n) continue
+        const layout = wideLayout(keyLanes, 0)
+        const random = new Random(7)
+        const keys = Array.from(
+          { length: 200 },
+          (_, i) => 5000n + BigInt(i) * distance + BigInt(random.below(jitter)),
+        )
+        const rows = keys.map((key): Row => ({ key, values: [], kind: PUT }))
+        const [page] = pagesOf(layout, columnsOf(layout, rows))
+        // No buckets: the keys are even.
+        expect(wordsOf(page!.bytes)[2 + keyLanes]! & 0xffff).toBe(0)
+        const reader = openPage(layout, page!.bytes)
+        for (const key of targets(rows.slice(0, page!.to), keyLanes, random)) {
+          const found = reader.find(keyLanesOf(key, keyLanes))
+          expect([found, reader.from, reader.to]).toEqual(linearFind(rows.slice(0, page!.to), key))
+        }
+      }
+    }
+  })
+
+  test.each([1, 2, 33, 64, 5000])('that has %i rows gives them all', duplicates => {
     for (const keyLanes of [1, 2, 3, 8]) {
       for (const before of [0, 1, 30, 31, 32, 33]) {
         const layout = wideLayout(keyLanes, 0)
@@ -438,19 +492,69 @@ describe('a page that is none of this layout has a defect', () => {
     expect(defectOf(bytes => bytes.fill(0xff))).toBeDefined()
   })
 
-  test('where a column is wider than a lane', () => {
-    const widths = 8 + 4 * 2 + 4 * 4
-    for (let column = 0; column < 2 + 2 + 4; column++) {
-      expect(defectOf(bytes => (bytes[widths + column] = 33))).toMatch(/33 bits/)
+  const BUCKETS = 8 + 4 * 2
+  const WIDTHS = BUCKETS + 4
+
+  test('where a lane is too wide, or all of them are not as wide as a row', () => {
+    for (let lane = 0; lane < 4; lane++) {
+      expect(defectOf(bytes => (bytes[WIDTHS + lane] = 33))).toMatch(/a lane of 33 bits/)
+      expect(defectOf(bytes => (bytes[WIDTHS + lane] = lane))).toMatch(/rows of \d+ bits that take \d+/)
     }
+    expect(defectOf(bytes => (bytes[BUCKETS + 2]! ^= 1))).toMatch(/rows of/)
+    expect(defectOf(bytes => (bytes[5]! ^= 1))).toMatch(/rows of/)
+    expect(defectOf(bytes => (bytes[5] = 65))).toMatch(/65 low bits/)
   })
 
-  test('where its columns do not fit into it', () => {
-    expect(defectOf(bytes => (bytes[7] = 0x7f))).toMatch(/bits of columns/)
-    const widths = 8 + 4 * 2 + 4 * 4
-    // All columns but the last, which has the kinds: that one is refused for its width.
-    expect(defectOf(bytes => bytes.fill(32, widths, widths + 7))).toMatch(/bits of columns/)
-    expect(defectOf(bytes => bytes.fill(32, widths, widths + 8))).toBe('unknown operation kinds')
+  /** Sets a width and the bits of a row that go with it. */
+  function widen(bytes: Uint8Array, lane: number, width: number): void {
+    const view = new DataView(bytes.buffer)
+    view.setUint16(BUCKETS + 2, view.getUint16(BUCKETS + 2, true) + width - bytes[WIDTHS + lane]!, true)
+    bytes[WIDTHS + lane] = width
+  }
+
+  test('where its rows do not fit into it, or their kinds are unknown', () => {
+    expect(defectOf(bytes => (bytes[7] = 0x7f))).toMatch(/bits of rows/)
+    expect(
+      defectOf(bytes => {
+        for (let lane = 0; lane < 3; lane++) widen(bytes, lane, 32)
+      }),
+    ).toMatch(/bits of rows/)
+    expect(defectOf(bytes => widen(bytes, 3, 3))).toBe('unknown operation kinds')
+  })
+
+  test('where the directory has other rows than the page, or does not end', () => {
+    const { rows: count } = openPage(fingerprints, page)
+    const buckets = page[BUCKETS]! | (page[BUCKETS + 1]! << 8)
+    const unary = (WIDTHS + 4 + 16) * 8 + bitsOf(count + buckets) * Math.ceil(buckets / 16)
+    const flip = (bytes: Uint8Array, bit: number): void => void (bytes[bit >> 3]! ^= 1 << (bit & 7))
+    expect(defectOf(bytes => flip(bytes, unary + 3))).toMatch(/a directory of \d+ rows in a page of \d+/)
+    expect(
+      defectOf(bytes => {
+        const end = unary + count + buckets - 1
+        let one = end
+        while (((bytes[one >> 3]! >> (one & 7)) & 1) === 0) one--
+        flip(bytes, one)
+        flip(bytes, end)
+      }),
+    ).toBe('a directory that does not end')
+    expect(
+      defectOf(bytes => {
+        bytes.fill(0, BUCKETS, BUCKETS + 2)
+        bytes.fill(0, WIDTHS + 4 + 16, WIDTHS + 4 + 16 + 8)
+        bytes[5] = 0
+        new DataView(bytes.buffer).setUint16(BUCKETS + 2, 0, true)
+        bytes.fill(0, WIDTHS, WIDTHS + 4)
+      }),
+    ).toBe('keys 0 apart')
+  })
+
+  test('but not where a sample is wrong: that is for `samplesFit` to say, and `find` finds nothing', () => {
+    const bytes = page.slice()
+    bytes[WIDTHS + 4 + 16]! ^= 0xff
+    const reader = openPage(fingerprints, bytes)
+    expect(reader.samplesFit()).toBe(false)
+    reader.find(keyLanesOf(rows[0]!.key, 2))
+    expect(reader.to).toBeLessThanOrEqual(reader.rows)
   })
 
   test('and random bytes have one, or are read without an error', () => {
@@ -459,14 +563,23 @@ describe('a page that is none of this layout has a defect', () => {
         const bytes = new Random(seed).bytes(PAGE_BYTES)
         if (likely) {
           bytes[4] = DATA_PAGE
+          bytes[5]! %= 66
           bytes[7] = 0
-          bytes.subarray(32, 40).forEach((width, i) => (bytes[32 + i] = width % 34))
+          bytes
+            .subarray(WIDTHS, WIDTHS + 4)
+            .forEach((width, i) => (bytes[WIDTHS + i] = width % (i === 3 ? 3 : 34)))
+          const rowBits = bytes.subarray(WIDTHS, WIDTHS + 4).reduce((sum, width) => sum + width, bytes[5]!)
+          new DataView(bytes.buffer).setUint32(
+            BUCKETS,
+            (rowBits << 16) | (seed % 3 === 0 ? 0 : seed % 700),
+            true,
+          )
         }
         const reader = new DataPageReader(fingerprints, PAGE_BYTES)
         reader.open(wordsOf(bytes), 0)
         if (reader.defect() !== undefined) return
         const decoded = new OperationBuffer(fingerprints)
-        reader.decode(decoded)
+        new DataPageDecoder(fingerprints, PAGE_BYTES).decode(wordsOf(bytes), 0, decoded)
         expect(decoded.count).toBe(reader.rows)
         reader.find(Uint32Array.of(bytes[100]!, bytes[101]!))
         expect(reader.to).toBeLessThanOrEqual(reader.rows)

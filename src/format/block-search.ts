@@ -1,0 +1,174 @@
+/**
+ * Finds many keys in as many pages at once, so that they wait for memory together.
+ *
+ * Each step is a loop over all keys, and before it a loop that only touches what the step will read: loads that do nothing
+ * else overlap far better than those between other instructions (Chen et al. 2004, group prefetching). For keys of one or
+ * two lanes; pages of even keys are left to `DataPageReader`, whose answers this must give. Hot. docs/internals.md, Lookup.
+ */
+import type { RecordLayout } from '../records/record-layout.js'
+import { readBits } from './bits.js'
+import { WORDS_PER_LINE } from './cache-line.js'
+import { BUCKET_ROWS, findBucket } from './elias-fano.js'
+import {
+  KIND_WORD,
+  dataPageLayout,
+  directoryWords,
+  lowBitsIn,
+  rowCountIn,
+  type DataPageLayout,
+} from './page-layout.js'
+
+const TWO_32 = 2 ** 32
+
+/** What is known of a key and its page. */
+export const NOT_SOUGHT = 0
+/** Its rows are [from, to), which may be none. */
+export const SOUGHT = 1
+
+export class BlockSearch {
+  readonly #page: DataPageLayout
+  /** First word of the page of each key, -1 for none. */
+  readonly bases: Int32Array
+  /** {@link NOT_SOUGHT} or {@link SOUGHT}, and then the rows of the key. */
+  readonly states: Uint8Array
+  readonly from: Int32Array
+  readonly to: Int32Array
+  /** Low bits of each key, counted from the first key of its page. */
+  readonly #low: Uint32Array
+  readonly #high: Uint32Array
+  /** Kept, so that touching is not optimised away. */
+  readonly #touched = new Uint32Array(1)
+
+  constructor(layout: RecordLayout, pageBytes: number, keys: number) {
+    this.#page = dataPageLayout(layout, pageBytes)
+    this.bases = new Int32Array(keys)
+    this.states = new Uint8Array(keys)
+    this.from = new Int32Array(keys)
+    this.to = new Int32Array(keys)
+    this.#low = new Uint32Array(keys)
+    this.#high = new Uint32Array(keys)
+  }
+
+  /** Seeks the first `count` keys, a column a lane, in their pages in `words`. */
+  seek(words: Uint32Array, keys: readonly Uint32Array[], count: number): void {
+    this.states.fill(NOT_SOUGHT, 0, count)
+    if (this.#page.keyLaneCount > 2) return
+    this.#touchHeads(words, count)
+    this.#findBuckets(words, keys[0]!, keys.at(-1)!, keys.length === 2, count)
+    this.#touchRows(words, count)
+    this.#findRows(words, count)
+  }
+
+  /** Head and directory of a page are most often three lines. */
+  #touchHeads(words: Uint32Array, count: number): void {
+    const bases = this.bases
+    let touched = 0
+    for (let i = 0; i < count; i++) {
+      const base = bases[i]!
+      if (base >= 0)
+        touched ^= words[base]! ^ words[base + WORDS_PER_LINE]! ^ words[base + 2 * WORDS_PER_LINE]!
+    }
+    this.#touched[0]! ^= touched
+  }
+
+  #findBuckets(
+    words: Uint32Array,
+    highs: Uint32Array,
+    lows: Uint32Array,
+    twoLanes: boolean,
+    count: number,
+  ): void {
+    const { firstKeyWord, bucketsWord, directoryWord } = this.#page
+    const { bases, states, from, to } = this
+    for (let i = 0; i < count; i++) {
+      const base = bases[i]!
+      if (base < 0) continue
+      const head = words[base + KIND_WORD]!
+      const buckets = words[base + bucketsWord]! & 0xffff
+      if (buckets === 0) continue
+      states[i] = SOUGHT
+      from[i] = to[i] = 0
+      let low = lows[i]! - words[base + bucketsWord - 1]!
+      let high = twoLanes ? highs[i]! - words[base + firstKeyWord]! : 0
+      if (low < 0) {
+        low += TWO_32
+        high--
+      }
+      if (high < 0) continue
+      const lowBits = lowBitsIn(head)
+      let bucket = 0
+      if (lowBits < 32) {
+        bucket = Math.floor((high * TWO_32 + low) / 2 ** lowBits)
+        low &= (1 << lowBits) - 1
+        high = 0
+      } else if (lowBits < 64) {
+        bucket = high >>> (lowBits - 32)
+        high &= (1 << (lowBits - 32)) - 1
+      }
+      if (bucket >= buckets) continue
+      const found = findBucket(words, base, directoryWord * 32, rowCountIn(head), buckets, bucket)
+      const end = Math.floor(found / BUCKET_ROWS)
+      from[i] = end - (found % BUCKET_ROWS)
+      to[i] = end
+      this.#low[i] = low
+      this.#high[i] = high
+    }
+  }
+
+  /** The line where the rows of the bucket begin, and the next one. */
+  #touchRows(words: Uint32Array, count: number): void {
+    const { bases, from, to } = this
+    const { bucketsWord } = this.#page
+    let touched = 0
+    for (let i = 0; i < count; i++) {
+      const base = bases[i]!
+      if (base < 0 || from[i] === to[i]) continue
+      const at = base + ((this.#rowsBit(words, base) + from[i]! * (words[base + bucketsWord]! >>> 16)) >>> 5)
+      touched ^= words[at]! ^ words[at + WORDS_PER_LINE / 2]!
+    }
+    this.#touched[0]! ^= touched
+  }
+
+  #findRows(words: Uint32Array, count: number): void {
+    const { bases, states, from, to } = this
+    const { bucketsWord } = this.#page
+    for (let i = 0; i < count; i++) {
+      const base = bases[i]!
+      if (base < 0 || states[i] === NOT_SOUGHT) continue
+      const end = to[i]!
+      let row = from[i]!
+      const head = words[base + KIND_WORD]!
+      // Samples of a damaged page may point anywhere; and of many rows halves are dropped.
+      if (row < 0 || end > rowCountIn(head) || end - row > WALKED_ROWS) {
+        states[i] = NOT_SOUGHT
+        continue
+      }
+      const lowBits = lowBitsIn(head)
+      const rowBits = words[base + bucketsWord]! >>> 16
+      const lowWidth = lowBits < 32 ? lowBits : 32
+      const low = this.#low[i]!
+      const high = this.#high[i]!
+      let bit = this.#rowsBit(words, base) + row * rowBits
+      let found = -1
+      for (; row < end; row++, bit += rowBits) {
+        if (readBits(words, base, bit, lowWidth) !== low) {
+          if (found >= 0) break
+        } else if (lowBits > 32 && readBits(words, base, bit + 32, lowBits - 32) !== high) {
+          if (found >= 0) break
+        } else if (found < 0) found = row
+      }
+      from[i] = found < 0 ? row : found
+      to[i] = row
+    }
+  }
+
+  /** Where the rows of the page begin, in bits from its start. */
+  #rowsBit(words: Uint32Array, base: number): number {
+    const { bucketsWord, directoryWord } = this.#page
+    const rows = rowCountIn(words[base + KIND_WORD]!)
+    return (directoryWord + directoryWords(rows, words[base + bucketsWord]! & 0xffff)) * 32
+  }
+}
+
+/** Of more rows in one bucket the general way drops halves. */
+const WALKED_ROWS = 8

@@ -1,0 +1,164 @@
+/**
+ * Reads whole data pages into columns: for scans and merges. Column by column, so that each loop is tight; and what is not
+ * known of the rows before is not needed. docs/file-format.md, Data page.
+ */
+import { assert } from '../base/assert.js'
+import { PUT, type OperationBuffer } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
+import { unpackStrided } from './bits.js'
+import { sampleBits, sampleCount } from './elias-fano.js'
+import {
+  KIND_WORD,
+  PAGE_ROWS_MAX,
+  dataPageLayout,
+  directoryWords,
+  lowBitsIn,
+  rowCountIn,
+  type DataPageLayout,
+} from './page-layout.js'
+
+const TWO_32 = 2 ** 32
+
+export class DataPageDecoder {
+  readonly #page: DataPageLayout
+  /** The buckets of the rows of a page; kinds. Grown to the rows that pages turn out to have. */
+  #scratch = new Uint32Array(512)
+
+  constructor(layout: RecordLayout, pageBytes: number) {
+    this.#page = dataPageLayout(layout, pageBytes)
+  }
+
+  /** Appends all rows of the page whose first word is `words[base]` to `into`. Requires: it has no `defect`. */
+  decode(words: Uint32Array, base: number, into: OperationBuffer): void {
+    const page = this.#page
+    const { keyLaneCount, packedLaneCount } = page
+    const rows = rowCountIn(words[base + KIND_WORD]!)
+    assert(rows > 0 && rows <= PAGE_ROWS_MAX, 'a page is decoded after it was found to have no defect')
+    const buckets = words[base + page.bucketsWord]! & 0xffff
+    const rowBits = words[base + page.bucketsWord]! >>> 16
+    const lowBits = lowBitsIn(words[base + KIND_WORD]!)
+    const at = into.count
+    into.reserve(rows)
+    if (this.#scratch.length < rows) this.#scratch = new Uint32Array(2 * rows)
+    let position = (page.directoryWord + directoryWords(rows, buckets)) * 32
+    for (let lane = keyLaneCount - 1, left = lowBits; lane >= 0; lane--, left -= 32) {
+      const width = Math.max(0, Math.min(32, left))
+      unpackStrided(words, base, position, rowBits, width, 0, rows, into.lanes[lane]!, at)
+      position += width
+    }
+    if (buckets === 0) this.#addEven(words, base, rows, into.lanes, at)
+    else {
+      this.#readBuckets(words, base, rows, buckets)
+      this.#addBuckets(lowBits, rows, into.lanes, at)
+    }
+    addFirstKey(words, base + page.firstKeyWord, into.lanes, keyLaneCount, at, rows)
+    const width = (lane: number): number =>
+      (words[base + page.widthsWord + (lane >> 2)]! >>> ((lane & 3) * 8)) & 0xff
+    for (let lane = 0; lane < packedLaneCount - 1; lane++) {
+      const out = into.lanes[keyLaneCount + lane]!
+      unpackStrided(
+        words,
+        base,
+        position,
+        rowBits,
+        width(lane),
+        words[base + page.basesWord + lane]!,
+        rows,
+        out,
+        at,
+      )
+      position += width(lane)
+    }
+    const kindLane = packedLaneCount - 1
+    const kindBase = words[base + page.basesWord + kindLane]!
+    if (width(kindLane) > 0 || kindBase !== PUT) {
+      const kinds = into.ensureKinds()
+      unpackStrided(words, base, position, rowBits, width(kindLane), kindBase, rows, this.#scratch, 0)
+      for (let row = 0; row < rows; row++) kinds[at + row] = this.#scratch[row]!
+    } else if (into.kinds !== undefined) {
+      into.kinds.fill(PUT, at, at + rows)
+    }
+    into.count += rows
+  }
+
+  /** The buckets of all rows go to `#scratch`: the places of the 1s, without the zeros before them. */
+  #readBuckets(words: Uint32Array, base: number, rows: number, buckets: number): void {
+    const out = this.#scratch
+    const unary = this.#page.directoryWord * 32 + sampleCount(buckets) * sampleBits(rows, buckets)
+    let at = base + (unary >>> 5)
+    let word = words[at]! & (-1 << (unary & 31))
+    /** Place of bit 0 of the word, from the start of the unary part. */
+    let place = -(unary & 31)
+    for (let row = 0; row < rows; row++) {
+      while (word === 0) {
+        word = words[++at]!
+        place += 32
+      }
+      out[row] = place + 31 - Math.clz32(word & -word) - row
+      word &= word - 1
+    }
+  }
+
+  /** Adds the buckets in `#scratch`, times 2^lowBits, to keys that hold their low bits. */
+  #addBuckets(lowBits: number, rows: number, lanes: readonly Uint32Array[], at: number): void {
+    const buckets = this.#scratch
+    const shift = lowBits & 31
+    const lane = this.#page.keyLaneCount - 1 - (lowBits >>> 5)
+    // All bits of the key are low bits: there is one bucket.
+    if (lane < 0) return
+    const out = lanes[lane]!
+    for (let row = 0; row < rows; row++) out[at + row]! |= buckets[row]! << shift
+    if (shift <= 16 || lane === 0) return
+    const above = lanes[lane - 1]!
+    for (let row = 0; row < rows; row++) above[at + row]! |= buckets[row]! >>> (32 - shift)
+  }
+
+  /** Adds row * distance to keys that hold what they are above it. Below 2^53. */
+  #addEven(words: Uint32Array, base: number, rows: number, lanes: readonly Uint32Array[], at: number): void {
+    const { keyLaneCount, directoryWord } = this.#page
+    const distance = words[base + directoryWord]! + words[base + directoryWord + 1]! * TWO_32
+    const low = lanes[keyLaneCount - 1]!
+    if (keyLaneCount === 1) {
+      for (let row = 0; row < rows; row++) low[at + row]! += row * distance
+      return
+    }
+    const high = lanes[keyLaneCount - 2]!
+    for (let row = 0; row < rows; row++) {
+      const offset = row * distance + high[at + row]! * TWO_32 + low[at + row]!
+      low[at + row] = offset % TWO_32
+      high[at + row] = offset / TWO_32
+    }
+  }
+}
+
+/** Adds the first key of the page to keys that were counted from it. */
+function addFirstKey(
+  words: Uint32Array,
+  firstWord: number,
+  lanes: readonly Uint32Array[],
+  keyLaneCount: number,
+  at: number,
+  rows: number,
+): void {
+  if (keyLaneCount === 1) {
+    const [low, first] = [lanes[0]!, words[firstWord]!]
+    for (let row = at; row < at + rows; row++) low[row]! += first
+  } else if (keyLaneCount === 2) {
+    const [high, low] = [lanes[0]!, lanes[1]!]
+    const [firstHigh, firstLow] = [words[firstWord]!, words[firstWord + 1]!]
+    for (let row = at; row < at + rows; row++) {
+      const sum = low[row]! + firstLow
+      low[row] = sum
+      high[row]! += firstHigh + (sum >= TWO_32 ? 1 : 0)
+    }
+  } else {
+    for (let row = at; row < at + rows; row++) {
+      let carry = 0
+      for (let lane = keyLaneCount - 1; lane >= 0; lane--) {
+        const sum = lanes[lane]![row]! + words[firstWord + lane]! + carry
+        lanes[lane]![row] = sum
+        carry = sum >= TWO_32 ? 1 : 0
+      }
+    }
+  }
+}
