@@ -36,6 +36,11 @@ export class PageCache {
     this.#used = new Uint8Array(slots)
   }
 
+  /** Pages that it has room for. */
+  get pages(): number {
+    return this.#pages.length
+  }
+
   /** Bytes that pages may take. */
   get bytes(): number {
     return this.#pages.length * this.pageWords * 4

@@ -1,33 +1,53 @@
 /**
  * Finds the page of a key: the fences of a bucket file, which are the first key of each page, a column each lane.
  *
- * docs/internals.md, Lookup.
+ * Lanes in which all fences are equal say nothing. The first other one, the *leading lane*, is searched: a spline says
+ * about where its value falls, and from there the search gallops. docs/internals.md, Lookup.
  */
+
+/** Steps of the spline at most: 8 KiB. */
+const STEPS_MAX = 1024
+/** Pages to each step, in files of fewer pages. */
+const PAGES_PER_STEP = 16
 
 export class PageIndex {
   readonly #fences: readonly Uint32Array[]
   readonly #pages: number
-  /** Pages for each step of the first lane of a key. */
-  readonly #pagesPerLane: number
+  readonly #leadingLane: number
+  readonly #leading: Uint32Array
+  /** Where in the pages each of the steps begins into which the range of the leading lane is cut; not a whole number. */
+  readonly #spline: Float64Array
+  readonly #stepsPerValue: number
 
   /** Invariant: keys never fall. */
   constructor(fences: readonly Uint32Array[]) {
-    const first = fences[0]!
+    const pages = fences[0]!.length
     this.#fences = fences
-    this.#pages = first.length
-    this.#pagesPerLane = first.length === 0 ? 0 : first.length / (first.at(-1)! - first[0]! + 1)
+    this.#pages = pages
+    const varies = (lane: Uint32Array): boolean => pages > 0 && lane[0] !== lane[pages - 1]
+    this.#leadingLane = Math.max(0, fences.findIndex(varies))
+    this.#leading = fences[this.#leadingLane]!
+    const range = pages === 0 ? 1 : this.#leading[pages - 1]! - this.#leading[0]! + 1
+    const steps = Math.max(1, Math.min(STEPS_MAX, Math.floor(pages / PAGES_PER_STEP)))
+    this.#stepsPerValue = steps / range
+    this.#spline = splineOf(this.#leading, steps, range / steps)
   }
 
   get byteLength(): number {
-    return this.#pages * 4 * this.#fences.length
+    return this.#pages * 4 * this.#fences.length + this.#spline.byteLength
   }
 
-  /** The last page whose first key is not after `key`; -1 where the key is before all. */
+  /** The last page whose first key is not after `key`; -1 where the key is before all. Hot. */
   lastPageFor(key: Uint32Array): number {
+    const lead = this.#leadingLane
     if (this.#pages === 0) return -1
-    const page = this.#lastPageByFirstLane(key[0]!)
+    for (let lane = 0; lane < lead; lane++) {
+      const difference = key[lane]! - this.#fences[lane]![0]!
+      if (difference !== 0) return difference < 0 ? -1 : this.#pages - 1
+    }
+    const page = this.#lastPageByLeading(key[lead]!)
     if (page < 0 || this.compare(page, key) <= 0) return page
-    // The first lane is the same: the others decide.
+    // The leading lane is the same: the others decide.
     let low = -1
     let high = page
     while (high - low > 1) {
@@ -59,26 +79,32 @@ export class PageIndex {
     return 0
   }
 
+  /** How far the key is from the first key of its page to that of the next one, by the leading lane: 0 to 1. */
+  shareOf(page: number, key: Uint32Array): number {
+    if (page + 1 >= this.#pages) return 0.5
+    const first = this.#leading[page]!
+    return (key[this.#leadingLane]! - first) / (this.#leading[page + 1]! - first + 1)
+  }
+
   /**
-   * The last page whose first key has a first lane of at most `lane`, or -1. Requires: there are pages.
+   * The last page whose first key has a leading lane of at most `value`, or -1. Requires: there are pages.
    *
-   * Hot: most keys are hashes, so the guess by rule of three is off by a few pages of many thousand; from there it
-   * gallops (Bentley & Yao 1976), so that no keys take more than twice the steps of a binary search.
+   * Hot: the guess of the spline is off by a page or two, unless keys cluster; from there it gallops (Bentley & Yao
+   * 1976), so that no keys take more than twice the steps of a binary search.
    */
-  #lastPageByFirstLane(lane: number): number {
-    const fences = this.#fences[0]!
+  #lastPageByLeading(value: number): number {
+    const leading = this.#leading
     const pages = this.#pages
-    const guess = Math.floor((lane - fences[0]!) * this.#pagesPerLane)
-    let low = Math.min(Math.max(guess, -1), pages - 1)
+    let low = this.#guess(value)
     let high = low + 1
-    if (low >= 0 && fences[low]! > lane) {
-      for (let step = 1; low >= 0 && fences[low]! > lane; step *= 2) {
+    if (leading[low]! > value) {
+      for (let step = 1; low >= 0 && leading[low]! > value; step *= 2) {
         high = low
         low -= step
       }
       if (low < -1) low = -1
     } else {
-      for (let step = 1; high < pages && fences[high]! <= lane; step *= 2) {
+      for (let step = 1; high < pages && leading[high]! <= value; step *= 2) {
         low = high
         high += step
       }
@@ -86,9 +112,33 @@ export class PageIndex {
     }
     while (high - low > 1) {
       const middle = (low + high) >>> 1
-      if (fences[middle]! <= lane) low = middle
+      if (leading[middle]! <= value) low = middle
       else high = middle
     }
     return low
   }
+
+  #guess(value: number): number {
+    const place = (value - this.#leading[0]!) * this.#stepsPerValue
+    const spline = this.#spline
+    if (!(place > 0)) return 0
+    if (place >= spline.length - 1) return this.#pages - 1
+    const step = Math.floor(place)
+    const at = spline[step]!
+    return Math.floor(at + (spline[step + 1]! - at) * (place - step))
+  }
+}
+
+/** For each step and the end: the page in which it begins, and which part of that page's values lies before it. */
+function splineOf(leading: Uint32Array, steps: number, valuesPerStep: number): Float64Array {
+  const pages = leading.length
+  const spline = new Float64Array(steps + 1)
+  if (pages === 0) return spline
+  for (let step = 0, page = 0; step <= steps; step++) {
+    const value = leading[0]! + step * valuesPerStep
+    while (page + 1 < pages && leading[page + 1]! <= value) page++
+    const next = page + 1 < pages ? leading[page + 1]! : leading[page]! + 1
+    spline[step] = Math.min(pages - 1, page + (value - leading[page]!) / (next - leading[page]!))
+  }
+  return spline
 }

@@ -29,6 +29,11 @@ import { copyFile, linkFile } from './share.js'
 
 export type { BucketFileOptions } from './sections.js'
 
+/** Lookups that are remembered. */
+const RECENT_HITS_MAX = 256
+/** A page that is searched in vain costs about as much more than its filter as this many hits save. */
+const MISS_WEIGHT = 4
+
 /** A data page in memory: its first word is `words[base]`. */
 export interface PageInMemory {
   readonly words: Uint32Array
@@ -50,6 +55,8 @@ export class BucketFile implements CachedFile {
   readonly #filterEnds: Uint32Array
   readonly #filter: Uint32Array
   readonly #page: DataPageReader
+  /** Lookups that found their key, less those that did not, several times: it saturates. */
+  #recentHits = 0
 
   private constructor(
     options: BucketFileOptions,
@@ -159,6 +166,27 @@ export class BucketFile implements CachedFile {
         touched ^= filter[word]!
     }
     return touched
+  }
+
+  /** How far the key is from the first key of its page to that of the next one: 0 to 1. */
+  shareOf(page: number, key: Uint32Array): number {
+    return this.#index.shareOf(page, key)
+  }
+
+  /** Whether the filter need not be asked about a page that is in the cache: recent keys were nearly all in the file. */
+  get skipsFilter(): boolean {
+    return this.#recentHits >= RECENT_HITS_MAX / 2
+  }
+
+  /** Takes note of lookups of `count` keys, of which the file had `found`. */
+  noteLookups(count: number, found: number): void {
+    const hits = this.#recentHits + found - MISS_WEIGHT * (count - found)
+    this.#recentHits = Math.max(0, Math.min(RECENT_HITS_MAX, hits))
+  }
+
+  /** Pages that the cache has room for. */
+  get cachePages(): number {
+    return this.#options.cache!.pages
   }
 
   /** The cache's memory. */

@@ -91,10 +91,10 @@ export async function openFooter(
   const page = new Uint8Array(pageBytes)
   const count = await readFully(file, page, offset)
   const { magic, version } = footerIdentity(page)
-  if (magic === BUCKET_MAGIC && version > BUCKET_FORMAT_VERSION) {
+  if (magic === BUCKET_MAGIC && version > 0 && version !== BUCKET_FORMAT_VERSION) {
     throw new FlashTableError(
       'FLASHTABLE_UNSUPPORTED_FORMAT',
-      `${path} has bucket file format ${version}; this release reads up to ${BUCKET_FORMAT_VERSION}`,
+      `${path} has bucket file version ${version}; this release reads version ${BUCKET_FORMAT_VERSION}`,
       { path, offset },
     )
   }

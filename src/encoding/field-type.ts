@@ -41,6 +41,8 @@ export interface FieldType {
   readonly byteLength: number
   /** The name of the typed array that is its column. */
   readonly columnName: string
+  /** Of an integer of one lane: the lane is the number plus this. */
+  readonly bias?: number
   /** Elements of the column for each row: 1, or n for `bytes(n)`. */
   readonly rowLength: number
   /**

@@ -38,7 +38,7 @@ class IntegerType implements FieldType {
   readonly columnName: string
   readonly rowLength = 1
   readonly #Column: ColumnConstructor<SmallInteger<ArrayBuffer>>
-  readonly #bias: number
+  readonly bias: number
   readonly #max: number
   /** The low bits that are the lane. */
   readonly #mask: number
@@ -51,21 +51,21 @@ class IntegerType implements FieldType {
     this.byteLength = Column.BYTES_PER_ELEMENT
     this.columnName = Column.name
     this.#Column = Column
-    this.#bias = name.startsWith('i') ? 2 ** (bits - 1) : 0
-    this.#max = 2 ** bits - 1 - this.#bias
+    this.bias = name.startsWith('i') ? 2 ** (bits - 1) : 0
+    this.#max = 2 ** bits - 1 - this.bias
     this.#mask = 2 ** bits - 1
   }
 
   toLanes(value: unknown, lanes: Uint32Array, at: number, place: Place): void {
     if (typeof value !== 'number') throw wrongType(place, this.#expected(), value)
-    if (!Number.isInteger(value) || value > this.#max || value < -this.#bias) {
+    if (!Number.isInteger(value) || value > this.#max || value < -this.bias) {
       throw outOfBounds(place, this.#expected(), value)
     }
-    lanes[at] = value + this.#bias
+    lanes[at] = value + this.bias
   }
 
   fromLanes(lanes: readonly Uint32Array[], at: number, row: number): number {
-    return lanes[at]![row]! - this.#bias
+    return lanes[at]![row]! - this.bias
   }
 
   columnToLanes(
@@ -77,9 +77,9 @@ class IntegerType implements FieldType {
     const lane = lanes[at]!
     // `set` converts whole arrays, twenty times faster than a loop; signed integers come out sign-extended.
     lane.set(column)
-    if (this.#bias === 0) return
+    if (this.bias === 0) return
     // Adding the bias is flipping the highest bit of the field.
-    const flip = this.#bias | 0
+    const flip = this.bias | 0
     const mask = this.#mask | 0
     for (let i = 0; i < rows; i++) lane[i] = (lane[i]! ^ flip) & mask
   }
@@ -92,8 +92,8 @@ class IntegerType implements FieldType {
   ): SmallInteger<ArrayBuffer> {
     const column = new this.#Column(to - from)
     column.set(lanes[at]!.subarray(from, to))
-    if (this.#bias === 0) return column
-    const flip = this.#bias | 0
+    if (this.bias === 0) return column
+    const flip = this.bias | 0
     for (let i = 0; i < column.length; i++) column[i]! ^= flip
     return column
   }
@@ -103,7 +103,7 @@ class IntegerType implements FieldType {
   }
 
   #expected(): string {
-    return `an integer from ${-this.#bias} to ${this.#max} (${this.stored.type})`
+    return `an integer from ${-this.bias} to ${this.#max} (${this.stored.type})`
   }
 }
 

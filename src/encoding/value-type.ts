@@ -7,6 +7,7 @@
 import { describeValue } from '../base/describe-value.js'
 import { invalidType } from '../base/errors.js'
 import { wrongType, type FieldType, type Place } from './field-type.js'
+import { structMaker } from './struct-maker.js'
 import type { StoredField, StoredValue } from './stored-schema.js'
 
 /** A column of values. */
@@ -74,6 +75,7 @@ export class StructValue implements ValueType {
   readonly laneBytes: readonly number[]
   readonly byteLength: number
   readonly #names: ReadonlySet<string>
+  readonly #make: (lanes: readonly Uint32Array[], at: number, row: number) => object
 
   constructor(types: readonly (readonly [name: string, type: FieldType])[]) {
     let lanes = 0
@@ -87,6 +89,7 @@ export class StructValue implements ValueType {
     this.stored = { type: 'struct', fields: types.map(([name, type]) => ({ name, ...type.stored })) }
     this.text = `struct({ ${types.map(([name, type]) => `${name}: ${type.text}`).join(', ')} })`
     this.#names = new Set(types.map(([name]) => name))
+    this.#make = structMaker(this.fields)
   }
 
   toLanes(value: unknown, lanes: Uint32Array, at: number): void {
@@ -101,9 +104,7 @@ export class StructValue implements ValueType {
   }
 
   fromLanes(lanes: readonly Uint32Array[], at: number, row: number): unknown {
-    const value: Record<string, unknown> = {}
-    for (const field of this.fields) value[field.name] = field.type.fromLanes(lanes, at + field.at, row)
-    return value
+    return this.#make(lanes, at, row)
   }
 
   /** Refuses fields that would be lost. A missing field is noticed when it is read: it may be inherited. */

@@ -3,20 +3,14 @@
  *
  * Each step is a loop over all keys, and before it a loop that only touches what the step will read: loads that do nothing
  * else overlap far better than those between other instructions (Chen et al. 2004, group prefetching). For keys of one or
- * two lanes; pages of even keys are left to `DataPageReader`, whose answers this must give. Hot. docs/internals.md, Lookup.
+ * two lanes; pages of even keys, or with other operations than puts, are left to `DataPageReader`. Hot. docs/internals.md, Lookup.
  */
 import type { RecordLayout } from '../records/record-layout.js'
 import { readBits } from './bits.js'
 import { WORDS_PER_LINE } from './cache-line.js'
+import { hasPutsOnly, readRowValues, rowsBit } from './data-page-row.js'
 import { BUCKET_ROWS, findBucket } from './elias-fano.js'
-import {
-  KIND_WORD,
-  dataPageLayout,
-  directoryWords,
-  lowBitsIn,
-  rowCountIn,
-  type DataPageLayout,
-} from './page-layout.js'
+import { KIND_WORD, dataPageLayout, lowBitsIn, rowCountIn, type DataPageLayout } from './page-layout.js'
 
 const TWO_32 = 2 ** 32
 
@@ -52,6 +46,8 @@ export class BlockSearch {
   /** Seeks the first `count` keys, a column a lane, in their pages in `words`. */
   seek(words: Uint32Array, keys: readonly Uint32Array[], count: number): void {
     this.states.fill(NOT_SOUGHT, 0, count)
+    this.from.fill(0, 0, count)
+    this.to.fill(0, 0, count)
     if (this.#page.keyLaneCount > 2) return
     this.#touchHeads(words, count)
     this.#findBuckets(words, keys[0]!, keys.at(-1)!, keys.length === 2, count)
@@ -85,9 +81,8 @@ export class BlockSearch {
       if (base < 0) continue
       const head = words[base + KIND_WORD]!
       const buckets = words[base + bucketsWord]! & 0xffff
-      if (buckets === 0) continue
+      if (buckets === 0 || !hasPutsOnly(this.#page, words, base)) continue
       states[i] = SOUGHT
-      from[i] = to[i] = 0
       let low = lows[i]! - words[base + bucketsWord - 1]!
       let high = twoLanes ? highs[i]! - words[base + firstKeyWord]! : 0
       if (low < 0) {
@@ -123,7 +118,8 @@ export class BlockSearch {
     for (let i = 0; i < count; i++) {
       const base = bases[i]!
       if (base < 0 || from[i] === to[i]) continue
-      const at = base + ((this.#rowsBit(words, base) + from[i]! * (words[base + bucketsWord]! >>> 16)) >>> 5)
+      const at =
+        base + ((rowsBit(this.#page, words, base) + from[i]! * (words[base + bucketsWord]! >>> 16)) >>> 5)
       touched ^= words[at]! ^ words[at + WORDS_PER_LINE / 2]!
     }
     this.#touched[0]! ^= touched
@@ -148,7 +144,7 @@ export class BlockSearch {
       const lowWidth = lowBits < 32 ? lowBits : 32
       const low = this.#low[i]!
       const high = this.#high[i]!
-      let bit = this.#rowsBit(words, base) + row * rowBits
+      let bit = rowsBit(this.#page, words, base) + row * rowBits
       let found = -1
       for (; row < end; row++, bit += rowBits) {
         if (readBits(words, base, bit, lowWidth) !== low) {
@@ -162,11 +158,9 @@ export class BlockSearch {
     }
   }
 
-  /** Where the rows of the page begin, in bits from its start. */
-  #rowsBit(words: Uint32Array, base: number): number {
-    const { bucketsWord, directoryWord } = this.#page
-    const rows = rowCountIn(words[base + KIND_WORD]!)
-    return (directoryWord + directoryWords(rows, words[base + bucketsWord]! & 0xffff)) * 32
+  /** Writes the value lanes of a row of the page of key `i` to row `at` of `lanes`, which begin with the key lanes. */
+  readValues(words: Uint32Array, i: number, row: number, lanes: readonly Uint32Array[], at: number): void {
+    readRowValues(this.#page, words, this.bases[i]!, row, lanes, at)
   }
 }
 

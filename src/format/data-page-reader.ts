@@ -5,9 +5,10 @@
  * One reader serves all pages of a layout in turn (`open`); it allocates nothing, so that a lookup in a cached page costs no
  * garbage. Hot. docs/file-format.md, Data page.
  */
-import { KIND_COUNT, PUT } from '../records/operations.js'
+import { KIND_COUNT } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { readBits } from './bits.js'
+import { hasPutsOnly, laneWidth, readRowValues, rowsBit } from './data-page-row.js'
 import { BUCKET_ROWS, countOnes, findBucket, sampleBits, sampleCount } from './elias-fano.js'
 import { EXACT_MAX, bucketOf, offsetNumber, subtractKey } from './key-offset.js'
 import {
@@ -23,6 +24,8 @@ import {
 } from './page-layout.js'
 
 const TWO_32 = 2 ** 32
+/** Heads of wide records have more lines than are worth touching. */
+const TOUCHED_HEAD_MAX = 64
 /** Of more rows than this in one bucket, halves are dropped; the rest is walked. */
 const WALKED_ROWS = 8
 
@@ -39,6 +42,8 @@ export class DataPageReader {
   readonly #offset: Uint32Array
   #low = 0
   #high = 0
+  /** Kept, so that touching is not optimised away. */
+  readonly #touched = new Uint32Array(1)
 
   /** Rows [from, to) found by the last `find`. */
   from = 0
@@ -251,18 +256,42 @@ export class DataPageReader {
 
   /** Whether every row of the page is a put. */
   get allPuts(): boolean {
-    const lane = this.#page.packedLaneCount - 1
-    return this.#width(lane) === 0 && this.#words[this.#base + this.#page.basesWord + lane]! === PUT
+    return hasPutsOnly(this.#page, this.#words, this.#base)
   }
 
-  /** Bits of packed lane `lane` in a row. */
+  /** Puts the value lanes of row `row` into row 0 of `lanes`, which begin with the key lanes. */
+  readValues(row: number, lanes: readonly Uint32Array[]): void {
+    readRowValues(this.#page, this.#words, this.#base, row, lanes, 0)
+  }
+
+  /**
+   * Reads a word of each line that a key is likely to need, which lies at this share of the way from the first key of its
+   * page to that of the next one: so they are all on their way from memory before the first is used.
+   */
+  touch(words: Uint32Array, base: number, share: number): void {
+    const { freeBits, directoryWord } = this.#page
+    const free = freeBits >>> 5
+    const head = Math.min(directoryWord, TOUCHED_HEAD_MAX)
+    // About a tenth of a page is directory; rows fill the rest to the end.
+    const unary = base + head + Math.floor(free * (0.007 + 0.025 * share))
+    const row = base + head + Math.floor(free * 0.033) + Math.floor(share * free * 0.967)
+    const last = base + head + free - 1
+    this.#touched[0]! ^=
+      words[base]! ^
+      words[unary]! ^
+      words[Math.max(base, row - 24)]! ^
+      words[Math.max(base, row - 8)]! ^
+      words[Math.min(last, row + 8)]! ^
+      words[Math.min(last, row + 24)]!
+  }
+
   #width(lane: number): number {
-    return (this.#words[this.#base + this.#page.widthsWord + (lane >> 2)]! >>> ((lane & 3) * 8)) & 0xff
+    return laneWidth(this.#page, this.#words, this.#base, lane)
   }
 
   /** Where the row begins, in bits from the start of the page. */
   #rowAt(row: number): number {
-    return (this.#page.directoryWord + directoryWords(this.#rows, this.#buckets)) * 32 + row * this.#rowBits
+    return rowsBit(this.#page, this.#words, this.#base) + row * this.#rowBits
   }
 
   /** Of a page with even keys. */

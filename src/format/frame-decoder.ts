@@ -16,10 +16,8 @@ import {
   DELETE_WHERE_COUNT_AT,
   ENCODING_AT,
   FIRST_SEQUENCE_AT,
-  FLAGS_AT,
   FRAME_HEADER_BYTES,
   HEADER_CHECKSUM_AT,
-  KINDS_FLAG,
   OPERATION_COUNT_AT,
   OPERATIONS_PER_BYTE_MAX,
   PACKED_BASE_BYTES,
@@ -27,7 +25,15 @@ import {
   PAYLOAD_BYTES_AT,
   PAYLOAD_BYTES_MAX,
   PAYLOAD_CHECKSUM_AT,
-  RAW_ENCODING,
+  PAYLOAD_WORDS_AT,
+  RAW_KINDS_ENCODING,
+  SMALL_COUNT_AT,
+  SMALL_ENCODING,
+  SMALL_FRAME_BYTES_MAX,
+  SMALL_FRAME_HEADER_BYTES,
+  SMALL_KINDS_ENCODING,
+  SYNCED_DISTANCE_AT,
+  SYNCED_DISTANCE_MAX,
   SYNCED_SEQUENCE_AT,
   alignFrame,
   packedTableBytes,
@@ -47,7 +53,10 @@ export function frameBytesOf(bytes: Uint8Array): FrameBytes {
 
 /** A header whose checksum fits and whose numbers are possible. */
 export interface FrameHeader {
-  readonly payloadChecksum: number
+  /** Its size; the payload follows. */
+  readonly headerBytes: number
+  /** `undefined` in a small frame: the checksum of the header covers the payload too. */
+  readonly payloadChecksum: number | undefined
   readonly payloadBytes: number
   readonly operationCount: number
   readonly deleteWhereCount: number
@@ -61,32 +70,73 @@ export interface FrameHeader {
 }
 
 /**
- * The header at `offset`, `undefined` where there is none. `seed` is that of its position.
+ * The header at `offset`, `undefined` where there is none. `seed` is that of its position. A small frame counts as a
+ * header: it is there as a whole or not at all.
  *
- * Requires: `offset` is a multiple of 4 and the bytes of a header are there.
+ * Requires: `offset` is a multiple of 4, and {@link FRAME_START_BYTES} are there, or all up to `end`, where the file ends.
  */
-export function readFrameHeader(source: FrameBytes, offset: number, seed: number): FrameHeader | undefined {
-  const at = offset / 4
-  const checksum = crc32Words(source.words, at + PAYLOAD_CHECKSUM_AT / 4, at + FRAME_HEADER_BYTES / 4, seed)
-  if (source.view.getUint32(offset + HEADER_CHECKSUM_AT, true) !== checksum) return undefined
-  return possibleHeader(source, offset)
+export function readFrameHeader(
+  source: FrameBytes,
+  offset: number,
+  end: number,
+  seed: number,
+): FrameHeader | undefined {
+  const header = possibleHeader(source, offset, end)
+  if (header === undefined) return undefined
+  const checksum = crc32Words(source.words, (offset + ENCODING_AT) / 4, checkedEnd(header, offset) / 4, seed)
+  return source.view.getUint32(offset + HEADER_CHECKSUM_AT, true) === checksum ? header : undefined
 }
 
-/** The seed for which the checksum of the header at `offset` fits; any bytes have one. Requires: as above. */
-export function headerSeed({ bytes, view }: FrameBytes, offset: number): number {
+/** Bytes that tell whether a frame begins with them. */
+export const FRAME_START_BYTES = SMALL_FRAME_BYTES_MAX
+
+/** Where the bytes end that the checksum of the header covers. */
+function checkedEnd({ headerBytes, payloadBytes, payloadChecksum }: FrameHeader, offset: number): number {
+  return offset + headerBytes + (payloadChecksum === undefined ? payloadBytes : 0)
+}
+
+/** The seed for which the checksum of this header at `offset` fits; any bytes have one. Requires: as above. */
+export function headerSeed({ bytes, view }: FrameBytes, offset: number, header: FrameHeader): number {
   const checksum = view.getUint32(offset + HEADER_CHECKSUM_AT, true)
-  return seedFor(bytes, offset + PAYLOAD_CHECKSUM_AT, offset + FRAME_HEADER_BYTES, checksum)
+  return seedFor(bytes, offset + ENCODING_AT, checkedEnd(header, offset), checksum)
 }
 
 /** Reads the bytes at `offset` as a header without checking its checksum; `undefined` if they cannot be one. */
-export function possibleHeader(source: FrameBytes, offset: number): FrameHeader | undefined {
-  const { view } = source
+export function possibleHeader(source: FrameBytes, offset: number, end: number): FrameHeader | undefined {
+  if (offset + SMALL_FRAME_HEADER_BYTES > end) return undefined
+  const encoding = source.bytes[offset + ENCODING_AT]!
+  const isSmall = encoding === SMALL_ENCODING || encoding === SMALL_KINDS_ENCODING
+  const header = isSmall ? smallHeader(source, offset) : largeHeader(source, offset, end)
+  if (header === undefined || !canBe(header)) return undefined
+  return !isSmall || offset + header.headerBytes + header.payloadBytes <= end ? header : undefined
+}
+
+function smallHeader({ view, bytes }: FrameBytes, offset: number): FrameHeader {
+  const firstSequence = readU48(view, offset + FIRST_SEQUENCE_AT)
+  const operationCount = bytes[offset + SMALL_COUNT_AT]!
+  return {
+    headerBytes: SMALL_FRAME_HEADER_BYTES,
+    payloadChecksum: undefined,
+    payloadBytes: 4 * bytes[offset + PAYLOAD_WORDS_AT]!,
+    operationCount,
+    deleteWhereCount: 0,
+    firstSequence,
+    endSequence: firstSequence + operationCount,
+    syncedSequence: firstSequence - (view.getUint32(offset + SYNCED_DISTANCE_AT, true) & SYNCED_DISTANCE_MAX),
+    packed: false,
+    hasKinds: bytes[offset + ENCODING_AT] === SMALL_KINDS_ENCODING,
+  }
+}
+
+function largeHeader({ view, bytes }: FrameBytes, offset: number, end: number): FrameHeader | undefined {
+  if (offset + FRAME_HEADER_BYTES > end) return undefined
   const operationCount = view.getUint32(offset + OPERATION_COUNT_AT, true)
   const deleteWhereCount = view.getUint16(offset + DELETE_WHERE_COUNT_AT, true)
   const firstSequence = readU48(view, offset + FIRST_SEQUENCE_AT)
-  const encoding = view.getUint8(offset + ENCODING_AT)
-  const flags = view.getUint8(offset + FLAGS_AT)
-  const header: FrameHeader = {
+  const encoding = bytes[offset + ENCODING_AT]!
+  if (encoding > PACKED_ENCODING || bytes[offset + PAYLOAD_WORDS_AT] !== 0) return undefined
+  return {
+    headerBytes: FRAME_HEADER_BYTES,
     payloadChecksum: view.getUint32(offset + PAYLOAD_CHECKSUM_AT, true),
     payloadBytes: view.getUint32(offset + PAYLOAD_BYTES_AT, true),
     operationCount,
@@ -95,11 +145,8 @@ export function possibleHeader(source: FrameBytes, offset: number): FrameHeader 
     endSequence: firstSequence + operationCount + deleteWhereCount,
     syncedSequence: readU48(view, offset + SYNCED_SEQUENCE_AT),
     packed: encoding === PACKED_ENCODING,
-    hasKinds: flags === KINDS_FLAG,
+    hasKinds: encoding === RAW_KINDS_ENCODING,
   }
-  const knownEncoding =
-    encoding === PACKED_ENCODING ? flags === 0 : encoding === RAW_ENCODING && (flags & ~KINDS_FLAG) === 0
-  return knownEncoding && canBe(header) ? header : undefined
 }
 
 /** Every frame that we write keeps to this; bytes that do not are no header. */
@@ -112,12 +159,14 @@ function canBe(header: FrameHeader): boolean {
     operationCount <= payloadBytes * OPERATIONS_PER_BYTE_MAX &&
     endSequence > firstSequence &&
     endSequence <= U48_MAX &&
+    header.syncedSequence >= 0 &&
     header.syncedSequence <= firstSequence
   )
 }
 
 /** Whether the payload at `offset` is the one that the header was written for. Requires: all its bytes are there. */
 export function payloadFits(source: FrameBytes, offset: number, header: FrameHeader, seed: number): boolean {
+  if (header.payloadChecksum === undefined) return true
   const from = offset / 4
   return crc32Words(source.words, from, from + header.payloadBytes / 4, seed) === header.payloadChecksum
 }

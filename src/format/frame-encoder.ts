@@ -2,7 +2,8 @@
  * Operations to the bytes of one WAL frame.
  *
  * Every put passes here: the encoder keeps one buffer and allocates nothing for a frame. It writes the columns raw or
- * packed, whichever is smaller: packing pays from a few records on. docs/file-format.md, WAL frames.
+ * packed, whichever is smaller: packing pays from a few records on. A few raw records make a small frame, with a header of
+ * half the size. docs/file-format.md, WAL frames.
  *
  *     frame    header (see frame-layout.ts) | payload
  *     payload  columns | delete-where entries (see delete-where.ts)
@@ -22,17 +23,24 @@ import {
   DELETE_WHERE_COUNT_MAX,
   ENCODING_AT,
   FIRST_SEQUENCE_AT,
-  FLAGS_AT,
   FRAME_HEADER_BYTES,
   HEADER_CHECKSUM_AT,
-  KINDS_FLAG,
   OPERATION_COUNT_AT,
   OPERATION_COUNT_MAX,
   PACKED_ENCODING,
   PAYLOAD_BYTES_AT,
   PAYLOAD_BYTES_MAX,
   PAYLOAD_CHECKSUM_AT,
+  PAYLOAD_WORDS_AT,
   RAW_ENCODING,
+  RAW_KINDS_ENCODING,
+  SMALL_COUNT_MAX,
+  SMALL_ENCODING,
+  SMALL_FRAME_BYTES_MAX,
+  SMALL_FRAME_HEADER_BYTES,
+  SMALL_KINDS_ENCODING,
+  SYNCED_DISTANCE_AT,
+  SYNCED_DISTANCE_MAX,
   SYNCED_SEQUENCE_AT,
   alignFrame,
   packedTableBytes,
@@ -104,31 +112,44 @@ export class FrameEncoder {
     const columnBytes = packed ? packedBytes : rawBytes
     const payloadBytes = columnBytes + deleteWhereBytes(deletes)
     assert(payloadBytes <= PAYLOAD_BYTES_MAX, 'the payload of a frame fits')
-    const frameBytes = FRAME_HEADER_BYTES + payloadBytes
+    const small =
+      !packed &&
+      deletes.length === 0 &&
+      count <= SMALL_COUNT_MAX &&
+      payloadBytes <= SMALL_FRAME_BYTES_MAX - SMALL_FRAME_HEADER_BYTES &&
+      firstSequence - syncedSequence <= SYNCED_DISTANCE_MAX
+    const headerBytes = small ? SMALL_FRAME_HEADER_BYTES : FRAME_HEADER_BYTES
+    const frameBytes = headerBytes + payloadBytes
     this.#reserve(frameBytes)
 
     if (packed) this.#writePacked(operations, kinds, from, to, columnBytes)
-    else if (count > 0) this.#writeRaw(operations, kinds, from, to, columnBytes)
+    else if (count > 0) this.#writeRaw(operations, kinds, from, to, headerBytes, columnBytes)
     if (deletes.length > 0) {
       assertAscending(deletes, firstSequence, endSequence)
       writeDeleteWheres(deletes, this.#layout, this.#view, FRAME_HEADER_BYTES + columnBytes)
     }
 
     const view = this.#view
-    view.setUint32(PAYLOAD_BYTES_AT, payloadBytes, true)
-    view.setUint32(OPERATION_COUNT_AT, count, true)
     writeU48(view, FIRST_SEQUENCE_AT, firstSequence)
+    if (small) {
+      view.setUint8(ENCODING_AT, kinds === undefined ? SMALL_ENCODING : SMALL_KINDS_ENCODING)
+      view.setUint8(PAYLOAD_WORDS_AT, payloadBytes / 4)
+      view.setUint32(SYNCED_DISTANCE_AT, (firstSequence - syncedSequence) | (count << 24), true)
+      view.setUint32(HEADER_CHECKSUM_AT, crc32Words(this.#words, ENCODING_AT / 4, frameBytes / 4, seed), true)
+      return frameBytes
+    }
+    view.setUint8(
+      ENCODING_AT,
+      packed ? PACKED_ENCODING : kinds === undefined ? RAW_ENCODING : RAW_KINDS_ENCODING,
+    )
+    view.setUint8(PAYLOAD_WORDS_AT, 0)
+    view.setUint32(OPERATION_COUNT_AT, count, true)
+    view.setUint32(PAYLOAD_BYTES_AT, payloadBytes, true)
     writeU48(view, SYNCED_SEQUENCE_AT, syncedSequence)
-    view.setUint8(ENCODING_AT, packed ? PACKED_ENCODING : RAW_ENCODING)
-    view.setUint8(FLAGS_AT, !packed && kinds !== undefined ? KINDS_FLAG : 0)
     view.setUint16(DELETE_WHERE_COUNT_AT, deletes.length, true)
     const payloadWord = FRAME_HEADER_BYTES / 4
     view.setUint32(PAYLOAD_CHECKSUM_AT, crc32Words(this.#words, payloadWord, frameBytes / 4, seed), true)
-    view.setUint32(
-      HEADER_CHECKSUM_AT,
-      crc32Words(this.#words, PAYLOAD_CHECKSUM_AT / 4, payloadWord, seed),
-      true,
-    )
+    view.setUint32(HEADER_CHECKSUM_AT, crc32Words(this.#words, ENCODING_AT / 4, payloadWord, seed), true)
     return frameBytes
   }
 
@@ -235,13 +256,14 @@ export class FrameEncoder {
     kinds: Uint8Array | undefined,
     from: number,
     to: number,
+    headerBytes: number,
     columnBytes: number,
   ): void {
     const { laneCount, keyLaneCount, laneBytes } = this.#layout
     const bytes = this.#bytes
     // The last bytes may be padding.
-    this.#words[(FRAME_HEADER_BYTES + columnBytes) / 4 - 1] = 0
-    let at = FRAME_HEADER_BYTES
+    this.#words[(headerBytes + columnBytes) / 4 - 1] = 0
+    let at = headerBytes
     for (let row = from; row < to; row++) {
       const lanesWithMeaning = kinds !== undefined && kinds[row] === DELETE_KEY ? keyLaneCount : laneCount
       for (let lane = 0; lane < laneCount; lane++) {

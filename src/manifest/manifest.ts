@@ -13,8 +13,8 @@ import type { BucketFileEntry } from './bucket-file-entry.js'
 import type { SegmentInfo } from './segment-info.js'
 import { validateManifest } from './validate.js'
 
-/** The format that this version writes; it reads no higher one. */
-export const MANIFEST_VERSION = 1
+/** The format that this version writes; it reads no other one. */
+export const MANIFEST_VERSION = 2
 /** The most bytes of a manifest. */
 export const MANIFEST_BYTES_MAX = 16 * 1024 * 1024
 
@@ -57,7 +57,7 @@ export interface Manifest {
 }
 
 const FIRST_LINE = /^flashtable manifest (\d{1,9}) /
-const FIRST_LINE_1 = /^flashtable manifest 1 ([0-9a-f]{8}) (0|[1-9]\d{0,8})\n/
+const FIRST_LINE_2 = /^flashtable manifest 2 ([0-9a-f]{8}) (0|[1-9]\d{0,8})\n/
 const FIRST_LINE_BYTES_MAX = 64
 
 /**
@@ -92,7 +92,7 @@ export function serializeManifest(manifest: Manifest): Uint8Array {
 /**
  * Reads the bytes of the file at `path`.
  *
- * Throws `FLASHTABLE_UNSUPPORTED_FORMAT` for a manifest of a higher version, `FLASHTABLE_CORRUPTION` for anything else
+ * Throws `FLASHTABLE_UNSUPPORTED_FORMAT` for a manifest of another version, `FLASHTABLE_CORRUPTION` for anything else
  * that is not a manifest.
  */
 export function parseManifest(bytes: Uint8Array, path: string): Manifest {
@@ -101,16 +101,16 @@ export function parseManifest(bytes: Uint8Array, path: string): Manifest {
   }
   const start = Buffer.from(bytes.subarray(0, FIRST_LINE_BYTES_MAX)).toString('latin1')
   const version = FIRST_LINE.exec(start)?.[1]
-  if (version !== undefined && Number(version) > MANIFEST_VERSION) {
+  if (version !== undefined && Number(version) !== MANIFEST_VERSION) {
     throw new FlashTableError(
       'FLASHTABLE_UNSUPPORTED_FORMAT',
-      `${path} has format version ${Number(version)}; this version of flashtable reads versions up to ${MANIFEST_VERSION}`,
+      `${path} has format version ${Number(version)}; this release of flashtable reads version ${MANIFEST_VERSION}`,
       { path, offset: 0 },
     )
   }
-  const line = FIRST_LINE_1.exec(start)
+  const line = FIRST_LINE_2.exec(start)
   if (line === null) {
-    throw corruption(path, 0, 'a line like "flashtable manifest 1 <checksum> <bytes>"', quote(start))
+    throw corruption(path, 0, 'a line like "flashtable manifest 2 <checksum> <bytes>"', quote(start))
   }
   const json = bytes.subarray(line[0].length)
   if (json.byteLength !== Number(line[2])) {

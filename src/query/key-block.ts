@@ -1,93 +1,154 @@
 /**
  * Keys that are looked up together, so that they wait for memory together: for fences, filters, heads of pages and rows in
- * turn, each time all at once. `Lookup` then finds everything at hand; answers do not depend on it. Hot.
- * docs/internals.md, Lookup.
+ * turn, each time all at once. It answers keys whose records are plain puts in cached pages; others go the general way,
+ * which gives the same answer. Hot. docs/internals.md, Lookup.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
 import { BlockSearch, SOUGHT } from '../format/block-search.js'
 import { hashKey } from '../records/hash.js'
+import type { OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
+import type { View } from '../state/table-state.js'
 
 export const KEYS_PER_BLOCK = 128
 
 export class KeyBlock {
   readonly #layout: RecordLayout
   readonly #pageBytes: number
+  /** With `duplicates: 'replace'` only the newest record of a key counts. */
+  readonly #replace: boolean
+  #files: readonly BucketFile[] = []
   /** The keys of the block, a column a lane, and one of them. */
   readonly #keys: readonly Uint32Array[]
   readonly #key: Uint32Array
   #count = 0
   readonly #hashes = new Uint32Array(KEYS_PER_BLOCK)
-  /** A row of keys each file: the last page that may hold the key, or -1. */
-  #pages = new Int32Array(KEYS_PER_BLOCK)
-  /** For each file what was found in its pages that are in the cache. */
+  /** Whether each key goes the general way. */
+  readonly #general = new Uint8Array(KEYS_PER_BLOCK)
+  /** The page of each key in the file at hand, or -1. */
+  readonly #pages = new Int32Array(KEYS_PER_BLOCK)
+  /** For each file what was found in its pages. */
   readonly #searches: BlockSearch[] = []
   /** Kept, so that touching is not optimised away. */
   readonly #touched = new Int32Array(1)
 
-  constructor(layout: RecordLayout, pageBytes: number) {
+  constructor(layout: RecordLayout, pageBytes: number, replace: boolean) {
     this.#layout = layout
     this.#pageBytes = pageBytes
+    this.#replace = replace
     this.#keys = Array.from({ length: layout.keyLaneCount }, () => new Uint32Array(KEYS_PER_BLOCK))
     this.#key = new Uint32Array(layout.keyLaneCount)
   }
 
-  /** The last page that may hold the key in this place in file number `file`, or -1. */
-  pageFor(place: number, file: number): number {
-    return this.#pages[file * KEYS_PER_BLOCK + place]!
-  }
-
-  /** What was found for the keys in the pages of file number `file`: that of this place, if it was sought. */
-  searchFor(place: number, file: number): BlockSearch | undefined {
-    const search = this.#searches[file]!
-    return search.states[place] === SOUGHT ? search : undefined
-  }
-
-  /** Gets the keys `queries[from]` to `queries[to - 1]` ready; `keys`: a column a lane. */
-  prepare(
-    files: readonly BucketFile[],
-    keys: readonly Uint32Array[],
-    queries: ArrayLike<number>,
-    from: number,
-    to: number,
-  ): void {
+  /** Looks up the keys [from, to) of `keys`, a column a lane. */
+  prepare(view: View, keys: readonly Uint32Array[], from: number, to: number): void {
+    const { files } = view.version
     const count = to - from
+    this.#files = files
     this.#count = count
+    // Deletes by value must be asked of each record.
+    const plain = view.deletes.size === 0 && this.#layout.keyLaneCount <= 2
+    this.#general.fill(plain ? 0 : 1, 0, count)
+    if (!plain) return
     for (let lane = 0; lane < this.#keys.length; lane++) {
       const column = keys[lane]!
       const block = this.#keys[lane]!
-      for (let place = 0; place < count; place++) block[place] = column[queries[from + place]!]!
+      for (let place = 0; place < count; place++) block[place] = column[from + place]!
     }
+    this.#askMemtables(view)
     for (let place = 0; place < count; place++) {
       this.#hashes[place] = hashKey(this.#keys, place, this.#keys.length)
     }
-    if (this.#pages.length < files.length * KEYS_PER_BLOCK) {
-      this.#pages = new Int32Array(files.length * KEYS_PER_BLOCK)
-    }
     while (this.#searches.length < files.length)
       this.#searches.push(new BlockSearch(this.#layout, this.#pageBytes, KEYS_PER_BLOCK))
-    for (let number = 0; number < files.length; number++) {
-      const file = files[number]!
-      this.#findPages(file, number)
-      this.#searches[number]!.seek(file.cacheWords, this.#keys, count)
+    for (let number = 0; number < files.length; number++)
+      this.#search(files[number]!, this.#searches[number]!)
+  }
+
+  /**
+   * Appends the records of the key in this place: all from old to new, or with a `limit` of 1 the newest. False where it
+   * must go the general way; then nothing was appended.
+   */
+  take(place: number, limit: number, into: OperationBuffer): boolean {
+    if (this.#general[place] === 1) return false
+    const searches = this.#searches
+    const newestOnly = limit === 1 || this.#replace
+    const last = this.#files.length - 1
+    for (let number = newestOnly ? last : 0; number >= 0 && number <= last; number += newestOnly ? -1 : 1) {
+      const search = searches[number]!
+      const from = search.from[place]!
+      const to = search.to[place]!
+      if (from === to) continue
+      const words = this.#files[number]!.cacheWords
+      if (newestOnly) {
+        into.reserve(1)
+        this.#appendRow(search, words, place, to - 1, into)
+        return true
+      }
+      into.reserve(to - from)
+      for (let row = from; row < to; row++) this.#appendRow(search, words, place, row, into)
+    }
+    return true
+  }
+
+  #appendRow(
+    search: BlockSearch,
+    words: Uint32Array,
+    place: number,
+    row: number,
+    into: OperationBuffer,
+  ): void {
+    const at = into.count
+    for (let lane = 0; lane < this.#keys.length; lane++) into.lanes[lane]![at] = this.#keys[lane]![place]!
+    search.readValues(words, place, row, into.lanes, at)
+    into.count = at + 1
+  }
+
+  /** Keys that are in a memtable go the general way. */
+  #askMemtables({ version, active, length }: View): void {
+    for (const { memtable } of version.sealed) this.#askMemtable(memtable, memtable.count)
+    this.#askMemtable(active.memtable, length)
+  }
+
+  #askMemtable(memtable: View['active']['memtable'], length: number): void {
+    if (length === 0) return
+    for (let place = 0; place < this.#count; place++) {
+      if (memtable.findNewest(this.#keyAt(place), length) >= 0) this.#general[place] = 1
     }
   }
 
-  #findPages(file: BucketFile, number: number): void {
+  #search(file: BucketFile, search: BlockSearch): void {
     const pages = this.#pages
-    const { bases } = this.#searches[number]!
-    const first = number * KEYS_PER_BLOCK
-    const end = first + this.#count
-    for (let i = first; i < end; i++) pages[i] = file.lastPageFor(this.#keyAt(i - first))
-    this.#touched[0]! ^= file.touchFilters(pages, first, end)
-    for (let i = first; i < end; i++) {
-      const page = pages[i]!
-      const place = i - first
+    const { bases, states, from, to } = search
+    const count = this.#count
+    const skipsFilter = file.skipsFilter
+    for (let place = 0; place < count; place++) pages[place] = file.lastPageFor(this.#keyAt(place))
+    if (!skipsFilter) this.#touched[0]! ^= file.touchFilters(pages, 0, count)
+    for (let place = 0; place < count; place++) {
+      const page = pages[place]!
       bases[place] = -1
       if (page < 0) continue
-      if (file.mayContain(page, this.#hashes[place]!)) bases[place] = file.cachedPage(page)
-      else pages[i] = -1
+      // Without the filter only if the page is in the cache.
+      let base = skipsFilter ? file.cachedPage(page) : -1
+      if (base < 0) {
+        if (!file.mayContain(page, this.#hashes[place]!)) continue
+        base = file.cachedPage(page)
+      }
+      bases[place] = base
+      if (base < 0) this.#general[place] = 1
     }
+    search.seek(file.cacheWords, this.#keys, count)
+    let found = 0
+    for (let place = 0; place < count; place++) {
+      if (bases[place]! < 0) continue
+      if (states[place] !== SOUGHT) this.#general[place] = 1
+      else if (from[place]! < to[place]!) {
+        found++
+        // The first key of a page may have older records in the page before.
+        if (from[place] === 0 && pages[place]! > 0) this.#general[place] = 1
+      }
+    }
+    file.noteLookups(count, found)
   }
 
   #keyAt(place: number): Uint32Array {

@@ -5,7 +5,6 @@
  * of a table in turn: it allocates nothing for a key that is in memory. Hot. docs/internals.md, Lookup.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
-import type { BlockSearch } from '../format/block-search.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import type { Memtable } from '../memtable/memtable.js'
 import { hashKeyLanes } from '../records/hash.js'
@@ -13,7 +12,6 @@ import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../records/oper
 import type { RecordLayout } from '../records/record-layout.js'
 import { RecordSet } from '../records/record-set.js'
 import type { View } from '../state/table-state.js'
-import type { KeyBlock } from './key-block.js'
 import type { PageSource } from './page-source.js'
 
 /** How far a key has been followed. */
@@ -44,7 +42,6 @@ export class Lookup {
   /**
    * Appends the records of `key`, newest first and `limit` at most, to `hits`; returns how many there are, or -1 where
    * a page is missing: then `hits` is as before and `pages.missing` tells which. With `keepRows` false it only counts.
-   * `block`: has the key ready, in this place of it.
    */
   collect(
     view: View,
@@ -53,8 +50,6 @@ export class Lookup {
     hits: OperationBuffer,
     pages: PageSource,
     keepRows = true,
-    block?: KeyBlock,
-    place = 0,
   ): number {
     this.#view = view
     this.#key = key
@@ -64,13 +59,13 @@ export class Lookup {
     this.#keepRows = keepRows
     this.#deleted = undefined
     const before = hits.count
-    const progress = this.#search(pages, block, place)
+    const progress = this.#search(pages)
     if (progress !== PAGE_MISSING) return this.#found
     hits.count = before
     return -1
   }
 
-  #search(pages: PageSource, block: KeyBlock | undefined, place: number): Progress {
+  #search(pages: PageSource): Progress {
     const { version, active, length } = this.#view
     let progress = this.#searchMemtable(active.memtable, length)
     for (let i = version.sealed.length - 1; i >= 0 && progress === GO_ON; i--) {
@@ -81,8 +76,8 @@ export class Lookup {
     const hash = hashKeyLanes(this.#key)
     for (let i = version.files.length - 1; i >= 0 && progress === GO_ON; i--) {
       const file = version.files[i]!
-      const page = block === undefined ? file.pageFor(this.#key, hash) : block.pageFor(place, i)
-      if (page >= 0) progress = this.#searchFile(file, page, hash, pages, block?.searchFor(place, i), place)
+      const page = file.pageFor(this.#key, hash)
+      if (page >= 0) progress = this.#searchFile(file, page, hash, pages)
     }
     return progress
   }
@@ -103,39 +98,16 @@ export class Lookup {
     return GO_ON
   }
 
-  /**
-   * Searches the pages from `last` back that may hold the key. `sought`: has the rows of the key in page `last`, in this
-   * place of it.
-   */
-  #searchFile(
-    file: BucketFile,
-    last: number,
-    hash: number,
-    pages: PageSource,
-    sought: BlockSearch | undefined,
-    place: number,
-  ): Progress {
+  /** Searches the pages from `last` back that may hold the key. */
+  #searchFile(file: BucketFile, last: number, hash: number, pages: PageSource): Progress {
     const sequence = file.entry.endSequence - 1
-    if (sought !== undefined) {
-      const from = sought.from[place]!
-      const to = sought.to[place]!
-      if (from < to) {
-        this.#page.open(file.cacheWords, sought.bases[place]!)
-        if (this.#takeRows(this.#page, from, to, sequence) === SETTLED) return SETTLED
-      }
-    }
-    for (let page = sought === undefined ? last : this.#pageBefore(file, last, hash); page >= 0;) {
+    for (let page = last; page >= 0; page = this.#pageBefore(file, page, hash)) {
       if (!pages.find(file, page)) {
         pages.missing.push({ file, from: this.#firstPage(file, page), to: page + 1 })
         return PAGE_MISSING
       }
       this.#page.open(pages.words, pages.base)
-      if (!this.#page.find(this.#key)) {
-        page = this.#pageBefore(file, page, hash)
-        continue
-      }
-      if (this.#takeRows(this.#page, this.#page.from, this.#page.to, sequence) === SETTLED) return SETTLED
-      page = this.#pageBefore(file, page, hash)
+      if (this.#page.find(this.#key) && this.#takeRows(this.#page, sequence) === SETTLED) return SETTLED
     }
     return GO_ON
   }
@@ -153,11 +125,11 @@ export class Lookup {
     return first
   }
 
-  /** Takes rows [from, to) of the open page, from the newest on. */
-  #takeRows(page: DataPageReader, from: number, to: number, sequence: number): Progress {
+  /** Takes the rows that the reader found, from the newest on. */
+  #takeRows(page: DataPageReader, sequence: number): Progress {
     const { keyLaneCount, laneCount } = this.#layout
     const { allPuts } = page
-    for (let row = to - 1; row >= from; row--) {
+    for (let row = page.to - 1; row >= page.from; row--) {
       const hits = this.#hits
       hits.reserve(1)
       for (let lane = 0; lane < keyLaneCount; lane++) hits.lanes[lane]![hits.count] = this.#key[lane]!

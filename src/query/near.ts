@@ -12,12 +12,11 @@ import { OperationBuffer, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { sortedInTurns } from '../sort/sort-in-turns.js'
 import type { View } from '../state/table-state.js'
-import type { BatchHits, TableReader } from './reader.js'
+import { queriesOf } from './many-keys.js'
+import type { TableReader } from './reader.js'
 
 /** Up to this many keys in reach of a query are looked up one by one. */
 const LOOKUPS_PER_QUERY_MAX = 33
-/** Rows that are put in order before the event loop may get a turn. */
-const SLICE_ROWS = 2 ** 15
 /** Scans in flight at once. */
 const SCANS_AT_ONCE = 16
 
@@ -26,32 +25,6 @@ export interface OrderedHits {
   /** The query that each row answers. */
   readonly query: Uint32Array<ArrayBuffer>
   readonly rows: OperationBuffer
-}
-
-/** Puts hits into query order; `queryOf` names the query of a position where several positions belong to one. */
-export async function orderHits(
-  layout: RecordLayout,
-  { hits, starts, ends }: BatchHits,
-  queryOf: (position: number) => number = position => position,
-): Promise<OrderedHits> {
-  const turns = new Turns()
-  const query = new Uint32Array(hits.count)
-  const order = new Uint32Array(hits.count)
-  let at = 0
-  for (let position = 0; position < starts.length; position++) {
-    if (turns.due()) await turns.take()
-    // Hits come newest first.
-    for (let row = ends[position]! - 1; row >= starts[position]!; row--, at++) {
-      query[at] = queryOf(position)
-      order[at] = row
-    }
-  }
-  const rows = new OperationBuffer(layout, at)
-  for (let from = 0; from < at; from += SLICE_ROWS) {
-    if (turns.due()) await turns.take()
-    rows.gather(hits, order.subarray(from, Math.min(at, from + SLICE_ROWS)))
-  }
-  return { query, rows }
 }
 
 /** All records at most `within` away from each key; `keys`: a column a key lane. */
@@ -119,7 +92,8 @@ async function lookUpEach(
       incrementKey(key, layout)
     }
   }
-  return orderHits(layout, await reader.findMany(view, keys, Infinity), at => queryOf[at]!)
+  const found = await reader.findMany(view, keys, Infinity)
+  return { query: await queriesOf(found, position => queryOf[position]!), rows: found.rows }
 }
 
 /** A range of keys that several queries reach. */

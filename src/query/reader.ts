@@ -13,14 +13,13 @@ import type { SortedInput } from '../merge/sorted-input.js'
 import { rangeIsEmpty, type KeyRange } from '../records/key-range.js'
 import { OperationBuffer, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
-import { sortedInTurns } from '../sort/sort-in-turns.js'
 import type { View } from '../state/table-state.js'
-import { KEYS_PER_BLOCK, KeyBlock } from './key-block.js'
+import { KeyBlock } from './key-block.js'
 import { Lookup } from './lookup.js'
+import { findManyKeys, type FoundRows } from './many-keys.js'
+import { FOUND, GENERAL, NONE, NewestRecord } from './newest.js'
 import { PageSource } from './page-source.js'
 
-/** Keys that are looked up before the event loop may get a turn, and whose missing pages are read together. */
-const KEYS_PER_SLICE = 2048
 /** A lookup that would index more rows of memtables first lets the event loop turn in between. */
 const ROWS_INDEXED_MAX = 2 ** 17
 /** A key that has as many records is scanned. */
@@ -43,18 +42,10 @@ export interface ValueDecoder {
   decodeValue(lanes: readonly Uint32Array[], row: number): unknown
 }
 
-/** Hits of many keys. */
-export interface BatchHits {
-  /** Newest first within a key. */
-  readonly hits: OperationBuffer
-  /** Rows [starts[i], ends[i]) of `hits` are those of key i. */
-  readonly starts: Uint32Array
-  readonly ends: Uint32Array
-}
-
 export class TableReader {
   readonly #options: ReaderOptions
   readonly #lookup: Lookup
+  readonly #newest: NewestRecord
   readonly #block: KeyBlock
   readonly #blocking: PageSource
   readonly #inMemory = new PageSource(false)
@@ -67,7 +58,8 @@ export class TableReader {
   constructor(options: ReaderOptions) {
     this.#options = options
     this.#lookup = new Lookup(options.layout, options.pageBytes, options.replace)
-    this.#block = new KeyBlock(options.layout, options.pageBytes)
+    this.#newest = new NewestRecord(options.layout, options.pageBytes)
+    this.#block = new KeyBlock(options.layout, options.pageBytes, options.replace)
     this.#blocking = new PageSource(true)
     this.#scratch = new OperationBuffer(options.layout, 16)
   }
@@ -84,8 +76,10 @@ export class TableReader {
   /** As {@link findSync} with a limit of 1: the newest value, or `undefined`. Hot: the decoder is called directly. */
   newestSync(view: View, key: Uint32Array, decoder: ValueDecoder): unknown {
     const hits = this.#takeHits(1)
-    this.#lookup.collect(view, key, 1, hits, this.#blocking)
-    const value = hits.count === 0 ? undefined : decoder.decodeValue(hits.lanes, 0)
+    let answer = this.#newest.find(view, key, hits.lanes)
+    if (answer === GENERAL)
+      answer = this.#lookup.collect(view, key, 1, hits, this.#blocking) > 0 ? FOUND : NONE
+    const value = answer === FOUND ? decoder.decodeValue(hits.lanes, 0) : undefined
     this.#giveBack(hits, 1)
     return value
   }
@@ -137,74 +131,23 @@ export class TableReader {
     return this.#run(view, key, limit, new OperationBuffer(this.#options.layout, 4), false)
   }
 
-  /** All records of all keys; `keys`: a column a key lane. */
-  async findMany(view: View, keys: readonly Uint32Array[], limit: number): Promise<BatchHits> {
-    const { layout } = this.#options
-    const count = keys[0]!.length
-    const turns = new Turns()
-    const result: BatchHits = {
-      hits: new OperationBuffer(layout, count),
-      starts: new Uint32Array(count),
-      ends: new Uint32Array(count),
-    }
-    const key = new Uint32Array(layout.keyLaneCount)
-    const pages = new PageSource(false)
+  /** All records of each key, or with a `limit` of 1 the newest. `keys`: a column a key lane. */
+  async findMany(view: View, keys: readonly Uint32Array[], limit: number): Promise<FoundRows> {
     view.version.retain()
     try {
-      const order = await sortedInTurns(keys, layout.keyLaneCount, count, turns)
-      await prepareIndexes(view, turns)
-      for (let from = 0; from < count; from += KEYS_PER_SLICE) {
-        if (turns.due()) await turns.take()
-        let open: number[] | Uint32Array = order.subarray(from, from + KEYS_PER_SLICE)
-        const long: number[] = []
-        while (open.length > 0) {
-          open = this.#runSlice(view, keys, key, open, limit, result, pages, long)
-          if (open.length > 0) await pages.load()
-        }
-        pages.release()
-        for (const query of long) {
-          const one = Uint32Array.from(keys, lane => lane[query]!)
-          result.starts[query] = result.hits.count
-          await this.#scanKey(view, one, result.hits, true)
-          result.ends[query] = result.hits.count
-        }
-      }
+      await prepareIndexes(view, new Turns())
+      return await findManyKeys(view, keys, limit, {
+        layout: this.#options.layout,
+        lookup: this.#lookup,
+        block: this.#block,
+        recordsMax: RECORDS_MAX,
+        scan: async (key, into) => {
+          await this.#scanKey(view, key, rows => into.append(rows, 0, rows.count))
+        },
+      })
     } finally {
       await view.version.release()
     }
-    return result
-  }
-
-  /** Looks the keys `open` up; returns those for which a page is missing. `long`: takes those to be scanned. */
-  #runSlice(
-    view: View,
-    keys: readonly Uint32Array[],
-    key: Uint32Array,
-    open: number[] | Uint32Array,
-    limit: number,
-    result: BatchHits,
-    pages: PageSource,
-    long: number[],
-  ): number[] {
-    const missing: number[] = []
-    const { files } = view.version
-    const block = this.#block
-    const most = Math.min(limit, RECORDS_MAX)
-    for (let i = 0; i < open.length; i++) {
-      const place = i % KEYS_PER_BLOCK
-      if (place === 0) block.prepare(files, keys, open, i, Math.min(i + KEYS_PER_BLOCK, open.length))
-      const query = open[i]!
-      for (let lane = 0; lane < key.length; lane++) key[lane] = keys[lane]![query]!
-      result.starts[query] = result.hits.count
-      const found = this.#lookup.collect(view, key, most, result.hits, pages, true, block, place)
-      if (found < 0) missing.push(query)
-      else if (!isAll(found, limit)) {
-        result.hits.count -= found
-        long.push(query)
-      }
-      result.ends[query] = result.hits.count
-    }
-    return missing
   }
 
   /**
@@ -254,26 +197,29 @@ export class TableReader {
       }
       if (isAll(found, limit)) return found
       hits.clear()
-      return await this.#scanKey(view, ownKey, hits, keepRows)
+      const oldestFirst = new OperationBuffer(this.#options.layout, RECORDS_MAX)
+      found = await this.#scanKey(view, ownKey, rows => {
+        if (keepRows) oldestFirst.append(rows, 0, rows.count)
+      })
+      hits.appendReversed(oldestFirst)
+      return found
     } finally {
       await view.version.release()
     }
   }
 
-  /** Appends the records of a key with very many, newest first, where they are wanted; returns how many there are. */
-  async #scanKey(view: View, key: Uint32Array, hits: OperationBuffer, keepRows: boolean): Promise<number> {
-    const oldestFirst = new OperationBuffer(this.#options.layout, RECORDS_MAX)
+  /** Hands out the records of a key with very many, from old to new; returns how many there are. */
+  async #scanKey(view: View, key: Uint32Array, take: (rows: Operations) => void): Promise<number> {
     let found = 0
     const merge = await this.scan(view, { lower: key, upper: key }, false)
     try {
       for (let rows = await merge.next(); rows !== undefined; rows = await merge.next()) {
         found += rows.count
-        if (keepRows) oldestFirst.append(rows, 0, rows.count)
+        take(rows)
       }
     } finally {
       await merge.close()
     }
-    hits.appendReversed(oldestFirst)
     return found
   }
 }

@@ -15,7 +15,7 @@ import {
   readFrameHeader,
   type FrameBytes,
 } from '../format/frame-decoder.js'
-import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/frame-layout.js'
+import { FRAME_ALIGNMENT } from '../format/frame-layout.js'
 import { spillName } from '../io/file-names.js'
 import type { FileSystem } from '../io/file-system.js'
 import { readFully } from '../io/transfer.js'
@@ -140,15 +140,15 @@ export class SpillInput implements SortedInput {
       const offset = spill.offsets[piece]!
       const at = offset - spill.offsets[pieces.from]!
       const frameSeed = positionSeed(seed, offset / FRAME_ALIGNMENT)
-      const header = readFrameHeader(frames, at, frameSeed)
+      const header = readFrameHeader(frames, at, frames.bytes.byteLength, frameSeed)
       const fits =
         header !== undefined &&
-        FRAME_HEADER_BYTES + header.payloadBytes === pieceBytes(spill, { from: piece, to: piece + 1 }) &&
-        payloadFits(frames, at + FRAME_HEADER_BYTES, header, frameSeed)
+        header.headerBytes + header.payloadBytes === pieceBytes(spill, { from: piece, to: piece + 1 }) &&
+        payloadFits(frames, at + header.headerBytes, header, frameSeed)
       if (!fits)
         throw corruption(path, offset, 'the records set aside', 'bytes that do not fit their checksum')
       const before = rows.count
-      const wrong = decodePayload(frames, at + FRAME_HEADER_BYTES, header, layout, rows, [])
+      const wrong = decodePayload(frames, at + header.headerBytes, header, layout, rows, [])
       assert(wrong === undefined && rows.kinds === undefined, 'a frame that fits is what was encoded')
       deltasToKeys(rows.lanes, layout.laneBytes, before, rows.count, spill.firstKeys, piece)
       if (isCut(spill, piece, part)) keepRange(rows, before, part)

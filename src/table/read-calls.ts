@@ -6,7 +6,8 @@
  */
 import { refuseExtra } from '../options/arguments.js'
 import { columnsInTurns } from '../query/columns-in-turns.js'
-import { findNear, orderHits } from '../query/near.js'
+import { queriesOf } from '../query/many-keys.js'
+import { findNear } from '../query/near.js'
 import { checkRange } from '../query/range-options.js'
 import { batches, eachKey, eachRow, type ScanOptions } from '../query/ranges.js'
 import type { Answer } from '../query/reader.js'
@@ -81,10 +82,11 @@ export class ReadCalls {
     const view = this.#view(call, options, extra)
     const { reader, schema } = this.#session.parts
     const { lanes } = schema.keysToLanes(keys)
-    const { hits, starts, ends } = await this.#session.read(reader.findMany(view, lanes, 1))
-    return valuesInTurns(starts.length, i =>
-      ends[i] === starts[i] ? undefined : this.#value(hits, starts[i]!),
-    )
+    const { rows, ends } = await this.#session.read(reader.findMany(view, lanes, 1))
+    return valuesInTurns(ends.length, i => {
+      const row = ends[i]! - 1
+      return row < (i === 0 ? 0 : ends[i - 1]!) ? undefined : this.#value(rows, row)
+    })
   }
 
   async getColumns<Columns>(call: string, keys: unknown, options: unknown, extra: Extra): Promise<Columns> {
@@ -97,7 +99,10 @@ export class ReadCalls {
     const { lanes } = schema.keysToLanes(keys)
     const found =
       within === undefined
-        ? reader.findMany(view, lanes, Infinity).then(hits => orderHits(layout, hits))
+        ? reader.findMany(view, lanes, Infinity).then(async found => ({
+            query: await queriesOf(found),
+            rows: found.rows,
+          }))
         : findNear(reader, layout, view, lanes, within)
     const columns = found.then(async ({ query, rows }) => ({
       query,

@@ -5,7 +5,6 @@
  * cut, or overwritten by somebody. docs/durability.md, Verify.
  */
 import { fileOfSeed } from '../format/checksum-seed.js'
-import { FRAME_HEADER_BYTES } from '../format/frame-layout.js'
 import type { SegmentReader } from './segment-reader.js'
 
 /** Whether no segment file can have an older life: segments are recycled only after records are in bucket files. */
@@ -33,7 +32,7 @@ export async function writtenAfter(
   const inPage = await reader.firstWritten(end, pageEnd)
   if (inPage !== undefined) return inPage
   if (fresh) return reader.firstWritten(pageEnd, reader.end)
-  if (expected === undefined || !(await reader.load(pageEnd, FRAME_HEADER_BYTES))) return undefined
+  if (expected === undefined || !(await reader.loadStart(pageEnd))) return undefined
   if (!reader.isWritten(pageEnd)) return undefined
   if (reader.firstSequenceAt(pageEnd) === expected) return pageEnd
   const frame = reader.foreignFrameAt(pageEnd)
@@ -66,7 +65,7 @@ export async function overwrittenAt(
 ): Promise<number | undefined> {
   if (reader.end === 0 || (await isFrame(reader, 0))) return undefined
   const written = (await reader.firstWritten(0, reader.end)) ?? 0
-  if (!(await reader.load(0, FRAME_HEADER_BYTES))) return written
+  if (!(await reader.loadStart(0))) return written
   const frame = reader.foreignFrameAt(0)
   if (frame === undefined || !(await reader.load(0, frame.end))) return written
   if (!reader.isWholeWith(frame, frame.seed)) return written
@@ -79,7 +78,7 @@ export async function overwrittenAt(
 }
 
 async function isFrame(reader: SegmentReader, offset: number): Promise<boolean> {
-  if (!(await reader.load(offset, FRAME_HEADER_BYTES))) return false
+  if (!(await reader.loadStart(offset))) return false
   const frame = reader.frameAt(offset)
   if (frame === undefined || !(await reader.load(offset, frame.end - offset))) return false
   return reader.isWhole(frame)

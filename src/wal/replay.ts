@@ -12,7 +12,7 @@ import { throwIfAborted } from '../async/abort.js'
 import { Turns } from '../async/turns.js'
 import { assert } from '../base/assert.js'
 import { corruption } from '../base/errors.js'
-import { FRAME_HEADER_BYTES } from '../format/frame-layout.js'
+import { SMALL_FRAME_HEADER_BYTES } from '../format/frame-layout.js'
 import { walName } from '../io/file-names.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
 import type { TableFiles } from '../manifest/table-files.js'
@@ -153,11 +153,11 @@ class Replay {
   async #readFrames(reader: SegmentReader, from: LogPosition): Promise<boolean> {
     const { pageBytes, signal } = this.#options
     let { offset } = from
-    while (offset + FRAME_HEADER_BYTES <= reader.end) {
+    while (offset + SMALL_FRAME_HEADER_BYTES <= reader.end) {
       if (this.#turns.due()) await this.#turns.take()
       throwIfAborted(signal)
       // Most frames are in the reader's window already: a promise for each would cost more than its decoding.
-      const headerLoaded = reader.load(offset, FRAME_HEADER_BYTES)
+      const headerLoaded = reader.loadStart(offset)
       if (headerLoaded !== true && !(await headerLoaded)) continue
       const frame = reader.frameAt(offset)
       if (frame?.header.firstSequence === this.#expected) {

@@ -85,7 +85,7 @@ export class SegmentPool {
       // A rename that failed may still have been done. Another number is surely free.
       if (spare !== undefined && !recycled) number = this.#takeNumber(firstSequence)
       const handle = await this.#openFile(number, recycled)
-      return (this.#active = this.#writerOf(number, firstSequence, handle))
+      return (this.#active = this.#writerOf(number, firstSequence, handle, recycled))
     } finally {
       this.#opening = undefined
     }
@@ -184,13 +184,14 @@ export class SegmentPool {
     }
   }
 
-  #writerOf(number: number, firstSequence: number, handle: FileHandle): SegmentWriter {
+  #writerOf(number: number, firstSequence: number, handle: FileHandle, recycled: boolean): SegmentWriter {
     const { tableId, epoch, pageBytes } = this.#options
     return new SegmentWriter(
       { number, epoch, firstSequence },
       handle,
       fileSeed(tableId, epoch, number),
       pageBytes,
+      recycled,
     )
   }
 

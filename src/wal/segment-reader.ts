@@ -8,6 +8,7 @@ import { corruption, diskError, hasCode } from '../base/errors.js'
 import { fileSeedOf } from '../format/checksum-seed.js'
 import { fileSeed, positionSeed } from '../format/checksum.js'
 import {
+  FRAME_START_BYTES,
   decodePayload,
   frameBytesOf,
   headerSeed,
@@ -16,7 +17,13 @@ import {
   readFrameHeader,
 } from '../format/frame-decoder.js'
 import type { FrameBytes, FrameHeader } from '../format/frame-decoder.js'
-import { FIRST_SEQUENCE_AT, FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/frame-layout.js'
+import {
+  FIRST_SEQUENCE_AT,
+  FRAME_ALIGNMENT,
+  FRAME_HEADER_BYTES,
+  SMALL_FRAME_HEADER_BYTES,
+  alignFrame,
+} from '../format/frame-layout.js'
 import { readU48 } from '../format/little-endian.js'
 import { walName } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
@@ -127,47 +134,71 @@ export class SegmentReader {
     return (offset >= this.#windowStart && offset + bytes <= this.#windowEnd) || this.#read(offset, bytes)
   }
 
-  /** The frame that begins at `offset`, judged by its header only. Requires: the header is loaded. */
+  /**
+   * Reads what tells whether a frame begins at `offset`: its header, or all of it if it is small. False if the file ends
+   * before any frame could. As {@link load}.
+   */
+  loadStart(offset: number): boolean | Promise<boolean> {
+    if (offset + SMALL_FRAME_HEADER_BYTES > this.#end) return false
+    return this.load(offset, Math.min(FRAME_START_BYTES, this.#end - offset))
+  }
+
+  /** The frame that begins at `offset`, judged by its header only. Requires: {@link loadStart} was true. */
   frameAt(offset: number): FoundFrame | undefined {
-    const header = readFrameHeader(this.#window, offset - this.#windowStart, this.#seedAt(offset))
-    if (header === undefined) return undefined
-    const end = offset + FRAME_HEADER_BYTES + header.payloadBytes
-    return end <= this.#end ? { offset, end, header } : undefined
+    const at = offset - this.#windowStart
+    const header = readFrameHeader(this.#window, at, this.#windowEndIn(), this.#seedAt(offset))
+    return header && this.#found(offset, header)
   }
 
   /**
    * The frame that may begin at `offset` if its checksums have the seed of another file, and that seed, judged by its
-   * header only. Most bytes are not such a header. Requires: the header is loaded.
+   * header only. Most bytes are not such a header. Requires: {@link loadStart} was true.
    */
   foreignFrameAt(offset: number): (FoundFrame & { readonly seed: number }) | undefined {
     const at = offset - this.#windowStart
-    const header = possibleHeader(this.#window, at)
-    if (header === undefined) return undefined
-    const end = offset + FRAME_HEADER_BYTES + header.payloadBytes
+    const header = possibleHeader(this.#window, at, this.#windowEndIn())
+    const frame = header && this.#found(offset, header)
+    if (frame === undefined) return undefined
+    const seed = fileSeedOf(headerSeed(this.#window, at, frame.header), offset / FRAME_ALIGNMENT)
+    return { ...frame, seed }
+  }
+
+  #found(offset: number, header: FrameHeader): FoundFrame | undefined {
+    const end = offset + header.headerBytes + header.payloadBytes
     if (end > this.#end) return undefined
-    const seed = fileSeedOf(headerSeed(this.#window, at), offset / FRAME_ALIGNMENT)
-    return { offset, end, header, seed }
+    const { recordBytes } = this.#layout
+    const rowBytes = recordBytes + (header.hasKinds ? 1 : 0)
+    const isSmall = header.payloadChecksum === undefined
+    // Its bytes say nothing of it but one checksum: so at least all numbers must agree.
+    if (isSmall && header.payloadBytes !== alignFrame(header.operationCount * rowBytes)) return undefined
+    return { offset, end, header }
+  }
+
+  /** Where what is loaded ends, counted from the start of the window. */
+  #windowEndIn(): number {
+    return this.#windowEnd - this.#windowStart
   }
 
   /** Whether the payload fits the header with the seed of another file. Requires: all of it is loaded. */
   isWholeWith({ offset, header }: FoundFrame, seed: number): boolean {
-    const payloadAt = offset - this.#windowStart + FRAME_HEADER_BYTES
+    const payloadAt = offset - this.#windowStart + header.headerBytes
     return payloadFits(this.#window, payloadAt, header, positionSeed(seed, offset / FRAME_ALIGNMENT))
   }
 
   /** Whether the frame is whole. Requires: all of it is loaded. */
   isWhole({ offset, header }: FoundFrame): boolean {
-    const payloadAt = offset - this.#windowStart + FRAME_HEADER_BYTES
+    const payloadAt = offset - this.#windowStart + header.headerBytes
     return payloadFits(this.#window, payloadAt, header, this.#seedAt(offset))
   }
 
-  /** Whether the bytes of a header at `offset` are not all zeros. Requires: they are loaded. */
+  /** Whether the bytes of a header at `offset` are not all zeros. Requires: {@link loadStart} was true. */
   isWritten(offset: number): boolean {
     const at = offset - this.#windowStart
-    return this.#window.bytes.subarray(at, at + FRAME_HEADER_BYTES).some(byte => byte !== 0)
+    const end = Math.min(at + FRAME_HEADER_BYTES, this.#windowEndIn())
+    return this.#window.bytes.subarray(at, end).some(byte => byte !== 0)
   }
 
-  /** The first sequence number in the header at `offset`, whose checksum may be wrong. Requires: the header is loaded. */
+  /** The first sequence number in the header at `offset`, whose checksum may be wrong. Requires: as above. */
   firstSequenceAt(offset: number): number {
     return readU48(this.#window.view, offset - this.#windowStart + FIRST_SEQUENCE_AT)
   }
@@ -187,7 +218,7 @@ export class SegmentReader {
 
   /** Appends the operations of the frame. Requires: it is whole, and loaded. */
   decode({ offset, header }: FoundFrame, into: OperationBuffer, deletes: DeleteWhere[]): void {
-    const payloadAt = offset - this.#windowStart + FRAME_HEADER_BYTES
+    const payloadAt = offset - this.#windowStart + header.headerBytes
     const problem = decodePayload(this.#window, payloadAt, header, this.#layout, into, deletes)
     // Both checksums fit, so this is not the work of a crash.
     if (problem !== undefined) throw corruption(this.path, offset, 'a well-formed frame', problem)

@@ -1,9 +1,10 @@
 /**
  * One segment of the log that is being written: where the next frame goes, and how much of its page is written.
  *
- * The first frame that touches a page writes the page to its end, with zeros after the frame: a partial write into a page
- * that is not in the page cache would make the kernel read it first. Later frames of the page write only their own
- * bytes. A sync moves the position to the next page. docs/file-format.md, WAL segments.
+ * In a recycled file the first frame that touches a page writes the page to its end, with zeros after the frame: what is
+ * left of an older life goes, and a partial write into a page that is not in the page cache would make the kernel read it
+ * first. Later frames of the page write only their own bytes, as all do in a new file. A sync moves the position to the
+ * next page. docs/file-format.md, WAL segments.
  *
  * Invariant: a page with frames is never written again once a sync has covered it.
  */
@@ -27,6 +28,8 @@ export class SegmentWriter {
   readonly #epoch: number
   readonly #seed: number
   readonly #pageBytes: number
+  /** Whether something else may be in the file from the position on: of an older life, or of a write that failed. */
+  #isDirty: boolean
   readonly #firstSequence: number
   #endSequence: number
   /** Where the last frame ends. */
@@ -42,12 +45,14 @@ export class SegmentWriter {
     handle: FileHandle,
     seed: number,
     pageBytes: number,
+    recycled: boolean,
   ) {
     this.number = segment.number
     this.handle = handle
     this.#epoch = segment.epoch
     this.#seed = seed
     this.#pageBytes = pageBytes
+    this.#isDirty = recycled
     this.#firstSequence = segment.firstSequence
     this.#endSequence = segment.firstSequence
   }
@@ -76,10 +81,10 @@ export class SegmentWriter {
     return positionSeed(this.#seed, this.#position / FRAME_ALIGNMENT)
   }
 
-  /** The bytes to write for the encoded frame: itself, and zeros to the end of its last page if it is the first there. */
+  /** The bytes to write for the encoded frame: itself, and zeros to the end of its last page if something else is there. */
   bytesFor(encoder: FrameEncoder, frameBytes: number): Uint8Array {
     const end = this.#position + frameBytes
-    const writeEnd = end > this.#touched ? this.#pageEnd(end) : end
+    const writeEnd = this.#isDirty && end > this.#touched ? this.#pageEnd(end) : end
     return encoder.bytes(frameBytes, writeEnd - this.#position)
   }
 
@@ -110,9 +115,10 @@ export class SegmentWriter {
 
   /**
    * The write has failed, and any part of the frame may be in the file. The position stays, so the next frame overwrites
-   * it. That frame also writes its page to the end, since the zeros after the last frame may be gone.
+   * it. That frame also writes its page to the end, since zeros may be gone, and so do the first ones of later pages.
    */
   fail(): void {
+    this.#isDirty = true
     this.#touched = this.#position
     this.hasLeftover = true
   }

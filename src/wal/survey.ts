@@ -5,7 +5,7 @@
  * lives do not count, since their checksums have other seeds. docs/durability.md, Repair.
  */
 import { throwIfAborted } from '../async/abort.js'
-import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/frame-layout.js'
+import { FRAME_ALIGNMENT, SMALL_FRAME_HEADER_BYTES } from '../format/frame-layout.js'
 import { walName } from '../io/file-names.js'
 import { gapsOf, partsOf } from './log-parts.js'
 import type { ExpectedRange, FrameRun, LogGap, RunPart, SegmentRuns } from './log-parts.js'
@@ -152,8 +152,8 @@ export async function walkFrames(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   let offset = from
-  while (offset + FRAME_HEADER_BYTES <= Math.min(to, reader.end)) {
-    const loaded = reader.load(offset, FRAME_HEADER_BYTES)
+  while (offset + SMALL_FRAME_HEADER_BYTES <= Math.min(to, reader.end)) {
+    const loaded = reader.loadStart(offset)
     if (loaded !== true) {
       throwIfAborted(signal)
       if (!(await loaded)) continue

@@ -17,13 +17,17 @@ import {
   FRAME_ALIGNMENT,
   FRAME_HEADER,
   FRAME_HEADER_BYTES,
-  KINDS_FLAG,
   OPERATIONS_PER_BYTE_MAX,
   PACKED_BASE_BYTES,
   PACKED_ENCODING,
   PACKED_WIDTH_BYTES,
   PAYLOAD_BYTES_MAX,
   RAW_ENCODING,
+  RAW_KINDS_ENCODING,
+  SMALL_ENCODING,
+  SMALL_FRAME_HEADER,
+  SMALL_FRAME_HEADER_BYTES,
+  SMALL_KINDS_ENCODING,
 } from '../../src/format/frame-layout.js'
 import { EXACT_MAX } from '../../src/format/key-offset.js'
 import {
@@ -110,11 +114,23 @@ describe('the tables of frames', () => {
   test('encodings, flags and limits of the document are those of the code', () => {
     const [table] = sectionOf(DOCUMENT, 'Frame header').tables
     const content = (field: string): string => table!.find(row => row['field'] === field)!['content']!
-    expect(content('encoding')).toBe(`${RAW_ENCODING} raw, ${PACKED_ENCODING} packed`)
-    expect(content('flags')).toContain(`bit ${Math.log2(KINDS_FLAG)}: a raw payload has a column of kinds`)
+    expect(content('encoding')).toBe(
+      `${RAW_ENCODING} raw, ${RAW_KINDS_ENCODING} raw with kinds, ${PACKED_ENCODING} packed`,
+    )
     expect(content('payload bytes')).toContain(`to 0x${PAYLOAD_BYTES_MAX.toString(16)}`)
     expect(content('operation count')).toBe(`at most payload bytes x ${OPERATIONS_PER_BYTE_MAX}`)
     expect(TEXT).toContain(`Frames begin at multiples of ${FRAME_ALIGNMENT}.`)
+  })
+})
+
+describe('the table of small frames', () => {
+  test('is that of the code', () => {
+    const [table] = sectionOf(DOCUMENT, 'Small frames').tables
+    const fields = fieldsOf(table!)
+    expect(fields).toEqual(SMALL_FRAME_HEADER)
+    expectWithoutGap(fields, SMALL_FRAME_HEADER_BYTES)
+    expect(TEXT).toContain(`The header of a small frame has ${SMALL_FRAME_HEADER_BYTES} bytes.`)
+    expect(table![1]!['content']).toBe(`${SMALL_ENCODING} raw, ${SMALL_KINDS_ENCODING} raw with kinds`)
   })
 })
 

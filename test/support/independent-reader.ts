@@ -156,32 +156,14 @@ export function readFrame(
   seed: number,
   lanes: Lanes,
 ): Frame | { readonly syncedSequence: number; readonly end?: undefined } | undefined {
-  const at = positionSeed(seed, offset / 4)
-  if (bytes.readUInt32LE(offset) !== crc32(bytes.subarray(offset + 4, offset + 32), at)) return undefined
-  const payloadBytes = bytes.readUInt32LE(offset + 8)
-  const count = bytes.readUInt32LE(offset + 12)
-  const firstSequence = u48(bytes, offset + 16)
-  const syncedSequence = u48(bytes, offset + 22)
-  const encoding = bytes.readUInt8(offset + 28)
-  const flags = bytes.readUInt8(offset + 29)
-  const deleteCount = bytes.readUInt16LE(offset + 30)
-  const possible =
-    payloadBytes >= 4 &&
-    payloadBytes <= 0x7fff0000 &&
-    payloadBytes % 4 === 0 &&
-    count <= payloadBytes * 8 &&
-    count + deleteCount > 0 &&
-    syncedSequence <= firstSequence &&
-    (encoding === 0 ? flags <= 1 : encoding === 1 && flags === 0)
-  const end = offset + 32 + payloadBytes
-  if (!possible || end > bytes.byteLength) return undefined
-  const payload = bytes.subarray(offset + 32, end)
-  if (bytes.readUInt32LE(offset + 4) !== crc32(payload, at)) return { syncedSequence }
-
-  const packed = encoding === 1
+  const encoding = bytes.readUInt8(offset + 4)
+  const start = encoding >= 3 ? readSmallStart(bytes, offset, seed) : readStart(bytes, offset, seed)
+  if (start?.payload === undefined) return start
+  const { payload, count, deleteCount, firstSequence, syncedSequence, end } = start
+  const packed = encoding === 2
   const [rows, kinds, columnsEnd] = packed
     ? packedRows(payload, count, lanes)
-    : rawRows(payload, count, lanes, flags === 1)
+    : rawRows(payload, count, lanes, encoding === 1 || encoding === 4)
   const [deletes, payloadEnd] = readDeletes(payload, columnsEnd, deleteCount, lanes)
   check(payloadEnd === payload.byteLength, 'the entries end where the payload ends')
   const endSequence = firstSequence + count + deleteCount
@@ -192,6 +174,61 @@ export function readFrame(
   check(free.length === count, 'entries have different sequence numbers of the frame')
   const operations = rows.map((row, i) => operation(kinds[i]!, row, free[i]!))
   return { firstSequence, endSequence, syncedSequence, packed, operations, deletes, end }
+}
+
+/** What a frame says before its payload is decoded; without the payload where that does not fit. */
+interface FrameStart {
+  readonly syncedSequence: number
+  readonly firstSequence: number
+  readonly count: number
+  readonly deleteCount: number
+  readonly end: number
+  readonly payload: Buffer
+}
+
+function readStart(
+  bytes: Buffer,
+  offset: number,
+  seed: number,
+):
+  | FrameStart
+  | { readonly syncedSequence: number; readonly end?: undefined; readonly payload?: undefined }
+  | undefined {
+  const at = positionSeed(seed, offset / 4)
+  if (offset + 32 > bytes.byteLength) return undefined
+  if (bytes.readUInt32LE(offset) !== crc32(bytes.subarray(offset + 4, offset + 32), at)) return undefined
+  const firstSequence = u48(bytes, offset + 6)
+  const count = bytes.readUInt32LE(offset + 12)
+  const payloadBytes = bytes.readUInt32LE(offset + 16)
+  const syncedSequence = u48(bytes, offset + 24)
+  const deleteCount = bytes.readUInt16LE(offset + 30)
+  const possible =
+    bytes.readUInt8(offset + 5) === 0 &&
+    payloadBytes >= 4 &&
+    payloadBytes <= 0x7fff0000 &&
+    payloadBytes % 4 === 0 &&
+    count <= payloadBytes * 8 &&
+    count + deleteCount > 0 &&
+    syncedSequence <= firstSequence
+  const end = offset + 32 + payloadBytes
+  if (!possible || end > bytes.byteLength) return undefined
+  const payload = bytes.subarray(offset + 32, end)
+  if (bytes.readUInt32LE(offset + 20) !== crc32(payload, at)) return { syncedSequence }
+  return { syncedSequence, firstSequence, count, deleteCount, end, payload }
+}
+
+function readSmallStart(bytes: Buffer, offset: number, seed: number): FrameStart | undefined {
+  const words = bytes.readUInt8(offset + 5)
+  const firstSequence = u48(bytes, offset + 6)
+  const syncedSequence = firstSequence - bytes.readUIntLE(offset + 12, 3)
+  const count = bytes.readUInt8(offset + 15)
+  const end = offset + 16 + 4 * words
+  const known = bytes.readUInt8(offset + 4) <= 4
+  if (!known || words === 0 || count === 0 || syncedSequence < 0 || end > bytes.byteLength) return undefined
+  const checksum = crc32(bytes.subarray(offset + 4, end), positionSeed(seed, offset / 4))
+  if (bytes.readUInt32LE(offset) !== checksum) return undefined
+  const payload = bytes.subarray(offset + 16, end)
+  return { syncedSequence, firstSequence, count, deleteCount: 0, end, payload }
 }
 
 function operation(kind: number, lanes: readonly number[], sequence: number): Operation {
@@ -480,7 +517,7 @@ function readLog(
     const file = readFileSync(join(directory, `${String(segment.number).padStart(6, '0')}.wal`))
     const bytes = file.subarray(0, Math.min(file.byteLength, segment.bytes))
     let lastEnd = 0
-    for (let offset = 0; offset + 32 <= bytes.byteLength;) {
+    for (let offset = 0; offset + 16 <= bytes.byteLength;) {
       const frame = readFrame(bytes, offset, seed, lanes)
       if (frame?.end !== undefined && frame.firstSequence === expected) {
         operations.push(...frame.operations)
@@ -542,7 +579,7 @@ export function readManifest(directory: string): Manifest {
   const [, version, checksum, size] = /^flashtable manifest (\d+) ([0-9a-f]{8}) (\d+)\n/.exec(
     bytes.toString('latin1', 0, 64),
   )!
-  check(version === '1', 'manifest version 1')
+  check(version === '2', 'manifest version 2')
   const json = bytes.subarray(bytes.indexOf('\n') + 1)
   check(json.byteLength === Number(size), 'the size of the manifest')
   check(crc32(json).toString(16).padStart(8, '0') === checksum, 'the checksum of the manifest')

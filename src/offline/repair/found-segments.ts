@@ -7,7 +7,7 @@
  */
 import { throwIfAborted } from '../../async/abort.js'
 import { seedFamily } from '../../format/checksum-seed.js'
-import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../../format/frame-layout.js'
+import { FRAME_ALIGNMENT, SMALL_FRAME_HEADER_BYTES } from '../../format/frame-layout.js'
 import { walName } from '../../io/file-names.js'
 import type { FileSystem } from '../../io/file-system.js'
 import { MIN_PAGE_BYTES } from '../../options/options.js'
@@ -121,23 +121,37 @@ async function seedsIn(place: Place, number: number): Promise<Candidates | undef
 
 async function solveSeeds(reader: SegmentReader, signal: AbortSignal | undefined): Promise<number[]> {
   const seeds: number[] = []
+  /** That of a small frame at the start of the file: where nothing else says more, it is believed. */
+  let first: number | undefined
   let budget = TRIES * reader.end
-  for (let offset = 0; offset + FRAME_HEADER_BYTES <= reader.end && seeds.length < SEEDS_MAX;) {
-    const loaded = reader.load(offset, FRAME_HEADER_BYTES)
+  for (let offset = 0; offset + SMALL_FRAME_HEADER_BYTES <= reader.end && seeds.length < SEEDS_MAX;) {
+    const loaded = reader.loadStart(offset)
     if (loaded !== true) {
       throwIfAborted(signal)
       if (!(await loaded)) continue
     }
     const frame = reader.foreignFrameAt(offset)
     let whole = frame !== undefined && seeds.includes(frame.seed)
-    const payloadBytes = frame === undefined ? 0 : frame.end - offset
-    if (!whole && frame !== undefined && payloadBytes <= budget) {
-      budget -= payloadBytes
-      const there = reader.load(offset, payloadBytes)
-      whole = (there === true || (await there)) && reader.isWholeWith(frame, frame.seed)
+    const frameBytes = frame === undefined ? 0 : frame.end - offset
+    if (!whole && frame !== undefined && frameBytes <= budget) {
+      budget -= frameBytes
+      const isSmall = frame.header.payloadChecksum === undefined
+      if (isSmall && offset === 0) first = frame.seed
+      const there = reader.load(offset, frameBytes)
+      whole =
+        (there === true || (await there)) &&
+        (isSmall ? await isConfirmed(reader, frame) : reader.isWholeWith(frame, frame.seed))
       if (whole) seeds.push(frame.seed)
     }
     offset = whole ? frame!.end : offset + FRAME_ALIGNMENT
   }
-  return seeds
+  return seeds.length === 0 && first !== undefined ? [first] : seeds
+}
+
+/** Whether the frame right after a small one has the same seed: the single checksum of a small frame proves nothing. */
+async function isConfirmed(
+  reader: SegmentReader,
+  { end, seed }: { readonly end: number; readonly seed: number },
+): Promise<boolean> {
+  return (await reader.loadStart(end)) && reader.foreignFrameAt(end)?.seed === seed
 }

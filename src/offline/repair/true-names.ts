@@ -9,8 +9,7 @@ import { Buffer } from 'node:buffer'
 import { hasCode } from '../../base/errors.js'
 import { fileSeedOf, seedFor } from '../../format/checksum-seed.js'
 import { fileSeed } from '../../format/checksum.js'
-import { frameBytesOf, headerSeed } from '../../format/frame-decoder.js'
-import { FRAME_HEADER_BYTES } from '../../format/frame-layout.js'
+import { frameBytesOf, headerSeed, possibleHeader } from '../../format/frame-decoder.js'
 import { viewOf } from '../../format/little-endian.js'
 import { MANIFEST_NAME, bucketName, walName } from '../../io/file-names.js'
 import type { FileSystem } from '../../io/file-system.js'
@@ -117,8 +116,9 @@ function contentOf(
   pageBytes: number,
   bySeed: ReadonlyMap<number, string>,
 ): string | undefined {
-  if (start.byteLength < FRAME_HEADER_BYTES) return undefined
-  const asFrame = bySeed.get(fileSeedOf(headerSeed(frameBytesOf(start), 0), 0))
+  const frames = frameBytesOf(start)
+  const header = possibleHeader(frames, 0, start.byteLength)
+  const asFrame = header && bySeed.get(fileSeedOf(headerSeed(frames, 0, header), 0))
   if (asFrame !== undefined || start.byteLength < pageBytes) return asFrame
   return bySeed.get(fileSeedOf(seedFor(start, 4, pageBytes, viewOf(start).getUint32(0, true)), 0))
 }

@@ -18,14 +18,19 @@ import { FrameEncoder } from '../../../src/format/frame-encoder.js'
 import {
   DELETE_WHERE_COUNT_AT,
   ENCODING_AT,
-  FLAGS_AT,
   FIRST_SEQUENCE_AT,
   FRAME_HEADER,
   FRAME_HEADER_BYTES,
   OPERATION_COUNT_AT,
-  PACKED_ENCODING,
   PAYLOAD_BYTES_AT,
   PAYLOAD_CHECKSUM_AT,
+  PAYLOAD_WORDS_AT,
+  SMALL_COUNT_AT,
+  SMALL_ENCODING,
+  SMALL_FRAME_HEADER,
+  SMALL_FRAME_HEADER_BYTES,
+  SMALL_KINDS_ENCODING,
+  SYNCED_DISTANCE_AT,
   SYNCED_SEQUENCE_AT,
 } from '../../../src/format/frame-layout.js'
 import { viewOf, wordsOf } from '../../../src/format/little-endian.js'
@@ -85,12 +90,12 @@ function decode(
   seed = SEED,
 ): (Content & { header: FrameHeader }) | undefined {
   const source = frameBytesOf(bytes)
-  const header = readFrameHeader(source, 0, seed)
-  if (header === undefined || FRAME_HEADER_BYTES + header.payloadBytes > bytes.length) return undefined
-  if (!payloadFits(source, FRAME_HEADER_BYTES, header, seed)) return undefined
+  const header = readFrameHeader(source, 0, bytes.length, seed)
+  if (header === undefined || header.headerBytes + header.payloadBytes > bytes.length) return undefined
+  if (!payloadFits(source, header.headerBytes, header, seed)) return undefined
   const operations = new OperationBuffer(layout)
   const deletes: DeleteWhere[] = []
-  const problem = decodePayload(source, FRAME_HEADER_BYTES, header, layout, operations, deletes)
+  const problem = decodePayload(source, header.headerBytes, header, layout, operations, deletes)
   expect(problem).toBeUndefined()
   const { firstSequence, syncedSequence } = header
   const rows = Array.from({ length: operations.count }, (_, r) => operations.lanes.map(lane => lane[r]!))
@@ -251,8 +256,8 @@ describe('a frame comes back as it was', () => {
     into.ensureKinds().fill(DELETE_RECORD)
     for (const { rows, kinds } of frames) {
       const source = frameBytesOf(encode(fingerprints, operationsOf(fingerprints, rows, kinds)))
-      const header = readFrameHeader(source, 0, SEED)!
-      expect(decodePayload(source, FRAME_HEADER_BYTES, header, fingerprints, into, [])).toBeUndefined()
+      const header = readFrameHeader(source, 0, source.bytes.length, SEED)!
+      expect(decodePayload(source, header.headerBytes, header, fingerprints, into, [])).toBeUndefined()
     }
     const kinds = frames.flatMap(frame => frame.kinds)
     expect([...into.kinds!.subarray(0, into.count)]).toEqual(kinds)
@@ -260,10 +265,31 @@ describe('a frame comes back as it was', () => {
   })
 })
 
+/** Enough records that packing them pays. */
+const MANY = Array.from({ length: 40 }, (_, i) => [i, i, i, i, i])
+
 describe('the size of a frame', () => {
-  test('of one record is the header and the raw record', () => {
-    expect(encode(fingerprints, operationsOf(fingerprints, [[1, 2, 3, 4, 5]])).byteLength).toBe(32 + 16)
-    expect(encode(byteSet, operationsOf(byteSet, [[255]])).byteLength).toBe(32 + 4)
+  test('of one record is a short header and the raw record', () => {
+    expect(encode(fingerprints, operationsOf(fingerprints, [[1, 2, 3, 4, 5]])).byteLength).toBe(16 + 16)
+    expect(encode(byteSet, operationsOf(byteSet, [[255]])).byteLength).toBe(16 + 4)
+  })
+
+  test('is that of a small one up to its greatest size, count and distance', () => {
+    const raw = (count: number): number[][] => Array.from({ length: count }, (_, i) => [(i * 167) & 0xff])
+    expect(encode(byteSet, operationsOf(byteSet, raw(255))).byteLength).toBe(16 + 256)
+    expect(encode(byteSet, operationsOf(byteSet, raw(256))).byteLength).toBe(32 + 256)
+    const wide = recordLayout([4], Array<number>(254).fill(4))
+    const wider = recordLayout([4], Array<number>(255).fill(4))
+    expect(encode(wide, operationsOf(wide, [Array<number>(255).fill(7)])).byteLength).toBe(16 + 1020)
+    expect(encode(wider, operationsOf(wider, [Array<number>(256).fill(7)])).byteLength).toBe(32 + 1024)
+    const one = operationsOf(byteSet, [[9]])
+    expect(encode(byteSet, one, [], 2 ** 30, 2 ** 30 - 2 ** 24 + 1).byteLength).toBe(16 + 4)
+    expect(encode(byteSet, one, [], 2 ** 30, 2 ** 30 - 2 ** 24).byteLength).toBe(32 + 4)
+    for (const distance of [0, 1, 2 ** 24 - 1, 2 ** 24]) {
+      const first = 2 ** 47 + 5
+      const decoded = decode(byteSet, encode(byteSet, one, [], first, first - distance))!
+      expect([decoded.firstSequence, decoded.syncedSequence]).toEqual([first, first - distance])
+    }
   })
 
   test('of many records of which most lanes are constant is a fraction of the raw records', () => {
@@ -286,7 +312,7 @@ describe('the size of a frame', () => {
 
   test('of raw records with a deleted key does not show what stands in its value lanes', () => {
     const bytes = encode(fingerprints, operationsOf(fingerprints, [[1, 2, 3, 4, 5]], [DELETE_KEY]))
-    expect([...bytes.subarray(32)]).toEqual([
+    expect([...bytes.subarray(16)]).toEqual([
       1,
       0,
       0,
@@ -336,10 +362,10 @@ describe('damage', () => {
   })
 
   test('of any one bit of the header is found in the header alone', () => {
-    const bytes = encode(fingerprints, operationsOf(fingerprints, [[1, 2, 3, 4, 5]]))
+    const bytes = encode(fingerprints, operationsOf(fingerprints, MANY))
     for (let bit = 0; bit < FRAME_HEADER_BYTES * 8; bit++) {
       bytes[bit >> 3]! ^= 1 << (bit & 7)
-      expect(readFrameHeader(frameBytesOf(bytes), 0, SEED), `bit ${bit}`).toBeUndefined()
+      expect(readFrameHeader(frameBytesOf(bytes), 0, bytes.length, SEED), `bit ${bit}`).toBeUndefined()
       bytes[bit >> 3]! ^= 1 << (bit & 7)
     }
   })
@@ -352,8 +378,8 @@ describe('damage', () => {
   })
 
   test('zeros are no frame', () => {
-    expect(readFrameHeader(frameBytesOf(new Uint8Array(64)), 0, 0)).toBeUndefined()
-    expect(readFrameHeader(frameBytesOf(new Uint8Array(64)), 0, SEED)).toBeUndefined()
+    expect(readFrameHeader(frameBytesOf(new Uint8Array(64)), 0, 64, 0)).toBeUndefined()
+    expect(readFrameHeader(frameBytesOf(new Uint8Array(64)), 0, 64, SEED)).toBeUndefined()
   })
 })
 
@@ -362,21 +388,30 @@ describe('hostile bytes', () => {
   function sign(bytes: Uint8Array): Uint8Array {
     const view = viewOf(bytes)
     const words = wordsOf(bytes)
+    if (isSmall(bytes)) {
+      const end = Math.min(SMALL_FRAME_HEADER_BYTES + 4 * bytes[PAYLOAD_WORDS_AT]!, bytes.length)
+      view.setUint32(0, crc32Words(words, 1, end >>> 2, SEED), true)
+      return bytes
+    }
     const end = Math.min(FRAME_HEADER_BYTES + view.getUint32(PAYLOAD_BYTES_AT, true), bytes.length)
     view.setUint32(PAYLOAD_CHECKSUM_AT, crc32Words(words, 8, end >>> 2, SEED), true)
     view.setUint32(0, crc32Words(words, 1, 8, SEED), true)
     return bytes
   }
 
+  function isSmall(bytes: Uint8Array): boolean {
+    return bytes[ENCODING_AT] === SMALL_ENCODING || bytes[ENCODING_AT] === SMALL_KINDS_ENCODING
+  }
+
   /** What a reader does with bytes: never a throw, and no more rows than bits. */
   function survives(layout: RecordLayout, bytes: Uint8Array): void {
     const source = frameBytesOf(bytes)
-    const header = readFrameHeader(source, 0, SEED)
-    if (header === undefined || FRAME_HEADER_BYTES + header.payloadBytes > bytes.length) return
-    if (!payloadFits(source, FRAME_HEADER_BYTES, header, SEED)) return
+    const header = readFrameHeader(source, 0, bytes.length, SEED)
+    if (header === undefined || header.headerBytes + header.payloadBytes > bytes.length) return
+    if (!payloadFits(source, header.headerBytes, header, SEED)) return
     const into = new OperationBuffer(layout)
     const deletes: DeleteWhere[] = []
-    const problem = decodePayload(source, FRAME_HEADER_BYTES, header, layout, into, deletes)
+    const problem = decodePayload(source, header.headerBytes, header, layout, into, deletes)
     expect(into.lanes[0]!.length).toBeLessThanOrEqual(Math.max(16, bytes.length * 8))
     if (problem === undefined) {
       expect(into.count).toBe(header.operationCount)
@@ -394,6 +429,7 @@ describe('hostile bytes', () => {
         fc.boolean(),
         (layout, words, signed) => {
           const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength).slice()
+          if (signed) bytes[ENCODING_AT]! %= 6
           survives(layout, signed ? sign(bytes) : bytes)
         },
       ),
@@ -412,7 +448,7 @@ describe('hostile bytes', () => {
     fc.assert(
       fc.property(framed, patches, ([layout, content], patches) => {
         const bytes = encodeContent(layout, content)
-        for (const [place, value] of patches) bytes[8 + Math.floor(place * (bytes.length - 8))] = value
+        for (const [place, value] of patches) bytes[4 + Math.floor(place * (bytes.length - 4))] = value
         survives(layout, sign(bytes))
       }),
       { numRuns: 1000 },
@@ -420,21 +456,28 @@ describe('hostile bytes', () => {
   })
 
   test('a header with an impossible number is no header', () => {
-    const good = encode(fingerprints, operationsOf(fingerprints, [[1, 2, 3, 4, 5]]))
-    const accepts = (change: (view: DataView) => void) => {
+    const accepting = (good: Uint8Array) => (change: (view: DataView) => void) => {
       const bytes = good.slice()
       change(viewOf(bytes))
-      return readFrameHeader(frameBytesOf(sign(bytes)), 0, SEED) !== undefined
+      return readFrameHeader(frameBytesOf(sign(bytes)), 0, bytes.length, SEED) !== undefined
     }
+    const accepts = accepting(encode(fingerprints, operationsOf(fingerprints, MANY)))
     expect(accepts(() => {})).toBe(true)
     expect(accepts(view => view.setUint32(PAYLOAD_BYTES_AT, 0, true))).toBe(false)
     expect(accepts(view => view.setUint32(PAYLOAD_BYTES_AT, 17, true))).toBe(false)
     expect(accepts(view => view.setUint32(PAYLOAD_BYTES_AT, 0xfffffffc, true))).toBe(false)
     expect(accepts(view => view.setUint32(OPERATION_COUNT_AT, 0, true))).toBe(false)
     expect(accepts(view => view.setUint32(OPERATION_COUNT_AT, 0xffffffff, true))).toBe(false)
-    expect(accepts(view => view.setUint8(ENCODING_AT, 2))).toBe(false)
-    expect(accepts(view => view.setUint8(FLAGS_AT, 2))).toBe(false)
-    expect(accepts(view => view.setUint16(ENCODING_AT, PACKED_ENCODING | (1 << 8), true))).toBe(false)
+    expect(accepts(view => view.setUint8(ENCODING_AT, 5))).toBe(false)
+    expect(accepts(view => view.setUint8(PAYLOAD_WORDS_AT, 1))).toBe(false)
+    const acceptsSmall = accepting(encode(fingerprints, operationsOf(fingerprints, [[1, 2, 3, 4, 5]])))
+    expect(acceptsSmall(() => {})).toBe(true)
+    expect(acceptsSmall(view => view.setUint8(PAYLOAD_WORDS_AT, 0))).toBe(false)
+    expect(acceptsSmall(view => view.setUint8(PAYLOAD_WORDS_AT, 5))).toBe(false)
+    expect(acceptsSmall(view => view.setUint8(SMALL_COUNT_AT, 0))).toBe(false)
+    expect(acceptsSmall(view => view.setUint8(SMALL_COUNT_AT, 129))).toBe(false)
+    // A distance beyond the first sequence number, which is 0.
+    expect(acceptsSmall(view => view.setUint8(SYNCED_DISTANCE_AT, 1))).toBe(false)
     // All below the frame may be synced, the frame itself cannot be.
     expect(accepts(view => view.setUint16(SYNCED_SEQUENCE_AT, 1, true))).toBe(false)
     const lastSequence = (view: DataView) => {
@@ -454,20 +497,16 @@ describe('hostile bytes', () => {
       change(bytes, viewOf(bytes))
       const source = frameBytesOf(sign(bytes))
       const into = new OperationBuffer(fingerprints)
-      return decodePayload(
-        source,
-        FRAME_HEADER_BYTES,
-        readFrameHeader(source, 0, SEED)!,
-        fingerprints,
-        into,
-        [],
-      )
+      const header = readFrameHeader(source, 0, bytes.length, SEED)!
+      return decodePayload(source, header.headerBytes, header, fingerprints, into, [])
     }
     const one = [[1, 2, 3, 4, 5]]
     const many = Array.from({ length: 40 }, (_, i) => [i, i, i, i, i])
+    const otherEntry = { sequence: 0, lanes: [2], values: [1] }
     const entry = { sequence: 1, lanes: [2, 4], values: [7, 8] }
-    expect(problemOf(one, [], (_, view) => view.setUint32(OPERATION_COUNT_AT, 2, true))).toBe(
-      '2 operations in 16 bytes',
+    expect(problemOf(one, [], (_, view) => view.setUint8(SMALL_COUNT_AT, 2))).toBe('2 operations in 16 bytes')
+    expect(problemOf(one, [otherEntry], (_, view) => view.setUint32(OPERATION_COUNT_AT, 9, true))).toBe(
+      '9 operations in 32 bytes',
     )
     expect(problemOf(many, [], bytes => (bytes[32 + 24] = 33))).toBe('a bit width above 32')
     expect(problemOf(many, [], bytes => (bytes[32 + 24] = 31))).toMatch(/^40 operations in \d+ bytes$/)
@@ -478,7 +517,7 @@ describe('hostile bytes', () => {
       view.setUint32(OPERATION_COUNT_AT, 0, true)
       view.setUint16(DELETE_WHERE_COUNT_AT, 1, true)
     }
-    expect(problemOf(one, [], entryWithoutBytes)).toBe('malformed delete-where entries')
+    expect(problemOf(many, [], entryWithoutBytes)).toBe('malformed delete-where entries')
     const bytesWithoutEntry = (_: Uint8Array, view: DataView) =>
       view.setUint16(DELETE_WHERE_COUNT_AT, 0, true)
     expect(problemOf(one, [entry], bytesWithoutEntry)).toBe('malformed delete-where entries')
@@ -499,11 +538,11 @@ describe('hostile bytes', () => {
 
   test('a raw frame with an unknown kind is named', () => {
     const bytes = encode(fingerprints, operationsOf(fingerprints, [[1, 2, 0, 0, 0]], [DELETE_KEY]))
-    bytes[48] = 3
+    bytes[32] = 3
     const source = frameBytesOf(sign(bytes))
-    const header = readFrameHeader(source, 0, SEED)!
+    const header = readFrameHeader(source, 0, bytes.length, SEED)!
     const into = new OperationBuffer(fingerprints)
-    expect(decodePayload(source, FRAME_HEADER_BYTES, header, fingerprints, into, [])).toBe(
+    expect(decodePayload(source, header.headerBytes, header, fingerprints, into, [])).toBe(
       'an unknown operation kind',
     )
     expect(into.count).toBe(0)
@@ -521,6 +560,7 @@ describe('the tables of the layout', () => {
       return at
     }
     expect(end(FRAME_HEADER)).toBe(FRAME_HEADER_BYTES)
+    expect(end(SMALL_FRAME_HEADER)).toBe(SMALL_FRAME_HEADER_BYTES)
     expect(FRAME_HEADER_BYTES).toBe(32)
     expect(end(DELETE_WHERE_HEADER)).toBe(DELETE_WHERE_HEADER_BYTES)
     expect(end(DELETE_WHERE_LANE)).toBe(DELETE_WHERE_LANE_BYTES)
@@ -535,14 +575,18 @@ describe('the tables of the layout', () => {
       0x010203040506,
       0x010203040500,
     )
-    expect(Buffer.from(bytes.subarray(8)).toString('hex')).toBe(
+    expect(Buffer.from(bytes.subarray(4, 20)).toString('hex')).toBe(
       [
-        '24000000', // payload bytes
-        '01000000', // operations
+        '01', // raw with kinds
+        '00',
         '060504030201', // first sequence number
+        '01000000', // operations
+        '24000000', // payload bytes
+      ].join(''),
+    )
+    expect(Buffer.from(bytes.subarray(24)).toString('hex')).toBe(
+      [
         '000504030201', // synced sequence number
-        '00', // raw
-        '01', // with kinds
         '0100', // one delete-where entry
         '04030201080706051009121116151413', // the record
         '02000000', // its kind, padding

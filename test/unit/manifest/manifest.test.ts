@@ -48,7 +48,7 @@ test('a manifest comes back as it was', () => {
 test('a manifest is text that a person can read', () => {
   const text = Buffer.from(serializeManifest(sampleManifest())).toString()
   expect(text).toMatch(
-    /^flashtable manifest 1 [0-9a-f]{8} \d+\n\{\n {2}"tableId": "0123456789abcdef0123456789abcdef",\n/,
+    /^flashtable manifest 2 [0-9a-f]{8} \d+\n\{\n {2}"tableId": "0123456789abcdef0123456789abcdef",\n/,
   )
   expect(text.endsWith('\n}\n')).toBe(true)
 })
@@ -87,7 +87,7 @@ describe('damage', () => {
       ),
     )
     expect(errorOf(Buffer.from('{}\n')).message).toBe(
-      '/t/MANIFEST is damaged at offset 0: expected a line like "flashtable manifest 1 <checksum> <bytes>", found "{}"',
+      '/t/MANIFEST is damaged at offset 0: expected a line like "flashtable manifest 2 <checksum> <bytes>", found "{}"',
     )
   })
 
@@ -230,7 +230,7 @@ describe('a hostile manifest', () => {
     expect(errorOf(signed('')).message).toMatch(/expected JSON, found /)
     const latin1 = Buffer.from('{"é":1}', 'latin1')
     const file = Buffer.concat([
-      Buffer.from(`flashtable manifest 1 ${crc32(latin1).toString(16).padStart(8, '0')} ${latin1.length}\n`),
+      Buffer.from(`flashtable manifest 2 ${crc32(latin1).toString(16).padStart(8, '0')} ${latin1.length}\n`),
       latin1,
     ])
     expect(errorOf(file).message).toMatch(/expected JSON, found /)

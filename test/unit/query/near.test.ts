@@ -26,8 +26,7 @@ test.each([
     findMany: async (_: View, [lane]: Uint32Array[]) => {
       ask()
       return {
-        hits: { count: 0 },
-        starts: new Uint32Array(lane!.length),
+        rows: { count: 0 },
         ends: new Uint32Array(lane!.length),
       }
     },

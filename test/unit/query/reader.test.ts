@@ -127,10 +127,15 @@ test(`a lookup of many keys finds what lookups of each key find (seed ${SEED})`,
   const view = state.view()
   view.version.retain()
   const keys = Uint32Array.from({ length: 400 }, () => random.below(330))
-  const { hits, starts, ends } = await reader.findMany(view, [keys], Infinity)
+  const { rows, ends } = await reader.findMany(view, [keys], Infinity)
+  const newest = await reader.findMany(view, [keys], 1)
   for (const [i, key] of keys.entries()) {
     const single = reader.findSync(view, lanesOf(parts, key), Infinity, rows => valuesIn(parts, rows))
-    expect(valuesIn(parts, hits, starts[i], ends[i]), `key ${key}`).toEqual(single)
+    const start = i === 0 ? 0 : ends[i - 1]!
+    expect(valuesIn(parts, rows, start, ends[i]), `key ${key}`).toEqual(single.toReversed())
+    const first = i === 0 ? 0 : newest.ends[i - 1]!
+    expect(valuesIn(parts, newest.rows, first, newest.ends[i]), `key ${key}`).toEqual(single.slice(0, 1))
+    expect(reader.newestSync(view, lanesOf(parts, key), parts.schema)).toEqual(single[0])
   }
   await view.version.release()
   await closeParts(parts)

@@ -1,0 +1,40 @@
+/** Parts of a data page that lookups read row by row. Hot: functions of words, without state. docs/file-format.md, Data page. */
+import { PUT } from '../records/operations.js'
+import { readBits } from './bits.js'
+import { KIND_WORD, directoryWords, lowBitsIn, rowCountIn, type DataPageLayout } from './page-layout.js'
+
+/** Where the rows of the page begin, in bits from its start. */
+export function rowsBit(page: DataPageLayout, words: Uint32Array, base: number): number {
+  const rows = rowCountIn(words[base + KIND_WORD]!)
+  return (page.directoryWord + directoryWords(rows, words[base + page.bucketsWord]! & 0xffff)) * 32
+}
+
+/** Bits of packed lane `lane` in a row. */
+export function laneWidth(page: DataPageLayout, words: Uint32Array, base: number, lane: number): number {
+  return (words[base + page.widthsWord + (lane >> 2)]! >>> ((lane & 3) * 8)) & 0xff
+}
+
+/** Whether all rows of the page are puts. */
+export function hasPutsOnly(page: DataPageLayout, words: Uint32Array, base: number): boolean {
+  const lane = page.packedLaneCount - 1
+  return laneWidth(page, words, base, lane) === 0 && words[base + page.basesWord + lane] === PUT
+}
+
+/** Writes the value lanes of a row to row `at` of `lanes`, which begin with the key lanes. */
+export function readRowValues(
+  page: DataPageLayout,
+  words: Uint32Array,
+  base: number,
+  row: number,
+  lanes: readonly Uint32Array[],
+  at: number,
+): void {
+  const { keyLaneCount, packedLaneCount, bucketsWord, basesWord } = page
+  const rowBits = words[base + bucketsWord]! >>> 16
+  let bit = rowsBit(page, words, base) + row * rowBits + lowBitsIn(words[base + KIND_WORD]!)
+  for (let lane = 0; lane < packedLaneCount - 1; lane++) {
+    const width = laneWidth(page, words, base, lane)
+    lanes[keyLaneCount + lane]![at] = words[base + basesWord + lane]! + readBits(words, base, bit, width)
+    bit += width
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Looks up the newest record of one key, blocking, where that is simple: a put in a memtable or a page, and no deletes by
+ * value. All else goes the general way (lookup.ts), which gives the same answer. Hot: most of a lookup is waiting for
+ * memory, so it reads no filter that it can do without, and touches lines before it needs them. docs/internals.md, Lookup.
+ */
+import type { BucketFile } from '../bucket-file/reader.js'
+import { DataPageReader } from '../format/data-page-reader.js'
+import type { Memtable } from '../memtable/memtable.js'
+import { hashKeyLanes } from '../records/hash.js'
+import { DELETE_KEY, PUT } from '../records/operations.js'
+import type { RecordLayout } from '../records/record-layout.js'
+import type { View } from '../state/table-state.js'
+
+/** What {@link NewestRecord.find} says. */
+export const NONE = 0
+export const FOUND = 1
+/** Not simple: ask `Lookup`. */
+export const GENERAL = 2
+export type Answer = typeof NONE | typeof FOUND | typeof GENERAL
+/** There is nothing of the key here: look further. */
+const GO_ON = 3
+
+export class NewestRecord {
+  readonly #layout: RecordLayout
+  readonly #page: DataPageReader
+
+  constructor(layout: RecordLayout, pageBytes: number) {
+    this.#layout = layout
+    this.#page = new DataPageReader(layout, pageBytes)
+  }
+
+  /** Puts the lanes of the value into row 0 of `record`. Pages that are missing are read. */
+  find(view: View, key: Uint32Array, record: readonly Uint32Array[]): Answer {
+    const { version, active, length, deletes } = view
+    if (deletes.size > 0) return GENERAL
+    let answer = this.#findInMemtable(active.memtable, length, key, record)
+    for (let i = version.sealed.length - 1; i >= 0 && answer === GO_ON; i--) {
+      const { memtable } = version.sealed[i]!
+      answer = this.#findInMemtable(memtable, memtable.count, key, record)
+    }
+    for (let i = version.files.length - 1; i >= 0 && answer === GO_ON; i--)
+      answer = this.#findInFile(version.files[i]!, key, record)
+    return answer === GO_ON ? NONE : answer
+  }
+
+  #findInMemtable(
+    memtable: Memtable,
+    length: number,
+    key: Uint32Array,
+    record: readonly Uint32Array[],
+  ): Answer | typeof GO_ON {
+    if (length === 0) return GO_ON
+    const row = memtable.findNewest(key, length)
+    if (row < 0) return GO_ON
+    const { lanes, kinds } = memtable
+    const kind = kinds === undefined ? PUT : kinds[row]!
+    if (kind !== PUT) return kind === DELETE_KEY ? NONE : GENERAL
+    for (let lane = this.#layout.keyLaneCount; lane < lanes.length; lane++)
+      record[lane]![0] = lanes[lane]![row]!
+    return FOUND
+  }
+
+  /** Where the page starts with the key, pages before it may hold older records; the newest is here. */
+  #findInFile(file: BucketFile, key: Uint32Array, record: readonly Uint32Array[]): Answer | typeof GO_ON {
+    const number = file.lastPageFor(key)
+    if (number < 0) return GO_ON
+    // Without the filter only if the page is in the cache.
+    let base = file.skipsFilter ? file.cachedPage(number) : -1
+    if (base < 0) {
+      if (!file.mayContain(number, hashKeyLanes(key))) {
+        file.noteLookups(1, 0)
+        return GO_ON
+      }
+      base = file.cachedPage(number)
+      if (base < 0) base = file.loadPageSync(number)
+    }
+    const page = this.#page
+    const words = file.cacheWords
+    page.touch(words, base, file.shareOf(number, key))
+    page.open(words, base)
+    const found = page.find(key)
+    file.noteLookups(1, found ? 1 : 0)
+    if (!found) return GO_ON
+    const row = page.to - 1
+    const kind = page.allPuts ? PUT : page.kind(row)
+    if (kind !== PUT) return kind === DELETE_KEY ? NONE : GENERAL
+    page.readValues(row, record)
+    return FOUND
+  }
+}
