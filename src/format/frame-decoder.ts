@@ -164,11 +164,17 @@ function canBe(header: FrameHeader): boolean {
   )
 }
 
-/** Whether the payload at `offset` is the one that the header was written for. Requires: all its bytes are there. */
+/**
+ * Whether the payload at `offset` is the one that the header before it was written for. Requires: all its bytes are there.
+ */
 export function payloadFits(source: FrameBytes, offset: number, header: FrameHeader, seed: number): boolean {
-  if (header.payloadChecksum === undefined) return true
-  const from = offset / 4
-  return crc32Words(source.words, from, from + header.payloadBytes / 4, seed) === header.payloadChecksum
+  const { payloadChecksum, payloadBytes, headerBytes } = header
+  const end = (offset + payloadBytes) / 4
+  if (payloadChecksum !== undefined)
+    return crc32Words(source.words, offset / 4, end, seed) === payloadChecksum
+  const start = offset - headerBytes
+  const checksum = crc32Words(source.words, (start + ENCODING_AT) / 4, end, seed)
+  return source.view.getUint32(start + HEADER_CHECKSUM_AT, true) === checksum
 }
 
 /**

@@ -56,7 +56,7 @@ export interface Manifest {
   readonly counters: ManifestCounters
 }
 
-const FIRST_LINE = /^flashtable manifest (\d{1,9}) /
+const FIRST_LINE = /^flashtable manifest ([1-9]\d{0,8}) /
 const FIRST_LINE_2 = /^flashtable manifest 2 ([0-9a-f]{8}) (0|[1-9]\d{0,8})\n/
 const FIRST_LINE_BYTES_MAX = 64
 

@@ -393,6 +393,7 @@ describe('hostile bytes', () => {
       view.setUint32(0, crc32Words(words, 1, end >>> 2, SEED), true)
       return bytes
     }
+    if (bytes.length < FRAME_HEADER_BYTES) return bytes
     const end = Math.min(FRAME_HEADER_BYTES + view.getUint32(PAYLOAD_BYTES_AT, true), bytes.length)
     view.setUint32(PAYLOAD_CHECKSUM_AT, crc32Words(words, 8, end >>> 2, SEED), true)
     view.setUint32(0, crc32Words(words, 1, 8, SEED), true)

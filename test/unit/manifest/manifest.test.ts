@@ -10,7 +10,7 @@ import { sampleManifest } from './sample.js'
 const PATH = '/t/MANIFEST'
 
 /** A file around any JSON, with a checksum that fits. */
-function signed(json: string, version = '1'): Uint8Array {
+function signed(json: string, version = '2'): Uint8Array {
   const body = Buffer.from(json)
   const checksum = crc32(body).toString(16).padStart(8, '0')
   return Buffer.concat([Buffer.from(`flashtable manifest ${version} ${checksum} ${body.byteLength}\n`), body])
@@ -102,12 +102,15 @@ describe('damage', () => {
 })
 
 describe('another version', () => {
-  test('that is higher is named together with what this version reads', () => {
-    for (const file of [signed('{}', '2'), Buffer.from('flashtable manifest 2 whatever follows')]) {
+  test.each([1, 3])('is named together with the one that this release reads: %i', version => {
+    for (const file of [
+      signed('{}', String(version)),
+      Buffer.from(`flashtable manifest ${version} whatever follows`),
+    ]) {
       const error = errorOf(file)
       expect(error.code).toBe('FLASHTABLE_UNSUPPORTED_FORMAT')
       expect(error.message).toBe(
-        '/t/MANIFEST has format version 2; this version of flashtable reads versions up to 1',
+        `/t/MANIFEST has format version ${version}; this release of flashtable reads version 2`,
       )
     }
   })

@@ -47,7 +47,7 @@ describe('checkLog', () => {
       problems: [
         {
           path: FIRST,
-          offset: 64,
+          offset: 48,
           message: 'expected the frame that begins with sequence number 2; operations to 5 are missing',
         },
       ],
@@ -77,7 +77,7 @@ describe('checkLog', () => {
     const { problems, tornAt, frames } = await check(log)
     expect({ problems, tornAt, frames }).toEqual({
       problems: [],
-      tornAt: { path: FIRST, offset: 80 },
+      tornAt: { path: FIRST, offset: 64 },
       frames: 1,
     })
   })

@@ -206,7 +206,7 @@ export async function failureOf(action: () => unknown): Promise<FlashTableError>
 }
 
 /** A frame of one row: header and raw record. */
-export const ONE = 32 + 16
+export const ONE = 16 + 16
 /** Frames of one row in a page. */
 export const ONES_PER_PAGE = Math.floor(PAGE / ONE)
 

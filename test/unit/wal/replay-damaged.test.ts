@@ -3,7 +3,16 @@ import { describe, expect, test } from 'vitest'
 import { FlashTableError } from '../../../src/base/errors.js'
 import { crc32Words } from '../../../src/format/checksum-words.js'
 import { fileSeed, positionSeed } from '../../../src/format/checksum.js'
-import { FRAME_HEADER_BYTES, PAYLOAD_BYTES_AT } from '../../../src/format/frame-layout.js'
+import {
+  ENCODING_AT,
+  FIRST_SEQUENCE_AT,
+  FRAME_HEADER_BYTES,
+  OPERATION_COUNT_AT,
+  PAYLOAD_BYTES_AT,
+  PAYLOAD_CHECKSUM_AT,
+  PAYLOAD_WORDS_AT,
+  SYNCED_SEQUENCE_AT,
+} from '../../../src/format/frame-layout.js'
 import { viewOf, wordsOf } from '../../../src/format/little-endian.js'
 import type { SegmentInfo } from '../../../src/manifest/segment-info.js'
 import { Random } from '../../support/random.js'
@@ -48,7 +57,7 @@ describe('damage in what was synced', () => {
 
   test('damage is found at every byte of every synced frame that a later frame vouches for', async () => {
     const log = await syncedLog()
-    const ends = [80, PAGE + (await frameBytes(100)), 2 * PAGE + (await frameBytes(1))]
+    const ends = [64, PAGE + (await frameBytes(100)), 2 * PAGE + (await frameBytes(1))]
     for (const [page, end] of ends.entries()) {
       for (let at = page * PAGE; at < end; at += 3) {
         const disk = log.disk.clone()
@@ -57,7 +66,7 @@ describe('damage in what was synced', () => {
       }
     }
     // What was not synced may be lost.
-    log.disk.flipByte(FIRST, 3 * PAGE + 40)
+    log.disk.flipByte(FIRST, 3 * PAGE + 20)
     expect((await replay(log.disk)).endSequence).toBe(104)
   })
 
@@ -105,7 +114,7 @@ describe('damage in what was synced', () => {
 
   test('changed bytes in padding are no damage: padding holds nothing', async () => {
     const log = await syncedLog()
-    for (const at of [80, 200, PAGE - 1, 4 * PAGE - 4]) log.disk.flipByte(FIRST, at)
+    for (const at of [80, 200, PAGE - 1, 3 * PAGE - 4]) log.disk.flipByte(FIRST, at)
     const replayed = await replay(log.disk)
     expect(replayed.tags).toEqual(log.tags)
     expect(replayed.tornAt).toBeUndefined()
@@ -240,8 +249,9 @@ describe('bytes of any kind', () => {
         const view = viewOf(header)
         // Some headers are plausible.
         if (random.chance(0.7)) view.setUint32(PAYLOAD_BYTES_AT, random.below(1024) * 4, true)
-        if (random.chance(0.7)) header.fill(0, 16, 28)
-        if (random.chance(0.7)) header.fill(0, 28, 32)
+        if (random.chance(0.7)) header[ENCODING_AT]! %= 6
+        if (random.chance(0.7)) header.fill(0, PAYLOAD_WORDS_AT, OPERATION_COUNT_AT)
+        if (random.chance(0.7)) header.fill(0, SYNCED_SEQUENCE_AT, 32)
         bytes.set(signedHeader(header, position), position)
       }
       disk.writeFile(FIRST, bytes)
@@ -255,17 +265,18 @@ describe('bytes of any kind', () => {
 
   test('a header that promises more than the file holds ends the log', async () => {
     const log = await newLog()
-    const [end] = await appendAll(log, 1)
+    const [end] = await appendAll(log, 50)
+    log.disk.writeFile(FIRST, Buffer.concat([log.disk.readFile(FIRST), new Uint8Array(PAGE)]))
     for (const payloadBytes of [PAGE, 0x7fff_0000, 0xffff_fffc, 0]) {
       const disk = log.disk.clone()
       edit(disk, FIRST, bytes => {
         const header = bytes.slice(0, FRAME_HEADER_BYTES)
         const view = viewOf(header)
         view.setUint32(PAYLOAD_BYTES_AT, payloadBytes, true)
-        view.setUint32(16, 1, true)
+        view.setUint32(FIRST_SEQUENCE_AT, 50, true)
         bytes.set(signedHeader(header, end!), end)
       })
-      expect((await replay(disk)).endSequence).toBe(1)
+      expect((await replay(disk)).endSequence).toBe(50)
     }
   })
 
@@ -278,7 +289,7 @@ describe('bytes of any kind', () => {
       // A bit width of 77.
       bytes[FRAME_HEADER_BYTES + 24] = 77
       const end = FRAME_HEADER_BYTES + view.getUint32(PAYLOAD_BYTES_AT, true)
-      view.setUint32(4, crc32Words(wordsOf(bytes), 8, end / 4, seed), true)
+      view.setUint32(PAYLOAD_CHECKSUM_AT, crc32Words(wordsOf(bytes), 8, end / 4, seed), true)
       bytes.set(signedHeader(bytes.slice(0, FRAME_HEADER_BYTES), 0))
     })
     expect((await failureOf(() => replay(log.disk))).message).toBe(

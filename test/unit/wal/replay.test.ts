@@ -182,13 +182,13 @@ describe('a reader beside a writer', () => {
   })
 
   test('a reader that finds a segment shorter than before replays what is there', async () => {
-    for (const length of [0, 30, 90, PAGE, PAGE + 100]) {
+    for (const length of [0, 30, 50, PAGE, PAGE + 100]) {
       const log = await newLog()
       await appendAll(log, 1, 1, 1000)
       log.disk.onCall = call => {
         if (call.op === 'read') log.disk.truncateFile(FIRST, length)
       }
-      expect((await replay(log.disk)).endSequence).toBe(length < 80 ? 0 : length < 96 ? 1 : 2)
+      expect((await replay(log.disk)).endSequence).toBe(length < 32 ? 0 : length < 64 ? 1 : 2)
     }
   })
 

@@ -66,7 +66,7 @@ describe('WalWriter.sync', () => {
     await log.append()
     await log.append()
     expect(log.calls('write').slice(1)).toEqual([
-      `write 000001.wal ${PAGE} at ${PAGE}`,
+      `write 000001.wal ${ONE} at ${PAGE}`,
       `write 000001.wal ${ONE} at ${PAGE + ONE}`,
     ])
     open()
@@ -107,7 +107,7 @@ describe('WalWriter.sync', () => {
   test('a sync covers an ended segment before the one after it', async () => {
     const log = await newLog()
     await log.append(3)
-    expect(log.writer.rotate()).toEqual({ number: 1, epoch: 1, bytes: 80, firstSequence: 0, endSequence: 3 })
+    expect(log.writer.rotate()).toEqual({ number: 1, epoch: 1, bytes: 64, firstSequence: 0, endSequence: 3 })
     await log.append(4)
     expect(log.writer.syncedSequence).toBe(0)
     await log.sync()

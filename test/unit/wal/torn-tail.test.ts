@@ -3,7 +3,7 @@ import { ChainBreak, saysSynced, sightingAt } from '../../../src/wal/torn-tail.j
 import type { Sighting } from '../../../src/wal/torn-tail.js'
 import { SegmentReader } from '../../../src/wal/segment-reader.js'
 import type { FoundFrame } from '../../../src/wal/segment-reader.js'
-import { DIRECTORY, layout, newLog, PAGE, pathOf, TABLE_ID } from './log.js'
+import { DIRECTORY, layout, newLog, ONE, PAGE, pathOf, TABLE_ID } from './log.js'
 
 const PATH = pathOf(1)
 
@@ -70,7 +70,10 @@ describe('sightingAt', () => {
       return log
     })
     await writer.close()
-    disk.writeFile(PATH, Buffer.concat([disk.readFile(PATH), new Uint8Array(PAGE).fill(0xee)]))
+    disk.writeFile(
+      PATH,
+      Buffer.concat([disk.readFile(PATH), new Uint8Array(PAGE - 2 * ONE), new Uint8Array(PAGE).fill(0xee)]),
+    )
     const reader = await SegmentReader.open(
       { fileSystem: disk, directory: DIRECTORY, layout, tableId: TABLE_ID },
       { number: 1, epoch: 1 },
@@ -82,7 +85,10 @@ describe('sightingAt', () => {
 
   test('zeros inside a page are padding, and no sign of a torn frame', async () => {
     const reader = await readerOfTwoFrames()
-    expect(sightingAt(reader, 96, undefined, 2, PAGE)).toMatchObject({ evidence: 'padding', isTorn: false })
+    expect(sightingAt(reader, 2 * ONE, undefined, 2, PAGE)).toMatchObject({
+      evidence: 'padding',
+      isTorn: false,
+    })
   })
 
   test('bytes without a header are torn inside a page, and of an earlier life at a page start', async () => {
@@ -95,10 +101,10 @@ describe('sightingAt', () => {
 
   test('the header of the expected frame is the strongest evidence, that of another frame is not', async () => {
     const reader = await readerOfTwoFrames()
-    const frame = reader.frameAt(48)
+    const frame = reader.frameAt(ONE)
     expect(frame?.header.firstSequence).toBe(1)
-    expect(sightingAt(reader, 48, frame, 1, PAGE)).toMatchObject({ evidence: 'header', isTorn: true })
-    expect(sightingAt(reader, 48, frame, 5, PAGE)).toMatchObject({
+    expect(sightingAt(reader, ONE, frame, 1, PAGE)).toMatchObject({ evidence: 'header', isTorn: true })
+    expect(sightingAt(reader, ONE, frame, 5, PAGE)).toMatchObject({
       evidence: 'other bytes',
       found: 'a frame that begins with 1',
     })

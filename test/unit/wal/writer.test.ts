@@ -120,28 +120,60 @@ describe('WalWriter.append', () => {
 })
 
 describe('the pages of a segment', () => {
-  test('the first touch of a page writes it whole, later groups add only their bytes', async () => {
-    const log = await newLog()
+  /** A log whose first segment has had another life. */
+  async function recycledLog(): Promise<Log> {
+    const disk = await newDisk()
+    disk.writeFile(pathOf(1), new Uint8Array(20 * PAGE).fill(0xee))
+    return new Log(disk, { nextNumber: 2, spares: [1] })
+  }
+
+  test('of a recycled one are written whole by the first touch, later groups add only their bytes', async () => {
+    const log = await recycledLog()
     await log.append()
     await log.append()
     await log.append(1000)
     const bytes = log.writer.activeSegment!.bytes
     await log.append()
     expect(log.calls('write')).toEqual([
-      `write 000001.wal ${PAGE} at 0`,
-      `write 000001.wal ${ONE} at ${ONE}`,
-      `write 000001.wal ${Math.ceil(bytes / PAGE) * PAGE - 2 * ONE} at ${2 * ONE}`,
-      `write 000001.wal ${ONE} at ${bytes}`,
+      `write 000002.wal ${PAGE} at 0`,
+      `write 000002.wal ${ONE} at ${ONE}`,
+      `write 000002.wal ${Math.ceil(bytes / PAGE) * PAGE - 2 * ONE} at ${2 * ONE}`,
+      `write 000002.wal ${ONE} at ${bytes}`,
+    ])
+  })
+
+  test('of a new one take the bytes of the groups alone, until a write has failed', async () => {
+    const log = await newLog()
+    await log.append()
+    await log.append(1000)
+    const { bytes } = log.writer.activeSegment!
+    await log.sync()
+    await log.append()
+    const end = Math.ceil(bytes / PAGE) * PAGE
+    expect(log.calls('write')).toEqual([
+      `write 000001.wal ${ONE} at 0`,
+      `write 000001.wal ${bytes - ONE} at ${ONE}`,
+      `write 000001.wal ${ONE} at ${end}`,
+    ])
+    log.disk.failAt(call => call.op === 'write', 'ENOSPC')
+    await failureOf(() => log.append(5000))
+    const written = log.calls('write').length
+    await log.append()
+    await log.append(1000)
+    const last = log.writer.activeSegment!.bytes
+    expect(log.calls('write').slice(written)).toEqual([
+      `write 000001.wal ${PAGE - ONE} at ${end + ONE}`,
+      `write 000001.wal ${Math.ceil(last / PAGE) * PAGE - end - 2 * ONE} at ${end + 2 * ONE}`,
     ])
   })
 
   test('a group that runs over the end of a touched page writes to the end of the next one', async () => {
-    const log = await newLog()
-    for (let i = 0; i < ONES_PER_PAGE; i++) await log.append()
+    const log = await recycledLog()
+    for (let i = 0; i < ONES_PER_PAGE - 1; i++) await log.append()
     const written = log.calls('write').length
-    await log.append()
-    const at = ONES_PER_PAGE * ONE
-    expect(log.calls('write').slice(written)).toEqual([`write 000001.wal ${2 * PAGE - at} at ${at}`])
+    await log.append(3)
+    const at = (ONES_PER_PAGE - 1) * ONE
+    expect(log.calls('write').slice(written)).toEqual([`write 000002.wal ${2 * PAGE - at} at ${at}`])
   })
 
   test('after the last frame there are zeros to the end of the page, also in a recycled segment', async () => {

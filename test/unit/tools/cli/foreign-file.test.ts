@@ -66,7 +66,7 @@ const FOREIGN: [string, Uint8Array | string, string][] = [
   ['tab separated', 'Schl\xc3\xbcssel\tZeit\n1\t2\n', 'CSV'],
   ['JSON', '[{"key":1}]', 'JSON'],
   ['JSON lines', '{"key": 1}\n{"key": 2}\n', 'JSON'],
-  ['the manifest of a table', 'flashtable manifest 1 00000000 2\n{}', 'flashtable'],
+  ['the manifest of a table', 'flashtable manifest 2 00000000 2\n{}', 'flashtable'],
 ]
 
 describe('a file of another format', () => {
