@@ -1,8 +1,9 @@
 /**
- * A bucket file as the input of a merge or a scan: its pages in key order, read past the page cache.
+ * A bucket file as the input of a merge or a scan: its pages in key order.
  *
  * The first read is one page, each further one twice as many up to 256 KiB: a short scan reads little, a long one
- * sequentially.
+ * sequentially. The first few pages of a scan go through the page cache, so that short ranges that are asked again and
+ * again read nothing; all else goes past it and pushes nothing out of it.
  */
 import { corruption } from '../base/errors.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
@@ -14,6 +15,8 @@ import { OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import type { BucketFile } from './reader.js'
 
+/** Reads of up to this many pages go through the cache: seven pages in all. */
+const CACHED_READ_PAGES = 4
 /** Bytes of the longest read. */
 const READ_BYTES = 2 ** 18
 
@@ -44,7 +47,7 @@ export class BucketInput implements SortedInput {
     this.#file = file
     this.#options = options
     this.#decoder = new DataPageDecoder(layout, pageBytes)
-    this.#decoded = new OperationBuffer(layout, 256)
+    this.#decoded = new OperationBuffer(layout, 1)
     this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)
     const overlaps = footer.dataPages > 0 && rangeOverlaps(range, footer.firstKey, footer.lastKey)
@@ -61,17 +64,17 @@ export class BucketInput implements SortedInput {
     if (this.#from >= this.#to) return false
     const count = Math.min(this.#readPages, this.#to - this.#from)
     const first = reverse ? this.#to - count : this.#from
-    const words = await this.#file.readDataPages(first, first + count)
     if (reverse) this.#to -= count
     else this.#from += count
-    this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
     const decoded = this.#decoded
     decoded.clear()
-    for (let page = 0; page < count; page++) {
-      const before = decoded.count
-      this.#decoder.decode(words, (page * pageBytes) / 4, decoded)
-      this.#checkOrder(first + page, before)
+    if (this.#readPages <= CACHED_READ_PAGES && this.#file.hasCache)
+      await this.#decodeCached(first, first + count)
+    else {
+      const words = await this.#file.readDataPages(first, first + count)
+      for (let page = 0; page < count; page++) this.#decode(first + page, words, (page * pageBytes) / 4)
     }
+    this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
     const end = rangeEnd(range, decoded.lanes, 0, decoded.count)
     const start = rangeStart(range, decoded.lanes, 0, end)
     decoded.count = end
@@ -80,6 +83,28 @@ export class BucketInput implements SortedInput {
     if (reverse) into.appendReversed(decoded)
     else into.append(decoded, 0, decoded.count)
     return true
+  }
+
+  /** Decodes the pages [from, to), out of the cache as far as they are there. */
+  async #decodeCached(from: number, to: number): Promise<void> {
+    const file = this.#file
+    for (let page = from; page < to; page++) {
+      const slot = file.cachedPage(page)
+      if (slot >= 0) {
+        this.#decode(page, file.cache.wordsOf(slot), file.cache.baseOf(slot))
+        continue
+      }
+      let end = page + 1
+      while (end < to && file.cachedPage(end) < 0) end++
+      for (const { words, base } of await file.loadPages(page, end)) this.#decode(page++, words, base)
+      page--
+    }
+  }
+
+  #decode(page: number, words: Uint32Array, base: number): void {
+    const before = this.#decoded.count
+    this.#decoder.decode(words, base, this.#decoded)
+    this.#checkOrder(page, before)
   }
 
   /** Checks the ends of a page, whose rows begin at `from`. A checksum does not say that the writer has sorted them. */

@@ -1,25 +1,33 @@
 /**
- * The page cache: checked data pages in one block of memory, replaced by CLOCK.
+ * The page cache: checked data pages in chunks of memory, replaced by CLOCK.
  *
- * A hit costs an array read: no system call, no allocation. Checksums are checked once, when a page comes in. Scans
- * and merges read past the cache, so they push nothing out of it. docs/internals.md, Page cache.
+ * A hit costs two array reads: no system call, no allocation. Checksums are checked once, when a page comes in. Scans and
+ * merges read past the cache, so they push nothing out of it. A chunk is allocated when all others are full, so a cache
+ * takes no more memory than the pages that came in. Tables may share one: shared-page-cache.ts. docs/internals.md, Page
+ * cache.
  */
 
-/** A file whose pages are cached: where each of its pages lies, -1 for nowhere. */
+/** A file whose pages are cached: the slot of each of its pages, -1 for none. */
 export interface CachedFile {
   readonly slots: Int32Array
 }
 
 /** Fewer slots than this make no cache. */
 const SLOTS_MIN = 16
+/** Bytes of a chunk at most. */
+const CHUNK_BYTES = 2 ** 24
 
 export class PageCache {
   readonly pageWords: number
-  /** The memory of all slots and one more word, which a reader of bits may touch. */
-  readonly words: Uint32Array
-  readonly #owners: (CachedFile | undefined)[]
-  readonly #pages: Int32Array
-  readonly #used: Uint8Array
+  /** Pages that it has room for. */
+  readonly pages: number
+  readonly #chunkShift: number
+  readonly #chunkMask: number
+  /** Each has one more word than its pages take, which a reader of bits may touch. */
+  readonly #chunks: Uint32Array[] = []
+  readonly #owners: (CachedFile | undefined)[] = []
+  #pages = new Int32Array(0)
+  #used = new Uint8Array(0)
   readonly #memoryFreed: ((memory: Uint8Array) => void) | undefined
   #hand = 0
   /** Slots that hold a page. */
@@ -28,22 +36,16 @@ export class PageCache {
   /** `memoryFreed` is called with the memory of pages that are dropped. */
   constructor(cacheBytes: number, pageBytes: number, memoryFreed?: (memory: Uint8Array) => void) {
     this.#memoryFreed = memoryFreed
-    const slots = Math.max(SLOTS_MIN, Math.floor(cacheBytes / pageBytes))
+    this.pages = Math.max(SLOTS_MIN, Math.floor(cacheBytes / pageBytes))
     this.pageWords = pageBytes / 4
-    this.words = new Uint32Array(slots * this.pageWords + 1)
-    this.#owners = Array.from({ length: slots })
-    this.#pages = new Int32Array(slots)
-    this.#used = new Uint8Array(slots)
-  }
-
-  /** Pages that it has room for. */
-  get pages(): number {
-    return this.#pages.length
+    const chunkPages = Math.min(CHUNK_BYTES / pageBytes, 2 ** Math.ceil(Math.log2(this.pages)))
+    this.#chunkShift = Math.log2(chunkPages)
+    this.#chunkMask = chunkPages - 1
   }
 
   /** Bytes that pages may take. */
   get bytes(): number {
-    return this.#pages.length * this.pageWords * 4
+    return this.pages * this.pageWords * 4
   }
 
   /** Bytes that pages take. */
@@ -51,17 +53,25 @@ export class PageCache {
     return this.#owned * this.pageWords * 4
   }
 
-  /** The first word of the page in `words`, or -1 where it is not in the cache. */
+  /** The slot of the page, or -1 if it is not in the cache. */
   find(file: CachedFile, page: number): number {
     const slot = file.slots[page]!
-    if (slot < 0) return -1
-    this.#used[slot] = 1
-    return slot * this.pageWords
+    if (slot >= 0) this.#used[slot] = 1
+    return slot
+  }
+
+  /** The memory that the page in the slot lies in; its first word there is {@link baseOf}. */
+  wordsOf(slot: number): Uint32Array {
+    return this.#chunks[slot >>> this.#chunkShift]!
+  }
+
+  baseOf(slot: number): number {
+    return (slot & this.#chunkMask) * this.pageWords
   }
 
   /**
-   * Frees the slot that was not used for longest (by CLOCK) and gives it to the page; returns its first word. The
-   * caller fills it before anything else runs, or takes it back with `drop`.
+   * Frees the slot that was not used for longest (by CLOCK) and gives it to the page; returns the slot. The caller fills
+   * it before anything else runs, or takes it back with `drop`.
    */
   place(file: CachedFile, page: number): number {
     const slot = this.#victim()
@@ -71,7 +81,7 @@ export class PageCache {
     this.#owners[slot] = file
     this.#pages[slot] = page
     file.slots[page] = slot
-    return slot * this.pageWords
+    return slot
   }
 
   /** Forgets a page. */
@@ -82,8 +92,8 @@ export class PageCache {
     this.#owners[slot] = undefined
     this.#owned--
     this.#used[slot] = 0
-    const { words, pageWords } = this
-    this.#memoryFreed?.(new Uint8Array(words.buffer, slot * pageWords * 4, pageWords * 4))
+    const words = this.wordsOf(slot)
+    this.#memoryFreed?.(new Uint8Array(words.buffer, this.baseOf(slot) * 4, this.pageWords * 4))
   }
 
   /** Forgets all pages of a file. */
@@ -93,10 +103,33 @@ export class PageCache {
 
   #victim(): number {
     for (;;) {
-      const slot = this.#hand
-      this.#hand = slot + 1 === this.#pages.length ? 0 : slot + 1
+      if (this.#hand === this.#pages.length && !this.#grow()) this.#hand = 0
+      const slot = this.#hand++
       if (this.#used[slot] === 0) return slot
       this.#used[slot] = 0
     }
   }
+
+  /** Allocates the next chunk; false if there are all that there may be, or if the system has no memory for it. */
+  #grow(): boolean {
+    const before = this.#pages.length
+    const added = Math.min(this.#chunkMask + 1, this.pages - before)
+    if (added === 0) return false
+    try {
+      this.#chunks.push(new Uint32Array(added * this.pageWords + 1))
+    } catch (error) {
+      // Without a single chunk there is no cache at all.
+      if (before === 0) throw error
+      return false
+    }
+    this.#owners.length = before + added
+    this.#pages = grown(this.#pages, new Int32Array(before + added))
+    this.#used = grown(this.#used, new Uint8Array(before + added))
+    return true
+  }
+}
+
+function grown<A extends Int32Array | Uint8Array>(old: A, into: A): A {
+  into.set(old)
+  return into
 }

@@ -15,7 +15,7 @@ import type { FileHandle } from '../io/file-system.js'
 import { readFully, readFullySync } from '../io/transfer.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { DeleteWhere } from '../records/operations.js'
-import type { CachedFile } from './page-cache.js'
+import type { CachedFile, PageCache } from './page-cache.js'
 import { PageIndex } from './page-index.js'
 import {
   checkPage,
@@ -45,7 +45,7 @@ export class BucketFile implements CachedFile {
   readonly footer: Footer
   readonly deletes: readonly DeleteWhere[]
   readonly slots: Int32Array
-  /** Data pages read from disk so far, by lookups. */
+  /** Data pages read from disk into the cache so far. */
   pageReads = 0
   readonly #options: BucketFileOptions
   readonly #file: FileHandle
@@ -184,37 +184,39 @@ export class BucketFile implements CachedFile {
     this.#recentHits = Math.max(0, Math.min(RECENT_HITS_MAX, hits))
   }
 
-  /** Pages that the cache has room for. */
-  get cachePages(): number {
-    return this.#options.cache!.pages
+  /** Whether its pages go into a cache. */
+  get hasCache(): boolean {
+    return this.#options.cache !== undefined
   }
 
-  /** The cache's memory. */
-  get cacheWords(): Uint32Array {
-    return this.#options.cache!.words
+  /** The cache that its pages are in. Requires: there is one. */
+  get cache(): PageCache {
+    return this.#options.cache!
   }
 
-  /** The first word of the page in the cache's memory, or -1. */
+  /** The slot of the page in the cache, or -1. */
   cachedPage(page: number): number {
     return this.#options.cache!.find(this, page)
   }
 
-  /** Reads the page into the cache, blocking; returns its first word there. */
+  /** Reads the page into the cache, blocking; returns its slot. */
   loadPageSync(page: number): number {
     const { pageBytes } = this.#options
     const cache = this.#options.cache!
-    const base = cache.place(this, page)
-    const bytes = new Uint8Array(cache.words.buffer, base * 4, pageBytes)
+    const slot = cache.place(this, page)
+    const words = cache.wordsOf(slot)
+    const base = cache.baseOf(slot)
+    const bytes = new Uint8Array(words.buffer, base * 4, pageBytes)
     try {
       const count = readFullySync(this.#file, bytes, page * pageBytes)
       this.#check(bytes, page, count)
-      this.#checkDataPage(cache.words, base, page)
+      this.#checkDataPage(words, base, page)
     } catch (error) {
       cache.drop(this, page)
       throw this.#readError(error, page)
     }
     this.pageReads++
-    return base
+    return slot
   }
 
   /**
@@ -230,8 +232,8 @@ export class BucketFile implements CachedFile {
       pages.push({ words, base })
       const cache = this.#options.cache
       if (cache === undefined || cache.find(this, page) >= 0) continue
-      const at = cache.place(this, page)
-      cache.words.set(words.subarray(base, base + pageBytes / 4), at)
+      const slot = cache.place(this, page)
+      cache.wordsOf(slot).set(words.subarray(base, base + pageBytes / 4), cache.baseOf(slot))
     }
     this.pageReads += to - from
     return pages

@@ -14,6 +14,8 @@ import { KIND_WORD, dataPageLayout, lowBitsIn, rowCountIn, type DataPageLayout }
 
 const TWO_32 = 2 ** 32
 
+const NO_WORDS = new Uint32Array(0)
+
 /** What is known of a key and its page. */
 export const NOT_SOUGHT = 0
 /** Its rows are [from, to), which may be none. */
@@ -21,8 +23,10 @@ export const SOUGHT = 1
 
 export class BlockSearch {
   readonly #page: DataPageLayout
-  /** First word of the page of each key, -1 for none. */
+  /** First word of the page of each key in its `words`, -1 for none. */
   readonly bases: Int32Array
+  /** The memory in which the page of each key lies. */
+  readonly words: Uint32Array[]
   /** {@link NOT_SOUGHT} or {@link SOUGHT}, and then the rows of the key. */
   readonly states: Uint8Array
   readonly from: Int32Array
@@ -36,6 +40,7 @@ export class BlockSearch {
   constructor(layout: RecordLayout, pageBytes: number, keys: number) {
     this.#page = dataPageLayout(layout, pageBytes)
     this.bases = new Int32Array(keys)
+    this.words = Array.from({ length: keys }, () => NO_WORDS)
     this.states = new Uint8Array(keys)
     this.from = new Int32Array(keys)
     this.to = new Int32Array(keys)
@@ -43,42 +48,38 @@ export class BlockSearch {
     this.#high = new Uint32Array(keys)
   }
 
-  /** Seeks the first `count` keys, a column a lane, in their pages in `words`. */
-  seek(words: Uint32Array, keys: readonly Uint32Array[], count: number): void {
+  /** Seeks the first `count` keys, a column a lane, in their pages. */
+  seek(keys: readonly Uint32Array[], count: number): void {
     this.states.fill(NOT_SOUGHT, 0, count)
     this.from.fill(0, 0, count)
     this.to.fill(0, 0, count)
     if (this.#page.keyLaneCount > 2) return
-    this.#touchHeads(words, count)
-    this.#findBuckets(words, keys[0]!, keys.at(-1)!, keys.length === 2, count)
-    this.#touchRows(words, count)
-    this.#findRows(words, count)
+    this.#touchHeads(count)
+    this.#findBuckets(keys[0]!, keys.at(-1)!, keys.length === 2, count)
+    this.#touchRows(count)
+    this.#findRows(count)
   }
 
   /** Head and directory of a page are most often three lines. */
-  #touchHeads(words: Uint32Array, count: number): void {
-    const bases = this.bases
+  #touchHeads(count: number): void {
+    const { bases, words: all } = this
     let touched = 0
     for (let i = 0; i < count; i++) {
       const base = bases[i]!
-      if (base >= 0)
-        touched ^= words[base]! ^ words[base + WORDS_PER_LINE]! ^ words[base + 2 * WORDS_PER_LINE]!
+      if (base < 0) continue
+      const words = all[i]!
+      touched ^= words[base]! ^ words[base + WORDS_PER_LINE]! ^ words[base + 2 * WORDS_PER_LINE]!
     }
     this.#touched[0]! ^= touched
   }
 
-  #findBuckets(
-    words: Uint32Array,
-    highs: Uint32Array,
-    lows: Uint32Array,
-    twoLanes: boolean,
-    count: number,
-  ): void {
+  #findBuckets(highs: Uint32Array, lows: Uint32Array, twoLanes: boolean, count: number): void {
     const { firstKeyWord, bucketsWord, directoryWord } = this.#page
-    const { bases, states, from, to } = this
+    const { bases, words: all, states, from, to } = this
     for (let i = 0; i < count; i++) {
       const base = bases[i]!
       if (base < 0) continue
+      const words = all[i]!
       const head = words[base + KIND_WORD]!
       const buckets = words[base + bucketsWord]! & 0xffff
       if (buckets === 0 || !hasPutsOnly(this.#page, words, base)) continue
@@ -111,13 +112,14 @@ export class BlockSearch {
   }
 
   /** The line where the rows of the bucket begin, and the next one. */
-  #touchRows(words: Uint32Array, count: number): void {
-    const { bases, from, to } = this
+  #touchRows(count: number): void {
+    const { bases, words: all, from, to } = this
     const { bucketsWord } = this.#page
     let touched = 0
     for (let i = 0; i < count; i++) {
       const base = bases[i]!
       if (base < 0 || from[i] === to[i]) continue
+      const words = all[i]!
       const at =
         base + ((rowsBit(this.#page, words, base) + from[i]! * (words[base + bucketsWord]! >>> 16)) >>> 5)
       touched ^= words[at]! ^ words[at + WORDS_PER_LINE / 2]!
@@ -125,12 +127,13 @@ export class BlockSearch {
     this.#touched[0]! ^= touched
   }
 
-  #findRows(words: Uint32Array, count: number): void {
-    const { bases, states, from, to } = this
+  #findRows(count: number): void {
+    const { bases, words: all, states, from, to } = this
     const { bucketsWord } = this.#page
     for (let i = 0; i < count; i++) {
       const base = bases[i]!
       if (base < 0 || states[i] === NOT_SOUGHT) continue
+      const words = all[i]!
       const end = to[i]!
       let row = from[i]!
       const head = words[base + KIND_WORD]!
@@ -159,8 +162,8 @@ export class BlockSearch {
   }
 
   /** Writes the value lanes of a row of the page of key `i` to row `at` of `lanes`, which begin with the key lanes. */
-  readValues(words: Uint32Array, i: number, row: number, lanes: readonly Uint32Array[], at: number): void {
-    readRowValues(this.#page, words, this.bases[i]!, row, lanes, at)
+  readValues(i: number, row: number, lanes: readonly Uint32Array[], at: number): void {
+    readRowValues(this.#page, this.words[i]!, this.bases[i]!, row, lanes, at)
   }
 }
 

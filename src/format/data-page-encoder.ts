@@ -40,6 +40,8 @@ const FIRST_ROWS = 512
 /** Rows that are tried together where the first guess fitted. */
 const STEP_ROWS = 32
 const TWO_32 = 2 ** 32
+/** Low bits are counted in a byte. */
+const LOW_BITS_MAX = 255
 
 /** What is known of the first rows of a page; it decides whether more fit. */
 interface Extent {
@@ -352,7 +354,8 @@ export class DataPageEncoder {
     const code = { bits: Infinity, lowBits: 0, buckets: 0 }
     // The best is close to where there are as many buckets as rows.
     const about = Math.floor(Math.log2((offsetNumber(span) + 1) / count))
-    for (let lowBits = Math.max(0, about - 1); lowBits <= about + 1 || code.bits === Infinity; lowBits++) {
+    const last = Math.min(LOW_BITS_MAX, about + 1)
+    for (let lowBits = Math.max(0, about - 1); lowBits <= last || code.bits === Infinity; lowBits++) {
       const buckets = bucketOf(span, lowBits) + 1
       if (buckets > BUCKETS_MAX) continue
       const bits = 32 * directoryWords(count, buckets) + count * lowBits

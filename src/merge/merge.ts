@@ -46,7 +46,8 @@ export class Merge {
   /** `inputs`: oldest first. The merge closes them. */
   constructor(inputs: readonly SortedInput[], options: MergeOptions) {
     this.#options = options
-    const buffer = () => new OperationBuffer(options.layout, 64)
+    // The first rows say how much room they need: growing to it step by step would cost a short scan more than its rows.
+    const buffer = () => new OperationBuffer(options.layout, 1)
     this.#feeds = inputs.map(input => ({ input, rows: buffer(), from: 0, ended: false }))
     this.#unsorted = buffer()
     this.#sorted = buffer()

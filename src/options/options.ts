@@ -36,7 +36,10 @@ export interface TableOptions {
   readonly memtableBytes?: number | undefined
   /** Bytes of a segment of the write-ahead log: what an open after a crash replays. Default: 64 MiB. */
   readonly walBytes?: number | undefined
-  /** Bytes of pages of bucket files that are kept in memory. Default: 64 MiB. */
+  /**
+   * Bytes of pages of bucket files that are kept in memory, of this table alone. Default: the table shares the cache of
+   * the process, an eighth of the memory that is available when the first table is opened, 64 MiB to 4 GiB.
+   */
   readonly cacheBytes?: number | undefined
   /**
    * A sync starts at most this many milliseconds after a write; no put waits for it. 0: after each commit group;
@@ -77,7 +80,8 @@ export interface ResolvedOptions {
   readonly lockTimeoutMs: number
   readonly memtableBytes: number
   readonly walBytes: number
-  readonly cacheBytes: number
+  /** `undefined`: the cache of the process. */
+  readonly cacheBytes: number | undefined
   readonly syncIntervalMs: number
   readonly filterBitsPerRecord: number
   readonly fanout: number
@@ -194,7 +198,7 @@ function resolveGiven(given: Checked<typeof OPEN_OPTIONS>): ResolvedOptions {
     lockTimeoutMs: given.lockTimeoutMs ?? 0,
     memtableBytes: given.memtableBytes ?? 32 * MIB,
     walBytes: given.walBytes ?? 64 * MIB,
-    cacheBytes: given.cacheBytes ?? 64 * MIB,
+    cacheBytes: given.cacheBytes,
     syncIntervalMs: given.syncIntervalMs ?? 5000,
     filterBitsPerRecord: given.filterBitsPerRecord ?? 10,
     fanout: given.fanout ?? 8,

@@ -79,28 +79,21 @@ export class KeyBlock {
       const from = search.from[place]!
       const to = search.to[place]!
       if (from === to) continue
-      const words = this.#files[number]!.cacheWords
       if (newestOnly) {
         into.reserve(1)
-        this.#appendRow(search, words, place, to - 1, into)
+        this.#appendRow(search, place, to - 1, into)
         return true
       }
       into.reserve(to - from)
-      for (let row = from; row < to; row++) this.#appendRow(search, words, place, row, into)
+      for (let row = from; row < to; row++) this.#appendRow(search, place, row, into)
     }
     return true
   }
 
-  #appendRow(
-    search: BlockSearch,
-    words: Uint32Array,
-    place: number,
-    row: number,
-    into: OperationBuffer,
-  ): void {
+  #appendRow(search: BlockSearch, place: number, row: number, into: OperationBuffer): void {
     const at = into.count
     for (let lane = 0; lane < this.#keys.length; lane++) into.lanes[lane]![at] = this.#keys[lane]![place]!
-    search.readValues(words, place, row, into.lanes, at)
+    search.readValues(place, row, into.lanes, at)
     into.count = at + 1
   }
 
@@ -119,7 +112,8 @@ export class KeyBlock {
 
   #search(file: BucketFile, search: BlockSearch): void {
     const pages = this.#pages
-    const { bases, states, from, to } = search
+    const { bases, words, states, from, to } = search
+    const { cache } = file
     const count = this.#count
     const skipsFilter = file.skipsFilter
     for (let place = 0; place < count; place++) pages[place] = file.lastPageFor(this.#keyAt(place))
@@ -129,15 +123,18 @@ export class KeyBlock {
       bases[place] = -1
       if (page < 0) continue
       // Without the filter only if the page is in the cache.
-      let base = skipsFilter ? file.cachedPage(page) : -1
-      if (base < 0) {
+      let slot = skipsFilter ? cache.find(file, page) : -1
+      if (slot < 0) {
         if (!file.mayContain(page, this.#hashes[place]!)) continue
-        base = file.cachedPage(page)
+        slot = cache.find(file, page)
       }
-      bases[place] = base
-      if (base < 0) this.#general[place] = 1
+      if (slot < 0) this.#general[place] = 1
+      else {
+        words[place] = cache.wordsOf(slot)
+        bases[place] = cache.baseOf(slot)
+      }
     }
-    search.seek(file.cacheWords, this.#keys, count)
+    search.seek(this.#keys, count)
     let found = 0
     for (let place = 0; place < count; place++) {
       if (bases[place]! < 0) continue

@@ -69,7 +69,7 @@ async function gathered(
 /** Whether the cache has room for all pages of the view. */
 function fitsCache({ version: { files } }: View): boolean {
   const pages = files.reduce((sum, file) => sum + file.footer.dataPages, 0)
-  return files.length === 0 || pages <= files[0]!.cachePages
+  return files.length === 0 || pages <= files[0]!.cache.pages
 }
 
 class ManyKeys {

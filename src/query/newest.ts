@@ -65,17 +65,18 @@ export class NewestRecord {
     const number = file.lastPageFor(key)
     if (number < 0) return GO_ON
     // Without the filter only if the page is in the cache.
-    let base = file.skipsFilter ? file.cachedPage(number) : -1
-    if (base < 0) {
+    let slot = file.skipsFilter ? file.cachedPage(number) : -1
+    if (slot < 0) {
       if (!file.mayContain(number, hashKeyLanes(key))) {
         file.noteLookups(1, 0)
         return GO_ON
       }
-      base = file.cachedPage(number)
-      if (base < 0) base = file.loadPageSync(number)
+      slot = file.cachedPage(number)
+      if (slot < 0) slot = file.loadPageSync(number)
     }
     const page = this.#page
-    const words = file.cacheWords
+    const words = file.cache.wordsOf(slot)
+    const base = file.cache.baseOf(slot)
     page.touch(words, base, file.shareOf(number, key))
     page.open(words, base)
     const found = page.find(key)

@@ -35,15 +35,11 @@ export class PageSource {
 
   /** Finds a page in memory, or reads it if this source may block. */
   find(file: BucketFile, page: number): boolean {
-    const base = file.cachedPage(page)
-    if (base >= 0) {
-      this.words = file.cacheWords
-      this.base = base
-      return true
-    }
-    if (this.#blocking) {
-      this.base = file.loadPageSync(page)
-      this.words = file.cacheWords
+    let slot = file.cachedPage(page)
+    if (slot < 0 && this.#blocking) slot = file.loadPageSync(page)
+    if (slot >= 0) {
+      this.words = file.cache.wordsOf(slot)
+      this.base = file.cache.baseOf(slot)
       return true
     }
     const loaded = this.#atHand.get(file)?.get(page)

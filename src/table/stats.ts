@@ -85,7 +85,7 @@ export interface TableStats {
     readonly filters: number
     /** First keys of pages, and where the cache has the pages. */
     readonly fences: number
-    /** What cached pages take, and what they may take, which was allocated at open. */
+    /** What cached pages take, those of all tables that share the cache, and what they may take. */
     readonly cacheUsed: number
     readonly cache: number
   }

@@ -2,6 +2,7 @@
 import { FlashTableError } from '../base/errors.js'
 import type { Poison } from '../base/poison.js'
 import { PageCache } from '../bucket-file/page-cache.js'
+import { sharedPageCache } from '../bucket-file/shared-page-cache.js'
 import type { Committer } from '../commit/committer.js'
 import type { Compactor } from '../compaction/compactor.js'
 import { Schema } from '../encoding/schema.js'
@@ -19,6 +20,8 @@ import type { RecoveryOptions } from './recovered.js'
 
 /** A lane takes four bytes in memory, however small the field, so the number of records is limited, too. */
 const MEMTABLE_RECORDS_MAX = 2 ** 26
+/** Of a cache of the table's own that was not asked for. */
+const WATCHED_CACHE_BYTES = 2 ** 26
 
 export interface TableParts {
   readonly directory: string
@@ -59,7 +62,17 @@ export function openSchema(directory: string, manifest: Manifest, options: Resol
   return Schema.open(manifest.schema, path, options)
 }
 
-/** What recovery and state know about the table. Allocates the page cache. */
+/** The page cache of the process, or one of the table's own: if it was asked for, or if freed memory is watched. */
+function cacheFor(
+  { cacheBytes }: ResolvedOptions,
+  { pageBytes }: Manifest,
+  memoryFreed: Environment['memoryFreed'],
+): PageCache {
+  if (cacheBytes === undefined && memoryFreed === undefined) return sharedPageCache(pageBytes)
+  return new PageCache(cacheBytes ?? WATCHED_CACHE_BYTES, pageBytes, memoryFreed)
+}
+
+/** What recovery and state know about the table. */
 export function recoveryOptions(
   directory: string,
   manifest: Manifest,
@@ -75,7 +88,7 @@ export function recoveryOptions(
     layout,
     signal: options.signal,
     pageBytes: manifest.pageBytes,
-    cache: new PageCache(options.cacheBytes, manifest.pageBytes, memoryFreed),
+    cache: cacheFor(options, manifest, memoryFreed),
     memoryFreed,
     memtableRecords: Math.min(MEMTABLE_RECORDS_MAX, rowsInMemory),
   }

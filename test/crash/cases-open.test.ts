@@ -136,7 +136,7 @@ describe(`an open (seed ${SEED})`, () => {
     const error: unknown = await openOn(disk).catch((error: unknown) => error)
     expect(error).toMatchObject({ code: 'FLASHTABLE_UNSUPPORTED_FORMAT' })
     expect((error as Error).message).toContain(`version ${MANIFEST_VERSION + 1}`)
-    expect((error as Error).message).toContain(`up to ${MANIFEST_VERSION}`)
+    expect((error as Error).message).toContain(`reads version ${MANIFEST_VERSION}`)
     expect(image(disk)).toEqual(before)
   })
 

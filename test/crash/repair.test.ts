@@ -142,7 +142,7 @@ describe('repair tells', () => {
     const killed = disk.clone()
     await table.close()
     const path = killed.files().find(name => name.endsWith('.wal'))!
-    for (const byte of [0, 5, 9, 13, 17, 23, 28, 33]) {
+    for (const byte of [0, 5, 9, 13, 17, 23]) {
       const damaged = killed.clone()
       damaged.flipByte(path, 19 * PAGE_BYTES + byte)
       const { losses } = await repair(damaged)

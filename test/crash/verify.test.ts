@@ -140,7 +140,7 @@ describe('verify', () => {
     for (let i = 0; i < 100; i++) await table.put(i, { time: 1, id: 1 }, { sync: true })
     await table.close()
     const path = `${DIRECTORY}/${walName(manifestOf(disk).log.closed[0]!.number)}`
-    for (const page of [10, 11, 50]) disk.flipByte(path, page * PAGE_BYTES + 40)
+    for (const page of [10, 11, 50]) disk.flipByte(path, page * PAGE_BYTES + 20)
     const { problems, frames } = await verify(disk)
     expect(problems.map(problem => problem.offset! / PAGE_BYTES)).toEqual([
       expect.closeTo(9, 0),

@@ -7,12 +7,12 @@
  */
 import { throwIfAborted } from '../../async/abort.js'
 import { seedFamily } from '../../format/checksum-seed.js'
-import { FRAME_ALIGNMENT, SMALL_FRAME_HEADER_BYTES } from '../../format/frame-layout.js'
+import { FRAME_ALIGNMENT, SMALL_FRAME_HEADER_BYTES, alignFrame } from '../../format/frame-layout.js'
 import { walName } from '../../io/file-names.js'
 import type { FileSystem } from '../../io/file-system.js'
-import { MIN_PAGE_BYTES } from '../../options/options.js'
+import { MAX_PAGE_BYTES, MIN_PAGE_BYTES } from '../../options/options.js'
 import type { RecordLayout } from '../../records/record-layout.js'
-import { SegmentReader } from '../../wal/segment-reader.js'
+import { SegmentReader, type FoundFrame } from '../../wal/segment-reader.js'
 import { surveySegment, type SegmentSurvey } from '../../wal/survey.js'
 import { lossOf, type Loss } from './types.js'
 
@@ -111,7 +111,7 @@ async function seedsIn(place: Place, number: number): Promise<Candidates | undef
     return undefined
   }
   try {
-    const seeds = await solveSeeds(reader, place.signal)
+    const seeds = await solveSeeds(reader, place)
     const written = (await reader.firstWritten(0, reader.end)) !== undefined
     return { number, seeds, written }
   } finally {
@@ -119,7 +119,7 @@ async function seedsIn(place: Place, number: number): Promise<Candidates | undef
   }
 }
 
-async function solveSeeds(reader: SegmentReader, signal: AbortSignal | undefined): Promise<number[]> {
+async function solveSeeds(reader: SegmentReader, { layout, signal }: Place): Promise<number[]> {
   const seeds: number[] = []
   /** That of a small frame at the start of the file: where nothing else says more, it is believed. */
   let first: number | undefined
@@ -136,7 +136,7 @@ async function solveSeeds(reader: SegmentReader, signal: AbortSignal | undefined
     if (!whole && frame !== undefined && frameBytes <= budget) {
       budget -= frameBytes
       const isSmall = frame.header.payloadChecksum === undefined
-      if (isSmall && offset === 0) first = frame.seed
+      if (isSmall && offset === 0 && hasSizeOf(layout, frame)) first = frame.seed
       const there = reader.load(offset, frameBytes)
       whole =
         (there === true || (await there)) &&
@@ -148,10 +148,25 @@ async function solveSeeds(reader: SegmentReader, signal: AbortSignal | undefined
   return seeds.length === 0 && first !== undefined ? [first] : seeds
 }
 
-/** Whether the frame right after a small one has the same seed: the single checksum of a small frame proves nothing. */
+/**
+ * Whether the frame after a small one has the same seed: the single checksum of a small frame proves nothing. It begins where
+ * the small one ends, or at the start of the next page.
+ */
 async function isConfirmed(
   reader: SegmentReader,
   { end, seed }: { readonly end: number; readonly seed: number },
 ): Promise<boolean> {
-  return (await reader.loadStart(end)) && reader.foreignFrameAt(end)?.seed === seed
+  const places = new Set([end])
+  for (let pageBytes = MIN_PAGE_BYTES; pageBytes <= MAX_PAGE_BYTES; pageBytes *= 2)
+    places.add(Math.ceil(end / pageBytes) * pageBytes)
+  for (const place of places) {
+    if ((await reader.loadStart(place)) && reader.foreignFrameAt(place)?.seed === seed) return true
+  }
+  return false
+}
+
+/** Whether the payload of a small frame is as long as its records of this layout take. */
+function hasSizeOf({ recordBytes }: RecordLayout, { header }: FoundFrame): boolean {
+  const { operationCount, payloadBytes, hasKinds } = header
+  return payloadBytes === alignFrame(operationCount * (recordBytes + (hasKinds ? 1 : 0)))
 }

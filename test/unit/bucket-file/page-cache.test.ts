@@ -23,14 +23,20 @@ function samePage(words: Uint32Array, base: number, expected: Uint32Array): bool
   return expected.every((word, i) => word === words[base + i])
 }
 
+/** The first word of the page in the slot. */
+function stampIn(cache: PageCache, slot: number): number {
+  return cache.wordsOf(slot)[cache.baseOf(slot)]!
+}
+
 /** Finds the page or places it, as a reader does. */
 function load(cache: PageCache, files: readonly CachedFile[], file: number, page: number): boolean {
   const found = cache.find(files[file]!, page)
   if (found >= 0) {
-    expect(cache.words[found]).toBe(stamp(file, page))
+    expect(stampIn(cache, found)).toBe(stamp(file, page))
     return true
   }
-  cache.words[cache.place(files[file]!, page)] = stamp(file, page)
+  const slot = cache.place(files[file]!, page)
+  cache.wordsOf(slot)[cache.baseOf(slot)] = stamp(file, page)
   return false
 }
 
@@ -43,7 +49,7 @@ function checkSlots(cache: PageCache, files: readonly CachedFile[], slotCount: n
       expect(slot).toBeLessThan(slotCount)
       expect(owners.get(slot)).toBeUndefined()
       owners.set(slot, `${f}/${page}`)
-      expect(cache.words[slot * PAGE_WORDS]).toBe(stamp(f, page))
+      expect(stampIn(cache, slot)).toBe(stamp(f, page))
     }),
   )
   return owners.size
@@ -85,9 +91,49 @@ describe('the page cache', () => {
       const files = [cachedFile(100)]
       for (let page = 0; page < 100; page++) load(cache, files, 0, page)
       expect(checkSlots(cache, files, slotCount)).toBe(slotCount)
-      // A reader of bits may touch the word behind the last page.
-      expect(cache.words.length).toBe(slotCount * PAGE_WORDS + 1)
+      expect([cache.pages, cache.bytes, cache.usedBytes]).toEqual([
+        slotCount,
+        slotCount * PAGE_BYTES,
+        slotCount * PAGE_BYTES,
+      ])
+      // A reader of bits may touch the word after the last page.
+      const last = slotCount - 1
+      expect(cache.wordsOf(last).length).toBeGreaterThan(cache.baseOf(last) + PAGE_WORDS)
     }
+  })
+
+  test('takes memory chunk by chunk as pages come in, and fills each before it replaces a page', () => {
+    const cache = new PageCache(3 * 4096 * PAGE_BYTES - PAGE_BYTES, PAGE_BYTES)
+    const files = [cachedFile(3 * 4096)]
+    const chunks = new Set<Uint32Array>()
+    for (let page = 0; page < 3 * 4096 - 1; page++) {
+      load(cache, files, 0, page)
+      chunks.add(cache.wordsOf(files[0]!.slots[page]!))
+      expect(chunks.size).toBe(Math.floor(page / 4096) + 1)
+    }
+    expect([...files[0]!.slots].filter(slot => slot >= 0).length).toBe(3 * 4096 - 1)
+    expect([...chunks].map(chunk => chunk.length)).toEqual(
+      [4096, 4096, 4095].map(pages => pages * PAGE_WORDS + 1),
+    )
+    load(cache, files, 0, 3 * 4096 - 1)
+    expect([...files[0]!.slots].filter(slot => slot < 0).length).toBe(1)
+  })
+
+  test('makes do with the chunks that it has where there is no memory for another', () => {
+    const cache = new PageCache(2 * 4096 * PAGE_BYTES, PAGE_BYTES)
+    const files = [cachedFile(5000)]
+    for (let page = 0; page < 4096; page++) load(cache, files, 0, page)
+    const { Uint32Array: real } = globalThis
+    globalThis.Uint32Array = function () {
+      throw new RangeError('Array buffer allocation failed')
+    } as unknown as typeof Uint32Array
+    try {
+      for (let page = 4096; page < 5000; page++) load(cache, files, 0, page)
+      expect(() => load(new PageCache(0, PAGE_BYTES), files, 0, 0)).toThrow(RangeError)
+    } finally {
+      globalThis.Uint32Array = real
+    }
+    expect(checkSlots(cache, files, 4096)).toBe(4096)
   })
 
   test('keeps the pages that are used while others stream through', () => {
@@ -164,8 +210,8 @@ describe('pages of a bucket file in the cache', () => {
         expect(samePage(words, base, expected)).toBe(true)
       }
       const found = file.cachedPage(page)
-      const base = found >= 0 ? found : file.loadPageSync(page)
-      expect(samePage(cache.words, base, expected)).toBe(true)
+      const slot = found >= 0 ? found : file.loadPageSync(page)
+      expect(samePage(cache.wordsOf(slot), cache.baseOf(slot), expected)).toBe(true)
     }
     const slots = file.slots.filter(slot => slot >= 0)
     expect(new Set(slots).size).toBe(slots.length)

@@ -391,11 +391,12 @@ describe('finding a key in a page', () => {
         const words = new Uint32Array(PAGE_BYTES / 2 + 1).fill(0xffffffff)
         words.set(wordsOf(page!.bytes), PAGE_BYTES / 4)
         block.bases.fill(PAGE_BYTES / 4)
+        block.words.fill(words)
         for (let i = 0; i < keys.length; i += 5) block.bases[i] = -1
         const columns = Array.from({ length: keyLanes }, (_, lane) =>
           Uint32Array.from(keys, key => key[lane]!),
         )
-        block.seek(words, columns, keys.length)
+        block.seek(columns, keys.length)
         for (const [i, key] of keys.entries()) {
           if (i % 5 === 0) expect(block.states[i]).not.toBe(SOUGHT)
           if (block.states[i] !== SOUGHT) continue

@@ -13,7 +13,7 @@ describe('options of an open', () => {
       lockTimeoutMs: 0,
       memtableBytes: 32 * MIB,
       walBytes: 64 * MIB,
-      cacheBytes: 64 * MIB,
+      cacheBytes: undefined,
       syncIntervalMs: 5000,
       filterBitsPerRecord: 10,
       fanout: 8,
