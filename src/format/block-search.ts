@@ -3,12 +3,12 @@
  *
  * Each step is a loop over all keys, and before it a loop that only touches what the step will read: loads that do nothing
  * else overlap far better than those between other instructions (Chen et al. 2004, group prefetching). For keys of one or
- * two lanes; pages of even keys, or with other operations than puts, are left to `DataPageReader`. Hot. docs/internals.md, Lookup.
+ * two lanes; pages of even keys, of keys that end with zeros, or with other operations than puts, are left to `DataPageReader`. Hot. docs/internals.md, Lookup.
  */
 import type { RecordLayout } from '../records/record-layout.js'
 import { readBits } from './bits.js'
 import { WORDS_PER_LINE } from './cache-line.js'
-import { hasPutsOnly, readRowValues, rowsBit } from './data-page-row.js'
+import { hasPutsOnly, readRowValues, rowsBit, shiftOf } from './data-page-row.js'
 import { BUCKET_ROWS, findBucket } from './elias-fano.js'
 import { KIND_WORD, dataPageLayout, lowBitsIn, rowCountIn, type DataPageLayout } from './page-layout.js'
 
@@ -82,7 +82,8 @@ export class BlockSearch {
       const words = all[i]!
       const head = words[base + KIND_WORD]!
       const buckets = words[base + bucketsWord]! & 0xffff
-      if (buckets === 0 || !hasPutsOnly(this.#page, words, base)) continue
+      if (buckets === 0 || shiftOf(this.#page, words, base) !== 0 || !hasPutsOnly(this.#page, words, base))
+        continue
       states[i] = SOUGHT
       let low = lows[i]! - words[base + bucketsWord - 1]!
       let high = twoLanes ? highs[i]! - words[base + firstKeyWord]! : 0

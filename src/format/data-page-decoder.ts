@@ -6,6 +6,7 @@ import { assert } from '../base/assert.js'
 import { PUT, type OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { unpackStrided } from './bits.js'
+import { laneWidth, shiftOf } from './data-page-row.js'
 import { sampleBits, sampleCount } from './elias-fano.js'
 import {
   KIND_WORD,
@@ -51,9 +52,10 @@ export class DataPageDecoder {
       this.#readBuckets(words, base, rows, buckets)
       this.#addBuckets(lowBits, rows, into.lanes, at)
     }
+    const shift = shiftOf(page, words, base)
+    if (shift > 0) shiftLeft(into.lanes, keyLaneCount, shift, at, rows)
     addFirstKey(words, base + page.firstKeyWord, into.lanes, keyLaneCount, at, rows)
-    const width = (lane: number): number =>
-      (words[base + page.widthsWord + (lane >> 2)]! >>> ((lane & 3) * 8)) & 0xff
+    const width = (lane: number): number => laneWidth(page, words, base, lane)
     for (let lane = 0; lane < packedLaneCount - 1; lane++) {
       const out = into.lanes[keyLaneCount + lane]!
       unpackStrided(
@@ -127,6 +129,29 @@ export class DataPageDecoder {
       const offset = row * distance + high[at + row]! * TWO_32 + low[at + row]!
       low[at + row] = offset % TWO_32
       high[at + row] = offset / TWO_32
+    }
+  }
+}
+
+/** Puts back the zeros at the end of keys. */
+function shiftLeft(
+  lanes: readonly Uint32Array[],
+  keyLaneCount: number,
+  shift: number,
+  at: number,
+  rows: number,
+): void {
+  const skipped = shift >>> 5
+  const bits = shift & 31
+  for (let lane = 0; lane < keyLaneCount; lane++) {
+    const out = lanes[lane]!
+    const source = lanes[lane + skipped]
+    const next = lanes[lane + skipped + 1]
+    const isKey = (other: number): boolean => other < keyLaneCount
+    for (let row = at; row < at + rows; row++) {
+      const high = isKey(lane + skipped) ? source![row]! << bits : 0
+      const low = bits > 0 && isKey(lane + skipped + 1) ? next![row]! >>> (32 - bits) : 0
+      out[row] = high | low
     }
   }
 }

@@ -10,6 +10,7 @@
  *     first key    a word for each key lane
  *     buckets      u16; 0: the keys are even
  *     row bits     u16
+ *     shift        a byte: zeros at the end of all keys, counted from the first one, that are left out
  *     widths       a byte for each value lane, one for the kinds
  *     padding      to a whole word
  *     bases        a word for each value lane, one for the kinds
@@ -21,7 +22,7 @@ import { DELETE_KEY, PUT, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { bitWidth, packStrided } from './bits.js'
 import { BUCKETS_MAX, SAMPLE_INTERVAL, sampleBits, sampleCount } from './elias-fano.js'
-import { EXACT_MAX, bucketOf, offsetNumber, subtractKey } from './key-offset.js'
+import { EXACT_MAX, bucketOf, offsetNumber, shiftOut, subtractKey, trailingZeros } from './key-offset.js'
 import { viewOf, wordsOf } from './little-endian.js'
 import {
   DATA_PAGE,
@@ -42,12 +43,21 @@ const STEP_ROWS = 32
 const TWO_32 = 2 ** 32
 /** Low bits are counted in a byte. */
 const LOW_BITS_MAX = 255
+/** So are the zeros at the end of keys. */
+const SHIFT_MAX = 254
+/** Fewer zeros are not left out: that would cost more time than it saves bits. */
+const SHIFT_MIN = 16
+/** All keys so far are the first one. */
+const NO_OTHER_KEY = 255
 
 /** What is known of the first rows of a page; it decides whether more fit. */
 interface Extent {
   rows: number
   min: Uint32Array
   max: Uint32Array
+  /** All keys minus the first one, or-ed together; and the zeros at the end of that. */
+  bits: Uint32Array
+  shift: number
   /** Whether keys are even so far: row r, and no other, from r * distance up to (r + 1) * distance after the first key. */
   even: boolean
   /** The greatest distance for which that is so, the least one, and how far a key is above r * distance at most. */
@@ -141,11 +151,12 @@ export class DataPageEncoder {
     words.set(this.#firstKey, page.firstKeyWord)
     const rowsWord = page.directoryWord + directoryWords(extent.rows, buckets)
     if (buckets === 0) this.#writeEvenKeys(rows, from, words)
-    else if (this.#firstKey.length === 2) this.#writeDirectory2(rows, from, words)
+    else if (this.#firstKey.length <= 2 && extent.shift === 0) this.#writeDirectory2(rows, from, words)
     else this.#writeDirectory(rows, from, words)
     let rowBits = lowBits
     for (let packed = 0; packed < page.packedLaneCount; packed++) rowBits += packedWidth(extent, packed)
     words[page.bucketsWord] = buckets | (rowBits << 16)
+    bytes[page.widthsWord * 4] = extent.shift === NO_OTHER_KEY ? 0 : extent.shift
     let position = rowsWord * 32
     for (let low = 0, left = lowBits; left > 0; low++, left -= 32) {
       packStrided(words, position, rowBits, this.#lows[low]!, 0, extent.rows, 0, Math.min(32, left))
@@ -155,7 +166,7 @@ export class DataPageEncoder {
       const base = extent.min[packed]! <= extent.max[packed]! ? extent.min[packed]! : 0
       const width = packedWidth(extent, packed)
       words[page.basesWord + packed] = base
-      bytes[page.widthsWord * 4 + packed] = width
+      bytes[page.widthsWord * 4 + 1 + packed] = width
       if (width === 0) continue
       const { values, from: first } = this.#packedColumn(rows, packed, from, extent.rows, base)
       packStrided(words, position, rowBits, values, first, first + extent.rows, base, width)
@@ -174,12 +185,12 @@ export class DataPageEncoder {
 
   /** The distance of even keys; low bits go to `#lows`. */
   #writeEvenKeys(rows: Operations, from: number, words: Uint32Array): void {
-    const { distance, rows: count } = this.#accepted
+    const { distance, rows: count, shift } = this.#accepted
     words[this.#page.directoryWord] = distance % TWO_32
     words[this.#page.directoryWord + 1] = Math.floor(distance / TWO_32)
     const [low, high] = this.#lows
     for (let row = 0; row < count; row++) {
-      const above = this.#offsetNumberOf(rows, from + row) - row * distance
+      const above = this.#offsetNumberOf(rows, from + row, shift) - row * distance
       low![row] = above % TWO_32
       if (high !== undefined) high[row] = Math.floor(above / TWO_32)
     }
@@ -188,11 +199,11 @@ export class DataPageEncoder {
   /** Samples and unary part; low bits go to `#lows`. Any number of key lanes. */
   #writeDirectory(rows: Operations, from: number, words: Uint32Array): void {
     const { lowBits, buckets } = this.#code
-    const { rows: count } = this.#accepted
+    const { rows: count, shift } = this.#accepted
     const offset = this.#offset
     const writer = new DirectoryWriter(words, this.#page.directoryWord * 32, count, buckets)
     for (let row = 0; row < count; row++) {
-      this.#subtract(rows, from + row)
+      this.#subtract(rows, from + row, shift)
       writer.add(row, bucketOf(offset, lowBits))
       for (let low = 0, left = lowBits; left > 0; low++, left -= 32) {
         const lane = offset[offset.length - 1 - low]!
@@ -201,25 +212,29 @@ export class DataPageEncoder {
     }
   }
 
-  /** The same for keys of two lanes (u64), where most of the time goes otherwise. */
+  /** The same for keys of one or two lanes, where most of the time goes otherwise: of one the high lane is 0. */
   #writeDirectory2(rows: Operations, from: number, words: Uint32Array): void {
     const { lowBits, buckets } = this.#code
     const { rows: count } = this.#accepted
     const writer = new DirectoryWriter(words, this.#page.directoryWord * 32, count, buckets)
-    const [highs, lows] = [rows.lanes[0]!, rows.lanes[1]!]
-    const [outLow, outHigh] = [this.#lows[0]!, this.#lows[1]!]
-    const [firstHigh, firstLow] = this.#firstKey as unknown as [number, number]
+    const last = this.#firstKey.length - 1
+    const lows = rows.lanes[last]!
+    const highs = last === 1 ? rows.lanes[0]! : undefined
+    const outLow = this.#lows[0]!
+    const outHigh = this.#lows[1]
+    const firstLow = this.#firstKey[last]!
+    const firstHigh = last === 1 ? this.#firstKey[0]! : 0
     const lowMask = lowBits < 32 ? (1 << lowBits) - 1 : -1
     const highMask = lowBits <= 32 ? 0 : lowBits < 64 ? (1 << (lowBits - 32)) - 1 : -1
     for (let row = 0; row < count; row++) {
       let low = lows[from + row]! - firstLow
-      let high = highs[from + row]! - firstHigh
+      let high = highs === undefined ? 0 : highs[from + row]! - firstHigh
       if (low < 0) {
         low += TWO_32
         high--
       }
       outLow[row] = low & lowMask
-      outHigh[row] = high & highMask
+      if (outHigh !== undefined) outHigh[row] = high & highMask
       // With less than 32 low bits there are less than 16 of the high lane: no more buckets are allowed.
       const bucket =
         lowBits < 32
@@ -259,6 +274,8 @@ export class DataPageEncoder {
       rows: 0,
       min: new Uint32Array(this.#page.packedLaneCount),
       max: new Uint32Array(this.#page.packedLaneCount),
+      bits: new Uint32Array(this.#layout.keyLaneCount),
+      shift: 0,
       even: true,
       distance: EXACT_MAX,
       leastDistance: 1,
@@ -270,6 +287,8 @@ export class DataPageEncoder {
     extent.rows = 0
     extent.min.fill(0xffffffff)
     extent.max.fill(0)
+    extent.bits.fill(0)
+    extent.shift = NO_OTHER_KEY
     extent.even = true
     extent.distance = EXACT_MAX
     extent.leastDistance = 1
@@ -280,6 +299,8 @@ export class DataPageEncoder {
     to.rows = from.rows
     to.min.set(from.min)
     to.max.set(from.max)
+    to.bits.set(from.bits)
+    to.shift = from.shift
     to.even = from.even
     to.distance = from.distance
     to.leastDistance = from.leastDistance
@@ -289,6 +310,7 @@ export class DataPageEncoder {
   /** Takes rows `begin` to `end` of the page (which starts at row `from`) into `extent`. */
   #extend(extent: Extent, rows: Operations, from: number, begin: number, end: number): void {
     extent.rows = end
+    if (extent.shift > 0) this.#extendShift(extent, rows, from, begin, end)
     if (extent.even) this.#extendEven(extent, rows, from, begin, end)
     const { keyLaneCount } = this.#layout
     const { kinds } = rows
@@ -312,11 +334,32 @@ export class DataPageEncoder {
     extent.max[kindLane] = maxKind
   }
 
+  /** Zeros at the end of all keys. For keys at random the first few rows say that there are none. */
+  #extendShift(extent: Extent, rows: Operations, from: number, begin: number, end: number): void {
+    const before = extent.shift
+    const { bits } = extent
+    const last = bits.length - 1
+    for (let row = begin; row < end; row++) {
+      this.#subtract(rows, from + row, 0)
+      for (let lane = 0; lane <= last; lane++) bits[lane]! |= this.#offset[lane]!
+      if ((bits[last]! & (2 ** SHIFT_MIN - 1)) === 0) continue
+      extent.shift = 0
+      break
+    }
+    if (extent.shift > 0 && bits.some(lane => lane !== 0))
+      extent.shift = Math.min(SHIFT_MAX, trailingZeros(bits))
+    if (extent.shift === before || !extent.even || begin === 0) return
+    // Counted in other units, all rows are looked at again.
+    extent.distance = EXACT_MAX
+    extent.leastDistance = 1
+    this.#extendEven(extent, rows, from, 0, begin)
+  }
+
   /** Whether the keys are still even. For keys at random the first few rows say that they are not. */
   #extendEven(extent: Extent, rows: Operations, from: number, begin: number, end: number): void {
     const before = extent.distance
     for (let row = Math.max(1, begin); row < end; row++) {
-      const offset = this.#offsetNumberOf(rows, from + row)
+      const offset = this.#offsetNumberOf(rows, from + row, extent.shift)
       if (offset >= (row + 1) * extent.leastDistance)
         extent.leastDistance = Math.floor(offset / (row + 1)) + 1
       if (offset < row * extent.distance) extent.distance = Math.floor(offset / row)
@@ -329,7 +372,8 @@ export class DataPageEncoder {
     const first = extent.distance === before ? begin : 0
     if (first === 0) extent.greatestLow = 0
     for (let row = first; row < end; row++) {
-      const above = row === 0 ? 0 : this.#offsetNumberOf(rows, from + row) - row * extent.distance
+      const above =
+        row === 0 ? 0 : this.#offsetNumberOf(rows, from + row, extent.shift) - row * extent.distance
       if (above > extent.greatestLow) extent.greatestLow = above
     }
   }
@@ -339,7 +383,7 @@ export class DataPageEncoder {
     let valueBits = 0
     for (let packed = 0; packed < this.#page.packedLaneCount; packed++)
       valueBits += packedWidth(extent, packed)
-    const code = this.#bucketCode(extent.rows, rows, from)
+    const code = this.#bucketCode(extent, rows, from)
     code.bits += extent.rows * valueBits
     if (!extent.even || extent.rows < 2) return code
     const lowBits = bitsOf(extent.greatestLow)
@@ -347,9 +391,9 @@ export class DataPageEncoder {
     return bits < code.bits ? { bits, lowBits, buckets: 0 } : code
   }
 
-  /** Low bits and buckets of `count` keys: those that take the fewest bits, values apart. */
-  #bucketCode(count: number, rows: Operations, from: number): KeyCode {
-    this.#subtract(rows, from + count - 1)
+  /** Low bits and buckets of the keys: those that take the fewest bits, values apart. */
+  #bucketCode({ rows: count, shift }: Extent, rows: Operations, from: number): KeyCode {
+    this.#subtract(rows, from + count - 1, shift)
     const span = this.#offset
     const code = { bits: Infinity, lowBits: 0, buckets: 0 }
     // The best is close to where there are as many buckets as rows.
@@ -368,18 +412,20 @@ export class DataPageEncoder {
     return code
   }
 
-  /** `#offset` = key of the row - first key. */
-  #subtract(rows: Operations, row: number): void {
+  /** `#offset` = key of the row - first key, without the zeros at its end. */
+  #subtract(rows: Operations, row: number, shift: number): void {
     for (let lane = 0; lane < this.#key.length; lane++) this.#key[lane] = rows.lanes[lane]![row]!
     subtractKey(this.#key, this.#firstKey, 0, this.#offset)
+    if (shift > 0) shiftOut(this.#offset, shift)
   }
 
   /** The same as one number; `EXACT_MAX` or more where that is not exact. */
-  #offsetNumberOf(rows: Operations, row: number): number {
+  #offsetNumberOf(rows: Operations, row: number, shift: number): number {
     const first = this.#firstKey
-    if (first.length === 2)
+    if (first.length === 1 && shift === 0) return rows.lanes[0]![row]! - first[0]!
+    if (first.length === 2 && shift === 0)
       return (rows.lanes[0]![row]! - first[0]!) * TWO_32 + (rows.lanes[1]![row]! - first[1]!)
-    this.#subtract(rows, row)
+    this.#subtract(rows, row, shift)
     return offsetNumber(this.#offset)
   }
 }

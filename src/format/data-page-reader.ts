@@ -8,9 +8,9 @@
 import { KIND_COUNT } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { readBits } from './bits.js'
-import { hasPutsOnly, laneWidth, readRowValues, rowsBit } from './data-page-row.js'
+import { hasPutsOnly, laneWidth, readRowValues, rowsBit, shiftOf } from './data-page-row.js'
 import { BUCKET_ROWS, countOnes, findBucket, sampleBits, sampleCount } from './elias-fano.js'
-import { EXACT_MAX, bucketOf, offsetNumber, subtractKey } from './key-offset.js'
+import { EXACT_MAX, bucketOf, offsetNumber, shiftOut, subtractKey } from './key-offset.js'
 import {
   DATA_PAGE,
   KIND_WORD,
@@ -38,6 +38,7 @@ export class DataPageReader {
   #lowBits = 0
   #buckets = 0
   #rowBits = 0
+  #shift = 0
   /** Key minus first key, of the key that is looked for; of one or two lanes its low bits. */
   readonly #offset: Uint32Array
   #low = 0
@@ -69,6 +70,7 @@ export class DataPageReader {
     const buckets = words[base + this.#page.bucketsWord]!
     this.#buckets = buckets & 0xffff
     this.#rowBits = buckets >>> 16
+    this.#shift = shiftOf(this.#page, words, base)
   }
 
   /** Why the open page cannot be a data page of this layout, or `undefined`. To be asked once, when it comes in. */
@@ -79,6 +81,7 @@ export class DataPageReader {
     if (this.#rows < 1 || this.#rows > PAGE_ROWS_MAX) return `${this.#rows} rows`
     if (this.#lowBits > (this.#buckets === 0 ? 52 : 32 * page.keyLaneCount))
       return `${this.#lowBits} low bits of a key`
+    if (this.#shift > 32 * page.keyLaneCount) return `${this.#shift} zeros at the end of each key`
     let rowBits = this.#lowBits
     for (let lane = 0; lane < page.packedLaneCount; lane++) {
       const width = this.#width(lane)
@@ -126,7 +129,7 @@ export class DataPageReader {
   find(key: Uint32Array): boolean {
     this.from = this.to = 0
     if (this.#buckets === 0) return this.#findEven(key)
-    return this.#offset.length <= 2 ? this.#findPair(key) : this.#findLanes(key)
+    return this.#offset.length <= 2 && this.#shift === 0 ? this.#findPair(key) : this.#findLanes(key)
   }
 
   /** For keys of one or two lanes: a key of one lane is one of two whose high lane is 0. Hot. */
@@ -159,14 +162,28 @@ export class DataPageReader {
 
   /** For keys of any number of lanes. */
   #findLanes(key: Uint32Array): boolean {
+    if (!this.#subtract(key)) return false
+    const offset = this.#offset
+    const bucket = bucketOf(offset, this.#lowBits)
+    if (bucket >= this.#buckets) return false
+    if (offset.length <= 2) {
+      const lowBits = this.#lowBits
+      this.#low = lowBits < 32 ? offset.at(-1)! & ((1 << lowBits) - 1) : offset.at(-1)!
+      const high = offset.length === 2 ? offset[0]! : 0
+      this.#high = lowBits <= 32 ? 0 : lowBits < 64 ? high & ((1 << (lowBits - 32)) - 1) : high
+    }
+    return this.#findInBucket(bucket)
+  }
+
+  /** `#offset` = key - first key, without the zeros at its end; false if it has others there, or is before the page. */
+  #subtract(key: Uint32Array): boolean {
     const offset = this.#offset
     if (!subtractKey(key, this.#words, this.#base + this.#page.firstKeyWord, offset)) return false
-    const bucket = bucketOf(offset, this.#lowBits)
-    return bucket < this.#buckets && this.#findInBucket(bucket)
+    return this.#shift === 0 || shiftOut(offset, this.#shift)
   }
 
   #findEven(key: Uint32Array): boolean {
-    if (!subtractKey(key, this.#words, this.#base + this.#page.firstKeyWord, this.#offset)) return false
+    if (!this.#subtract(key)) return false
     const offset = offsetNumber(this.#offset)
     const distance = this.#distance()
     const row = Math.floor(offset / distance)

@@ -9,9 +9,15 @@ export function rowsBit(page: DataPageLayout, words: Uint32Array, base: number):
   return (page.directoryWord + directoryWords(rows, words[base + page.bucketsWord]! & 0xffff)) * 32
 }
 
+/** Zeros that are left out at the end of each key, counted from the first key of the page. */
+export function shiftOf(page: DataPageLayout, words: Uint32Array, base: number): number {
+  return words[base + page.widthsWord]! & 0xff
+}
+
 /** Bits of packed lane `lane` in a row. */
 export function laneWidth(page: DataPageLayout, words: Uint32Array, base: number, lane: number): number {
-  return (words[base + page.widthsWord + (lane >> 2)]! >>> ((lane & 3) * 8)) & 0xff
+  const byte = lane + 1
+  return (words[base + page.widthsWord + (byte >> 2)]! >>> ((byte & 3) * 8)) & 0xff
 }
 
 /** Whether all rows of the page are puts. */

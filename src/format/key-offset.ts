@@ -43,3 +43,27 @@ export function bucketOf(offset: Uint32Array, lowBits: number): number {
   // The lanes before hold less than 16 bits, so that it is exact.
   return Math.floor(bucket / 2 ** shift)
 }
+
+/** Shifts the distance to the right, in place; false if a bit that is not 0 falls out. */
+export function shiftOut(offset: Uint32Array, shift: number): boolean {
+  const lanes = shift >>> 5
+  const bits = shift & 31
+  const last = offset.length - 1
+  for (let lane = last; lane > last - lanes; lane--) if (offset[lane] !== 0) return false
+  if (bits > 0 && (offset[last - lanes]! & ((1 << bits) - 1)) !== 0) return false
+  for (let lane = last; lane >= 0; lane--) {
+    const from = lane - lanes
+    const low = from >= 0 ? offset[from]! >>> bits : 0
+    const high = bits > 0 && from >= 1 ? offset[from - 1]! << (32 - bits) : 0
+    offset[lane] = low | high
+  }
+  return true
+}
+
+/** Zeros at the end of the number. Requires: it is not 0. */
+export function trailingZeros(lanes: Uint32Array): number {
+  let zeros = 0
+  let lane = lanes.length - 1
+  for (; lanes[lane] === 0; lane--) zeros += 32
+  return zeros + 31 - Math.clz32(lanes[lane]! & -lanes[lane]!)
+}

@@ -95,6 +95,7 @@ export interface DataPageLayout {
   readonly firstKeyWord: number
   /** The number of buckets is its lower half, the bits of a row are its upper half. */
   readonly bucketsWord: number
+  /** Its first byte is the shift; the widths of the packed lanes follow. */
   readonly widthsWord: number
   readonly basesWord: number
   readonly directoryWord: number
@@ -108,7 +109,7 @@ export function dataPageLayout(layout: RecordLayout, pageBytes: number): DataPag
   const firstKeyWord = PAGE_HEADER_BYTES / 4
   const bucketsWord = firstKeyWord + keyLaneCount
   const widthsWord = bucketsWord + 1
-  const basesWord = widthsWord + Math.ceil(packedLaneCount / 4)
+  const basesWord = widthsWord + Math.ceil((packedLaneCount + 1) / 4)
   const directoryWord = basesWord + packedLaneCount
   return {
     keyLaneCount,

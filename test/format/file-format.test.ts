@@ -172,8 +172,9 @@ describe('the tables of bucket files', () => {
         'first key': page.firstKeyWord * 4,
         buckets: page.bucketsWord * 4,
         'row bits': page.bucketsWord * 4 + 2,
-        widths: page.widthsWord * 4,
-        padding: page.widthsWord * 4 + page.packedLaneCount,
+        shift: page.widthsWord * 4,
+        widths: page.widthsWord * 4 + 1,
+        padding: page.widthsWord * 4 + 1 + page.packedLaneCount,
         bases: page.basesWord * 4,
         directory: page.directoryWord * 4,
       })

@@ -294,6 +294,7 @@ export function readDataPage(
   const buckets = page.readUInt16LE(at)
   const rowBits = page.readUInt16LE(at + 2)
   at += 4
+  const shift = BigInt(u8s(1)[0]!)
   const widths = u8s(P)
   at = ceil4(at)
   const bases = u32s(P)
@@ -307,7 +308,11 @@ export function readDataPage(
       low += BigInt(bits.take(Math.min(32, lowBits - place))) << BigInt(place)
     const packed = widths.map((width, lane) => (bits.take(width) + bases[lane]!) % 2 ** 32)
     const kind = packed.pop()!
-    return operation(kind, [...keyLanes(keyNumber(firstKey) + above + low, K), ...packed], sequence)
+    return operation(
+      kind,
+      [...keyLanes(keyNumber(firstKey) + ((above + low) << shift), K), ...packed],
+      sequence,
+    )
   })
 }
 

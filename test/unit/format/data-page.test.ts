@@ -69,10 +69,13 @@ const ceil32 = (bits: number): number => Math.ceil(bits / 32) * 32
 
 /** Bits of directory and rows of a page with these rows, straight from docs/file-format.md, Data page. */
 function rowBitsOf(rows: readonly Row[], keyLanes: number, valueLanes: number): number {
-  const offsets = rows.map(({ key }) => key - rows[0]!.key)
+  const all = rows.reduce((bits, { key }) => bits | (key - rows[0]!.key), 0n)
+  const zeros = all === 0n ? 0 : /0*$/.exec(all.toString(2))![0].length
+  const shift = BigInt(zeros < 16 ? 0 : Math.min(254, zeros))
+  const offsets = rows.map(({ key }) => (key - rows[0]!.key) >> shift)
   const span = offsets.at(-1)!
   let keyBits = Infinity
-  for (let lowBits = 0; lowBits <= 32 * keyLanes; lowBits++) {
+  for (let lowBits = 0; lowBits <= Math.min(255, 32 * keyLanes); lowBits++) {
     const buckets = (span >> BigInt(lowBits)) + 1n
     if (buckets > 65_535n) continue
     const count = Number(buckets)
@@ -112,7 +115,7 @@ function evenDistance(offsets: readonly bigint[]): bigint | undefined {
 /** Bits that a page has for directory and rows. */
 function freeBits(keyLanes: number, valueLanes: number, pageBytes: number): number {
   const packed = valueLanes + 1
-  return 8 * (pageBytes - 8 - 4 * keyLanes - 4 - 4 * Math.ceil(packed / 4) - 4 * packed)
+  return 8 * (pageBytes - 8 - 4 * keyLanes - 4 - 4 * Math.ceil((packed + 1) / 4) - 4 * packed)
 }
 
 describe('data pages come back as they were', () => {
@@ -412,6 +415,36 @@ describe('finding a key in a page', () => {
     )
   })
 
+  test.each([15, 16, 31, 32, 33, 48, 64, 100, 200, 255])('of keys that end with %i zeros', zeros => {
+    for (const keyLanes of [1, 2, 3, 8]) {
+      const bits = 32 * keyLanes - zeros
+      if (bits < 8) continue
+      const layout = wideLayout(keyLanes, 1)
+      const random = new Random(zeros)
+      for (const even of [true, false]) {
+        // The first key need not end so.
+        const numbers = Array.from({ length: 100 }, (_, i) =>
+          BigInt(even ? 2 * i : random.below(2 ** Math.min(bits, 30))),
+        )
+        const last = even ? 0n : 7n
+        const keys = numbers.sort((a, b) => (a < b ? -1 : 1)).map(number => (number << BigInt(zeros)) + last)
+        const rows = keys.map((key, i): Row => ({ key, values: [i], kind: PUT }))
+        const [page] = pagesOf(layout, columnsOf(layout, rows))
+        expect(page!.to).toBe(rows.length)
+        if (zeros >= 16)
+          expect(rowBitsOf(rows, keyLanes, 1)).toBeLessThan(rows.length * (Math.min(bits, 30) + 8) + 300)
+        const decoded = new OperationBuffer(layout)
+        decodePage(layout, page!.bytes, decoded)
+        expect(rowsOf(layout, decoded)).toEqual(rows)
+        const reader = openPage(layout, page!.bytes)
+        for (const key of targets(rows, keyLanes, random)) {
+          const found = reader.find(keyLanesOf(key, keyLanes))
+          expect([found, reader.from, reader.to]).toEqual(linearFind(rows, key))
+        }
+      }
+    }
+  })
+
   test('of a page of even keys: between them, and where they are far from each other', () => {
     for (const keyLanes of [1, 2, 3]) {
       for (const [distance, jitter] of [
@@ -494,7 +527,8 @@ describe('a page that is none of this layout has a defect', () => {
   })
 
   const BUCKETS = 8 + 4 * 2
-  const WIDTHS = BUCKETS + 4
+  const WIDTHS = BUCKETS + 5
+  const DIRECTORY = BUCKETS + 4 + 8 + 16
 
   test('where a lane is too wide, or all of them are not as wide as a row', () => {
     for (let lane = 0; lane < 4; lane++) {
@@ -526,7 +560,7 @@ describe('a page that is none of this layout has a defect', () => {
   test('where the directory has other rows than the page, or does not end', () => {
     const { rows: count } = openPage(fingerprints, page)
     const buckets = page[BUCKETS]! | (page[BUCKETS + 1]! << 8)
-    const unary = (WIDTHS + 4 + 16) * 8 + bitsOf(count + buckets) * Math.ceil(buckets / 16)
+    const unary = DIRECTORY * 8 + bitsOf(count + buckets) * Math.ceil(buckets / 16)
     const flip = (bytes: Uint8Array, bit: number): void => void (bytes[bit >> 3]! ^= 1 << (bit & 7))
     expect(defectOf(bytes => flip(bytes, unary + 3))).toMatch(/a directory of \d+ rows in a page of \d+/)
     expect(
@@ -541,7 +575,7 @@ describe('a page that is none of this layout has a defect', () => {
     expect(
       defectOf(bytes => {
         bytes.fill(0, BUCKETS, BUCKETS + 2)
-        bytes.fill(0, WIDTHS + 4 + 16, WIDTHS + 4 + 16 + 8)
+        bytes.fill(0, DIRECTORY, DIRECTORY + 8)
         bytes[5] = 0
         new DataView(bytes.buffer).setUint16(BUCKETS + 2, 0, true)
         bytes.fill(0, WIDTHS, WIDTHS + 4)
@@ -551,7 +585,7 @@ describe('a page that is none of this layout has a defect', () => {
 
   test('but not where a sample is wrong: that is for `samplesFit` to say, and `find` finds nothing', () => {
     const bytes = page.slice()
-    bytes[WIDTHS + 4 + 16]! ^= 0xff
+    bytes[DIRECTORY]! ^= 0xff
     const reader = openPage(fingerprints, bytes)
     expect(reader.samplesFit()).toBe(false)
     reader.find(keyLanesOf(rows[0]!.key, 2))
