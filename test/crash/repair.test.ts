@@ -193,6 +193,33 @@ describe('without the manifest, repair', () => {
     )
   })
 
+  test('does not believe the one checksum of a small frame: bytes that look like one are no records', async () => {
+    const disk = newDisk()
+    const table = await openTable(disk, DIRECTORY, ONE_SEGMENT)
+    const records = await puts(table, 100)
+    await table.close()
+    const path = segmentOf(disk)
+    const bytes = Uint8Array.from(disk.readFile(path))
+    // After the log of this table, as what is left of another file: it has a header like that of a small frame.
+    const frame = bytes.slice(0, 40)
+    frame[0]! ^= 0x55
+    const end = Math.ceil(bytes.length / PAGE_BYTES) * PAGE_BYTES
+    const stranger = new Uint8Array(end + 2 * PAGE_BYTES)
+    stranger.set(bytes)
+    stranger.set(frame, end + PAGE_BYTES)
+    disk.writeFile(path, stranger)
+    const other = `${DIRECTORY}/000999.wal`
+    const garbage = new Uint8Array(2 * PAGE_BYTES).fill(0xee)
+    garbage.set(frame, 512)
+    disk.writeFile(other, garbage)
+    disk.removeFile(MANIFEST)
+    const { losses } = await repair(disk, SCHEMA)
+    expect(await contentsOf(disk, INTO)).toEqual(records)
+    expect(losses).toContainEqual(
+      expect.objectContaining({ file: other, reason: 'no frame is intact in it' }),
+    )
+  })
+
   test('reads bucket files without footers', async () => {
     const history: Step[] = []
     const disk = await makeTable(false, history)

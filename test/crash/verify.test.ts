@@ -5,13 +5,14 @@
 import { describe, expect, test } from 'vitest'
 import { fileSeed } from '../../src/format/checksum.js'
 import { viewOf } from '../../src/format/little-endian.js'
-import { FOOTER } from '../../src/format/page-layout.js'
+import { FOOTER, dataPageLayout } from '../../src/format/page-layout.js'
 import { setPageChecksum } from '../../src/format/section.js'
 import { FlashTable, struct } from '../../src/index.js'
 import { bucketName, walName } from '../../src/io/file-names.js'
 import type { FileSystem } from '../../src/io/file-system.js'
 import { parseManifest, serializeManifest, type Manifest } from '../../src/manifest/manifest.js'
 import { verifyTable } from '../../src/offline/verify.js'
+import { recordLayout } from '../../src/records/record-layout.js'
 import { simulatedEnvironment } from '../support/simulated-environment.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 
@@ -84,6 +85,30 @@ describe('verify', () => {
     for (let i = 0; i < 50; i++) await table.put(i, { time: 1, id: 1 })
     await table.close()
     expect(await verify(disk)).toMatchObject({ frames: 50, records: 50, problems: [], orphans: [] })
+  })
+
+  test('finds a directory whose samples do not fit it, which lookups would follow', async () => {
+    const disk = newDisk()
+    const table = await open(disk)
+    // Keys that are not even: their pages have a directory.
+    for (let i = 0; i < 100; i++) await table.put(i * i, { time: 1, id: 1 })
+    await table.compact()
+    await table.close()
+    const manifest = manifestOf(disk)
+    const entry = manifest.files.at(-1)!
+    const path = `${DIRECTORY}/${bucketName(entry.number)}`
+    const bytes = Uint8Array.from(disk.readFile(path))
+    const page = bytes.subarray(0, PAGE_BYTES)
+    const { directoryWord } = dataPageLayout(recordLayout([4, 4], [2, 4]), PAGE_BYTES)
+    // The second sample: of bucket 16.
+    page[4 * directoryWord + 1]! ^= 4
+    const tableId = Uint8Array.from(Buffer.from(manifest.tableId, 'hex'))
+    setPageChecksum(page, fileSeed(tableId, entry.epoch, entry.number), 0)
+    disk.writeFile(path, bytes)
+    const { problems } = await verify(disk)
+    expect(problems).toMatchObject([
+      { file: path, offset: 0, message: 'the samples of the directory do not fit it' },
+    ])
   })
 
   test('finds nothing in a sound table, and counts its puts', async () => {

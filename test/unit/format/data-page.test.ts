@@ -441,6 +441,13 @@ describe('finding a key in a page', () => {
           const found = reader.find(keyLanesOf(key, keyLanes))
           expect([found, reader.from, reader.to]).toEqual(linearFind(rows, key))
         }
+        // A block leaves such pages to the reader.
+        const block = new BlockSearch(layout, PAGE_BYTES, 1)
+        block.words[0] = wordsOf(page!.bytes)
+        block.bases[0] = 0
+        const columns = Array.from(keyLanesOf(keys[5]!, keyLanes), lane => Uint32Array.of(lane))
+        block.seek(columns, 1)
+        if (zeros >= 16 || keyLanes > 2) expect(block.states[0]).not.toBe(SOUGHT)
       }
     }
   })

@@ -115,31 +115,41 @@ describe('a lookup without blocking', () => {
   })
 })
 
-test(`a lookup of many keys finds what lookups of each key find (seed ${SEED})`, async () => {
-  const random = new Random(SEED)
-  // A cache of one page: most pages must be read again.
-  const parts = await openParts(newDisk(), { ...OPTIONS, cacheBytes: 4096 })
-  for (let i = 0; i < 1500; i++) {
-    const kind = random.below(10) === 0 ? DELETE_KEY : PUT
-    await commit(parts, kind, random.below(300), i)
-  }
-  const { reader, state } = parts
-  const view = state.view()
-  view.version.retain()
-  const keys = Uint32Array.from({ length: 400 }, () => random.below(330))
-  const { rows, ends } = await reader.findMany(view, [keys], Infinity)
-  const newest = await reader.findMany(view, [keys], 1)
-  for (const [i, key] of keys.entries()) {
-    const single = reader.findSync(view, lanesOf(parts, key), Infinity, rows => valuesIn(parts, rows))
-    const start = i === 0 ? 0 : ends[i - 1]!
-    expect(valuesIn(parts, rows, start, ends[i]), `key ${key}`).toEqual(single.toReversed())
-    const first = i === 0 ? 0 : newest.ends[i - 1]!
-    expect(valuesIn(parts, newest.rows, first, newest.ends[i]), `key ${key}`).toEqual(single.slice(0, 1))
-    expect(reader.newestSync(view, lanesOf(parts, key), parts.schema)).toEqual(single[0])
-  }
-  await view.version.release()
-  await closeParts(parts)
-})
+test.each([
+  // A cache of sixteen pages: most pages must be read again, and keys are looked up in their order.
+  ['deletes, a small cache', { cacheBytes: 4096 }, 10],
+  ['puts alone, a small cache', { cacheBytes: 4096 }, Infinity],
+  ['deletes, all pages in the cache', { cacheBytes: 2 ** 22 }, 10],
+  ['puts alone, all pages in the cache', { cacheBytes: 2 ** 22 }, Infinity],
+  ['replaced records', { cacheBytes: 2 ** 22, duplicates: 'replace' }, Infinity],
+  ['replaced records and deletes, a small cache', { cacheBytes: 4096, duplicates: 'replace' }, 10],
+])(
+  `a lookup of many keys finds what lookups of each key find: %s (seed ${SEED})`,
+  async (_, options, deleteEvery) => {
+    const random = new Random(SEED)
+    const parts = await openParts(newDisk(), { ...OPTIONS, ...options })
+    for (let i = 0; i < 1500; i++) {
+      const kind = deleteEvery < Infinity && random.below(deleteEvery) === 0 ? DELETE_KEY : PUT
+      await commit(parts, kind, random.below(300), i)
+    }
+    const { reader, state } = parts
+    const view = state.view()
+    view.version.retain()
+    const keys = Uint32Array.from({ length: 400 }, () => random.below(330))
+    const { rows, ends } = await reader.findMany(view, [keys], Infinity)
+    const newest = await reader.findMany(view, [keys], 1)
+    for (const [i, key] of keys.entries()) {
+      const single = reader.findSync(view, lanesOf(parts, key), Infinity, rows => valuesIn(parts, rows))
+      const start = i === 0 ? 0 : ends[i - 1]!
+      expect(valuesIn(parts, rows, start, ends[i]), `key ${key}`).toEqual(single.toReversed())
+      const first = i === 0 ? 0 : newest.ends[i - 1]!
+      expect(valuesIn(parts, newest.rows, first, newest.ends[i]), `key ${key}`).toEqual(single.slice(0, 1))
+      expect(reader.newestSync(view, lanesOf(parts, key), parts.schema)).toEqual(single[0])
+    }
+    await view.version.release()
+    await closeParts(parts)
+  },
+)
 
 describe('a page source', () => {
   test('reads neighbouring pages that are missing in one read, and forgets them when it is told to', async () => {
