@@ -107,7 +107,7 @@ export function packStrided(
 ): void {
   if (width === 0) return
   for (let i = from, at = position; i < to; i++, at += stride) {
-    const value = (values[i]! - base) >>> 0
+    const value = (values[i]! - base) | 0
     const word = at >>> 5
     const shift = at & 31
     words[word]! |= value << shift

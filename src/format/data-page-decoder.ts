@@ -47,14 +47,18 @@ export class DataPageDecoder {
       unpackStrided(words, base, position, rowBits, width, 0, rows, into.lanes[lane]!, at)
       position += width
     }
-    if (buckets === 0) this.#addEven(words, base, rows, into.lanes, at)
-    else {
-      this.#readBuckets(words, base, rows, buckets)
-      this.#addBuckets(lowBits, rows, into.lanes, at)
-    }
     const shift = shiftOf(page, words, base)
-    if (shift > 0) shiftLeft(into.lanes, keyLaneCount, shift, at, rows)
-    addFirstKey(words, base + page.firstKeyWord, into.lanes, keyLaneCount, at, rows)
+    if (buckets > 0 && keyLaneCount === 2 && shift === 0)
+      this.#addBuckets2(words, base, rows, buckets, lowBits, into.lanes, at)
+    else {
+      if (buckets === 0) this.#addEven(words, base, rows, into.lanes, at)
+      else {
+        this.#readBuckets(words, base, rows, buckets)
+        this.#addBuckets(lowBits, rows, into.lanes, at)
+      }
+      if (shift > 0) shiftLeft(into.lanes, keyLaneCount, shift, at, rows)
+      addFirstKey(words, base + page.firstKeyWord, into.lanes, keyLaneCount, at, rows)
+    }
     const width = (lane: number): number => laneWidth(page, words, base, lane)
     for (let lane = 0; lane < packedLaneCount - 1; lane++) {
       const out = into.lanes[keyLaneCount + lane]!
@@ -113,6 +117,48 @@ export class DataPageDecoder {
     if (shift <= 16 || lane === 0) return
     const above = lanes[lane - 1]!
     for (let row = 0; row < rows; row++) above[at + row]! |= buckets[row]! >>> (32 - shift)
+  }
+
+  /** For keys of two lanes (u64): reads the buckets, and adds them and the first key, in one pass. */
+  #addBuckets2(
+    words: Uint32Array,
+    base: number,
+    rows: number,
+    buckets: number,
+    lowBits: number,
+    lanes: readonly Uint32Array[],
+    from: number,
+  ): void {
+    const [highs, lows] = [lanes[0]!, lanes[1]!]
+    const { firstKeyWord, directoryWord } = this.#page
+    const firstHigh = words[base + firstKeyWord]!
+    const firstLow = words[base + firstKeyWord + 1]!
+    const unary = directoryWord * 32 + sampleCount(buckets) * sampleBits(rows, buckets)
+    let at = base + (unary >>> 5)
+    let word = words[at]! & (-1 << (unary & 31))
+    /** Place of bit 0 of the word, from the start of the unary part. */
+    let place = -(unary & 31)
+    const inHigh = lowBits >= 32
+    const shift = lowBits & 31
+    // With all 64 bits in the row there is one bucket, 0: whatever it is shifted by.
+    for (let row = 0; row < rows; row++) {
+      while (word === 0) {
+        word = words[++at]!
+        place += 32
+      }
+      const bucket = place + 31 - Math.clz32(word & -word) - row
+      word &= word - 1
+      let low = lows[from + row]!
+      let high = firstHigh
+      if (inHigh) high += highs[from + row]! + (bucket << shift)
+      else {
+        low = (low | (bucket << shift)) >>> 0
+        if (shift > 16) high += bucket >>> (32 - shift)
+      }
+      low += firstLow
+      lows[from + row] = low
+      highs[from + row] = low >= TWO_32 ? high + 1 : high
+    }
   }
 
   /** Adds row * distance to keys that hold what they are above it. Below 2^53. */

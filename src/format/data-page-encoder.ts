@@ -38,8 +38,8 @@ import {
 
 /** Rows for which there is room at first. */
 const FIRST_ROWS = 512
-/** Rows that are tried together where the first guess fitted. */
-const STEP_ROWS = 32
+/** Rows that are tried together after the first guess; then twice as many, and so on. */
+const STEP_ROWS = 8
 const TWO_32 = 2 ** 32
 /** Low bits are counted in a byte. */
 const LOW_BITS_MAX = 255
@@ -115,8 +115,9 @@ export class DataPageEncoder {
     this.#fitFrom = from
     this.#written = false
     for (let lane = 0; lane < this.#firstKey.length; lane++) this.#firstKey[lane] = rows.lanes[lane]![from]!
-    // Pages resemble each other, so most rows of a page go in at once. Steps are powers of two.
-    let step = Math.max(STEP_ROWS, 2 ** (bitWidth(this.#accepted.rows) - 1))
+    // Pages resemble each other, so nearly all rows of a page go in at once; other steps are powers of two.
+    let step = Math.max(1, this.#accepted.rows - STEP_ROWS)
+    let nextStep = STEP_ROWS
     this.#reset(this.#accepted)
     const end = Math.min(to, from + PAGE_ROWS_MAX)
     let full = false
@@ -130,9 +131,17 @@ export class DataPageEncoder {
       if (code.bits <= this.#page.freeBits) {
         ;[this.#accepted, this.#tried] = [this.#tried, this.#accepted]
         this.#code = code
-        if (!full) step = STEP_ROWS
-      } else full = true
-      if (full) step >>>= 1
+        if (full) step >>>= 1
+        else {
+          step = nextStep
+          nextStep *= 2
+        }
+      } else {
+        step = full ? step >>> 1 : 2 ** (bitWidth(step) - 1)
+        // The same rows once more would not fit either.
+        if (!full && step === rowsToTry) step >>>= 1
+        full = true
+      }
     }
     return this.#accepted.rows
   }
