@@ -39,6 +39,8 @@ export class DataPageReader {
   #buckets = 0
   #rowBits = 0
   #shift = 0
+  /** Where the rows begin, in bits from the start of the page. */
+  #rowsBit = 0
   /** Key minus first key, of the key that is looked for; of one or two lanes its low bits. */
   readonly #offset: Uint32Array
   #low = 0
@@ -71,6 +73,7 @@ export class DataPageReader {
     this.#buckets = buckets & 0xffff
     this.#rowBits = buckets >>> 16
     this.#shift = shiftOf(this.#page, words, base)
+    this.#rowsBit = rowsBit(this.#page, words, base)
   }
 
   /** Why the open page cannot be a data page of this layout, or `undefined`. To be asked once, when it comes in. */
@@ -308,7 +311,7 @@ export class DataPageReader {
 
   /** Where the row begins, in bits from the start of the page. */
   #rowAt(row: number): number {
-    return rowsBit(this.#page, this.#words, this.#base) + row * this.#rowBits
+    return this.#rowsBit + row * this.#rowBits
   }
 
   /** Of a page with even keys. */

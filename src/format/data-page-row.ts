@@ -1,6 +1,5 @@
 /** Parts of a data page that lookups read row by row. Hot: functions of words, without state. docs/file-format.md, Data page. */
 import { PUT } from '../records/operations.js'
-import { readBits } from './bits.js'
 import { KIND_WORD, directoryWords, lowBitsIn, rowCountIn, type DataPageLayout } from './page-layout.js'
 
 /** Where the rows of the page begin, in bits from its start. */
@@ -35,12 +34,21 @@ export function readRowValues(
   lanes: readonly Uint32Array[],
   at: number,
 ): void {
-  const { keyLaneCount, packedLaneCount, bucketsWord, basesWord } = page
+  const { keyLaneCount, packedLaneCount, bucketsWord, widthsWord, basesWord } = page
   const rowBits = words[base + bucketsWord]! >>> 16
   let bit = rowsBit(page, words, base) + row * rowBits + lowBitsIn(words[base + KIND_WORD]!)
   for (let lane = 0; lane < packedLaneCount - 1; lane++) {
-    const width = laneWidth(page, words, base, lane)
-    lanes[keyLaneCount + lane]![at] = words[base + basesWord + lane]! + readBits(words, base, bit, width)
-    bit += width
+    const byte = lane + 1
+    const width = (words[base + widthsWord + (byte >> 2)]! >>> ((byte & 3) * 8)) & 0xff
+    let value = words[base + basesWord + lane]!
+    if (width > 0) {
+      const word = base + (bit >>> 5)
+      const shift = bit & 31
+      const mask = width === 32 ? -1 : (1 << width) - 1
+      // Two shifts, as one by 32 would be none at all.
+      value += ((words[word]! >>> shift) | ((words[word + 1]! << 1) << (31 - shift))) & mask
+      bit += width
+    }
+    lanes[keyLaneCount + lane]![at] = value
   }
 }

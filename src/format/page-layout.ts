@@ -128,5 +128,5 @@ export const EVEN_DIRECTORY_WORDS = 2
 
 /** Words of the directory, also that of even keys. */
 export function directoryWords(rows: number, buckets: number): number {
-  return buckets === 0 ? EVEN_DIRECTORY_WORDS : Math.ceil(directoryBits(rows, buckets) / 32)
+  return buckets === 0 ? EVEN_DIRECTORY_WORDS : (directoryBits(rows, buckets) + 31) >>> 5
 }
