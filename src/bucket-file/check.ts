@@ -8,7 +8,7 @@ import { DataPageDecoder } from '../format/data-page-decoder.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import { deleteWhereBytes } from '../format/delete-where.js'
 import { footerBytes, footerIdentity, readFooter } from '../format/footer.js'
-import { BUCKET_MAGIC } from '../format/page-layout.js'
+import { BUCKET_MAGIC, DELETE_WHERE_PAGE, FENCE_PAGE, FILTER_PAGE } from '../format/page-layout.js'
 import { pageChecksums, sectionPages } from '../format/section.js'
 import { bucketName } from '../io/file-names.js'
 import { readFully } from '../io/transfer.js'
@@ -177,9 +177,17 @@ class FileCheck {
     const { footer, deletes, filterWords } = this.#file
     const { layout, pageBytes } = this.#options
     const sections: [string, number, number][] = [
-      ['filter', footer.filterPages, sectionPages(4 * filterWords, pageBytes)],
-      ['delete-where', footer.deleteWherePages, sectionPages(deleteWhereBytes(deletes), pageBytes)],
-      ['fence', footer.fencePages, sectionPages(4 * (layout.keyLaneCount + 1) * footer.dataPages, pageBytes)],
+      ['filter', footer.filterPages, sectionPages(4 * filterWords, FILTER_PAGE, pageBytes)],
+      [
+        'delete-where',
+        footer.deleteWherePages,
+        sectionPages(deleteWhereBytes(deletes), DELETE_WHERE_PAGE, pageBytes),
+      ],
+      [
+        'fence',
+        footer.fencePages,
+        sectionPages(4 * (layout.keyLaneCount + 1) * footer.dataPages, FENCE_PAGE, pageBytes),
+      ],
     ]
     for (const [what, said, needed] of sections) {
       if (said !== needed)

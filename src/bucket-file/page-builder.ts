@@ -5,8 +5,9 @@
  * threads, a range of keys each, and go to the writer as {@link BuiltPages}. docs/file-format.md, Bucket file.
  */
 import { assert } from '../base/assert.js'
+import { WORDS_PER_LINE } from '../format/cache-line.js'
 import { DataPageEncoder } from '../format/data-page-encoder.js'
-import { addToFilter, filterBlockWords, probeCount } from '../format/filter.js'
+import { addToFilter, filterLines, probeCount } from '../format/filter.js'
 import { WordBuffer } from '../format/word-buffer.js'
 import { compareKeys, compareKeyToRow, compareRows } from '../records/compare.js'
 import { HASH_START, hashKey, hashLane } from '../records/hash.js'
@@ -34,7 +35,7 @@ export interface BuiltPages {
   readonly pages: number
   /** The pages, in chunks, without their checksums: these depend on the position in the file. */
   readonly chunks: readonly Uint8Array<ArrayBuffer>[]
-  /** For each page its first key, a word a lane, and the words of `filter` up to the end of its block. */
+  /** For each page its first key, a word a lane, and the lines of `filter` up to the end of its block. */
   readonly fences: Uint32Array<ArrayBuffer>
   readonly filter: Uint32Array<ArrayBuffer>
   readonly counts: BucketFileCounts
@@ -116,10 +117,10 @@ export class PageBuilder {
       'built pages come in the order of their keys, which they do not share',
     )
     if (this.pages === 0) this.bounds.firstKey.set(bounds.firstKey)
-    const filterBefore = this.filter.length
+    const linesBefore = this.filter.length / WORDS_PER_LINE
     for (let page = 0, at = 0; page < pages; page++) {
       for (let lane = 0; lane < keyLaneCount; lane++) this.fences.push(fences[at++]!)
-      this.fences.push(filterBefore + fences[at++]!)
+      this.fences.push(linesBefore + fences[at++]!)
     }
     this.filter.append(filter)
     this.counts.records += counts.records
@@ -153,11 +154,12 @@ export class PageBuilder {
     counts.distinctKeys += continued ? keys - 1 : keys
     for (let lane = 0; lane < keyLaneCount; lane++) bounds.lastKey[lane] = lanes[lane]![to - 1]!
     if (this.probes > 0) {
-      const block = new Uint32Array(filterBlockWords(keys, this.#filterBitsPerRecord))
-      addToFilter(block, 0, block.length, this.probes, this.#hashes, keys)
+      const lines = filterLines(keys, this.#filterBitsPerRecord)
+      const block = new Uint32Array(lines * WORDS_PER_LINE)
+      addToFilter(block, 0, lines, this.probes, this.#hashes, keys)
       this.filter.append(block)
     }
-    this.fences.push(this.filter.length)
+    this.fences.push(this.filter.length / WORDS_PER_LINE)
     for (let lane = 0; lane < laneCount - keyLaneCount; lane++) {
       const { min, max } = this.#encoder.bounds(lane)
       this.#widen(lane, min, max)

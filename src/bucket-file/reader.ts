@@ -5,9 +5,8 @@
  * or it is read and checked. docs/file-format.md, Bucket file.
  */
 import { FlashTableError, corruption } from '../base/errors.js'
-import { WORDS_PER_LINE } from '../format/cache-line.js'
 import { DataPageReader } from '../format/data-page-reader.js'
-import { mayContain } from '../format/filter.js'
+import { lineOf, mayContain } from '../format/filter.js'
 import { type Footer } from '../format/footer.js'
 import { wordsOf } from '../format/little-endian.js'
 import { bucketName } from '../io/file-names.js'
@@ -51,7 +50,7 @@ export class BucketFile implements CachedFile {
   readonly #file: FileHandle
   readonly #seed: number
   readonly #index: PageIndex
-  /** End of each page's block in `#filter`. */
+  /** End of each page's block in `#filter`, in lines. */
   readonly #filterEnds: Uint32Array
   readonly #filter: Uint32Array
   readonly #page: DataPageReader
@@ -151,19 +150,19 @@ export class BucketFile implements CachedFile {
   }
 
   /**
-   * Reads a word of every line of the filter block of each page, so that they are on their way from memory; returns
-   * something that depends on them. Pages of -1 are passed over.
+   * Reads a word of the line of the filter that each key needs, so that they are on their way from memory; returns something
+   * that depends on them. Pages of -1 are passed over.
    */
-  touchFilters(pages: Int32Array, from: number, to: number): number {
+  touchFilters(pages: Int32Array, hashes: Uint32Array, count: number): number {
     const ends = this.#filterEnds
     const filter = this.#filter
     let touched = 0
-    for (let i = from; i < to; i++) {
+    for (let i = 0; i < count; i++) {
       const page = pages[i]!
       if (page < 0) continue
       const end = ends[page]!
-      for (let word = page === 0 ? 0 : ends[page - 1]!; word < end; word += WORDS_PER_LINE)
-        touched ^= filter[word]!
+      const begin = page === 0 ? 0 : ends[page - 1]!
+      if (begin < end) touched ^= filter[lineOf(begin, end, hashes[i]!)]!
     }
     return touched
   }

@@ -4,6 +4,7 @@
  */
 import { Buffer } from 'node:buffer'
 import { FlashTableError, corruption } from '../base/errors.js'
+import { WORDS_PER_LINE } from '../format/cache-line.js'
 import { fileSeed } from '../format/checksum.js'
 import { readDeleteWheres } from '../format/delete-where.js'
 import { footerIdentity, readFooter, type Footer } from '../format/footer.js'
@@ -15,10 +16,9 @@ import {
   FENCE_PAGE,
   FILTER_PAGE,
   FOOTER_PAGE,
-  PAGE_HEADER_BYTES,
   PAGE_KIND_AT,
 } from '../format/page-layout.js'
-import { pageChecksums } from '../format/section.js'
+import { pageChecksums, sectionStart } from '../format/section.js'
 import type { FileHandle } from '../io/file-system.js'
 import { readFully } from '../io/transfer.js'
 import { writerOf, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
@@ -126,6 +126,7 @@ export async function openFooter(
 
 export interface Sections {
   readonly fences: Uint32Array[]
+  /** Of each page, where its lines of the filter end. */
   readonly filterEnds: Uint32Array
   readonly filter: Uint32Array
   readonly deletes: DeleteWhere[]
@@ -177,7 +178,7 @@ export async function readSections(
     return values
   }
   const filterEnds = options.withFilter === false ? new Uint32Array(footer.dataPages) : column(keyLaneCount)
-  const filterWords = filterEnds.at(-1) ?? 0
+  const filterWords = (filterEnds.at(-1) ?? 0) * WORDS_PER_LINE
   if (
     filterWords > filter.length ||
     filterEnds.some((end, page) => page > 0 && end < filterEnds[page - 1]!)
@@ -207,7 +208,8 @@ async function readSection(
   kind: number,
 ): Promise<Uint8Array> {
   const { pageBytes } = options
-  const payload = pageBytes - PAGE_HEADER_BYTES
+  const start = sectionStart(kind)
+  const payload = pageBytes - start
   const seed = seedOf(options, entry)
   const section = new Uint8Array(pages * payload)
   const piecePages = Math.max(1, Math.floor(2 ** 20 / pageBytes))
@@ -227,7 +229,7 @@ async function readSection(
           `${page[PAGE_KIND_AT]}`,
         )
       }
-      section.set(page.subarray(PAGE_HEADER_BYTES), (done + i) * payload)
+      section.set(page.subarray(start), (done + i) * payload)
     }
     done += count
   }

@@ -159,7 +159,7 @@ export class BucketFileWriter {
   }
 
   async #writeSection(section: WordBuffer, kind: number): Promise<number> {
-    const pages = sectionPages(4 * section.length, this.#target.pageBytes)
+    const pages = sectionPages(4 * section.length, kind, this.#target.pageBytes)
     for (let piece = 0; piece < pages; piece++) {
       writeSectionPage(section, piece, kind, this.#nextPage())
       await this.#pageFilled()

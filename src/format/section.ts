@@ -4,9 +4,10 @@
  *     page  checksum u32 | kind u8 | 0 u8 | 0 u16 | pageBytes - 8 bytes of the section, zeros after its end
  *           0              4         5      6       8
  */
+import { WORDS_PER_LINE } from './cache-line.js'
 import { crc32, positionSeed } from './checksum.js'
 import { viewOf, wordsOf } from './little-endian.js'
-import { PAGE_CHECKSUM_AT, PAGE_HEADER_BYTES, PAGE_KIND_AT } from './page-layout.js'
+import { FILTER_PAGE, PAGE_CHECKSUM_AT, PAGE_HEADER_BYTES, PAGE_KIND_AT } from './page-layout.js'
 import type { WordBuffer } from './word-buffer.js'
 
 const CHECKED_FROM = PAGE_CHECKSUM_AT + 4
@@ -32,14 +33,22 @@ export function pageChecksums(
   ]
 }
 
+/**
+ * Where the bytes of a section begin in its pages: after the page header. Those of the filter begin with the next line of 64
+ * bytes, so that no line of it lies in two pages.
+ */
+export function sectionStart(kind: number): number {
+  return kind === FILTER_PAGE ? 4 * WORDS_PER_LINE : PAGE_HEADER_BYTES
+}
+
 /** The number of pages that a section of `bytes` bytes takes. */
-export function sectionPages(bytes: number, pageBytes: number): number {
-  return Math.ceil(bytes / (pageBytes - PAGE_HEADER_BYTES))
+export function sectionPages(bytes: number, kind: number, pageBytes: number): number {
+  return Math.ceil(bytes / (pageBytes - sectionStart(kind)))
 }
 
 /** Writes page `index` of a section, counted within the section, into the zeroed `page`. */
 export function writeSectionPage(section: WordBuffer, index: number, kind: number, page: Uint8Array): void {
-  const payload = wordsOf(page.subarray(PAGE_HEADER_BYTES))
+  const payload = wordsOf(page.subarray(sectionStart(kind)))
   page[PAGE_KIND_AT] = kind
   section.copyTo(payload, index * payload.length)
 }

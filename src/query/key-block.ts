@@ -117,7 +117,7 @@ export class KeyBlock {
     const count = this.#count
     const skipsFilter = file.skipsFilter
     for (let place = 0; place < count; place++) pages[place] = file.lastPageFor(this.#keyAt(place))
-    if (!skipsFilter) this.#touched[0]! ^= file.touchFilters(pages, 0, count)
+    if (!skipsFilter) this.#touched[0]! ^= file.touchFilters(pages, this.#hashes, count)
     for (let place = 0; place < count; place++) {
       const page = pages[place]!
       bases[place] = -1

@@ -401,7 +401,7 @@ function readBucketFile(
   const section = (pages: number, kind: number): Buffer => {
     const pieces = Array.from({ length: pages }, (_, i) => {
       checkPage(page(at + i), seed, at + i, kind)
-      return page(at + i).subarray(8)
+      return page(at + i).subarray(kind === 2 ? 64 : 8)
     })
     at += pages
     return Buffer.concat(pieces)
@@ -421,7 +421,7 @@ function readBucketFile(
       rows[0]!.lanes.slice(0, K).every((lane, i) => lane === fence[i]),
       'the fence of a page',
     )
-    const block = filter.subarray(filterEnd * 4, fence[K]! * 4)
+    const block = filter.subarray(filterEnd * 64, fence[K]! * 64)
     filterEnd = fence[K]!
     for (const row of rows) {
       check(mayContain(block, probes, row.lanes.slice(0, K)), 'the filter knows each key')
@@ -436,15 +436,18 @@ function readBucketFile(
 
 function mayContain(block: Buffer, probes: number, key: readonly number[]): boolean {
   if (block.byteLength === 0) return true
-  const bits = block.byteLength * 8
   const h = keyHash(key)
-  let step = h ^ (h >>> 16)
-  step = Math.imul(step, 0x7feb352d)
-  step ^= step >>> 15
-  step = (Math.imul(step, 0x846ca68b) | 1) >>> 0
+  const line = Math.floor((h * (block.byteLength / 64)) / 2 ** 32)
+  let second = h ^ (h >>> 16)
+  second = Math.imul(second, 0x7feb352d)
+  second ^= second >>> 15
+  second = Math.imul(second, 0x846ca68b) >>> 0
+  let step = Math.imul(second, 0x9e3779b1) >>> 0
   for (let k = 0; k < probes; k++) {
-    const bit = Math.floor((((h + k * step) % 2 ** 32) * bits) / 2 ** 32)
-    if (((block.readUInt32LE(Math.floor(bit / 32) * 4) >>> (bit % 32)) & 1) === 0) return false
+    const bit = Math.floor(second / 2 ** 23)
+    second = (second + step) % 2 ** 32
+    step = (step + 0x9e3779b9) % 2 ** 32
+    if (((block.readUInt32LE(64 * line + 4 * Math.floor(bit / 32)) >>> (bit % 32)) & 1) === 0) return false
   }
   return true
 }

@@ -1,14 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { addToFilter, filterBlockWords, mayContain, probeCount } from '../../../src/format/filter.js'
+import { addToFilter, filterLines, lineOf, mayContain, probeCount } from '../../../src/format/filter.js'
 import { hashKeyLanes } from '../../../src/records/hash.js'
 import { Random } from '../../support/random.js'
 
-/** A block behind `before` words of another one. */
+/** A block after `before` lines of another one. */
 function blockOf(hashes: readonly number[], bitsPerRecord: number, before = 0): Uint32Array {
-  const words = new Uint32Array(before + filterBlockWords(hashes.length, bitsPerRecord))
-  const probes = probeCount(bitsPerRecord)
-  addToFilter(words, before, words.length, probes, Uint32Array.from(hashes), hashes.length)
+  const end = before + filterLines(hashes.length, bitsPerRecord)
+  const words = new Uint32Array(16 * end)
+  addToFilter(words, before, end, probeCount(bitsPerRecord), Uint32Array.from(hashes), hashes.length)
   return words
 }
 
@@ -22,18 +22,19 @@ describe('a filter block', () => {
       fc.property(hashes, fc.integer({ min: 1, max: 32 }), fc.nat(3), (hashes, bitsPerRecord, before) => {
         const words = blockOf(hashes, bitsPerRecord, before)
         const probes = probeCount(bitsPerRecord)
-        for (const hash of hashes) expect(mayContain(words, before, words.length, probes, hash)).toBe(true)
-        expect([...words.subarray(0, before)]).toEqual(Array(before).fill(0))
+        for (const hash of hashes)
+          expect(mayContain(words, before, words.length / 16, probes, hash)).toBe(true)
+        expect(words.subarray(0, 16 * before).every(word => word === 0)).toBe(true)
       }),
     )
   })
 
   test('of no key denies every key', () => {
-    const words = new Uint32Array(4)
+    const words = new Uint32Array(64)
     for (const hash of [0, 1, 0xffffffff]) expect(mayContain(words, 0, 4, 7, hash)).toBe(false)
   })
 
-  // Bloom 1970: a probe finds a set bit with probability 1 - e^(-probes * keys / bits).
+  // Bloom 1970: in a line a probe finds a set bit with probability 1 - e^(-probes * keys / bits).
   test.each([4, 8, 10, 12])(
     'lets through as many other keys as theory says, at %i bits a key',
     bitsPerRecord => {
@@ -46,14 +47,15 @@ describe('a filter block', () => {
       for (let block = 0; block < blocks; block++) {
         const keys = random.between(300, 450)
         const hashOf = (key: number) => hashKeyLanes(Uint32Array.of(block, key))
-        const words = blockOf(
-          Array.from({ length: keys }, (_, key) => hashOf(key)),
-          bitsPerRecord,
-        )
-        const bits = words.length * 32
-        expected += queries * (1 - Math.exp((-probes * keys) / bits)) ** probes
+        const hashes = Array.from({ length: keys }, (_, key) => hashOf(key))
+        const words = blockOf(hashes, bitsPerRecord)
+        const lines = words.length / 16
+        const keysIn = Array<number>(lines).fill(0)
+        for (const hash of hashes) keysIn[lineOf(0, lines, hash) / 16]!++
+        for (const inLine of keysIn)
+          expected += (queries / lines) * (1 - Math.exp((-probes * inLine) / 512)) ** probes
         for (let query = 0; query < queries; query++) {
-          if (mayContain(words, 0, words.length, probes, hashOf(1_000_000 + query))) passed++
+          if (mayContain(words, 0, lines, probes, hashOf(1_000_000 + query))) passed++
         }
       }
       expect(passed / expected).toBeGreaterThan(0.8)
@@ -61,11 +63,29 @@ describe('a filter block', () => {
     },
   )
 
-  test('has the bits a key that were asked for, in whole words', () => {
-    expect(filterBlockWords(0, 10)).toBe(0)
-    expect(filterBlockWords(1, 10)).toBe(1)
-    expect(filterBlockWords(320, 10)).toBe(100)
-    expect(filterBlockWords(321, 10)).toBe(101)
+  test('touches one line for each key, which lies in the block', () => {
+    fc.assert(
+      fc.property(fc.nat(0xffffffff), fc.nat(9), fc.integer({ min: 1, max: 20 }), (hash, from, lines) => {
+        const words = new Uint32Array(16 * (from + lines + 1))
+        addToFilter(words, from, from + lines, 16, Uint32Array.of(hash), 1)
+        const line = lineOf(from, from + lines, hash) / 16
+        expect(line).toBeGreaterThanOrEqual(from)
+        expect(line).toBeLessThan(from + lines)
+        const bits = [...words].map((word, i) => (Math.floor(i / 16) === line ? 0 : word))
+        expect(bits.every(word => word === 0)).toBe(true)
+        let set = 0
+        for (let word of words) for (; word !== 0; word &= word - 1) set++
+        // Some of the 16 may meet.
+        expect(set).toBeGreaterThanOrEqual(2)
+      }),
+    )
+  })
+
+  test('has the bits a key that were asked for, in whole lines', () => {
+    expect(filterLines(0, 10)).toBe(0)
+    expect(filterLines(1, 10)).toBe(1)
+    expect(filterLines(512, 10)).toBe(10)
+    expect(filterLines(513, 10)).toBe(11)
     expect([1, 4, 8, 10, 12, 32].map(probeCount)).toEqual([1, 3, 6, 7, 8, 16])
   })
 })

@@ -4,12 +4,14 @@ import { viewOf, wordsOf } from '../../../src/format/little-endian.js'
 import {
   DELETE_WHERE_PAGE,
   FENCE_PAGE,
+  FILTER_PAGE,
   PAGE_HEADER_BYTES,
   PAGE_KIND_AT,
 } from '../../../src/format/page-layout.js'
 import {
   pageChecksums,
   sectionPages,
+  sectionStart,
   setPageChecksum,
   writeSectionPage,
 } from '../../../src/format/section.js'
@@ -19,26 +21,29 @@ import { Random } from '../../support/random.js'
 const PAGE_BYTES = 4096
 
 describe('a section', () => {
-  test.each([0, 4, 4084, 4088, 4092, 8176, 20_000])(
-    'a section of %i bytes is cut into pages and put together again',
-    bytes => {
-      const content = new Random(bytes).bytes(bytes)
-      const section = new WordBuffer()
-      section.append(wordsOf(content))
-      const pages = sectionPages(bytes, PAGE_BYTES)
-      const payload = PAGE_BYTES - PAGE_HEADER_BYTES
-      expect(pages).toBe(Math.ceil(bytes / payload))
-      const joined = new Uint8Array(pages * payload)
-      for (let piece = 0; piece < pages; piece++) {
-        const page = new Uint8Array(PAGE_BYTES)
-        writeSectionPage(section, piece, FENCE_PAGE, page)
-        expect(page[PAGE_KIND_AT]).toBe(FENCE_PAGE)
-        joined.set(page.subarray(PAGE_HEADER_BYTES), piece * payload)
-      }
-      expect(joined.subarray(0, bytes)).toEqual(content)
-      expect(joined.subarray(bytes).every(byte => byte === 0)).toBe(true)
-    },
-  )
+  test.each(
+    [0, 4, 4084, 4088, 4092, 8176, 20_000].flatMap(bytes => [
+      { bytes, what: 'fences', kind: FENCE_PAGE, start: PAGE_HEADER_BYTES },
+      { bytes, what: 'filter', kind: FILTER_PAGE, start: 64 },
+    ]),
+  )('a section of $bytes bytes is cut into pages and put together again: $what', ({ bytes, kind, start }) => {
+    const content = new Random(bytes).bytes(bytes)
+    const section = new WordBuffer()
+    section.append(wordsOf(content))
+    expect(sectionStart(kind)).toBe(start)
+    const pages = sectionPages(bytes, kind, PAGE_BYTES)
+    const payload = PAGE_BYTES - start
+    expect(pages).toBe(Math.ceil(bytes / payload))
+    const joined = new Uint8Array(pages * payload)
+    for (let piece = 0; piece < pages; piece++) {
+      const page = new Uint8Array(PAGE_BYTES)
+      writeSectionPage(section, piece, kind, page)
+      expect(page[PAGE_KIND_AT]).toBe(kind)
+      joined.set(page.subarray(start), piece * payload)
+    }
+    expect(joined.subarray(0, bytes)).toEqual(content)
+    expect(joined.subarray(bytes).every(byte => byte === 0)).toBe(true)
+  })
 })
 
 describe('the checksum of a page', () => {
