@@ -1,6 +1,5 @@
 /**
- * Looks up the newest record of one key, blocking, where that is simple: a put in a memtable or a page, and no deletes by
- * value. All else goes the general way (lookup.ts), which gives the same answer. Hot: most of a lookup is waiting for
+ * Looks up the newest record of one key where that is simple: a put in a memtable or a page, and no deletes by value. All else goes the general way (lookup.ts), which gives the same answer. Hot: most of a lookup is waiting for
  * memory, so it reads no filter that it can do without, and touches lines before it needs them. docs/internals.md, Lookup.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
@@ -14,7 +13,7 @@ import type { View } from '../state/table-state.js'
 /** What {@link NewestRecord.find} says. */
 export const NONE = 0
 export const FOUND = 1
-/** Not simple: ask `Lookup`. */
+/** Not simple, or a page is missing: ask `Lookup`. */
 export const GENERAL = 2
 export type Answer = typeof NONE | typeof FOUND | typeof GENERAL
 /** There is nothing of the key here: look further. */
@@ -29,8 +28,8 @@ export class NewestRecord {
     this.#page = new DataPageReader(layout, pageBytes)
   }
 
-  /** Puts the lanes of the value into row 0 of `record`. Pages that are missing are read. */
-  find(view: View, key: Uint32Array, record: readonly Uint32Array[]): Answer {
+  /** Puts the lanes of the value into row 0 of `record`. Pages that are missing are read if it may block. */
+  find(view: View, key: Uint32Array, record: readonly Uint32Array[], mayBlock: boolean): Answer {
     const { version, active, length, deletes } = view
     if (deletes.size > 0) return GENERAL
     let answer = this.#findInMemtable(active.memtable, length, key, record)
@@ -39,7 +38,7 @@ export class NewestRecord {
       answer = this.#findInMemtable(memtable, memtable.count, key, record)
     }
     for (let i = version.files.length - 1; i >= 0 && answer === GO_ON; i--)
-      answer = this.#findInFile(version.files[i]!, key, record)
+      answer = this.#findInFile(version.files[i]!, key, record, mayBlock)
     return answer === GO_ON ? NONE : answer
   }
 
@@ -61,7 +60,12 @@ export class NewestRecord {
   }
 
   /** Where the page starts with the key, pages before it may hold older records; the newest is here. */
-  #findInFile(file: BucketFile, key: Uint32Array, record: readonly Uint32Array[]): Answer | typeof GO_ON {
+  #findInFile(
+    file: BucketFile,
+    key: Uint32Array,
+    record: readonly Uint32Array[],
+    mayBlock: boolean,
+  ): Answer | typeof GO_ON {
     const number = file.lastPageFor(key)
     if (number < 0) return GO_ON
     // Without the filter only if the page is in the cache.
@@ -72,6 +76,7 @@ export class NewestRecord {
         return GO_ON
       }
       slot = file.cachedPage(number)
+      if (slot < 0 && !mayBlock) return GENERAL
       if (slot < 0) slot = file.loadPageSync(number)
     }
     const page = this.#page

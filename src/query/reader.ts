@@ -33,7 +33,7 @@ export interface ReaderOptions {
 
 /**
  * Turns the records of a key into what the caller wants. A lookup of one record uses its rows again for the next key, so
- * they are read before this returns.
+ * they are read before this returns; and of one record only the value lanes are there.
  */
 export type Answer<T> = (rows: Operations) => T
 
@@ -76,7 +76,7 @@ export class TableReader {
   /** As {@link findSync} with a limit of 1: the newest value, or `undefined`. Hot: the decoder is called directly. */
   newestSync(view: View, key: Uint32Array, decoder: ValueDecoder): unknown {
     const hits = this.#takeHits(1)
-    let answer = this.#newest.find(view, key, hits.lanes)
+    let answer = this.#newest.find(view, key, hits.lanes, true)
     if (answer === GENERAL)
       answer = this.#lookup.collect(view, key, 1, hits, this.#blocking) > 0 ? FOUND : NONE
     const value = answer === FOUND ? decoder.decodeValue(hits.lanes, 0) : undefined
@@ -99,6 +99,13 @@ export class TableReader {
   ): Promise<T> | undefined {
     if (rowsToIndex(view) > ROWS_INDEXED_MAX) return undefined
     const hits = this.#takeHits(limit)
+    const newest = limit === 1 ? this.#newest.find(view, key, hits.lanes, false) : GENERAL
+    if (newest !== GENERAL) {
+      hits.count = newest === FOUND ? 1 : 0
+      const answered = Promise.resolve(answer(hits))
+      this.#giveBack(hits, limit)
+      return answered
+    }
     const found = this.#lookup.collect(view, key, Math.min(limit, RECORDS_MAX), hits, this.#inMemory)
     this.#inMemory.missing = []
     const answered = isAll(found, limit) ? Promise.resolve(answer(hits)) : undefined
