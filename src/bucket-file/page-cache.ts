@@ -1,10 +1,10 @@
 /**
  * The page cache: checked data pages in chunks of memory, replaced by CLOCK.
  *
- * A hit costs two array reads: no system call, no allocation. Checksums are checked once, when a page comes in. Scans and
- * merges read past the cache, so they push nothing out of it. A chunk is allocated when all others are full, so a cache
- * takes no more memory than the pages that came in. Tables may share one: shared-page-cache.ts. docs/internals.md, Page
- * cache.
+ * A hit costs two array reads: no system call, no allocation. Checksums are checked once, when a page comes in. Merges,
+ * and scans after their first pages, read past the cache, so they push nothing out of it. A chunk is allocated when all
+ * others are full, so a cache takes no more memory than the pages that came in. Tables may share one:
+ * shared-page-cache.ts. docs/internals.md, Page cache.
  */
 
 /** A file whose pages are cached: the slot of each of its pages, -1 for none. */
