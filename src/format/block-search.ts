@@ -2,12 +2,14 @@
  * Finds many keys in as many pages at once, so that they wait for memory together.
  *
  * Each step is a loop over all keys, and before it a loop that only touches what the step will read: loads that do nothing
- * else overlap far better than those between other instructions (Chen et al. 2004, group prefetching). For keys of one or
- * two lanes; pages of even keys, of keys that end with zeros, or with other operations than puts, are left to `DataPageReader`. Hot. docs/internals.md, Lookup.
+ * else overlap far better than those between other instructions (Chen et al. 2004, group prefetching). Keys of more than
+ * two lanes, and pages of even keys or of keys that end with zeros, are given to a `DataPageReader` one by one, after their
+ * heads were touched. Pages with other operations than puts are left to the caller. Hot. docs/internals.md, Lookup.
  */
 import type { RecordLayout } from '../records/record-layout.js'
 import { readBits } from './bits.js'
 import { WORDS_PER_LINE } from './cache-line.js'
+import { DataPageReader } from './data-page-reader.js'
 import { hasPutsOnly, readRowValues, rowsBit, shiftOf } from './data-page-row.js'
 import { BUCKET_ROWS, findBucket } from './elias-fano.js'
 import { KIND_WORD, dataPageLayout, lowBitsIn, rowCountIn, type DataPageLayout } from './page-layout.js'
@@ -20,6 +22,8 @@ const NO_WORDS = new Uint32Array(0)
 export const NOT_SOUGHT = 0
 /** Its rows are [from, to), which may be none. */
 export const SOUGHT = 1
+/** On the way: the reader has to find it. */
+const BY_READER = 2
 
 export class BlockSearch {
   readonly #page: DataPageLayout
@@ -31,6 +35,8 @@ export class BlockSearch {
   readonly states: Uint8Array
   readonly from: Int32Array
   readonly to: Int32Array
+  readonly #reader: DataPageReader
+  readonly #key: Uint32Array
   /** Low bits of each key, counted from the first key of its page. */
   readonly #low: Uint32Array
   readonly #high: Uint32Array
@@ -39,6 +45,8 @@ export class BlockSearch {
 
   constructor(layout: RecordLayout, pageBytes: number, keys: number) {
     this.#page = dataPageLayout(layout, pageBytes)
+    this.#reader = new DataPageReader(layout, pageBytes)
+    this.#key = new Uint32Array(layout.keyLaneCount)
     this.bases = new Int32Array(keys)
     this.words = Array.from({ length: keys }, () => NO_WORDS)
     this.states = new Uint8Array(keys)
@@ -53,11 +61,13 @@ export class BlockSearch {
     this.states.fill(NOT_SOUGHT, 0, count)
     this.from.fill(0, 0, count)
     this.to.fill(0, 0, count)
-    if (this.#page.keyLaneCount > 2) return
     this.#touchHeads(count)
-    this.#findBuckets(keys[0]!, keys.at(-1)!, keys.length === 2, count)
-    this.#touchRows(count)
-    this.#findRows(count)
+    if (keys.length <= 2) {
+      this.#findBuckets(keys[0]!, keys.at(-1)!, keys.length === 2, count)
+      this.#touchRows(count)
+      this.#findRows(count)
+    } else this.#leaveToReader(count)
+    this.#findByReader(keys, count)
   }
 
   /** Head and directory of a page are most often three lines. */
@@ -82,8 +92,11 @@ export class BlockSearch {
       const words = all[i]!
       const head = words[base + KIND_WORD]!
       const buckets = words[base + bucketsWord]! & 0xffff
-      if (buckets === 0 || shiftOf(this.#page, words, base) !== 0 || !hasPutsOnly(this.#page, words, base))
+      if (!hasPutsOnly(this.#page, words, base)) continue
+      if (buckets === 0 || shiftOf(this.#page, words, base) !== 0) {
+        states[i] = BY_READER
         continue
+      }
       states[i] = SOUGHT
       let low = lows[i]! - words[base + bucketsWord - 1]!
       let high = twoLanes ? highs[i]! - words[base + firstKeyWord]! : 0
@@ -133,14 +146,14 @@ export class BlockSearch {
     const { bucketsWord } = this.#page
     for (let i = 0; i < count; i++) {
       const base = bases[i]!
-      if (base < 0 || states[i] === NOT_SOUGHT) continue
+      if (base < 0 || states[i] !== SOUGHT) continue
       const words = all[i]!
       const end = to[i]!
       let row = from[i]!
       const head = words[base + KIND_WORD]!
-      // Samples of a damaged page may point anywhere; and of many rows halves are dropped.
+      // Samples of a damaged page may point anywhere; and of many rows the reader drops halves.
       if (row < 0 || end > rowCountIn(head) || end - row > WALKED_ROWS) {
-        states[i] = NOT_SOUGHT
+        states[i] = BY_READER
         continue
       }
       const lowBits = lowBitsIn(head)
@@ -162,11 +175,32 @@ export class BlockSearch {
     }
   }
 
+  #leaveToReader(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const base = this.bases[i]!
+      if (base >= 0 && hasPutsOnly(this.#page, this.words[i]!, base)) this.states[i] = BY_READER
+    }
+  }
+
+  #findByReader(keys: readonly Uint32Array[], count: number): void {
+    const reader = this.#reader
+    const key = this.#key
+    for (let i = 0; i < count; i++) {
+      if (this.states[i] !== BY_READER) continue
+      for (let lane = 0; lane < key.length; lane++) key[lane] = keys[lane]![i]!
+      reader.open(this.words[i]!, this.bases[i]!)
+      reader.find(key)
+      this.from[i] = reader.from
+      this.to[i] = reader.to
+      this.states[i] = SOUGHT
+    }
+  }
+
   /** Writes the value lanes of a row of the page of key `i` to row `at` of `lanes`, which begin with the key lanes. */
   readValues(i: number, row: number, lanes: readonly Uint32Array[], at: number): void {
     readRowValues(this.#page, this.words[i]!, this.bases[i]!, row, lanes, at)
   }
 }
 
-/** Of more rows in one bucket the general way drops halves. */
+/** Of more rows in one bucket the reader drops halves. */
 const WALKED_ROWS = 8

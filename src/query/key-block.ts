@@ -47,7 +47,7 @@ export class KeyBlock {
     this.#files = files
     this.#count = count
     // Deletes by value must be asked of each record.
-    const plain = view.deletes.size === 0 && this.#layout.keyLaneCount <= 2
+    const plain = view.deletes.size === 0
     this.#general.fill(plain ? 0 : 1, 0, count)
     if (!plain) return
     for (let lane = 0; lane < this.#keys.length; lane++) {
