@@ -1,7 +1,7 @@
 /**
  * Keys that are looked up together, so that they wait for memory together: for fences, filters, heads of pages and rows in
- * turn, each time all at once. It answers keys whose records are plain puts in cached pages; others go the general way,
- * which gives the same answer. Hot. docs/internals.md, Lookup.
+ * turn, each time all at once. It answers keys whose records are puts in cached pages; others go the general way, which
+ * gives the same answer. Hot. docs/internals.md, Lookup.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
 import { BlockSearch, SOUGHT } from '../format/block-search.js'
@@ -17,6 +17,7 @@ export class KeyBlock {
   readonly #pageBytes: number
   /** With `duplicates: 'replace'` only the newest record of a key counts. */
   readonly #replace: boolean
+  #view: View | undefined
   #files: readonly BucketFile[] = []
   /** The keys of the block, a column a lane, and one of them. */
   readonly #keys: readonly Uint32Array[]
@@ -46,10 +47,8 @@ export class KeyBlock {
     const count = to - from
     this.#files = files
     this.#count = count
-    // Deletes by value must be asked of each record.
-    const plain = view.deletes.size === 0
-    this.#general.fill(plain ? 0 : 1, 0, count)
-    if (!plain) return
+    this.#view = view
+    this.#general.fill(0, 0, count)
     for (let lane = 0; lane < this.#keys.length; lane++) {
       const column = keys[lane]!
       const block = this.#keys[lane]!
@@ -71,23 +70,41 @@ export class KeyBlock {
    */
   take(place: number, limit: number, into: OperationBuffer): boolean {
     if (this.#general[place] === 1) return false
-    const searches = this.#searches
-    const newestOnly = limit === 1 || this.#replace
-    const last = this.#files.length - 1
-    for (let number = newestOnly ? last : 0; number >= 0 && number <= last; number += newestOnly ? -1 : 1) {
-      const search = searches[number]!
-      const from = search.from[place]!
-      const to = search.to[place]!
-      if (from === to) continue
-      if (newestOnly) {
-        into.reserve(1)
-        this.#appendRow(search, place, to - 1, into)
-        return true
+    if (limit === 1 || this.#replace) this.#takeNewest(place, into)
+    else
+      for (let number = 0; number < this.#files.length; number++) {
+        const { from, to } = this.#searches[number]!
+        for (let row = from[place]!; row < to[place]!; row++) this.#takeRow(number, place, row, into)
       }
-      into.reserve(to - from)
-      for (let row = from; row < to; row++) this.#appendRow(search, place, row, into)
-    }
     return true
+  }
+
+  /** Forgets the view, so that nothing of it stays in memory. */
+  clear(): void {
+    this.#view = undefined
+    this.#files = []
+  }
+
+  #takeNewest(place: number, into: OperationBuffer): void {
+    for (let number = this.#files.length - 1; number >= 0; number--) {
+      const { from, to } = this.#searches[number]!
+      for (let row = to[place]! - 1; row >= from[place]!; row--) {
+        // What the newest put replaced stays replaced, even if that put is hidden.
+        if (this.#takeRow(number, place, row, into) || this.#replace) return
+      }
+    }
+  }
+
+  /** Appends a row, unless it is hidden by its values; whether it did. */
+  #takeRow(number: number, place: number, row: number, into: OperationBuffer): boolean {
+    into.reserve(1)
+    this.#appendRow(this.#searches[number]!, place, row, into)
+    const { deletes, sequence } = this.#view!
+    if (deletes.size === 0) return true
+    const { endSequence } = this.#files[number]!.entry
+    if (!deletes.hides(into.lanes, into.count - 1, endSequence - 1, sequence)) return true
+    into.count--
+    return false
   }
 
   #appendRow(search: BlockSearch, place: number, row: number, into: OperationBuffer): void {

@@ -102,6 +102,7 @@ class ManyKeys {
       if (turns.due()) await turns.take()
       await this.#runSlice(from, Math.min(count, from + KEYS_PER_SLICE))
     }
+    this.#options.block.clear()
     return { rows: this.#rows, ends: this.#ends }
   }
 

@@ -1,6 +1,7 @@
 /**
- * Looks up the newest record of one key where that is simple: a put in a memtable or a page, and no deletes by value. All else goes the general way (lookup.ts), which gives the same answer. Hot: most of a lookup is waiting for
- * memory, so it reads no filter that it can do without, and touches lines before it needs them. docs/internals.md, Lookup.
+ * Looks up the newest record of one key where that is simple: a put in a memtable or a page that is not hidden. All else
+ * goes the general way (lookup.ts), which gives the same answer. Hot: most of a lookup is waiting for memory, so it reads no
+ * filter that it can do without, and touches lines before it needs them. docs/internals.md, Lookup.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
 import { DataPageReader } from '../format/data-page-reader.js'
@@ -30,19 +31,19 @@ export class NewestRecord {
 
   /** Puts the lanes of the value into row 0 of `record`. Pages that are missing are read if it may block. */
   find(view: View, key: Uint32Array, record: readonly Uint32Array[], mayBlock: boolean): Answer {
-    const { version, active, length, deletes } = view
-    if (deletes.size > 0) return GENERAL
-    let answer = this.#findInMemtable(active.memtable, length, key, record)
+    const { version, active, length } = view
+    let answer = this.#findInMemtable(view, active.memtable, length, key, record)
     for (let i = version.sealed.length - 1; i >= 0 && answer === GO_ON; i--) {
       const { memtable } = version.sealed[i]!
-      answer = this.#findInMemtable(memtable, memtable.count, key, record)
+      answer = this.#findInMemtable(view, memtable, memtable.count, key, record)
     }
     for (let i = version.files.length - 1; i >= 0 && answer === GO_ON; i--)
-      answer = this.#findInFile(version.files[i]!, key, record, mayBlock)
+      answer = this.#findInFile(view, version.files[i]!, key, record, mayBlock)
     return answer === GO_ON ? NONE : answer
   }
 
   #findInMemtable(
+    view: View,
     memtable: Memtable,
     length: number,
     key: Uint32Array,
@@ -56,11 +57,12 @@ export class NewestRecord {
     if (kind !== PUT) return kind === DELETE_KEY ? NONE : GENERAL
     for (let lane = this.#layout.keyLaneCount; lane < lanes.length; lane++)
       record[lane]![0] = lanes[lane]![row]!
-    return FOUND
+    return view.deletes.size > 0 && isHidden(view, record, memtable.sequenceOf(row)) ? GENERAL : FOUND
   }
 
   /** Where the page starts with the key, pages before it may hold older records; the newest is here. */
   #findInFile(
+    view: View,
     file: BucketFile,
     key: Uint32Array,
     record: readonly Uint32Array[],
@@ -91,6 +93,11 @@ export class NewestRecord {
     const kind = page.allPuts ? PUT : page.kind(row)
     if (kind !== PUT) return kind === DELETE_KEY ? NONE : GENERAL
     page.readValues(row, record)
-    return FOUND
+    return view.deletes.size > 0 && isHidden(view, record, file.entry.endSequence - 1) ? GENERAL : FOUND
   }
+}
+
+/** Whether a delete by value hides the record in row 0. What is older may not be hidden: that is for `Lookup`. */
+function isHidden({ deletes, sequence }: View, record: readonly Uint32Array[], putAt: number): boolean {
+  return deletes.hides(record, 0, putAt, sequence)
 }
