@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { PageSpan } from '../../../src/query/page-source.js'
 import { PageSource } from '../../../src/query/page-source.js'
-import { DELETE_KEY, PUT, type Operations } from '../../../src/records/operations.js'
+import { DELETE_KEY, OperationBuffer, PUT, type Operations } from '../../../src/records/operations.js'
 import type { TableParts } from '../../../src/table/table-parts.js'
 import { Random } from '../../support/random.js'
 import { closeParts } from '../table/close.js'
@@ -147,6 +147,37 @@ test.each([
       expect(reader.newestSync(view, lanesOf(parts, key), parts.schema)).toEqual(single[0])
     }
     await view.version.release()
+    await closeParts(parts)
+  },
+)
+
+test.each([
+  ['keep', [10], 10],
+  ['replace', [], undefined],
+])(
+  'of a hidden record the older one shows only if it was not replaced: duplicates %s',
+  async (duplicates, all, newest) => {
+    const parts = await openParts(newDisk(), { ...OPTIONS, duplicates })
+    for (const value of [10, 20]) {
+      await commit(parts, PUT, 7, value)
+      await putKeys(parts, 1000 + 200 * value, 1128 + 200 * value)
+      await sealed(parts)
+    }
+    const operations = new OperationBuffer(parts.schema.layout, 1)
+    await parts.writer!.committer.commit(
+      { operations, deletes: [{ position: 0, lanes: [1], values: [20] }] },
+      false,
+    )
+    const { reader, state, schema } = parts
+    const view = state.view()
+    expect(view.version.files.length).toBeGreaterThan(1)
+    for (const limit of [1, Infinity]) {
+      const { rows } = await reader.findMany(view, [Uint32Array.of(7)], limit)
+      // Once more: now the pages are in the cache, and the block answers.
+      const again = await reader.findMany(view, [Uint32Array.of(7)], limit)
+      expect([valuesIn(parts, rows), valuesIn(parts, again.rows)]).toEqual([all, all])
+    }
+    expect(reader.newestSync(view, lanesOf(parts, 7), schema)).toBe(newest)
     await closeParts(parts)
   },
 )
