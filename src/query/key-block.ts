@@ -24,6 +24,8 @@ export class KeyBlock {
   readonly #key: Uint32Array
   #count = 0
   readonly #hashes = new Uint32Array(KEYS_PER_BLOCK)
+  /** Whether the records of each key have been found, so that older files need not be searched. */
+  readonly #settled = new Uint8Array(KEYS_PER_BLOCK)
   /** Whether each key goes the general way. */
   readonly #general = new Uint8Array(KEYS_PER_BLOCK)
   /** The page of each key in the file at hand, or -1. */
@@ -41,14 +43,15 @@ export class KeyBlock {
     this.#key = new Uint32Array(layout.keyLaneCount)
   }
 
-  /** Looks up the keys [from, to) of `keys`, a column a lane. */
-  prepare(view: View, keys: readonly Uint32Array[], from: number, to: number): void {
+  /** Looks up the keys [from, to) of `keys`, a column a lane, for {@link take} with this limit. */
+  prepare(view: View, keys: readonly Uint32Array[], from: number, to: number, limit: number): void {
     const { files } = view.version
     const count = to - from
     this.#files = files
     this.#count = count
     this.#view = view
     this.#general.fill(0, 0, count)
+    this.#settled.fill(0, 0, count)
     for (let lane = 0; lane < this.#keys.length; lane++) {
       const column = keys[lane]!
       const block = this.#keys[lane]!
@@ -60,8 +63,10 @@ export class KeyBlock {
     }
     while (this.#searches.length < files.length)
       this.#searches.push(new BlockSearch(this.#layout, this.#pageBytes, KEYS_PER_BLOCK))
-    for (let number = 0; number < files.length; number++)
-      this.#search(files[number]!, this.#searches[number]!)
+    // Of a newest record that is hidden the older ones may be wanted.
+    const newestSettles = this.#replace || (limit === 1 && view.deletes.size === 0)
+    for (let number = files.length - 1; number >= 0; number--)
+      this.#search(files[number]!, this.#searches[number]!, newestSettles)
   }
 
   /**
@@ -123,17 +128,23 @@ export class KeyBlock {
   #askMemtable(memtable: View['active']['memtable'], length: number): void {
     if (length === 0) return
     for (let place = 0; place < this.#count; place++) {
-      if (memtable.findNewest(this.#keyAt(place), length) >= 0) this.#general[place] = 1
+      if (memtable.findNewest(this.#keyAt(place), length) >= 0)
+        this.#general[place] = this.#settled[place] = 1
     }
   }
 
-  #search(file: BucketFile, search: BlockSearch): void {
+  #search(file: BucketFile, search: BlockSearch, newestSettles: boolean): void {
     const pages = this.#pages
     const { bases, words, states, from, to } = search
     const { cache } = file
     const count = this.#count
     const skipsFilter = file.skipsFilter
-    for (let place = 0; place < count; place++) pages[place] = file.lastPageFor(this.#keyAt(place))
+    const settled = this.#settled
+    let asked = 0
+    for (let place = 0; place < count; place++) {
+      if (settled[place] === 0) asked++
+      pages[place] = settled[place] === 0 ? file.lastPageFor(this.#keyAt(place)) : -1
+    }
     if (!skipsFilter) this.#touched[0]! ^= file.touchFilters(pages, this.#hashes, count)
     for (let place = 0; place < count; place++) {
       const page = pages[place]!
@@ -158,11 +169,12 @@ export class KeyBlock {
       if (states[place] !== SOUGHT) this.#general[place] = 1
       else if (from[place]! < to[place]!) {
         found++
+        if (newestSettles) settled[place] = 1
         // The first key of a page may have older records in the page before.
-        if (from[place] === 0 && pages[place]! > 0) this.#general[place] = 1
+        else if (from[place] === 0 && pages[place]! > 0) this.#general[place] = 1
       }
     }
-    file.noteLookups(count, found)
+    file.noteLookups(asked, found)
   }
 
   #keyAt(place: number): Uint32Array {

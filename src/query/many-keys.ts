@@ -131,7 +131,7 @@ class ManyKeys {
     const rows = this.#rows
     for (let begin = from; begin < to; begin += KEYS_PER_BLOCK) {
       const end = Math.min(to, begin + KEYS_PER_BLOCK)
-      block.prepare(this.#view, this.#keys, begin, end)
+      block.prepare(this.#view, this.#keys, begin, end, this.#limit)
       for (let position = begin; position < end; position++) {
         if (!block.take(position - begin, this.#limit, rows) && !this.#findRowsOf(position)) return position
         this.#ends[position] = rows.count
