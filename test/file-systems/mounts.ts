@@ -1,6 +1,14 @@
 /** The file systems of `npm run test:file-systems`: how each is made in a directory, and what it needs. */
 import { execFileSync, type ExecFileSyncOptions } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+  readFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -85,6 +93,12 @@ export const FILE_SYSTEMS: Readonly<Record<string, Mount>> = {
   },
 }
 
+function isMounted(path: string): boolean {
+  return readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .some(line => line.split(' ')[1] === path)
+}
+
 export function mountFileSystem(name: string): Mounted {
   const root = mkdtempSync(join(tmpdir(), 'flashtable-file-system-'))
   const place = { target: join(root, 'target'), beside: join(root, 'beside') }
@@ -99,7 +113,11 @@ export function mountFileSystem(name: string): Mounted {
         // Nothing is mounted there, or no device is in use.
       }
     }
-    attempt('umount', place.target)
+    // A process that was just killed may hold it for a moment.
+    for (let round = 0; round < 50 && isMounted(place.target); round++) {
+      attempt('umount', place.target)
+      if (isMounted(place.target)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
+    }
     for (const line of String(execFileSync('losetup', ['-j', join(place.beside, 'image')])).split('\n')) {
       if (line !== '') attempt('losetup', '-d', line.split(':')[0]!)
     }
