@@ -5,15 +5,24 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Cli } from '../support/run-cli.js'
 
 const SCRIPT = fileURLToPath(new URL('../support/few-descriptors.ts', import.meta.url))
+
+let compiled: Cli
+
+beforeAll(async () => {
+  compiled = await Cli.build()
+})
+
+afterAll(() => compiled.remove())
 
 test('a process without descriptors for a while poisons no table, and goes on when there are some again', async () => {
   const root = await mkdtemp(join(tmpdir(), 'flashtable-descriptors-'))
   try {
-    const command = `ulimit -n 80 && exec "$0" --import tsx "$1" "$2"`
-    const args = ['-c', command, process.execPath, SCRIPT, join(root, 'table')]
+    const command = `ulimit -n 80 && exec "$0" --import tsx "$1" "$2" "$3"`
+    const args = ['-c', command, process.execPath, SCRIPT, join(root, 'table'), compiled.library]
     const { stdout } = await promisify(execFile)('sh', args, { timeout: 60_000 })
     const { codes, lost } = JSON.parse(stdout) as { codes: string[]; lost: number }
     expect(lost).toBe(0)

@@ -1,13 +1,14 @@
 /**
  * A process of its own that uses up its descriptors (`ulimit -n`) while a table seals and merges, and gives them back.
  *
- * It says which codes its calls were rejected with, and how many records are there in the end.
+ * Arguments: a directory, and the compiled library. From the sources each thread would open the files of all modules as it
+ * starts, and be short of descriptors for that. It says which codes its calls were rejected with, and how many records are there in the end.
  */
 import { closeSync, openSync } from 'node:fs'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FlashTable } from '../../src/index.js'
 
+const { FlashTable } = (await import(process.argv[3]!)) as typeof import('../../src/index.js')
 const table = await FlashTable.open(process.argv[2]!, {
   keyEncoding: 'u64',
   memtableBytes: 4096,

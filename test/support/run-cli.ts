@@ -51,6 +51,11 @@ export class Cli {
     return spawn(process.execPath, [this.#script, ...args], { cwd: ROOT, stdio: ['ignore', stdout, 'pipe'] })
   }
 
+  /** The library as the command line has it: its threads start from text and open no files. */
+  get library(): string {
+    return join(this.#directory, 'dist/src/index.js')
+  }
+
   get #script(): string {
     return join(this.#directory, 'dist/tools/cli/main.js')
   }
