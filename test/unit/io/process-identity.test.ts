@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { parseStat, processesOf, type ProcessIdentity } from '../../../src/io/process-identity.js'
 
@@ -81,6 +83,8 @@ describe.each(sources)('processes, by %s', proc => {
     const [line] = (await once(child.stdout!, 'data')) as [Buffer]
     const identity = { ...(await processes.self()), pid: Number(line.toString()), startTime: '' }
     expect(await processes.judge(identity)).toBe('alive')
+    // Until the second shell has become `sleep` it would still take notice of the end.
+    while (readFileSync(`/proc/${child.pid}/comm`, 'utf8').trim() !== 'sleep') await setTimeout(5)
     process.kill(identity.pid, 'SIGKILL')
     while ((await processes.judge(identity)) !== 'dead') await Promise.resolve()
     expect(() => process.kill(identity.pid, 0)).not.toThrow()
