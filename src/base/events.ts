@@ -21,7 +21,7 @@ export type TableEvent =
     }
   /**
    * The garbage collector has found a snapshot that was not closed, or an iterator that was not ended: the files that
-   * it held are released. `sequence`: that of the state that it showed.
+   * it held are released. `sequence`: the sequence number of the state it showed.
    */
   | { readonly kind: 'forgotten'; readonly what: 'snapshot' | 'scan'; readonly sequence: number }
   /** An open has replayed the log; `bytesWritten` if it wrote bucket files from it. */

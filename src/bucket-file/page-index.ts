@@ -79,7 +79,7 @@ export class PageIndex {
     return 0
   }
 
-  /** How far the key is from the first key of its page to that of the next one, by the leading lane: 0 to 1. */
+  /** Where the key lies between the first keys of its page and the next page, by the leading lane: 0 to 1. */
   shareOf(page: number, key: Uint32Array): number {
     if (page + 1 >= this.#pages) return 0.5
     const first = this.#leading[page]!

@@ -167,7 +167,7 @@ export class BucketFile implements CachedFile {
     return touched
   }
 
-  /** How far the key is from the first key of its page to that of the next one: 0 to 1. */
+  /** Where the key lies between the first keys of its page and the next page: 0 to 1. */
   shareOf(page: number, key: Uint32Array): number {
     return this.#index.shareOf(page, key)
   }

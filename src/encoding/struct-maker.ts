@@ -1,6 +1,7 @@
 /**
- * Makes the object of a struct out of its lanes. Hot: a literal gives all objects of a table one shape at once, where fields
- * that are added one by one cost ten times as much. docs/decisions/page-2.md.
+ * Makes the object of a struct out of its lanes. Hot: a literal gives all objects of a table one shape at once; adding the
+ * fields one by one takes five to ten times as long (docs/decisions/page-2.md). So there is a literal for each number of
+ * fields up to six.
  */
 import type { FieldType } from './field-type.js'
 

@@ -18,12 +18,13 @@
  *     rows         from the next word on: low bits of the key, then value lanes and kind minus their bases; then zeros
  */
 import { assert } from '../base/assert.js'
-import { DELETE_KEY, PUT, type Operations } from '../records/operations.js'
+import { DELETE_KEY, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { bitWidth, packStrided } from './bits.js'
-import { BUCKETS_MAX, SAMPLE_INTERVAL, sampleBits, sampleCount } from './elias-fano.js'
-import { EXACT_MAX, bucketOf, offsetNumber, shiftOut, subtractKey, trailingZeros } from './key-offset.js'
+import { BUCKETS_MAX, DirectoryWriter } from './elias-fano.js'
+import { bucketOf, offsetNumber } from './key-offset.js'
 import { viewOf, wordsOf } from './little-endian.js'
+import { PageExtent } from './page-extent.js'
 import {
   DATA_PAGE,
   EVEN_DIRECTORY_WORDS,
@@ -35,6 +36,7 @@ import {
   directoryWords,
   type DataPageLayout,
 } from './page-layout.js'
+import { RowOffsets } from './row-offsets.js'
 
 /** Rows for which there is room at first. */
 const FIRST_ROWS = 512
@@ -43,29 +45,6 @@ const STEP_ROWS = 8
 const TWO_32 = 2 ** 32
 /** Low bits are counted in a byte. */
 const LOW_BITS_MAX = 255
-/** So are the zeros at the end of keys. */
-const SHIFT_MAX = 254
-/** Fewer zeros are not left out: that would cost more time than it saves bits. */
-const SHIFT_MIN = 16
-/** All keys so far are the first one. */
-const NO_OTHER_KEY = 255
-
-/** What is known of the first rows of a page; it decides whether more fit. */
-interface Extent {
-  rows: number
-  min: Uint32Array
-  max: Uint32Array
-  /** All keys minus the first one, or-ed together; and the zeros at the end of that. */
-  bits: Uint32Array
-  shift: number
-  /** Whether keys are even so far: row r, and no other, from r * distance up to (r + 1) * distance after the first key. */
-  even: boolean
-  /** The greatest distance for which that is so, the least one, and how far a key is above r * distance at most. */
-  distance: number
-  leastDistance: number
-  greatestLow: number
-}
-
 /** How the keys of a page are written. */
 interface KeyCode {
   /** Bits of all rows and the directory. */
@@ -81,13 +60,11 @@ export class DataPageEncoder {
   /** Columns of one page, grown to the rows that pages turn out to have: low bits of keys, lowest lane first; values. */
   #lows: Uint32Array[] = []
   #scratch: Uint32Array = new Uint32Array(0)
-  /** A key minus the first key. */
-  readonly #offset: Uint32Array
-  readonly #firstKey: Uint32Array
-  readonly #key: Uint32Array
-  #accepted: Extent
-  #tried: Extent
-  /** That of the accepted rows, and that of those just tried. */
+  readonly #offsets: RowOffsets
+  /** The rows that fit so far, and those that are tried. */
+  #accepted: PageExtent
+  #tried: PageExtent
+  /** How the keys of the accepted rows are written. */
   #code: KeyCode = { bits: 0, lowBits: 0, buckets: 0 }
   /** The rows of the last `fit` and the first of them, for `write`; whether they have been written, for `bounds`. */
   #fitRows: Operations | undefined
@@ -98,11 +75,9 @@ export class DataPageEncoder {
     this.#layout = layout
     this.#page = dataPageLayout(layout, pageBytes)
     this.#reserve(FIRST_ROWS)
-    this.#offset = new Uint32Array(layout.keyLaneCount)
-    this.#firstKey = new Uint32Array(layout.keyLaneCount)
-    this.#key = new Uint32Array(layout.keyLaneCount)
-    this.#accepted = this.#newExtent()
-    this.#tried = this.#newExtent()
+    this.#offsets = new RowOffsets(layout.keyLaneCount)
+    this.#accepted = new PageExtent(this.#page)
+    this.#tried = new PageExtent(this.#page)
   }
 
   /**
@@ -114,20 +89,19 @@ export class DataPageEncoder {
     this.#fitRows = rows
     this.#fitFrom = from
     this.#written = false
-    for (let lane = 0; lane < this.#firstKey.length; lane++) this.#firstKey[lane] = rows.lanes[lane]![from]!
+    this.#offsets.begin(rows, from)
     // Pages resemble each other, so nearly all rows of a page go in at once; other steps are powers of two.
     let step = Math.max(1, this.#accepted.rows - STEP_ROWS)
     let nextStep = STEP_ROWS
-    this.#reset(this.#accepted)
+    this.#accepted.reset()
     const end = Math.min(to, from + PAGE_ROWS_MAX)
     let full = false
     // Bits only ever grow with the rows: once a step does not fit, halves of it find the last row that does.
     while (step > 0 && from + this.#accepted.rows < end) {
-      const begin = this.#accepted.rows
-      const rowsToTry = Math.min(step, end - from - begin)
-      this.#copy(this.#accepted, this.#tried)
-      this.#extend(this.#tried, rows, from, begin, begin + rowsToTry)
-      const code = this.#keyCode(this.#tried, rows, from)
+      const rowsToTry = Math.min(step, end - from - this.#accepted.rows)
+      this.#tried.copyFrom(this.#accepted)
+      this.#tried.extend(rows, from, rowsToTry, this.#offsets)
+      const code = this.#keyCode(this.#tried)
       if (code.bits <= this.#page.freeBits) {
         ;[this.#accepted, this.#tried] = [this.#tried, this.#accepted]
         this.#code = code
@@ -157,15 +131,14 @@ export class DataPageEncoder {
     bytes[PAGE_KIND_AT] = DATA_PAGE
     bytes[LOW_BITS_AT] = lowBits
     viewOf(bytes).setUint16(ROW_COUNT_AT, extent.rows, true)
-    words.set(this.#firstKey, page.firstKeyWord)
+    words.set(this.#offsets.firstKey, page.firstKeyWord)
     const rowsWord = page.directoryWord + directoryWords(extent.rows, buckets)
-    if (buckets === 0) this.#writeEvenKeys(rows, from, words)
-    else if (this.#firstKey.length <= 2 && extent.shift === 0) this.#writeDirectory2(rows, from, words)
-    else this.#writeDirectory(rows, from, words)
-    let rowBits = lowBits
-    for (let packed = 0; packed < page.packedLaneCount; packed++) rowBits += packedWidth(extent, packed)
+    if (buckets === 0) this.#writeEvenKeys(words)
+    else if (page.keyLaneCount <= 2 && extent.shift === 0) this.#writeDirectory2(rows, from, words)
+    else this.#writeDirectory(words)
+    const rowBits = lowBits + extent.valueBits
     words[page.bucketsWord] = buckets | (rowBits << 16)
-    bytes[page.widthsWord * 4] = extent.shift === NO_OTHER_KEY ? 0 : extent.shift
+    bytes[page.widthsWord * 4] = extent.shift
     let position = rowsWord * 32
     for (let low = 0, left = lowBits; left > 0; low++, left -= 32) {
       packStrided(words, position, rowBits, this.#lows[low]!, 0, extent.rows, 0, Math.min(32, left))
@@ -173,7 +146,7 @@ export class DataPageEncoder {
     }
     for (let packed = 0; packed < page.packedLaneCount; packed++) {
       const base = extent.min[packed]! <= extent.max[packed]! ? extent.min[packed]! : 0
-      const width = packedWidth(extent, packed)
+      const width = extent.width(packed)
       words[page.basesWord + packed] = base
       bytes[page.widthsWord * 4 + 1 + packed] = width
       if (width === 0) continue
@@ -193,26 +166,26 @@ export class DataPageEncoder {
   }
 
   /** The distance of even keys; low bits go to `#lows`. */
-  #writeEvenKeys(rows: Operations, from: number, words: Uint32Array): void {
+  #writeEvenKeys(words: Uint32Array): void {
     const { distance, rows: count, shift } = this.#accepted
     words[this.#page.directoryWord] = distance % TWO_32
     words[this.#page.directoryWord + 1] = Math.floor(distance / TWO_32)
     const [low, high] = this.#lows
     for (let row = 0; row < count; row++) {
-      const above = this.#offsetNumberOf(rows, from + row, shift) - row * distance
+      const above = this.#offsets.numberOf(row, shift) - row * distance
       low![row] = above % TWO_32
       if (high !== undefined) high[row] = Math.floor(above / TWO_32)
     }
   }
 
   /** Samples and unary part; low bits go to `#lows`. Any number of key lanes. */
-  #writeDirectory(rows: Operations, from: number, words: Uint32Array): void {
+  #writeDirectory(words: Uint32Array): void {
     const { lowBits, buckets } = this.#code
     const { rows: count, shift } = this.#accepted
-    const offset = this.#offset
+    const { offset } = this.#offsets
     const writer = new DirectoryWriter(words, this.#page.directoryWord * 32, count, buckets)
     for (let row = 0; row < count; row++) {
-      this.#subtract(rows, from + row, shift)
+      this.#offsets.subtract(row, shift)
       writer.add(row, bucketOf(offset, lowBits))
       for (let low = 0, left = lowBits; left > 0; low++, left -= 32) {
         const lane = offset[offset.length - 1 - low]!
@@ -226,13 +199,14 @@ export class DataPageEncoder {
     const { lowBits, buckets } = this.#code
     const { rows: count } = this.#accepted
     const writer = new DirectoryWriter(words, this.#page.directoryWord * 32, count, buckets)
-    const last = this.#firstKey.length - 1
+    const { firstKey } = this.#offsets
+    const last = firstKey.length - 1
     const lows = rows.lanes[last]!
     const highs = last === 1 ? rows.lanes[0]! : undefined
     const outLow = this.#lows[0]!
     const outHigh = this.#lows[1]
-    const firstLow = this.#firstKey[last]!
-    const firstHigh = last === 1 ? this.#firstKey[0]! : 0
+    const firstLow = firstKey[last]!
+    const firstHigh = last === 1 ? firstKey[0]! : 0
     const lowMask = lowBits < 32 ? (1 << lowBits) - 1 : -1
     const highMask = lowBits <= 32 ? 0 : lowBits < 64 ? (1 << (lowBits - 32)) - 1 : -1
     for (let row = 0; row < count; row++) {
@@ -278,121 +252,10 @@ export class DataPageEncoder {
     this.#scratch = new Uint32Array(capacity)
   }
 
-  #newExtent(): Extent {
-    return {
-      rows: 0,
-      min: new Uint32Array(this.#page.packedLaneCount),
-      max: new Uint32Array(this.#page.packedLaneCount),
-      bits: new Uint32Array(this.#layout.keyLaneCount),
-      shift: 0,
-      even: true,
-      distance: EXACT_MAX,
-      leastDistance: 1,
-      greatestLow: 0,
-    }
-  }
-
-  #reset(extent: Extent): void {
-    extent.rows = 0
-    extent.min.fill(0xffffffff)
-    extent.max.fill(0)
-    extent.bits.fill(0)
-    extent.shift = NO_OTHER_KEY
-    extent.even = true
-    extent.distance = EXACT_MAX
-    extent.leastDistance = 1
-    extent.greatestLow = 0
-  }
-
-  #copy(from: Extent, to: Extent): void {
-    to.rows = from.rows
-    to.min.set(from.min)
-    to.max.set(from.max)
-    to.bits.set(from.bits)
-    to.shift = from.shift
-    to.even = from.even
-    to.distance = from.distance
-    to.leastDistance = from.leastDistance
-    to.greatestLow = from.greatestLow
-  }
-
-  /** Takes rows `begin` to `end` of the page (which starts at row `from`) into `extent`. */
-  #extend(extent: Extent, rows: Operations, from: number, begin: number, end: number): void {
-    extent.rows = end
-    if (extent.shift > 0) this.#extendShift(extent, rows, from, begin, end)
-    if (extent.even) this.#extendEven(extent, rows, from, begin, end)
-    const { keyLaneCount } = this.#layout
-    const { kinds } = rows
-    const kindLane = this.#page.packedLaneCount - 1
-    for (let packed = 0; packed < kindLane; packed++) {
-      const values = rows.lanes[keyLaneCount + packed]!
-      if (kinds === undefined) widen(extent, packed, values, from + begin, from + end)
-      else widenLive(extent, packed, values, kinds, from + begin, from + end)
-    }
-    let minKind = extent.min[kindLane]!
-    let maxKind = extent.max[kindLane]!
-    if (kinds === undefined) minKind = PUT
-    else {
-      for (let row = from + begin; row < from + end; row++) {
-        const kind = kinds[row]!
-        if (kind < minKind) minKind = kind
-        if (kind > maxKind) maxKind = kind
-      }
-    }
-    extent.min[kindLane] = minKind
-    extent.max[kindLane] = maxKind
-  }
-
-  /** Zeros at the end of all keys. For keys at random the first few rows say that there are none. */
-  #extendShift(extent: Extent, rows: Operations, from: number, begin: number, end: number): void {
-    const before = extent.shift
-    const { bits } = extent
-    const last = bits.length - 1
-    for (let row = begin; row < end; row++) {
-      this.#subtract(rows, from + row, 0)
-      for (let lane = 0; lane <= last; lane++) bits[lane]! |= this.#offset[lane]!
-      if ((bits[last]! & (2 ** SHIFT_MIN - 1)) === 0) continue
-      extent.shift = 0
-      break
-    }
-    if (extent.shift > 0 && bits.some(lane => lane !== 0))
-      extent.shift = Math.min(SHIFT_MAX, trailingZeros(bits))
-    if (extent.shift === before || !extent.even || begin === 0) return
-    // Counted in other units, all rows are looked at again.
-    extent.distance = EXACT_MAX
-    extent.leastDistance = 1
-    this.#extendEven(extent, rows, from, 0, begin)
-  }
-
-  /** Whether the keys are still even. For keys at random the first few rows say that they are not. */
-  #extendEven(extent: Extent, rows: Operations, from: number, begin: number, end: number): void {
-    const before = extent.distance
-    for (let row = Math.max(1, begin); row < end; row++) {
-      const offset = this.#offsetNumberOf(rows, from + row, extent.shift)
-      if (offset >= (row + 1) * extent.leastDistance)
-        extent.leastDistance = Math.floor(offset / (row + 1)) + 1
-      if (offset < row * extent.distance) extent.distance = Math.floor(offset / row)
-      if (extent.leastDistance > extent.distance || offset >= EXACT_MAX) {
-        extent.even = false
-        return
-      }
-    }
-    // Another distance changes how far above it all keys are.
-    const first = extent.distance === before ? begin : 0
-    if (first === 0) extent.greatestLow = 0
-    for (let row = first; row < end; row++) {
-      const above =
-        row === 0 ? 0 : this.#offsetNumberOf(rows, from + row, extent.shift) - row * extent.distance
-      if (above > extent.greatestLow) extent.greatestLow = above
-    }
-  }
-
   /** The shortest way to write the keys of the extent. */
-  #keyCode(extent: Extent, rows: Operations, from: number): KeyCode {
-    let valueBits = 0
-    for (let packed = 0; packed < this.#page.packedLaneCount; packed++)
-      valueBits += packedWidth(extent, packed)
-    const code = this.#bucketCode(extent, rows, from)
+  #keyCode(extent: PageExtent): KeyCode {
+    const { valueBits } = extent
+    const code = this.#bucketCode(extent)
     code.bits += extent.rows * valueBits
     if (!extent.even || extent.rows < 2) return code
     const lowBits = bitsOf(extent.greatestLow)
@@ -401,9 +264,9 @@ export class DataPageEncoder {
   }
 
   /** Low bits and buckets of the keys: those that take the fewest bits, values apart. */
-  #bucketCode({ rows: count, shift }: Extent, rows: Operations, from: number): KeyCode {
-    this.#subtract(rows, from + count - 1, shift)
-    const span = this.#offset
+  #bucketCode({ rows: count, shift }: PageExtent): KeyCode {
+    this.#offsets.subtract(count - 1, shift)
+    const span = this.#offsets.offset
     const code = { bits: Infinity, lowBits: 0, buckets: 0 }
     // The best is close to where there are as many buckets as rows.
     const about = Math.floor(Math.log2((offsetNumber(span) + 1) / count))
@@ -420,97 +283,9 @@ export class DataPageEncoder {
     }
     return code
   }
-
-  /** `#offset` = key of the row - first key, without the zeros at its end. */
-  #subtract(rows: Operations, row: number, shift: number): void {
-    for (let lane = 0; lane < this.#key.length; lane++) this.#key[lane] = rows.lanes[lane]![row]!
-    subtractKey(this.#key, this.#firstKey, 0, this.#offset)
-    if (shift > 0) shiftOut(this.#offset, shift)
-  }
-
-  /** The same as one number; `EXACT_MAX` or more where that is not exact. */
-  #offsetNumberOf(rows: Operations, row: number, shift: number): number {
-    const first = this.#firstKey
-    if (first.length === 1 && shift === 0) return rows.lanes[0]![row]! - first[0]!
-    if (first.length === 2 && shift === 0)
-      return (rows.lanes[0]![row]! - first[0]!) * TWO_32 + (rows.lanes[1]![row]! - first[1]!)
-    this.#subtract(rows, row, shift)
-    return offsetNumber(this.#offset)
-  }
-}
-
-/** Writes the directory of a page, row by row. */
-class DirectoryWriter {
-  readonly #words: Uint32Array
-  readonly #samples: number
-  readonly #sampleBits: number
-  readonly #unary: number
-  /** The next bucket that has a sample. */
-  #sampled = 0
-
-  constructor(words: Uint32Array, directory: number, rows: number, buckets: number) {
-    this.#words = words
-    this.#samples = directory
-    this.#sampleBits = sampleBits(rows, buckets)
-    this.#unary = directory + sampleCount(buckets) * this.#sampleBits
-  }
-
-  /** Requires: rows come in order, so that buckets ascend. */
-  add(row: number, bucket: number): void {
-    const words = this.#words
-    for (; this.#sampled <= bucket; this.#sampled += SAMPLE_INTERVAL) {
-      const bits = this.#sampleBits
-      const at = this.#samples + (this.#sampled / SAMPLE_INTERVAL) * bits
-      const sample = row + this.#sampled
-      words[at >>> 5]! |= sample << (at & 31)
-      if ((at & 31) + bits > 32) words[(at >>> 5) + 1]! |= sample >>> (32 - (at & 31))
-    }
-    const one = this.#unary + row + bucket
-    words[one >>> 5]! |= 1 << (one & 31)
-  }
-}
-
-function packedWidth(extent: Extent, packed: number): number {
-  const min = extent.min[packed]!
-  const max = extent.max[packed]!
-  return max > min ? bitWidth(max - min) : 0
 }
 
 /** Bits of a number below 2^53. */
 function bitsOf(number: number): number {
   return number < TWO_32 ? bitWidth(number) : 32 + bitWidth(Math.floor(number / TWO_32))
-}
-
-/** Takes values [from, to) into the bounds of a packed lane. */
-function widen(extent: Extent, packed: number, values: Uint32Array, from: number, to: number): void {
-  let min = extent.min[packed]!
-  let max = extent.max[packed]!
-  for (let row = from; row < to; row++) {
-    const value = values[row]!
-    if (value < min) min = value
-    if (value > max) max = value
-  }
-  extent.min[packed] = min
-  extent.max[packed] = max
-}
-
-/** The same where keys are deleted: those rows have no values. */
-function widenLive(
-  extent: Extent,
-  packed: number,
-  values: Uint32Array,
-  kinds: Uint8Array,
-  from: number,
-  to: number,
-): void {
-  let min = extent.min[packed]!
-  let max = extent.max[packed]!
-  for (let row = from; row < to; row++) {
-    if (kinds[row] === DELETE_KEY) continue
-    const value = values[row]!
-    if (value < min) min = value
-    if (value > max) max = value
-  }
-  extent.min[packed] = min
-  extent.max[packed] = max
 }

@@ -285,8 +285,8 @@ export class DataPageReader {
   }
 
   /**
-   * Reads a word of each line that a key is likely to need, which lies at this share of the way from the first key of its
-   * page to that of the next one: so they are all on their way from memory before the first is used.
+   * Reads a word of each line that a key is likely to need, so that all are on their way from memory before the first is
+   * used. `share`: where the key lies between the first keys of its page and the next page, 0 to 1.
    */
   touch(words: Uint32Array, base: number, share: number): void {
     const { freeBits, directoryWord } = this.#page

@@ -85,7 +85,7 @@ export function findBucket(
   const unary = directory + sampleCount(buckets) * bits
   const sample = wordAt(words, base, directory + (bucket >>> 4) * bits) & ((1 << bits) - 1)
   let position = unary + sample
-  // Zeros that are still to be passed before that of the bucket.
+  // Zeros to skip before the zero that ends the bucket.
   let zeros = bucket & (SAMPLE_INTERVAL - 1)
   // The zero before, counted from `position`: the ones of the bucket begin after it.
   let before = -1
@@ -106,4 +106,35 @@ export function findBucket(
   const lower = word & ((1 << zero) - 1)
   if (lower !== 0) before = 31 - Math.clz32(lower)
   return (position + zero - unary - bucket) * BUCKET_ROWS + (zero - before - 1)
+}
+
+/** Writes the directory of a page, row by row. */
+export class DirectoryWriter {
+  readonly #words: Uint32Array
+  readonly #samples: number
+  readonly #sampleBits: number
+  readonly #unary: number
+  /** The next bucket that has a sample. */
+  #sampled = 0
+
+  constructor(words: Uint32Array, directory: number, rows: number, buckets: number) {
+    this.#words = words
+    this.#samples = directory
+    this.#sampleBits = sampleBits(rows, buckets)
+    this.#unary = directory + sampleCount(buckets) * this.#sampleBits
+  }
+
+  /** Requires: rows come in order, so that buckets ascend. */
+  add(row: number, bucket: number): void {
+    const words = this.#words
+    for (; this.#sampled <= bucket; this.#sampled += SAMPLE_INTERVAL) {
+      const bits = this.#sampleBits
+      const at = this.#samples + (this.#sampled / SAMPLE_INTERVAL) * bits
+      const sample = row + this.#sampled
+      words[at >>> 5]! |= sample << (at & 31)
+      if ((at & 31) + bits > 32) words[(at >>> 5) + 1]! |= sample >>> (32 - (at & 31))
+    }
+    const one = this.#unary + row + bucket
+    words[one >>> 5]! |= 1 << (one & 31)
+  }
 }

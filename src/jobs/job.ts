@@ -16,7 +16,7 @@ interface Place {
    * acts.
    */
   readonly home?: string | undefined
-  /** Part of a recovery: the manifest is still that of the previous epoch. */
+  /** Part of a recovery: the manifest still has the previous epoch. */
   readonly ofRecovery?: boolean | undefined
 }
 

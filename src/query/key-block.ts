@@ -17,8 +17,6 @@ export class KeyBlock {
   readonly #pageBytes: number
   /** With `duplicates: 'replace'` only the newest record of a key counts. */
   readonly #replace: boolean
-  #view: View | undefined
-  #files: readonly BucketFile[] = []
   /** The keys of the block, a column a lane, and one of them. */
   readonly #keys: readonly Uint32Array[]
   readonly #key: Uint32Array
@@ -47,9 +45,7 @@ export class KeyBlock {
   prepare(view: View, keys: readonly Uint32Array[], from: number, to: number, limit: number): void {
     const { files } = view.version
     const count = to - from
-    this.#files = files
     this.#count = count
-    this.#view = view
     this.#general.fill(0, 0, count)
     this.#settled.fill(0, 0, count)
     for (let lane = 0; lane < this.#keys.length; lane++) {
@@ -70,43 +66,37 @@ export class KeyBlock {
   }
 
   /**
-   * Appends the records of the key in this place: all from old to new, or with a `limit` of 1 the newest. False where it
-   * must go the general way; then nothing was appended.
+   * Appends the records of the key in this place: all from old to new, or with a `limit` of 1 the newest. False if it must
+   * go the general way; then nothing was appended. Requires: the view of {@link prepare}.
    */
-  take(place: number, limit: number, into: OperationBuffer): boolean {
+  take(view: View, place: number, limit: number, into: OperationBuffer): boolean {
     if (this.#general[place] === 1) return false
-    if (limit === 1 || this.#replace) this.#takeNewest(place, into)
+    if (limit === 1 || this.#replace) this.#takeNewest(view, place, into)
     else
-      for (let number = 0; number < this.#files.length; number++) {
+      for (let number = 0; number < view.version.files.length; number++) {
         const { from, to } = this.#searches[number]!
-        for (let row = from[place]!; row < to[place]!; row++) this.#takeRow(number, place, row, into)
+        for (let row = from[place]!; row < to[place]!; row++) this.#takeRow(view, number, place, row, into)
       }
     return true
   }
 
-  /** Forgets the view, so that nothing of it stays in memory. */
-  clear(): void {
-    this.#view = undefined
-    this.#files = []
-  }
-
-  #takeNewest(place: number, into: OperationBuffer): void {
-    for (let number = this.#files.length - 1; number >= 0; number--) {
+  #takeNewest(view: View, place: number, into: OperationBuffer): void {
+    for (let number = view.version.files.length - 1; number >= 0; number--) {
       const { from, to } = this.#searches[number]!
       for (let row = to[place]! - 1; row >= from[place]!; row--) {
         // What the newest put replaced stays replaced, even if that put is hidden.
-        if (this.#takeRow(number, place, row, into) || this.#replace) return
+        if (this.#takeRow(view, number, place, row, into) || this.#replace) return
       }
     }
   }
 
   /** Appends a row, unless it is hidden by its values; whether it did. */
-  #takeRow(number: number, place: number, row: number, into: OperationBuffer): boolean {
+  #takeRow(view: View, number: number, place: number, row: number, into: OperationBuffer): boolean {
     into.reserve(1)
     this.#appendRow(this.#searches[number]!, place, row, into)
-    const { deletes, sequence } = this.#view!
+    const { deletes, sequence, version } = view
     if (deletes.size === 0) return true
-    const { endSequence } = this.#files[number]!.entry
+    const { endSequence } = version.files[number]!.entry
     if (!deletes.hides(into.lanes, into.count - 1, endSequence - 1, sequence)) return true
     into.count--
     return false

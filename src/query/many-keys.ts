@@ -1,5 +1,5 @@
 /**
- * Looks up many keys at once: in the order in which they are given where all pages fit the cache, else in key order, so that
+ * Looks up many keys at once: in the given order if all pages fit the cache, otherwise in key order, so that
  * each page is visited once; missing pages are read together. docs/internals.md, Lookup.
  */
 import { Turns } from '../async/turns.js'
@@ -102,7 +102,6 @@ class ManyKeys {
       if (turns.due()) await turns.take()
       await this.#runSlice(from, Math.min(count, from + KEYS_PER_SLICE))
     }
-    this.#options.block.clear()
     return { rows: this.#rows, ends: this.#ends }
   }
 
@@ -133,7 +132,8 @@ class ManyKeys {
       const end = Math.min(to, begin + KEYS_PER_BLOCK)
       block.prepare(this.#view, this.#keys, begin, end, this.#limit)
       for (let position = begin; position < end; position++) {
-        if (!block.take(position - begin, this.#limit, rows) && !this.#findRowsOf(position)) return position
+        if (!block.take(this.#view, position - begin, this.#limit, rows) && !this.#findRowsOf(position))
+          return position
         this.#ends[position] = rows.count
       }
     }

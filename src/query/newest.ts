@@ -16,7 +16,7 @@ export const NONE = 0
 export const FOUND = 1
 /** Not simple, or a page is missing: ask `Lookup`. */
 export const GENERAL = 2
-export type Answer = typeof NONE | typeof FOUND | typeof GENERAL
+type Finding = typeof NONE | typeof FOUND | typeof GENERAL
 /** There is nothing of the key here: look further. */
 const GO_ON = 3
 
@@ -30,7 +30,7 @@ export class NewestRecord {
   }
 
   /** Puts the lanes of the value into row 0 of `record`. Pages that are missing are read if it may block. */
-  find(view: View, key: Uint32Array, record: readonly Uint32Array[], mayBlock: boolean): Answer {
+  find(view: View, key: Uint32Array, record: readonly Uint32Array[], mayBlock: boolean): Finding {
     const { version, active, length } = view
     let answer = this.#findInMemtable(view, active.memtable, length, key, record)
     for (let i = version.sealed.length - 1; i >= 0 && answer === GO_ON; i--) {
@@ -48,7 +48,7 @@ export class NewestRecord {
     length: number,
     key: Uint32Array,
     record: readonly Uint32Array[],
-  ): Answer | typeof GO_ON {
+  ): Finding | typeof GO_ON {
     if (length === 0) return GO_ON
     const row = memtable.findNewest(key, length)
     if (row < 0) return GO_ON
@@ -67,7 +67,7 @@ export class NewestRecord {
     key: Uint32Array,
     record: readonly Uint32Array[],
     mayBlock: boolean,
-  ): Answer | typeof GO_ON {
+  ): Finding | typeof GO_ON {
     const number = file.lastPageFor(key)
     if (number < 0) return GO_ON
     // Without the filter only if the page is in the cache.

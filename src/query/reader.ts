@@ -1,8 +1,8 @@
 /**
  * Answers lookups and scans of a view: for single keys, for many keys at once, and for ranges.
  *
- * Lookups of many keys go in key order, so each page is visited once; missing pages are read together. Blocking and
- * asynchronous lookups share all but the page source. docs/internals.md, Lookup.
+ * The newest record of a key is looked up in newest.ts, many keys in many-keys.ts; all else is in lookup.ts, where blocking
+ * and asynchronous lookups share everything but the page source. docs/internals.md, Lookup.
  */
 import { Turns } from '../async/turns.js'
 import { BucketInput } from '../bucket-file/input.js'

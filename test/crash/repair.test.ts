@@ -193,6 +193,18 @@ describe('without the manifest, repair', () => {
     )
   })
 
+  test('reads a small log after a damaged first frame', async () => {
+    const disk = newDisk()
+    const table = await openTable(disk, DIRECTORY, ONE_SEGMENT)
+    const records = await puts(table, 5)
+    await table.close()
+    // A byte of its record: the header still looks like one.
+    disk.flipByte(segmentOf(disk), 20)
+    disk.removeFile(MANIFEST)
+    await repair(disk, SCHEMA)
+    expect(await contentsOf(disk, INTO)).toEqual(records.filter(record => !record.startsWith('0:')))
+  })
+
   test('does not believe the one checksum of a small frame: bytes that look like one are no records', async () => {
     const disk = newDisk()
     const table = await openTable(disk, DIRECTORY, ONE_SEGMENT)

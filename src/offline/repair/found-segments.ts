@@ -7,7 +7,12 @@
  */
 import { throwIfAborted } from '../../async/abort.js'
 import { seedFamily } from '../../format/checksum-seed.js'
-import { FRAME_ALIGNMENT, SMALL_FRAME_HEADER_BYTES, alignFrame } from '../../format/frame-layout.js'
+import {
+  FRAME_ALIGNMENT,
+  SMALL_FRAME_BYTES_MAX,
+  SMALL_FRAME_HEADER_BYTES,
+  alignFrame,
+} from '../../format/frame-layout.js'
 import { walName } from '../../io/file-names.js'
 import type { FileSystem } from '../../io/file-system.js'
 import { MAX_PAGE_BYTES, MIN_PAGE_BYTES } from '../../options/options.js'
@@ -39,6 +44,10 @@ export interface FoundSegments {
 const SEEDS_MAX = 16
 /** Payloads are checked up to this many times the file's size: hostile headers could make it the square. */
 const TRIES = 8
+/** A file of fewer bytes is searched as thoroughly as one of this size. */
+const SMALL_FILE_BYTES = 2 ** 20
+/** Bytes that may be read to confirm a small frame: it and the frames that may follow. */
+const CONFIRMED_BYTES = 8 * SMALL_FRAME_BYTES_MAX
 
 interface Candidates {
   readonly number: number
@@ -123,7 +132,7 @@ async function solveSeeds(reader: SegmentReader, { layout, signal }: Place): Pro
   const seeds: number[] = []
   /** That of a small frame at the start of the file: where nothing else says more, it is believed. */
   let first: number | undefined
-  let budget = TRIES * reader.end
+  let budget = TRIES * Math.max(SMALL_FILE_BYTES, reader.end)
   for (let offset = 0; offset + SMALL_FRAME_HEADER_BYTES <= reader.end && seeds.length < SEEDS_MAX;) {
     const loaded = reader.loadStart(offset)
     if (loaded !== true) {
@@ -134,8 +143,8 @@ async function solveSeeds(reader: SegmentReader, { layout, signal }: Place): Pro
     let whole = frame !== undefined && seeds.includes(frame.seed)
     const frameBytes = frame === undefined ? 0 : frame.end - offset
     if (!whole && frame !== undefined && frameBytes <= budget) {
-      budget -= frameBytes
       const isSmall = frame.header.payloadChecksum === undefined
+      budget -= isSmall ? CONFIRMED_BYTES : frameBytes
       if (isSmall && offset === 0 && hasSizeOf(layout, frame)) first = frame.seed
       const there = reader.load(offset, frameBytes)
       whole =

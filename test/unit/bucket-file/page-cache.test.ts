@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { BucketInput } from '../../../src/bucket-file/input.js'
 import { PageCache, type CachedFile } from '../../../src/bucket-file/page-cache.js'
 import { BucketFile } from '../../../src/bucket-file/reader.js'
-import { PUT } from '../../../src/records/operations.js'
+import { DeleteWhereIndex } from '../../../src/records/delete-where-index.js'
+import { OperationBuffer, PUT } from '../../../src/records/operations.js'
 import { fileTarget, optionsFor, writeBucketFile } from '../../support/bucket-files.js'
 import { Random } from '../../support/random.js'
 import { columnsOf, sortedRowsOf, wideLayout } from '../../support/rows.js'
@@ -233,6 +235,44 @@ describe('pages of a bucket file in the cache', () => {
     for (let page = 0; page < other.slots.length; page++) cache.place(other, page)
     expect([...file.slots.subarray(0, 9)]).toEqual(slots)
     expect(file.pageReads).toBe(6 + 6 + 2 + 9 + 1)
+  })
+
+  test('are searched without the filter once nearly all keys were found, until some are not', async () => {
+    const file = await openFile(new PageCache(0, PAGE_BYTES))
+    expect(file.skipsFilter).toBe(false)
+    for (let i = 0; i < 500; i++) file.noteLookups(1, 1)
+    expect(file.skipsFilter).toBe(true)
+    file.noteLookups(20, 0)
+    expect(file.skipsFilter).toBe(true)
+    file.noteLookups(20, 0)
+    expect(file.skipsFilter).toBe(false)
+    // Where one key of five is missing, or more, the filter is asked.
+    for (let i = 0; i < 500; i++) file.noteLookups(5, 4)
+    expect(file.skipsFilter).toBe(false)
+    await file.close()
+  })
+
+  test('of the beginning of a scan come from it, those of a long scan go past it', async () => {
+    const cache = new PageCache(64 * PAGE_BYTES, PAGE_BYTES)
+    const file = await openFile(cache)
+    const layoutOfPages = { layout, pageBytes: PAGE_BYTES }
+    const hiding = { deletes: new DeleteWhereIndex(layout), before: Infinity, replace: false }
+    const scan = async (steps: number, reverse = false): Promise<number> => {
+      const input = new BucketInput(file, { ...layoutOfPages, range: {}, reverse, hiding })
+      const rows = new OperationBuffer(layout)
+      for (let step = 0; step < steps && (await input.next(rows)); step++);
+      return rows.count
+    }
+    const first = await scan(1)
+    expect(file.pageReads).toBe(1)
+    expect(await scan(1)).toBe(first)
+    expect(file.pageReads).toBe(1)
+    expect(await scan(Infinity)).toBe(6000)
+    // One page, two more, four more.
+    expect([file.pageReads, cache.usedBytes]).toEqual([7, 7 * PAGE_BYTES])
+    expect(await scan(Infinity, true)).toBe(6000)
+    expect(file.pageReads).toBeLessThanOrEqual(14)
+    await file.close()
   })
 
   test('stay what they are in the hands of who read them, whatever the cache does meanwhile', async () => {
