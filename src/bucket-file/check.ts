@@ -3,6 +3,7 @@
  * counts, bounds, fences, filter, sizes of its sections. docs/durability.md, Verify.
  */
 import { FlashTableError, diskError } from '../base/errors.js'
+import { WORDS_PER_LINE } from '../format/cache-line.js'
 import { fileSeed } from '../format/checksum.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
 import { DataPageReader } from '../format/data-page-reader.js'
@@ -15,6 +16,7 @@ import { readFully } from '../io/transfer.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import { hashKey } from '../records/hash.js'
 import { OperationBuffer } from '../records/operations.js'
+import { NO_LINE } from './filter-lines.js'
 import { PageFacts, rowsDefect } from './page-facts.js'
 import { BucketFile, type BucketFileOptions } from './reader.js'
 import { seedOf } from './sections.js'
@@ -145,6 +147,8 @@ class FileCheck {
   readonly #decoder: DataPageDecoder
   readonly #rows: OperationBuffer
   readonly #facts: PageFacts
+  /** Pages of the filter that the data pages at hand need; `undefined`: it could not be read. */
+  readonly #filterPages = new Map<number, Uint32Array | undefined>()
   #pages = 0
 
   constructor(options: BucketFileOptions, file: BucketFile) {
@@ -162,6 +166,7 @@ class FileCheck {
     this.#checkFooter()
     for (let from = 0; from < footer.dataPages; from += PAGES_PER_STEP) {
       const to = Math.min(footer.dataPages, from + PAGES_PER_STEP)
+      await this.#readFilter(from, to)
       await this.#readPages(from, to)
       onPages(to - from)
     }
@@ -174,10 +179,10 @@ class FileCheck {
 
   /** What the footer says, against the sections and against itself. */
   #checkFooter(): void {
-    const { footer, deletes, filterWords } = this.#file
+    const { footer, deletes, filter } = this.#file
     const { layout, pageBytes } = this.#options
     const sections: [string, number, number][] = [
-      ['filter', footer.filterPages, sectionPages(4 * filterWords, FILTER_PAGE, pageBytes)],
+      ['filter', footer.filterPages, sectionPages(4 * WORDS_PER_LINE * filter.count, FILTER_PAGE, pageBytes)],
       [
         'delete-where',
         footer.deleteWherePages,
@@ -193,7 +198,7 @@ class FileCheck {
       if (said !== needed)
         this.#atFooter(`the footer counts ${said} ${what} pages, what is in them takes ${needed}`)
     }
-    if (filterWords > 0 && (footer.filterProbes < 1 || footer.filterProbes > PROBES_MAX))
+    if (filter.count > 0 && (footer.filterProbes < 1 || footer.filterProbes > PROBES_MAX))
       this.#atFooter(`the footer has ${footer.filterProbes} filter probes, expected 1 to ${PROBES_MAX}`)
     const { firstSequence, endSequence, records, deleteKeys, deleteRecords } = footer
     const operations = records + deleteKeys + deleteRecords + deletes.length
@@ -214,7 +219,7 @@ class FileCheck {
   /** Reads pages together; where one of them is damaged, one by one, so that each damage is found. */
   async #readPages(from: number, to: number): Promise<void> {
     try {
-      const words = await this.#file.readDataPages(from, to)
+      const words = await this.#file.readPages(from, to)
       const pageWords = this.#options.pageBytes / 4
       for (let page = from; page < to; page++) this.#checkPage(words, (page - from) * pageWords, page)
     } catch (error) {
@@ -239,8 +244,41 @@ class FileCheck {
     if (!this.#file.startsWith(page, key)) report('the first key is not the one in the fences')
     if (!this.#facts.add(rows)) report('the first key is smaller than the last one of the page before')
     for (let row = 0; row < rows.count; row++) {
-      if (!this.#file.mayContain(page, hashKey(rows.lanes, row, layout.keyLaneCount)))
+      if (!this.#filterHas(page, hashKey(rows.lanes, row, layout.keyLaneCount)))
         report(`the filter does not know the key of row ${row}`)
+    }
+  }
+
+  /** A page of the filter that cannot be read has been reported: it may have every key. */
+  #filterHas(page: number, hash: number): boolean {
+    const { filter } = this.#file
+    const line = filter.lineFor(page, hash)
+    if (line === NO_LINE) return true
+    const words = this.#filterPages.get(filter.pageOf(line))
+    return words === undefined || filter.mayContain(words, 0, line, hash)
+  }
+
+  /** Reads the pages of the filter that data pages [from, to) need; those of earlier ones are forgotten. */
+  async #readFilter(from: number, to: number): Promise<void> {
+    const { filter } = this.#file
+    // The first line of a page is that of the least hash, the last one that of the greatest.
+    const lines = [filter.lineFor(from, 0), filter.lineFor(to - 1, 0xffff_ffff)]
+    if (lines.includes(NO_LINE)) return
+    const [first, last] = lines.map(line => filter.pageOf(line)) as [number, number]
+    for (const page of this.#filterPages.keys()) if (page < first) this.#filterPages.delete(page)
+    for (let page = first; page <= last; page++) {
+      if (this.#filterPages.has(page)) continue
+      this.#filterPages.set(page, await this.#readFilterPage(page))
+    }
+  }
+
+  async #readFilterPage(page: number): Promise<Uint32Array | undefined> {
+    try {
+      return await this.#file.readPages(page, page + 1)
+    } catch (error) {
+      if (!(error instanceof FlashTableError)) throw error
+      this.#problems.push(problemOf(error, this.#file.path))
+      return undefined
     }
   }
 

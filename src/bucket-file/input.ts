@@ -71,7 +71,7 @@ export class BucketInput implements SortedInput {
     if (this.#readPages <= CACHED_READ_PAGES && this.#file.hasCache)
       await this.#decodeCached(first, first + count)
     else {
-      const words = await this.#file.readDataPages(first, first + count)
+      const words = await this.#file.readPages(first, first + count)
       for (let page = 0; page < count; page++) this.#decode(first + page, words, (page * pageBytes) / 4)
     }
     this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)

@@ -1,11 +1,12 @@
 /**
- * The page cache: checked data pages in chunks of memory, replaced by CLOCK.
+ * The page cache: checked pages of data and of filters in chunks of memory, replaced by CLOCK.
  *
  * A hit costs two array reads: no system call, no allocation. Checksums are checked once, when a page comes in. Merges,
  * and scans after their first pages, read past the cache, so they push nothing out of it. A chunk is allocated when all
- * others are full, so a cache takes no more memory than the pages that came in. Tables may share one:
- * shared-page-cache.ts. docs/internals.md, Page cache.
+ * others are full, so a cache takes no more memory than the pages that came in. What files keep in memory besides, their
+ * fences, comes out of the same budget. Tables may share one: shared-page-cache.ts. docs/internals.md, Page cache.
  */
+import { assert } from '../base/assert.js'
 
 /** A file whose pages are cached: the slot of each of its pages, -1 for none. */
 export interface CachedFile {
@@ -19,8 +20,9 @@ const CHUNK_BYTES = 2 ** 24
 
 export class PageCache {
   readonly pageWords: number
-  /** Pages that it has room for. */
-  readonly pages: number
+  /** Pages that it has room for if nothing is reserved. */
+  readonly #pagesMax: number
+  #reservedBytes = 0
   readonly #chunkShift: number
   readonly #chunkMask: number
   /** Each has one more word than its pages take, which a reader of bits may touch. */
@@ -36,21 +38,44 @@ export class PageCache {
   /** `memoryFreed` is called with the memory of pages that are dropped. */
   constructor(cacheBytes: number, pageBytes: number, memoryFreed?: (memory: Uint8Array) => void) {
     this.#memoryFreed = memoryFreed
-    this.pages = Math.max(SLOTS_MIN, Math.floor(cacheBytes / pageBytes))
+    this.#pagesMax = Math.max(SLOTS_MIN, Math.floor(cacheBytes / pageBytes))
     this.pageWords = pageBytes / 4
-    const chunkPages = Math.min(CHUNK_BYTES / pageBytes, 2 ** Math.ceil(Math.log2(this.pages)))
+    const chunkPages = Math.min(CHUNK_BYTES / pageBytes, 2 ** Math.ceil(Math.log2(this.#pagesMax)))
     this.#chunkShift = Math.log2(chunkPages)
     this.#chunkMask = chunkPages - 1
   }
 
-  /** Bytes that pages may take. */
+  /** Pages that it has room for. */
+  get pages(): number {
+    return Math.max(SLOTS_MIN, this.#pagesMax - Math.ceil(this.#reservedBytes / (this.pageWords * 4)))
+  }
+
+  /** Bytes that pages, and what is reserved, may take. */
   get bytes(): number {
-    return this.pages * this.pageWords * 4
+    return this.#pagesMax * this.pageWords * 4
   }
 
   /** Bytes that pages take. */
   get usedBytes(): number {
     return this.#owned * this.pageWords * 4
+  }
+
+  /** Leaves less room to pages: some are dropped if need be. Fewer than sixteen never. */
+  reserve(bytes: number): void {
+    this.#reservedBytes += bytes
+    for (let slot = this.pages; slot < this.#pages.length; slot++) {
+      const owner = this.#owners[slot]
+      if (owner !== undefined) this.drop(owner, this.#pages[slot]!)
+    }
+    if (this.pages >= this.#pages.length) return
+    this.#resize(this.pages)
+    this.#chunks.length = Math.ceil(this.pages / (this.#chunkMask + 1))
+  }
+
+  /** Takes back a {@link reserve}. */
+  release(bytes: number): void {
+    assert(bytes <= this.#reservedBytes, 'what is released was reserved')
+    this.#reservedBytes -= bytes
   }
 
   /** The slot of the page, or -1 if it is not in the cache. */
@@ -103,33 +128,44 @@ export class PageCache {
 
   #victim(): number {
     for (;;) {
-      if (this.#hand === this.#pages.length && !this.#grow()) this.#hand = 0
+      if (this.#hand >= this.#pages.length && !this.#grow()) this.#hand = 0
       const slot = this.#hand++
       if (this.#used[slot] === 0) return slot
       this.#used[slot] = 0
     }
   }
 
-  /** Allocates the next chunk; false if there are all that there may be, or if the system has no memory for it. */
+  /**
+   * Makes more slots, as many as the last chunk has or in a new one; false if there are all that there may be, or if the
+   * system has no memory for it.
+   */
   #grow(): boolean {
     const before = this.#pages.length
-    const added = Math.min(this.#chunkMask + 1, this.pages - before)
-    if (added === 0) return false
-    try {
-      this.#chunks.push(new Uint32Array(added * this.pageWords + 1))
-    } catch (error) {
-      // Without a single chunk there is no cache at all.
-      if (before === 0) throw error
-      return false
+    if (before >= this.pages) return false
+    const chunkPages = this.#chunkMask + 1
+    const begin = this.#chunks.length * chunkPages
+    if (before === begin) {
+      try {
+        const pages = Math.min(chunkPages, this.#pagesMax - begin)
+        this.#chunks.push(new Uint32Array(pages * this.pageWords + 1))
+      } catch (error) {
+        // Without a single chunk there is no cache at all.
+        if (before === 0) throw error
+        return false
+      }
     }
-    this.#owners.length = before + added
-    this.#pages = grown(this.#pages, new Int32Array(before + added))
-    this.#used = grown(this.#used, new Uint8Array(before + added))
+    this.#resize(Math.min(this.pages, this.#chunks.length * chunkPages))
     return true
+  }
+
+  #resize(slots: number): void {
+    this.#owners.length = slots
+    this.#pages = resized(this.#pages, new Int32Array(slots))
+    this.#used = resized(this.#used, new Uint8Array(slots))
   }
 }
 
-function grown<A extends Int32Array | Uint8Array>(old: A, into: A): A {
-  into.set(old)
+function resized<A extends Int32Array | Uint8Array>(old: A, into: A): A {
+  into.set(old.subarray(0, into.length))
   return into
 }

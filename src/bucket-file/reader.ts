@@ -1,19 +1,20 @@
 /**
- * An open bucket file: footer, fences, filter and *delete where* entries in memory, data pages on demand.
+ * An open bucket file: footer, fences and *delete where* entries in memory, pages of data and of the filter on demand.
  *
- * The way of a lookup: fences name the page, its filter block says whether the key may be there, the page cache has it
+ * The way of a lookup: fences name the page, a line of the filter says whether the key may be there, the page cache has it
  * or it is read and checked. docs/file-format.md, Bucket file.
  */
 import { FlashTableError, corruption } from '../base/errors.js'
 import { DataPageReader } from '../format/data-page-reader.js'
-import { lineOf, mayContain } from '../format/filter.js'
 import { type Footer } from '../format/footer.js'
 import { wordsOf } from '../format/little-endian.js'
+import { FILTER_PAGE, KIND_WORD } from '../format/page-layout.js'
 import { bucketName } from '../io/file-names.js'
 import type { FileHandle } from '../io/file-system.js'
 import { readFully, readFullySync } from '../io/transfer.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { DeleteWhere } from '../records/operations.js'
+import { FilterLines } from './filter-lines.js'
 import type { CachedFile, PageCache } from './page-cache.js'
 import { PageIndex } from './page-index.js'
 import {
@@ -33,7 +34,7 @@ const RECENT_HITS_MAX = 256
 /** A page that is searched in vain costs about as much more than its filter as this many hits save. */
 const MISS_WEIGHT = 4
 
-/** A data page in memory: its first word is `words[base]`. */
+/** A page in memory: its first word is `words[base]`. */
 export interface PageInMemory {
   readonly words: Uint32Array
   readonly base: number
@@ -43,16 +44,16 @@ export class BucketFile implements CachedFile {
   readonly entry: BucketFileEntry
   readonly footer: Footer
   readonly deletes: readonly DeleteWhere[]
+  /** Where the filter has its lines. */
+  readonly filter: FilterLines
+  /** Of pages of data and of the filter, numbered as in the file. */
   readonly slots: Int32Array
-  /** Data pages read from disk into the cache so far. */
+  /** Pages read from disk into the cache so far. */
   pageReads = 0
   readonly #options: BucketFileOptions
   readonly #file: FileHandle
   readonly #seed: number
   readonly #index: PageIndex
-  /** End of each page's block in `#filter`, in lines. */
-  readonly #filterEnds: Uint32Array
-  readonly #filter: Uint32Array
   readonly #page: DataPageReader
   /** Lookups that found their key, less those that did not, several times: it saturates. */
   #recentHits = 0
@@ -71,14 +72,20 @@ export class BucketFile implements CachedFile {
     this.footer = footer
     this.deletes = sections.deletes
     this.#index = new PageIndex(sections.fences)
-    this.#filterEnds = sections.filterEnds
-    this.#filter = sections.filter
-    this.slots = new Int32Array(options.cache === undefined ? 0 : footer.dataPages).fill(-1)
+    this.filter = new FilterLines(
+      sections.filterEnds,
+      footer.dataPages,
+      options.pageBytes,
+      footer.filterProbes,
+    )
+    const cachedPages = options.cache === undefined ? 0 : footer.dataPages + footer.filterPages
+    this.slots = new Int32Array(cachedPages).fill(-1)
     this.#page = new DataPageReader(options.layout, options.pageBytes)
+    options.cache?.reserve(this.fenceBytes)
   }
 
   /**
-   * Opens the file that the entry names and reads all but its data pages.
+   * Opens the file that the entry names and reads its footer, *delete where* entries and fences.
    *
    * Throws `FLASHTABLE_CORRUPTION` where it is damaged or not the file that the manifest means, and Node's `ENOENT`
    * where it is missing. Cost: one read of the footer, one of the sections.
@@ -99,24 +106,17 @@ export class BucketFile implements CachedFile {
     return this.#file.path
   }
 
-  /** Bytes of the filter in memory. */
+  /** Bytes of pages of the filter in the cache. */
   get filterBytes(): number {
-    return this.#filter.byteLength + this.#filterEnds.byteLength
+    let pages = 0
+    for (let page = this.footer.dataPages; page < this.slots.length; page++)
+      if (this.slots[page]! >= 0) pages++
+    return pages * this.#options.pageBytes
   }
 
-  /** Bytes of the fences, and of where in the page cache each page lies. */
+  /** Bytes of the fences, and of where in the page cache each page lies: they stay in memory. */
   get fenceBytes(): number {
-    return this.#index.byteLength + this.slots.byteLength
-  }
-
-  /** Words of the filter blocks. */
-  get filterWords(): number {
-    return this.#filter.length
-  }
-
-  /** Bytes that stay in memory besides the page cache. */
-  get residentBytes(): number {
-    return this.filterBytes + this.fenceBytes
+    return this.#index.byteLength + this.filter.byteLength + this.slots.byteLength
   }
 
   /** The last page whose first key is not after `key`; -1 where the key is before all. */
@@ -132,39 +132,6 @@ export class BucketFile implements CachedFile {
   /** Whether page `page` starts with `key`: then the page before may hold it too. */
   startsWith(page: number, key: Uint32Array): boolean {
     return this.#index.compare(page, key) === 0
-  }
-
-  /** Whether page `page` may hold the key with this hash; true where the file has no filter. */
-  mayContain(page: number, hash: number): boolean {
-    const end = this.#filterEnds[page]!
-    const begin = page === 0 ? 0 : this.#filterEnds[page - 1]!
-    return begin === end || mayContain(this.#filter, begin, end, this.footer.filterProbes, hash)
-  }
-
-  /**
-   * The last page that may hold the key with this hash, or -1. Where it starts with the key, those before may too.
-   */
-  pageFor(key: Uint32Array, hash: number): number {
-    const page = this.#index.lastPageFor(key)
-    return page >= 0 && this.mayContain(page, hash) ? page : -1
-  }
-
-  /**
-   * Reads a word of the line of the filter that each key needs, so that they are on their way from memory; returns something
-   * that depends on them. Pages of -1 are passed over.
-   */
-  touchFilters(pages: Int32Array, hashes: Uint32Array, count: number): number {
-    const ends = this.#filterEnds
-    const filter = this.#filter
-    let touched = 0
-    for (let i = 0; i < count; i++) {
-      const page = pages[i]!
-      if (page < 0) continue
-      const end = ends[page]!
-      const begin = page === 0 ? 0 : ends[page - 1]!
-      if (begin < end) touched ^= filter[lineOf(begin, end, hashes[i]!)]!
-    }
-    return touched
   }
 
   /** Where the key lies between the first keys of its page and the next page: 0 to 1. */
@@ -209,7 +176,7 @@ export class BucketFile implements CachedFile {
     try {
       const count = readFullySync(this.#file, bytes, page * pageBytes)
       this.#check(bytes, page, count)
-      this.#checkDataPage(words, base, page)
+      this.#checkContent(words, base, page)
     } catch (error) {
       cache.drop(this, page)
       throw this.#readError(error, page)
@@ -224,7 +191,7 @@ export class BucketFile implements CachedFile {
    */
   async loadPages(from: number, to: number): Promise<PageInMemory[]> {
     const { pageBytes } = this.#options
-    const words = await this.readDataPages(from, to)
+    const words = await this.readPages(from, to)
     const pages: PageInMemory[] = []
     for (let page = from; page < to; page++) {
       const base = (page - from) * (pageBytes / 4)
@@ -238,8 +205,8 @@ export class BucketFile implements CachedFile {
     return pages
   }
 
-  /** Reads and checks data pages [from, to), past the cache; one word more than they take. */
-  async readDataPages(from: number, to: number): Promise<Uint32Array> {
+  /** Reads and checks pages [from, to) of data or of the filter, past the cache; one word more than they take. */
+  async readPages(from: number, to: number): Promise<Uint32Array> {
     const { pageBytes } = this.#options
     const bytes = new Uint8Array((to - from) * pageBytes + 4)
     const words = wordsOf(bytes)
@@ -248,7 +215,7 @@ export class BucketFile implements CachedFile {
       for (let page = from; page < to; page++) {
         const at = (page - from) * pageBytes
         this.#check(bytes.subarray(at, at + pageBytes), page, count - at)
-        this.#checkDataPage(words, at / 4, page)
+        this.#checkContent(words, at / 4, page)
       }
     } catch (error) {
       throw this.#readError(error, from)
@@ -269,6 +236,7 @@ export class BucketFile implements CachedFile {
   /** Its pages leave the cache. Never rejects: it was only read. Requires: nobody reads from it any more. */
   async close(): Promise<void> {
     this.#options.cache?.dropFile(this)
+    this.#options.cache?.release(this.fenceBytes)
     await this.#file.close().catch(() => {})
   }
 
@@ -276,7 +244,13 @@ export class BucketFile implements CachedFile {
     checkPage(this.#options, this.#file.path, bytes, this.#seed, page, count)
   }
 
-  #checkDataPage(words: Uint32Array, base: number, page: number): void {
+  /** Checks what a page of data or of the filter holds. Its checksum fits. */
+  #checkContent(words: Uint32Array, base: number, page: number): void {
+    if (page >= this.footer.dataPages) {
+      const kind = words[base + KIND_WORD]! & 0xff
+      if (kind === FILTER_PAGE) return
+      throw corruption(this.#file.path, page * this.#options.pageBytes, `page kind ${FILTER_PAGE}`, `${kind}`)
+    }
     this.#page.open(words, base)
     const defect = this.#page.defect()
     if (defect === undefined) return

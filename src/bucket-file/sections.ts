@@ -1,6 +1,6 @@
 /**
- * What is read when a bucket file is opened: footer, filter, *delete where* entries, fences - each checked before anything
- * in it is believed. docs/file-format.md, Bucket file.
+ * What is read when a bucket file is opened: footer, *delete where* entries, fences - each checked before anything in it is
+ * believed. Filter and data pages are read when they are needed. docs/file-format.md, Bucket file.
  */
 import { Buffer } from 'node:buffer'
 import { FlashTableError, corruption } from '../base/errors.js'
@@ -26,14 +26,12 @@ import type { TableFiles } from '../manifest/table-files.js'
 import type { DeleteWhere } from '../records/operations.js'
 import type { PageCache } from './page-cache.js'
 
+const LINE_BYTES = 4 * WORDS_PER_LINE
+
 /** How to open bucket files of a table. If another table wrote the file, its entry has the `tableId` of that one. */
 export interface BucketFileOptions extends TableFiles {
-  /** Where data pages are kept; a merge that reads each page once needs none. */
+  /** Where pages of data and of the filter are kept; a merge that reads each page once needs none. */
   readonly cache?: PageCache | undefined
-  /** False: the filter is not read, and every page may hold every key. A merge looks nothing up. Default: true. */
-  readonly withFilter?: boolean | undefined
-  /** The filter, from who has just written it: it is not read. */
-  readonly filter?: Uint32Array | undefined
 }
 
 /** The seed of the checksums of the file that the entry names. */
@@ -128,11 +126,10 @@ export interface Sections {
   readonly fences: Uint32Array[]
   /** Of each page, where its lines of the filter end. */
   readonly filterEnds: Uint32Array
-  readonly filter: Uint32Array
   readonly deletes: DeleteWhere[]
 }
 
-/** Reads filter, delete-where entries and fences, and checks that they fit each other. */
+/** Reads delete-where entries and fences, and checks that they fit the footer. */
 export async function readSections(
   options: BucketFileOptions,
   entry: BucketFileEntry,
@@ -141,12 +138,8 @@ export async function readSections(
 ): Promise<Sections> {
   const { layout, pageBytes } = options
   const { keyLaneCount } = layout
-  const filterPage = footer.dataPages
-  const deletePage = filterPage + footer.filterPages
+  const deletePage = footer.dataPages + footer.filterPages
   const fencePage = deletePage + footer.deleteWherePages
-  const filterPages = options.withFilter === false ? 0 : footer.filterPages
-  const filter =
-    options.filter ?? wordsOf(await readSection(options, entry, file, filterPage, filterPages, FILTER_PAGE))
   const deleteBytes = await readSection(
     options,
     entry,
@@ -177,23 +170,14 @@ export async function readSections(
     for (let page = 0; page < values.length; page++) values[page] = fenceWords[page * stride + lane]!
     return values
   }
-  const filterEnds = options.withFilter === false ? new Uint32Array(footer.dataPages) : column(keyLaneCount)
-  const filterWords = (filterEnds.at(-1) ?? 0) * WORDS_PER_LINE
-  if (
-    filterWords > filter.length ||
-    filterEnds.some((end, page) => page > 0 && end < filterEnds[page - 1]!)
-  ) {
-    throw corruption(
-      file.path,
-      fencePage * pageBytes,
-      `filter blocks within ${filter.length} words`,
-      `${filterWords}`,
-    )
-  }
+  const filterEnds = column(keyLaneCount)
+  const lines = filterEnds.at(-1) ?? 0
+  const linesMax = Math.floor((footer.filterPages * (pageBytes - sectionStart(FILTER_PAGE))) / LINE_BYTES)
+  if (lines > linesMax || filterEnds.some((end, page) => page > 0 && end < filterEnds[page - 1]!))
+    throw corruption(file.path, fencePage * pageBytes, `filter blocks within ${linesMax} lines`, `${lines}`)
   return {
     fences: Array.from({ length: keyLaneCount }, (_, lane) => column(lane)),
     filterEnds,
-    filter: filter.subarray(0, filterWords),
     deletes: deletes.entries,
   }
 }

@@ -72,11 +72,6 @@ export class BucketFileWriter {
     return this.#writtenBytes
   }
 
-  /** The filter of the pages so far; a copy. */
-  filter(): Uint32Array {
-    return this.#builder.filter.toArray()
-  }
-
   /** Appends all rows. Requires: sorted by key, and no key smaller than those that came before. */
   async add(rows: Operations): Promise<void> {
     assert(!this.#finished, 'a finished bucket file takes no more rows')

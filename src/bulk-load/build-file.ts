@@ -85,7 +85,7 @@ export async function buildInRanges(
     await executor.endIdle()
     const entry = await writer.finish()
     await fileSystem.syncDirectory(job.directory)
-    return { entry, bytesWritten: writer.writtenBytes, filter: writer.filter() }
+    return { entry, bytesWritten: writer.writtenBytes }
   } catch (error) {
     // Builds that settle now start no more.
     ranges.length = 0

@@ -200,7 +200,7 @@ class BulkLoad {
   async #finish(): Promise<void> {
     const records = this.#endSequence - this.#firstSequence
     if (records === 0) return
-    const { entry, filter } =
+    const { entry } =
       this.#memtable?.memtable.count === records
         ? await this.#runMemtable(this.#memtable)
         : await this.#buildFile()
@@ -212,7 +212,7 @@ class BulkLoad {
     }
     const leveled = { ...entry, level: this.#writer.compactor.levelFor(records) }
     try {
-      await state.installLoaded(leveled, filter)
+      await state.installLoaded(leveled)
     } catch (error) {
       // A manifest that may be there names the file.
       if (!poison.latched) await fileSystem.unlink(`${directory}/${bucketName(entry.number)}`).catch(() => {})
@@ -229,10 +229,10 @@ class BulkLoad {
     const { entry } = await this.#attempt(control => jobs.merge(inputs, target, control))
     // As the other path does: the thread has grown, and may not be needed again for a long time.
     await jobs.endIdle()
-    return { entry: entry!, filter: undefined }
+    return { entry: entry! }
   }
 
-  async #buildFile(): Promise<BuildResult> {
+  async #buildFile(): Promise<Pick<BuildResult, 'entry'>> {
     await this.#startSpills(true)
     while (this.#spilling.length > 0) await this.#settleSpills()
     // Release the memory of the memtables before the threads that build ranges allocate theirs.

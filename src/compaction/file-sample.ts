@@ -1,9 +1,10 @@
 /**
  * Some records of a bucket file, kept in memory, to estimate the share of the file that newer files mask.
  *
- * They are read once, without the page cache, because a file never changes. Each newer file is then tested against them
- * without a read. docs/internals.md, Hidden data.
+ * They are read once, without the page cache, because a file never changes. So is what the filter of each newer file says of
+ * them. docs/internals.md, Hidden data.
  */
+import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
 import { floatsAmong, hasOtherForms } from '../records/float-lanes.js'
@@ -49,10 +50,13 @@ export class FileSample {
     return false
   }
 
-  /** For each of the records, 1 if the filter of the newer file says that it may have the key. */
-  sharedKeys(records: Operations, newer: BucketFile): Uint8Array {
+  /**
+   * For each of the records, 1 if the filter of the newer file says that it may have the key. Cost: reads a few pages of
+   * the filter for each page of the sample, once for each newer file.
+   */
+  async sharedKeys(records: Operations, newer: BucketFile): Promise<Uint8Array> {
     let shared = this.#shared.get(newer)
-    if (shared === undefined) this.#shared.set(newer, (shared = this.#probe(records, newer)))
+    if (shared === undefined) this.#shared.set(newer, (shared = await this.#probe(records, newer)))
     return shared
   }
 
@@ -64,7 +68,7 @@ export class FileSample {
     const pages = spread(dataPages, SAMPLE_PAGES)
     for (const page of pages) {
       decoded.clear()
-      decoder.decode(await this.file.readDataPages(page, page + 1), 0, decoded)
+      decoder.decode(await this.file.readPages(page, page + 1), 0, decoded)
       const puts = rowsOfPuts(decoded)
       records.gather(
         decoded,
@@ -86,16 +90,29 @@ export class FileSample {
     })
   }
 
-  #probe({ lanes, count }: Operations, newer: BucketFile): Uint8Array {
+  async #probe({ lanes, count }: Operations, newer: BucketFile): Promise<Uint8Array> {
     const { keyLaneCount } = this.#layout
+    const { filter } = newer
     const shared = new Uint8Array(count)
     const key = new Uint32Array(keyLaneCount)
+    // Records come in the order of their keys, so those that need the same page of the filter follow each other.
+    let atHand = { page: -1, words: undefined as Uint32Array | undefined }
     for (let row = 0; row < count; row++) {
       for (let lane = 0; lane < keyLaneCount; lane++) key[lane] = lanes[lane]![row]!
       const page = newer.lastPageFor(key)
       if (page < 0) continue
-      const found = newer.startsWith(page, key) || newer.mayContain(page, hashKey(lanes, row, keyLaneCount))
-      shared[row] = found ? 1 : 0
+      const hash = hashKey(lanes, row, keyLaneCount)
+      const line = filter.lineFor(page, hash)
+      shared[row] = 1
+      if (newer.startsWith(page, key) || line === NO_LINE) continue
+      const filterPage = filter.pageOf(line)
+      // What cannot be read may have the key: the lookup that needs the page reports it.
+      if (atHand.page !== filterPage)
+        atHand = {
+          page: filterPage,
+          words: await newer.readPages(filterPage, filterPage + 1).catch(() => undefined),
+        }
+      if (atHand.words !== undefined && !filter.mayContain(atHand.words, 0, line, hash)) shared[row] = 0
     }
     return shared
   }

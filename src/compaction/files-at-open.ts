@@ -198,8 +198,7 @@ export class FilesAtOpen {
   async #open(entries: readonly BucketFileEntry[]): Promise<BucketFile[]> {
     const files: BucketFile[] = []
     try {
-      for (const entry of entries)
-        files.push(await BucketFile.open({ ...this.#options, withFilter: false }, entry))
+      for (const entry of entries) files.push(await BucketFile.open(this.#options, entry))
       return files
     } catch (error) {
       for (const file of files) await file.close()

@@ -74,7 +74,7 @@ export class GarbageEstimates {
     const visible = Float64Array.from(matched, match => (match && !replace ? 0 : 1))
     const masked = [each * (rows.count - sum(visible))]
     for (const other of newer) {
-      this.#mask(visible, sample, rows, other)
+      await this.#mask(visible, sample, rows, other)
       masked.push(each * (rows.count - sum(visible)))
     }
     const matchedOnly = replace ? sum(visible.filter((_, row) => matched[row])) : 0
@@ -93,10 +93,10 @@ export class GarbageEstimates {
   }
 
   /** Lowers `visible`, the probability that a merge keeps each record, by what operations of the newer file mask. */
-  #mask(visible: Float64Array, sample: FileSample, rows: Operations, newer: BucketFile): void {
+  async #mask(visible: Float64Array, sample: FileSample, rows: Operations, newer: BucketFile): Promise<void> {
     const share = this.#maskingShare(newer, sample.file)
     if (share === 0) return
-    const shared = sample.sharedKeys(rows, newer)
+    const shared = await sample.sharedKeys(rows, newer)
     const masked = share * trueShare(sum(shared) / rows.count, newer.footer.filterProbes)
     for (let row = 0; row < rows.count; row++) visible[row]! *= 1 - shared[row]! * masked
   }

@@ -66,8 +66,7 @@ export async function runCompaction(
 async function openInputs(fileSystem: FileSystem, job: CompactionJob): Promise<BucketFile[]> {
   const files: BucketFile[] = []
   try {
-    for (const entry of job.files)
-      files.push(await BucketFile.open({ ...job, fileSystem, withFilter: false }, entry))
+    for (const entry of job.files) files.push(await BucketFile.open({ ...job, fileSystem }, entry))
     return files
   } catch (error) {
     await closeAll(files)

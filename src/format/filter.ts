@@ -20,9 +20,9 @@ export function filterLines(keys: number, bitsPerRecord: number): number {
   return Math.ceil((keys * bitsPerRecord) / BITS_PER_LINE)
 }
 
-/** The first word of the line that has the bits of a key, by its hash; the block has the lines [from, to). */
+/** The line that has the bits of a key, by its hash; the block has the lines [from, to). */
 export function lineOf(from: number, to: number, hash: number): number {
-  return (from + Math.floor((hash * (to - from)) / TWO_32)) * WORDS_PER_LINE
+  return from + Math.floor((hash * (to - from)) / TWO_32)
 }
 
 /** The place of the first bit of a key in its line: the upper bits of another hash. */
@@ -54,7 +54,7 @@ export function addToFilter(
 ): void {
   for (let key = 0; key < count; key++) {
     const hash = hashes[key]!
-    const line = lineOf(from, to, hash)
+    const line = lineOf(from, to, hash) * WORDS_PER_LINE
     let bit = secondHash(hash)
     let step = stepOf(bit)
     for (let probe = 0; probe < probes; probe++) {
@@ -65,15 +65,8 @@ export function addToFilter(
   }
 }
 
-/** Whether the block of the lines [from, to) may hold the key; never false for one that was added. Hot. */
-export function mayContain(
-  words: Uint32Array,
-  from: number,
-  to: number,
-  probes: number,
-  hash: number,
-): boolean {
-  const line = lineOf(from, to, hash)
+/** Whether the line that begins at `words[line]` may have the key; never false for one that was added. Hot. */
+export function mayContain(words: Uint32Array, line: number, probes: number, hash: number): boolean {
   let bit = secondHash(hash)
   let step = stepOf(bit)
   for (let probe = 0; probe < probes; probe++) {

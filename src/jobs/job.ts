@@ -54,8 +54,6 @@ export interface CompactionResult {
 export interface BuildResult {
   readonly entry: BucketFileEntry
   readonly bytesWritten: number
-  /** The filter of the file. */
-  readonly filter: Uint32Array
 }
 
 export interface CompactionControl {

@@ -3,6 +3,7 @@
  * turn, each time all at once. It answers keys whose records are puts in cached pages; others go the general way, which
  * gives the same answer. Hot. docs/internals.md, Lookup.
  */
+import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { BlockSearch, SOUGHT } from '../format/block-search.js'
 import { hashKey } from '../records/hash.js'
@@ -28,6 +29,10 @@ export class KeyBlock {
   readonly #general = new Uint8Array(KEYS_PER_BLOCK)
   /** The page of each key in the file at hand, or -1. */
   readonly #pages = new Int32Array(KEYS_PER_BLOCK)
+  /** The line of the filter that each key needs, and the page that it is in: its first word is `#filterWords[#filterBases]`. */
+  readonly #lines = new Int32Array(KEYS_PER_BLOCK)
+  readonly #filterWords: Uint32Array[] = []
+  readonly #filterBases = new Int32Array(KEYS_PER_BLOCK)
   /** For each file what was found in its pages. */
   readonly #searches: BlockSearch[] = []
   /** Kept, so that touching is not optimised away. */
@@ -125,35 +130,15 @@ export class KeyBlock {
 
   #search(file: BucketFile, search: BlockSearch, newestSettles: boolean): void {
     const pages = this.#pages
-    const { bases, words, states, from, to } = search
-    const { cache } = file
+    const { bases, states, from, to } = search
     const count = this.#count
-    const skipsFilter = file.skipsFilter
     const settled = this.#settled
-    let asked = 0
-    for (let place = 0; place < count; place++) {
-      if (settled[place] === 0) asked++
+    for (let place = 0; place < count; place++)
       pages[place] = settled[place] === 0 ? file.lastPageFor(this.#keyAt(place)) : -1
-    }
-    if (!skipsFilter) this.#touched[0]! ^= file.touchFilters(pages, this.#hashes, count)
-    for (let place = 0; place < count; place++) {
-      const page = pages[place]!
-      bases[place] = -1
-      if (page < 0) continue
-      // Without the filter only if the page is in the cache.
-      let slot = skipsFilter ? cache.find(file, page) : -1
-      if (slot < 0) {
-        if (!file.mayContain(page, this.#hashes[place]!)) continue
-        slot = cache.find(file, page)
-      }
-      if (slot < 0) this.#general[place] = 1
-      else {
-        words[place] = cache.wordsOf(slot)
-        bases[place] = cache.baseOf(slot)
-      }
-    }
+    const denied = this.#findPages(file, search)
     search.seek(this.#keys, count)
     let found = 0
+    let missed = denied
     for (let place = 0; place < count; place++) {
       if (bases[place]! < 0) continue
       if (states[place] !== SOUGHT) this.#general[place] = 1
@@ -162,9 +147,71 @@ export class KeyBlock {
         if (newestSettles) settled[place] = 1
         // The first key of a page may have older records in the page before.
         else if (from[place] === 0 && pages[place]! > 0) this.#general[place] = 1
+      } else missed++
+    }
+    file.noteLookups(found + missed, found)
+  }
+
+  /**
+   * Puts the cached page of each key into `search`; keys that the filter denies get none, and those whose page of data or of
+   * the filter is not cached go the general way. Returns how many were denied.
+   */
+  #findPages(file: BucketFile, search: BlockSearch): number {
+    const pages = this.#pages
+    const { bases, words } = search
+    const { cache, filter, skipsFilter } = file
+    const count = this.#count
+    if (!skipsFilter) this.#findLines(file)
+    let denied = 0
+    for (let place = 0; place < count; place++) {
+      const page = pages[place]!
+      bases[place] = -1
+      if (page < 0) continue
+      if (!skipsFilter && this.#lines[place] !== NO_LINE) {
+        const base = this.#filterBases[place]!
+        if (base < 0) {
+          this.#general[place] = 1
+          continue
+        }
+        const line = this.#lines[place]!
+        if (!filter.mayContain(this.#filterWords[place]!, base, line, this.#hashes[place]!)) {
+          denied++
+          continue
+        }
+      }
+      const slot = cache.find(file, page)
+      if (slot < 0) this.#general[place] = 1
+      else {
+        words[place] = cache.wordsOf(slot)
+        bases[place] = cache.baseOf(slot)
       }
     }
-    file.noteLookups(asked, found)
+    return denied
+  }
+
+  /** Finds the line of the filter that each key needs, and reads a word of it, so that all are on their way from memory. */
+  #findLines(file: BucketFile): void {
+    const { filter, cache } = file
+    const count = this.#count
+    const pages = this.#pages
+    const lines = this.#lines
+    const bases = this.#filterBases
+    let touched = 0
+    for (let place = 0; place < count; place++) {
+      const page = pages[place]!
+      const line = page < 0 ? NO_LINE : filter.lineFor(page, this.#hashes[place]!)
+      lines[place] = line
+      if (line === NO_LINE) continue
+      const slot = cache.find(file, filter.pageOf(line))
+      bases[place] = -1
+      if (slot < 0) continue
+      const words = cache.wordsOf(slot)
+      const base = cache.baseOf(slot)
+      this.#filterWords[place] = words
+      bases[place] = base
+      touched ^= words[base + filter.wordOf(line)]!
+    }
+    this.#touched[0]! ^= touched
   }
 
   #keyAt(place: number): Uint32Array {

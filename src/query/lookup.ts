@@ -76,7 +76,7 @@ export class Lookup {
     const hash = hashKeyLanes(this.#key)
     for (let i = version.files.length - 1; i >= 0 && progress === GO_ON; i--) {
       const file = version.files[i]!
-      const page = file.pageFor(this.#key, hash)
+      const page = file.lastPageFor(this.#key)
       if (page >= 0) progress = this.#searchFile(file, page, hash, pages)
     }
     return progress
@@ -98,23 +98,26 @@ export class Lookup {
     return GO_ON
   }
 
-  /** Searches the pages from `last` back that may hold the key. */
+  /** Searches the pages from `last` back that may hold the key: those before only where a page starts with it. */
   #searchFile(file: BucketFile, last: number, hash: number, pages: PageSource): Progress {
     const sequence = file.entry.endSequence - 1
-    for (let page = last; page >= 0; page = this.#pageBefore(file, page, hash)) {
-      if (!pages.find(file, page)) {
-        pages.missing.push({ file, from: this.#firstPage(file, page), to: page + 1 })
-        return PAGE_MISSING
+    for (let page = last; page >= 0; page--) {
+      const may = pages.mayContain(file, page, hash)
+      if (may === undefined) return PAGE_MISSING
+      let found = false
+      if (may) {
+        if (!pages.find(file, page)) {
+          pages.missing.push({ file, from: this.#firstPage(file, page), to: page + 1 })
+          return PAGE_MISSING
+        }
+        this.#page.open(pages.words, pages.base)
+        found = this.#page.find(this.#key)
       }
-      this.#page.open(pages.words, pages.base)
-      if (this.#page.find(this.#key) && this.#takeRows(this.#page, sequence) === SETTLED) return SETTLED
+      if (page === last) file.noteLookups(1, found ? 1 : 0)
+      if (found && this.#takeRows(this.#page, sequence) === SETTLED) return SETTLED
+      if (!may || !file.startsWith(page, this.#key)) break
     }
     return GO_ON
-  }
-
-  /** The page before where it may hold older records of the key, which only the first key of a page tells; or -1. */
-  #pageBefore(file: BucketFile, page: number, hash: number): number {
-    return file.startsWith(page, this.#key) && page > 0 && file.mayContain(page - 1, hash) ? page - 1 : -1
   }
 
   /** The first page that this lookup will want before `page`, `page` included. */

@@ -68,7 +68,7 @@ async function gathered(
 
 /** Whether the cache has room for all pages of the view. */
 function fitsCache({ version: { files } }: View): boolean {
-  const pages = files.reduce((sum, file) => sum + file.footer.dataPages, 0)
+  const pages = files.reduce((sum, { footer }) => sum + footer.dataPages + footer.filterPages, 0)
   return files.length === 0 || pages <= files[0]!.cache.pages
 }
 

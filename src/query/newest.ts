@@ -3,6 +3,7 @@
  * goes the general way (lookup.ts), which gives the same answer. Hot: most of a lookup is waiting for memory, so it reads no
  * filter that it can do without, and touches lines before it needs them. docs/internals.md, Lookup.
  */
+import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import type { Memtable } from '../memtable/memtable.js'
@@ -73,12 +74,13 @@ export class NewestRecord {
     // Without the filter only if the page is in the cache.
     let slot = file.skipsFilter ? file.cachedPage(number) : -1
     if (slot < 0) {
-      if (!file.mayContain(number, hashKeyLanes(key))) {
+      const says = askFilter(file, number, hashKeyLanes(key), mayBlock)
+      if (says === NONE) {
         file.noteLookups(1, 0)
         return GO_ON
       }
       slot = file.cachedPage(number)
-      if (slot < 0 && !mayBlock) return GENERAL
+      if ((says === GENERAL || slot < 0) && !mayBlock) return GENERAL
       if (slot < 0) slot = file.loadPageSync(number)
     }
     const page = this.#page
@@ -95,6 +97,29 @@ export class NewestRecord {
     page.readValues(row, record)
     return view.deletes.size > 0 && isHidden(view, record, file.entry.endSequence - 1) ? GENERAL : FOUND
   }
+}
+
+/**
+ * What the filter says of a data page: the key is not there, or it may be. GENERAL: its page is not in the cache. If nearly all
+ * keys are in the file, it is not worth reading a page of the filter.
+ */
+function askFilter(
+  file: BucketFile,
+  page: number,
+  hash: number,
+  mayBlock: boolean,
+): typeof NONE | typeof GO_ON | typeof GENERAL {
+  const { filter, cache } = file
+  const line = filter.lineFor(page, hash)
+  if (line === NO_LINE) return GO_ON
+  const filterPage = filter.pageOf(line)
+  let slot = file.cachedPage(filterPage)
+  if (slot < 0) {
+    if (file.skipsFilter) return GO_ON
+    if (!mayBlock) return GENERAL
+    slot = file.loadPageSync(filterPage)
+  }
+  return filter.mayContain(cache.wordsOf(slot), cache.baseOf(slot), line, hash) ? GO_ON : NONE
 }
 
 /** Whether a delete by value hides the record in row 0. What is older may not be hidden: that is for `Lookup`. */

@@ -6,6 +6,7 @@
  * the cache.
  */
 import { atOnce } from '../async/at-once.js'
+import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile, PageInMemory } from '../bucket-file/reader.js'
 
 /** Pages [from, to) of a file. */
@@ -47,6 +48,21 @@ export class PageSource {
     this.words = loaded.words
     this.base = loaded.base
     return true
+  }
+
+  /**
+   * Whether the filter says that data page `page` may have the key with this hash; `undefined`: its page is missing, as
+   * {@link missing} tells. If nearly all keys are in the file, it is not worth reading a page of the filter.
+   */
+  mayContain(file: BucketFile, page: number, hash: number): boolean | undefined {
+    const { filter } = file
+    const line = filter.lineFor(page, hash)
+    if (line === NO_LINE) return true
+    const filterPage = filter.pageOf(line)
+    if (file.skipsFilter && file.cachedPage(filterPage) < 0) return true
+    if (this.find(file, filterPage)) return filter.mayContain(this.words, this.base, line, hash)
+    this.missing.push({ file, from: filterPage, to: filterPage + 1 })
+    return undefined
   }
 
   /** Reads what is missing: neighbours in one read, several reads in flight. */

@@ -214,13 +214,13 @@ export class TableState {
   }
 
   /**
-   * Installs the one file of a bulk load in the empty table. `filter`: the filter of the file; it is read if it is not
-   * given. Requires: nothing is committed or compacted meanwhile, and nothing ever was.
+   * Installs the one file of a bulk load in the empty table. Requires: nothing is committed or compacted meanwhile, and
+   * nothing ever was.
    */
-  async installLoaded(entry: BucketFileEntry, filter: Uint32Array | undefined): Promise<void> {
+  async installLoaded(entry: BucketFileEntry): Promise<void> {
     const { endSequence } = entry
     await this.#installing.runExclusive(async () => {
-      const file = await BucketFile.open({ ...this.options, filter }, entry)
+      const file = await BucketFile.open(this.options, entry)
       try {
         const manifest = {
           ...this.#manifest,

@@ -74,18 +74,17 @@ export interface TableStats {
   readonly sequence: { readonly next: number; readonly synced: number }
   /** Pages of bucket files that lookups read from disk since the files were opened. */
   readonly pageReads: number
-  /** Filters and fences in memory. */
-  readonly residentBytes: number
   /** What is in memory, in bytes. */
   readonly memory: {
     /** Rows of memtables, and their hash indexes. */
     readonly memtables: number
     /** Memory of an old memtable, kept for the next one. */
     readonly spare: number
+    /** Pages of filters in the cache: part of `cacheUsed`. */
     readonly filters: number
-    /** First keys of pages, and where the cache has the pages. */
+    /** First keys of pages, and where the cache has the pages: part of `cache`. */
     readonly fences: number
-    /** What cached pages take, those of all tables that share the cache, and what they may take. */
+    /** What cached pages take, those of all tables that share the cache; and what pages and fences may take. */
     readonly cacheUsed: number
     readonly cache: number
   }
@@ -156,7 +155,6 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
       synced: writer?.wal.syncedSequence ?? manifest.nextSequence,
     },
     pageReads: sum(version.files.map(file => file.pageReads)),
-    residentBytes: sum(version.files.map(file => file.residentBytes)),
     memory: memoryOf(state),
     waits: { count: writer?.committer.waits ?? 0, totalMs: writer?.committer.waitedMs ?? 0 },
     waitingForSpace: writer?.compactor.waitingFor === 'space',

@@ -1,4 +1,5 @@
 /** Bucket files of made-up rows on a simulated disk, written and opened as the engine does it. */
+import { NO_LINE } from '../../src/bucket-file/filter-lines.js'
 import { BucketFile, type BucketFileOptions } from '../../src/bucket-file/reader.js'
 import { BucketFileWriter, type BucketFileTarget } from '../../src/bucket-file/writer.js'
 import { DataPageDecoder } from '../../src/format/data-page-decoder.js'
@@ -72,10 +73,25 @@ export async function readAllRows(
   const { dataPages } = file.footer
   for (let from = 0; from < dataPages; from += 64) {
     const to = Math.min(dataPages, from + 64)
-    const words = await file.readDataPages(from, to)
+    const words = await file.readPages(from, to)
     for (let page = from; page < to; page++) {
       decoder.decode(words, ((page - from) * pageBytes) / 4, rows)
     }
   }
   return rows
+}
+
+/** The filter of an open file, all of it in memory: whether it says that a data page may have the key with a hash. */
+export async function filterOf(
+  file: BucketFile,
+  pageBytes = 4096,
+): Promise<(dataPage: number, hash: number) => boolean> {
+  const { dataPages, filterPages } = file.footer
+  const words = await file.readPages(dataPages, dataPages + filterPages)
+  return (dataPage, hash) => {
+    const line = file.filter.lineFor(dataPage, hash)
+    if (line === NO_LINE) return true
+    const base = ((file.filter.pageOf(line) - dataPages) * pageBytes) / 4
+    return file.filter.mayContain(words, base, line, hash)
+  }
 }

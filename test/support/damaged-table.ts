@@ -109,7 +109,7 @@ export async function holdings(disk: SimulatedFileSystem): Promise<Held[]> {
     for (let page = 0; page < file.footer.dataPages; page++) {
       const rows = new OperationBuffer(layout)
       const decoder = new DataPageDecoder(layout, pageBytes)
-      decoder.decode(await file.readDataPages(page, page + 1), 0, rows)
+      decoder.decode(await file.readPages(page, page + 1), 0, rows)
       batches.push({ rows, deletes: [], first: 0 })
     }
     await file.close()

@@ -10,6 +10,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Table from 'cli-table3'
+import { NO_LINE } from '../../src/bucket-file/filter-lines.js'
 import { BucketFile } from '../../src/bucket-file/reader.js'
 import { BucketFileWriter } from '../../src/bucket-file/writer.js'
 import { nextMerge } from '../../src/compaction/policy.js'
@@ -142,7 +143,7 @@ function recordsOf({ from, to }: TreeFile): OperationBuffer {
 async function withFile(
   file: TreeFile,
   filterBitsPerRecord: number,
-  use: (file: BucketFile) => void,
+  use: (file: BucketFile) => Promise<void>,
 ): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'flashtable-filter-'))
   const common = {
@@ -165,22 +166,27 @@ async function withFile(
     })
     await writer.add(recordsOf(file))
     const open = await BucketFile.open(common, await writer.finish())
-    use(open)
+    await use(open)
     await open.close()
   } finally {
     rmSync(directory, { recursive: true })
   }
 }
 
-/** Pages that lookups of missing keys would read, in the way of src/query/lookup.ts, without a page cache. */
-function pageReads(file: BucketFile, misses: Uint32Array): number {
+/** Data pages that lookups of missing keys would read, in the way of src/query/lookup.ts, without a page cache. */
+async function pageReads(file: BucketFile, misses: Uint32Array): Promise<number> {
+  const { filter, footer } = file
+  const words = await file.readPages(footer.dataPages, footer.dataPages + footer.filterPages)
   const key = new Uint32Array(2)
   let reads = 0
   for (let miss = 0; miss < misses.length / 2; miss++) {
     key[0] = misses[2 * miss + 1]!
     key[1] = misses[2 * miss]!
     const page = file.lastPageFor(key)
-    if (page >= 0 && file.mayContain(page, hashKeyLanes(key))) reads++
+    const hash = hashKeyLanes(key)
+    const line = page < 0 ? NO_LINE : filter.lineFor(page, hash)
+    const base = line === NO_LINE ? 0 : ((filter.pageOf(line) - footer.dataPages) * PAGE_BYTES) / 4
+    if (page >= 0 && (line === NO_LINE || filter.mayContain(words, base, line, hash))) reads++
   }
   return reads
 }
@@ -194,7 +200,7 @@ async function measure({ files }: Tree, allocation: Allocation): Promise<number>
   const misses = missLanes(MISSES)
   let reads = 0
   for (const [at, file] of files.entries()) {
-    await withFile(file, allocation[at]!, open => void (reads += pageReads(open, misses)))
+    await withFile(file, allocation[at]!, async open => void (reads += await pageReads(open, misses)))
   }
   return reads / MISSES
 }
@@ -208,7 +214,7 @@ async function printFalsePositives(): Promise<void> {
   for (const bits of BITS) {
     let measured = 0
     const file = { level: 1, from: 0, to: FANOUT }
-    await withFile(file, bits, open => void (measured = pageReads(open, misses) / MANY_MISSES))
+    await withFile(file, bits, async open => void (measured = (await pageReads(open, misses)) / MANY_MISSES))
     const possible = readsInTheory([bits])
     table.push([
       bits,

@@ -14,6 +14,7 @@ import {
 import {
   DIRECTORY,
   fileTarget,
+  filterOf,
   optionsFor,
   readAllRows,
   writeBucketFile,
@@ -40,7 +41,7 @@ async function pagesOf(file: BucketFile, layout = fingerprints, pageBytes = 4096
   const pages: Row[][] = []
   for (let page = 0; page < file.footer.dataPages; page++) {
     const rows = new OperationBuffer(layout)
-    decoder.decode(await file.readDataPages(page, page + 1), 0, rows)
+    decoder.decode(await file.readPages(page, page + 1), 0, rows)
     pages.push(rowsOf(layout, rows))
   }
   return pages
@@ -109,6 +110,7 @@ describe('a bucket file', () => {
           await writeBucketFile(target, columnsOf(layout, sortedRowsOf(shape))),
         )
         const pages = await pagesOf(file, layout)
+        const mayContain = await filterOf(file)
         const random = new Random(shape.seed)
         const near = pages.flatMap(rows => [rows[0]!, random.pick(rows), rows.at(-1)!].map(row => row.key))
         const greatest = 2n ** BigInt(32 * shape.keyLanes) - 1n
@@ -121,7 +123,7 @@ describe('a bucket file', () => {
           pages.forEach((rows, page) => {
             expect(file.startsWith(page, lanes)).toBe(rows[0]!.key === key)
             if (!rows.some(row => row.key === key)) return
-            expect(file.mayContain(page, hashKeyLanes(lanes))).toBe(true)
+            expect(mayContain(page, hashKeyLanes(lanes))).toBe(true)
             expect(page).toBeGreaterThanOrEqual(file.firstPageFor(lanes))
             expect(page).toBeLessThanOrEqual(file.lastPageFor(lanes))
           })
@@ -143,13 +145,14 @@ describe('a bucket file', () => {
     const entry = await writeBucketFile(target, columnsOf(fingerprints, rows), () => 3000)
     const file = await BucketFile.open(optionsFor(target), entry)
     const pages = await pagesOf(file)
+    const mayContain = await filterOf(file)
     expect(pages.length).toBeGreaterThan(25)
     expect(pages.flat()).toEqual(rows)
     const key = keyLanesOf(11n, 2)
     expect(file.firstPageFor(key)).toBe(0)
     expect(file.lastPageFor(key)).toBe(pages.length - 1)
     for (let page = 0; page < pages.length; page++) {
-      expect(file.mayContain(page, hashKeyLanes(key))).toBe(true)
+      expect(mayContain(page, hashKeyLanes(key))).toBe(true)
       expect(file.startsWith(page, key)).toBe(page > 0)
     }
     expect(file.footer.distinctKeys).toBe(3)
@@ -201,11 +204,11 @@ describe('a bucket file', () => {
       await writeBucketFile(target, columnsOf(fingerprints, rows)),
     )
     expect(file.footer).toMatchObject({ filterPages: 0, filterProbes: 0 })
-    for (let page = 0; page < file.footer.dataPages; page++)
-      expect(file.mayContain(page, page * 7919)).toBe(true)
+    const mayContain = await filterOf(file)
+    for (let page = 0; page < file.footer.dataPages; page++) expect(mayContain(page, page * 7919)).toBe(true)
   })
 
-  test('opened without its filter reads no page of it, and may contain every key', async () => {
+  test('opened reads no page of data or of the filter', async () => {
     const rows = Array.from({ length: 2000 }, (_, i): Row => ({
       key: BigInt(i) << 30n,
       values: [i, i, i],
@@ -215,13 +218,12 @@ describe('a bucket file', () => {
     const target = fileTarget(disk, fingerprints)
     const entry = await writeBucketFile(target, columnsOf(fingerprints, rows))
     const before = disk.calls
-    const file = await BucketFile.open({ ...optionsFor(target), withFilter: false }, entry)
+    const file = await BucketFile.open(optionsFor(target), entry)
     const { dataPages, filterPages } = file.footer
     expect(filterPages).toBeGreaterThan(0)
     for (const { op, position } of disk.log.slice(before)) {
       if (op === 'read') expect(position).toBeGreaterThanOrEqual((dataPages + filterPages) * 4096)
     }
-    for (let page = 0; page < dataPages; page++) expect(file.mayContain(page, page * 7919)).toBe(true)
     expect(rowsOf(fingerprints, await readAllRows(file, fingerprints))).toEqual(rows)
   })
 
@@ -236,10 +238,11 @@ describe('a bucket file', () => {
       optionsFor(target),
       await writeBucketFile(target, columnsOf(fingerprints, rows)),
     )
+    const mayContain = await filterOf(file)
     let passed = 0
     for (let i = 0; i < 20_000; i++) {
       const key = Uint32Array.of(random.next(), random.next())
-      if (file.mayContain(Math.max(0, file.lastPageFor(key)), hashKeyLanes(key))) passed++
+      if (mayContain(Math.max(0, file.lastPageFor(key)), hashKeyLanes(key))) passed++
     }
     expect(passed / 20_000).toBeLessThan(0.012)
   })
@@ -287,13 +290,14 @@ describe('the writer of a bucket file', () => {
     expect(file.footer.filterPages).toBeGreaterThan(256)
     const found = await readAllRows(file, fingerprints)
     expect(found.count).toBe(total)
+    const mayContain = await filterOf(file)
     const key = new Uint32Array(2)
     let denied = 0
     let wrong = 0
     for (let row = 0; row < total; row++) {
       if (found.lanes[0]![row] !== row) wrong++
       key.set([found.lanes[0]![row]!, found.lanes[1]![row]!])
-      if (!file.mayContain(file.lastPageFor(key), hashKeyLanes(key))) denied++
+      if (!mayContain(file.lastPageFor(key), hashKeyLanes(key))) denied++
     }
     expect({ denied, wrong }).toEqual({ denied: 0, wrong: 0 })
   })

@@ -52,6 +52,7 @@ async function errorIn({ options, entry }: Written): Promise<unknown> {
     file = await BucketFile.open(options, entry)
     const found = rowsOf(layout, await readAllRows(file, layout))
     expect(found).toEqual(rows)
+    await readAllPages(file)
     expect(file.deletes).toEqual(deletes)
     return undefined
   } catch (error) {
@@ -59,6 +60,12 @@ async function errorIn({ options, entry }: Written): Promise<unknown> {
   } finally {
     await file?.close()
   }
+}
+
+/** Reads the pages that an open does not read: those of data and of the filter. */
+function readAllPages(file: BucketFile): Promise<unknown> {
+  const { dataPages, filterPages } = file.footer
+  return file.readPages(0, dataPages + filterPages)
 }
 
 /** A disk with one file that is only read: all that 20,000 opens need. */
@@ -99,7 +106,7 @@ describe('damage of a bucket file is found', () => {
       let error: unknown
       try {
         const opened = await BucketFile.open(options, entry)
-        await opened.readDataPages(0, opened.footer.dataPages).catch((reason: unknown) => (error = reason))
+        await readAllPages(opened).catch((reason: unknown) => (error = reason))
         await opened.close()
       } catch (reason) {
         error = reason

@@ -227,9 +227,9 @@ test('pages whose keys are out of order are damage, whatever their checksums say
     kind: PUT,
   }))
   const { file, input } = await fileOf(rows, 1, 1)
-  const readDataPages = file.readDataPages.bind(file)
-  file.readDataPages = async (from, to) => {
-    const words = await readDataPages(from, to)
+  const readPages = file.readPages.bind(file)
+  file.readPages = async (from, to) => {
+    const words = await readPages(from, to)
     const pageWords = PAGE_BYTES / 4
     const first = words.slice(0, pageWords)
     words.copyWithin(0, pageWords, 2 * pageWords)

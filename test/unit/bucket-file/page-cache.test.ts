@@ -84,6 +84,53 @@ describe('the page cache', () => {
     )
   })
 
+  test('leaves room for what is reserved, drops pages for it, and takes the room back', () => {
+    const step = fc.record({
+      do: fc.constantFrom('load', 'load', 'load', 'load', 'reserve', 'release'),
+      page: fc.nat(99),
+      bytes: fc.nat(30 * PAGE_BYTES),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), fc.constantFrom(16, 20, 64), (steps, slotCount) => {
+        const cache = new PageCache(slotCount * PAGE_BYTES, PAGE_BYTES)
+        const files = [cachedFile(100)]
+        const reserved: number[] = []
+        for (const step of steps) {
+          if (step.do === 'load') load(cache, files, 0, step.page)
+          else if (step.do === 'reserve') {
+            reserved.push(step.bytes)
+            cache.reserve(step.bytes)
+          } else if (reserved.length > 0) cache.release(reserved.pop()!)
+          const bytes = reserved.reduce((sum, some) => sum + some, 0)
+          const room = Math.max(16, slotCount - Math.ceil(bytes / PAGE_BYTES))
+          expect([cache.pages, cache.bytes]).toEqual([room, slotCount * PAGE_BYTES])
+          expect(checkSlots(cache, files, room)).toBe(cache.usedBytes / PAGE_BYTES)
+          expect(cache.usedBytes).toBeLessThanOrEqual(room * PAGE_BYTES)
+        }
+        // All that is free gets used, and in the end all of it.
+        for (const bytes of reserved) cache.release(bytes)
+        for (let page = 0; page < 100; page++) load(cache, files, 0, page)
+        expect(checkSlots(cache, files, slotCount)).toBe(slotCount)
+      }),
+      { numRuns: 200 },
+    )
+    expect(() => {
+      new PageCache(0, PAGE_BYTES).release(1)
+    }).toThrow(/reserved/)
+  })
+
+  test('gives whole chunks back for what is reserved', () => {
+    const cache = new PageCache(3 * 4096 * PAGE_BYTES, PAGE_BYTES)
+    const files = [cachedFile(3 * 4096)]
+    for (let page = 0; page < 3 * 4096; page++) load(cache, files, 0, page)
+    cache.reserve(4097 * PAGE_BYTES)
+    expect(checkSlots(cache, files, 2 * 4096 - 1)).toBe(2 * 4096 - 1)
+    expect(() => cache.wordsOf(2 * 4096)[0]).toThrow(TypeError)
+    cache.release(4097 * PAGE_BYTES)
+    for (let page = 0; page < 3 * 4096; page++) load(cache, files, 0, page)
+    expect(checkSlots(cache, files, 3 * 4096)).toBe(3 * 4096)
+  })
+
   test('has a place for as many pages as fit its bytes, sixteen at least', () => {
     for (const [bytes, slotCount] of [
       [0, 16],
@@ -201,7 +248,7 @@ describe('pages of a bucket file in the cache', () => {
   test('are the same however they came in', async () => {
     const cache = new PageCache(0, PAGE_BYTES)
     const file = await openFile(cache)
-    const all = await file.readDataPages(0, file.footer.dataPages)
+    const all = await file.readPages(0, file.footer.dataPages)
     const random = new Random(2)
     for (let round = 0; round < 300; round++) {
       const page = random.below(file.footer.dataPages)
@@ -217,6 +264,7 @@ describe('pages of a bucket file in the cache', () => {
     }
     const slots = file.slots.filter(slot => slot >= 0)
     expect(new Set(slots).size).toBe(slots.length)
+    expect(cache.pages).toBe(16)
     await file.close()
     expect(file.slots.every(slot => slot === -1)).toBe(true)
   })
@@ -250,6 +298,15 @@ describe('pages of a bucket file in the cache', () => {
     for (let i = 0; i < 500; i++) file.noteLookups(5, 4)
     expect(file.skipsFilter).toBe(false)
     await file.close()
+  })
+
+  test('leave room for the fences of the file as long as it is open', async () => {
+    const cache = new PageCache(64 * PAGE_BYTES, PAGE_BYTES)
+    const file = await openFile(cache)
+    expect(file.fenceBytes).toBeGreaterThan(0)
+    expect(cache.pages).toBe(64 - Math.ceil(file.fenceBytes / PAGE_BYTES))
+    await file.close()
+    expect(cache.pages).toBe(64)
   })
 
   test('of the beginning of a scan come from it, those of a long scan go past it', async () => {

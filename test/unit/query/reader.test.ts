@@ -104,6 +104,47 @@ describe('a lookup without blocking', () => {
     await closeParts(parts)
   })
 
+  test('reads a page of the filter, then one of data only where the filter says so', async () => {
+    const parts = await openParts(newDisk())
+    await putKeys(parts, 0, 129)
+    await sealed(parts)
+    const { reader, state } = parts
+    const [file] = state.version.files
+    const missing = async (key: number): Promise<number> => {
+      const before = file!.pageReads
+      expect((await reader.find(state.view(), lanesOf(parts, key), 1)).count).toBe(0)
+      return file!.pageReads - before
+    }
+    const reads: number[] = []
+    for (let key = 1000; key < 1020; key++) reads.push(await missing(key))
+    // At most one of the first is let through by chance: later ones find both pages in the cache.
+    expect(reads[0]).toBeGreaterThanOrEqual(1)
+    expect(reads.reduce((sum, some) => sum + some)).toBeLessThanOrEqual(2)
+    expect(file!.filterBytes).toBe(4096)
+    expect(await reader.find(state.view(), lanesOf(parts, 5), 1)).toMatchObject({ count: 1 })
+    expect(file!.pageReads).toBe(2)
+    await closeParts(parts)
+  })
+
+  test.each(['getSync', 'get', 'getColumns'])(
+    'reads no page of the filter once nearly all keys were found: %s',
+    async call => {
+      const parts = await openParts(newDisk())
+      await putKeys(parts, 0, 129)
+      await sealed(parts)
+      const { reader, state, schema } = parts
+      const [file] = state.version.files
+      for (let i = 0; i < 300; i++) file!.noteLookups(1, 1)
+      const view = state.view()
+      const key = lanesOf(parts, 5)
+      if (call === 'getSync') expect(reader.newestSync(view, key, schema)).toBe(5)
+      else if (call === 'get') expect(await reader.find(view, key, 1)).toMatchObject({ count: 1 })
+      else expect((await reader.findMany(view, [key], 1)).rows.count).toBe(1)
+      expect([file!.pageReads, file!.filterBytes]).toEqual([1, 0])
+      await closeParts(parts)
+    },
+  )
+
   test('counts as many records as the limit allows', async () => {
     const parts = await openParts(newDisk())
     for (let i = 0; i < 10; i++) await commit(parts, PUT, 3, i)
