@@ -18,11 +18,13 @@ export class PageIndex {
   /** Where in the pages each of the steps begins into which the range of the leading lane is cut; not a whole number. */
   readonly #spline: Float64Array
   readonly #stepsPerValue: number
+  readonly #key: Uint32Array
 
   /** Invariant: keys never fall. */
   constructor(fences: readonly Uint32Array[]) {
     const pages = fences[0]!.length
     this.#fences = fences
+    this.#key = new Uint32Array(fences.length)
     this.#pages = pages
     const varies = (lane: Uint32Array): boolean => pages > 0 && lane[0] !== lane[pages - 1]
     this.#leadingLane = Math.max(0, fences.findIndex(varies))
@@ -58,6 +60,19 @@ export class PageIndex {
     return low
   }
 
+  /** As {@link lastPageFor} of the first `count` keys, a column a lane. Hot. */
+  lastPagesFor(keys: readonly Uint32Array[], count: number, pages: Int32Array): void {
+    const leading = this.#leading
+    const leads = keys[this.#leadingLane]!
+    const straight = this.#leadingLane === 0 && this.#pages > 0
+    for (let i = 0; i < count; i++) {
+      const lead = leads[i]!
+      const page = straight ? this.#lastPageByLeading(lead) : -1
+      // Where the leading lane is that of the fence, the others decide.
+      pages[i] = straight && (page < 0 || leading[page] !== lead) ? page : this.#lastPageOf(keys, i)
+    }
+  }
+
   /** The first page that may hold `key` or greater keys: the one before the first page that starts at or after it. */
   firstPageFor(key: Uint32Array): number {
     let low = 0
@@ -84,6 +99,12 @@ export class PageIndex {
     if (page + 1 >= this.#pages) return 0.5
     const first = this.#leading[page]!
     return (key[this.#leadingLane]! - first) / (this.#leading[page + 1]! - first + 1)
+  }
+
+  #lastPageOf(keys: readonly Uint32Array[], row: number): number {
+    const key = this.#key
+    for (let lane = 0; lane < key.length; lane++) key[lane] = keys[lane]![row]!
+    return this.lastPageFor(key)
   }
 
   /**

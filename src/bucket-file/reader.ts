@@ -124,6 +124,11 @@ export class BucketFile implements CachedFile {
     return this.#index.lastPageFor(key)
   }
 
+  /** As {@link lastPageFor} of the first `count` keys, a column a lane. */
+  lastPagesFor(keys: readonly Uint32Array[], count: number, pages: Int32Array): void {
+    this.#index.lastPagesFor(keys, count, pages)
+  }
+
   /** The first page that may hold `key` or greater keys. */
   firstPageFor(key: Uint32Array): number {
     return this.#index.firstPageFor(key)

@@ -10,7 +10,7 @@ import type { RecordLayout } from '../records/record-layout.js'
 import { readBits } from './bits.js'
 import { WORDS_PER_LINE } from './cache-line.js'
 import { DataPageReader } from './data-page-reader.js'
-import { hasPutsOnly, readRowValues, rowsBit, shiftOf } from './data-page-row.js'
+import { hasPutsOnly, readRowValues, rowBit, shiftOf } from './data-page-row.js'
 import { BUCKET_ROWS, findBucket } from './elias-fano.js'
 import { KIND_WORD, dataPageLayout, lowBitsIn, rowCountIn, type DataPageLayout } from './page-layout.js'
 
@@ -35,6 +35,8 @@ export class BlockSearch {
   readonly states: Uint8Array
   readonly from: Int32Array
   readonly to: Int32Array
+  /** Where row `from` of each key begins, in bits from the start of its `words`. */
+  readonly #rowAt: Int32Array
   readonly #reader: DataPageReader
   readonly #key: Uint32Array
   /** Low bits of each key, counted from the first key of its page. */
@@ -52,6 +54,7 @@ export class BlockSearch {
     this.states = new Uint8Array(keys)
     this.from = new Int32Array(keys)
     this.to = new Int32Array(keys)
+    this.#rowAt = new Int32Array(keys)
     this.#low = new Uint32Array(keys)
     this.#high = new Uint32Array(keys)
   }
@@ -86,6 +89,7 @@ export class BlockSearch {
   #findBuckets(highs: Uint32Array, lows: Uint32Array, twoLanes: boolean, count: number): void {
     const { firstKeyWord, bucketsWord, directoryWord } = this.#page
     const { bases, words: all, states, from, to } = this
+    const rowAt = this.#rowAt
     for (let i = 0; i < count; i++) {
       const base = bases[i]!
       if (base < 0) continue
@@ -117,9 +121,11 @@ export class BlockSearch {
       }
       if (bucket >= buckets) continue
       const found = findBucket(words, base, directoryWord * 32, rowCountIn(head), buckets, bucket)
-      const end = Math.floor(found / BUCKET_ROWS)
-      from[i] = end - (found % BUCKET_ROWS)
+      const end = found >>> 16
+      const row = end - (found & (BUCKET_ROWS - 1))
+      from[i] = row
       to[i] = end
+      rowAt[i] = rowBit(this.#page, words, base, row)
       this.#low[i] = low
       this.#high[i] = high
     }
@@ -127,15 +133,13 @@ export class BlockSearch {
 
   /** The line where the rows of the bucket begin, and the next one. */
   #touchRows(count: number): void {
-    const { bases, words: all, from, to } = this
-    const { bucketsWord } = this.#page
+    const { words: all, from, to } = this
+    const rowAt = this.#rowAt
     let touched = 0
     for (let i = 0; i < count; i++) {
-      const base = bases[i]!
-      if (base < 0 || from[i] === to[i]) continue
+      if (from[i] === to[i]) continue
       const words = all[i]!
-      const at =
-        base + ((rowsBit(this.#page, words, base) + from[i]! * (words[base + bucketsWord]! >>> 16)) >>> 5)
+      const at = rowAt[i]! >>> 5
       touched ^= words[at]! ^ words[at + WORDS_PER_LINE / 2]!
     }
     this.#touched[0]! ^= touched
@@ -143,10 +147,11 @@ export class BlockSearch {
 
   #findRows(count: number): void {
     const { bases, words: all, states, from, to } = this
+    const rowAt = this.#rowAt
     const { bucketsWord } = this.#page
     for (let i = 0; i < count; i++) {
       const base = bases[i]!
-      if (base < 0 || states[i] !== SOUGHT) continue
+      if (base < 0 || states[i] !== SOUGHT || from[i] === to[i]) continue
       const words = all[i]!
       const end = to[i]!
       let row = from[i]!
@@ -161,14 +166,17 @@ export class BlockSearch {
       const lowWidth = lowBits < 32 ? lowBits : 32
       const low = this.#low[i]!
       const high = this.#high[i]!
-      let bit = rowsBit(this.#page, words, base) + row * rowBits
+      let bit = rowAt[i]!
       let found = -1
       for (; row < end; row++, bit += rowBits) {
-        if (readBits(words, base, bit, lowWidth) !== low) {
+        if (readBits(words, 0, bit, lowWidth) !== low) {
           if (found >= 0) break
-        } else if (lowBits > 32 && readBits(words, base, bit + 32, lowBits - 32) !== high) {
+        } else if (lowBits > 32 && readBits(words, 0, bit + 32, lowBits - 32) !== high) {
           if (found >= 0) break
-        } else if (found < 0) found = row
+        } else if (found < 0) {
+          found = row
+          rowAt[i] = bit
+        }
       }
       from[i] = found < 0 ? row : found
       to[i] = row
@@ -192,13 +200,17 @@ export class BlockSearch {
       reader.find(key)
       this.from[i] = reader.from
       this.to[i] = reader.to
+      this.#rowAt[i] = rowBit(this.#page, this.words[i]!, this.bases[i]!, reader.from)
       this.states[i] = SOUGHT
     }
   }
 
   /** Writes the value lanes of a row of the page of key `i` to row `at` of `lanes`, which begin with the key lanes. */
   readValues(i: number, row: number, lanes: readonly Uint32Array[], at: number): void {
-    readRowValues(this.#page, this.words[i]!, this.bases[i]!, row, lanes, at)
+    const words = this.words[i]!
+    const base = this.bases[i]!
+    const rowBits = words[base + this.#page.bucketsWord]! >>> 16
+    readRowValues(this.#page, words, base, this.#rowAt[i]! + (row - this.from[i]!) * rowBits, lanes, at)
   }
 }
 

@@ -281,7 +281,7 @@ export class DataPageReader {
 
   /** Puts the value lanes of row `row` into row 0 of `lanes`, which begin with the key lanes. */
   readValues(row: number, lanes: readonly Uint32Array[]): void {
-    readRowValues(this.#page, this.#words, this.#base, row, lanes, 0)
+    readRowValues(this.#page, this.#words, this.#base, 32 * this.#base + this.#rowAt(row), lanes, 0)
   }
 
   /**

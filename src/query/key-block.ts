@@ -23,6 +23,8 @@ export class KeyBlock {
   readonly #key: Uint32Array
   #count = 0
   readonly #hashes = new Uint32Array(KEYS_PER_BLOCK)
+  /** Whether the hashes are those of the keys: only a filter needs them. */
+  #hashed = false
   /** Whether the records of each key have been found, so that older files need not be searched. */
   readonly #settled = new Uint8Array(KEYS_PER_BLOCK)
   /** Whether each key goes the general way. */
@@ -59,9 +61,7 @@ export class KeyBlock {
       for (let place = 0; place < count; place++) block[place] = column[from + place]!
     }
     this.#askMemtables(view)
-    for (let place = 0; place < count; place++) {
-      this.#hashes[place] = hashKey(this.#keys, place, this.#keys.length)
-    }
+    this.#hashed = false
     while (this.#searches.length < files.length)
       this.#searches.push(new BlockSearch(this.#layout, this.#pageBytes, KEYS_PER_BLOCK))
     // Of a newest record that is hidden the older ones may be wanted.
@@ -76,13 +76,25 @@ export class KeyBlock {
    */
   take(view: View, place: number, limit: number, into: OperationBuffer): boolean {
     if (this.#general[place] === 1) return false
-    if (limit === 1 || this.#replace) this.#takeNewest(view, place, into)
+    if (view.version.files.length === 1 && view.deletes.size === 0) this.#takeOfOnly(place, limit, into)
+    else if (limit === 1 || this.#replace) this.#takeNewest(view, place, into)
     else
       for (let number = 0; number < view.version.files.length; number++) {
         const { from, to } = this.#searches[number]!
         for (let row = from[place]!; row < to[place]!; row++) this.#takeRow(view, number, place, row, into)
       }
     return true
+  }
+
+  /** Where there is one file, and nothing hides its rows. */
+  #takeOfOnly(place: number, limit: number, into: OperationBuffer): void {
+    const search = this.#searches[0]!
+    const to = search.to[place]!
+    const from = search.from[place]!
+    if (from === to) return
+    const first = limit === 1 || this.#replace ? to - 1 : from
+    into.reserve(to - first)
+    for (let row = first; row < to; row++) this.#appendRow(search, place, row, into)
   }
 
   #takeNewest(view: View, place: number, into: OperationBuffer): void {
@@ -133,8 +145,8 @@ export class KeyBlock {
     const { bases, states, from, to } = search
     const count = this.#count
     const settled = this.#settled
-    for (let place = 0; place < count; place++)
-      pages[place] = settled[place] === 0 ? file.lastPageFor(this.#keyAt(place)) : -1
+    file.lastPagesFor(this.#keys, count, pages)
+    for (let place = 0; place < count; place++) if (settled[place] === 1) pages[place] = -1
     const denied = this.#findPages(file, search)
     search.seek(this.#keys, count)
     let found = 0
@@ -161,7 +173,10 @@ export class KeyBlock {
     const { bases, words } = search
     const { cache, filter, skipsFilter } = file
     const count = this.#count
-    if (!skipsFilter) this.#findLines(file)
+    if (!skipsFilter) {
+      this.#hash()
+      this.#findLines(file)
+    }
     let denied = 0
     for (let place = 0; place < count; place++) {
       const page = pages[place]!
@@ -212,6 +227,13 @@ export class KeyBlock {
       touched ^= words[base + filter.wordOf(line)]!
     }
     this.#touched[0]! ^= touched
+  }
+
+  #hash(): void {
+    if (this.#hashed) return
+    this.#hashed = true
+    for (let place = 0; place < this.#count; place++)
+      this.#hashes[place] = hashKey(this.#keys, place, this.#keys.length)
   }
 
   #keyAt(place: number): Uint32Array {
