@@ -17,6 +17,7 @@ export class FilterLines {
   readonly #ends: Uint32Array
   readonly #firstPage: number
   readonly #linesPerPage: number
+  readonly #pagesPerLine: number
   readonly #firstWord: number
   readonly #probes: number
 
@@ -26,6 +27,7 @@ export class FilterLines {
     this.#firstPage = firstPage
     this.#firstWord = sectionStart(FILTER_PAGE) / 4
     this.#linesPerPage = (pageBytes / 4 - this.#firstWord) / WORDS_PER_LINE
+    this.#pagesPerLine = 1 / this.#linesPerPage
     this.#probes = probes
   }
 
@@ -47,12 +49,17 @@ export class FilterLines {
 
   /** The page of the file that the line is in. Hot. */
   pageOf(line: number): number {
-    return this.#firstPage + Math.floor(line / this.#linesPerPage)
+    return this.#firstPage + this.#pageIn(line)
   }
 
   /** The first word of the line, counted from the beginning of its page. Hot. */
   wordOf(line: number): number {
-    return this.#firstWord + (line % this.#linesPerPage) * WORDS_PER_LINE
+    return this.#firstWord + (line - this.#pageIn(line) * this.#linesPerPage) * WORDS_PER_LINE
+  }
+
+  /** The page of the filter that the line is in. A product is faster than a quotient, and right as far from whole numbers. */
+  #pageIn(line: number): number {
+    return Math.floor((line + 0.5) * this.#pagesPerLine)
   }
 
   /** Whether the line may have the key with this hash; its page begins at `words[base]`. Hot. */

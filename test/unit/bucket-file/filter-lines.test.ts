@@ -26,6 +26,21 @@ test('a line lies in one page, after 64 bytes that are the header of the page', 
   ])
 })
 
+test('the page of a line is its number by the lines of a page, rounded down, up to the last line that there can be', () => {
+  for (const pageBytes of [4096, 16_384, 65_536]) {
+    const filter = new FilterLines(Uint32Array.of(0xffff_ffff), 0, pageBytes, 7)
+    const linesPerPage = pageBytes / 64 - 1
+    for (let page = 0; page * linesPerPage < 2 ** 32; page = page * 2 + 1) {
+      const first = page * linesPerPage
+      expect([filter.pageOf(first), filter.wordOf(first)]).toEqual([page, 16])
+      expect([filter.pageOf(first + linesPerPage - 1), filter.wordOf(first + linesPerPage - 1)]).toEqual([
+        page,
+        16 * linesPerPage,
+      ])
+    }
+  }
+})
+
 test('a line is asked where its page lies in memory', () => {
   const words = new Uint32Array(3000)
   words.fill(0xffff_ffff, 1000 + 39 * 16, 1000 + 40 * 16)
