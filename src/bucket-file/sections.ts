@@ -25,6 +25,7 @@ import { writerOf, type BucketFileEntry } from '../manifest/bucket-file-entry.js
 import type { TableFiles } from '../manifest/table-files.js'
 import type { DeleteWhere } from '../records/operations.js'
 import type { PageCache } from './page-cache.js'
+import type { ReadPace } from './read-pace.js'
 
 const LINE_BYTES = 4 * WORDS_PER_LINE
 
@@ -32,6 +33,8 @@ const LINE_BYTES = 4 * WORDS_PER_LINE
 export interface BucketFileOptions extends TableFiles {
   /** Where pages of data and of the filter are kept; a merge that reads each page once needs none. */
   readonly cache?: PageCache | undefined
+  /** Whether reads into the cache may block. Files of a table share it, as they lie on one device. */
+  readonly pace?: ReadPace | undefined
 }
 
 /** The seed of the checksums of the file that the entry names. */

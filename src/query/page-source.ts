@@ -2,10 +2,11 @@
  * Where a lookup gets its pages: the cache, pages at hand from the last read, or - blocking - the disk.
  *
  * An asynchronous lookup runs over what is in memory; where a page is missing it notes which and gives up, the pages
- * are read, and it runs again. What was read for it stays at hand meanwhile, so that it always gets on, however small
- * the cache.
+ * are read, and it runs again. What was read for it stays at hand meanwhile, or in a cache that is large beside it, so that it
+ * always gets on, however small the cache.
  */
 import { atOnce } from '../async/at-once.js'
+import { Turns } from '../async/turns.js'
 import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile, PageInMemory } from '../bucket-file/reader.js'
 
@@ -24,6 +25,9 @@ const SPAN_PAGES_MAX = 64
 export class PageSource {
   readonly #blocking: boolean
   readonly #atHand = new Map<BucketFile, Map<number, PageInMemory>>()
+  readonly #turns = new Turns()
+  /** Pages that were read into the cache and are not at hand. */
+  #inCache = 0
   /** What the last run lacked. */
   missing: PageSpan[] = []
   /** The page found last: its first word is `words[base]`. */
@@ -65,10 +69,9 @@ export class PageSource {
     return undefined
   }
 
-  /** Reads what is missing: neighbours in one read, several reads in flight. */
+  /** Reads what is missing: blocking, in turns, while that is fast; then neighbours in one read, several in flight. */
   async load(): Promise<void> {
-    const spans = joinSpans(this.missing)
-    this.missing = []
+    const spans = joinSpans(await this.#loadFast(this.missing.splice(0)))
     await atOnce(spans.length, READS_AT_ONCE, async i => {
       const { file, from, to } = spans[i]!
       const pages = await file.loadPages(from, to)
@@ -78,8 +81,27 @@ export class PageSource {
     })
   }
 
+  /** Reads pages into the cache as long as that is fast and they are few beside the cache; returns the others. */
+  async #loadFast(spans: readonly PageSpan[]): Promise<PageSpan[]> {
+    const left: PageSpan[] = []
+    for (const { file, from, to } of spans) {
+      for (let page = from; page < to; page++) {
+        if (this.#turns.due()) await this.#turns.take()
+        if (file.cachedPage(page) >= 0) continue
+        // More might push each other out before they are searched.
+        if (this.#inCache < file.cache.pages / 4 && file.loadPageIfFast(page)) this.#inCache++
+        else {
+          left.push({ file, from: page, to })
+          break
+        }
+      }
+    }
+    return left
+  }
+
   /** Drops the pages at hand. They are in the cache as far as it has room. */
   release(): void {
+    this.#inCache = 0
     this.#atHand.clear()
   }
 }

@@ -2,6 +2,7 @@
 import { FlashTableError } from '../base/errors.js'
 import type { Poison } from '../base/poison.js'
 import { PageCache } from '../bucket-file/page-cache.js'
+import { ReadPace } from '../bucket-file/read-pace.js'
 import { sharedPageCache } from '../bucket-file/shared-page-cache.js'
 import type { Committer } from '../commit/committer.js'
 import type { Compactor } from '../compaction/compactor.js'
@@ -89,6 +90,7 @@ export function recoveryOptions(
     signal: options.signal,
     pageBytes: manifest.pageBytes,
     cache: cacheFor(options, manifest, memoryFreed),
+    pace: new ReadPace(),
     memoryFreed,
     memtableRecords: Math.min(MEMTABLE_RECORDS_MAX, rowsInMemory),
   }

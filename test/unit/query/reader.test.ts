@@ -229,7 +229,9 @@ describe('a page source', () => {
     const words = new Uint32Array(1024)
     const file = {
       entry: { number: 1 },
+      cache: { pages: 64 },
       cachedPage: () => -1,
+      loadPageIfFast: () => false,
       loadPages: (from: number, to: number) => {
         reads.push([from, to])
         return Promise.resolve(Array.from({ length: to - from }, () => ({ words, base: 0 })))
@@ -247,5 +249,75 @@ describe('a page source', () => {
     expect([4, 5, 6, 7, 9].map(page => source.find(asFile, page))).toEqual([true, true, true, false, true])
     source.release()
     expect(source.find(asFile, 4)).toBe(false)
+  })
+
+  test('reads blocking while that is fast and the pages are few beside the cache, the others without blocking', async () => {
+    const cached = new Set<number>()
+    const reads: [number, number][] = []
+    let fast = true
+    const file = {
+      entry: { number: 1 },
+      cache: { pages: 16 },
+      cachedPage: (page: number) => (cached.has(page) ? 1 : -1),
+      loadPageIfFast: (page: number) => fast && cached.add(page) !== undefined,
+      loadPages: (from: number, to: number) => {
+        reads.push([from, to])
+        return Promise.resolve(
+          Array.from({ length: to - from }, () => ({ words: new Uint32Array(1), base: 0 })),
+        )
+      },
+    }
+    const asFile = file as unknown as PageSpan['file']
+    const source = new PageSource(false)
+    const load = async (from: number, to: number): Promise<unknown> => {
+      source.missing.push({ file: asFile, from, to })
+      await source.load()
+      return [[...cached], reads]
+    }
+    expect(await load(0, 3)).toEqual([[0, 1, 2], []])
+    // Those that are there are not read again; of the others one has room.
+    expect(await load(1, 6)).toEqual([[0, 1, 2, 3], [[4, 6]]])
+    source.release()
+    fast = false
+    expect(await load(8, 9)).toEqual([
+      [0, 1, 2, 3],
+      [
+        [4, 6],
+        [8, 9],
+      ],
+    ])
+  })
+})
+
+describe('many keys on a slow disk', () => {
+  test('block the event loop for one read now and then, and the others are in flight together', async () => {
+    const disk = newDisk()
+    const parts = await openParts(disk, { ...OPTIONS, fanout: 64, cacheBytes: 2 ** 20 })
+    for (let from = 0; from < 128 * 20; from += 128) await putKeys(parts, from, from + 128)
+    await putKeys(parts, 10_000, 10_001)
+    await sealed(parts)
+    await closeParts(parts)
+    const open = disk.open.bind(disk)
+    disk.open = async (...given) => {
+      const handle = await open(...given)
+      const readSync = handle.readSync.bind(handle)
+      handle.readSync = (buffer, position) => {
+        for (const end = performance.now() + 5; performance.now() < end;);
+        return readSync(buffer, position)
+      }
+      return handle
+    }
+    const again = await openParts(disk, { ...OPTIONS, fanout: 64, cacheBytes: 2 ** 20 })
+    const view = again.state.view()
+    expect(view.version.files.length).toBeGreaterThan(10)
+    const keys = Uint32Array.from({ length: 128 * 20 }, (_, key) => key)
+    const from = disk.log.length
+    const found = await again.reader.findMany(view, [keys], 1)
+    expect(found.rows.count).toBe(128 * 20)
+    const reads = disk.log.slice(from).filter(({ op }) => op === 'read')
+    expect(reads.length).toBeGreaterThan(20)
+    // After each slow one comes a pause, of 10 ms at first.
+    expect(reads.filter(({ blocking }) => blocking).length).toBeLessThan(reads.length / 4)
+    await closeParts(again)
   })
 })
