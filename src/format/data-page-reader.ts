@@ -204,8 +204,8 @@ export class DataPageReader {
   /** Finds the rows of the bucket that have the low bits of the key; they ascend. */
   #findInBucket(bucket: number): boolean {
     const found = this.#findBucket(bucket)
-    const end = Math.floor(found / BUCKET_ROWS)
-    let from = end - (found % BUCKET_ROWS)
+    const end = found >>> 16
+    let from = end - (found & (BUCKET_ROWS - 1))
     // Samples of a damaged page may point anywhere.
     if (from < 0 || end > this.#rows) return false
     for (let above = end; above - from > WALKED_ROWS;) {

@@ -6,6 +6,9 @@
 import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { DataPageReader } from '../format/data-page-reader.js'
+import { readRowValues } from '../format/data-page-row.js'
+import { ASK_READER, NOT_THERE, findNewestOfPair } from '../format/find-pair.js'
+import { dataPageLayout, type DataPageLayout } from '../format/page-layout.js'
 import type { Memtable } from '../memtable/memtable.js'
 import { hashKeyLanes } from '../records/hash.js'
 import { DELETE_KEY, PUT } from '../records/operations.js'
@@ -23,10 +26,12 @@ const GO_ON = 3
 
 export class NewestRecord {
   readonly #layout: RecordLayout
+  readonly #pageLayout: DataPageLayout
   readonly #page: DataPageReader
 
   constructor(layout: RecordLayout, pageBytes: number) {
     this.#layout = layout
+    this.#pageLayout = dataPageLayout(layout, pageBytes)
     this.#page = new DataPageReader(layout, pageBytes)
   }
 
@@ -83,10 +88,36 @@ export class NewestRecord {
       if ((says === GENERAL || slot < 0) && !mayBlock) return GENERAL
       if (slot < 0) slot = file.loadPageSync(number)
     }
-    const page = this.#page
     const words = file.cache.wordsOf(slot)
     const base = file.cache.baseOf(slot)
-    page.touch(words, base, file.shareOf(number, key))
+    this.#page.touch(words, base, file.shareOf(number, key))
+    const bit =
+      key.length <= 2
+        ? findNewestOfPair(
+            this.#pageLayout,
+            words,
+            base,
+            key.length === 2 ? key[0]! : 0,
+            key[key.length - 1]!,
+          )
+        : ASK_READER
+    if (bit === ASK_READER) return this.#findByReader(view, file, words, base, key, record)
+    file.noteLookups(1, bit === NOT_THERE ? 0 : 1)
+    if (bit === NOT_THERE) return GO_ON
+    readRowValues(this.#pageLayout, words, base, bit, record, 0)
+    return view.deletes.size > 0 && isHidden(view, record, file.entry.endSequence - 1) ? GENERAL : FOUND
+  }
+
+  /** In a page of any kind, for keys of any number of lanes. */
+  #findByReader(
+    view: View,
+    file: BucketFile,
+    words: Uint32Array,
+    base: number,
+    key: Uint32Array,
+    record: readonly Uint32Array[],
+  ): Finding | typeof GO_ON {
+    const page = this.#page
     page.open(words, base)
     const found = page.find(key)
     file.noteLookups(1, found ? 1 : 0)
