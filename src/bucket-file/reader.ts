@@ -135,6 +135,11 @@ export class BucketFile implements CachedFile {
     return this.#index.firstPageFor(key)
   }
 
+  /** First key of the page against `key`: less than, equal to or greater than 0. */
+  compareFirstKey(page: number, key: Uint32Array): number {
+    return this.#index.compare(page, key)
+  }
+
   /** Whether page `page` starts with `key`: then the page before may hold it too. */
   startsWith(page: number, key: Uint32Array): boolean {
     return this.#index.compare(page, key) === 0

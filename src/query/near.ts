@@ -1,8 +1,8 @@
 /**
  * Near-key lookups: the records whose key differs by at most r from a query key (as Panako-style matching wants them).
  *
- * A small r is answered by looking up every key in reach, which filters and the page cache make cheap; a large one by
- * scans, one for queries whose reaches touch. docs/api.md, getColumns.
+ * A small r is answered by one visit of the page that has all keys in reach, or by looking up every one of them; a large one
+ * by scans, one for queries whose reaches touch. docs/api.md, getColumns.
  */
 import { atOnce } from '../async/at-once.js'
 import { Turns } from '../async/turns.js'
@@ -12,7 +12,7 @@ import { OperationBuffer, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { sortedInTurns } from '../sort/sort-in-turns.js'
 import type { View } from '../state/table-state.js'
-import { queriesOf } from './many-keys.js'
+import { queriesOf, type FoundRows } from './many-keys.js'
 import type { TableReader } from './reader.js'
 
 /** Up to this many keys in reach of a query are looked up one by one. */
@@ -38,11 +38,11 @@ export async function findNear(
   // The event loop turns before the first read of the view.
   view.version.retain()
   try {
+    if (within * 2n + 1n <= BigInt(LOOKUPS_PER_QUERY_MAX))
+      return await lookUpEach(reader, layout, view, keys, within)
     const turns = new Turns()
     const queries = await reachesOf(layout, keys, within, turns)
-    return within * 2n + 1n <= BigInt(LOOKUPS_PER_QUERY_MAX)
-      ? await lookUpEach(reader, layout, view, queries, turns)
-      : await scanEach(reader, layout, view, queries, await groupReaches(layout, keys, queries, turns))
+    return await scanEach(reader, layout, view, queries, await groupReaches(layout, keys, queries, turns))
   } finally {
     await view.version.release()
   }
@@ -71,7 +71,51 @@ async function reachesOf(
   return queries
 }
 
+/** In one visit of a page where that is simple; the others key by key. */
 async function lookUpEach(
+  reader: TableReader,
+  layout: RecordLayout,
+  view: View,
+  keys: readonly Uint32Array[],
+  within: bigint,
+): Promise<OrderedHits> {
+  const { rows, ends, general } = await reader.findNearby(view, keys, Number(within))
+  const turns = new Turns()
+  if (general.length === 0) return { query: await queriesOf({ rows, ends }), rows }
+  const others = keys.map(lane => Uint32Array.from(general, query => lane[query]!))
+  const found = await lookUpKeys(reader, layout, view, await reachesOf(layout, others, within, turns), turns)
+  return merged(layout, { rows, ends }, found, general, turns)
+}
+
+/** What was found for all queries but some, and for these, in the order of the queries. */
+async function merged(
+  layout: RecordLayout,
+  { rows, ends }: FoundRows,
+  found: OrderedHits,
+  general: readonly number[],
+  turns: Turns,
+): Promise<OrderedHits> {
+  const all = new OperationBuffer(layout, rows.count + found.rows.count)
+  const query = new Uint32Array(rows.count + found.rows.count)
+  let next = 0
+  let row = 0
+  for (let i = 0; i < ends.length; i++) {
+    if (turns.due()) await turns.take()
+    const before = all.count
+    all.append(rows, i === 0 ? 0 : ends[i - 1]!, ends[i]!)
+    if (general[next] === i) {
+      const from = row
+      while (row < found.query.length && found.query[row] === next) row++
+      all.append(found.rows, from, row)
+      next++
+    }
+    query.fill(i, before, all.count)
+  }
+  return { query, rows: all }
+}
+
+/** All records of each key in reach. */
+async function lookUpKeys(
   reader: TableReader,
   layout: RecordLayout,
   view: View,

@@ -17,6 +17,7 @@ import type { View } from '../state/table-state.js'
 import { KeyBlock } from './key-block.js'
 import { Lookup } from './lookup.js'
 import { findManyKeys, type FoundRows } from './many-keys.js'
+import { NearBlock, QUERIES_PER_BLOCK } from './near-block.js'
 import { FOUND, GENERAL, NONE, NewestRecord } from './newest.js'
 import { PageSource } from './page-source.js'
 
@@ -47,6 +48,7 @@ export class TableReader {
   readonly #lookup: Lookup
   readonly #newest: NewestRecord
   readonly #block: KeyBlock
+  readonly #near: NearBlock
   readonly #blocking: PageSource
   readonly #inMemory = new PageSource(false)
   /**
@@ -60,6 +62,7 @@ export class TableReader {
     this.#lookup = new Lookup(options.layout, options.pageBytes, options.replace)
     this.#newest = new NewestRecord(options.layout, options.pageBytes)
     this.#block = new KeyBlock(options.layout, options.pageBytes, options.replace)
+    this.#near = new NearBlock(options.layout, options.pageBytes)
     this.#blocking = new PageSource(true)
     this.#scratch = new OperationBuffer(options.layout, 16)
   }
@@ -155,6 +158,33 @@ export class TableReader {
     } finally {
       await view.version.release()
     }
+  }
+
+  /**
+   * The records at most `within` away from each key, in key order, but for queries that are not simple: `general` names these,
+   * in order. Requires: the view is retained, and `within` is small.
+   */
+  async findNearby(
+    view: View,
+    keys: readonly Uint32Array[],
+    within: number,
+  ): Promise<FoundRows & { readonly general: readonly number[] }> {
+    const turns = new Turns()
+    await prepareIndexes(view, turns)
+    const count = keys[0]!.length
+    const rows = new OperationBuffer(this.#options.layout, count)
+    const ends = new Uint32Array(count)
+    const general: number[] = []
+    for (let from = 0; from < count; from += QUERIES_PER_BLOCK) {
+      if (turns.due()) await turns.take()
+      const to = Math.min(count, from + QUERIES_PER_BLOCK)
+      this.#near.prepare(view, keys, from, to, within)
+      for (let query = from; query < to; query++) {
+        if (!this.#near.take(view, query - from, rows)) general.push(query)
+        ends[query] = rows.count
+      }
+    }
+    return { rows, ends, general }
   }
 
   /**

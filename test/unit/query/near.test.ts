@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { findNear } from '../../../src/query/near.js'
 import type { TableReader } from '../../../src/query/reader.js'
+import { OperationBuffer } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
 import type { View } from '../../../src/state/table-state.js'
 
@@ -23,10 +24,16 @@ test.each([
   let turns = 0
   const ask = (): void => void asked.push({ turns, retained })
   const reader = {
+    // Not simple: each goes the general way.
+    findNearby: async (_: View, [lane]: Uint32Array[]) => ({
+      rows: new OperationBuffer(layout),
+      ends: new Uint32Array(lane!.length),
+      general: Array.from({ length: lane!.length }, (_, query) => query),
+    }),
     findMany: async (_: View, [lane]: Uint32Array[]) => {
       ask()
       return {
-        rows: { count: 0 },
+        rows: new OperationBuffer(layout),
         ends: new Uint32Array(lane!.length),
       }
     },
