@@ -24,11 +24,12 @@ async function putAll(parts: TableParts, keyType: string, puts: readonly Put[]):
   }
 }
 
-/** Keys in clusters a few numbers wide, all over the range, both ends among them. */
+/** Keys in clusters a few numbers wide, all over the range, some about multiples of 2^32; both ends are among them. */
 function clustered(random: Random, count: number, greatest: bigint): bigint[] {
   const keys = [0n, 1n, greatest, greatest - 1n]
   while (keys.length < count) {
-    const centre = ((BigInt(random.next()) << 32n) | BigInt(random.next())) % (greatest + 1n)
+    const anywhere = ((BigInt(random.next()) << 32n) | BigInt(random.next())) % (greatest + 1n)
+    const centre = greatest > 2n ** 32n && random.chance(0.2) ? (anywhere >> 32n) << 32n : anywhere
     for (let i = random.below(4); i >= 0; i--) {
       const key = centre + BigInt(random.below(12)) - 6n
       if (key >= 0n && key <= greatest) keys.push(key)
@@ -101,6 +102,21 @@ describe(`near keys (seed ${SEED})`, () => {
     await closeParts(parts)
   })
 
+  test('of keys with several records, some of which begin in one page and go on in the next, are all found', async () => {
+    const random = new Random(SEED)
+    const options = { keyEncoding: 'u64', valueEncoding: VALUES, memtableBytes: 2 ** 15, cacheBytes: 2 ** 22 }
+    const parts = await openParts(newDisk(), options)
+    const keys = clustered(random, 900, 2n ** 64n - 1n)
+    const puts = Array.from({ length: 2731 }, (_, value) => ({ key: keys[value % 900]!, value }))
+    await putAll(parts, 'u64', puts)
+    await sealed(parts)
+    for (const within of [0, 2]) {
+      await answers(parts, keys, within)
+      expect((await answers(parts, keys, within)).found).toEqual(expected(puts, keys, within))
+    }
+    await closeParts(parts)
+  })
+
   test('in several files, in memtables and beside deletes are the same too', async () => {
     const random = new Random(SEED)
     const options = {
@@ -112,6 +128,8 @@ describe(`near keys (seed ${SEED})`, () => {
     }
     const parts = await openParts(newDisk(), options)
     let puts = clustered(random, 1500, 2n ** 64n - 1n).map((key, value) => ({ key, value }))
+    // Keys of a cluster come in several files.
+    puts.sort((a, b) => (a.value % 7) - (b.value % 7))
     await putAll(parts, 'u64', puts)
     await sealed(parts)
     expect(parts.state.version.files.length).toBeGreaterThan(3)
