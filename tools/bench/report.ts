@@ -80,8 +80,12 @@ export function formatFigure(value: number | undefined): string {
   return String(Number(value.toPrecision(3)))
 }
 
-export function formatTarget({ target, better }: FigureKind): string {
-  return target === undefined ? '' : `${better === 'less' ? '<=' : '>='} ${formatFigure(target)}`
+export function formatTarget({ target, peerTarget, better }: FigureKind): string {
+  const sign = better === 'less' ? '<=' : '>='
+  return [
+    ...(target === undefined ? [] : [`${sign} ${formatFigure(target)}`]),
+    ...(peerTarget === undefined ? [] : [`${sign} ${formatFigure(peerTarget)} x the best peer`]),
+  ].join(', ')
 }
 
 /** What the best of the other stores reached. */

@@ -1,0 +1,105 @@
+/** Lookups in a table whose pages all fit into its cache. */
+import {
+  columnsRate,
+  hitRate,
+  medianOfRounds,
+  missRate,
+  missRateAfterHits,
+  nearRate,
+} from '../lookup-rounds.js'
+import { openTable, type Table } from '../table.js'
+import { hugePagesMiB, rssMiB, seconds } from '../timing.js'
+import { check, type Figures } from '../workload.js'
+
+/** A round. */
+const LOOKUPS = 1_000_000
+const NEAR_LOOKUPS = 200_000
+const FIRST_MISSES = 200_000
+
+interface WarmSettings {
+  readonly directory: string
+  readonly records: number
+  /** `undefined`: the default. */
+  readonly cacheBytes?: number | undefined
+}
+
+/** Hits one by one and by `getColumns`. */
+export async function warmHits(settings: WarmSettings): Promise<Figures> {
+  const table = await open(settings)
+  const figures = await hitFigures(table, settings.records)
+  await table.close()
+  return figures
+}
+
+/** Misses in a table just opened, then hits. */
+export async function lookupsAsIs(settings: WarmSettings): Promise<Figures> {
+  const { records } = settings
+  const table = await open(settings)
+  const missesPerSecond = missRate(key => table.getSync(key), FIRST_MISSES, 0)
+  const { pageReads, files } = await table.stats()
+  const { hitsPerSecond, columnKeysPerSecond } = await hitFigures(table, records)
+  await table.close()
+  return {
+    missesPerSecond,
+    pageReadsPerMiss: pageReads / FIRST_MISSES,
+    hitsPerSecond: hitsPerSecond!,
+    columnKeysPerSecond: columnKeysPerSecond!,
+    files: files.length,
+  }
+}
+
+/** All kinds of lookups, and a scan. */
+export async function warmLookups(settings: WarmSettings): Promise<Figures> {
+  const { records } = settings
+  const table = await open(settings)
+  const get = (key: bigint) => table.getSync(key)
+  const hits = await hitFigures(table, records)
+  const { pageReads: before } = await table.stats()
+  let misses = 0
+  const missesPerSecond = await medianOfRounds(seed => {
+    misses += LOOKUPS
+    return missRate(get, LOOKUPS, seed)
+  })
+  const { pageReads: after } = await table.stats()
+  const missesAfterHitsPerSecond = await medianOfRounds(seed =>
+    missRateAfterHits(get, records, LOOKUPS, seed),
+  )
+  const nearKeysPerSecond = await medianOfRounds(seed => nearRate(table, records, NEAR_LOOKUPS, seed))
+  const rss = rssMiB()
+  const scannedPerSecond = await medianOfRounds(
+    async () => records / (await seconds(() => scan(table, records))),
+  )
+  await table.close()
+  return {
+    ...hits,
+    missesPerSecond,
+    missesAfterHitsPerSecond,
+    pageReadsPerMiss: (after - before) / misses,
+    nearKeysPerSecond,
+    rssMiB: rss,
+    scannedPerSecond,
+  }
+}
+
+function open({ directory, cacheBytes }: WarmSettings) {
+  return openTable(directory, { cacheBytes })
+}
+
+async function hitFigures(table: Table, records: number): Promise<Figures> {
+  // A function of its own: what `getSync` is called from is compiled for it.
+  const get = (key: bigint) => table.getSync(key)
+  const hitsPerSecond = await medianOfRounds(seed => hitRate(get, records, LOOKUPS, seed))
+  const columnKeysPerSecond = await medianOfRounds(seed => columnsRate(table, records, LOOKUPS, seed))
+  return { hitsPerSecond, columnKeysPerSecond, hugePagesMiB: hugePagesMiB() }
+}
+
+async function scan(table: Table, records: number): Promise<void> {
+  let count = 0
+  let last = -1n
+  for await (const { key } of table.scanColumns()) {
+    check(key[0]! >= last, () => 'keys out of order')
+    last = key.at(-1)!
+    count += key.length
+  }
+  check(count === records, () => `a scan gave ${count} records of ${records}`)
+}

@@ -1,0 +1,51 @@
+/** What a process holds after lookups all over large tables, and all over many. */
+import { join } from 'node:path'
+import { inChild } from '../child.js'
+import { bulkLoadRandom } from '../table.js'
+import { directoryOf } from '../tasks/held-memory.js'
+import type { Workload } from '../workload.js'
+
+const CACHE_BYTES = 256 * 2 ** 20
+const LOOKUPS = 2_000_000
+const TABLES = 100
+/** In many tables, or in one, to compare. */
+const SHARED_RECORDS = 10_000_000
+
+export const memory: Workload = {
+  name: 'memory',
+  sentence:
+    'Random records are bulk loaded; a fresh process looks up 2,000,000 of them (twice as many as there are, if that is fewer) all over the table, half by `getSync`, half by `getColumns`, with cacheBytes 256 MiB. Then the first 10 M (or all, if that is fewer) in one table, and the same in 100 tables, all open, are looked up with default options, each by a process of its own.',
+  stores: ['flashtable'],
+  records: 100_000_000,
+  figures: {
+    rssMiB: { unit: 'MiB RSS after lookups all over, cacheBytes 256 MiB', better: 'less', target: 420 },
+    peakRssMiB: { unit: 'MiB RSS, the most it was', better: 'less' },
+    beforeMiB: { unit: 'MiB RSS before the open' },
+    oneTableMiB: { unit: 'MiB RSS after lookups, one table of 10 M' },
+    manyTablesMiB: { unit: 'MiB RSS after lookups, 100 tables of 100,000', better: 'less' },
+    moreMiB: { unit: 'MiB RSS that 100 tables take more than one', better: 'less' },
+    manyTablesRatio: { unit: 'RSS of 100 tables / of one', better: 'less', target: 1.1 },
+  },
+  async run({ directory, records }) {
+    // Makes tables of records, and measures what a process holds that has asked all of them.
+    const held = async (name: string, tables: number, each: number, cacheBytes?: number) => {
+      const group = join(directory, name)
+      for (let table = 0; table < tables; table++) {
+        await (await bulkLoadRandom(directoryOf(group, table), each, table * each)).close()
+      }
+      const lookups = Math.min(LOOKUPS, 2 * tables * each)
+      return inChild('heldMemory', { directory: group, tables, records: each, lookups, cacheBytes })
+    }
+    const each = Math.ceil(Math.min(records, SHARED_RECORDS) / TABLES)
+    const all = await held('all', 1, records, CACHE_BYTES)
+    const one = await held('one', 1, each * TABLES)
+    const many = await held('many', TABLES, each)
+    return {
+      ...all,
+      oneTableMiB: one['rssMiB']!,
+      manyTablesMiB: many['rssMiB']!,
+      moreMiB: many['rssMiB']! - one['rssMiB']!,
+      manyTablesRatio: many['rssMiB']! / one['rssMiB']!,
+    }
+  },
+}
