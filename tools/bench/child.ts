@@ -1,4 +1,4 @@
-/** Runs a part of a workload in a fresh process: its memory, its threads and its machine code are those of that part. */
+/** Runs a part of a workload in a fresh process, whose memory, threads and machine code are those of that part. */
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { CaseResult } from './case.js'

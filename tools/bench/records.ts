@@ -36,11 +36,11 @@ export function randomRecords(from: number, to: number): Records {
   return { key: keysOf(count, row => from + row), time, flags: new Uint16Array(count), id }
 }
 
-/** How many times a sensor has been read before the next sensor begins: more sensors, not more times, where more are put. */
+/** How many times a sensor is read: more records are more sensors. */
 export const SENSOR_TIMES = 5000
 /** Between two times of a sensor. */
 export const SENSOR_SECONDS = 10
-/** Keys of a sensor: its number in the upper half, the time in the lower one. As a number it is exact up to 2^21 sensors. */
+/** Keys of a sensor: its number is the upper half, the time the lower one. Exact as a number up to 2^21 sensors. */
 export const SENSOR_KEYS = 2 ** 32
 
 export function sensorKey(sensor: number, time: number): bigint {

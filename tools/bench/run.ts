@@ -12,7 +12,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { CaseResult } from './case.js'
 import { mountDevice } from './device.js'
 import { describeMachine } from './machine.js'
-import { printResult, type Report, type WorkloadResult } from './report.js'
+import { formatTarget, printResult, type Report, type WorkloadResult } from './report.js'
 import { SETTINGS } from './settings.js'
 import { median } from './timing.js'
 import { STORES, type Figures, type RunSettings, type StoreName, type Workload } from './workload.js'
@@ -149,6 +149,18 @@ function count(text: string): number {
   return number
 }
 
+/** For `--help`: what each workload does, how large it is, and which figures it gives. */
+function describeWorkloads(): string {
+  const texts = WORKLOADS.map(({ name, sentence, stores, records, figures }) => {
+    const rows = Object.values(figures).map(kind =>
+      [`    ${kind.unit}`, formatTarget(kind)].filter(text => text !== '').join(', target '),
+    )
+    const size = `${records.toLocaleString('en-US')} records by default; ${stores.join(', ')}`
+    return [`${name}: ${size}`, `  ${sentence}`, ...rows].join('\n')
+  })
+  return ['', 'Workloads, and their figures:', ...texts].join('\n\n')
+}
+
 const program = new Command('npm run bench --')
   .description('Runs the benchmarks of docs/benchmarks.md')
   .option('--only <workloads...>', `some of ${WORKLOADS.map(({ name }) => name).join(', ')}`)
@@ -160,4 +172,5 @@ const program = new Command('npm run bench --')
   .option('--json <file>', 'save the figures')
   .option('--dir <directory>', 'where the tables are made', tmpdir())
   .option('--full', 'growth up to 100 million records')
+  .addHelpText('after', describeWorkloads())
 await main(program.parse().opts<Options>())

@@ -35,12 +35,12 @@ export async function heldMemory(settings: HeldSettings): Promise<Figures> {
     for (let done = 0; done < each; done += CALL_MOST) {
       const size = Math.min(CALL_MOST, each - done)
       const draw = (seed: number) => randomNumbers(size, records, seed).map(number => i * records + number)
-      const numbers = draw(2 * (done + 1))
+      const numbers = draw((2 * done) / CALL_MOST)
       const keys = hitKeys(numbers)
       let wrong = 0
       for (let row = 0; row < size; row++) if (table.getSync(keys[row]!)?.id !== numbers[row]) wrong++
       check(wrong === 0, () => `${wrong} of ${size} hits`)
-      const others = draw(2 * (done + 1) + 1)
+      const others = draw((2 * done) / CALL_MOST + 1)
       const asked = hitKeys(others)
       checkHits(await table.getColumns(asked), asked, others, 0)
     }

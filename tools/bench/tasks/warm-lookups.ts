@@ -6,6 +6,7 @@ import {
   missRate,
   missRateAfterHits,
   nearRate,
+  type GetNow,
 } from '../lookup-rounds.js'
 import { openTable, type Table } from '../table.js'
 import { hugePagesMiB, rssMiB, seconds } from '../timing.js'
@@ -26,7 +27,7 @@ interface WarmSettings {
 /** Hits one by one and by `getColumns`. */
 export async function warmHits(settings: WarmSettings): Promise<Figures> {
   const table = await open(settings)
-  const figures = await hitFigures(table, settings.records)
+  const figures = await hitFigures(table, key => table.getSync(key), settings.records)
   await table.close()
   return figures
 }
@@ -35,9 +36,10 @@ export async function warmHits(settings: WarmSettings): Promise<Figures> {
 export async function lookupsAsIs(settings: WarmSettings): Promise<Figures> {
   const { records } = settings
   const table = await open(settings)
-  const missesPerSecond = missRate(key => table.getSync(key), FIRST_MISSES, 0)
+  const get = (key: bigint) => table.getSync(key)
+  const missesPerSecond = missRate(get, FIRST_MISSES, 0)
   const { pageReads, files } = await table.stats()
-  const { hitsPerSecond, columnKeysPerSecond } = await hitFigures(table, records)
+  const { hitsPerSecond, columnKeysPerSecond } = await hitFigures(table, get, records)
   await table.close()
   return {
     missesPerSecond,
@@ -53,7 +55,7 @@ export async function warmLookups(settings: WarmSettings): Promise<Figures> {
   const { records } = settings
   const table = await open(settings)
   const get = (key: bigint) => table.getSync(key)
-  const hits = await hitFigures(table, records)
+  const hits = await hitFigures(table, get, records)
   const { pageReads: before } = await table.stats()
   let misses = 0
   const missesPerSecond = await medianOfRounds(seed => {
@@ -85,9 +87,7 @@ function open({ directory, cacheBytes }: WarmSettings) {
   return openTable(directory, { cacheBytes })
 }
 
-async function hitFigures(table: Table, records: number): Promise<Figures> {
-  // A function of its own: what `getSync` is called from is compiled for it.
-  const get = (key: bigint) => table.getSync(key)
+async function hitFigures(table: Table, get: GetNow, records: number): Promise<Figures> {
   const hitsPerSecond = await medianOfRounds(seed => hitRate(get, records, LOOKUPS, seed))
   const columnKeysPerSecond = await medianOfRounds(seed => columnsRate(table, records, LOOKUPS, seed))
   return { hitsPerSecond, columnKeysPerSecond, hugePagesMiB: hugePagesMiB() }

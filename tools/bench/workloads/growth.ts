@@ -11,7 +11,10 @@ const POINTS = [4, 8, 16, 30, 50, 100].map(millions => millions * 1_000_000)
 export const growth: Workload = {
   name: 'growth',
   sentence:
-    'Random records go in by `putColumns` of 10,000, synced every MiB, and at each size the bytes written and the seconds so far are noted once all merges have ended; then lookups on the table as it is, not compacted, with default options: misses first, right after the open, then hits, the median of three rounds of other keys, after one that warms up.',
+    'Random records go in by `putColumns` of 10,000, synced every MiB, and at each size the bytes written and ' +
+    'the seconds so far are noted once all merges have ended. Then a fresh process looks up records in the ' +
+    'table as it is, with default options: misses first, then hits, the median of three rounds of other keys, ' +
+    'after one that warms up.',
   stores: ['flashtable'],
   records: 30_000_000,
   figures: {

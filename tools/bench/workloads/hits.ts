@@ -11,7 +11,9 @@ const LOOKUPS = 1_000_000
 export const hits: Workload = {
   name: 'hits',
   sentence:
-    'Random records are loaded, and compacted where the store can do that; then single keys are asked for by the synchronous call of each store, which gives an object with the fields of the record. A figure is the median of three rounds of other keys, after one that warms up.',
+    'Random records are loaded, and compacted where the store can do that; then single keys are asked for by ' +
+    'the synchronous call of each store, which gives an object with the fields of the record. A figure is the ' +
+    'median of three rounds of other keys, after one that warms up.',
   stores: ['flashtable', 'lmdb'],
   records: 3_000_000,
   figures: {

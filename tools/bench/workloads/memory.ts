@@ -14,7 +14,10 @@ const SHARED_RECORDS = 10_000_000
 export const memory: Workload = {
   name: 'memory',
   sentence:
-    'Random records are bulk loaded; a fresh process looks up 2,000,000 of them (twice as many as there are, if that is fewer) all over the table, half by `getSync`, half by `getColumns`, with cacheBytes 256 MiB. Then the first 10 M (or all, if that is fewer) in one table, and the same in 100 tables, all open, are looked up with default options, each by a process of its own.',
+    'Random records are bulk loaded; a fresh process looks up 2,000,000 of them (or twice as many as there ' +
+    'are, if that is fewer) all over the table, half by `getSync`, half by `getColumns`. Then 10 M (or all) ' +
+    'in one table, and as many in 100 tables that are all open, are looked up with default options, each by a ' +
+    'process of its own.',
   stores: ['flashtable'],
   records: 100_000_000,
   figures: {

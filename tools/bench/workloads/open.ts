@@ -11,24 +11,30 @@ const SMALL_RECORDS = 3_000_000
 export const open: Workload = {
   name: 'open',
   sentence:
-    'Tables of random records, closed before, are opened in fresh processes, nine each, whose modules are loaded before the clock starts; the files are in the page cache of the system. The median counts. A small table has 3 M records (or all, if that is fewer), a large one all; both are one bucket file and no log, but for the last rows: 3 M by `putColumns`, of which the last are in the log.',
+    'Closed tables of random records are opened by fresh processes, nine each, whose modules are loaded ' +
+    'before; the files are in the page cache of the system; the median counts. One table has 3 M records (or ' +
+    'all, if they are fewer), one has all; each is one bucket file and an empty log. In a last one, 3 M by ' +
+    '`putColumns`, the newest are in the log.',
   stores: ['flashtable'],
   records: 100_000_000,
   figures: {
     smallOpenMs: { unit: 'ms open, 3 M records', better: 'less', target: 15 },
-    smallFirstHitMs: { unit: 'ms the first getSync after it', better: 'less' },
+    smallLaterOpenMs: {
+      unit: 'ms open, 3 M records, in a process that has opened it before',
+      better: 'less',
+    },
+    smallFirstHitMs: { unit: 'ms the first getSync, 3 M records', better: 'less' },
     openMs: { unit: 'ms open, all records', better: 'less', target: 50 },
-    firstHitMs: { unit: 'ms the first getSync after it', better: 'less' },
+    laterOpenMs: { unit: 'ms open, all records, in a process that has opened it before', better: 'less' },
+    firstHitMs: { unit: 'ms the first getSync, all records', better: 'less' },
     logOpenMs: { unit: 'ms open, 3 M records, some of them in the log', better: 'less' },
     logRecords: { unit: 'records in that log' },
   },
   async run({ directory, records }) {
     const few = Math.min(records, SMALL_RECORDS)
-    const [small, large, log] = ['small', 'large', 'log'].map(name => join(directory, name)) as [
-      string,
-      string,
-      string,
-    ]
+    const small = join(directory, 'small')
+    const large = join(directory, 'large')
+    const log = join(directory, 'log')
     await (await bulkLoadRandom(small, few)).close()
     await (await bulkLoadRandom(large, records)).close()
     const logRecords = await putAndClose(log, few)
@@ -37,15 +43,15 @@ export const open: Workload = {
       await inChildren(1, 'openOnce', { directory, records })
       return inChildren(OPENS, 'openOnce', { directory, records })
     }
-    const { openMs: smallOpenMs, firstHitMs: smallFirstHitMs } = await opens(small, few)
-    const { openMs, firstHitMs } = await opens(large, records)
-    const { openMs: logOpenMs } = await opens(log, few)
+    const ofSmall = await opens(small, few)
+    const ofLarge = await opens(large, records)
+    const ofLog = await opens(log, few)
     return {
-      smallOpenMs: smallOpenMs!,
-      smallFirstHitMs: smallFirstHitMs!,
-      openMs: openMs!,
-      firstHitMs: firstHitMs!,
-      logOpenMs: logOpenMs!,
+      smallOpenMs: ofSmall['openMs']!,
+      smallLaterOpenMs: ofSmall['laterOpenMs']!,
+      smallFirstHitMs: ofSmall['firstHitMs']!,
+      ...ofLarge,
+      logOpenMs: ofLog['openMs']!,
       logRecords,
     }
   },

@@ -17,7 +17,12 @@ export const put: Workload = {
   figures: {
     togetherPerSecond: { unit: 'puts/s, awaited together', better: 'more', target: 500_000 },
     awaitedPerSecond: { unit: 'puts/s, each awaited', better: 'more', target: 100_000 },
-    logBytesPerPut: { unit: 'bytes of log a put of 16 bytes, each awaited', better: 'less', target: 32 },
+    logBytesPerPut: {
+      unit: 'bytes of log a put of 16 bytes, each awaited',
+      better: 'less',
+      target: 32,
+      digits: 4,
+    },
   },
   async run({ directory, store: name, records }) {
     const store = await openStore(name, directory)

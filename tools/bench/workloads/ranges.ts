@@ -29,7 +29,10 @@ const NEWEST_FIGURES: Readonly<Record<string, NewestWay>> = { newestByEntriesMs:
 export const ranges: Workload = {
   name: 'ranges',
   sentence:
-    'Sensors are read every 10 s, 5,000 times each, all of them at each time; a key is sensor * 2^32 + time. The table is compacted where the store can do that; then 1,000 ranges of 360 rows are read, and 1,000 times the newest record of a sensor. A figure is the median of seven rounds, after one that warms up.',
+    'Sensors are read every 10 s, 5,000 times each, all of them at each time; a key is sensor * 2^32 + time. ' +
+    'The table is compacted where the store can do that; then 1,000 ranges of 360 rows are read, and 1,000 ' +
+    'times the newest record of a sensor. A figure is the median of seven rounds of other ranges, after one ' +
+    'that warms up.',
   stores: ['flashtable', 'lmdb'],
   records: 5_000_000,
   figures: {

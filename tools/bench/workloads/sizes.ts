@@ -20,7 +20,12 @@ interface KeyCase {
 
 const steps = (step: number, target: number): KeyCase => ({
   figure: `steps${step}`,
-  kind: { unit: `bytes a record, u64 keys in steps of ${step}, a counter as value`, better: 'less', target },
+  kind: {
+    unit: `bytes a record, u64 keys in steps of ${step}, a counter as value`,
+    better: 'less',
+    target,
+    digits: 4,
+  },
   encoding: 'u64',
   width: 1,
   keys: count => BigUint64Array.from({ length: count }, (_, row) => BigInt(row * step)),
@@ -34,7 +39,7 @@ const random = (
   keys: (words: Uint32Array<ArrayBuffer>, count: number) => KeyColumn,
 ): KeyCase => ({
   figure: `random-${name}`,
-  kind: { unit: `bytes a record, random keys ${name}`, better: 'less' },
+  kind: { unit: `bytes a record, random keys ${name}`, better: 'less', digits: 4 },
   encoding,
   width,
   keys: count =>
@@ -65,7 +70,9 @@ const CASES: readonly KeyCase[] = [
 export const sizes: Workload = {
   name: 'sizes',
   sentence:
-    'Records with keys of each type are bulk loaded into a table of their own, and scanned to check it. Their values are those of the random records; where keys come in steps, `time` and `flags` are 0 and `id` counts.',
+    'Records with keys of each type are bulk loaded into a table of their own, and scanned to check it. Their ' +
+    'values are those of the random records; where keys come in steps, `time` and `flags` are 0 and `id` ' +
+    'counts.',
   stores: ['flashtable'],
   records: 1_000_000,
   figures: Object.fromEntries(CASES.map(({ figure, kind }) => [figure, kind])),
