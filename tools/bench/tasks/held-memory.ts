@@ -15,6 +15,8 @@ interface HeldSettings {
   readonly lookups: number
   /** `undefined`: the default. */
   readonly cacheBytes?: number | undefined
+  /** What the process is told to be available: the default of the cache is a part of it. */
+  readonly availableBytes?: number | undefined
 }
 
 /** Keys of a call. */
@@ -26,7 +28,8 @@ export function directoryOf(directory: string, table: number): string {
 
 /** Half of the lookups by `getSync`, half by `getColumns`, as many in each table. */
 export async function heldMemory(settings: HeldSettings): Promise<Figures> {
-  const { directory, tables: count, records, lookups, cacheBytes } = settings
+  const { directory, tables: count, records, lookups, cacheBytes, availableBytes } = settings
+  if (availableBytes !== undefined) process.availableMemory = () => availableBytes
   const before = rssMiB()
   const tables: Table[] = []
   for (let i = 0; i < count; i++) tables.push(await openTable(directoryOf(directory, i), { cacheBytes }))
