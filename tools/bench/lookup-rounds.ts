@@ -10,7 +10,7 @@ import type { Table } from './table.js'
 import { collectGarbage, median, seconds } from './timing.js'
 import { check } from './workload.js'
 
-export const KEYS_PER_CALL = 10_000
+const KEYS_PER_CALL = 10_000
 /** A figure is the median of this many rounds, each with other keys. */
 const ROUNDS = 3
 

@@ -10,7 +10,13 @@ export async function seconds(action: () => void | Promise<void>): Promise<numbe
 
 /** The most memory that this process ever had, in MiB. */
 export function peakRssMiB(): number {
-  return process.resourceUsage().maxRSS / 1024
+  try {
+    const [, kib] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))!
+    return Number(kib) / 1024
+  } catch {
+    // Elsewhere than on Linux. There this would count what the parent had when it started this process.
+    return process.resourceUsage().maxRSS / 1024
+  }
 }
 
 /** Memory of a process now, in MiB; needs Linux. */

@@ -17,7 +17,7 @@ const PAGE_BYTES = 4096
 const READS_IN_FLIGHT = 16
 /** Keys that are drawn for a round: after those that share a page are left out, most remain. */
 const DRAWN = 10_000
-/** Of these, at most so many pages. */
+/** The most keys of a round as a share of all pages. */
 const PAGES_SHARE = 1 / 4
 /** One at a time takes longer. */
 const SYNC_LOOKUPS = 2000

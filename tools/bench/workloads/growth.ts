@@ -35,6 +35,7 @@ export const growth: Workload = {
     rssLimitMiB: { unit: 'MiB: 350 and 1.3 bytes a record, the most it may be' },
     hitsPerSecond: { unit: 'getSync hits/s on the result', better: 'more', target: 800_000 },
     columnKeysPerSecond: { unit: 'getColumns keys/s on the result', better: 'more', target: 1_000_000 },
+    pageReadsPerWarmKey: { unit: 'page reads a key then: 0 if all is cached' },
     missesPerSecond: { unit: 'getSync misses/s on the result', better: 'more' },
     pageReadsPerMiss: { unit: 'page reads a miss, not compacted', better: 'less', target: 0.1 },
     files: { unit: 'bucket files at the end' },
