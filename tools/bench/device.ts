@@ -12,6 +12,7 @@ import { basename, join } from 'node:path'
 export const SECTOR_BYTES = 512
 /** Field of /sys/block/X/stat: sectors written. */
 const SECTORS_WRITTEN = 6
+const UNMOUNT_TRIES = 20
 
 /** A mounted file system. */
 export interface Device {
@@ -45,10 +46,23 @@ export function mountDevice(directory: string, bytes: number): Device | string {
     name: basename(device),
     directory: mountPoint,
     unmount() {
-      run('umount', mountPoint)
+      unmountSoon(mountPoint)
       run('losetup', '--detach', device)
       rmSync(image)
     },
+  }
+}
+
+/** A process that was killed may hold its files for a moment longer. */
+function unmountSoon(mountPoint: string): void {
+  for (let tries = 1; ; tries++) {
+    try {
+      run('umount', mountPoint)
+      return
+    } catch (error) {
+      if (tries === UNMOUNT_TRIES) throw error
+      run('sleep', '0.5')
+    }
   }
 }
 

@@ -36,6 +36,24 @@ export function randomRecords(from: number, to: number): Records {
   return { key: keysOf(count, row => from + row), time, flags: new Uint16Array(count), id }
 }
 
+/** How many times a sensor is read: more records are more sensors. */
+export const SENSOR_TIMES = 5000
+/** Between two times of a sensor. */
+export const SENSOR_SECONDS = 10
+/** Keys of a sensor: its number is the upper half, the time the lower one. Exact as a number up to 2^21 sensors. */
+export const SENSOR_KEYS = 2 ** 32
+
+export function sensorKey(sensor: number, time: number): bigint {
+  return BigInt(sensor * SENSOR_KEYS + time * SENSOR_SECONDS)
+}
+
+/** Records [from, to) of sensors that are all read at each time, one after another. */
+export function sensorRecords(from: number, to: number, sensors: number): Records {
+  const { time, flags, id } = randomRecords(from, to)
+  const key = BigUint64Array.from(id, number => sensorKey(number % sensors, Math.floor(number / sensors)))
+  return { key, time, flags, id }
+}
+
 /** The keys of these record numbers. */
 export function hitKeys(numbers: Uint32Array): BigUint64Array<ArrayBuffer> {
   return keysOf(numbers.length, row => numbers[row]!)
@@ -85,7 +103,7 @@ function keysOf(count: number, numberOf: (row: number) => number): BigUint64Arra
 }
 
 /** The finalizer of MurmurHash3: every bit of the result depends on every bit of the number. */
-function mix(number: number): number {
+export function mix(number: number): number {
   let mixed = number | 0
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85eb_ca6b)
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2_ae35)

@@ -62,7 +62,7 @@ export function remarks({ stores, records }: WorkloadResult): string[] {
 export function formatCell(result: WorkloadResult, store: StoreName, figure: string): string {
   const median = medianOf(result, store, figure)
   const outcome = result.stores[store]
-  const text = formatFigure(median)
+  const text = formatFigure(median, result.figures[figure]?.digits)
   if (text === '' || outcome === undefined || 'problem' in outcome || outcome.runs.length < 2) return text
   const values = outcome.runs.map(run => run[figure]!)
   const spread = (Math.max(...values) - Math.min(...values)) / 2 / median!
@@ -74,14 +74,18 @@ export function medianOf({ stores }: WorkloadResult, store: StoreName, figure: s
   return outcome !== undefined && 'median' in outcome ? outcome.median[figure] : undefined
 }
 
-export function formatFigure(value: number | undefined): string {
+export function formatFigure(value: number | undefined, digits = 3): string {
   if (value === undefined || !Number.isFinite(value)) return ''
   if (value >= 1000) return Math.round(value).toLocaleString('en-US')
-  return String(Number(value.toPrecision(3)))
+  return String(Number(value.toPrecision(digits)))
 }
 
-export function formatTarget({ target, better }: FigureKind): string {
-  return target === undefined ? '' : `${better === 'less' ? '<=' : '>='} ${formatFigure(target)}`
+export function formatTarget({ target, peerTarget, better, digits }: FigureKind): string {
+  const sign = better === 'less' ? '<=' : '>='
+  return [
+    ...(target === undefined ? [] : [`${sign} ${formatFigure(target, digits)}`]),
+    ...(peerTarget === undefined ? [] : [`${sign} ${formatFigure(peerTarget)} x the best peer`]),
+  ].join(', ')
 }
 
 /** What the best of the other stores reached. */

@@ -12,8 +12,9 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { CaseResult } from './case.js'
 import { mountDevice } from './device.js'
 import { describeMachine } from './machine.js'
-import { printResult, type Report, type WorkloadResult } from './report.js'
+import { formatTarget, printResult, type Report, type WorkloadResult } from './report.js'
 import { SETTINGS } from './settings.js'
+import { median } from './timing.js'
 import { STORES, type Figures, type RunSettings, type StoreName, type Workload } from './workload.js'
 import { WORKLOADS } from './workloads/index.js'
 
@@ -55,32 +56,52 @@ async function main(options: Options): Promise<void> {
 async function runWorkload(workload: Workload, options: Options, base: string): Promise<WorkloadResult> {
   const records =
     options.records ?? (options.full === true && workload.name === 'growth' ? 100e6 : workload.records)
-  const stores: WorkloadResult['stores'] = {}
+  const outcomes = chosen(workload.stores, options.store).map(store => ({
+    store,
+    records: store === 'flashtable' ? records : Math.min(records, options.peerRecords ?? records),
+    runs: [] as Figures[],
+    problem: undefined as string | undefined,
+  }))
   let counted = ''
-  for (const store of chosen(workload.stores, options.store)) {
-    const storeRecords = store === 'flashtable' ? records : Math.min(records, options.peerRecords ?? records)
-    const runs: Figures[] = []
-    let problem: string | undefined
-    for (let run = 0; run < options.runs && problem === undefined; run++) {
-      process.stderr.write(`${workload.name}: ${store}, run ${run + 1} of ${options.runs}\n`)
-      const device = mountDevice(base, DEVICE_BYTES)
-      counted = typeof device === 'string' ? `bytes given to write calls (${device})` : 'device bytes'
-      const directory = join(typeof device === 'string' ? base : device.directory, 'case')
-      mkdirSync(directory)
-      const name = typeof device === 'string' ? undefined : device.name
-      const settings = { directory, device: name, store, records: storeRecords, full: options.full === true }
-      const result = await runCase(workload, settings, options.mostMinutes)
-      rmSync(directory, { recursive: true })
-      if (typeof device !== 'string') device.unmount()
-      if ('figures' in result) runs.push(result.figures)
-      else problem = 'skipped' in result ? `skipped: ${result.skipped}` : `failed: ${result.failed}`
+  // The stores take turns: what else the machine does meets all of them.
+  for (let run = 0; run < options.runs; run++) {
+    for (const outcome of outcomes.filter(({ problem }) => problem === undefined)) {
+      process.stderr.write(`${workload.name}: ${outcome.store}, run ${run + 1} of ${options.runs}\n`)
+      const [result, how] = await runOnce(workload, outcome, options, base)
+      counted = how
+      if ('figures' in result) outcome.runs.push(result.figures)
+      else outcome.problem = 'skipped' in result ? `skipped: ${result.skipped}` : `failed: ${result.failed}`
+      if (outcome.problem === undefined) continue
+      process.stderr.write(`${workload.name}: ${outcome.store} ${outcome.problem}\n`)
     }
-    stores[store] =
-      problem === undefined ? { records: storeRecords, runs, median: medians(runs) } : { problem }
-    if (problem !== undefined) process.stderr.write(`${workload.name}: ${store} ${problem}\n`)
   }
+  const stores: WorkloadResult['stores'] = Object.fromEntries(
+    outcomes.map(({ store, records, runs, problem }) => [
+      store,
+      problem === undefined ? { records, runs, median: medians(runs) } : { problem },
+    ]),
+  )
   const { name, sentence, figures } = workload
   return { workload: name, sentence, figures, records, counted, at: new Date().toISOString(), stores }
+}
+
+/** One run on its own device, if there can be one; with it, what counts as bytes written. */
+async function runOnce(
+  workload: Workload,
+  { store, records }: { store: StoreName; records: number },
+  options: Options,
+  base: string,
+): Promise<[CaseResult, string]> {
+  const device = mountDevice(base, DEVICE_BYTES)
+  const isMounted = typeof device !== 'string'
+  const directory = join(isMounted ? device.directory : base, 'case')
+  mkdirSync(directory)
+  const name = isMounted ? device.name : undefined
+  const settings = { directory, device: name, store, records, full: options.full === true }
+  const result = await runCase(workload, settings, options.mostMinutes)
+  rmSync(directory, { recursive: true })
+  if (isMounted) device.unmount()
+  return [result, isMounted ? 'device bytes' : `bytes given to write calls (${device})`]
 }
 
 /** Runs one case in its own process. A run that takes too long is killed and reported as skipped. */
@@ -112,12 +133,6 @@ function medians(runs: readonly Figures[]): Figures {
   )
 }
 
-function median(values: number[]): number {
-  const sorted = values.sort((a, b) => a - b)
-  const half = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2
-}
-
 /** The items that were asked for, or all. */
 function chosen<T extends StoreName | Workload>(
   all: readonly T[],
@@ -134,6 +149,18 @@ function count(text: string): number {
   return number
 }
 
+/** For `--help`: what each workload does, how large it is, and which figures it gives. */
+function describeWorkloads(): string {
+  const texts = WORKLOADS.map(({ name, sentence, stores, records, figures }) => {
+    const rows = Object.values(figures).map(kind =>
+      [`    ${kind.unit}`, formatTarget(kind)].filter(text => text !== '').join(', target '),
+    )
+    const size = `${records.toLocaleString('en-US')} records by default; ${stores.join(', ')}`
+    return [`${name}: ${size}`, `  ${sentence}`, ...rows].join('\n')
+  })
+  return ['', 'Workloads, and their figures:', ...texts].join('\n\n')
+}
+
 const program = new Command('npm run bench --')
   .description('Runs the benchmarks of docs/benchmarks.md')
   .option('--only <workloads...>', `some of ${WORKLOADS.map(({ name }) => name).join(', ')}`)
@@ -145,4 +172,5 @@ const program = new Command('npm run bench --')
   .option('--json <file>', 'save the figures')
   .option('--dir <directory>', 'where the tables are made', tmpdir())
   .option('--full', 'growth up to 100 million records')
+  .addHelpText('after', describeWorkloads())
 await main(program.parse().opts<Options>())

@@ -26,6 +26,6 @@ function flashtableDefaults(): string {
     duplicates: DEFAULT_DUPLICATES,
   }
   return Object.entries(shown)
-    .map(([name, value]) => `${name} ${value}`)
+    .map(([name, value]) => `${name} ${value ?? 'shared by the process'}`)
     .join(', ')
 }

@@ -38,13 +38,14 @@ export async function putRandom(table: Table, from: number, to: number): Promise
   await table.sync()
 }
 
-/** Builds a table of random records as one file, without the log, and opens it. */
-export async function bulkLoadRandom(directory: string, records: number, options: TableOptions = {}) {
+/** Builds a table of random records, from number `first` on, as one file, without the log, and opens it. */
+export async function bulkLoadRandom(directory: string, records: number, first = 0) {
   function* source() {
-    for (let at = 0; at < records; at += SYNC_RECORDS)
-      yield randomRecords(at, Math.min(at + SYNC_RECORDS, records))
+    const end = first + records
+    for (let at = first; at < end; at += SYNC_RECORDS)
+      yield randomRecords(at, Math.min(at + SYNC_RECORDS, end))
   }
-  return FlashTable.bulkLoad(tableDirectory(directory), { ...ENCODINGS, ...options }, source())
+  return FlashTable.bulkLoad(tableDirectory(directory), ENCODINGS, source())
 }
 
 /** Waits until no seal and no merge is left to do; then returns the statistics. */

@@ -11,6 +11,10 @@ export interface FigureKind {
   readonly better?: 'less' | 'more'
   /** The target of flashtable, if there is one. */
   readonly target?: number
+  /** Significant digits that are shown, if not three: where a target is close. */
+  readonly digits?: number
+  /** The target of flashtable as a multiple of the best peer in the same run. */
+  readonly peerTarget?: number
 }
 
 /** What a run is given. */

@@ -32,7 +32,7 @@ export async function openSqlite(directory: string): Promise<Store> {
     'create table records (key integer, time integer, flags integer, id integer, primary key (key, time, id)) without rowid',
   )
   const insert = db.prepare('insert into records values (?, ?, 0, ?)')
-  const select = db.prepare('select time, id from records where key = ?')
+  const select = db.prepare('select time, flags, id from records where key = ?')
   const load = db.transaction(({ key, time, id }) => {
     for (let row = 0; row < key.length; row++) insert.run(signed(key[row]!), time[row]!, id[row]!)
   })

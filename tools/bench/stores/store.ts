@@ -4,6 +4,7 @@ import type { Records } from '../records.js'
 /** A record as a store gives it back. */
 export interface Found {
   readonly time: number
+  readonly flags: number
   readonly id: number
 }
 
@@ -18,14 +19,32 @@ export interface Store {
   get(key: bigint): Found | undefined | Promise<Found | undefined>
   /** Reads all records in key order and returns how many there are. */
   scan(): number | Promise<number>
+  /** Brings all records into the order in which lookups find them fastest, if the store has such an act. */
+  compact?(): Promise<void>
+  /** Gives `taker` the records of the keys [from, below), in key order, in the form that they have. */
+  range?(way: RangeWay, from: bigint, below: bigint, taker: RangeTaker): void | Promise<void>
+  /** The record of the greatest of the keys [from, below). */
+  newest?(way: NewestWay, from: bigint, below: bigint): Found | undefined | Promise<Found | undefined>
+  /** Bytes written to the log in the life of the store, if it tells. */
+  logBytes?(): Promise<number>
   close(): void | Promise<void>
+}
+
+/** The ways in which flashtable reads a range; a peer has one. */
+export type RangeWay = 'entries' | 'columns'
+/** The ways in which flashtable finds the record of the greatest key; a peer has one. */
+export type NewestWay = 'entries'
+
+/** What is done with the records of a range. */
+export interface RangeTaker {
+  row(key: bigint, id: number): void
+  columns(key: BigUint64Array, id: Int32Array): void
 }
 
 const KEY_BYTES = 8
 
-/** A key as bytes that sort like it. */
-export function keyBytes(key: bigint): Buffer {
-  const bytes = Buffer.allocUnsafe(KEY_BYTES)
+/** A key as bytes that sort like it, new ones unless some are given. */
+export function keyBytes(key: bigint, bytes: Buffer = Buffer.allocUnsafe(KEY_BYTES)): Buffer {
   bytes.writeBigUInt64BE(key)
   return bytes
 }
@@ -40,5 +59,6 @@ export function valueBytes(time: number, id: number): Buffer {
 }
 
 export function parseValue(bytes: Buffer | undefined): Found | undefined {
-  return bytes === undefined ? undefined : { time: bytes.readUInt16LE(0), id: bytes.readInt32LE(4) }
+  if (bytes === undefined) return undefined
+  return { time: bytes.readUInt16LE(0), flags: bytes.readUInt16LE(2), id: bytes.readInt32LE(4) }
 }

@@ -3,13 +3,18 @@ import type { Workload } from '../workload.js'
 import { crashOpen } from './crash-open.js'
 import { deleteWhere } from './delete-where.js'
 import { growth } from './growth.js'
+import { hits } from './hits.js'
 import { keeping } from './keeping.js'
 import { load } from './load.js'
 import { lookups } from './lookups.js'
+import { memory } from './memory.js'
 import { mergeLatency } from './merge-latency.js'
 import { music } from './music.js'
+import { open } from './open.js'
 import { paced } from './paced.js'
 import { put } from './put.js'
+import { ranges } from './ranges.js'
+import { sizes } from './sizes.js'
 import { smallScan } from './small-scan.js'
 
 export const WORKLOADS: readonly Workload[] = [
@@ -17,9 +22,14 @@ export const WORKLOADS: readonly Workload[] = [
   paced,
   put,
   music,
+  sizes,
   lookups,
+  hits,
   growth,
+  ranges,
   smallScan,
+  open,
+  memory,
   crashOpen,
   deleteWhere,
   keeping,

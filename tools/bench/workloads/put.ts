@@ -17,11 +17,17 @@ export const put: Workload = {
   figures: {
     togetherPerSecond: { unit: 'puts/s, awaited together', better: 'more', target: 500_000 },
     awaitedPerSecond: { unit: 'puts/s, each awaited', better: 'more', target: 100_000 },
+    logBytesPerPut: {
+      unit: 'bytes of log a put of 16 bytes, each awaited',
+      better: 'less',
+      target: 32,
+      digits: 4,
+    },
   },
   async run({ directory, store: name, records }) {
     const store = await openStore(name, directory)
     const { key, time, id } = randomRecords(0, 2 * records)
-    const putRow = (row: number) => store.put(key[row]!, { time: time[row]!, id: id[row]! })
+    const putRow = (row: number) => store.put(key[row]!, { time: time[row]!, flags: 0, id: id[row]! })
     let together = 0
     const togetherSeconds = await seconds(async () => {
       const end = performance.now() + SECONDS * 1000
@@ -30,6 +36,7 @@ export const put: Workload = {
         together += TOGETHER
       }
     })
+    const logBytesBefore = await store.logBytes?.()
     let awaited = records
     const awaitedSeconds = await seconds(async () => {
       const end = performance.now() + SECONDS * 1000
@@ -38,12 +45,15 @@ export const put: Workload = {
         awaited++
       }
     })
+    const logBytes = await store.logBytes?.()
     const last = await store.get(key[awaited - 1]!)
     check(last?.id === id[awaited - 1], () => 'the last record is not there')
     await store.close()
-    return {
+    const figures = {
       togetherPerSecond: together / togetherSeconds,
       awaitedPerSecond: (awaited - records) / awaitedSeconds,
     }
+    if (logBytes === undefined || logBytesBefore === undefined) return figures
+    return { ...figures, logBytesPerPut: (logBytes - logBytesBefore) / (awaited - records) }
   },
 }
