@@ -14,20 +14,27 @@ const PAUSE_MIN_MS = 10
 const PAUSE_MAX_MS = 1000
 
 export class ReadPace {
+  readonly #now: () => number
   /** Until then reads do not block. */
-  #resumeMs = 0
+  #resumeMs = -Infinity
   #pauseMs = PAUSE_MIN_MS
 
-  mayBlock(nowMs: number): boolean {
-    return nowMs >= this.#resumeMs
+  /** `now`: milliseconds, from any moment on. */
+  constructor(now: () => number) {
+    this.#now = now
   }
 
-  /** Takes note of a blocking read. */
-  note(startMs: number, endMs: number): void {
+  /** Runs a read that blocks, if such reads have come back fast of late; false if it did not. */
+  tryRead(read: () => void): boolean {
+    const startMs = this.#now()
+    if (startMs < this.#resumeMs) return false
+    read()
+    const endMs = this.#now()
     if (endMs - startMs <= FAST_MS) this.#pauseMs = Math.max(PAUSE_MIN_MS, this.#pauseMs / 2)
     else {
       this.#resumeMs = endMs + this.#pauseMs
       this.#pauseMs = Math.min(PAUSE_MAX_MS, 2 * this.#pauseMs)
     }
+    return true
   }
 }

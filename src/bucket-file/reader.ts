@@ -4,7 +4,6 @@
  * The way of a lookup: fences name the page, a line of the filter says whether the key may be there, the page cache has it
  * or it is read and checked. docs/file-format.md, Bucket file.
  */
-import { performance } from 'node:perf_hooks'
 import { FlashTableError, corruption } from '../base/errors.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import { type Footer } from '../format/footer.js'
@@ -198,12 +197,7 @@ export class BucketFile implements CachedFile {
 
   /** As {@link loadPageSync} where such reads have come back fast of late; false where it should be read without blocking. */
   loadPageIfFast(page: number): boolean {
-    const { pace } = this.#options
-    const startMs = performance.now()
-    if (pace?.mayBlock(startMs) !== true) return false
-    this.loadPageSync(page)
-    pace.note(startMs, performance.now())
-    return true
+    return this.#options.pace?.tryRead(() => this.loadPageSync(page)) === true
   }
 
   /**

@@ -4,6 +4,7 @@
  * docs/internals.md, Seams.
  */
 import { randomBytes } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { newExecutor } from '../executor/worker-executor.js'
 import type { FileSystem } from '../io/file-system.js'
@@ -21,6 +22,8 @@ export interface Environment {
   readonly randomBytes: (count: number) => Uint8Array
   /** Resolves after `ms` milliseconds, or when the signal aborts. Does not keep the process alive. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
+  /** Milliseconds from any moment on: how long a read took. */
+  readonly now: () => number
   /**
    * Called with memory whose last reader has released it, before anything else is put there. The tests fill it with
    * rubbish, so that a read after the release is noticed.
@@ -34,5 +37,6 @@ export const nodeEnvironment: Environment = {
   acquireLock: (directory, options) => acquireLock(directory, options),
   newExecutor,
   randomBytes: count => Uint8Array.from(randomBytes(count)),
+  now: () => performance.now(),
   wait: (ms, signal) => sleep(ms, undefined, { ref: false, signal }).catch(() => {}),
 }

@@ -79,7 +79,7 @@ export function recoveryOptions(
   manifest: Manifest,
   { layout }: Schema,
   options: ResolvedOptions,
-  { fileSystem, memoryFreed }: Environment,
+  { fileSystem, memoryFreed, now }: Environment,
 ): RecoveryOptions {
   const rowsInMemory = Math.floor(options.memtableBytes / layout.recordBytes)
   return {
@@ -90,7 +90,7 @@ export function recoveryOptions(
     signal: options.signal,
     pageBytes: manifest.pageBytes,
     cache: cacheFor(options, manifest, memoryFreed),
-    pace: new ReadPace(),
+    pace: new ReadPace(now),
     memoryFreed,
     memtableRecords: Math.min(MEMTABLE_RECORDS_MAX, rowsInMemory),
   }

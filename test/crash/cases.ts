@@ -31,9 +31,11 @@ export const columns = (table: CrashTable, rows: readonly CrashRecord[], sync = 
 
 export async function found(disk: SimulatedFileSystem, options: OpenOptions = {}): Promise<string> {
   const table = await openOn(disk, options)
-  const text = await contents(table)
-  await table.close()
-  return text
+  try {
+    return await contents(table)
+  } finally {
+    await table.close()
+  }
 }
 
 export async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {

@@ -2,7 +2,9 @@
 import { expect, test } from 'vitest'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import { outcomeOf } from './faulty-life.js'
-import { MEMTABLE_RECORDS, columnsOf, contents, openOn, type CrashTable } from './table.js'
+import { FlashTable } from '../../src/index.js'
+import { simulatedEnvironment } from '../support/simulated-environment.js'
+import { DIRECTORY, MEMTABLE_RECORDS, OPTIONS, columnsOf, contents, type CrashTable } from './table.js'
 import { until } from '../support/until.js'
 
 const turn = (): Promise<void> => new Promise(resolve => void setImmediate(resolve))
@@ -10,7 +12,11 @@ const turn = (): Promise<void> => new Promise(resolve => void setImmediate(resol
 /** A table with two files; the keys of the second one begin at 1000. */
 async function twoFiles(disk: SimulatedFileSystem): Promise<CrashTable> {
   disk.writeFile('/tables/.keep', new Uint8Array(0))
-  const table = await openOn(disk, { fanout: 8 })
+  let now = 0
+  // Each look at the clock is a millisecond later: all reads are slow, so that none blocks after the first one.
+  const environment = { ...simulatedEnvironment(disk), now: () => now++ }
+  const options = { ...OPTIONS, fanout: 8 }
+  const table = (await FlashTable.openIn(DIRECTORY, options, environment)) as unknown as CrashTable
   for (const first of [0, 1000, 2000]) {
     const rows = Array.from({ length: MEMTABLE_RECORDS }, (_, i) => ({ key: first + i, time: i, id: i }))
     await table.putColumns(columnsOf(rows))
@@ -20,6 +26,7 @@ async function twoFiles(disk: SimulatedFileSystem): Promise<CrashTable> {
     async () => (await table.stats()).files,
     files => files.length >= 2,
   )
+  expect(await table.get(500)).toBeUndefined()
   return table
 }
 
