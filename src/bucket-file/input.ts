@@ -26,6 +26,8 @@ export interface BucketInputOptions {
   readonly range: KeyRange
   readonly reverse: boolean
   readonly hiding: Hiding
+  /** Shared with other inputs of one reader; without it the input has its own. */
+  readonly decoder?: DataPageDecoder
   /** Pages of the first read; a merge begins with the longest. */
   readonly firstReadPages?: number
 }
@@ -46,7 +48,7 @@ export class BucketInput implements SortedInput {
     const { footer } = file
     this.#file = file
     this.#options = options
-    this.#decoder = new DataPageDecoder(layout, pageBytes)
+    this.#decoder = options.decoder ?? new DataPageDecoder(layout, pageBytes)
     this.#decoded = new OperationBuffer(layout, 1)
     this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)

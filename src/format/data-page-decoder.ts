@@ -43,7 +43,10 @@ export class DataPageDecoder {
     const page = this.#page
     const { keyLaneCount, packedLaneCount } = page
     const pageRows = rowCountIn(words[base + KIND_WORD]!)
-    assert(pageRows > 0 && pageRows <= PAGE_ROWS_MAX, 'a page is decoded after it was found to have no defect')
+    assert(
+      pageRows > 0 && pageRows <= PAGE_ROWS_MAX,
+      'a page is decoded after it was found to have no defect',
+    )
     assert(from >= 0 && from <= to && to <= pageRows, 'only rows that a page has are decoded')
     const rows = to - from
     if (rows === 0) return

@@ -54,14 +54,7 @@ export class PageKeys {
     }
     const bucket = bucketOf(offset, this.#lowBits)
     if (bucket >= this.#buckets) return this.rows
-    const found = findBucket(
-      this.#words,
-      this.#base,
-      directoryWord * 32,
-      this.rows,
-      this.#buckets,
-      bucket,
-    )
+    const found = findBucket(this.#words, this.#base, directoryWord * 32, this.rows, this.#buckets, bucket)
     // Samples of a damaged page may point anywhere.
     const end = Math.min(this.rows, Math.floor(found / BUCKET_ROWS))
     return this.#placeAmong(Math.max(0, end - (found % BUCKET_ROWS)), end, key, above)

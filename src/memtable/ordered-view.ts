@@ -56,9 +56,17 @@ export class OrderedView {
     return [...this.#runs]
   }
 
-  /** How many of the rows below `length` the next call has to put in order. */
-  lacking(length: number): number {
-    return Math.max(0, length - this.#covered)
+  /** How many rows the next call for `length` has to sort, those of runs that it merges too. */
+  rowsToSort(length: number): number {
+    let rows = Math.max(0, length - this.#covered)
+    if (rows === 0) return 0
+    let sorted = rows
+    for (let i = this.#runs.length - 1; i >= 0; i--) {
+      const longer = this.#runs[i]!.length > rows
+      rows += this.#runs[i]!.length
+      if (!longer) sorted = rows
+    }
+    return sorted
   }
 
   /**

@@ -42,6 +42,11 @@ const RANGE_OPTIONS = {
   snapshot: asGiven,
 }
 
+const { gt, gte, lt, lte, signal, snapshot } = RANGE_OPTIONS
+/** The options of `first` and `last`; the blocking twins have no signal. */
+const FIRST_OPTIONS = { gt, gte, lt, lte, signal, snapshot }
+const FIRST_SYNC_OPTIONS = { gt, gte, lt, lte, snapshot }
+
 const BOUNDS = 'a range is given as { gte: key, lt: key }'
 
 /** Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_OPTION` or `FLASHTABLE_INVALID_KEY`. */
@@ -54,15 +59,26 @@ export function checkRange(call: string, schema: Schema, options: unknown): Chec
     BOUNDS,
   )
   return {
-    range: {
-      ...bound(schema, 'lower', ['gt', gt], ['gte', gte]),
-      ...bound(schema, 'upper', ['lt', lt], ['lte', lte]),
-    },
+    range: keyRange(schema, { gt, gte, lt, lte }),
     reverse: reverse ?? false,
     limit,
     signal,
     snapshot,
   }
+}
+
+/** The options of `first` and `last`, with `isSync` of their blocking twins. Throws as {@link checkRange}. */
+export function checkFirst(
+  call: string,
+  schema: Schema,
+  options: unknown,
+  isSync: boolean,
+): Pick<CheckedRange, 'range' | 'signal' | 'snapshot'> {
+  if (options === undefined) return WHOLE_TABLE
+  const checked = isSync
+    ? { ...readOptions(call, options, FIRST_SYNC_OPTIONS, BOUNDS), signal: undefined }
+    : readOptions(call, options, FIRST_OPTIONS, BOUNDS)
+  return { range: keyRange(schema, checked), signal: checked.signal, snapshot: checked.snapshot }
 }
 
 /** How far a key may be away: a whole number from 0. */
@@ -74,6 +90,20 @@ export function checkWithin(within: unknown, name: string): bigint | undefined {
     throw outside(name, expected, within)
   }
   return BigInt(within)
+}
+
+interface Bounds {
+  readonly gt: unknown
+  readonly gte: unknown
+  readonly lt: unknown
+  readonly lte: unknown
+}
+
+function keyRange(schema: Schema, { gt, gte, lt, lte }: Bounds): KeyRange {
+  return {
+    ...bound(schema, 'lower', ['gt', gt], ['gte', gte]),
+    ...bound(schema, 'upper', ['lt', lt], ['lte', lte]),
+  }
 }
 
 function bound(
