@@ -7,11 +7,12 @@
  */
 import { corruption } from '../base/errors.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
+import { PageKeys } from '../format/page-keys.js'
 import type { SortedInput } from '../merge/sorted-input.js'
 import { compareRows } from '../records/compare.js'
 import { hideRows, type Hiding } from '../records/hide-rows.js'
-import { rangeEnd, rangeOverlaps, rangeStart, type KeyRange } from '../records/key-range.js'
-import { OperationBuffer } from '../records/operations.js'
+import { rangeOverlaps, type KeyRange } from '../records/key-range.js'
+import type { OperationBuffer, Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import type { BucketFile } from './reader.js'
 
@@ -26,8 +27,9 @@ export interface BucketInputOptions {
   readonly range: KeyRange
   readonly reverse: boolean
   readonly hiding: Hiding
-  /** Shared with other inputs of one reader; without it the input has its own. */
+  /** Shared with other inputs of one reader; without them the input has its own. */
   readonly decoder?: DataPageDecoder
+  readonly keys?: PageKeys
   /** Pages of the first read; a merge begins with the longest. */
   readonly firstReadPages?: number
 }
@@ -36,9 +38,11 @@ export class BucketInput implements SortedInput {
   readonly #file: BucketFile
   readonly #options: BucketInputOptions
   readonly #decoder: DataPageDecoder
-  readonly #decoded: OperationBuffer
+  readonly #keys: PageKeys
   readonly #readPagesMax: number
   #readPages: number
+  /** Where the batch begins that is being appended. */
+  #batch = 0
   /** Pages [from, to) are still to be read. */
   #from: number
   #to: number
@@ -49,7 +53,7 @@ export class BucketInput implements SortedInput {
     this.#file = file
     this.#options = options
     this.#decoder = options.decoder ?? new DataPageDecoder(layout, pageBytes)
-    this.#decoded = new OperationBuffer(layout, 1)
+    this.#keys = options.keys ?? new PageKeys(layout, pageBytes)
     this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)
     const overlaps = footer.dataPages > 0 && rangeOverlaps(range, footer.firstKey, footer.lastKey)
@@ -62,60 +66,63 @@ export class BucketInput implements SortedInput {
   }
 
   async next(into: OperationBuffer): Promise<boolean> {
-    const { reverse, pageBytes, hiding, range } = this.#options
+    const { reverse, pageBytes, hiding } = this.#options
     if (this.#from >= this.#to) return false
     const count = Math.min(this.#readPages, this.#to - this.#from)
     const first = reverse ? this.#to - count : this.#from
     if (reverse) this.#to -= count
     else this.#from += count
-    const decoded = this.#decoded
-    decoded.clear()
+    this.#batch = into.count
     if (this.#readPages <= CACHED_READ_PAGES && this.#file.hasCache)
-      await this.#decodeCached(first, first + count)
+      await this.#decodeCached(first, first + count, into)
     else {
       const words = await this.#file.readDataPages(first, first + count)
-      for (let page = 0; page < count; page++) this.#decode(first + page, words, (page * pageBytes) / 4)
+      for (let page = 0; page < count; page++) this.#decode(first + page, words, (page * pageBytes) / 4, into)
     }
     this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
-    const end = rangeEnd(range, decoded.lanes, 0, decoded.count)
-    const start = rangeStart(range, decoded.lanes, 0, end)
-    decoded.count = end
-    decoded.dropFirst(start)
-    hideRows(decoded, 0, this.#file.entry.endSequence - 1, hiding)
-    if (reverse) into.appendReversed(decoded)
-    else into.append(decoded, 0, decoded.count)
+    hideRows(into, this.#batch, this.#file.entry.endSequence - 1, hiding)
+    if (reverse) into.reverseFrom(this.#batch)
     return true
   }
 
   /** Decodes the pages [from, to), out of the cache as far as they are there. */
-  async #decodeCached(from: number, to: number): Promise<void> {
+  async #decodeCached(from: number, to: number, into: OperationBuffer): Promise<void> {
     const file = this.#file
     for (let page = from; page < to; page++) {
       const slot = file.cachedPage(page)
       if (slot >= 0) {
-        this.#decode(page, file.cache.wordsOf(slot), file.cache.baseOf(slot))
+        this.#decode(page, file.cache.wordsOf(slot), file.cache.baseOf(slot), into)
         continue
       }
       let end = page + 1
       while (end < to && file.cachedPage(end) < 0) end++
-      for (const { words, base } of await file.loadPages(page, end)) this.#decode(page++, words, base)
+      for (const { words, base } of await file.loadPages(page, end)) this.#decode(page++, words, base, into)
       page--
     }
   }
 
-  #decode(page: number, words: Uint32Array, base: number): void {
-    const before = this.#decoded.count
-    this.#decoder.decode(words, base, this.#decoded)
-    this.#checkOrder(page, before)
+  /** Appends the rows of the page that are in the range. */
+  #decode(page: number, words: Uint32Array, base: number, into: OperationBuffer): void {
+    const { lower, lowerExclusive, upper, upperExclusive } = this.#options.range
+    const before = into.count
+    if (lower === undefined && upper === undefined) this.#decoder.decode(words, base, into)
+    else {
+      const keys = this.#keys
+      keys.open(words, base)
+      const from = lower === undefined ? 0 : keys.placeOf(lower, lowerExclusive === true)
+      const to = upper === undefined ? keys.rows : keys.placeOf(upper, upperExclusive !== true)
+      // In a page that is out of order the end may come first.
+      this.#decoder.decode(words, base, into, Math.min(from, to), to)
+    }
+    this.#checkOrder(page, before, into)
   }
 
   /** Checks the ends of a page, whose rows begin at `from`. A checksum does not say that the writer has sorted them. */
-  #checkOrder(page: number, from: number): void {
-    const { lanes, count } = this.#decoded
+  #checkOrder(page: number, from: number, { lanes, count }: Operations): void {
     if (count === from) return
     const { layout, pageBytes } = this.#options
     const isSorted = (a: number, b: number) => compareRows(lanes, a, lanes, b, layout.keyLaneCount) <= 0
-    if (isSorted(Math.max(0, from - 1), from) && isSorted(from, count - 1)) return
+    if (isSorted(Math.max(this.#batch, from - 1), from) && isSorted(from, count - 1)) return
     throw corruption(
       this.#file.path,
       page * pageBytes,

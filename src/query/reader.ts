@@ -9,6 +9,7 @@ import { Turns } from '../async/turns.js'
 import { assert } from '../base/assert.js'
 import { BucketInput } from '../bucket-file/input.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
+import { PageKeys } from '../format/page-keys.js'
 import type { Memtable } from '../memtable/memtable.js'
 import { RunInput } from '../memtable/run-input.js'
 import { Merge } from '../merge/merge.js'
@@ -71,6 +72,7 @@ export class TableReader {
   readonly #block: KeyBlock
   readonly #firstLast: FirstLast
   readonly #decoder: DataPageDecoder
+  readonly #keys: PageKeys
   readonly #blocking: PageSource
   readonly #inMemory = new PageSource(false)
   /**
@@ -86,6 +88,7 @@ export class TableReader {
     this.#block = new KeyBlock(options.layout, options.pageBytes, options.replace)
     this.#firstLast = new FirstLast(options)
     this.#decoder = new DataPageDecoder(options.layout, options.pageBytes)
+    this.#keys = new PageKeys(options.layout, options.pageBytes)
     this.#blocking = new PageSource(true)
     this.#scratch = new OperationBuffer(options.layout, 16)
   }
@@ -250,11 +253,11 @@ export class TableReader {
     const hiding = { deletes, before: sequence, replace }
     const inputs: SortedInput[] = []
     if (!rangeIsEmpty(range)) {
-      const decoder = this.#decoder
+      const shared = { decoder: this.#decoder, keys: this.#keys }
       for (const file of version.files) {
         const { dataPages, firstKey, lastKey } = file.footer
         if (dataPages === 0 || !rangeOverlaps(range, firstKey, lastKey)) continue
-        inputs.push(new BucketInput(file, { layout, pageBytes, range, reverse, hiding, decoder }))
+        inputs.push(new BucketInput(file, { layout, pageBytes, range, reverse, hiding, ...shared }))
       }
       const memtables = version.sealed.map(sealed => ({ sealed, rows: sealed.memtable.count }))
       for (const { sealed, rows } of [...memtables, { sealed: active, rows: length }]) {
