@@ -18,6 +18,8 @@ import type { BucketFile } from './reader.js'
 
 /** Reads of up to this many pages go through the cache: seven pages in all. */
 const CACHED_READ_PAGES = 4
+/** Rows that a scan takes of its first page at first: it may want no more. */
+const FIRST_ROWS = 64
 /** Bytes of the longest read. */
 const READ_BYTES = 2 ** 18
 
@@ -41,6 +43,9 @@ export class BucketInput implements SortedInput {
   readonly #keys: PageKeys
   readonly #readPagesMax: number
   #readPages: number
+  /** Of a scan: its first page is still to come; and rows [from, to) of that page that are. */
+  #isFirst: boolean
+  #rest: { readonly page: number; readonly from: number; readonly to: number } | undefined
   /** Where the batch begins that is being appended. */
   #batch = 0
   /** Pages [from, to) are still to be read. */
@@ -54,6 +59,7 @@ export class BucketInput implements SortedInput {
     this.#options = options
     this.#decoder = options.decoder ?? new DataPageDecoder(layout, pageBytes)
     this.#keys = options.keys ?? new PageKeys(layout, pageBytes)
+    this.#isFirst = options.firstReadPages === undefined && file.hasCache
     this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)
     const overlaps = footer.dataPages > 0 && rangeOverlaps(range, footer.firstKey, footer.lastKey)
@@ -66,13 +72,22 @@ export class BucketInput implements SortedInput {
   }
 
   async next(into: OperationBuffer): Promise<boolean> {
-    const { reverse, pageBytes, hiding } = this.#options
-    if (this.#from >= this.#to) return false
+    this.#batch = into.count
+    if (this.#rest !== undefined) await this.#decodeCached(this.#rest.page, this.#rest.page + 1, into)
+    else if (this.#from < this.#to) await this.#readOn(into)
+    else return false
+    hideRows(into, this.#batch, this.#file.entry.endSequence - 1, this.#options.hiding)
+    if (this.#options.reverse) into.reverseFrom(this.#batch)
+    return true
+  }
+
+  /** Appends the rows of the next pages. */
+  async #readOn(into: OperationBuffer): Promise<void> {
+    const { reverse, pageBytes } = this.#options
     const count = Math.min(this.#readPages, this.#to - this.#from)
     const first = reverse ? this.#to - count : this.#from
     if (reverse) this.#to -= count
     else this.#from += count
-    this.#batch = into.count
     if (this.#readPages <= CACHED_READ_PAGES && this.#file.hasCache)
       await this.#decodeCached(first, first + count, into)
     else {
@@ -80,9 +95,6 @@ export class BucketInput implements SortedInput {
       for (let page = 0; page < count; page++) this.#decode(first + page, words, (page * pageBytes) / 4, into)
     }
     this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
-    hideRows(into, this.#batch, this.#file.entry.endSequence - 1, hiding)
-    if (reverse) into.reverseFrom(this.#batch)
-    return true
   }
 
   /** Decodes the pages [from, to), out of the cache as far as they are there. */
@@ -101,20 +113,32 @@ export class BucketInput implements SortedInput {
     }
   }
 
-  /** Appends the rows of the page that are in the range. */
+  /** Appends the rows of the page that are in the range; of the first page a few, and then the rest. */
   #decode(page: number, words: Uint32Array, base: number, into: OperationBuffer): void {
-    const { lower, lowerExclusive, upper, upperExclusive } = this.#options.range
-    const before = into.count
-    if (lower === undefined && upper === undefined) this.#decoder.decode(words, base, into)
-    else {
-      const keys = this.#keys
-      keys.open(words, base)
-      const from = lower === undefined ? 0 : keys.placeOf(lower, lowerExclusive === true)
-      const to = upper === undefined ? keys.rows : keys.placeOf(upper, upperExclusive !== true)
-      // In a page that is out of order the end may come first.
-      this.#decoder.decode(words, base, into, Math.min(from, to), to)
+    const { reverse } = this.#options
+    let { from, to } = this.#rest ?? this.#rowsOf(words, base)
+    this.#rest = undefined
+    if (this.#isFirst && to - from > FIRST_ROWS) {
+      const middle = reverse ? to - FIRST_ROWS : from + FIRST_ROWS
+      this.#rest = reverse ? { page, from, to: middle } : { page, from: middle, to }
+      if (reverse) from = middle
+      else to = middle
     }
+    this.#isFirst = false
+    const before = into.count
+    this.#decoder.decode(words, base, into, from, to)
     this.#checkOrder(page, before, into)
+  }
+
+  /** The rows [from, to) of a page that are in the range. */
+  #rowsOf(words: Uint32Array, base: number): { from: number; to: number } {
+    const { lower, lowerExclusive, upper, upperExclusive } = this.#options.range
+    const keys = this.#keys
+    keys.open(words, base)
+    const from = lower === undefined ? 0 : keys.placeOf(lower, lowerExclusive === true)
+    const to = upper === undefined ? keys.rows : keys.placeOf(upper, upperExclusive !== true)
+    // In a page that is out of order the end may come first.
+    return { from: Math.min(from, to), to }
   }
 
   /** Checks the ends of a page, whose rows begin at `from`. A checksum does not say that the writer has sorted them. */
@@ -134,5 +158,6 @@ export class BucketInput implements SortedInput {
   /** The file itself stays open: it belongs to the version that the reader holds. */
   async close(): Promise<void> {
     this.#from = this.#to
+    this.#rest = undefined
   }
 }
