@@ -10,7 +10,8 @@ import { throwIfAborted } from '../async/abort.js'
 import type { Turns } from '../async/turns.js'
 import { assert } from '../base/assert.js'
 import { compareRows } from '../records/compare.js'
-import { OperationBuffer, type Operations } from '../records/operations.js'
+import { BufferPool } from '../records/buffer-pool.js'
+import type { OperationBuffer, Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { sortedOrder } from '../sort/sort.js'
 import { resolve } from './resolve.js'
@@ -24,6 +25,8 @@ export interface MergeOptions {
   readonly keepDeletes: boolean
   /** Ends the merge: the next step rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
+  /** Where its buffers come from, and where they go when it is closed. */
+  readonly buffers?: BufferPool | undefined
   /** For a merge that nobody pauses between steps: some steps may hand out nothing. */
   readonly turns?: Turns | undefined
 }
@@ -40,17 +43,18 @@ interface Feed {
 export class Merge {
   readonly #options: MergeOptions
   readonly #feeds: Feed[]
+  readonly #buffers: BufferPool
   #unsorted: OperationBuffer
   /** Made when several inputs have rows together. */
   #sorted: OperationBuffer | undefined
+  #closed = false
 
   /** `inputs`: oldest first. The merge closes them. */
   constructor(inputs: readonly SortedInput[], options: MergeOptions) {
     this.#options = options
-    // The first rows say how much room they need: growing to it step by step would cost a short scan more than its rows.
-    const buffer = () => new OperationBuffer(options.layout, 1)
-    this.#feeds = inputs.map(input => ({ input, rows: buffer(), from: 0, ended: false }))
-    this.#unsorted = buffer()
+    this.#buffers = options.buffers ?? new BufferPool(options.layout)
+    this.#feeds = inputs.map(input => ({ input, rows: this.#buffers.take(), from: 0, ended: false }))
+    this.#unsorted = this.#buffers.take()
   }
 
   /**
@@ -71,8 +75,16 @@ export class Merge {
     }
   }
 
+  /** Nobody may read from the rows that it handed out any more. */
   async close(): Promise<void> {
-    for (const { input } of this.#feeds) await input.close()
+    if (this.#closed) return
+    this.#closed = true
+    for (const { input, rows } of this.#feeds) {
+      this.#buffers.giveBack(rows)
+      await input.close()
+    }
+    this.#buffers.giveBack(this.#unsorted)
+    if (this.#sorted !== undefined) this.#buffers.giveBack(this.#sorted)
   }
 
   /**
@@ -167,7 +179,7 @@ export class Merge {
   /** Rows of one key stay in their order. */
   #sort(unsorted: OperationBuffer): OperationBuffer {
     const { layout } = this.#options
-    this.#sorted ??= new OperationBuffer(layout, 1)
+    this.#sorted ??= this.#buffers.take()
     this.#sorted.clear()
     this.#sorted.gather(unsorted, sortedOrder(unsorted.lanes, layout.keyLaneCount, 0, unsorted.count))
     return this.#sorted

@@ -14,6 +14,7 @@ import type { Memtable } from '../memtable/memtable.js'
 import { RunInput } from '../memtable/run-input.js'
 import { Merge } from '../merge/merge.js'
 import type { SortedInput } from '../merge/sorted-input.js'
+import { BufferPool } from '../records/buffer-pool.js'
 import { rangeIsEmpty, rangeOverlaps, type KeyRange } from '../records/key-range.js'
 import { OperationBuffer, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
@@ -73,6 +74,7 @@ export class TableReader {
   readonly #firstLast: FirstLast
   readonly #decoder: DataPageDecoder
   readonly #keys: PageKeys
+  readonly #buffers: BufferPool
   readonly #blocking: PageSource
   readonly #inMemory = new PageSource(false)
   /**
@@ -89,6 +91,7 @@ export class TableReader {
     this.#firstLast = new FirstLast(options)
     this.#decoder = new DataPageDecoder(options.layout, options.pageBytes)
     this.#keys = new PageKeys(options.layout, options.pageBytes)
+    this.#buffers = new BufferPool(options.layout)
     this.#blocking = new PageSource(true)
     this.#scratch = new OperationBuffer(options.layout, 16)
   }
@@ -266,7 +269,9 @@ export class TableReader {
         }
       }
     }
-    return new Merge(inputs, { layout, reverse, replace, keepDeletes: false, signal, turns: new Turns() })
+    const turns = new Turns()
+    const buffers = this.#buffers
+    return new Merge(inputs, { layout, reverse, replace, keepDeletes: false, signal, turns, buffers })
   }
 
   async #run(

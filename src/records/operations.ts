@@ -87,6 +87,11 @@ export class OperationBuffer implements Operations {
     this.lanes = Array.from({ length: layout.laneCount }, () => new Uint32Array(this.#capacity))
   }
 
+  /** Rows for which there is room. */
+  get capacity(): number {
+    return this.#capacity
+  }
+
   /** Makes room for `rows` more rows; the columns may be other arrays afterwards. */
   reserve(rows: number): void {
     const needed = this.count + rows
