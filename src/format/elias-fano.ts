@@ -110,7 +110,7 @@ export function findBucket(
 
 /**
  * Where the 1 of a row stands, in bits from the start of the unary part, which is bit `unary` counted from word `base`.
- * Less the number of the row, it is the bucket. Requires: so many rows. Cost: reads the unary part up to there.
+ * Less the number of the row, it is the bucket. Requires: there is such a row. Cost: reads the unary part up to there.
  */
 export function placeOfRow(words: Uint32Array, base: number, unary: number, row: number): number {
   let at = base + (unary >>> 5)

@@ -2,7 +2,7 @@
  * The first and the last record of a range: a seek in each memtable and file says which key comes first of all, and a
  * lookup judges the key. No page is decoded. A key that has no record left is passed over, and the next one is sought.
  *
- * Blocking and asynchronous searches share everything but the page source. Hot. docs/internals.md, Scans.
+ * Blocking and asynchronous searches share everything but the page source. Hot. docs/internals.md, Short ranges.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
 import { PageKeys } from '../format/page-keys.js'

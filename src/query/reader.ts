@@ -30,7 +30,7 @@ import { PageSource } from './page-source.js'
 const ROWS_INDEXED_MAX = 2 ** 17
 /** A key that has as many records is scanned. */
 const RECORDS_MAX = 2 ** 15
-/** So many rows of memtables are put in order without a turn of the event loop. */
+/** This many rows of memtables are put in order without a turn of the event loop. */
 const ROWS_SORTED_MAX = 2 ** 14
 /** Where the first keys of a range have no records, a scan is faster than a search for each of the next. */
 const EFFORT: Effort = { keysMax: 64, recordsMax: RECORDS_MAX }

@@ -1,6 +1,6 @@
 /**
  * Columns for short scans, used again: to allocate them would cost such a scan more than all the rest. docs/internals.md,
- * Scans.
+ * Short ranges.
  */
 import { OperationBuffer } from './operations.js'
 import type { RecordLayout } from './record-layout.js'
