@@ -50,18 +50,23 @@ export class PageKeys {
     if (this.#buckets === 0) {
       // Row r lies between r and r + 1 times the distance.
       const row = Math.floor(offsetNumber(offset) / this.#distance())
-      return row < this.rows ? this.#placeAmong(row, row + 1, key, above) : this.rows
+      return row < this.rows ? this.#placeIn(0, row, row + 1, key, above) : this.rows
     }
     const bucket = bucketOf(offset, this.#lowBits)
     if (bucket >= this.#buckets) return this.rows
     const found = findBucket(this.#words, this.#base, directoryWord * 32, this.rows, this.#buckets, bucket)
     // Samples of a damaged page may point anywhere.
     const end = Math.min(this.rows, Math.floor(found / BUCKET_ROWS))
-    return this.#placeAmong(Math.max(0, end - (found % BUCKET_ROWS)), end, key, above)
+    return this.#placeIn(bucket, Math.max(0, end - (found % BUCKET_ROWS)), end, key, above)
   }
 
   /** Puts the key of row `row` into `key`. */
   read(row: number, key: Uint32Array): void {
+    this.#readIn(this.#buckets === 0 ? 0 : this.#bucketOf(row), row, key)
+  }
+
+  /** As {@link read}, of a row in a bucket that is known. */
+  #readIn(bucket: number, row: number, key: Uint32Array): void {
     const { firstKeyWord, bucketsWord } = this.#page
     const words = this.#words
     const base = this.#base
@@ -74,7 +79,7 @@ export class PageKeys {
       at += width
     }
     if (this.#buckets === 0) this.#addDistance(row, key)
-    else this.#addBucket(row, key)
+    else this.#addBucket(bucket, key)
     if (this.#shift > 0) shiftLeft(key, this.#shift)
     let carry = 0
     for (let lane = last; lane >= 0; lane--) {
@@ -84,12 +89,13 @@ export class PageKeys {
     }
   }
 
-  #placeAmong(from: number, to: number, key: Uint32Array, above: boolean): number {
+  /** The place among rows [from, to), which are those of a bucket. */
+  #placeIn(bucket: number, from: number, to: number, key: Uint32Array, above: boolean): number {
     let low = from
     let high = to
     while (low < high) {
       const middle = (low + high) >>> 1
-      this.read(middle, this.#key)
+      this.#readIn(bucket, middle, this.#key)
       const order = compareKeys(key, this.#key)
       if (order > 0 || (above && order === 0)) low = middle + 1
       else high = middle
@@ -97,10 +103,13 @@ export class PageKeys {
     return low
   }
 
-  #addBucket(row: number, key: Uint32Array): void {
+  #bucketOf(row: number): number {
     const buckets = this.#buckets
     const unary = this.#page.directoryWord * 32 + sampleCount(buckets) * sampleBits(this.rows, buckets)
-    const bucket = placeOfRow(this.#words, this.#base, unary, row) - row
+    return placeOfRow(this.#words, this.#base, unary, row) - row
+  }
+
+  #addBucket(bucket: number, key: Uint32Array): void {
     const lane = key.length - 1 - (this.#lowBits >>> 5)
     const shift = this.#lowBits & 31
     // All bits of the key are low bits: there is one bucket.

@@ -15,6 +15,7 @@ import type { View } from '../state/table-state.js'
 import { Lookup } from './lookup.js'
 import { FOUND, GENERAL, NewestRecord } from './newest.js'
 import type { PageSource } from './page-source.js'
+import { RunPlaces } from './run-places.js'
 
 /** What {@link FirstLast.find} says. */
 export const NOTHING = 0
@@ -46,6 +47,7 @@ export class FirstLast {
   readonly #lookup: Lookup
   readonly #newest: NewestRecord
   readonly #pageKeys: PageKeys
+  readonly #places = new RunPlaces()
   readonly #replace: boolean
   /** The key that is nearest to the start of the range, of the inputs asked so far; and one of the input at hand. */
   #key: Uint32Array
@@ -186,10 +188,12 @@ export class FirstLast {
     for (const run of runs) {
       const step = reverse ? -1 : 1
       let place = reverse
-        ? (upper === undefined ? run.length : placeIn(lanes, run, upper, upperExclusive !== true)) - 1
+        ? (upper === undefined
+            ? run.length
+            : this.#places.placeOf(lanes, run, upper, upperExclusive !== true)) - 1
         : lower === undefined
           ? 0
-          : placeIn(lanes, run, lower, lowerExclusive === true)
+          : this.#places.placeOf(lanes, run, lower, lowerExclusive === true)
       for (; run[place]! >= length; place += step) {
         // A look at a key costs more than many steps. Without it, each key that is passed over would walk the same way.
         if ((place & (STEPS_BLIND - 1)) === 0 && this.#liesBehind(lanes, run[place]!, reverse)) break
@@ -218,17 +222,4 @@ export class FirstLast {
     ;[this.#key, this.#other] = [this.#other, this.#key]
     this.#isAny = true
   }
-}
-
-/** The first place in the run whose key is not below `key`; with `above`, whose key is above it. */
-function placeIn(lanes: readonly Uint32Array[], run: Uint32Array, key: Uint32Array, above: boolean): number {
-  let low = 0
-  let high = run.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const order = compareKeyToRow(key, lanes, run[middle]!)
-    if (order > 0 || (above && order === 0)) low = middle + 1
-    else high = middle
-  }
-  return low
 }
