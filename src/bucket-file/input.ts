@@ -63,12 +63,8 @@ export class BucketInput implements SortedInput {
     this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)
     const overlaps = footer.dataPages > 0 && rangeOverlaps(range, footer.firstKey, footer.lastKey)
-    this.#from = !overlaps || range.lower === undefined ? 0 : file.firstPageFor(range.lower)
-    this.#to = !overlaps
-      ? 0
-      : range.upper === undefined
-        ? footer.dataPages
-        : file.lastPageFor(range.upper) + 1
+    this.#from = overlaps ? firstPage(file, range) : 0
+    this.#to = overlaps ? lastPage(file, range) + 1 : 0
   }
 
   async next(into: OperationBuffer): Promise<boolean> {
@@ -94,7 +90,7 @@ export class BucketInput implements SortedInput {
       const words = await this.#file.readDataPages(first, first + count)
       for (let page = 0; page < count; page++) this.#decode(first + page, words, (page * pageBytes) / 4, into)
     }
-    this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
+    if (!this.#isFirst) this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
   }
 
   /** Decodes the pages [from, to), out of the cache as far as they are there. */
@@ -124,7 +120,8 @@ export class BucketInput implements SortedInput {
       if (reverse) from = middle
       else to = middle
     }
-    this.#isFirst = false
+    // The page before may have been read for a bound alone.
+    if (to > from) this.#isFirst = false
     const before = into.count
     this.#decoder.decode(words, base, into, from, to)
     this.#checkOrder(page, before, into)
@@ -160,4 +157,16 @@ export class BucketInput implements SortedInput {
     this.#from = this.#to
     this.#rest = undefined
   }
+}
+
+/** The first page that may have rows in the range. */
+function firstPage(file: BucketFile, { lower, lowerExclusive }: KeyRange): number {
+  if (lower === undefined) return 0
+  return lowerExclusive === true ? Math.max(0, file.lastPageFor(lower)) : file.firstPageFor(lower)
+}
+
+/** The last page that may have rows in the range. A page that begins with a bound that is outside has none. */
+function lastPage(file: BucketFile, { upper, upperExclusive }: KeyRange): number {
+  if (upper === undefined) return file.footer.dataPages - 1
+  return upperExclusive === true ? file.firstPageFor(upper) : file.lastPageFor(upper)
 }

@@ -1,12 +1,12 @@
 /**
  * Where a key belongs in a sorted run of a memtable. A binary search in a long run would wait for memory at each of its
- * steps; so of each long run one key in 64 is kept, side by side. docs/internals.md, Short ranges.
+ * steps; so of each long run one key in 8 is kept, side by side. docs/internals.md, Short ranges.
  */
 import { PageIndex } from '../bucket-file/page-index.js'
 import { compareKeyToRow } from '../records/compare.js'
 
 /** Rows to each key that is kept. */
-const SAMPLE_ROWS = 64
+const SAMPLE_ROWS = 8
 /** Shorter runs are searched as they are. */
 const SAMPLED_ROWS_MIN = 4096
 
