@@ -198,7 +198,6 @@ export class FirstLast {
         // A look at a key costs more than many steps. Without it, each key that is passed over would walk the same way.
         if ((place & (STEPS_BLIND - 1)) === 0 && this.#liesBehind(lanes, run[place]!, reverse)) break
       }
-      if (run[place]! >= length) continue
       const row = run[place]
       if (row === undefined) continue
       for (let lane = 0; lane < this.#other.length; lane++) this.#other[lane] = lanes[lane]![row]!

@@ -140,6 +140,40 @@ test('a snapshot does not see what was put and deleted later', async () => {
   )
 })
 
+test('a key on either side of any bound is found, also where a page begins with the bound', async () => {
+  const table = await tables.fingerprints({ memtableBytes: 2 ** 20, walBytes: 2 ** 20 })
+  const keys = 3000
+  for (const round of [0, 1])
+    await table.putColumns(fingerprintColumns(round * keys, (round + 1) * keys, n => BigInt(n % keys)))
+  await table.compact()
+  let wrong = 0
+  for (let key = 1n; key < keys - 1; key++) {
+    const [before, after] = [table.lastSync({ lt: key })!, table.firstSync({ gt: key })!]
+    const at = [table.firstSync({ gte: key })!, table.lastSync({ lte: key })!]
+    if (before[0] !== key - 1n || after[0] !== key + 1n || at.some(([found]) => found !== key)) wrong++
+    const ids = [...at, before, after].map(([, { id }]) => id)
+    const numbers = [key, key + 3000n, key + 2999n, key + 1n].map(n => fingerprint(Number(n)).id)
+    if (ids.some((id, i) => id !== numbers[i])) wrong++
+  }
+  expect(wrong).toBe(0)
+})
+
+test('a snapshot passes over newer records in memory, however many, and stops at older ones', async () => {
+  const table = await tables.fingerprints({ memtableBytes: 2 ** 20, walBytes: 2 ** 20 })
+  await table.put(10_000n, fingerprint(1))
+  await table.compact()
+  await table.put(5000n, fingerprint(2))
+  await table.put(20_000n, fingerprint(3))
+  const snapshot = table.snapshot()
+  await table.putColumns(fingerprintColumns(0, 1000, n => BigInt(n)))
+  await table.putColumns(fingerprintColumns(0, 1000, n => BigInt(30_000 + n)))
+  expect(table.firstSync({ snapshot })).toEqual([5000n, fingerprint(2)])
+  expect(table.lastSync({ snapshot })).toEqual([20_000n, fingerprint(3)])
+  expect(table.firstSync({ snapshot, gt: 5000n })).toEqual([10_000n, fingerprint(1)])
+  expect(table.lastSync({ snapshot, lt: 20_000n })).toEqual([10_000n, fingerprint(1)])
+  await snapshot.close()
+})
+
 test('each put is seen at once, also between calls and while a call waits', async () => {
   const table = await tables.fingerprints(SMALL)
   for (let n = 0; n < 500; n++) {
