@@ -167,6 +167,8 @@ test('a snapshot passes over newer records in memory, however many, and stops at
   const snapshot = table.snapshot()
   await table.putColumns(fingerprintColumns(0, 1000, n => BigInt(n)))
   await table.putColumns(fingerprintColumns(0, 1000, n => BigInt(30_000 + n)))
+  // Puts all of them in order.
+  expect(table.firstSync()).toEqual([0n, fingerprint(0)])
   expect(table.firstSync({ snapshot })).toEqual([5000n, fingerprint(2)])
   expect(table.lastSync({ snapshot })).toEqual([20_000n, fingerprint(3)])
   expect(table.firstSync({ snapshot, gt: 5000n })).toEqual([10_000n, fingerprint(1)])
