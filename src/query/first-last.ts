@@ -182,7 +182,7 @@ export class FirstLast {
     return this.#pageKeys
   }
 
-  /** Rows from `length` on are not seen. */
+  /** Passes over rows from `length` on, which the view does not see. A lookup would say so, too, but at a higher price. */
   #seekInMemtable({ lanes }: Memtable, runs: readonly Uint32Array[], length: number, reverse: boolean): void {
     const { lower, lowerExclusive, upper, upperExclusive } = this.left
     for (const run of runs) {
