@@ -13,6 +13,8 @@ export type {
   BatchOperation,
   BulkLoadOptions,
   CompactOptions,
+  FirstOptions,
+  FirstSyncOptions,
   HitColumns,
   NearColumns,
   OpenOptions,

@@ -7,16 +7,19 @@
  */
 import { corruption } from '../base/errors.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
+import { PageKeys } from '../format/page-keys.js'
 import type { SortedInput } from '../merge/sorted-input.js'
 import { compareRows } from '../records/compare.js'
 import { hideRows, type Hiding } from '../records/hide-rows.js'
-import { rangeEnd, rangeOverlaps, rangeStart, type KeyRange } from '../records/key-range.js'
-import { OperationBuffer } from '../records/operations.js'
+import { rangeOverlaps, type KeyRange } from '../records/key-range.js'
+import type { OperationBuffer, Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import type { BucketFile } from './reader.js'
 
 /** Reads of up to this many pages go through the cache: seven pages in all. */
 const CACHED_READ_PAGES = 4
+/** Rows that a scan takes of its first page at first: it may want no more. */
+const FIRST_ROWS = 64
 /** Bytes of the longest read. */
 const READ_BYTES = 2 ** 18
 
@@ -26,6 +29,9 @@ export interface BucketInputOptions {
   readonly range: KeyRange
   readonly reverse: boolean
   readonly hiding: Hiding
+  /** Shared with other inputs of one reader; without them the input has its own. */
+  readonly decoder?: DataPageDecoder
+  readonly keys?: PageKeys
   /** Pages of the first read; a merge begins with the longest. */
   readonly firstReadPages?: number
 }
@@ -34,9 +40,14 @@ export class BucketInput implements SortedInput {
   readonly #file: BucketFile
   readonly #options: BucketInputOptions
   readonly #decoder: DataPageDecoder
-  readonly #decoded: OperationBuffer
+  readonly #keys: PageKeys
   readonly #readPagesMax: number
   #readPages: number
+  /** Of a scan: its first page is still to come; and rows [from, to) of that page that are. */
+  #isFirst: boolean
+  #rest: { readonly page: number; readonly from: number; readonly to: number } | undefined
+  /** Where the batch begins that is being appended. */
+  #batch = 0
   /** Pages [from, to) are still to be read. */
   #from: number
   #to: number
@@ -46,74 +57,93 @@ export class BucketInput implements SortedInput {
     const { footer } = file
     this.#file = file
     this.#options = options
-    this.#decoder = new DataPageDecoder(layout, pageBytes)
-    this.#decoded = new OperationBuffer(layout, 1)
+    this.#decoder = options.decoder ?? new DataPageDecoder(layout, pageBytes)
+    this.#keys = options.keys ?? new PageKeys(layout, pageBytes)
+    this.#isFirst = options.firstReadPages === undefined && file.hasCache
     this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)
     const overlaps = footer.dataPages > 0 && rangeOverlaps(range, footer.firstKey, footer.lastKey)
-    this.#from = !overlaps || range.lower === undefined ? 0 : file.firstPageFor(range.lower)
-    this.#to = !overlaps
-      ? 0
-      : range.upper === undefined
-        ? footer.dataPages
-        : file.lastPageFor(range.upper) + 1
+    this.#from = overlaps ? firstPage(file, range) : 0
+    this.#to = overlaps ? lastPage(file, range) + 1 : 0
   }
 
   async next(into: OperationBuffer): Promise<boolean> {
-    const { reverse, pageBytes, hiding, range } = this.#options
-    if (this.#from >= this.#to) return false
+    this.#batch = into.count
+    if (this.#rest !== undefined) await this.#decodeCached(this.#rest.page, this.#rest.page + 1, into)
+    else if (this.#from < this.#to) await this.#readOn(into)
+    else return false
+    hideRows(into, this.#batch, this.#file.entry.endSequence - 1, this.#options.hiding)
+    if (this.#options.reverse) into.reverseFrom(this.#batch)
+    return true
+  }
+
+  /** Appends the rows of the next pages. */
+  async #readOn(into: OperationBuffer): Promise<void> {
+    const { reverse, pageBytes } = this.#options
     const count = Math.min(this.#readPages, this.#to - this.#from)
     const first = reverse ? this.#to - count : this.#from
     if (reverse) this.#to -= count
     else this.#from += count
-    const decoded = this.#decoded
-    decoded.clear()
     if (this.#readPages <= CACHED_READ_PAGES && this.#file.hasCache)
-      await this.#decodeCached(first, first + count)
+      await this.#decodeCached(first, first + count, into)
     else {
       const words = await this.#file.readPages(first, first + count)
-      for (let page = 0; page < count; page++) this.#decode(first + page, words, (page * pageBytes) / 4)
+      for (let page = 0; page < count; page++) this.#decode(first + page, words, (page * pageBytes) / 4, into)
     }
-    this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
-    const end = rangeEnd(range, decoded.lanes, 0, decoded.count)
-    const start = rangeStart(range, decoded.lanes, 0, end)
-    decoded.count = end
-    decoded.dropFirst(start)
-    hideRows(decoded, 0, this.#file.entry.endSequence - 1, hiding)
-    if (reverse) into.appendReversed(decoded)
-    else into.append(decoded, 0, decoded.count)
-    return true
+    if (!this.#isFirst) this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
   }
 
   /** Decodes the pages [from, to), out of the cache as far as they are there. */
-  async #decodeCached(from: number, to: number): Promise<void> {
+  async #decodeCached(from: number, to: number, into: OperationBuffer): Promise<void> {
     const file = this.#file
     for (let page = from; page < to; page++) {
       const slot = file.cachedPage(page)
       if (slot >= 0) {
-        this.#decode(page, file.cache.wordsOf(slot), file.cache.baseOf(slot))
+        this.#decode(page, file.cache.wordsOf(slot), file.cache.baseOf(slot), into)
         continue
       }
       let end = page + 1
       while (end < to && file.cachedPage(end) < 0) end++
-      for (const { words, base } of await file.loadPages(page, end)) this.#decode(page++, words, base)
+      for (const { words, base } of await file.loadPages(page, end)) this.#decode(page++, words, base, into)
       page--
     }
   }
 
-  #decode(page: number, words: Uint32Array, base: number): void {
-    const before = this.#decoded.count
-    this.#decoder.decode(words, base, this.#decoded)
-    this.#checkOrder(page, before)
+  /** Appends the rows of the page that are in the range; of the first page a few, and then the rest. */
+  #decode(page: number, words: Uint32Array, base: number, into: OperationBuffer): void {
+    const { reverse } = this.#options
+    let { from, to } = this.#rest ?? this.#rowsOf(words, base)
+    this.#rest = undefined
+    if (this.#isFirst && to - from > FIRST_ROWS) {
+      const middle = reverse ? to - FIRST_ROWS : from + FIRST_ROWS
+      this.#rest = reverse ? { page, from, to: middle } : { page, from: middle, to }
+      if (reverse) from = middle
+      else to = middle
+    }
+    // The page before may have been read for a bound alone.
+    if (to > from) this.#isFirst = false
+    const before = into.count
+    this.#decoder.decode(words, base, into, from, to)
+    this.#checkOrder(page, before, into)
+  }
+
+  /** The rows [from, to) of a page that are in the range. */
+  #rowsOf(words: Uint32Array, base: number): { from: number; to: number } {
+    const { lower, lowerExclusive, upper, upperExclusive } = this.#options.range
+    const keys = this.#keys
+    keys.open(words, base)
+    const from = lower === undefined ? 0 : keys.placeOf(lower, lowerExclusive === true)
+    const to = upper === undefined ? keys.rows : keys.placeOf(upper, upperExclusive !== true)
+    // In a page that is out of order the end may come first.
+    return { from: Math.min(from, to), to }
   }
 
   /** Checks the ends of a page, whose rows begin at `from`. A checksum does not say that the writer has sorted them. */
-  #checkOrder(page: number, from: number): void {
-    const { lanes, count } = this.#decoded
+  #checkOrder(page: number, from: number, { lanes, count }: Operations): void {
     if (count === from) return
     const { layout, pageBytes } = this.#options
     const isSorted = (a: number, b: number) => compareRows(lanes, a, lanes, b, layout.keyLaneCount) <= 0
-    if (isSorted(Math.max(0, from - 1), from) && isSorted(from, count - 1)) return
+    if (isSorted(Math.max(this.#batch, from - 1), from) && isSorted(from, count - 1)) return
     throw corruption(
       this.#file.path,
       page * pageBytes,
@@ -125,5 +155,18 @@ export class BucketInput implements SortedInput {
   /** The file itself stays open: it belongs to the version that the reader holds. */
   async close(): Promise<void> {
     this.#from = this.#to
+    this.#rest = undefined
   }
+}
+
+/** The first page that may have rows in the range. */
+function firstPage(file: BucketFile, { lower, lowerExclusive }: KeyRange): number {
+  if (lower === undefined) return 0
+  return lowerExclusive === true ? Math.max(0, file.lastPageFor(lower)) : file.firstPageFor(lower)
+}
+
+/** The last page that may have rows in the range. A page that begins with a bound that is outside has none. */
+function lastPage(file: BucketFile, { upper, upperExclusive }: KeyRange): number {
+  if (upper === undefined) return file.footer.dataPages - 1
+  return upperExclusive === true ? file.firstPageFor(upper) : file.lastPageFor(upper)
 }

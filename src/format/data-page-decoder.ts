@@ -7,7 +7,7 @@ import { PUT, type OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { unpackStrided } from './bits.js'
 import { laneWidth, shiftOf } from './data-page-row.js'
-import { sampleBits, sampleCount } from './elias-fano.js'
+import { placeOfRow, sampleBits, sampleCount } from './elias-fano.js'
 import {
   KIND_WORD,
   PAGE_ROWS_MAX,
@@ -29,31 +29,47 @@ export class DataPageDecoder {
     this.#page = dataPageLayout(layout, pageBytes)
   }
 
-  /** Appends all rows of the page whose first word is `words[base]` to `into`. Requires: it has no `defect`. */
-  decode(words: Uint32Array, base: number, into: OperationBuffer): void {
+  /**
+   * Appends rows [from, to) of the page whose first word is `words[base]` to `into`, without bounds all. Requires: it has
+   * no `defect`.
+   */
+  decode(
+    words: Uint32Array,
+    base: number,
+    into: OperationBuffer,
+    from = 0,
+    to = rowCountIn(words[base + KIND_WORD]!),
+  ): void {
     const page = this.#page
     const { keyLaneCount, packedLaneCount } = page
-    const rows = rowCountIn(words[base + KIND_WORD]!)
-    assert(rows > 0 && rows <= PAGE_ROWS_MAX, 'a page is decoded after it was found to have no defect')
+    const pageRows = rowCountIn(words[base + KIND_WORD]!)
+    assert(
+      pageRows > 0 && pageRows <= PAGE_ROWS_MAX,
+      'a page is decoded after it was found to have no defect',
+    )
+    assert(from >= 0 && from <= to && to <= pageRows, 'only rows that a page has are decoded')
+    const rows = to - from
+    if (rows === 0) return
     const buckets = words[base + page.bucketsWord]! & 0xffff
     const rowBits = words[base + page.bucketsWord]! >>> 16
     const lowBits = lowBitsIn(words[base + KIND_WORD]!)
     const at = into.count
     into.reserve(rows)
     if (this.#scratch.length < rows) this.#scratch = new Uint32Array(2 * rows)
-    let position = (page.directoryWord + directoryWords(rows, buckets)) * 32
+    let position = (page.directoryWord + directoryWords(pageRows, buckets)) * 32 + from * rowBits
     for (let lane = keyLaneCount - 1, left = lowBits; lane >= 0; lane--, left -= 32) {
       const width = Math.max(0, Math.min(32, left))
       unpackStrided(words, base, position, rowBits, width, 0, rows, into.lanes[lane]!, at)
       position += width
     }
     const shift = shiftOf(page, words, base)
+    const unary = page.directoryWord * 32 + sampleCount(buckets) * sampleBits(pageRows, buckets)
     if (buckets > 0 && keyLaneCount === 2 && shift === 0)
-      this.#addBuckets2(words, base, rows, buckets, lowBits, into.lanes, at)
+      this.#addBuckets2(words, base, unary, from, rows, lowBits, into.lanes, at)
     else {
-      if (buckets === 0) this.#addEven(words, base, rows, into.lanes, at)
+      if (buckets === 0) this.#addEven(words, base, from, rows, into.lanes, at)
       else {
-        this.#readBuckets(words, base, rows, buckets)
+        this.#readBuckets(words, base, unary, from, rows)
         this.#addBuckets(lowBits, rows, into.lanes, at)
       }
       if (shift > 0) shiftLeft(into.lanes, keyLaneCount, shift, at, rows)
@@ -87,14 +103,14 @@ export class DataPageDecoder {
     into.count += rows
   }
 
-  /** The buckets of all rows go to `#scratch`: the places of the 1s, without the zeros before them. */
-  #readBuckets(words: Uint32Array, base: number, rows: number, buckets: number): void {
+  /** The buckets of rows from `first` on go to `#scratch`: the places of the 1s, without the zeros before them. */
+  #readBuckets(words: Uint32Array, base: number, unary: number, first: number, rows: number): void {
     const out = this.#scratch
-    const unary = this.#page.directoryWord * 32 + sampleCount(buckets) * sampleBits(rows, buckets)
-    let at = base + (unary >>> 5)
-    let word = words[at]! & (-1 << (unary & 31))
-    /** Place of bit 0 of the word, from the start of the unary part. */
-    let place = -(unary & 31)
+    const one = placeOfRow(words, base, unary, first)
+    let at = base + ((unary + one) >>> 5)
+    let word = words[at]! & (-1 << ((unary + one) & 31))
+    /** Place of bit 0 of the word, from the start of the unary part, without the rows before. */
+    let place = one - ((unary + one) & 31) - first
     for (let row = 0; row < rows; row++) {
       while (word === 0) {
         word = words[++at]!
@@ -123,21 +139,22 @@ export class DataPageDecoder {
   #addBuckets2(
     words: Uint32Array,
     base: number,
+    unary: number,
+    first: number,
     rows: number,
-    buckets: number,
     lowBits: number,
     lanes: readonly Uint32Array[],
     from: number,
   ): void {
     const [highs, lows] = [lanes[0]!, lanes[1]!]
-    const { firstKeyWord, directoryWord } = this.#page
+    const { firstKeyWord } = this.#page
     const firstHigh = words[base + firstKeyWord]!
     const firstLow = words[base + firstKeyWord + 1]!
-    const unary = directoryWord * 32 + sampleCount(buckets) * sampleBits(rows, buckets)
-    let at = base + (unary >>> 5)
-    let word = words[at]! & (-1 << (unary & 31))
-    /** Place of bit 0 of the word, from the start of the unary part. */
-    let place = -(unary & 31)
+    const one = placeOfRow(words, base, unary, first)
+    let at = base + ((unary + one) >>> 5)
+    let word = words[at]! & (-1 << ((unary + one) & 31))
+    /** Place of bit 0 of the word, from the start of the unary part, without the rows before. */
+    let place = one - ((unary + one) & 31) - first
     const inHigh = lowBits >= 32
     const shift = lowBits & 31
     // With all 64 bits in the row there is one bucket, 0: whatever it is shifted by.
@@ -162,17 +179,24 @@ export class DataPageDecoder {
   }
 
   /** Adds row * distance to keys that hold what they are above it. Below 2^53. */
-  #addEven(words: Uint32Array, base: number, rows: number, lanes: readonly Uint32Array[], at: number): void {
+  #addEven(
+    words: Uint32Array,
+    base: number,
+    first: number,
+    rows: number,
+    lanes: readonly Uint32Array[],
+    at: number,
+  ): void {
     const { keyLaneCount, directoryWord } = this.#page
     const distance = words[base + directoryWord]! + words[base + directoryWord + 1]! * TWO_32
     const low = lanes[keyLaneCount - 1]!
     if (keyLaneCount === 1) {
-      for (let row = 0; row < rows; row++) low[at + row]! += row * distance
+      for (let row = 0; row < rows; row++) low[at + row]! += (first + row) * distance
       return
     }
     const high = lanes[keyLaneCount - 2]!
     for (let row = 0; row < rows; row++) {
-      const offset = row * distance + high[at + row]! * TWO_32 + low[at + row]!
+      const offset = (first + row) * distance + high[at + row]! * TWO_32 + low[at + row]!
       low[at + row] = offset % TWO_32
       high[at + row] = offset / TWO_32
     }

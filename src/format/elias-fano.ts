@@ -108,6 +108,26 @@ export function findBucket(
   return (position + zero - unary - bucket) * BUCKET_ROWS + (zero - before - 1)
 }
 
+/**
+ * Where the 1 of a row stands, in bits from the start of the unary part, which is bit `unary` counted from word `base`.
+ * Less the number of the row, it is the bucket. Requires: there is such a row. Cost: reads the unary part up to there.
+ */
+export function placeOfRow(words: Uint32Array, base: number, unary: number, row: number): number {
+  let at = base + (unary >>> 5)
+  let place = -(unary & 31)
+  let word = words[at]! & (-1 << (unary & 31))
+  let ones = onesUpTo(word) >>> 24
+  let left = row
+  while (left >= ones) {
+    left -= ones
+    word = words[++at]!
+    place += 32
+    ones = onesUpTo(word) >>> 24
+  }
+  for (; left > 0; left--) word &= word - 1
+  return place + 31 - Math.clz32(word & -word)
+}
+
 /** Writes the directory of a page, row by row. */
 export class DirectoryWriter {
   readonly #words: Uint32Array

@@ -51,13 +51,32 @@ export function shiftOut(offset: Uint32Array, shift: number): boolean {
   const last = offset.length - 1
   for (let lane = last; lane > last - lanes; lane--) if (offset[lane] !== 0) return false
   if (bits > 0 && (offset[last - lanes]! & ((1 << bits) - 1)) !== 0) return false
-  for (let lane = last; lane >= 0; lane--) {
+  shiftRight(offset, shift)
+  return true
+}
+
+/** Shifts the distance to the right, in place; what falls out is lost. */
+export function shiftRight(offset: Uint32Array, shift: number): void {
+  const lanes = shift >>> 5
+  const bits = shift & 31
+  for (let lane = offset.length - 1; lane >= 0; lane--) {
     const from = lane - lanes
     const low = from >= 0 ? offset[from]! >>> bits : 0
     const high = bits > 0 && from >= 1 ? offset[from - 1]! << (32 - bits) : 0
     offset[lane] = low | high
   }
-  return true
+}
+
+/** Shifts the distance to the left, in place. Requires: no bit falls out. */
+export function shiftLeft(offset: Uint32Array, shift: number): void {
+  const lanes = shift >>> 5
+  const bits = shift & 31
+  for (let lane = 0; lane < offset.length; lane++) {
+    const from = lane + lanes
+    const high = from < offset.length ? offset[from]! << bits : 0
+    const low = bits > 0 && from + 1 < offset.length ? offset[from + 1]! >>> (32 - bits) : 0
+    offset[lane] = high | low
+  }
 }
 
 /** Zeros at the end of the number. Requires: it is not 0. */

@@ -10,7 +10,8 @@ import { throwIfAborted } from '../async/abort.js'
 import type { Turns } from '../async/turns.js'
 import { assert } from '../base/assert.js'
 import { compareRows } from '../records/compare.js'
-import { OperationBuffer, type Operations } from '../records/operations.js'
+import { BufferPool } from '../records/buffer-pool.js'
+import type { OperationBuffer, Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { sortedOrder } from '../sort/sort.js'
 import { resolve } from './resolve.js'
@@ -24,6 +25,8 @@ export interface MergeOptions {
   readonly keepDeletes: boolean
   /** Ends the merge: the next step rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
+  /** Where its buffers come from, and where they go when it is closed. */
+  readonly buffers?: BufferPool | undefined
   /** For a merge that nobody pauses between steps: some steps may hand out nothing. */
   readonly turns?: Turns | undefined
 }
@@ -31,7 +34,7 @@ export interface MergeOptions {
 /** An input and the rows that it has handed out and that are not merged yet. */
 interface Feed {
   readonly input: SortedInput
-  readonly rows: OperationBuffer
+  rows: OperationBuffer
   /** The first row that is not merged yet. */
   from: number
   ended: boolean
@@ -40,17 +43,18 @@ interface Feed {
 export class Merge {
   readonly #options: MergeOptions
   readonly #feeds: Feed[]
-  readonly #unsorted: OperationBuffer
-  readonly #sorted: OperationBuffer
+  readonly #buffers: BufferPool
+  #unsorted: OperationBuffer
+  /** Made when several inputs have rows together. */
+  #sorted: OperationBuffer | undefined
+  #closed = false
 
   /** `inputs`: oldest first. The merge closes them. */
   constructor(inputs: readonly SortedInput[], options: MergeOptions) {
     this.#options = options
-    // The first rows say how much room they need: growing to it step by step would cost a short scan more than its rows.
-    const buffer = () => new OperationBuffer(options.layout, 1)
-    this.#feeds = inputs.map(input => ({ input, rows: buffer(), from: 0, ended: false }))
-    this.#unsorted = buffer()
-    this.#sorted = buffer()
+    this.#buffers = options.buffers ?? new BufferPool(options.layout)
+    this.#feeds = inputs.map(input => ({ input, rows: this.#buffers.take(), from: 0, ended: false }))
+    this.#unsorted = this.#buffers.take()
   }
 
   /**
@@ -71,8 +75,16 @@ export class Merge {
     }
   }
 
+  /** Nobody may read from the rows that it handed out any more. */
   async close(): Promise<void> {
-    for (const { input } of this.#feeds) await input.close()
+    if (this.#closed) return
+    this.#closed = true
+    for (const { input, rows } of this.#feeds) {
+      this.#buffers.giveBack(rows)
+      await input.close()
+    }
+    this.#buffers.giveBack(this.#unsorted)
+    if (this.#sorted !== undefined) this.#buffers.giveBack(this.#sorted)
   }
 
   /**
@@ -137,26 +149,40 @@ export class Merge {
   /** Takes all complete rows, sorted and resolved; `undefined` if no input has any left. */
   #collect(limit: Feed | undefined): Operations | undefined {
     const { layout, reverse, replace, keepDeletes } = this.#options
-    const unsorted = this.#unsorted
-    unsorted.clear()
-    let contributors = 0
+    const contributors: { feed: Feed; end: number }[] = []
     for (const feed of this.#feeds) {
       const end = limit === undefined ? feed.rows.count : this.#endBefore(feed, limit)
-      if (end === feed.from) continue
-      contributors++
-      if (reverse) unsorted.appendReversed(feed.rows, feed.from, end)
-      else unsorted.append(feed.rows, feed.from, end)
-      feed.from = end
+      if (end > feed.from) contributors.push({ feed, end })
     }
-    if (contributors === 0) return undefined
-    let rows = unsorted
-    if (contributors > 1) {
-      rows = this.#sorted
-      rows.clear()
-      rows.gather(unsorted, sortedOrder(unsorted.lanes, layout.keyLaneCount, 0, unsorted.count))
+    if (contributors.length === 0) return undefined
+    const sole = contributors.length === 1 ? contributors[0]! : undefined
+    let rows = this.#unsorted
+    rows.clear()
+    if (sole !== undefined && sole.feed.from === 0 && sole.end === sole.feed.rows.count) {
+      // All rows that the only feed has: they change hands.
+      this.#unsorted = sole.feed.rows
+      sole.feed.rows = rows
+      rows = this.#unsorted
+      if (reverse) rows.reverseFrom(0)
+    } else {
+      for (const { feed, end } of contributors) {
+        if (reverse) rows.appendReversed(feed.rows, feed.from, end)
+        else rows.append(feed.rows, feed.from, end)
+        feed.from = end
+      }
+      if (sole === undefined) rows = this.#sort(rows)
     }
     resolve(rows, { layout, replace, keepDeletes })
     return rows
+  }
+
+  /** Rows of one key stay in their order. */
+  #sort(unsorted: OperationBuffer): OperationBuffer {
+    const { layout } = this.#options
+    this.#sorted ??= this.#buffers.take()
+    this.#sorted.clear()
+    this.#sorted.gather(unsorted, sortedOrder(unsorted.lanes, layout.keyLaneCount, 0, unsorted.count))
+    return this.#sorted
   }
 
   /** The first row of `feed` that does not lie before the last key of `limit`. */

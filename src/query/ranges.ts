@@ -3,11 +3,12 @@
  */
 import { throwIfAborted } from '../async/abort.js'
 import { Turns } from '../async/turns.js'
+import type { Merge } from '../merge/merge.js'
 import { compareRows } from '../records/compare.js'
 import type { KeyRange } from '../records/key-range.js'
 import type { Operations } from '../records/operations.js'
 import type { Pin } from '../state/pins.js'
-import type { TableReader } from './reader.js'
+import type { RowAnswer, TableReader } from './reader.js'
 
 export interface ScanOptions {
   readonly range: KeyRange
@@ -26,79 +27,101 @@ export interface RowBatch {
   readonly to: number
 }
 
-/** The batches of a scan. Releases the pin at the end, however it ends. */
-export async function* batches(
-  reader: TableReader,
-  pin: Pin,
-  options: ScanOptions,
-): AsyncGenerator<RowBatch, void> {
-  const { range, reverse, signal, read } = options
-  let left = options.limit
-  try {
+/** A scan under way: its batches, one after the other. */
+export class RangeScan {
+  readonly options: ScanOptions
+  readonly #reader: TableReader
+  readonly #pin: Pin
+  #merge: Merge | undefined
+  #left: number
+
+  /** The scan releases the pin when it is closed. */
+  constructor(reader: TableReader, pin: Pin, options: ScanOptions) {
+    this.#reader = reader
+    this.#pin = pin
+    this.options = options
+    this.#left = options.limit
+  }
+
+  /** The next batch, which is good until the next call; `undefined` at the end. */
+  async next(): Promise<RowBatch | undefined> {
+    const { reverse, signal, read } = this.options
     throwIfAborted(signal)
-    if (left === 0) return
-    const merge = await read(() => reader.scan(pin.view, range, reverse, signal))
+    if (this.#left === 0) return undefined
+    const rows = await read(() => this.#step())
+    throwIfAborted(signal)
+    if (rows === undefined) return undefined
+    const count = Math.min(this.#left, rows.count)
+    this.#left -= count
+    return reverse ? { rows, from: rows.count - count, to: rows.count } : { rows, from: 0, to: count }
+  }
+
+  /** However it ended. */
+  async close(): Promise<void> {
     try {
-      for (;;) {
-        const rows = await read(() => merge.next())
-        throwIfAborted(signal)
-        if (rows === undefined) return
-        const count = Math.min(left, rows.count)
-        yield reverse ? { rows, from: rows.count - count, to: rows.count } : { rows, from: 0, to: count }
-        left -= count
-        if (left === 0) return
-      }
+      await this.#merge?.close()
     } finally {
-      await merge.close()
+      await this.#pin.release()
+    }
+  }
+
+  async #step(): Promise<Operations | undefined> {
+    const { range, reverse, signal } = this.options
+    this.#merge ??= await this.#reader.scan(this.#pin.view, range, reverse, signal)
+    return this.#merge.next()
+  }
+}
+
+/**
+ * What `make` makes of the rows of a scan, one by one. The event loop turns between them, whatever is done with them.
+ * `start` begins the scan, with the first step. One generator does it all: each one more would cost a row about as much
+ * as all the rest.
+ */
+export async function* eachRow<T>(start: () => RangeScan, make: RowAnswer<T>): AsyncGenerator<T, void> {
+  const scan = start()
+  const { reverse, signal } = scan.options
+  const turns = new Turns()
+  try {
+    for (let batch = await scan.next(); batch !== undefined; batch = await scan.next()) {
+      const { rows, from, to } = batch
+      for (let place = from; place < to; place++) {
+        if (turns.due()) await turns.take()
+        throwIfAborted(signal)
+        yield make(rows, reverse ? from + to - 1 - place : place)
+      }
     }
   } finally {
-    await pin.release()
+    await scan.close()
   }
 }
 
-/** The rows of a scan one by one: where each stands. The event loop turns between them, whatever is done with them. */
-export async function* eachRow(
-  reader: TableReader,
-  pin: Pin,
-  options: ScanOptions,
-): AsyncGenerator<{ rows: Operations; row: number }, void> {
-  const { reverse, signal } = options
-  const turns = new Turns()
-  for await (const { rows, from, to } of batches(reader, pin, options)) {
-    const step = reverse ? -1 : 1
-    const end = reverse ? from - 1 : to
-    for (let row = reverse ? to - 1 : from; row !== end; row += step) {
-      if (turns.due()) await turns.take()
-      throwIfAborted(signal)
-      yield { rows, row }
-    }
-  }
-}
-
-/** As {@link eachRow}, the first row of each key alone; the limit counts keys. */
-export async function* eachKey(
-  reader: TableReader,
-  pin: Pin,
-  options: ScanOptions,
+/** As {@link eachRow}, of the first row of each key alone; `limit` counts keys, the scan has none. */
+export async function* eachKey<T>(
+  start: () => { scan: RangeScan; limit: number },
   keyLaneCount: number,
-): AsyncGenerator<{ rows: Operations; row: number }, void> {
+  make: RowAnswer<T>,
+): AsyncGenerator<T, void> {
+  const { scan, limit } = start()
+  const { reverse, signal } = scan.options
   const turns = new Turns()
-  let left = options.limit
-  // All rows of a key come in one batch, so it is enough to look within it.
-  for await (const { rows, from, to } of batches(reader, pin, {
-    ...options,
-    limit: left === 0 ? 0 : Infinity,
-  })) {
-    const step = options.reverse ? -1 : 1
-    const end = options.reverse ? from - 1 : to
-    let previous = -1
-    for (let row = options.reverse ? to - 1 : from; row !== end; row += step) {
-      if (turns.due()) await turns.take()
-      throwIfAborted(options.signal)
-      if (previous >= 0 && compareRows(rows.lanes, row, rows.lanes, previous, keyLaneCount) === 0) continue
-      previous = row
-      yield { rows, row }
-      if (--left === 0) return
+  let left = limit
+  try {
+    if (left === 0) return
+    // All rows of a key come in one batch, so it is enough to look within it.
+    for (let batch = await scan.next(); batch !== undefined; batch = await scan.next()) {
+      const { rows, from, to } = batch
+      let previous = -1
+      for (let place = from; place < to; place++) {
+        if (turns.due()) await turns.take()
+        throwIfAborted(signal)
+        const row = reverse ? from + to - 1 - place : place
+        if (previous >= 0 && compareRows(rows.lanes, row, rows.lanes, previous, keyLaneCount) === 0) continue
+        previous = row
+        yield make(rows, row)
+        if (--left === 0) return
+      }
     }
+  } finally {
+    await scan.close()
   }
 }

@@ -4,16 +4,22 @@
  * The newest record of a key is looked up in newest.ts, many keys in many-keys.ts; all else is in lookup.ts, where blocking
  * and asynchronous lookups share everything but the page source. docs/internals.md, Lookup.
  */
+import { throwIfAborted } from '../async/abort.js'
 import { Turns } from '../async/turns.js'
+import { assert } from '../base/assert.js'
 import { BucketInput } from '../bucket-file/input.js'
+import { DataPageDecoder } from '../format/data-page-decoder.js'
+import { PageKeys } from '../format/page-keys.js'
 import type { Memtable } from '../memtable/memtable.js'
 import { RunInput } from '../memtable/run-input.js'
 import { Merge } from '../merge/merge.js'
 import type { SortedInput } from '../merge/sorted-input.js'
-import { rangeIsEmpty, type KeyRange } from '../records/key-range.js'
+import { BufferPool } from '../records/buffer-pool.js'
+import { rangeIsEmpty, rangeOverlaps, type KeyRange } from '../records/key-range.js'
 import { OperationBuffer, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import type { View } from '../state/table-state.js'
+import { FirstLast, GIVEN_UP, MISSING, NOTHING, RECORD, type Effort } from './first-last.js'
 import { KeyBlock } from './key-block.js'
 import { Lookup } from './lookup.js'
 import { findManyKeys, type FoundRows } from './many-keys.js'
@@ -25,6 +31,13 @@ import { PageSource } from './page-source.js'
 const ROWS_INDEXED_MAX = 2 ** 17
 /** A key that has as many records is scanned. */
 const RECORDS_MAX = 2 ** 15
+/** This many rows of memtables are put in order without a turn of the event loop. */
+const ROWS_SORTED_MAX = 2 ** 14
+/** Where the first keys of a range have no records, a scan is faster than a search for each of the next. */
+const EFFORT: Effort = { keysMax: 64, recordsMax: RECORDS_MAX }
+const ALL_EFFORT: Effort = { keysMax: Infinity, recordsMax: Infinity }
+/** A search that lacks pages so often, and for each file again, goes on as a scan. */
+const LOADS_MAX = 4
 
 export interface ReaderOptions {
   readonly layout: RecordLayout
@@ -38,6 +51,17 @@ export interface ReaderOptions {
  */
 export type Answer<T> = (rows: Operations) => T
 
+/** Turns a row into what the caller wants. A search uses its rows again, so they are read before this returns. */
+export type RowAnswer<T> = (rows: Operations, row: number) => T
+
+/** What a search found: a record, nothing (`undefined`), or what of the range is left for a scan. */
+export type FirstFound = RowAt | { readonly left: KeyRange } | undefined
+
+export interface RowAt {
+  readonly rows: Operations
+  readonly row: number
+}
+
 /** Makes values of lanes: a schema. */
 export interface ValueDecoder {
   decodeValue(lanes: readonly Uint32Array[], row: number): unknown
@@ -49,6 +73,10 @@ export class TableReader {
   readonly #newest: NewestRecord
   readonly #block: KeyBlock
   readonly #near: NearBlock
+  readonly #firstLast: FirstLast
+  readonly #decoder: DataPageDecoder
+  readonly #keys: PageKeys
+  readonly #buffers: BufferPool
   readonly #blocking: PageSource
   readonly #inMemory = new PageSource(false)
   /**
@@ -63,6 +91,10 @@ export class TableReader {
     this.#newest = new NewestRecord(options.layout, options.pageBytes)
     this.#block = new KeyBlock(options.layout, options.pageBytes, options.replace)
     this.#near = new NearBlock(options.layout, options.pageBytes)
+    this.#firstLast = new FirstLast(options)
+    this.#decoder = new DataPageDecoder(options.layout, options.pageBytes)
+    this.#keys = new PageKeys(options.layout, options.pageBytes)
+    this.#buffers = new BufferPool(options.layout)
     this.#blocking = new PageSource(true)
     this.#scratch = new OperationBuffer(options.layout, 16)
   }
@@ -121,6 +153,63 @@ export class TableReader {
     const hits = new OperationBuffer(this.#options.layout, 4)
     await this.#run(view, key, limit, hits, true)
     return hits
+  }
+
+  /** What `answer` makes of the first record of the range, with `reverse` the last; else `undefined`. May block. */
+  firstSync<T>(view: View, range: KeyRange, reverse: boolean, answer: RowAnswer<T>): T | undefined {
+    const hits = this.#takeHits(1)
+    const search = this.#firstLast
+    const found = search.find(view, range, reverse, hits, this.#blocking, ALL_EFFORT)
+    const answered = found === RECORD ? answer(hits, search.row) : undefined
+    this.#giveBack(hits, 1)
+    return answered
+  }
+
+  /** As {@link firstSync}, without blocking: `undefined` if it takes more than a moment, then {@link first} has to answer. */
+  firstInMemory<T>(
+    view: View,
+    range: KeyRange,
+    reverse: boolean,
+    answer: RowAnswer<T>,
+  ): Promise<T | undefined> | undefined {
+    if (rowsToSort(view) > ROWS_SORTED_MAX || rowsToIndex(view) > ROWS_INDEXED_MAX) return undefined
+    const hits = this.#takeHits(1)
+    const search = this.#firstLast
+    const found = search.find(view, range, reverse, hits, this.#inMemory, EFFORT)
+    this.#inMemory.missing = []
+    const answered =
+      found === RECORD
+        ? Promise.resolve(answer(hits, search.row))
+        : found === NOTHING
+          ? Promise.resolve(undefined)
+          : undefined
+    this.#giveBack(hits, 1)
+    return answered
+  }
+
+  /** The first record of the range, with `reverse` the last. Requires: the caller retains the version. */
+  async first(view: View, range: KeyRange, reverse: boolean, signal?: AbortSignal): Promise<FirstFound> {
+    const { version, active, length } = view
+    for (const { memtable, ordered } of version.sealed) await ordered.runs(memtable.count, signal)
+    await active.ordered.runs(length, signal)
+    await prepareIndexes(view, new Turns())
+    const pages = new PageSource(false)
+    const hits = new OperationBuffer(this.#options.layout, 4)
+    const search = this.#firstLast
+    let left = range
+    for (let loads = LOADS_MAX * (1 + version.files.length); loads > 0; loads--) {
+      throwIfAborted(signal)
+      hits.clear()
+      const found = search.find(view, left, reverse, hits, pages, EFFORT)
+      if (found === RECORD) return { rows: hits, row: search.row }
+      if (found === NOTHING) return undefined
+      // Another search may use the same memory meanwhile.
+      left = search.left
+      if (found === GIVEN_UP) break
+      assert(found === MISSING, 'a search that has no answer lacks pages')
+      await pages.load()
+    }
+    return { left }
   }
 
   /** Takes the rows for the hits of a lookup, until {@link #giveBack}. */
@@ -197,8 +286,11 @@ export class TableReader {
     const hiding = { deletes, before: sequence, replace }
     const inputs: SortedInput[] = []
     if (!rangeIsEmpty(range)) {
+      const shared = { decoder: this.#decoder, keys: this.#keys }
       for (const file of version.files) {
-        inputs.push(new BucketInput(file, { layout, pageBytes, range, reverse, hiding }))
+        const { dataPages, firstKey, lastKey } = file.footer
+        if (dataPages === 0 || !rangeOverlaps(range, firstKey, lastKey)) continue
+        inputs.push(new BucketInput(file, { layout, pageBytes, range, reverse, hiding, ...shared }))
       }
       const memtables = version.sealed.map(sealed => ({ sealed, rows: sealed.memtable.count }))
       for (const { sealed, rows } of [...memtables, { sealed: active, rows: length }]) {
@@ -207,7 +299,9 @@ export class TableReader {
         }
       }
     }
-    return new Merge(inputs, { layout, reverse, replace, keepDeletes: false, signal, turns: new Turns() })
+    const turns = new Turns()
+    const buffers = this.#buffers
+    return new Merge(inputs, { layout, reverse, replace, keepDeletes: false, signal, turns, buffers })
   }
 
   async #run(
@@ -276,6 +370,13 @@ function memtablesOf({ version, active, length }: View): { memtable: Memtable; r
 function rowsToIndex({ version, active, length }: View): number {
   let rows = active.memtable.rowsToIndex(length)
   for (const { memtable } of version.sealed) rows += memtable.rowsToIndex(memtable.count)
+  return rows
+}
+
+/** Rows that a search sorts first. */
+function rowsToSort({ version, active, length }: View): number {
+  let rows = active.ordered.rowsToSort(length)
+  for (const { memtable, ordered } of version.sealed) rows += ordered.rowsToSort(memtable.count)
   return rows
 }
 

@@ -45,6 +45,11 @@ export function keyIsIn(range: KeyRange, lanes: readonly Uint32Array[], row: num
   return upperExclusive === true ? order > 0 : order >= 0
 }
 
+/** Whether the key is in the range. */
+export function holdsKey(range: KeyRange, key: Uint32Array): boolean {
+  return !keyIsBelow(range, key) && !keyIsAbove(range, key)
+}
+
 /** Whether `key` lies before the range. */
 function keyIsBelow(range: KeyRange, key: Uint32Array): boolean {
   if (range.lower === undefined) return false

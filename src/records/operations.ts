@@ -54,6 +54,17 @@ export function copyColumn<C extends Uint32Array | Uint8Array>(
   else for (let row = from; row < to; row++, at++) target[at] = source[row]!
 }
 
+/** Reverses rows [from, to) of a column. */
+function reverseColumn<C extends Uint32Array | Uint8Array>(column: C, from: number, to: number): void {
+  if (to - from > LOOP_ROWS_MAX) column.subarray(from, to).reverse()
+  else
+    for (let low = from, high = to - 1; low < high; low++, high--) {
+      const value = column[low]!
+      column[low] = column[high]!
+      column[high] = value
+    }
+}
+
 /** Copies the values of the rows that `order` names, in its order. Hot. */
 export function gatherColumn<C extends Uint32Array | Uint8Array>(
   source: C,
@@ -74,6 +85,11 @@ export class OperationBuffer implements Operations {
   constructor(layout: RecordLayout, capacity = 16) {
     this.#capacity = Math.max(1, capacity)
     this.lanes = Array.from({ length: layout.laneCount }, () => new Uint32Array(this.#capacity))
+  }
+
+  /** Rows for which there is room. */
+  get capacity(): number {
+    return this.#capacity
   }
 
   /** Makes room for `rows` more rows; the columns may be other arrays afterwards. */
@@ -128,8 +144,13 @@ export class OperationBuffer implements Operations {
   appendReversed(source: Operations, from = 0, to = source.count): void {
     const at = this.count
     this.append(source, from, to)
-    for (const lane of this.lanes) lane.subarray(at, this.count).reverse()
-    this.kinds?.subarray(at, this.count).reverse()
+    this.reverseFrom(at)
+  }
+
+  /** Reverses the order of the rows from row `from` on. */
+  reverseFrom(from: number): void {
+    for (const lane of this.lanes) reverseColumn(lane, from, this.count)
+    if (this.kinds !== undefined) reverseColumn(this.kinds, from, this.count)
   }
 
   /** Appends the rows of `source` that `order` names, in its order. */

@@ -4,13 +4,14 @@
  * schema makes keys and values, and no type here knows them. `call` is the name for errors; `extra` holds arguments
  * that the call does not take.
  */
+import { throwIfAborted } from '../async/abort.js'
 import { refuseExtra } from '../options/arguments.js'
 import { columnsInTurns } from '../query/columns-in-turns.js'
 import { queriesOf } from '../query/many-keys.js'
 import { findNear } from '../query/near.js'
-import { checkRange } from '../query/range-options.js'
-import { batches, eachKey, eachRow, type ScanOptions } from '../query/ranges.js'
-import type { Answer } from '../query/reader.js'
+import { checkFirst, checkRange, type CheckedRange } from '../query/range-options.js'
+import { eachKey, eachRow, RangeScan, type ScanOptions } from '../query/ranges.js'
+import type { Answer, RowAnswer } from '../query/reader.js'
 import { valuesInTurns } from '../query/values-in-turns.js'
 import { OperationBuffer, type Operations } from '../records/operations.js'
 import { optionalSnapshot, type Snapshot } from '../state/snapshot.js'
@@ -30,10 +31,17 @@ export class ReadCalls {
   /** The lanes of the key that is being looked up. */
   readonly #key: Uint32Array
 
+  /** A step of a scan. After `close` a scan has no files: its next step must not begin. */
+  readonly #read: ScanOptions['read']
+
   constructor(session: TableSession, table: object) {
     this.#session = session
     this.#table = table
     this.#key = new Uint32Array(session.parts.schema.layout.keyLaneCount)
+    this.#read = async step => {
+      session.assertOpen()
+      return session.read(step())
+    }
   }
 
   get<Value>(call: string, key: unknown, options: unknown, extra: Extra): Promise<Value | undefined> {
@@ -111,40 +119,115 @@ export class ReadCalls {
     return (await this.#session.read(columns)) as Columns
   }
 
-  async *entries<Key, Value>(call: string, range: unknown, extra: Extra): AsyncGenerator<[Key, Value], void> {
-    for await (const { rows, row } of eachRow(...this.#scan(call, range, extra)))
-      yield [this.#keyOf(rows, row), this.#value(rows, row)]
+  entries<Key, Value>(call: string, range: unknown, extra: Extra): AsyncGenerator<[Key, Value], void> {
+    return eachRow(
+      () => this.#scan(call, range, extra),
+      (rows, row) => this.#entry<Key, Value>(rows, row),
+    )
   }
 
-  async *keys<Key>(call: string, range: unknown, extra: Extra): AsyncGenerator<Key, void> {
-    const { keyLaneCount } = this.#session.parts.schema.layout
-    for await (const { rows, row } of eachKey(...this.#scan(call, range, extra), keyLaneCount))
-      yield this.#keyOf(rows, row)
+  keys<Key>(call: string, range: unknown, extra: Extra): AsyncGenerator<Key, void> {
+    return eachKey(
+      () => this.#scanKeys(call, range, extra),
+      this.#key.length,
+      (rows, row) => this.#keyOf<Key>(rows, row),
+    )
   }
 
-  async *values<Value>(call: string, range: unknown, extra: Extra): AsyncGenerator<Value, void> {
-    for await (const { rows, row } of eachRow(...this.#scan(call, range, extra))) yield this.#value(rows, row)
+  values<Value>(call: string, range: unknown, extra: Extra): AsyncGenerator<Value, void> {
+    return eachRow(
+      () => this.#scan(call, range, extra),
+      (rows, row) => this.#value<Value>(rows, row),
+    )
   }
 
   async *scanColumns<Columns>(call: string, range: unknown, extra: Extra): AsyncGenerator<Columns, void> {
-    const [reader, pin, options] = this.#scan(call, range, extra)
+    const scan = this.#scan(call, range, extra)
     const { schema } = this.#session.parts
-    for await (const { rows, from, to } of batches(reader, pin, options)) {
-      if (!options.reverse) {
-        yield schema.lanesToColumns(rows.lanes, from, to, true) as Columns
-        continue
+    try {
+      for (let batch = await scan.next(); batch !== undefined; batch = await scan.next()) {
+        const { rows, from, to } = batch
+        if (!scan.options.reverse) {
+          yield schema.lanesToColumns(rows.lanes, from, to, true) as Columns
+          continue
+        }
+        const reversed = new OperationBuffer(schema.layout, to - from)
+        reversed.appendReversed(rows, from, to)
+        yield schema.lanesToColumns(reversed.lanes, 0, to - from, true) as Columns
       }
-      const reversed = new OperationBuffer(schema.layout, to - from)
-      reversed.appendReversed(rows, from, to)
-      yield schema.lanesToColumns(reversed.lanes, 0, to - from, true) as Columns
+    } finally {
+      await scan.close()
+    }
+  }
+
+  /** The first entry of the range, with `reverse` the last. Hot. */
+  firstSync<Key, Value>(
+    call: string,
+    range: unknown,
+    reverse: boolean,
+    extra: Extra,
+  ): [Key, Value] | undefined {
+    this.#assertCall(call, extra)
+    const { schema, reader } = this.#session.parts
+    const { range: keys, snapshot } = checkFirst(call, schema, range, true)
+    const view = this.#viewOf(optionalSnapshot(snapshot, 'snapshot'))
+    return reader.firstSync(view, keys, reverse, (rows, row) => this.#entry<Key, Value>(rows, row))
+  }
+
+  /** As {@link firstSync}. Most are answered at once from memory; else it runs as a tracked read, at last as a scan. */
+  first<Key, Value>(
+    call: string,
+    range: unknown,
+    reverse: boolean,
+    extra: Extra,
+  ): Promise<[Key, Value] | undefined> {
+    try {
+      this.#assertCall(call, extra)
+      const { schema, reader } = this.#session.parts
+      const { range: keys, signal, snapshot } = checkFirst(call, schema, range, false)
+      throwIfAborted(signal)
+      const view = this.#viewOf(optionalSnapshot(snapshot, 'snapshot'))
+      const answer = (rows: Operations, row: number) => this.#entry<Key, Value>(rows, row)
+      return (
+        reader.firstInMemory(view, keys, reverse, answer) ??
+        this.#firstInTurns(view, { range: keys, reverse, limit: 1, signal }, answer)
+      )
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async #firstInTurns<T>(
+    view: View,
+    options: Omit<ScanOptions, 'read'>,
+    answer: RowAnswer<T>,
+  ): Promise<T | undefined> {
+    const { reader } = this.#session.parts
+    const { range, reverse, signal } = options
+    const pin = this.#session.pins.pinView(view, 'scan')
+    let scan: RangeScan | undefined
+    try {
+      const found = await this.#session.read(reader.first(view, range, reverse, signal))
+      throwIfAborted(signal)
+      if (found === undefined) return undefined
+      if ('rows' in found) return answer(found.rows, found.row)
+      scan = new RangeScan(reader, pin, { ...options, range: found.left, read: this.#read })
+      const batch = await scan.next()
+      return batch === undefined ? undefined : answer(batch.rows, batch.from)
+    } finally {
+      await (scan === undefined ? pin.release() : scan.close())
     }
   }
 
   /** The state that a read looks at. */
   #view(call: string, options: unknown, extra: Extra): View {
+    this.#assertCall(call, extra)
+    return options === undefined ? this.#session.view() : this.#viewOf(readSnapshot(call, options))
+  }
+
+  #assertCall(call: string, extra: Extra): void {
     this.#session.assertOpen()
     if (extra.length > 0) refuseExtra(call, extra, adviceFor(call))
-    return options === undefined ? this.#session.view() : this.#viewOf(readSnapshot(call, options))
   }
 
   #viewOf(snapshot: Snapshot | undefined): View {
@@ -173,19 +256,29 @@ export class ReadCalls {
     }
   }
 
-  #scan(call: string, range: unknown, extra: Extra): Parameters<typeof eachRow> {
-    const session = this.#session
-    session.assertOpen()
+  #scan(call: string, range: unknown, extra: Extra): RangeScan {
+    return this.#startScan(this.#checkScan(call, range, extra))
+  }
+
+  #scanKeys(call: string, range: unknown, extra: Extra): { scan: RangeScan; limit: number } {
+    const checked = this.#checkScan(call, range, extra)
+    return { scan: this.#startScan({ ...checked, limit: Infinity }), limit: checked.limit }
+  }
+
+  #checkScan(call: string, range: unknown, extra: Extra): CheckedRange {
+    this.#session.assertOpen()
     refuseExtra(call, extra)
-    const { snapshot, ...checked } = checkRange(call, session.parts.schema, range)
+    return checkRange(call, this.#session.parts.schema, range)
+  }
+
+  #startScan({ snapshot, ...checked }: CheckedRange): RangeScan {
+    const { parts, pins } = this.#session
     const view = this.#viewOf(optionalSnapshot(snapshot, 'snapshot'))
-    // After `close` a scan has no files: its next step must not begin.
-    const read = async <T>(step: () => Promise<T>): Promise<T> => {
-      session.assertOpen()
-      return session.read(step())
-    }
-    const scan: ScanOptions = { ...checked, read }
-    return [session.parts.reader, session.pins.pinView(view, 'scan'), scan]
+    return new RangeScan(parts.reader, pins.pinView(view, 'scan'), { ...checked, read: this.#read })
+  }
+
+  #entry<Key, Value>(rows: Operations, row: number): [Key, Value] {
+    return [this.#keyOf(rows, row), this.#value(rows, row)]
   }
 
   #keyOf<Key>(rows: Operations, row: number): Key {

@@ -36,6 +36,12 @@ export interface RangeOptions<K> extends ReadOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Options of `firstSync` and `lastSync`. */
+export type FirstSyncOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit' | 'signal'>
+
+/** Options of `first` and `last`. */
+export type FirstOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit'>
+
 /** One operation of a batch. */
 export type BatchOperation<K, V> =
   | { readonly type: 'put'; readonly key: K; readonly value?: V | undefined }

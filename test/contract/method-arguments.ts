@@ -45,6 +45,12 @@ const range = {
   snapshot: NO_SNAPSHOTS,
 }
 
+const { reverse: _reverse, limit: _limit, ...firstRange } = range
+const { signal: _signal, ...firstSyncRange } = firstRange
+
+const first = { args: [], optionsAt: 0, options: firstRange } as const
+const firstSync = { args: [], optionsAt: 0, options: firstSyncRange } as const
+
 const scan = { args: [], optionsAt: 0, options: range, isIterator: true } as const
 
 export const METHODS: Readonly<Record<string, Method>> = {
@@ -70,6 +76,10 @@ export const METHODS: Readonly<Record<string, Method>> = {
   keys: scan,
   values: scan,
   scanColumns: scan,
+  first,
+  last: first,
+  firstSync,
+  lastSync: firstSync,
   snapshot: { args: [] },
   sync: { args: [] },
   compact: {

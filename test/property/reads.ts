@@ -121,6 +121,30 @@ export class Reads {
     }
   }
 
+  /** All four at once: what is put meanwhile is not for them. */
+  async firstAndLast(): Promise<void> {
+    const { table, state, options } = this.#run.view()
+    const { range, model } = randomRange(this.#run)
+    const { gt, gte, lt, lte } = model
+    const bounds = { gt, gte, lt, lte }
+    this.#run.detail(JSON.stringify(bounds))
+    const { reverse: _, limit: __, ...given } = { ...range, ...options } as Record<string, unknown>
+    const rows = inRange(state, bounds).flatMap(([, records]) => records)
+    const found = await Promise.all([
+      table.first(given),
+      table.firstSync(given),
+      table.last(given),
+      table.lastSync(given),
+    ])
+    const [first, last] = [rows.slice(0, 1), rows.slice(-1)]
+    const texts = found.map(entry =>
+      entry === undefined
+        ? []
+        : [rowText({ key: keyText(entry[0]), value: valueText(this.#run.schema, entry[1]) })],
+    )
+    same('first, firstSync, last, lastSync', texts.flat(), [first, first, last, last].flat().map(rowText))
+  }
+
   /** Keys for a query, as an array or as a column. */
   #queries(count: number): { keys: Key[]; given: never } {
     const keys = Array.from({ length: count }, () => this.#run.randomKey())

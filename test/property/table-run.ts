@@ -43,6 +43,7 @@ export class TableRun {
       [6, 'lookups', () => reads.lookups()],
       [4, 'near', () => reads.near()],
       [10, 'range', () => reads.range()],
+      [6, 'first and last', () => reads.firstAndLast()],
       [4, 'crowd', () => this.#crowd()],
       [3, 'snapshot', () => held.takeSnapshot()],
       [2, 'release', () => held.releaseSnapshot()],
@@ -116,6 +117,7 @@ export class TableRun {
       () => this.#reads.lookup(),
       () => this.#reads.lookups(),
       () => this.#reads.range(),
+      () => this.#reads.firstAndLast(),
     ]
     const reads = Array.from({ length: random.between(2, 20) }, () => random.pick(kinds)())
     await Promise.all([...reads, this.#writes.burst()])

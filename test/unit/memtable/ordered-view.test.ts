@@ -144,4 +144,62 @@ describe('an ordered view', () => {
     fails = false
     expectOrdered(memtable, await view.runs(MANY), MANY)
   })
+
+  test('at once holds every row once too, whatever scans extend it meanwhile', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(0xffffffff), fc.array(fc.nat(60), { maxLength: 40 }), async (seed, pieces) => {
+        const random = new Random(seed)
+        const total = pieces.reduce((sum, piece) => sum + piece, 0)
+        const operations = randomOperations(random, random.between(1, 8), total, false)
+        const memtable = new Memtable(layoutOf(operations.lanes.length - 2), Math.max(1, total), 0)
+        const view = new OrderedView(memtable)
+        const scans: Promise<unknown>[] = []
+        for (const piece of pieces) {
+          memtable.append(operations, memtable.count, memtable.count + piece)
+          const length = random.below(memtable.count + 1)
+          if (random.chance(0.4)) {
+            scans.push(view.runs(length).then(runs => expectOrdered(memtable, runs, length)))
+            if (random.chance(0.5)) await scans.at(-1)
+          } else {
+            const isCovered = view.rowsToSort(length) === 0
+            const before = isCovered ? [...view.runsAtOnce(length)] : undefined
+            expectOrdered(memtable, view.runsAtOnce(length), length)
+            if (before !== undefined) expect(view.runsAtOnce(length)).toEqual(before)
+            expect(view.rowsToSort(length)).toBe(0)
+          }
+        }
+        await Promise.all(scans)
+        expectOrdered(memtable, view.runsAtOnce(memtable.count), memtable.count)
+      }),
+    )
+  })
+
+  test('at once adds rows while a scan merges slices of many', async () => {
+    const random = new Random(11)
+    const operations = randomOperations(random, 2, MANY, false)
+    const memtable = new Memtable(layoutOf(operations.lanes.length - 2), MANY, 0)
+    memtable.append(operations, 0, MANY - 1000)
+    let turns = 0
+    const view = new OrderedView(memtable, async () => {
+      // In the middle of the slices, and later of the merge.
+      if (++turns % 3 === 0 && memtable.count < MANY)
+        memtable.append(operations, memtable.count, memtable.count + 50)
+      expectOrdered(memtable, view.runsAtOnce(memtable.count), memtable.count)
+    })
+    expectOrdered(memtable, await view.runs(MANY - 1000), MANY - 1000)
+    expect(turns).toBeGreaterThan(10)
+    expectOrdered(memtable, await view.runs(memtable.count), memtable.count)
+  })
+
+  test('at once leaves long runs alone, and tells what it has to sort', async () => {
+    const memtable = filledMemtable(12, MANY)
+    const view = new OrderedView(memtable)
+    expect(view.rowsToSort(1000)).toBe(1000)
+    view.runsAtOnce(1000)
+    expect(view.rowsToSort(1001)).toBe(1)
+    expect(view.rowsToSort(2000)).toBe(2000)
+    view.runsAtOnce(MANY - 1)
+    const long = view.runsAtOnce(MANY - 1)[0]!
+    expect(view.runsAtOnce(MANY)[0]).toBe(long)
+  })
 })
