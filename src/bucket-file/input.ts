@@ -93,11 +93,12 @@ export class BucketInput implements SortedInput {
     if (!this.#isFirst) this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
   }
 
-  /** Decodes the pages [from, to), out of the cache as far as they are there. */
+  /** Decodes the pages [from, to), out of the cache as far as they are there; reads of others block while that is fast. */
   async #decodeCached(from: number, to: number, into: OperationBuffer): Promise<void> {
     const file = this.#file
     for (let page = from; page < to; page++) {
-      const slot = file.cachedPage(page)
+      let slot = file.cachedPage(page)
+      if (slot < 0 && file.loadPageIfFast(page)) slot = file.cachedPage(page)
       if (slot >= 0) {
         this.#decode(page, file.cache.wordsOf(slot), file.cache.baseOf(slot), into)
         continue

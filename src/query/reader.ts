@@ -46,8 +46,8 @@ export interface ReaderOptions {
 }
 
 /**
- * Turns the records of a key into what the caller wants. A lookup of one record uses its rows again for the next key, so
- * they are read before this returns; and of one record only the value lanes are there.
+ * Turns the records of a key into what the caller wants. Rows are used again for the next key, unless there are thousands, so
+ * they are read before this returns; and of a lookup of one record only the value lanes are there.
  */
 export type Answer<T> = (rows: Operations) => T
 
@@ -79,11 +79,6 @@ export class TableReader {
   readonly #buffers: BufferPool
   readonly #blocking: PageSource
   readonly #inMemory = new PageSource(false)
-  /**
-   * Rows for lookups of one record. A lookup takes them until its answer is decoded: if the caller's encoding looks up
-   * another key while it decodes, that lookup finds none here and allocates rows of its own.
-   */
-  #scratch: OperationBuffer | undefined
 
   constructor(options: ReaderOptions) {
     this.#options = options
@@ -96,26 +91,25 @@ export class TableReader {
     this.#keys = new PageKeys(options.layout, options.pageBytes)
     this.#buffers = new BufferPool(options.layout)
     this.#blocking = new PageSource(true)
-    this.#scratch = new OperationBuffer(options.layout, 16)
   }
 
   /** What `answer` makes of the records of one key: newest first, at most `limit`. Blocks where pages must be read. */
   findSync<T>(view: View, key: Uint32Array, limit: number, answer: Answer<T>): T {
-    const hits = this.#takeHits(limit)
+    const hits = this.#buffers.take()
     this.#lookup.collect(view, key, limit, hits, this.#blocking)
     const answered = answer(hits)
-    this.#giveBack(hits, limit)
+    this.#buffers.giveBack(hits)
     return answered
   }
 
   /** As {@link findSync} with a limit of 1: the newest value, or `undefined`. Hot: the decoder is called directly. */
   newestSync(view: View, key: Uint32Array, decoder: ValueDecoder): unknown {
-    const hits = this.#takeHits(1)
+    const hits = this.#buffers.take()
     let answer = this.#newest.find(view, key, hits.lanes, true)
     if (answer === GENERAL)
       answer = this.#lookup.collect(view, key, 1, hits, this.#blocking) > 0 ? FOUND : NONE
     const value = answer === FOUND ? decoder.decodeValue(hits.lanes, 0) : undefined
-    this.#giveBack(hits, 1)
+    this.#buffers.giveBack(hits)
     return value
   }
 
@@ -133,18 +127,18 @@ export class TableReader {
     answer: Answer<T | Promise<T>>,
   ): Promise<T> | undefined {
     if (rowsToIndex(view) > ROWS_INDEXED_MAX) return undefined
-    const hits = this.#takeHits(limit)
+    const hits = this.#buffers.take()
     const newest = limit === 1 ? this.#newest.find(view, key, hits.lanes, false) : GENERAL
     if (newest !== GENERAL) {
       hits.count = newest === FOUND ? 1 : 0
       const answered = Promise.resolve(answer(hits))
-      this.#giveBack(hits, limit)
+      this.#buffers.giveBack(hits)
       return answered
     }
     const found = this.#lookup.collect(view, key, Math.min(limit, RECORDS_MAX), hits, this.#inMemory)
     this.#inMemory.missing = []
     const answered = isAll(found, limit) ? Promise.resolve(answer(hits)) : undefined
-    this.#giveBack(hits, limit)
+    this.#buffers.giveBack(hits)
     return answered
   }
 
@@ -157,11 +151,11 @@ export class TableReader {
 
   /** What `answer` makes of the first record of the range, with `reverse` the last; else `undefined`. May block. */
   firstSync<T>(view: View, range: KeyRange, reverse: boolean, answer: RowAnswer<T>): T | undefined {
-    const hits = this.#takeHits(1)
+    const hits = this.#buffers.take()
     const search = this.#firstLast
     const found = search.find(view, range, reverse, hits, this.#blocking, ALL_EFFORT)
     const answered = found === RECORD ? answer(hits, search.row) : undefined
-    this.#giveBack(hits, 1)
+    this.#buffers.giveBack(hits)
     return answered
   }
 
@@ -173,7 +167,7 @@ export class TableReader {
     answer: RowAnswer<T>,
   ): Promise<T | undefined> | undefined {
     if (rowsToSort(view) > ROWS_SORTED_MAX || rowsToIndex(view) > ROWS_INDEXED_MAX) return undefined
-    const hits = this.#takeHits(1)
+    const hits = this.#buffers.take()
     const search = this.#firstLast
     const found = search.find(view, range, reverse, hits, this.#inMemory, EFFORT)
     this.#inMemory.missing = []
@@ -183,7 +177,7 @@ export class TableReader {
         : found === NOTHING
           ? Promise.resolve(undefined)
           : undefined
-    this.#giveBack(hits, 1)
+    this.#buffers.giveBack(hits)
     return answered
   }
 
@@ -210,19 +204,6 @@ export class TableReader {
       await pages.load()
     }
     return { left }
-  }
-
-  /** Takes the rows for the hits of a lookup, until {@link #giveBack}. */
-  #takeHits(limit: number): OperationBuffer {
-    const hits = limit === 1 ? this.#scratch : undefined
-    if (hits === undefined) return new OperationBuffer(this.#options.layout, 4)
-    this.#scratch = undefined
-    hits.clear()
-    return hits
-  }
-
-  #giveBack(hits: OperationBuffer, limit: number): void {
-    if (limit === 1) this.#scratch = hits
   }
 
   /** How many records the key has, `limit` at most. */

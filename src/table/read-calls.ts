@@ -290,6 +290,8 @@ export class ReadCalls {
   }
 
   #oldestFirst<Value>(rows: Operations): Value[] {
-    return Array.from({ length: rows.count }, (_, i) => this.#value<Value>(rows, rows.count - 1 - i))
+    const values: Value[] = []
+    for (let row = rows.count - 1; row >= 0; row--) values.push(this.#value<Value>(rows, row))
+    return values
   }
 }
