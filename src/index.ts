@@ -42,6 +42,7 @@ export type {
   ValueIn,
   ValueOut,
   ViewEncoding,
+  Comparison,
   WhereIn,
 } from './encoding/types.js'
 export { FlashTableError } from './base/errors.js'

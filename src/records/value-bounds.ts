@@ -2,7 +2,7 @@
  * *Delete where* entries against the least and the greatest values of a bucket file: whether they match some of its records,
  * or all. The answers are sure where they say "none" and "all"; nothing is read for them.
  *
- * Bounds are those of each lane by itself. So the record of the least lanes is not above any record, and that of the
+ * Each lane has bounds of its own. So the record of the least lanes is not above any record, and that of the
  * greatest lanes not below any, in the order in which several lanes are compared. docs/internals.md, Hidden data.
  */
 import { floatsAmong, hasOtherForms, normalizeFloats } from './float-lanes.js'

@@ -38,7 +38,7 @@ export class WriteCalls {
   delWhere(where: unknown, options: unknown, extra: readonly unknown[]): Promise<void> {
     return this.#commit('delWhere', options, extra, schema => {
       const terms = schema.whereLanes(where)
-      // What no record can match is not written; the call has its turn among the others all the same.
+      // What no record can match is not written; the call waits for its turn among the others anyway.
       const deletes = canMatch(terms) ? [{ position: 0, ...terms }] : []
       return { operations: new OperationBuffer(schema.layout, 1), deletes }
     })

@@ -99,7 +99,7 @@ describe.each(TYPES)('a comparison of a field of type %s', (_, encoding, values)
     expect(readTable(location).map(({ key }) => key)).toEqual(left)
     table = await tables.open(location, { ...SMALL, ...options })
     expect(await collect(table.keys())).toEqual(left)
-    for (const { key } of records) expect(table.countSync(key)).toBe(left.includes(key) ? 1 : 0)
+    for (const { key } of records) expect(table.getAllSync(key)).toHaveLength(left.includes(key) ? 1 : 0)
     await table.compact()
     expect(await collect(table.keys())).toEqual(left)
     expect((await table.stats()).files.at(-1)!.records).toBe(left.length)
@@ -107,7 +107,8 @@ describe.each(TYPES)('a comparison of a field of type %s', (_, encoding, values)
 
   test('drops a file only if it hides all of its records', async () => {
     const options = { ...SMALL, keyEncoding: 'u32', valueEncoding: encoding, fanout: 64 } as const
-    for (const comparison of comparisonsOf(values)) {
+    const all = comparisonsOf(values)
+    for (const comparison of all.filter((_, i) => i % Math.ceil(all.length / 12) === 0)) {
       const location = tables.path()
       let table = await tables.open(location, options)
       for (const [key, value] of values.entries()) await table.put(key, value as never)
@@ -235,7 +236,7 @@ describe('a delete of old records', () => {
     await first.del(1n)
     await first.delRecord(2n, old)
     await first.delWhere({ flags: { gt: 4 } })
-    // So many that the open does not merge them with the first file.
+    // More than an open merges with the first file.
     for (let n = 0; n < 1000; n += 250) await first.putColumns(fingerprintColumns(n, n + 250, spreadKey))
     const second = await tables.reopen(first, { ...FILES, memtableBytes: 65_536 })
     await second.delWhere({ time: { lt: 1000 } })

@@ -122,7 +122,9 @@ class HandTable {
 
 /** Its entries as a file keeps them: without their place among the rows. */
 function deletesIn(memtable: Memtable): DeleteWhere[] {
-  return memtable.deletes.map(({ position: _, ...entry }) => entry)
+  return memtable.deletes.map(({ sequence, lanes, values, ranges }) =>
+    ranges === undefined ? { sequence, lanes, values } : { sequence, lanes, values, ranges },
+  )
 }
 
 /** What a memtable takes in, in order: operations, or a *delete where* of value lanes. */
