@@ -225,7 +225,8 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /**
-   * Hides all records put before whose fields have these values, whatever their key: `delWhere({ id: 42 })`. Several
+   * Hides all records put before whose fields have these values, or compare so with one or two (`lt`, `lte`, `gt`,
+   * `gte`), whatever their key: `delWhere({ id: 42, time: { lt: 1_700_000 } })`. Several
    * fields mean "and". Errors as `put`. Cost: a log entry; merges drop what is hidden.
    */
   delWhere(where: WhereIn<V>, options?: WriteOptions, ...extra: never[]): Promise<void> {

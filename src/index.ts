@@ -44,6 +44,7 @@ export type {
   ValueIn,
   ValueOut,
   ViewEncoding,
+  Comparison,
   WhereIn,
 } from './encoding/types.js'
 export { FlashTableError } from './base/errors.js'

@@ -2,9 +2,12 @@
 import { channel } from 'node:diagnostics_channel'
 
 export type TableEvent =
-  /** A memtable has become a bucket file (`seal`), bucket files have become one (`merge`, `compact`). */
+  /**
+   * A memtable has become a bucket file (`seal`), bucket files have become one (`merge`, `compact`), or files whose
+   * records are all hidden have been dropped (`drop`).
+   */
   | {
-      readonly kind: 'seal' | 'merge' | 'compact'
+      readonly kind: 'seal' | 'merge' | 'compact' | 'drop'
       readonly inputFiles: number
       readonly operations: number
       readonly bytesWritten: number
@@ -36,6 +39,7 @@ const CHANNELS = {
   seal: channel('flashtable:seal'),
   merge: channel('flashtable:compaction'),
   compact: channel('flashtable:compaction'),
+  drop: channel('flashtable:compaction'),
   wait: channel('flashtable:wait'),
   forgotten: channel('flashtable:forgotten'),
   recovery: channel('flashtable:recovery'),

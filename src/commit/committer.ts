@@ -16,7 +16,7 @@ import { callError } from '../base/errors.js'
 import type { TableEvent } from '../base/events.js'
 import type { Poison } from '../base/poison.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
-import { OperationBuffer, countPuts, type DeleteWhere } from '../records/operations.js'
+import { OperationBuffer, countPuts, type DeleteWhere, type WhereTerms } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import type { TableState } from '../state/table-state.js'
 import type { WalWriter } from '../wal/writer.js'
@@ -35,10 +35,8 @@ const GROUPS_PER_TURN = 16
 const GROUP_DELETES_MAX = 65_535
 
 /** A *delete where* that has no sequence number yet: it hides what comes before row `position` of its group. */
-export interface PendingDelete {
+export interface PendingDelete extends WhereTerms {
   readonly position: number
-  readonly lanes: readonly number[]
-  readonly values: readonly number[]
 }
 
 /** One call: all of it becomes visible and durable at once. */
@@ -65,6 +63,8 @@ interface Group {
 export interface Seals {
   /** Called after each seal: there is a memtable to write to a bucket file. */
   wake(): void
+  /** Called after each *delete where*: it may hide whole files. */
+  noteDelete(entry: DeleteWhere): void
   /** Resolves when a sealed memtable is in a bucket file. Rejects if none will be. */
   sealFinished(): Promise<void>
 }
@@ -344,10 +344,9 @@ export class Committer {
 
   /** Gives the group's *delete where* entries their sequence numbers; operations take the numbers between them. */
   #numberDeletes(group: Group, firstSequence: number): DeleteWhere[] {
-    return group.deletes.map(({ position, lanes, values }, i) => ({
+    return group.deletes.map(({ position, ...terms }, i) => ({
       sequence: firstSequence + position + i,
-      lanes,
-      values,
+      ...terms,
     }))
   }
 
@@ -376,6 +375,7 @@ export class Committer {
       if (position > from) memtable.append(operations, from, position)
       memtable.appendDeleteWhere(deletes[i]!)
       state.addDelete(deletes[i]!)
+      this.#options.seals.noteDelete(deletes[i]!)
       from = position
     }
     if (operations.count > from) memtable.append(operations, from, operations.count)

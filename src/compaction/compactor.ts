@@ -8,12 +8,13 @@
  * 4. Puts that waited for a seal go on, and the merge queue is woken.
  *
  * How files become one, in the merge queue:
- * 5. The policy names neighbours in age: the files of a full level, or files that hold much garbage.
- * 6. If the disk has room, they go to a thread, which merges them into one file and syncs it.
- * 7. A manifest that names the output in place of its inputs is installed; the inputs are removed. Then step 5 again.
+ * 5. Files whose records are all hidden are dropped: a manifest without them is installed, and they are removed.
+ * 6. The policy names neighbours in age: the files of a full level, or files that hold much garbage.
+ * 7. If the disk has room, they go to a thread, which merges them into one file and syncs it.
+ * 8. A manifest that names the output in place of its inputs is installed; the inputs are removed. Then step 5 again.
  *
  * A full disk and a lack of descriptors, memory or threads make a job wait and try again: its inputs are still there.
- * Any other failure poisons the table. Crash: an output is an orphan until step 3 or 7. docs/internals.md, Compaction.
+ * Any other failure poisons the table. Crash: an output is an orphan until step 3 or 8. docs/internals.md, Compaction.
  */
 import { performance } from 'node:perf_hooks'
 import {
@@ -31,9 +32,11 @@ import type { BucketFile } from '../bucket-file/reader.js'
 import { bucketName } from '../io/file-names.js'
 import type { CompactionResult } from '../jobs/job.js'
 import type { Jobs, MergeTarget } from '../jobs/jobs.js'
+import type { DeleteWhere } from '../records/operations.js'
 import type { TableState } from '../state/table-state.js'
 import type { MemtableHandle, Version } from '../state/version.js'
 import { GarbageEstimates } from './garbage-estimate.js'
+import { hiddenFiles, isHiddenBy } from './hidden-files.js'
 import { JobQueue, type Lacking } from './job-queue.js'
 import { garbageMerge, levelOf, nextMerge, sizeLevels, storedLevel, type PlannedMerge } from './policy.js'
 import { operationsIn } from './run.js'
@@ -51,6 +54,8 @@ export interface CompactorOptions {
   readonly replace: boolean
   /** Log segments whose records are in installed bucket files. */
   readonly retireSegments: (numbers: number[]) => Promise<void>
+  /** Resolves when all of the log so far is on the device. */
+  readonly syncLog: () => Promise<void>
   /** Resolves after that number of milliseconds, or when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
   readonly publish: (event: TableEvent) => void
@@ -103,6 +108,13 @@ export class Compactor {
     if (this.#closing.signal.aborted) return
     this.#seals.wake()
     this.#merges.wake()
+  }
+
+  /** Takes note of a *delete where* that was just put: files whose records it hides all are dropped soon. */
+  noteDelete(where: DeleteWhere): void {
+    if (this.#closing.signal.aborted) return
+    const { version, options } = this.#options.state
+    if (version.files.some(file => isHiddenBy(file, where, options.layout))) this.#merges.wake()
   }
 
   /**
@@ -287,7 +299,7 @@ export class Compactor {
     this.#settleSealWaiters()
   }
 
-  /** Steps 5 to 7, while the policy names a merge. */
+  /** Steps 5 to 8, while there are files to drop, or the policy names a merge. */
   async #runMerges(): Promise<void> {
     const { state } = this.#options
     for (;;) {
@@ -296,6 +308,7 @@ export class Compactor {
       try {
         const more = await this.#merges.hold(async () => {
           this.#backgroundMerge = abort
+          if (await this.#dropHidden()) return true
           const { files } = state.version
           const planned = await this.#plan(state.version, abort.signal)
           // A seal may have ended while samples were read.
@@ -317,6 +330,30 @@ export class Compactor {
         this.#backgroundMerge = undefined
       }
     }
+  }
+
+  /** Drops files whose records are all hidden; returns whether there were any. Requires: the merges are held. */
+  async #dropHidden(): Promise<boolean> {
+    const { state, replace, syncLog, publish } = this.#options
+    const { files, deletes } = contentsOf(state.version)
+    const hidden = hiddenFiles(files, deletes, state.options.layout, replace)
+    if (hidden.length === 0) return false
+    const startMs = performance.now()
+    try {
+      // Crash: an entry that is only in the log could be lost, while what it hides would be gone for good.
+      await syncLog()
+      await state.install({ removeFiles: hidden.map(({ entry }) => entry.number), removeSealed: 0 })
+    } catch (error) {
+      throw this.#latched(diskError(error, `hidden files cannot be dropped from ${state.options.directory}`))
+    }
+    publish({
+      kind: 'drop',
+      inputFiles: hidden.length,
+      operations: operationsIn({ files: hidden.map(({ entry }) => entry), memtables: [] }),
+      bytesWritten: 0,
+      durationMs: performance.now() - startMs,
+    })
+    return true
   }
 
   /** The merge that is due: of a full level, or else of files that hold much garbage. */
@@ -366,6 +403,7 @@ export class Compactor {
         {
           version: state.version,
           files: inputs.files,
+          older: olderThan(state.version, inputs),
           memtables: inputs.memtables.map(memtable => ({ memtable })),
         },
         target,
@@ -405,7 +443,13 @@ export class Compactor {
     // The file is whole if the install failed, and partial if its thread died. No manifest names it.
     await fileSystem.unlink(`${directory}/${bucketName(output.number)}`).catch(() => {})
     if (signal?.aborted === true) return abortReason(signal)
-    const failure = diskError(error, `a ${kind} failed in ${directory}`)
+    return this.#latched(diskError(error, `a ${kind} failed in ${directory}`))
+  }
+
+  /** Latches a failure that will not pass. */
+  #latched(failure: Error): Error {
+    const { poison } = this.#options.state.options
+    if (poison.latched) return poison.error()
     return lackingOf(failure) === undefined ? poison.latch(failure) : failure
   }
 
@@ -424,6 +468,21 @@ export class Compactor {
       else reject(error)
     }
   }
+}
+
+/** The files of a version, and the *delete where* entries of files and memtables. */
+function contentsOf({ files, sealed, active }: Version): {
+  readonly files: readonly BucketFile[]
+  readonly deletes: readonly DeleteWhere[]
+} {
+  const memtables = [...sealed, active].map(({ memtable }) => memtable)
+  return { files, deletes: [...files, ...memtables].flatMap(({ deletes }) => deletes) }
+}
+
+/** The files that are older than all inputs. Memtables are newer than all files; the oldest are sealed first. */
+function olderThan({ files }: Version, inputs: Inputs): readonly BucketFile[] {
+  const [first] = inputs.files
+  return first === undefined ? files : files.slice(0, files.indexOf(first))
 }
 
 /** What was lacking, if the failure is one that passes. */

@@ -7,10 +7,10 @@
 import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
-import { floatsAmong, hasOtherForms } from '../records/float-lanes.js'
 import { hashKey } from '../records/hash.js'
-import { OperationBuffer, PUT, type DeleteWhere, type Operations } from '../records/operations.js'
+import { OperationBuffer, PUT, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
+import { mayMatch } from '../records/value-bounds.js'
 
 /** The most pages that a sample reads, spread evenly over the file. */
 const SAMPLE_PAGES = 16
@@ -45,7 +45,7 @@ export class FileSample {
   /** Whether a *delete where* entry of the newer file can match a record of this one, by the least and greatest values. */
   mayMatch(newer: BucketFile): boolean {
     if (this.#harmless.has(newer)) return false
-    if (newer.deletes.some(entry => this.#isWithinBounds(entry))) return true
+    if (newer.deletes.some(entry => mayMatch(this.#layout, entry, this.file.footer))) return true
     this.#harmless.add(newer)
     return false
   }
@@ -76,18 +76,6 @@ export class FileSample {
       )
     }
     return records
-  }
-
-  #isWithinBounds({ lanes, values }: DeleteWhere): boolean {
-    const { minValues, maxValues } = this.file.footer
-    // The bounds are bits: NaN and zero have several forms, and one may lie within the bounds while another does not.
-    const floats = floatsAmong(this.#layout, lanes).filter(float => hasOtherForms(values, float))
-    const isAnywhere = (i: number) => floats.some(({ lane, laneCount }) => i >= lane && i < lane + laneCount)
-    return lanes.every((lane, i) => {
-      if (isAnywhere(i)) return true
-      const valueLane = lane - this.#layout.keyLaneCount
-      return values[i]! >= minValues[valueLane]! && values[i]! <= maxValues[valueLane]!
-    })
   }
 
   async #probe({ lanes, count }: Operations, newer: BucketFile): Promise<Uint8Array> {

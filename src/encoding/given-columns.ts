@@ -18,6 +18,8 @@ export interface GivenColumns {
 
 const COLUMNS: Place = { code: 'FLASHTABLE_INVALID_VALUE', what: 'the columns' }
 const KEY_COLUMN: Place = { code: 'FLASHTABLE_INVALID_KEY', what: "column 'key'" }
+/** Of comparisons in a *delete where*. */
+const OPERATORS = ['lt', 'lte', 'gt', 'gte']
 const WHERE: Place = { code: 'FLASHTABLE_INVALID_VALUE', what: 'delWhere' }
 
 export function checkColumns(keyType: FieldType, fields: readonly Field[], columns: unknown): GivenColumns {
@@ -65,6 +67,14 @@ export function readWhere(fields: readonly Field[], where: unknown): ReadonlyMap
   const expected = `one or more of the fields ${names.join(', ')}`
   const given = readProperties(WHERE, expected, names, where)
   if (given.size === 0) throw invalidType(WHERE.code, `delWhere: expected ${expected}, found none`)
+  return given
+}
+
+/** The operators of a comparison in a *delete where*, at least one, by name. */
+export function readComparison(place: Place, comparison: object): ReadonlyMap<string, unknown> {
+  const expected = `a value, or one or two of ${OPERATORS.join(', ')}`
+  const given = readProperties(place, expected, OPERATORS, comparison)
+  if (given.size === 0) throw invalidType(place.code, `${place.what}: expected ${expected}, found none`)
   return given
 }
 

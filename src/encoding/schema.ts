@@ -5,11 +5,11 @@
  * lanes become values and columns on their way out. Nothing that does not fit gets in. docs/file-format.md, Schema.
  */
 import { invalidOption } from '../options/arguments.js'
-import { OperationBuffer } from '../records/operations.js'
+import { OperationBuffer, type WhereTerms } from '../records/operations.js'
 import { recordLayout, type RecordLayout } from '../records/record-layout.js'
 
 import { FlashTableError } from '../base/errors.js'
-import { checkColumns, checkKeyColumn, readWhere, type GivenColumns } from './given-columns.js'
+import { checkColumns, checkKeyColumn, type GivenColumns } from './given-columns.js'
 import { checkRecordBytes, keyTypeOf, keyTypeOfStored, valueTypeOf, valueTypeOfStored } from './resolve.js'
 import { wrongType, type FieldType, type OwnColumn, type Place } from './field-type.js'
 import {
@@ -20,6 +20,7 @@ import {
   type StoredSchema,
 } from './stored-schema.js'
 import type { ValueType } from './value-type.js'
+import { whereTerms } from './where.js'
 
 /** The encodings of one open, not checked yet. */
 export interface GivenEncodings {
@@ -31,12 +32,6 @@ export interface GivenEncodings {
 export interface KeyLanes {
   readonly count: number
   readonly lanes: readonly Uint32Array[]
-}
-
-/** What a *delete where* entry matches: lane numbers within the record, ascending, and their values. */
-export interface WhereLanes {
-  readonly lanes: readonly number[]
-  readonly values: readonly number[]
 }
 
 const KEY: Place = { code: 'FLASHTABLE_INVALID_KEY', what: 'the key' }
@@ -220,20 +215,8 @@ export class Schema {
   }
 
   /** The lanes that `delWhere` compares. Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_VALUE`. */
-  whereLanes(where: unknown): WhereLanes {
-    const given = readWhere(this.#value.fields, where)
-    const lanes: number[] = []
-    const values: number[] = []
-    for (const { name, type, at, place } of this.#value.fields) {
-      if (!given.has(name)) continue
-      const encoded = new Uint32Array(type.laneBytes.length)
-      type.toLanes(given.get(name), encoded, 0, place)
-      for (const [lane, value] of encoded.entries()) {
-        lanes.push(this.layout.keyLaneCount + at + lane)
-        values.push(value)
-      }
-    }
-    return { lanes, values }
+  whereLanes(where: unknown): WhereTerms {
+    return whereTerms(this.#value.fields, this.layout.keyLaneCount, where)
   }
 
   #takeRecord(): Uint32Array {

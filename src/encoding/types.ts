@@ -159,12 +159,46 @@ export type ColumnsOut<K extends KeyEncoding, V extends ValueEncoding> = {
   key: KeyColumn<K, ArrayBuffer>
 } & ValueColumnsOut<V>
 
-/** Fields and their values for `delWhere`: at least one. */
+interface LessThan<T> {
+  readonly lt: T
+  readonly lte?: never
+}
+interface AtMost<T> {
+  readonly lte: T
+  readonly lt?: never
+}
+interface GreaterThan<T> {
+  readonly gt: T
+  readonly gte?: never
+}
+interface AtLeast<T> {
+  readonly gte: T
+  readonly gt?: never
+}
+interface NoLess {
+  readonly lt?: never
+  readonly lte?: never
+}
+interface NoGreater {
+  readonly gt?: never
+  readonly gte?: never
+}
+
+/** A bound, or one at each side, that `delWhere` compares a field with. */
+export type Comparison<T> =
+  | ((LessThan<T> | AtMost<T>) & (GreaterThan<T> | AtLeast<T> | NoGreater))
+  | ((GreaterThan<T> | AtLeast<T>) & NoLess)
+
+/** Values that are objects are never compared: a comparison would look like one of them. */
+type WhereField<T> = [T] extends [string | number | bigint | Uint8Array] ? T | Comparison<T> : T
+type WhereFields<T> = { readonly [N in keyof T]?: WhereField<T[N]> }
+
+/** Fields for `delWhere`, at least one: their values, or what they are compared with. */
 export type WhereIn<V extends ValueEncoding> =
   IsUnknown<V, ValueEncoding> extends true
     ? Readonly<Record<string, unknown>>
     : V extends undefined
       ? never
       : V extends { readonly fields: infer F extends StructFields }
-        ? Partial<StructIn<F>>
-        : { readonly value: FieldIn<V> }
+        ? WhereFields<StructIn<F>>
+        : { readonly value: WhereField<FieldIn<V>> }

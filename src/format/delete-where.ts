@@ -2,40 +2,54 @@
  * *Delete where* entries to bytes and back: they end the payload of a frame, and fill a section of a bucket file.
  * docs/file-format.md, Delete-where entries.
  *
- *     entry  sequence u48 | lane count u16 | lane number u32, value u32 | lane number u32, value u32 | ...
+ *     entry  sequence u48 | term count u16 | its terms, one after another
  *            0              6                8
+ *     term   lane number u16 | range lanes u16 | the value of the lane, or lower bound and upper bound of as many lanes
+ *            0                 2                 4
  */
 import { assert } from '../base/assert.js'
-import type { DeleteWhere } from '../records/operations.js'
+import { compareLanes } from '../records/lane-ranges.js'
+import type { DeleteWhere, LaneRange } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import type { ByteField } from './byte-field.js'
 import { readU48, viewOf, writeU48 } from './little-endian.js'
 
-const LANE_COUNT_AT = 6
+const TERM_COUNT_AT = 6
+const RANGE_LANES_AT = 2
 const VALUE_AT = 4
+const WORD_BYTES = 4
 
-/** An entry begins with this; a lane number and a value for each of its lanes follow. */
+/** An entry begins with this; its terms follow. */
 export const DELETE_WHERE_HEADER: readonly ByteField[] = [
   { name: 'sequence number', offset: 0, bytes: 6 },
-  { name: 'lane count', offset: LANE_COUNT_AT, bytes: 2 },
+  { name: 'term count', offset: TERM_COUNT_AT, bytes: 2 },
 ]
-export const DELETE_WHERE_HEADER_BYTES = LANE_COUNT_AT + 2
-export const DELETE_WHERE_LANE: readonly ByteField[] = [
-  { name: 'lane number', offset: 0, bytes: 4 },
-  { name: 'value', offset: VALUE_AT, bytes: 4 },
+export const DELETE_WHERE_HEADER_BYTES = TERM_COUNT_AT + 2
+/** A term begins with this; a value follows, or the bounds of a range. */
+export const DELETE_WHERE_TERM: readonly ByteField[] = [
+  { name: 'lane number', offset: 0, bytes: 2 },
+  { name: 'range lanes', offset: RANGE_LANES_AT, bytes: 2 },
 ]
-export const DELETE_WHERE_LANE_BYTES = VALUE_AT + 4
+export const DELETE_WHERE_TERM_BYTES = VALUE_AT
+const VALUE_TERM_BYTES = DELETE_WHERE_TERM_BYTES + WORD_BYTES
 
 /** Bytes of the entries, in a frame as in a bucket file. */
 export function deleteWhereBytes(entries: readonly DeleteWhere[]): number {
   let bytes = 0
-  for (const { lanes } of entries) bytes += DELETE_WHERE_HEADER_BYTES + lanes.length * DELETE_WHERE_LANE_BYTES
+  for (const { lanes, ranges = [] } of entries) {
+    bytes += DELETE_WHERE_HEADER_BYTES + lanes.length * VALUE_TERM_BYTES
+    for (const { lower } of ranges) bytes += rangeTermBytes(lower.length)
+  }
   return bytes
 }
 
-/** The most bytes that `count` entries take. */
+/** The most bytes that `count` entries take: a range of each lane. */
 export function deleteWhereBytesMax({ keyLaneCount, laneCount }: RecordLayout, count: number): number {
-  return count * (DELETE_WHERE_HEADER_BYTES + (laneCount - keyLaneCount) * DELETE_WHERE_LANE_BYTES)
+  return count * (DELETE_WHERE_HEADER_BYTES + (laneCount - keyLaneCount) * rangeTermBytes(1))
+}
+
+function rangeTermBytes(laneCount: number): number {
+  return DELETE_WHERE_TERM_BYTES + 2 * laneCount * WORD_BYTES
 }
 
 /** Writes the entries at `at`. */
@@ -45,22 +59,44 @@ export function writeDeleteWheres(
   view: DataView,
   at: number,
 ): void {
-  for (const { sequence, lanes, values } of entries) {
+  for (const { sequence, lanes, values, ranges = [] } of entries) {
+    const termCount = lanes.length + ranges.length
     assert(
-      lanes.length > 0 && lanes.length === values.length,
-      'a delete-where entry has a value for each lane',
+      termCount > 0 && lanes.length === values.length,
+      'a delete-where entry has a value for each lane, or a range',
     )
     writeU48(view, at, sequence)
-    view.setUint16(at + LANE_COUNT_AT, lanes.length, true)
+    view.setUint16(at + TERM_COUNT_AT, termCount, true)
     at += DELETE_WHERE_HEADER_BYTES
     let leastLane = keyLaneCount
-    for (let i = 0; i < lanes.length; i++, at += DELETE_WHERE_LANE_BYTES) {
-      const lane = lanes[i]!
-      assert(lane >= leastLane && lane < laneCount, 'a delete-where entry names value lanes, ascending')
-      leastLane = lane + 1
-      view.setUint32(at, lane, true)
-      view.setUint32(at + VALUE_AT, values[i]!, true)
+    for (let value = 0, range = 0; value + range < termCount;) {
+      const isValue = range === ranges.length || lanes[value]! < ranges[range]!.lane
+      const lane = isValue ? lanes[value]! : ranges[range]!.lane
+      const end = lane + (isValue ? 1 : ranges[range]!.lower.length)
+      assert(lane >= leastLane && end <= laneCount, 'a delete-where entry names value lanes, ascending')
+      leastLane = end
+      view.setUint16(at, lane, true)
+      view.setUint16(at + RANGE_LANES_AT, isValue ? 0 : end - lane, true)
+      if (isValue) {
+        view.setUint32(at + VALUE_AT, values[value++]!, true)
+        at += VALUE_TERM_BYTES
+      } else {
+        writeRange(ranges[range++]!, view, at)
+        at += rangeTermBytes(end - lane)
+      }
     }
+  }
+}
+
+function writeRange({ lower, upper }: LaneRange, view: DataView, at: number): void {
+  assert(
+    lower.length > 0 && lower.length === upper.length && compareLanes(lower, upper) <= 0,
+    'a range of a delete-where entry has lanes, and bounds in order',
+  )
+  at += VALUE_AT
+  for (const word of [...lower, ...upper]) {
+    view.setUint32(at, word, true)
+    at += WORD_BYTES
   }
 }
 
@@ -72,27 +108,53 @@ export function readDeleteWheres(
   bytes: Uint8Array,
   at: number,
   count: number,
-  { keyLaneCount, laneCount }: RecordLayout,
+  layout: RecordLayout,
 ): { entries: DeleteWhere[]; end: number } | undefined {
   const view = viewOf(bytes)
   const entries: DeleteWhere[] = []
   for (let n = 0; n < count; n++) {
-    if (at + DELETE_WHERE_HEADER_BYTES > bytes.byteLength) return undefined
-    const sequence = readU48(view, at)
-    const entryLanes = view.getUint16(at + LANE_COUNT_AT, true)
-    at += DELETE_WHERE_HEADER_BYTES
-    if (entryLanes === 0 || at + entryLanes * DELETE_WHERE_LANE_BYTES > bytes.byteLength) return undefined
-    const lanes: number[] = []
-    const values: number[] = []
-    let leastLane = keyLaneCount
-    for (let i = 0; i < entryLanes; i++, at += DELETE_WHERE_LANE_BYTES) {
-      const lane = view.getUint32(at, true)
-      if (lane < leastLane || lane >= laneCount) return undefined
-      leastLane = lane + 1
-      lanes.push(lane)
-      values.push(view.getUint32(at + VALUE_AT, true))
-    }
-    entries.push({ sequence, lanes, values })
+    const read = readEntry(view, at, layout)
+    if (read === undefined) return undefined
+    entries.push(read.entry)
+    at = read.end
   }
   return { entries, end: at }
+}
+
+function readEntry(
+  view: DataView,
+  at: number,
+  { keyLaneCount, laneCount }: RecordLayout,
+): { entry: DeleteWhere; end: number } | undefined {
+  if (at + DELETE_WHERE_HEADER_BYTES > view.byteLength) return undefined
+  const sequence = readU48(view, at)
+  const termCount = view.getUint16(at + TERM_COUNT_AT, true)
+  at += DELETE_WHERE_HEADER_BYTES
+  if (termCount === 0) return undefined
+  const lanes: number[] = []
+  const values: number[] = []
+  const ranges: LaneRange[] = []
+  let leastLane = keyLaneCount
+  for (let term = 0; term < termCount; term++) {
+    if (at + DELETE_WHERE_TERM_BYTES > view.byteLength) return undefined
+    const lane = view.getUint16(at, true)
+    const rangeLanes = view.getUint16(at + RANGE_LANES_AT, true)
+    const termBytes = rangeLanes === 0 ? VALUE_TERM_BYTES : rangeTermBytes(rangeLanes)
+    const end = lane + Math.max(1, rangeLanes)
+    if (lane < leastLane || end > laneCount || at + termBytes > view.byteLength) return undefined
+    leastLane = end
+    const word = (i: number) => view.getUint32(at + VALUE_AT + i * WORD_BYTES, true)
+    if (rangeLanes === 0) {
+      lanes.push(lane)
+      values.push(word(0))
+    } else {
+      const lower = Array.from({ length: rangeLanes }, (_, i) => word(i))
+      const upper = Array.from({ length: rangeLanes }, (_, i) => word(rangeLanes + i))
+      if (compareLanes(lower, upper) > 0) return undefined
+      ranges.push({ lane, lower, upper })
+    }
+    at += termBytes
+  }
+  const terms = { sequence, lanes, values }
+  return { entry: ranges.length === 0 ? terms : { ...terms, ranges }, end: at }
 }

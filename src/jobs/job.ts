@@ -29,7 +29,7 @@ export interface CompactionJob extends Place, TableFormat {
   readonly memtables: readonly MemtableImage[]
   /** Every *delete where* entry of the table. */
   readonly deletes: readonly DeleteWhere[]
-  /** Those of the inputs: they stay in the output, unless it includes the oldest data. */
+  /** Those of the inputs that may hide something older: they stay in the output, unless it includes the oldest data. */
   readonly ownDeletes: readonly DeleteWhere[]
   /** Nothing is older than the inputs: the output has neither deletes nor what they hide. */
   readonly includesOldest: boolean

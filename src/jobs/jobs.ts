@@ -11,6 +11,7 @@
 import type { BuiltPages } from '../bucket-file/page-builder.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import type { DeleteWhere } from '../records/operations.js'
+import { mayMatch } from '../records/value-bounds.js'
 import type { Spill } from '../spill/spill.js'
 import type { MemtableHandle, Version } from '../state/version.js'
 import type {
@@ -37,6 +38,8 @@ export interface JobInputs {
   readonly version: Version
   /** Oldest first. */
   readonly files: readonly BucketFile[]
+  /** All bucket files that are older than the inputs; absent: it is not known which there are. */
+  readonly older?: readonly BucketFile[] | undefined
   /** Oldest first. */
   readonly memtables: readonly MemtableInput[]
 }
@@ -128,7 +131,7 @@ export class Jobs {
 }
 
 /** The job as plain data. */
-function mergeJob({ version, files, memtables }: JobInputs, target: MergeTarget): CompactionJob {
+function mergeJob({ version, files, older, memtables }: JobInputs, target: MergeTarget): CompactionJob {
   const entries = files.map(file => file.entry)
   const deletesOfMemtables = memtables.flatMap(deletesIn)
   const ranges = [...entries, ...memtables.map(sequencesOf)]
@@ -141,9 +144,19 @@ function mergeJob({ version, files, memtables }: JobInputs, target: MergeTarget)
     // Crash: entries that are only in the log could be lost, while what they hide would be gone for good. So these are
     // the entries of all files, but of no memtables except the inputs.
     deletes: [...version.files.flatMap(file => file.deletes), ...deletesOfMemtables],
-    ownDeletes: [...files.flatMap(file => file.deletes), ...deletesOfMemtables],
+    ownDeletes: stillNeeded([...files.flatMap(file => file.deletes), ...deletesOfMemtables], older, target),
     output: { ...target.output, firstSequence, endSequence },
   }
+}
+
+/** The entries that may hide something older than the job's inputs. */
+function stillNeeded(
+  deletes: readonly DeleteWhere[],
+  older: readonly BucketFile[] | undefined,
+  { layout }: MergeTarget,
+): readonly DeleteWhere[] {
+  if (older === undefined) return deletes
+  return deletes.filter(where => older.some(({ footer }) => mayMatch(layout, where, footer)))
 }
 
 function deletesIn({ memtable: { memtable }, before = Infinity }: MemtableInput): DeleteWhere[] {

@@ -1,24 +1,31 @@
 /**
- * The *delete where* entries that lookups, scans and merges honour, found by a hash for each set of lanes.
+ * The *delete where* entries that lookups, scans and merges honour, found by a hash for each shape: the lanes whose values
+ * they give, and the lanes that they compare.
  *
- * A record is tested with one look-up for each lane set, however many entries there are. An entry hides the records
- * with a smaller sequence number than its own. docs/internals.md, Deletes.
+ * A record is tested with one look-up for each shape, however many entries give values; what they compare is tested one
+ * after the other (range-list.ts). An entry hides the records with a smaller sequence number than its own.
+ * docs/internals.md, Deletes.
  */
 import { floatsAmong, normalizeFloats } from './float-lanes.js'
+import { isFloatRange } from './lane-ranges.js'
 import type { DeleteWhere } from './operations.js'
+import { lastBelow, RangeList } from './range-list.js'
 import type { FloatLanes, RecordLayout } from './record-layout.js'
 
-interface LaneSet {
+interface Shape {
+  /** The lanes whose values the entries give. */
   readonly lanes: readonly number[]
   /** Which of the lanes are floats. */
   readonly floats: readonly FloatLanes[]
-  /** By the values of the lanes: the sequence numbers of the entries, ascending. */
+  /** Of entries that give values alone, by these values: their sequence numbers, ascending. */
   readonly sequences: Map<number | string, number[]>
+  /** Of entries that compare lanes, by the values that they give. */
+  readonly lists: Map<number | string, RangeList> | undefined
 }
 
 export class DeleteWhereIndex {
   readonly #layout: RecordLayout
-  readonly #laneSets = new Map<string, LaneSet>()
+  readonly #shapes = new Map<string, Shape>()
   #size = 0
 
   constructor(layout: RecordLayout, entries: Iterable<DeleteWhere> = []) {
@@ -32,17 +39,21 @@ export class DeleteWhereIndex {
   }
 
   add(entry: DeleteWhere): void {
-    const name = entry.lanes.join()
-    let laneSet = this.#laneSets.get(name)
-    if (laneSet === undefined) {
-      const floats = floatsAmong(this.#layout, entry.lanes)
-      laneSet = { lanes: entry.lanes, floats, sequences: new Map() }
-      this.#laneSets.set(name, laneSet)
+    const shape = this.#shapeOf(entry)
+    const values = valuesOf(shape, [...entry.values])
+    const { ranges = [] } = entry
+    if (shape.lists === undefined) {
+      const sequences = shape.sequences.get(values)
+      if (sequences === undefined) shape.sequences.set(values, [entry.sequence])
+      else insertSequence(sequences, entry.sequence)
+    } else {
+      let list = shape.lists.get(values)
+      if (list === undefined) {
+        list = new RangeList(ranges.map(range => isFloatRange(this.#layout, range)))
+        shape.lists.set(values, list)
+      }
+      list.add(entry.sequence, ranges)
     }
-    const values = valuesOf(laneSet, [...entry.values])
-    const sequences = laneSet.sequences.get(values)
-    if (sequences === undefined) laneSet.sequences.set(values, [entry.sequence])
-    else insertSequence(sequences, entry.sequence)
     this.#size++
   }
 
@@ -52,24 +63,41 @@ export class DeleteWhereIndex {
    * `sequence` is that of the record, or the last one of the bucket file that holds it.
    */
   hides(lanes: readonly Uint32Array[], row: number, sequence: number, before: number): boolean {
-    for (const laneSet of this.#laneSets.values()) {
+    for (const shape of this.#shapes.values()) {
       const values =
-        laneSet.lanes.length === 1 && laneSet.floats.length === 0
-          ? lanes[laneSet.lanes[0]!]![row]!
+        shape.lanes.length === 1 && shape.floats.length === 0
+          ? lanes[shape.lanes[0]!]![row]!
           : valuesOf(
-              laneSet,
-              laneSet.lanes.map(lane => lanes[lane]![row]!),
+              shape,
+              shape.lanes.map(lane => lanes[lane]![row]!),
             )
-      const sequences = laneSet.sequences.get(values)
+      if (shape.lists !== undefined) {
+        if (shape.lists.get(values)?.hides(lanes, row, sequence, before) === true) return true
+        continue
+      }
+      const sequences = shape.sequences.get(values)
       if (sequences === undefined) continue
-      if (newestBelow(sequences, before) > sequence) return true
+      const newest = lastBelow(sequences, before)
+      if (newest >= 0 && sequences[newest]! > sequence) return true
     }
     return false
+  }
+
+  #shapeOf({ lanes, ranges = [] }: DeleteWhere): Shape {
+    const name = `${lanes.join()}/${ranges.map(({ lane, lower }) => `${lane}+${lower.length}`).join()}`
+    let shape = this.#shapes.get(name)
+    if (shape === undefined) {
+      const floats = floatsAmong(this.#layout, lanes)
+      const lists = ranges.length > 0 ? new Map<number | string, RangeList>() : undefined
+      shape = { lanes, floats, sequences: new Map(), lists }
+      this.#shapes.set(name, shape)
+    }
+    return shape
   }
 }
 
 /** Gives the same for equal values. Requires: the array is no longer used. */
-function valuesOf({ floats }: LaneSet, values: number[]): number | string {
+function valuesOf({ floats }: Shape, values: number[]): number | string {
   if (floats.length > 0) normalizeFloats(values, floats)
   return values.length === 1 ? values[0]! : values.join()
 }
@@ -79,17 +107,4 @@ function insertSequence(sequences: number[], sequence: number): void {
   let place = sequences.length
   while (place > 0 && sequences[place - 1]! > sequence) place--
   sequences.splice(place, 0, sequence)
-}
-
-/** The greatest of the ascending numbers that is below `before`, else -1. */
-function newestBelow(sequences: readonly number[], before: number): number {
-  let low = 0
-  let high = sequences.length
-  if (high > 0 && sequences[high - 1]! < before) return sequences[high - 1]!
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (sequences[middle]! < before) low = middle + 1
-    else high = middle
-  }
-  return low === 0 ? -1 : sequences[low - 1]!
 }

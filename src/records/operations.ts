@@ -27,16 +27,31 @@ export interface Operations {
   readonly kinds: Uint8Array | undefined
 }
 
-/**
- * *Delete where*: hides every older record whose value lanes `lanes[i]` equal `values[i]`, for all i.
- *
- * It has its own sequence number: records with a smaller one are older.
- */
-export interface DeleteWhere {
-  readonly sequence: number
+/** What lanes must be within, both bounds included: they are compared as one number, the first lane highest. */
+export interface LaneRange {
+  /** The first lane within the record; there are as many as `lower` and `upper` have. */
+  readonly lane: number
+  readonly lower: readonly number[]
+  /** Not below `lower`. The bounds of a float are in the ordered form (lane-ranges.ts). */
+  readonly upper: readonly number[]
+}
+
+/** What the value lanes of a record must be: `lanes[i]` equals `values[i]` for all i, and all ranges hold it. */
+export interface WhereTerms {
   /** Lane numbers within the record (so >= keyLaneCount), ascending. */
   readonly lanes: readonly number[]
   readonly values: readonly number[]
+  /** Ascending, of other lanes; absent: none. */
+  readonly ranges?: readonly LaneRange[] | undefined
+}
+
+/**
+ * *Delete where*: hides every older record that the terms match.
+ *
+ * It has its own sequence number: records with a smaller one are older.
+ */
+export interface DeleteWhere extends WhereTerms {
+  readonly sequence: number
 }
 
 /** Columns of up to this many rows are copied by a loop: a `subarray` would cost more, above all in garbage. */

@@ -36,7 +36,7 @@ export interface View {
 
 /** A change of what the manifest names. */
 export interface StateChange {
-  /** Numbers of the files to remove; neighbours. */
+  /** Numbers of the files to remove; neighbours, where a file takes their place. */
   readonly removeFiles: readonly number[]
   /** The file that takes their place; after all others if none is removed. */
   readonly addFile?: BucketFileEntry | undefined

@@ -219,6 +219,7 @@ function wire(
     filterBitsPerRecord: options.filterBitsPerRecord,
     replace: manifest.duplicates === 'replace',
     retireSegments: numbers => wal.retire(numbers),
+    syncLog: () => wal.sync(),
     wait: environment.wait,
     publish,
   })

@@ -6,6 +6,7 @@ import type { Call } from '../commit/committer.js'
 import { appendOperations } from '../encoding/given-operations.js'
 import type { Schema } from '../encoding/schema.js'
 import { refuseExtra } from '../options/arguments.js'
+import { canMatch } from '../records/lane-ranges.js'
 import { DELETE_KEY, OperationBuffer } from '../records/operations.js'
 import { adviceFor, readSync } from './call-options.js'
 import type { TableSession } from './table-session.js'
@@ -36,8 +37,10 @@ export class WriteCalls {
 
   delWhere(where: unknown, options: unknown, extra: readonly unknown[]): Promise<void> {
     return this.#commit('delWhere', options, extra, schema => {
-      const { lanes, values } = schema.whereLanes(where)
-      return { operations: new OperationBuffer(schema.layout, 1), deletes: [{ position: 0, lanes, values }] }
+      const terms = schema.whereLanes(where)
+      // What no record can match is not written; the call waits for its turn among the others anyway.
+      const deletes = canMatch(terms) ? [{ position: 0, ...terms }] : []
+      return { operations: new OperationBuffer(schema.layout, 1), deletes }
     })
   }
 

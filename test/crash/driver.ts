@@ -5,7 +5,7 @@ import type { CrashRecord, Effect, History } from './history.js'
 import { bulkLoadOn, columnsOf, contents, openOn, type CrashTable, type OpenOptions } from './table.js'
 
 /** An operation of a batch. */
-export type BatchEffect = Exclude<Effect, { kind: 'delWhere' | 'clear' }>
+export type BatchEffect = Exclude<Effect, { kind: 'delWhere' | 'delBefore' | 'clear' }>
 
 export class Driver {
   readonly disk: SimulatedFileSystem
@@ -74,6 +74,13 @@ export class Driver {
 
   delWhere(id: number, sync = false): Promise<void> {
     return this.#call([{ kind: 'delWhere', id }], sync, () => this.table.delWhere({ id }, { sync }))
+  }
+
+  /** Records with a smaller `time`: those that `records` made before. */
+  delBefore(time: number, sync = false): Promise<void> {
+    return this.#call([{ kind: 'delBefore', time }], sync, () =>
+      this.table.delWhere({ time: { lt: time } }, { sync }),
+    )
   }
 
   clear(): Promise<void> {

@@ -20,6 +20,7 @@ export type Effect =
   | { readonly kind: 'del'; readonly key: number }
   | { readonly kind: 'delRecord'; readonly record: CrashRecord }
   | { readonly kind: 'delWhere'; readonly id: number }
+  | { readonly kind: 'delBefore'; readonly time: number }
   | { readonly kind: 'clear' }
 
 /** What is promised of a copy of the table: it is there with at least `from` calls, or it is no table. */
@@ -74,7 +75,9 @@ const RULES: Omit<Rules<CrashRecord, number>, 'replace'> = {
 }
 
 function changeOf(effect: Effect): Change<CrashRecord, number> {
-  return effect.kind === 'delWhere' ? { kind: 'delWhere', hides: ({ id }) => id === effect.id } : effect
+  if (effect.kind === 'delWhere') return { kind: 'delWhere', hides: ({ id }) => id === effect.id }
+  if (effect.kind === 'delBefore') return { kind: 'delWhere', hides: ({ time }) => time < effect.time }
+  return effect
 }
 
 export function recordText({ key, time, id }: CrashRecord): string {

@@ -8,8 +8,8 @@ import * as checksum from '../../src/format/checksum.js'
 import {
   DELETE_WHERE_HEADER,
   DELETE_WHERE_HEADER_BYTES,
-  DELETE_WHERE_LANE,
-  DELETE_WHERE_LANE_BYTES,
+  DELETE_WHERE_TERM,
+  DELETE_WHERE_TERM_BYTES,
 } from '../../src/format/delete-where.js'
 import { SAMPLE_INTERVAL } from '../../src/format/elias-fano.js'
 import { footerBytes } from '../../src/format/footer.js'
@@ -57,6 +57,7 @@ import {
   EXAMPLE_TABLE_ID,
   EXAMPLE_WAL_NUMBER,
   exampleFrames,
+  exampleDeleteWhere,
   examplePage,
   examplePageRows,
   hexLines,
@@ -95,10 +96,11 @@ describe('the tables of frames', () => {
   })
 
   test('delete-where entries of the document are those of the code', () => {
-    const [header, lane] = sectionOf(DOCUMENT, 'Delete-where entries').tables
+    const [header, term] = sectionOf(DOCUMENT, 'Delete-where entries').tables
     expect(fieldsOf(header!)).toEqual(DELETE_WHERE_HEADER)
-    expect(fieldsOf(lane!)).toEqual(DELETE_WHERE_LANE)
-    expect([DELETE_WHERE_HEADER_BYTES, DELETE_WHERE_LANE_BYTES]).toEqual([8, 8])
+    expect(fieldsOf(term!)).toEqual(DELETE_WHERE_TERM)
+    expect([DELETE_WHERE_HEADER_BYTES, DELETE_WHERE_TERM_BYTES]).toEqual([8, 4])
+    expect(hexLines(exampleDeleteWhere())).toBe(hexOf('delete-where'))
   })
 
   test('the table of a packed payload is that of the code', () => {
@@ -295,7 +297,7 @@ describe('the examples', () => {
       syncedSequence: 1000,
       packed: true,
       end: 0x64,
-      deletes: [{ sequence: 1003, lanes: [{ lane: 4, value: 0x8000002a }] }],
+      deletes: [{ sequence: 1003, lanes: [{ lane: 4, value: 0x8000002a }], ranges: [] }],
       operations: [
         { sequence: 1000, kind: 0, lanes: [1, 0x1234, 17, 1, 0x8000002a] },
         { sequence: 1001, kind: 0, lanes: [1, 0x1234, 18, 1, 0x8000002a] },
@@ -370,8 +372,7 @@ describe('the picture that opens a codec', () => {
 
   test('of a delete-where entry shows its fields', () => {
     const fields = picturedFields('src/format/delete-where.ts').map(({ bytes }) => bytes)
-    const lane = DELETE_WHERE_LANE.map(({ bytes }) => bytes)
-    expect(fields).toEqual([...DELETE_WHERE_HEADER.map(({ bytes }) => bytes), ...lane, ...lane])
+    expect(fields).toEqual([...DELETE_WHERE_HEADER, ...DELETE_WHERE_TERM].map(({ bytes }) => bytes))
   })
 
   test('of a footer shows where each of its fields lies', () => {

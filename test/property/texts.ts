@@ -21,7 +21,7 @@ export function modelText(operation: ModelOperation): string {
     case 'del':
       return `del ${operation.key}`
     case 'delWhere':
-      return `delWhere ${[...operation.fields].join(' ')}`
+      return `delWhere ${[...operation.fields, ...(operation.compared ?? []).map(({ name, text }) => `${name} ${text}`)].join(' ')}`
     case 'clear':
       return 'clear'
   }

@@ -10,6 +10,7 @@ import { DELETE_KEY, OperationBuffer, PUT, type DeleteWhere } from '../../src/re
 import { replayLog } from '../../src/wal/replay.js'
 import { simulatedEnvironment } from './simulated-environment.js'
 import { SimulatedFileSystem } from './simulated-file-system.js'
+import { matchesTerms } from './where.js'
 
 export const DIRECTORY = '/tables/damaged'
 export const PAGE_BYTES = 4096
@@ -143,10 +144,8 @@ export async function holdings(disk: SimulatedFileSystem): Promise<Held[]> {
 /** The records that are there when these files, oldest first, are all that there is. */
 export function recordsOf(held: readonly Held[]): string[] {
   let records: string[] = []
-  const deleteWhere = ({ lanes, values }: DeleteWhere): void => {
-    records = records.filter(
-      record => !lanes.every((lane, i) => Number(record.split(':')[lane]) === values[i]),
-    )
+  const deleteWhere = (entry: DeleteWhere): void => {
+    records = records.filter(record => !matchesTerms(entry, lane => Number(record.split(':')[lane])))
   }
   for (const { rows, deletes, first } of held.flatMap(({ batches }) => batches)) {
     let entry = 0

@@ -5,7 +5,9 @@
  */
 import { fileSeed, positionSeed } from '../../src/format/checksum.js'
 import { DataPageEncoder } from '../../src/format/data-page-encoder.js'
+import { deleteWhereBytes, writeDeleteWheres } from '../../src/format/delete-where.js'
 import { FrameEncoder } from '../../src/format/frame-encoder.js'
+import { viewOf } from '../../src/format/little-endian.js'
 import { setPageChecksum } from '../../src/format/section.js'
 import { OperationBuffer, type DeleteWhere } from '../../src/records/operations.js'
 import { recordLayout } from '../../src/records/record-layout.js'
@@ -33,6 +35,24 @@ const FIRST_FRAME_ROWS: readonly Row[] = [
 const SECOND_FRAME_ROWS: readonly Row[] = [[0, 0xabcd, 20, 1, 43]]
 /** `delWhere({ id: 42 })`, between the third and the fourth operation. */
 const DELETE_WHERE: DeleteWhere = { sequence: 1003, lanes: [4], values: [0x8000002a] }
+
+/** `delWhere({ time: { lt: 260 }, flags: 1, id: { gte: -7, lt: 42 } })`. */
+const COMPARISONS: DeleteWhere = {
+  sequence: 1008,
+  lanes: [3],
+  values: [1],
+  ranges: [
+    { lane: 2, lower: [0], upper: [259] },
+    { lane: 4, lower: [0x7ffffff9], upper: [0x80000029] },
+  ],
+}
+
+/** An entry with comparisons. */
+export function exampleDeleteWhere(): Uint8Array {
+  const bytes = new Uint8Array(deleteWhereBytes([COMPARISONS]))
+  writeDeleteWheres([COMPARISONS], EXAMPLE_LAYOUT, viewOf(bytes), 0)
+  return bytes
+}
 
 /** Two frames at the start of a segment: the first packed, the second raw. */
 export function exampleFrames(): Uint8Array {

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { DELETE_KEY, DELETE_RECORD, PUT, type DeleteWhere } from '../../src/records/operations.js'
 import { after, type Change, type Rules } from './oracle.js'
 import type { Row } from './rows.js'
+import { matchesTerms } from './where.js'
 
 /** Applies the operations, oldest first, to records that are there; the records that are left, in insertion order. */
 export function applied(operations: readonly Row[], replace: boolean, records: readonly Row[] = []): Row[] {
@@ -25,9 +26,7 @@ function changeOf(row: Row): Change<Row, bigint> {
 
 /** Applies one *delete where* entry: its lanes are counted from the first key lane. */
 export function without(records: readonly Row[], entry: DeleteWhere, keyLanes: number): Row[] {
-  return records.filter(
-    record => !entry.lanes.every((lane, i) => record.values[lane - keyLanes] === entry.values[i]),
-  )
+  return records.filter(record => !matchesTerms(entry, lane => record.values[lane - keyLanes]))
 }
 
 /** In key order; records of a key stay in theirs. */

@@ -34,6 +34,15 @@ export interface Operation {
 export interface DeleteWhereEntry {
   readonly sequence: number
   readonly lanes: readonly { readonly lane: number; readonly value: number }[]
+  /** Bounds as numbers of as many words as there are lanes. */
+  readonly ranges: readonly Range[]
+}
+
+interface Range {
+  readonly lane: number
+  readonly count: number
+  readonly lower: bigint
+  readonly upper: bigint
 }
 
 export interface Frame {
@@ -131,20 +140,38 @@ function readDeletes(bytes: Buffer, at: number, count: number, lanes: Lanes): [D
   const entries: DeleteWhereEntry[] = []
   for (let entry = 0; entry < count; entry++) {
     const sequence = u48(bytes, at)
-    const laneCount = bytes.readUInt16LE(at + 6)
-    check(laneCount > 0, 'an entry names lanes')
-    const pairs = Array.from({ length: laneCount }, (_, i) => ({
-      lane: bytes.readUInt32LE(at + 8 + 8 * i),
-      value: bytes.readUInt32LE(at + 12 + 8 * i),
-    }))
-    for (const [i, { lane }] of pairs.entries()) {
-      check(lane >= lanes.keyLanes && lane < lanes.widths.length, 'an entry names value lanes')
-      check(i === 0 || lane > pairs[i - 1]!.lane, 'lanes of an entry ascend')
+    const termCount = bytes.readUInt16LE(at + 6)
+    check(termCount > 0, 'an entry has terms')
+    at += 8
+    const pairs: { lane: number; value: number }[] = []
+    const ranges: Range[] = []
+    for (let term = 0, next = lanes.keyLanes; term < termCount; term++) {
+      const lane = bytes.readUInt16LE(at)
+      const count = bytes.readUInt16LE(at + 2)
+      check(
+        lane >= next && lane + Math.max(1, count) <= lanes.widths.length,
+        'terms name value lanes, ascending',
+      )
+      next = lane + Math.max(1, count)
+      const words = Array.from({ length: Math.max(1, 2 * count) }, (_, i) =>
+        bytes.readUInt32LE(at + 4 + 4 * i),
+      )
+      if (count === 0) pairs.push({ lane, value: words[0]! })
+      else {
+        const [lower, upper] = [numberOf(words.slice(0, count)), numberOf(words.slice(count))]
+        check(lower <= upper, 'the bounds of a range are in order')
+        ranges.push({ lane, count, lower, upper })
+      }
+      at += 4 + 4 * words.length
     }
-    entries.push({ sequence, lanes: pairs })
-    at += 8 + 8 * laneCount
+    entries.push({ sequence, lanes: pairs, ranges })
   }
   return [entries, at]
+}
+
+/** The number of these words, the first one highest. */
+function numberOf(words: readonly number[]): bigint {
+  return words.reduce((sum, word) => sum * 2n ** 32n + BigInt(word), 0n)
 }
 
 // ---- frames ----
@@ -664,6 +691,21 @@ function comparable(lanes: readonly number[], { f32, f64 }: Lanes['floats']): nu
   return same
 }
 
+/** Whether the range holds the lanes: floats in their ordered form, others as they are. */
+function isWithin(
+  { lane, count, lower, upper }: Range,
+  lanes: readonly number[],
+  { f32, f64 }: Lanes['floats'],
+): boolean {
+  let number = numberOf(lanes.slice(lane, lane + count))
+  const isFloat = (count === 1 && f32.includes(lane)) || (count === 2 && f64.includes(lane))
+  if (isFloat) {
+    const half = 2n ** BigInt(32 * count - 1)
+    number = number < half ? number + half : 2n * half - 1n - number
+  }
+  return number >= lower && number <= upper
+}
+
 /** What is left of the operations of one key. */
 function liveOf(
   operations: readonly Operation[],
@@ -682,8 +724,9 @@ function liveOf(
     const own = comparable(operation.lanes, floats)
     const hidden =
       deleted.has(own.join()) ||
-      deletes.some(({ sequence, lanes }) => {
+      deletes.some(({ sequence, lanes, ranges }) => {
         if (sequence <= operation.sequence) return false
+        if (!ranges.every(range => isWithin(range, operation.lanes, floats))) return false
         const asked = [...operation.lanes]
         for (const { lane, value } of lanes) asked[lane] = value
         return comparable(asked, floats).join() === own.join()

@@ -54,6 +54,17 @@ class Model {
     this.#drop(({ value }) => names.every(name => goldenText(value[name]) === goldenText(where[name])))
   }
 
+  /** `where`: fields, some of them less than a bound. */
+  delWhereLess(where: Readonly<Record<string, GoldenValue | { readonly lt: number }>>): void {
+    this.#drop(({ value }) =>
+      Object.entries(where).every(([name, wanted]) =>
+        typeof wanted === 'object' && 'lt' in wanted
+          ? Number(value[name]) < wanted.lt
+          : goldenText(value[name]) === goldenText(wanted),
+      ),
+    )
+  }
+
   #drop(dropped: (record: GoldenRecord) => boolean): void {
     this.records = this.records.filter(record => !dropped(record))
   }
@@ -119,6 +130,10 @@ async function makeClean(directory: string): Promise<GoldenRecord[]> {
       const where = { flags: chosen.value['flags']!, id: chosen.value['id']! }
       await table.delWhere(where)
       model.delWhere(where)
+    } else if (i % 97 === 41) {
+      const where = { time: { lt: 6000 }, flags: 1 }
+      await table.delWhere(where)
+      model.delWhereLess(where)
     }
     if (i % 100 === 0) await table.sync()
     await settled(table)
@@ -160,6 +175,10 @@ async function makeUnclean(directory: string): Promise<GoldenRecord[]> {
       const where = { a: chosen.value['a']! }
       await table.delWhere(where)
       model.delWhere(where)
+    } else if (i === 231) {
+      const where = { b: { lt: 30_000 }, j: { lt: 1 } }
+      await table.delWhere(where)
+      model.delWhereLess(where)
     }
     await settled(table)
   }

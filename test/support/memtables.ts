@@ -2,6 +2,7 @@
 import { Memtable } from '../../src/memtable/memtable.js'
 import { DeleteWhereIndex } from '../../src/records/delete-where-index.js'
 import type { Hiding } from '../../src/records/hide-rows.js'
+import { compareLanes } from '../../src/records/lane-ranges.js'
 import {
   DELETE_KEY,
   DELETE_RECORD,
@@ -12,6 +13,7 @@ import {
 import { recordLayout, type RecordLayout } from '../../src/records/record-layout.js'
 import { randomKeyColumns } from './key-columns.js'
 import type { Random } from './random.js'
+import { matchesTerms } from './where.js'
 
 /** Keys with this many lanes, and two value lanes. */
 export function layoutOf(keyLaneCount: number): RecordLayout {
@@ -57,9 +59,19 @@ export function memtableOf(
   return memtable
 }
 
-/** An entry for one value lane, or for both. */
+/** An entry for one value lane, or for both: with a value or a range of each, or with one range of both. */
 export function randomEntry(random: Random, keyLaneCount: number, sequence: number): DeleteWhere {
   const both = random.chance(0.5)
+  if (random.chance(0.3)) {
+    const lane = both ? keyLaneCount : keyLaneCount + random.below(2)
+    const bound = () => Array.from({ length: both ? 2 : 1 }, () => random.below(4))
+    const [lower, upper] = [bound(), bound()].sort(compareLanes)
+    return { sequence, lanes: [], values: [], ranges: [{ lane, lower: lower!, upper: upper! }] }
+  }
+  if (both && random.chance(0.3)) {
+    const range = { lane: keyLaneCount, lower: [random.below(2)], upper: [random.between(1, 3)] }
+    return { sequence, lanes: [keyLaneCount + 1], values: [random.below(4)], ranges: [range] }
+  }
   return {
     sequence,
     lanes: both ? [keyLaneCount, keyLaneCount + 1] : [keyLaneCount + random.below(2)],
@@ -89,9 +101,7 @@ export function remainingRows(
       kind === PUT &&
       entries.some(
         entry =>
-          entry.sequence > sequence &&
-          entry.sequence < before &&
-          entry.lanes.every((lane, i) => lanes[lane] === entry.values[i]),
+          entry.sequence > sequence && entry.sequence < before && matchesTerms(entry, lane => lanes[lane]),
       )
     if (hidden && !replace) return []
     return [{ row, lanes, kind: hidden ? DELETE_KEY : kind }]

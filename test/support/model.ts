@@ -14,13 +14,26 @@ export interface ModelRecord {
   readonly value: string
 }
 
+/** A field that a *delete where* compares. */
+export interface ComparedField {
+  readonly name: string
+  /** The comparison, to be shown. */
+  readonly text: string
+  /** Whether the text of a field is that of a value that it matches. */
+  readonly holds: (field: string) => boolean
+}
+
 export type State = readonly ModelRecord[]
 
 export type ModelOperation =
   | { readonly type: 'put'; readonly record: ModelRecord }
   | { readonly type: 'del'; readonly key: string }
   | { readonly type: 'delRecord'; readonly record: ModelRecord }
-  | { readonly type: 'delWhere'; readonly fields: ReadonlyMap<string, string> }
+  | {
+      readonly type: 'delWhere'
+      readonly fields: ReadonlyMap<string, string>
+      readonly compared?: readonly ComparedField[]
+    }
   | { readonly type: 'clear' }
 
 /** Bounds are texts of keys. */
@@ -51,7 +64,12 @@ function changeOf(operation: ModelOperation): Change<ModelRecord, string> {
     case 'del':
       return { kind: 'del', key: operation.key }
     case 'delWhere':
-      return { kind: 'delWhere', hides: record => matches(record, operation.fields) }
+      return {
+        kind: 'delWhere',
+        hides: record =>
+          matches(record, operation.fields) &&
+          (operation.compared ?? []).every(({ name, holds }) => holds(record.fields.get(name)!)),
+      }
     case 'clear':
       return { kind: 'clear' }
   }

@@ -145,7 +145,7 @@ export class RepairOutput {
 
 /** Delete-where entries as they stand among operations that begin with sequence number `first`. */
 export function pendingDeletes(entries: readonly DeleteWhere[], first: number): PendingDelete[] {
-  return entries.map(({ sequence, lanes, values }, i) => ({ position: sequence - first - i, lanes, values }))
+  return entries.map(({ sequence, ...terms }, i) => ({ position: sequence - first - i, ...terms }))
 }
 
 async function assertEmpty(fileSystem: FileSystem, directory: string): Promise<void> {

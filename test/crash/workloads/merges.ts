@@ -128,6 +128,35 @@ export const MERGES: Workloads = {
     },
   },
 
+  /** Files are dropped whole, because all of their records are older than a bound: one after the other, then all. */
+  expiring: {
+    async run(driver) {
+      await driver.open({ fanout: 64 })
+      for (let i = 0; i < 3; i++) await driver.columns(driver.records(MEMTABLE_RECORDS), i === 1)
+      await driver.settle()
+      await driver.delBefore(MEMTABLE_RECORDS - 1)
+      await driver.put(driver.record())
+      await driver.settle()
+      await driver.delBefore(MEMTABLE_RECORDS)
+      await driver.settle()
+      const one = countOf(driver, 'unlink', '.bucket')
+      await driver.delWhere(1)
+      await driver.del(5)
+      await driver.columns(driver.records(MEMTABLE_RECORDS))
+      await driver.delBefore(3 * MEMTABLE_RECORDS, true)
+      await driver.settle()
+      const all = countOf(driver, 'unlink', '.bucket')
+      expectReached('files dropped', `${one}, then ${all}`, one >= 1 && all > one)
+      await driver.put(driver.record())
+      await driver.delBefore(5 * MEMTABLE_RECORDS)
+      await driver.close()
+      await driver.open()
+      await driver.settle()
+      await driver.put(driver.record(), true)
+      await driver.close()
+    },
+  },
+
   /** `compact` while puts go on, then once more. */
   compact: {
     async run(driver) {

@@ -32,6 +32,7 @@ function newCommitter({ memtableRecords = 10_000, syncIntervalMs = Infinity } = 
     syncIntervalMs,
     seals: {
       wake: () => void sealed++,
+      noteDelete: () => {},
       sealFinished: () => new Promise(resolve => seals.push({ end: resolve })),
     },
     publish: () => {},

@@ -28,6 +28,7 @@ function newCompactor(around: (run: Run) => Run = run => run) {
     filterBitsPerRecord: 10,
     replace: false,
     retireSegments: () => Promise.resolve(),
+    syncLog: () => Promise.resolve(),
     wait: async () => {
       waits.push(compactor.waitingFor)
       await turn()

@@ -122,7 +122,9 @@ class HandTable {
 
 /** Its entries as a file keeps them: without their place among the rows. */
 function deletesIn(memtable: Memtable): DeleteWhere[] {
-  return memtable.deletes.map(({ sequence, lanes, values }) => ({ sequence, lanes, values }))
+  return memtable.deletes.map(({ sequence, lanes, values, ranges }) =>
+    ranges === undefined ? { sequence, lanes, values } : { sequence, lanes, values, ranges },
+  )
 }
 
 /** What a memtable takes in, in order: operations, or a *delete where* of value lanes. */
@@ -134,11 +136,20 @@ const deleteWheres: fc.Arbitrary<Step> = fc
   .record({ lanes: fc.subarray([1, 2], { minLength: 1 }), value: fc.nat(1), other: fc.nat(1) })
   .map(({ lanes, value, other }) => ({ lanes, values: [value, other].slice(0, lanes.length) }))
 
+const comparisons: fc.Arbitrary<Step> = fc.constantFrom<Step>(
+  { lanes: [], values: [], ranges: [{ lane: 1, lower: [0], upper: [0] }] },
+  { lanes: [2], values: [0], ranges: [{ lane: 1, lower: [1], upper: [7] }] },
+  { lanes: [], values: [], ranges: [{ lane: 1, lower: [0, 1], upper: [1, 0] }] },
+)
+
 /** The content of a memtable; one in two has *delete where* entries among its operations. */
 const contents: fc.Arbitrary<Step[]> = fc
   .tuple(
     histories({ maxLength: 30, keys: 6 }),
-    fc.oneof(fc.constant([]), fc.array(fc.tuple(deleteWheres, fc.nat(30)), { minLength: 1, maxLength: 3 })),
+    fc.oneof(
+      fc.constant([]),
+      fc.array(fc.tuple(fc.oneof(deleteWheres, comparisons), fc.nat(30)), { minLength: 1, maxLength: 3 }),
+    ),
   )
   .map(([operations, entries]) => {
     const steps: Step[] = [...operations]

@@ -70,6 +70,22 @@ describe('types that are inferred from the encodings', () => {
     table.query([1n, 2])
     table.delWhere({ id: 3 })
     table.delWhere({ time: 3, hash: 4n })
+    table.delWhere({ time: { lt: 3 }, hash: { gte: 4n, lt: 9n }, at: { gt: -1, lte: 1 }, id: 3 })
+    table.delWhere({ raw: { lte: new Uint8Array(4) } })
+    // @ts-expect-error an operator that there is not
+    table.delWhere({ time: { eq: 3 } })
+    // @ts-expect-error one operator that there is not
+    table.delWhere({ time: { lt: 3, ne: 3 } })
+    // @ts-expect-error two bounds at one side
+    table.delWhere({ time: { lt: 3, lte: 3 } })
+    // @ts-expect-error two bounds at one side
+    table.delWhere({ hash: { lt: 3n, gt: 3n, gte: 3n } })
+    // @ts-expect-error no bound
+    table.delWhere({ time: {} })
+    // @ts-expect-error a number for 64 bits
+    table.delWhere({ hash: { lt: 3 } })
+    // @ts-expect-error a comparison of a field of another name
+    table.delWhere({ Id: { lt: 3 } })
     // @ts-expect-error a key that is text
     table.put('1', { time: 1, flags: 2, id: 3, at: 4, hash: 5n, raw: new Uint8Array(4) })
     // @ts-expect-error a missing field
@@ -119,6 +135,9 @@ describe('types that are inferred from the encodings', () => {
     expectTypeOf(table.get(new Uint8Array(20))).toEqualTypeOf<bigint | undefined>()
     table.putColumns({ key: new Uint8Array(20), value: new BigUint64Array(1) })
     table.delWhere({ value: 5n })
+    table.delWhere({ value: { lt: 5n } })
+    // @ts-expect-error values are bigints
+    table.delWhere({ value: { lt: 5 } })
     // @ts-expect-error values are bigints
     table.put(new Uint8Array(20), 5)
   })

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { deleteWhereBytes, readDeleteWheres, writeDeleteWheres } from '../../../src/format/delete-where.js'
 import { U48_MAX, viewOf, writeU48 } from '../../../src/format/little-endian.js'
-import type { DeleteWhere } from '../../../src/records/operations.js'
+import { compareLanes } from '../../../src/records/lane-ranges.js'
+import type { DeleteWhere, LaneRange } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
 
 const KEY_LANES = 2
@@ -23,6 +24,44 @@ const entries: fc.Arbitrary<DeleteWhere[]> = fc.array(
   { maxLength: 20 },
 )
 
+/** Entries with ranges: lanes from 2 on are in the groups of `parts`, each a value or a range. */
+const mixed: fc.Arbitrary<DeleteWhere[]> = fc.array(
+  fc
+    .record({
+      sequence: fc.nat(U48_MAX),
+      parts: fc.array(fc.tuple(fc.constantFrom('value', 'range', 'gap'), fc.integer({ min: 1, max: 3 })), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+      words: fc.array(fc.nat(0xffffffff), { minLength: 24, maxLength: 24 }),
+    })
+    .map(({ sequence, parts, words }) => {
+      const [lanes, values, ranges]: [number[], number[], LaneRange[]] = [[], [], []]
+      let lane = KEY_LANES
+      let word = 0
+      for (const [kind, count] of parts) {
+        if (kind === 'value') {
+          lanes.push(lane)
+          values.push(words[word++]!)
+          lane++
+        } else if (kind === 'range') {
+          const bounds = [words.slice(word, word + count), words.slice(word + count, word + 2 * count)]
+          const [lower, upper] = bounds.sort(compareLanes)
+          ranges.push({ lane, lower: lower!, upper: upper! })
+          word += 2 * count
+          lane += count
+        } else lane += count
+      }
+      return { entry: { sequence, lanes, values, ranges }, lane }
+    })
+    .filter(({ entry, lane }) => lane <= LANES && entry.lanes.length + entry.ranges.length > 0)
+    .map(({ entry }) => {
+      const { ranges, ...rest } = entry
+      return ranges.length === 0 ? rest : { ...rest, ranges }
+    }),
+  { maxLength: 20 },
+)
+
 function bytesOf(entries: readonly DeleteWhere[]): Uint8Array {
   const bytes = new Uint8Array(deleteWhereBytes(entries))
   writeDeleteWheres(entries, LAYOUT, viewOf(bytes), 0)
@@ -34,23 +73,33 @@ function bytesOfAny(entries: readonly DeleteWhere[]): Uint8Array {
   const bytes = new Uint8Array(deleteWhereBytes(entries))
   const view = viewOf(bytes)
   let at = 0
-  for (const { sequence, lanes, values } of entries) {
+  for (const { sequence, lanes, values, ranges = [] } of entries) {
     writeU48(view, at, sequence)
-    view.setUint16(at + 6, lanes.length, true)
+    view.setUint16(at + 6, lanes.length + ranges.length, true)
     at += 8
     for (const [i, lane] of lanes.entries()) {
       view.setUint32(at, lane, true)
       view.setUint32(at + 4, values[i]!, true)
       at += 8
     }
+    for (const { lane, lower, upper } of ranges) {
+      view.setUint16(at, lane, true)
+      view.setUint16(at + 2, lower.length, true)
+      for (const [i, word] of [...lower, ...upper].entries()) view.setUint32(at + 4 + 4 * i, word, true)
+      at += 4 + 4 * (lower.length + upper.length)
+    }
   }
   return bytes
+}
+
+function withRanges(lanes: readonly number[], ...ranges: readonly LaneRange[]): DeleteWhere {
+  return { sequence: 1, lanes, values: lanes.map(() => 0), ranges }
 }
 
 describe('delete-where', () => {
   test('delete-where entries come back as they were, in exactly their bytes', () => {
     fc.assert(
-      fc.property(entries, fc.nat(9), (entries, at) => {
+      fc.property(fc.oneof(entries, mixed), fc.nat(9), (entries, at) => {
         const bytes = new Uint8Array(at + deleteWhereBytes(entries))
         writeDeleteWheres(entries, LAYOUT, viewOf(bytes), at)
         const read = readDeleteWheres(bytes, at, entries.length, LAYOUT)
@@ -61,7 +110,7 @@ describe('delete-where', () => {
 
   test('delete-where entries are refused if the last one is cut short', () => {
     fc.assert(
-      fc.property(entries, entries => {
+      fc.property(fc.oneof(entries, mixed), entries => {
         const bytes = bytesOf(entries)
         for (let length = 0; length < bytes.length; length++) {
           const cut = bytes.subarray(0, length)
@@ -82,11 +131,19 @@ describe('delete-where', () => {
       'names more lanes than there are',
       { sequence: 1, lanes: [2, 3, 4, 5, 6, 7, 8], values: Array(7).fill(0) },
     ],
+    ['names a lane with a value and a range', withRanges([2], { lane: 2, lower: [0], upper: [1] })],
+    ['names a key lane in a range', withRanges([], { lane: 1, lower: [0, 0], upper: [1, 0] })],
+    ['has a range beyond the last lane', withRanges([], { lane: 5, lower: [0, 0], upper: [1, 0] })],
+    ['has bounds that are not in order', withRanges([], { lane: 4, lower: [1, 0], upper: [0, 9] })],
+    [
+      'has ranges that share a lane',
+      withRanges([], { lane: 2, lower: [0, 0], upper: [1, 0] }, { lane: 3, lower: [0], upper: [1] }),
+    ],
   ])('delete-where entries are refused if one %s, by reader and writer', (_, entry) => {
     const good: DeleteWhere = { sequence: 7, lanes: [2], values: [5] }
     expect(readDeleteWheres(bytesOf([good]), 0, 1, LAYOUT)).toBeDefined()
     expect(readDeleteWheres(bytesOfAny([good, entry]), 0, 2, LAYOUT)).toBeUndefined()
-    expect(() => bytesOf([good, entry])).toThrow(/delete-where entry/)
+    expect(() => bytesOf([good, entry])).toThrow(/a delete-where entry/)
   })
 
   test('random bytes are refused as delete-where entries, or are entries of this layout', () => {

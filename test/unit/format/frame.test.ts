@@ -4,8 +4,8 @@ import { crc32Words } from '../../../src/format/checksum-words.js'
 import {
   DELETE_WHERE_HEADER,
   DELETE_WHERE_HEADER_BYTES,
-  DELETE_WHERE_LANE,
-  DELETE_WHERE_LANE_BYTES,
+  DELETE_WHERE_TERM,
+  DELETE_WHERE_TERM_BYTES,
 } from '../../../src/format/delete-where.js'
 import {
   decodePayload,
@@ -524,11 +524,13 @@ describe('hostile bytes', () => {
     expect(problemOf(one, [entry], bytesWithoutEntry)).toBe('malformed delete-where entries')
     for (const [at, value] of [
       [0, 2], // sequence number behind the frame
-      [6, 0], // no lanes
-      [6, 3], // more lanes than there are bytes
+      [6, 0], // no terms
+      [6, 3], // more terms than there are bytes
       [8, 1], // a key lane
       [8, 5], // no lane of this record
       [16, 2], // the same lane again
+      [10, 1], // a range, and the bounds are not in order
+      [10, 2], // a range with more bounds than there are bytes
     ] as const) {
       expect(problemOf(one, [entry], (_, view) => view.setUint16(48 + at, value, true))).toBe(
         'malformed delete-where entries',
@@ -564,7 +566,7 @@ describe('the tables of the layout', () => {
     expect(end(SMALL_FRAME_HEADER)).toBe(SMALL_FRAME_HEADER_BYTES)
     expect(FRAME_HEADER_BYTES).toBe(32)
     expect(end(DELETE_WHERE_HEADER)).toBe(DELETE_WHERE_HEADER_BYTES)
-    expect(end(DELETE_WHERE_LANE)).toBe(DELETE_WHERE_LANE_BYTES)
+    expect(end(DELETE_WHERE_TERM)).toBe(DELETE_WHERE_TERM_BYTES)
   })
 
   test('agree with the bytes of a frame written out by hand', () => {

@@ -2,8 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { DeleteWhereIndex } from '../../../src/records/delete-where-index.js'
 import { hideRows } from '../../../src/records/hide-rows.js'
+import { compareLanes } from '../../../src/records/lane-ranges.js'
 import { DELETE_KEY, DELETE_RECORD, PUT, type DeleteWhere } from '../../../src/records/operations.js'
 import { columnsOf, meaningOf, rowsOf, wideLayout, type Row } from '../../support/rows.js'
+import { matchesTerms } from '../../support/where.js'
 
 /** One key lane and three value lanes. */
 const layout = wideLayout(1, 3)
@@ -11,13 +13,38 @@ const layout = wideLayout(1, 3)
 /** Few values, so that entries match; extremes, so that signs would show. */
 const value = fc.constantFrom(0, 1, 0x80000000, 0xffffffff)
 
-const entry: fc.Arbitrary<DeleteWhere> = fc
+const equality: fc.Arbitrary<DeleteWhere> = fc
   .record({
     sequence: fc.nat(30),
     lanes: fc.subarray([1, 2, 3], { minLength: 1 }),
     values: fc.tuple(value, value, value),
   })
   .map(({ sequence, lanes, values }) => ({ sequence, lanes, values: values.slice(0, lanes.length) }))
+
+/** A range of lane 2, or of 2 and 3, and perhaps a value or a range of lane 1. */
+const comparison: fc.Arbitrary<DeleteWhere> = fc
+  .record({
+    sequence: fc.nat(30),
+    bounds: fc.tuple(fc.tuple(value, value), fc.tuple(value, value)),
+    first: fc.tuple(value, value),
+    laneCount: fc.constantFrom(1, 2),
+    firstIs: fc.constantFrom('any', 'a value', 'a range'),
+  })
+  .map(({ sequence, bounds, first, laneCount, firstIs }) => {
+    const range = (lane: number, ends: readonly (readonly number[])[]) => {
+      const [lower, upper] = ends.toSorted(compareLanes)
+      return { lane, lower: lower!, upper: upper! }
+    }
+    const own = range(
+      2,
+      bounds.map(bound => bound.slice(0, laneCount)),
+    )
+    const other = firstIs === 'a range' ? [range(1, [[first[0]], [first[1]]])] : []
+    const [lanes, values] = firstIs === 'a value' ? [[1], [first[0]]] : [[], []]
+    return { sequence, lanes, values, ranges: [...other, own] }
+  })
+
+const entry = fc.oneof(equality, comparison)
 
 const record: fc.Arbitrary<Row> = fc
   .record({
@@ -36,9 +63,7 @@ function isHidden(
 ): boolean {
   return entries.some(
     entry =>
-      entry.sequence > sequence &&
-      entry.sequence < before &&
-      entry.lanes.every((lane, i) => values[lane - 1] === entry.values[i]),
+      entry.sequence > sequence && entry.sequence < before && matchesTerms(entry, lane => values[lane - 1]),
   )
 }
 
@@ -82,6 +107,22 @@ describe('an index of delete-where entries', () => {
     expect(index.hides(lanes, 0, 99_998, Infinity)).toBe(true)
     expect(index.hides(lanes, 0, 99_997, 99_999)).toBe(true)
     expect(index.hides(lanes, 0, 99_998, 99_999)).toBe(false)
+  })
+})
+
+describe('an index of entries with comparisons', () => {
+  test('does not get slower a record by entries that newer ones cover', () => {
+    const index = new DeleteWhereIndex(layout)
+    for (let bound = 0; bound < 100_000; bound++)
+      index.add({ sequence: bound, lanes: [], values: [], ranges: [{ lane: 2, lower: [0], upper: [bound] }] })
+    const { lanes } = columnsOf(layout, [{ key: 0n, values: [0, 0xffff_ffff, 0], kind: PUT }])
+    // A walk over all entries for each of these would take minutes.
+    for (let i = 0; i < 100_000; i++) expect(index.hides(lanes, 0, -1, Infinity)).toBe(false)
+    lanes[2]![0] = 70_000
+    expect(index.hides(lanes, 0, 99_998, Infinity)).toBe(true)
+    expect(index.hides(lanes, 0, 99_999, Infinity)).toBe(false)
+    expect(index.hides(lanes, 0, 0, 70_001)).toBe(true)
+    expect(index.hides(lanes, 0, 0, 70_000)).toBe(false)
   })
 })
 
