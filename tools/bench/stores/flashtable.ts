@@ -2,12 +2,20 @@
 import { settled, openTable, type Table } from '../table.js'
 import type { Found, NewestWay, Store } from './store.js'
 
-const NEWEST: Record<NewestWay, (table: Table, from: bigint, below: bigint) => Promise<Found | undefined>> = {
+type FindNewest = (
+  table: Table,
+  from: bigint,
+  below: bigint,
+) => Found | undefined | Promise<Found | undefined>
+
+const NEWEST: Record<NewestWay, FindNewest> = {
   async entries(table, from, below) {
     for await (const [, found] of table.entries({ gte: from, lt: below, reverse: true, limit: 1 }))
       return found
     return undefined
   },
+  last: async (table, from, below) => (await table.last({ gte: from, lt: below }))?.[1],
+  lastSync: (table, from, below) => table.lastSync({ gte: from, lt: below })?.[1],
 }
 
 export async function openFlashtable(directory: string): Promise<Store> {

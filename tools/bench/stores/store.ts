@@ -33,7 +33,7 @@ export interface Store {
 /** The ways in which flashtable reads a range; a peer has one. */
 export type RangeWay = 'entries' | 'columns'
 /** The ways in which flashtable finds the record of the greatest key; a peer has one. */
-export type NewestWay = 'entries'
+export type NewestWay = 'entries' | 'last' | 'lastSync'
 
 /** What is done with the records of a range. */
 export interface RangeTaker {

@@ -24,7 +24,11 @@ const RANGE_FIGURES: Readonly<Record<string, RangeWay>> = {
   entriesSeconds: 'entries',
   columnsSeconds: 'columns',
 }
-const NEWEST_FIGURES: Readonly<Record<string, NewestWay>> = { newestByEntriesMs: 'entries' }
+const NEWEST_FIGURES: Readonly<Record<string, NewestWay>> = {
+  newestByEntriesMs: 'entries',
+  newestByLastMs: 'last',
+  newestByLastSyncMs: 'lastSync',
+}
 
 export const ranges: Workload = {
   name: 'ranges',
@@ -43,6 +47,8 @@ export const ranges: Workload = {
       better: 'less',
       peerTarget: 1,
     },
+    newestByLastMs: { unit: 'ms for the same by last', better: 'less', peerTarget: 1 },
+    newestByLastSyncMs: { unit: 'ms for the same by lastSync', better: 'less', peerTarget: 1 },
   },
   async run({ directory, store: name, records }) {
     const sensors = Math.ceil(records / SENSOR_TIMES)
