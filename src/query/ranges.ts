@@ -2,13 +2,11 @@
  * Scans as their users want them: a range with a limit, a direction and a signal, in batches of rows.
  */
 import { throwIfAborted } from '../async/abort.js'
-import { Turns } from '../async/turns.js'
 import type { Merge } from '../merge/merge.js'
-import { compareRows } from '../records/compare.js'
 import type { KeyRange } from '../records/key-range.js'
 import type { Operations } from '../records/operations.js'
 import type { Pin } from '../state/pins.js'
-import type { RowAnswer, TableReader } from './reader.js'
+import type { TableReader } from './reader.js'
 
 export interface ScanOptions {
   readonly range: KeyRange
@@ -69,59 +67,5 @@ export class RangeScan {
     const { range, reverse, signal } = this.options
     this.#merge ??= await this.#reader.scan(this.#pin.view, range, reverse, signal)
     return this.#merge.next()
-  }
-}
-
-/**
- * What `make` makes of the rows of a scan, one by one. The event loop turns between them, whatever is done with them.
- * `start` begins the scan, with the first step. One generator does it all: each one more would cost a row about as much
- * as all the rest.
- */
-export async function* eachRow<T>(start: () => RangeScan, make: RowAnswer<T>): AsyncGenerator<T, void> {
-  const scan = start()
-  const { reverse, signal } = scan.options
-  const turns = new Turns()
-  try {
-    for (let batch = await scan.next(); batch !== undefined; batch = await scan.next()) {
-      const { rows, from, to } = batch
-      for (let place = from; place < to; place++) {
-        if (turns.due()) await turns.take()
-        throwIfAborted(signal)
-        yield make(rows, reverse ? from + to - 1 - place : place)
-      }
-    }
-  } finally {
-    await scan.close()
-  }
-}
-
-/** As {@link eachRow}, of the first row of each key alone; `limit` counts keys, the scan has none. */
-export async function* eachKey<T>(
-  start: () => { scan: RangeScan; limit: number },
-  keyLaneCount: number,
-  make: RowAnswer<T>,
-): AsyncGenerator<T, void> {
-  const { scan, limit } = start()
-  const { reverse, signal } = scan.options
-  const turns = new Turns()
-  let left = limit
-  try {
-    if (left === 0) return
-    // All rows of a key come in one batch, so it is enough to look within it.
-    for (let batch = await scan.next(); batch !== undefined; batch = await scan.next()) {
-      const { rows, from, to } = batch
-      let previous = -1
-      for (let place = from; place < to; place++) {
-        if (turns.due()) await turns.take()
-        throwIfAborted(signal)
-        const row = reverse ? from + to - 1 - place : place
-        if (previous >= 0 && compareRows(rows.lanes, row, rows.lanes, previous, keyLaneCount) === 0) continue
-        previous = row
-        yield make(rows, row)
-        if (--left === 0) return
-      }
-    }
-  } finally {
-    await scan.close()
   }
 }

@@ -10,8 +10,9 @@ import { columnsInTurns } from '../query/columns-in-turns.js'
 import { queriesOf } from '../query/many-keys.js'
 import { findNear } from '../query/near.js'
 import { checkFirst, checkRange, type CheckedRange } from '../query/range-options.js'
-import { eachKey, eachRow, RangeScan, type ScanOptions } from '../query/ranges.js'
+import { RangeScan, type ScanOptions } from '../query/ranges.js'
 import type { Answer, RowAnswer } from '../query/reader.js'
+import { RowIterator } from '../query/row-iterator.js'
 import { valuesInTurns } from '../query/values-in-turns.js'
 import { OperationBuffer, type Operations } from '../records/operations.js'
 import { optionalSnapshot, type Snapshot } from '../state/snapshot.js'
@@ -120,25 +121,22 @@ export class ReadCalls {
   }
 
   entries<Key, Value>(call: string, range: unknown, extra: Extra): AsyncGenerator<[Key, Value], void> {
-    return eachRow(
-      () => this.#scan(call, range, extra),
-      (rows, row) => this.#entry<Key, Value>(rows, row),
-    )
+    return this.#rows(call, range, extra, (rows, row) => this.#entry<Key, Value>(rows, row))
   }
 
   keys<Key>(call: string, range: unknown, extra: Extra): AsyncGenerator<Key, void> {
-    return eachKey(
-      () => this.#scanKeys(call, range, extra),
-      this.#key.length,
-      (rows, row) => this.#keyOf<Key>(rows, row),
-    )
+    return new RowIterator({
+      start: () => {
+        const { limit, ...checked } = this.#checkScan(call, range, extra)
+        return { scan: this.#startScan({ ...checked, limit: Infinity }), keysMax: limit }
+      },
+      keyLaneCount: this.#key.length,
+      make: (rows, row) => this.#keyOf<Key>(rows, row),
+    })
   }
 
   values<Value>(call: string, range: unknown, extra: Extra): AsyncGenerator<Value, void> {
-    return eachRow(
-      () => this.#scan(call, range, extra),
-      (rows, row) => this.#value<Value>(rows, row),
-    )
+    return this.#rows(call, range, extra, (rows, row) => this.#value<Value>(rows, row))
   }
 
   async *scanColumns<Columns>(call: string, range: unknown, extra: Extra): AsyncGenerator<Columns, void> {
@@ -219,6 +217,14 @@ export class ReadCalls {
     }
   }
 
+  #rows<T>(call: string, range: unknown, extra: Extra, make: RowAnswer<T>): RowIterator<T> {
+    return new RowIterator({
+      start: () => ({ scan: this.#scan(call, range, extra), keysMax: Infinity }),
+      keyLaneCount: 0,
+      make,
+    })
+  }
+
   /** The state that a read looks at. */
   #view(call: string, options: unknown, extra: Extra): View {
     this.#assertCall(call, extra)
@@ -258,11 +264,6 @@ export class ReadCalls {
 
   #scan(call: string, range: unknown, extra: Extra): RangeScan {
     return this.#startScan(this.#checkScan(call, range, extra))
-  }
-
-  #scanKeys(call: string, range: unknown, extra: Extra): { scan: RangeScan; limit: number } {
-    const checked = this.#checkScan(call, range, extra)
-    return { scan: this.#startScan({ ...checked, limit: Infinity }), limit: checked.limit }
   }
 
   #checkScan(call: string, range: unknown, extra: Extra): CheckedRange {
