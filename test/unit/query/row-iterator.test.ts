@@ -198,6 +198,19 @@ describe('an iterator of rows', () => {
     expect(turns).toBeGreaterThan(5)
   })
 
+  test('gives rows in the order of the calls, also where the event loop has to turn in between', async () => {
+    const keys = Array.from({ length: 5000 }, (_, key) => key)
+    const iterator = iteratorOf(new FakeScan([keys], false), rows)
+    await iterator.next()
+    const calls: Promise<IteratorResult<Row, void>>[] = []
+    for (let i = 1; i < keys.length; i++) {
+      calls.push(iterator.next())
+      for (const end = performance.now() + 0.002; performance.now() < end;);
+    }
+    const given = await Promise.all(calls)
+    expect(given.every(({ value }, i) => value![0] === i + 1)).toBe(true)
+  })
+
   test('is disposed of by closing it', async () => {
     const scan = new FakeScan(rows.batches, false)
     const iterator = iteratorOf(scan, rows)
