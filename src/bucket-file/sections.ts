@@ -161,7 +161,7 @@ export async function readSections(
       file.path,
       deletePage * pageBytes,
       `${footer.deleteWhereCount} delete-where entries`,
-      'fewer',
+      'fewer, or malformed ones',
     )
   }
   const fenceWords = wordsOf(
