@@ -157,7 +157,7 @@ export async function readSections(
       file.path,
       deletePage * pageBytes,
       `${footer.deleteWhereCount} delete-where entries`,
-      'fewer',
+      'fewer, or malformed ones',
     )
   }
   const fenceWords = wordsOf(

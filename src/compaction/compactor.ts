@@ -88,6 +88,10 @@ export class Compactor {
   readonly #garbage: GarbageEstimates
   /** Aborts the running background merge, so that `compact` need not wait for it. */
   #backgroundMerge: AbortController | undefined
+  /** What the background merge reads. */
+  #merging: readonly BucketFile[] = []
+  /** There are hidden files that the merge queue has not seen yet. */
+  #dropDue = false
   /** Aborts each `compactAll`, which then starts again or ends. */
   readonly #compactions = new Set<AbortController>()
   #sealWaiters: { resolve: () => void; reject: (reason: unknown) => void }[] = []
@@ -110,11 +114,23 @@ export class Compactor {
     this.#merges.wake()
   }
 
-  /** Takes note of a *delete where* that was just put: files whose records it hides all are dropped soon. */
+  /**
+   * Takes note of a *delete where* that was just put: files whose records it hides all are dropped soon. A background merge
+   * that reads one of them is aborted: what it has still to write would be dropped next.
+   */
   noteDelete(where: DeleteWhere): void {
     if (this.#closing.signal.aborted) return
     const { version, options } = this.#options.state
-    if (version.files.some(file => isHiddenBy(file, where, options.layout))) this.#merges.wake()
+    if (!version.files.some(file => isHiddenBy(file, where, options.layout))) return
+    const hidden = this.#hidden()
+    if (hidden.length === 0) return
+    if (hidden.some(file => this.#merging.includes(file))) this.#backgroundMerge?.abort()
+    this.#dropDue = true
+    this.#merges.wake()
+    // The queue may be past the place where it looks for them, or about to end.
+    void this.#merges.finished().then(() => {
+      if (this.#dropDue) this.#merges.wake()
+    })
   }
 
   /**
@@ -317,6 +333,7 @@ export class Compactor {
           await this.#requireRoomFor(inputs)
           const level = storedLevel(planned.level)
           const includesOldest = planned.from === 0
+          this.#merging = inputs
           await this.#run('merge', { files: inputs, memtables: [], includesOldest, level }, abort.signal)
           return true
         })
@@ -328,15 +345,16 @@ export class Compactor {
         await this.#pause(this.#merges, lacking)
       } finally {
         this.#backgroundMerge = undefined
+        this.#merging = []
       }
     }
   }
 
   /** Drops files whose records are all hidden; returns whether there were any. Requires: the merges are held. */
   async #dropHidden(): Promise<boolean> {
-    const { state, replace, syncLog, publish } = this.#options
-    const { files, deletes } = contentsOf(state.version)
-    const hidden = hiddenFiles(files, deletes, state.options.layout, replace)
+    const { state, syncLog, publish } = this.#options
+    this.#dropDue = false
+    const hidden = this.#hidden()
     if (hidden.length === 0) return false
     const startMs = performance.now()
     try {
@@ -354,6 +372,14 @@ export class Compactor {
       durationMs: performance.now() - startMs,
     })
     return true
+  }
+
+  #hidden(): BucketFile[] {
+    const { state, replace } = this.#options
+    const { files, sealed, active } = state.version
+    const memtables = [...sealed, active].map(({ memtable }) => memtable)
+    const deletes = [...files, ...memtables].flatMap(holder => holder.deletes)
+    return hiddenFiles(files, deletes, state.options.layout, replace)
   }
 
   /** The merge that is due: of a full level, or else of files that hold much garbage. */
@@ -468,15 +494,6 @@ export class Compactor {
       else reject(error)
     }
   }
-}
-
-/** The files of a version, and the *delete where* entries of files and memtables. */
-function contentsOf({ files, sealed, active }: Version): {
-  readonly files: readonly BucketFile[]
-  readonly deletes: readonly DeleteWhere[]
-} {
-  const memtables = [...sealed, active].map(({ memtable }) => memtable)
-  return { files, deletes: [...files, ...memtables].flatMap(({ deletes }) => deletes) }
 }
 
 /** The files that are older than all inputs. Memtables are newer than all files; the oldest are sealed first. */

@@ -23,6 +23,9 @@ interface Shape {
   readonly lists: Map<number | string, RangeList> | undefined
 }
 
+/** What {@link valuesOf} gives for no values. */
+const NO_VALUES = ''
+
 export class DeleteWhereIndex {
   readonly #layout: RecordLayout
   readonly #shapes = new Map<string, Shape>()
@@ -64,13 +67,7 @@ export class DeleteWhereIndex {
    */
   hides(lanes: readonly Uint32Array[], row: number, sequence: number, before: number): boolean {
     for (const shape of this.#shapes.values()) {
-      const values =
-        shape.lanes.length === 1 && shape.floats.length === 0
-          ? lanes[shape.lanes[0]!]![row]!
-          : valuesOf(
-              shape,
-              shape.lanes.map(lane => lanes[lane]![row]!),
-            )
+      const values = valuesOfRow(shape, lanes, row)
       if (shape.lists !== undefined) {
         if (shape.lists.get(values)?.hides(lanes, row, sequence, before) === true) return true
         continue
@@ -94,6 +91,16 @@ export class DeleteWhereIndex {
     }
     return shape
   }
+}
+
+/** Most shapes are of one lane, or of none: these allocate nothing. */
+function valuesOfRow(shape: Shape, lanes: readonly Uint32Array[], row: number): number | string {
+  if (shape.lanes.length === 0) return NO_VALUES
+  if (shape.lanes.length === 1 && shape.floats.length === 0) return lanes[shape.lanes[0]!]![row]!
+  return valuesOf(
+    shape,
+    shape.lanes.map(lane => lanes[lane]![row]!),
+  )
 }
 
 /** Gives the same for equal values. Requires: the array is no longer used. */

@@ -7,7 +7,7 @@ import type { Lacking } from '../../../src/compaction/job-queue.js'
 import { inlineExecutor } from '../../../src/executor/inline-executor.js'
 import type { Executor } from '../../../src/jobs/job.js'
 import { Jobs } from '../../../src/jobs/jobs.js'
-import { OperationBuffer, PUT } from '../../../src/records/operations.js'
+import { OperationBuffer, PUT, type DeleteWhere } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
 import { NEW, newState } from '../state/new-state.js'
 
@@ -15,7 +15,7 @@ const LAYOUT = recordLayout([4], [4])
 type Run = Executor['run']
 
 /** A compactor on a disk of its own, two files a level; `around` may delay or refuse a job. */
-function newCompactor(around: (run: Run) => Run = run => run) {
+function newCompactor(around: (run: Run) => Run = run => run, syncLog = () => Promise.resolve()) {
   const { disk, poison, state } = newState(LAYOUT, 4, NEW)
   const executor = inlineExecutor(disk)
   const run = around((job, control) => executor.run(job, control))
@@ -28,7 +28,7 @@ function newCompactor(around: (run: Run) => Run = run => run) {
     filterBitsPerRecord: 10,
     replace: false,
     retireSegments: () => Promise.resolve(),
-    syncLog: () => Promise.resolve(),
+    syncLog,
     wait: async () => {
       waits.push(compactor.waitingFor)
       await turn()
@@ -149,6 +149,82 @@ describe('the compactor', () => {
       false,
     ])
     await expect(compactor.sealFinished()).rejects.toMatchObject({ code: 'FLASHTABLE_NOT_OPEN' })
+  })
+
+  describe('drops a file that a delete where hides', () => {
+    const everything = (sequence: number, upper = 0xffff_ffff): DeleteWhere => ({
+      sequence,
+      lanes: [],
+      values: [],
+      ranges: [{ lane: 1, lower: [0], upper: [upper] }],
+    })
+
+    /** Two files that a merge reads which ends only when it is aborted. */
+    async function merging() {
+      let merges = 0
+      const parts = newCompactor(withoutMerges(() => merges++))
+      parts.seal()
+      parts.seal()
+      parts.compactor.wake()
+      await until(() => merges === 1, parts.ranges)
+      const put = (where: DeleteWhere): void => {
+        parts.state.active.memtable.appendDeleteWhere(where)
+        parts.state.addDelete(where)
+        parts.compactor.noteDelete(where)
+      }
+      return { ...parts, put, merges: () => merges }
+    }
+
+    test('though a merge reads it, which is aborted', async () => {
+      const { compactor, put, ranges, kinds } = await merging()
+      put(everything(8))
+      await until(() => ranges().length === 0, ranges)
+      expect(kinds).toEqual(['seal', 'seal', 'drop'])
+      await compactor.close()
+    })
+
+    test('and lets a merge go on where it hides no whole file', async () => {
+      const { compactor, put, ranges, merges } = await merging()
+      put(everything(8, 2))
+      for (let i = 0; i < 100; i++) await turn()
+      expect([ranges().length, merges()]).toEqual([2, 1])
+      await compactor.close()
+    })
+
+    test('only when the log is on the device', async () => {
+      let release!: () => void
+      const synced = new Promise<void>(resolve => (release = resolve))
+      const { compactor, seal, state, ranges } = newCompactor(
+        run => run,
+        () => synced,
+      )
+      seal()
+      await compactor.sealFinished()
+      const where = everything(4)
+      state.active.memtable.appendDeleteWhere(where)
+      compactor.noteDelete(where)
+      for (let i = 0; i < 100; i++) await turn()
+      expect(ranges()).toHaveLength(1)
+      release()
+      await until(() => ranges().length === 0, ranges)
+      await compactor.close()
+    })
+
+    test('and poisons the table if the log cannot be synced', async () => {
+      const failure = Object.assign(new Error('broken'), { code: 'EIO' })
+      const { compactor, seal, state, ranges, poison } = newCompactor(
+        run => run,
+        () => Promise.reject(failure),
+      )
+      seal()
+      await compactor.sealFinished()
+      const where = everything(4)
+      state.active.memtable.appendDeleteWhere(where)
+      compactor.noteDelete(where)
+      await until(() => poison.latched, ranges)
+      expect(ranges()).toHaveLength(1)
+      await compactor.close()
+    })
   })
 
   test('refuses to hold the seals for a caller that does not hold the merges', async () => {
