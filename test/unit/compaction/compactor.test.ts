@@ -14,8 +14,8 @@ import { NEW, newState } from '../state/new-state.js'
 const LAYOUT = recordLayout([4], [4])
 type Run = Executor['run']
 
-/** A compactor on a disk of its own, two files a level; `around` may delay or refuse a job. */
-function newCompactor(around: (run: Run) => Run = run => run, syncLog = () => Promise.resolve()) {
+/** A compactor on a disk of its own; `around` may delay or refuse a job. */
+function newCompactor(around: (run: Run) => Run = run => run, syncLog = () => Promise.resolve(), fanout = 2) {
   const { disk, poison, state } = newState(LAYOUT, 4, NEW)
   const executor = inlineExecutor(disk)
   const run = around((job, control) => executor.run(job, control))
@@ -24,7 +24,7 @@ function newCompactor(around: (run: Run) => Run = run => run, syncLog = () => Pr
   const compactor: Compactor = new Compactor({
     state,
     jobs: new Jobs({ ...executor, run }),
-    fanout: 2,
+    fanout,
     filterBitsPerRecord: 10,
     replace: false,
     retireSegments: () => Promise.resolve(),
@@ -149,6 +149,45 @@ describe('the compactor', () => {
       false,
     ])
     await expect(compactor.sealFinished()).rejects.toMatchObject({ code: 'FLASHTABLE_NOT_OPEN' })
+  })
+
+  test('keeps a delete where entry as long as it may match something older', async () => {
+    const kept: [number, number, boolean, number[]][] = []
+    const { compactor, seal, ranges, state } = newCompactor(
+      run => (job, control) => {
+        const { firstSequence, endSequence } = job.output
+        const sequences = job.ownDeletes.map(({ sequence }) => sequence)
+        kept.push([firstSequence, endSequence, job.includesOldest, sequences])
+        return run(job, control)
+      },
+      undefined,
+      3,
+    )
+    const sealThree = async (range: number[]): Promise<void> => {
+      for (let i = 0; i < 3; i++) seal()
+      compactor.wake()
+      await until(() => JSON.stringify(ranges().at(-1)) === JSON.stringify(range), ranges)
+    }
+    await sealThree([0, 12])
+    kept.length = 0
+    // Values are 0 to 3: one entry matches a quarter, too little for a merge, and one nothing.
+    for (const [lower, upper] of [
+      [3, 9],
+      [4, 9],
+    ]) {
+      const sequence = state.active.memtable.endSequence
+      const ranges = [{ lane: 1, lower: [lower!], upper: [upper!] }]
+      state.active.memtable.appendDeleteWhere({ sequence, lanes: [], values: [], ranges })
+    }
+    await sealThree([12, 26])
+    expect(kept).toEqual([
+      [12, 18, false, [12]],
+      [18, 22, false, []],
+      [22, 26, false, []],
+      [12, 26, false, [12]],
+    ])
+    expect(state.version.files.map(({ deletes }) => deletes.length)).toEqual([0, 1])
+    await compactor.close()
   })
 
   describe('drops a file that a delete where hides', () => {
