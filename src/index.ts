@@ -26,6 +26,7 @@ export type { LevelEncodingName } from './encoding/encodings.js'
 export type {
   ColumnsIn,
   ColumnsOut,
+  Comparison,
   EncodingOptions,
   FieldEncoding,
   KeyColumn,
@@ -42,7 +43,6 @@ export type {
   ValueIn,
   ValueOut,
   ViewEncoding,
-  Comparison,
   WhereIn,
 } from './encoding/types.js'
 export { FlashTableError } from './base/errors.js'
