@@ -28,6 +28,7 @@ export type { LevelEncodingName } from './encoding/encodings.js'
 export type {
   ColumnsIn,
   ColumnsOut,
+  Comparison,
   EncodingOptions,
   FieldEncoding,
   KeyColumn,
@@ -44,7 +45,6 @@ export type {
   ValueIn,
   ValueOut,
   ViewEncoding,
-  Comparison,
   WhereIn,
 } from './encoding/types.js'
 export { FlashTableError } from './base/errors.js'

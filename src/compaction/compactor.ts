@@ -126,8 +126,7 @@ export class Compactor {
     if (hidden.length === 0) return
     if (hidden.some(file => this.#merging.includes(file))) this.#backgroundMerge?.abort()
     this.#dropDue = true
-    this.#merges.wake()
-    // The queue may be past the place where it looks for them, or about to end.
+    // If the queue runs, it may be past the place where it looks for them.
     void this.#merges.finished().then(() => {
       if (this.#dropDue) this.#merges.wake()
     })

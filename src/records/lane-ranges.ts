@@ -17,7 +17,7 @@ export function compareLanes(a: ArrayLike<number>, b: ArrayLike<number>): number
 }
 
 /** What is xored into the first word of a float to get its ordered form; the other words are flipped if it is -1. */
-export function flipOf(firstWord: number): number {
+function flipOf(firstWord: number): number {
   return firstWord >= SIGN_BIT ? -1 : SIGN_BIT | 0
 }
 

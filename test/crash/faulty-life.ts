@@ -75,6 +75,10 @@ export class FaultyLife {
     await this.columns(MEMTABLE_RECORDS)
     await this.#settle()
     await this.#other('sync', table => table.sync())
+    // Hides a file or two whole.
+    const time = 3 * MEMTABLE_RECORDS
+    await this.#write([{ kind: 'delBefore', time }], false, table => table.delWhere({ time: { lt: time } }))
+    await this.#settle()
     await this.columns(20)
     await this.#other('checkpoint', table => table.checkpoint(COPY))
     await this.#other('compact', table => table.compact())

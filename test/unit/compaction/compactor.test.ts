@@ -35,9 +35,9 @@ function newCompactor(around: (run: Run) => Run = run => run, syncLog = () => Pr
     },
     publish: ({ kind }) => void kinds.push(kind),
   })
-  const seal = (): void => {
+  const seal = (first = 0): void => {
     const operations = new OperationBuffer(LAYOUT, 4)
-    for (let key = 0; key < 4; key++) operations.appendRecord(PUT, Uint32Array.of(key, key))
+    for (let key = first; key < first + 4; key++) operations.appendRecord(PUT, Uint32Array.of(key, key))
     state.active.memtable.append(operations, 0, 4)
     state.active.segments.push(1)
     state.seal()
@@ -227,6 +227,16 @@ describe('the compactor', () => {
       put(everything(8, 2))
       for (let i = 0; i < 100; i++) await turn()
       expect([ranges().length, merges()]).toEqual([2, 1])
+      await compactor.close()
+    })
+
+    test('and lets a merge of other files go on', async () => {
+      const { compactor, seal, put, ranges, merges } = await merging()
+      seal(100)
+      await compactor.sealFinished()
+      put({ ...everything(12), ranges: [{ lane: 1, lower: [100], upper: [200] }] })
+      for (let i = 0; i < 100; i++) await turn()
+      expect([ranges().length, merges()]).toEqual([3, 1])
       await compactor.close()
     })
 
