@@ -64,6 +64,11 @@ export class FilterLines {
 
   /** Whether the line may have the key with this hash; its page begins at `words[base]`. Hot. */
   mayContain(words: Uint32Array, base: number, line: number, hash: number): boolean {
-    return mayContain(words, base + this.wordOf(line), this.#probes, hash)
+    return this.lineMayContain(words, base + this.wordOf(line), hash)
+  }
+
+  /** Whether the line that begins at `words[at]` may have the key with this hash. Hot. */
+  lineMayContain(words: Uint32Array, at: number, hash: number): boolean {
+    return mayContain(words, at, this.#probes, hash)
   }
 }

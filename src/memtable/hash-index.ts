@@ -26,6 +26,11 @@ export class HashIndex {
   #next = new Int32Array(0)
   /** How many rows are indexed. */
   #count = 0
+  /** Of `hasEach`: the row at hand of each key, and the keys whose chain goes on. */
+  #rows = new Int32Array(0)
+  #places = new Int32Array(0)
+  /** Kept, so that touching is not optimised away. */
+  readonly #touched = new Int32Array(1)
 
   constructor(lanes: readonly Uint32Array[], keyLaneCount: number, capacity: number) {
     this.#lanes = lanes
@@ -62,6 +67,64 @@ export class HashIndex {
     // These rows are newer than the view; the chain leads down to older ones.
     while (row >= length) row = this.#next[row]! - 1
     return this.#firstMatch(row, key)
+  }
+
+  /**
+   * Sets `has[i]` to 1 for each of the keys, a column a lane, that has a row below `length`. `hashes`: those of the keys.
+   *
+   * Hot: chains are followed side by side, a step of each in turn, and each step after a loop that only reads what it will
+   * need. So keys wait for memory together.
+   */
+  hasEach(
+    keys: readonly Uint32Array[],
+    hashes: Uint32Array,
+    count: number,
+    length: number,
+    has: Uint8Array,
+  ): void {
+    if (this.#count < length) this.#catchUp(length)
+    if (this.#count === 0) return
+    const heads = this.#heads
+    const next = this.#next
+    const first = this.#lanes[0]!
+    const shift = this.#shift
+    if (this.#rows.length < count) {
+      this.#rows = new Int32Array(count)
+      this.#places = new Int32Array(count)
+    }
+    const rows = this.#rows
+    const places = this.#places
+    for (let i = 0; i < count; i++) rows[i] = heads[hashes[i]! >>> shift]! - 1
+    let left = 0
+    for (let i = 0; i < count; i++) if (rows[i]! >= 0) places[left++] = i
+    while (left > 0) {
+      let touched = 0
+      for (let i = 0; i < left; i++) {
+        const row = rows[places[i]!]!
+        touched ^= first[row]! ^ next[row]!
+      }
+      this.#touched[0]! ^= touched
+      let kept = 0
+      for (let i = 0; i < left; i++) {
+        const place = places[i]!
+        const row = rows[place]!
+        // Rows from `length` on are newer than the view; the chain leads down to older ones.
+        if (row < length && this.#matches(row, keys, place)) {
+          has[place] = 1
+          continue
+        }
+        const older = next[row]! - 1
+        rows[place] = older
+        if (older >= 0) places[kept++] = place
+      }
+      left = kept
+    }
+  }
+
+  #matches(row: number, keys: readonly Uint32Array[], place: number): boolean {
+    const lanes = this.#lanes
+    for (let lane = 0; lane < keys.length; lane++) if (lanes[lane]![row] !== keys[lane]![place]) return false
+    return true
   }
 
   /** The next older row with this key, or -1. Requires: `row` was found by this key. */

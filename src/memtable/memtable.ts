@@ -193,6 +193,17 @@ export class Memtable implements Operations {
     return this.#index.findNewest(key, length)
   }
 
+  /** Sets `has[i]` to 1 for each of the keys that has a row below `length`. `hashes`: those of the keys. Hot. */
+  hasEach(
+    keys: readonly Uint32Array[],
+    hashes: Uint32Array,
+    count: number,
+    length: number,
+    has: Uint8Array,
+  ): void {
+    this.#index.hasEach(keys, hashes, count, length, has)
+  }
+
   /** How many rows below `length` the next `findNewest` would index first. */
   rowsToIndex(length: number): number {
     return this.#index.lacking(length)

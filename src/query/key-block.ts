@@ -12,15 +12,16 @@ import type { RecordLayout } from '../records/record-layout.js'
 import type { View } from '../state/table-state.js'
 
 export const KEYS_PER_BLOCK = 128
+/** The page of the filter is not in the cache. */
+const NOT_CACHED = -2
 
 export class KeyBlock {
   readonly #layout: RecordLayout
   readonly #pageBytes: number
   /** With `duplicates: 'replace'` only the newest record of a key counts. */
   readonly #replace: boolean
-  /** The keys of the block, a column a lane, and one of them. */
+  /** The keys of the block, a column a lane. */
   readonly #keys: readonly Uint32Array[]
-  readonly #key: Uint32Array
   #count = 0
   readonly #hashes = new Uint32Array(KEYS_PER_BLOCK)
   /** Whether the hashes are those of the keys: only a filter needs them. */
@@ -31,10 +32,9 @@ export class KeyBlock {
   readonly #general = new Uint8Array(KEYS_PER_BLOCK)
   /** The page of each key in the file at hand, or -1. */
   readonly #pages = new Int32Array(KEYS_PER_BLOCK)
-  /** The line of the filter that each key needs, and the page that it is in: its first word is `#filterWords[#filterBases]`. */
-  readonly #lines = new Int32Array(KEYS_PER_BLOCK)
-  readonly #filterWords: Uint32Array[] = []
-  readonly #filterBases = new Int32Array(KEYS_PER_BLOCK)
+  /** Where the line of the filter begins that each key needs, and the memory that it is in; or {@link NO_LINE}, {@link NOT_CACHED}. */
+  readonly #lineAt = new Int32Array(KEYS_PER_BLOCK)
+  readonly #lineWords: Uint32Array[] = []
   /** For each file what was found in its pages. */
   readonly #searches: BlockSearch[] = []
   /** Kept, so that touching is not optimised away. */
@@ -45,7 +45,6 @@ export class KeyBlock {
     this.#pageBytes = pageBytes
     this.#replace = replace
     this.#keys = Array.from({ length: layout.keyLaneCount }, () => new Uint32Array(KEYS_PER_BLOCK))
-    this.#key = new Uint32Array(layout.keyLaneCount)
   }
 
   /** Looks up the keys [from, to) of `keys`, a column a lane, for {@link take} with this limit. */
@@ -60,8 +59,8 @@ export class KeyBlock {
       const block = this.#keys[lane]!
       for (let place = 0; place < count; place++) block[place] = column[from + place]!
     }
-    this.#askMemtables(view)
     this.#hashed = false
+    this.#askMemtables(view)
     while (this.#searches.length < files.length)
       this.#searches.push(new BlockSearch(this.#layout, this.#pageBytes, KEYS_PER_BLOCK))
     // Of a newest record that is hidden the older ones may be wanted.
@@ -134,10 +133,10 @@ export class KeyBlock {
 
   #askMemtable(memtable: View['active']['memtable'], length: number): void {
     if (length === 0) return
-    for (let place = 0; place < this.#count; place++) {
-      if (memtable.findNewest(this.#keyAt(place), length) >= 0)
-        this.#general[place] = this.#settled[place] = 1
-    }
+    this.#hash()
+    const general = this.#general
+    memtable.hasEach(this.#keys, this.#hashes, this.#count, length, general)
+    for (let place = 0; place < this.#count; place++) if (general[place] === 1) this.#settled[place] = 1
   }
 
   #search(file: BucketFile, search: BlockSearch, newestSettles: boolean): void {
@@ -171,29 +170,12 @@ export class KeyBlock {
   #findPages(file: BucketFile, search: BlockSearch): number {
     const pages = this.#pages
     const { bases, words } = search
-    const { cache, filter, skipsFilter } = file
-    const count = this.#count
-    if (!skipsFilter) {
-      this.#hash()
-      this.#findLines(file)
-    }
-    let denied = 0
-    for (let place = 0; place < count; place++) {
+    const { cache } = file
+    const denied = file.skipsFilter ? 0 : this.#askFilter(file)
+    for (let place = 0; place < this.#count; place++) {
       const page = pages[place]!
       bases[place] = -1
       if (page < 0) continue
-      if (!skipsFilter && this.#lines[place] !== NO_LINE) {
-        const base = this.#filterBases[place]!
-        if (base < 0) {
-          this.#general[place] = 1
-          continue
-        }
-        const line = this.#lines[place]!
-        if (!filter.mayContain(this.#filterWords[place]!, base, line, this.#hashes[place]!)) {
-          denied++
-          continue
-        }
-      }
       const slot = cache.find(file, page)
       if (slot < 0) this.#general[place] = 1
       else {
@@ -204,27 +186,51 @@ export class KeyBlock {
     return denied
   }
 
-  /** Finds the line of the filter that each key needs, and reads a word of it, so that all are on their way from memory. */
+  /** Takes the page from keys that the filter denies, and from those that go the general way; returns how many were denied. */
+  #askFilter(file: BucketFile): number {
+    const { filter } = file
+    const pages = this.#pages
+    const lineAt = this.#lineAt
+    const hashes = this.#hashes
+    this.#hash()
+    this.#findLines(file)
+    this.#touchLines()
+    let denied = 0
+    for (let place = 0; place < this.#count; place++) {
+      const at = lineAt[place]!
+      if (at === NO_LINE) continue
+      if (at === NOT_CACHED) this.#general[place] = 1
+      else if (filter.lineMayContain(this.#lineWords[place]!, at, hashes[place]!)) continue
+      else denied++
+      pages[place] = -1
+    }
+    return denied
+  }
+
   #findLines(file: BucketFile): void {
     const { filter, cache } = file
-    const count = this.#count
     const pages = this.#pages
-    const lines = this.#lines
-    const bases = this.#filterBases
-    let touched = 0
-    for (let place = 0; place < count; place++) {
+    const hashes = this.#hashes
+    const lineAt = this.#lineAt
+    for (let place = 0; place < this.#count; place++) {
       const page = pages[place]!
-      const line = page < 0 ? NO_LINE : filter.lineFor(page, this.#hashes[place]!)
-      lines[place] = line
+      const line = page < 0 ? NO_LINE : filter.lineFor(page, hashes[place]!)
+      lineAt[place] = NO_LINE
       if (line === NO_LINE) continue
       const slot = cache.find(file, filter.pageOf(line))
-      bases[place] = -1
-      if (slot < 0) continue
-      const words = cache.wordsOf(slot)
-      const base = cache.baseOf(slot)
-      this.#filterWords[place] = words
-      bases[place] = base
-      touched ^= words[base + filter.wordOf(line)]!
+      lineAt[place] = slot < 0 ? NOT_CACHED : cache.baseOf(slot) + filter.wordOf(line)
+      if (slot >= 0) this.#lineWords[place] = cache.wordsOf(slot)
+    }
+  }
+
+  /** Reads a word of each line, and does nothing else, so that all are on their way from memory at once. */
+  #touchLines(): void {
+    const lineAt = this.#lineAt
+    const words = this.#lineWords
+    let touched = 0
+    for (let place = 0; place < this.#count; place++) {
+      const at = lineAt[place]!
+      if (at >= 0) touched ^= words[place]![at]!
     }
     this.#touched[0]! ^= touched
   }
@@ -234,11 +240,5 @@ export class KeyBlock {
     this.#hashed = true
     for (let place = 0; place < this.#count; place++)
       this.#hashes[place] = hashKey(this.#keys, place, this.#keys.length)
-  }
-
-  #keyAt(place: number): Uint32Array {
-    const key = this.#key
-    for (let lane = 0; lane < key.length; lane++) key[lane] = this.#keys[lane]![place]!
-    return key
   }
 }

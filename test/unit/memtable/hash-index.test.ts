@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Memtable } from '../../../src/memtable/memtable.js'
 import { layoutOf, memtableOf, randomOperations } from '../../support/memtables.js'
+import { hashKey } from '../../../src/records/hash.js'
 import { Random } from '../../support/random.js'
 
 const LANE_COUNTS = [1, 2, 3, 4, 5, 6, 7, 8]
@@ -99,4 +100,28 @@ describe('a lookup in a memtable', () => {
       expect(memtable.findNewest(key, 0)).toBe(-1)
     },
   )
+
+  test.each(LANE_COUNTS)('says of many keys together what it says of each, by %i key lanes', keyLaneCount => {
+    const random = new Random(3)
+    const memtable = memtableOf(random, randomOperations(random, keyLaneCount, 3000, true))
+    const lanes = memtable.lanes.slice(0, keyLaneCount)
+    const count = 100
+    for (const length of [0, 1, 500, 2999, 3000]) {
+      // Of rows that are below the length, of others, and of no row.
+      const keys = lanes.map(() => new Uint32Array(count))
+      for (let i = 0; i < count; i++) {
+        const row = random.below(3000)
+        for (let lane = 0; lane < keyLaneCount; lane++)
+          keys[lane]![i] = (lanes[lane]![row]! ^ (i % 3 === 0 ? 0x10000 : 0)) >>> 0
+      }
+      const hashes = Uint32Array.from({ length: count }, (_, i) => hashKey(keys, i, keyLaneCount))
+      const has = new Uint8Array(count)
+      memtable.hasEach(keys, hashes, count, length, has)
+      const expected = Uint8Array.from({ length: count }, (_, i) => {
+        const key = Uint32Array.from(keys, lane => lane[i]!)
+        return memtable.findNewest(key, length) >= 0 ? 1 : 0
+      })
+      expect(has).toEqual(expected)
+    }
+  })
 })
