@@ -1,7 +1,7 @@
 /**
  * Keys that are looked up together, so that they wait for memory together: for fences, filters, heads of pages and rows in
- * turn, each time all at once. It answers keys whose records are puts in cached pages; others go the general way, which
- * gives the same answer. Hot. docs/internals.md, Lookup.
+ * turn, each time all at once. It answers keys whose records are puts in memtables and cached pages; others go the general
+ * way, which gives the same answer. Hot. docs/internals.md, Lookup.
  */
 import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile } from '../bucket-file/reader.js'
@@ -10,6 +10,7 @@ import { hashKey } from '../records/hash.js'
 import type { OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import type { View } from '../state/table-state.js'
+import { MemtableRows } from './memtable-rows.js'
 
 export const KEYS_PER_BLOCK = 128
 /** The page of the filter is not in the cache. */
@@ -28,6 +29,10 @@ export class KeyBlock {
   #hashed = false
   /** Whether the records of each key have been found, so that older files need not be searched. */
   readonly #settled = new Uint8Array(KEYS_PER_BLOCK)
+  /** Whether a memtable has each key. */
+  readonly #inMemtable = new Uint8Array(KEYS_PER_BLOCK)
+  readonly #memtables = new MemtableRows()
+  readonly #key: Uint32Array
   /** Whether each key goes the general way. */
   readonly #general = new Uint8Array(KEYS_PER_BLOCK)
   /** The page of each key in the file at hand, or -1. */
@@ -44,6 +49,7 @@ export class KeyBlock {
     this.#layout = layout
     this.#pageBytes = pageBytes
     this.#replace = replace
+    this.#key = new Uint32Array(layout.keyLaneCount)
     this.#keys = Array.from({ length: layout.keyLaneCount }, () => new Uint32Array(KEYS_PER_BLOCK))
   }
 
@@ -54,17 +60,18 @@ export class KeyBlock {
     this.#count = count
     this.#general.fill(0, 0, count)
     this.#settled.fill(0, 0, count)
+    this.#inMemtable.fill(0, 0, count)
     for (let lane = 0; lane < this.#keys.length; lane++) {
       const column = keys[lane]!
       const block = this.#keys[lane]!
       for (let place = 0; place < count; place++) block[place] = column[from + place]!
     }
     this.#hashed = false
-    this.#askMemtables(view)
-    while (this.#searches.length < files.length)
-      this.#searches.push(new BlockSearch(this.#layout, this.#pageBytes, KEYS_PER_BLOCK))
     // Of a newest record that is hidden the older ones may be wanted.
     const newestSettles = this.#replace || (limit === 1 && view.deletes.size === 0)
+    this.#askMemtables(view, newestSettles)
+    while (this.#searches.length < files.length)
+      this.#searches.push(new BlockSearch(this.#layout, this.#pageBytes, KEYS_PER_BLOCK))
     for (let number = files.length - 1; number >= 0; number--)
       this.#search(files[number]!, this.#searches[number]!, newestSettles)
   }
@@ -75,23 +82,34 @@ export class KeyBlock {
    */
   take(view: View, place: number, limit: number, into: OperationBuffer): boolean {
     if (this.#general[place] === 1) return false
-    if (view.version.files.length === 1 && view.deletes.size === 0) this.#takeOfOnly(place, limit, into)
-    else if (limit === 1 || this.#replace) this.#takeNewest(view, place, into)
+    const wantsNewest = limit === 1 || this.#replace
+    const inMemtable = this.#inMemtable[place] === 1
+    if (inMemtable && wantsNewest)
+      return this.#memtables.appendNewest(view, this.#keyAt(place), this.#replace, into)
+    const before = into.count
+    this.#takeOfFiles(view, place, wantsNewest, into)
+    if (!inMemtable || this.#memtables.appendAll(view, this.#keyAt(place), into)) return true
+    into.count = before
+    return false
+  }
+
+  #takeOfFiles(view: View, place: number, wantsNewest: boolean, into: OperationBuffer): void {
+    if (view.version.files.length === 1 && view.deletes.size === 0) this.#takeOfOnly(place, wantsNewest, into)
+    else if (wantsNewest) this.#takeNewest(view, place, into)
     else
       for (let number = 0; number < view.version.files.length; number++) {
         const { from, to } = this.#searches[number]!
         for (let row = from[place]!; row < to[place]!; row++) this.#takeRow(view, number, place, row, into)
       }
-    return true
   }
 
   /** Where there is one file, and nothing hides its rows. */
-  #takeOfOnly(place: number, limit: number, into: OperationBuffer): void {
+  #takeOfOnly(place: number, wantsNewest: boolean, into: OperationBuffer): void {
     const search = this.#searches[0]!
     const to = search.to[place]!
     const from = search.from[place]!
     if (from === to) return
-    const first = limit === 1 || this.#replace ? to - 1 : from
+    const first = wantsNewest ? to - 1 : from
     into.reserve(to - first)
     for (let row = first; row < to; row++) this.#appendRow(search, place, row, into)
   }
@@ -125,18 +143,18 @@ export class KeyBlock {
     into.count = at + 1
   }
 
-  /** Keys that are in a memtable go the general way. */
-  #askMemtables({ version, active, length }: View): void {
+  #askMemtables({ version, active, length }: View, newestSettles: boolean): void {
     for (const { memtable } of version.sealed) this.#askMemtable(memtable, memtable.count)
     this.#askMemtable(active.memtable, length)
+    const inMemtable = this.#inMemtable
+    if (newestSettles)
+      for (let place = 0; place < this.#count; place++) this.#settled[place] = inMemtable[place]!
   }
 
   #askMemtable(memtable: View['active']['memtable'], length: number): void {
     if (length === 0) return
     this.#hash()
-    const general = this.#general
-    memtable.hasEach(this.#keys, this.#hashes, this.#count, length, general)
-    for (let place = 0; place < this.#count; place++) if (general[place] === 1) this.#settled[place] = 1
+    memtable.hasEach(this.#keys, this.#hashes, this.#count, length, this.#inMemtable)
   }
 
   #search(file: BucketFile, search: BlockSearch, newestSettles: boolean): void {
@@ -233,6 +251,12 @@ export class KeyBlock {
       if (at >= 0) touched ^= words[place]![at]!
     }
     this.#touched[0]! ^= touched
+  }
+
+  #keyAt(place: number): Uint32Array {
+    const key = this.#key
+    for (let lane = 0; lane < key.length; lane++) key[lane] = this.#keys[lane]![place]!
+    return key
   }
 
   #hash(): void {
