@@ -261,7 +261,7 @@ class FileCheck {
   /** Reads the pages of the filter that data pages [from, to) need; those of earlier ones are forgotten. */
   async #readFilter(from: number, to: number): Promise<void> {
     const { filter } = this.#file
-    // The first line of a page is that of the least hash, the last one that of the greatest.
+    // The least hash leads to the first line of a page, the greatest hash to the last line.
     const lines = [filter.lineFor(from, 0), filter.lineFor(to - 1, 0xffff_ffff)]
     if (lines.includes(NO_LINE)) return
     const [first, last] = lines.map(line => filter.pageOf(line)) as [number, number]

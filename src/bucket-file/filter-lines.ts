@@ -57,7 +57,10 @@ export class FilterLines {
     return this.#firstWord + (line - this.#pageIn(line) * this.#linesPerPage) * WORDS_PER_LINE
   }
 
-  /** The page of the filter that the line is in. A product is faster than a quotient, and right as far from whole numbers. */
+  /**
+   * The page of the filter that the line is in. A product is faster than a quotient. Half a line is added, so that rounding
+   * errors cannot reach the next whole number.
+   */
   #pageIn(line: number): number {
     return Math.floor((line + 0.5) * this.#pagesPerLine)
   }

@@ -68,7 +68,7 @@ export class PageIndex {
     for (let i = 0; i < count; i++) {
       const lead = leads[i]!
       const page = straight ? this.#lastPageByLeading(lead) : -1
-      // Where the leading lane is that of the fence, the others decide.
+      // If the key and the fence have the same leading lane, the other lanes decide.
       pages[i] = straight && (page < 0 || leading[page] !== lead) ? page : this.#lastPageOf(keys, i)
     }
   }

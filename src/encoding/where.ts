@@ -1,7 +1,7 @@
 /**
- * What `delWhere` is given, as terms over lanes: a field has a value, or is compared with one or two.
+ * Turns what `delWhere` is given into terms over lanes: a field has a value, or it is compared with one or two values.
  *
- * A comparison becomes a range of the field's lanes, whose order is that of the values. docs/api.md, delWhere.
+ * A comparison becomes a range of the field's lanes. The lanes are in the same order as the values. docs/api.md, delWhere.
  */
 import { invalidType } from '../base/errors.js'
 import { compareLanes, orderedForm } from '../records/lane-ranges.js'
@@ -85,7 +85,7 @@ function withZero(words: readonly number[], operator: 'lt' | 'lte' | 'gt' | 'gte
   return words.map((_, i) => (i === 0 && isNegative ? 0x80000000 : 0))
 }
 
-/** The number after (`step` 1) or before (-1) that of the lanes; `undefined` if there is none. */
+/** Reads the lanes as one number and returns the next one (`step` 1) or the one before (-1); `undefined` if there is none. */
 function neighbour(
   words: readonly number[],
   greatest: readonly number[],

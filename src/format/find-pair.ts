@@ -51,6 +51,7 @@ function place(page: DataPageLayout, words: Uint32Array, base: number, high: num
   placed.low = low
   return bucket < (words[base + page.bucketsWord]! & 0xffff)
 }
+
 /** The bit of `words` where the newest row of the key begins, {@link NOT_THERE} or {@link ASK_READER}. `high`: 0 of one lane. */
 export function findNewestOfPair(
   page: DataPageLayout,

@@ -205,7 +205,7 @@ export class FirstLast {
     }
   }
 
-  /** Whether a key that is known comes before that of the row. */
+  /** Whether the best key so far comes before the key of the row. */
   #liesBehind(lanes: readonly Uint32Array[], row: number, reverse: boolean): boolean {
     if (!this.#isAny) return false
     const order = compareKeyToRow(this.#key, lanes, row)

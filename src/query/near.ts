@@ -6,7 +6,7 @@
  */
 import { atOnce } from '../async/at-once.js'
 import { Turns } from '../async/turns.js'
-import { compareKeyToRow } from '../records/compare.js'
+import { lowerBound, upperBound } from '../records/compare.js'
 import { greatestKeyNumber, incrementKey, keyNumber, keyOfNumber } from '../records/key-number.js'
 import { OperationBuffer, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
@@ -198,19 +198,6 @@ async function scanAll(
   return rows
 }
 
-/** The first row with this key or a greater one; with `above`, the first one with a greater key. */
-function firstRowAt(rows: Operations, key: Uint32Array, above: boolean): number {
-  let low = 0
-  let high = rows.count
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const order = compareKeyToRow(key, rows.lanes, middle)
-    if (order > 0 || (above && order === 0)) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
 /** Cuts what was found for the groups into the answers of the queries. */
 async function inQueryOrder(
   layout: RecordLayout,
@@ -226,8 +213,9 @@ async function inQueryOrder(
   for (const [query, { first, last }] of queries.entries()) {
     if (turns.due()) await turns.take()
     const candidates = found[groupOf[query]!]!
-    const from = firstRowAt(candidates, keyOfNumber(first, layout), false)
-    rows.append(candidates, from, firstRowAt(candidates, keyOfNumber(last, layout), true))
+    const { lanes, count } = candidates
+    const from = lowerBound(lanes, 0, count, keyOfNumber(first, layout))
+    rows.append(candidates, from, upperBound(lanes, from, count, keyOfNumber(last, layout)))
     ends[query] = rows.count
   }
   const query = new Uint32Array(rows.count)

@@ -4,7 +4,7 @@
  * It is made in query/ from `gt`, `gte`, `lt` and `lte`; memtable runs and bucket files start and stop by it.
  * docs/api.md, Ranges.
  */
-import { compareKeys, compareKeyToRow, lowerBound, upperBound } from './compare.js'
+import { compareKeys, compareKeyToRow } from './compare.js'
 
 export interface KeyRange {
   /** All lanes of a key; `undefined`: from the smallest key on. */
@@ -62,20 +62,4 @@ function keyIsAbove(range: KeyRange, key: Uint32Array): boolean {
   if (range.upper === undefined) return false
   const order = compareKeys(range.upper, key)
   return range.upperExclusive === true ? order <= 0 : order < 0
-}
-
-/** The first row in [from, to) that is not before the range, else `to`. Requires: these rows are sorted by key. */
-export function rangeStart(range: KeyRange, lanes: readonly Uint32Array[], from: number, to: number): number {
-  if (range.lower === undefined) return from
-  return range.lowerExclusive === true
-    ? upperBound(lanes, from, to, range.lower)
-    : lowerBound(lanes, from, to, range.lower)
-}
-
-/** The first row in [from, to) above the range, else `to`. Requires: these rows are sorted by key. */
-export function rangeEnd(range: KeyRange, lanes: readonly Uint32Array[], from: number, to: number): number {
-  if (range.upper === undefined) return to
-  return range.upperExclusive === true
-    ? lowerBound(lanes, from, to, range.upper)
-    : upperBound(lanes, from, to, range.upper)
 }

@@ -2,8 +2,9 @@
  * *Delete where* entries against the least and the greatest values of a bucket file: whether they match some of its records,
  * or all. The answers are sure where they say "none" and "all"; nothing is read for them.
  *
- * Each lane has bounds of its own. So the record of the least lanes is not above any record, and that of the
- * greatest lanes not below any, in the order in which several lanes are compared. docs/internals.md, Hidden data.
+ * Each lane has its own bounds. Take the least value of each lane: these lanes together are not above those of any record,
+ * in the order in which several lanes are compared. The greatest values together are not below any. docs/internals.md,
+ * Hidden data.
  */
 import { floatsAmong, hasOtherForms, normalizeFloats } from './float-lanes.js'
 import { compareLanes, isFloatRange, orderedForm } from './lane-ranges.js'

@@ -1,13 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  ALL_KEYS,
-  rangeEnd,
-  rangeIsEmpty,
-  rangeOverlaps,
-  rangeStart,
-  type KeyRange,
-} from '../../../src/records/key-range.js'
+import { ALL_KEYS, rangeIsEmpty, rangeOverlaps, type KeyRange } from '../../../src/records/key-range.js'
 
 /** Keys of two lanes, close to each other. */
 const key = fc
@@ -19,7 +12,6 @@ const range: fc.Arbitrary<KeyRange> = fc.record({
   upper: fc.option(key, { nil: undefined }),
   upperExclusive: fc.boolean(),
 })
-const keyList = fc.array(key, { maxLength: 12 })
 
 const numberOf = (key: Uint32Array) => key[0]! * 2 ** 32 + key[1]!
 
@@ -33,10 +25,6 @@ function contains(range: KeyRange, key: Uint32Array): boolean {
 }
 
 const everyKey = [0, 1, 2].flatMap(high => [0, 1, 2].map(low => Uint32Array.of(high, low)))
-
-function columnsOf(keys: readonly Uint32Array[]): Uint32Array[] {
-  return [0, 1].map(lane => Uint32Array.from(keys, key => key[lane]!))
-}
 
 describe('a range', () => {
   test('that is called empty contains no key', () => {
@@ -75,18 +63,6 @@ describe('a range', () => {
         if (!inside.some(key => contains(from, key))) expect(rangeOverlaps(range, first, last)).toBe(false)
       }),
       { numRuns: 1000 },
-    )
-  })
-
-  test('starts and ends in sorted rows where a filter says', () => {
-    fc.assert(
-      fc.property(range, keyList, (range, keys) => {
-        const sorted = keys.sort((a, b) => numberOf(a) - numberOf(b))
-        const lanes = columnsOf(sorted)
-        const end = rangeEnd(range, lanes, 0, sorted.length)
-        const start = rangeStart(range, lanes, 0, sorted.length)
-        expect(sorted.filter(key => contains(range, key))).toEqual(sorted.slice(start, Math.max(start, end)))
-      }),
     )
   })
 })
