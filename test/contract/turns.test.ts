@@ -1,6 +1,7 @@
 /** The event loop turns while much is read from memory: timers and sockets of the program have their turns. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
+import { clockByLooks } from '../support/clock.js'
 import { testTables } from '../support/tables.js'
 
 const RECORDS = 300_000
@@ -48,6 +49,7 @@ describe('records in memory', () => {
       const table = await filled!()
       // Puts the memtable in order, which has turns of its own.
       for await (const _ of table.keys()) break
+      clockByLooks(0.5)
       let rows = 0
       const turns = await turnsDuring(async () => {
         for await (const _ of table[scan]()) rows++
