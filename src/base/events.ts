@@ -3,11 +3,11 @@ import { channel } from 'node:diagnostics_channel'
 
 export type TableEvent =
   /**
-   * A memtable has become a bucket file (`seal`), bucket files have become one (`merge`, `compact`), or files whose
-   * records are all hidden have been dropped (`drop`).
+   * A memtable has become a run in memory (`seal`), runs have become a bucket file (`flush`), bucket files have become one
+   * (`merge`, `compact`), or files whose records are all hidden have been dropped (`drop`).
    */
   | {
-      readonly kind: 'seal' | 'merge' | 'compact' | 'drop'
+      readonly kind: 'seal' | 'flush' | 'merge' | 'compact' | 'drop'
       readonly inputFiles: number
       readonly operations: number
       readonly bytesWritten: number
@@ -37,6 +37,7 @@ export type TableEvent =
 
 const CHANNELS = {
   seal: channel('flashtable:seal'),
+  flush: channel('flashtable:flush'),
   merge: channel('flashtable:compaction'),
   compact: channel('flashtable:compaction'),
   drop: channel('flashtable:compaction'),

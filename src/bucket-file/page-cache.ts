@@ -7,6 +7,7 @@
  * fences, comes out of the same budget. Tables may share one: shared-page-cache.ts. docs/internals.md, Page cache.
  */
 import { assert } from '../base/assert.js'
+import type { FileMemory } from '../io/memory-file.js'
 
 /** A file whose pages are cached: the slot of each of its pages, -1 for none. */
 export interface CachedFile {
@@ -36,13 +37,26 @@ export class PageCache {
   #owned = 0
 
   /** `memoryFreed` is called with the memory of pages that are dropped. */
-  constructor(cacheBytes: number, pageBytes: number, memoryFreed?: (memory: Uint8Array) => void) {
+  constructor(
+    cacheBytes: number,
+    pageBytes: number,
+    memoryFreed?: (memory: Uint8Array) => void,
+    chunkPages?: number,
+  ) {
     this.#memoryFreed = memoryFreed
     this.#pagesMax = Math.max(SLOTS_MIN, Math.floor(cacheBytes / pageBytes))
     this.pageWords = pageBytes / 4
-    const chunkPages = Math.min(CHUNK_BYTES / pageBytes, 2 ** Math.ceil(Math.log2(this.#pagesMax)))
+    chunkPages ??= Math.min(CHUNK_BYTES / pageBytes, 2 ** Math.ceil(Math.log2(this.#pagesMax)))
     this.#chunkShift = Math.log2(chunkPages)
     this.#chunkMask = chunkPages - 1
+  }
+
+  /** A cache that has all pages of one file from the start, in the memory of that file: pages side by side in blocks. */
+  static ofFile(memory: FileMemory, pageBytes: number): PageCache {
+    const cache = new PageCache(memory.bytes, pageBytes, undefined, memory.blockBytes / pageBytes)
+    for (const block of memory.blocks) cache.#chunks.push(new Uint32Array(block))
+    cache.#resize(cache.#pagesMax)
+    return cache
   }
 
   /** Pages that it has room for. */

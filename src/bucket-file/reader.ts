@@ -11,11 +11,12 @@ import { wordsOf } from '../format/little-endian.js'
 import { FILTER_PAGE, KIND_WORD } from '../format/page-layout.js'
 import { bucketName } from '../io/file-names.js'
 import type { FileHandle } from '../io/file-system.js'
+import { MemoryFile, type FileMemory } from '../io/memory-file.js'
 import { readFully, readFullySync } from '../io/transfer.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { DeleteWhere } from '../records/operations.js'
 import { FilterLines } from './filter-lines.js'
-import type { CachedFile, PageCache } from './page-cache.js'
+import { PageCache, type CachedFile } from './page-cache.js'
 import { PageIndex } from './page-index.js'
 import {
   checkPage,
@@ -55,6 +56,10 @@ export class BucketFile implements CachedFile {
   readonly #seed: number
   readonly #index: PageIndex
   readonly #page: DataPageReader
+  /** Called when it is closed, if it is in memory. */
+  readonly #onClose: ((memory: FileMemory) => void) | undefined
+  /** What it holds, if it is in memory and not on disk. */
+  readonly memory: FileMemory | undefined
   /** Lookups that found their key, less those that did not, several times: it saturates. */
   #recentHits = 0
 
@@ -64,8 +69,12 @@ export class BucketFile implements CachedFile {
     file: FileHandle,
     footer: Footer,
     sections: Sections,
+    memory?: FileMemory,
+    onClose?: (memory: FileMemory) => void,
   ) {
     this.#options = options
+    this.memory = memory
+    this.#onClose = onClose
     this.entry = entry
     this.#file = file
     this.#seed = seedOf(options, entry)
@@ -80,8 +89,10 @@ export class BucketFile implements CachedFile {
     )
     const cachedPages = options.cache === undefined ? 0 : footer.dataPages + footer.filterPages
     this.slots = new Int32Array(cachedPages).fill(-1)
+    if (memory === undefined) options.cache?.reserve(this.fenceBytes)
+    // All of its pages are where a cache would have them.
+    else for (let page = 0; page < cachedPages; page++) this.slots[page] = page
     this.#page = new DataPageReader(options.layout, options.pageBytes)
-    options.cache?.reserve(this.fenceBytes)
   }
 
   /**
@@ -100,6 +111,23 @@ export class BucketFile implements CachedFile {
       await file.close().catch(() => {})
       throw error
     }
+  }
+
+  /**
+   * As {@link open}, of a file in memory. `onClose`: called when nobody reads that memory any more. With a cache in the
+   * options lookups find its pages; a merge needs none.
+   */
+  static async inMemory(
+    options: BucketFileOptions,
+    entry: BucketFileEntry,
+    memory: FileMemory,
+    onClose?: (memory: FileMemory) => void,
+  ): Promise<BucketFile> {
+    const file = new MemoryFile(`${options.directory}/${bucketName(entry.number)} (in memory)`, memory)
+    const footer = await openFooter(options, entry, file)
+    const sections = await readSections(options, entry, file, footer)
+    const cache = options.cache && PageCache.ofFile(memory, options.pageBytes)
+    return new BucketFile({ ...options, cache }, entry, file, footer, sections, memory, onClose)
   }
 
   get path(): string {
@@ -250,6 +278,7 @@ export class BucketFile implements CachedFile {
 
   /** Its pages leave the cache. Never rejects: it was only read. Requires: nobody reads from it any more. */
   async close(): Promise<void> {
+    if (this.memory !== undefined) return this.#onClose?.(this.memory)
     this.#options.cache?.dropFile(this)
     this.#options.cache?.release(this.fenceBytes)
     await this.#file.close().catch(() => {})

@@ -16,6 +16,7 @@ import { WordBuffer } from '../format/word-buffer.js'
 import { discard } from '../io/discard.js'
 import { bucketName } from '../io/file-names.js'
 import type { FileHandle } from '../io/file-system.js'
+import type { MemoryFile } from '../io/memory-file.js'
 import { writeFully } from '../io/transfer.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { TableFiles } from '../manifest/table-files.js'
@@ -65,6 +66,11 @@ export class BucketFileWriter {
   static async create(target: BucketFileTarget): Promise<BucketFileWriter> {
     const path = `${target.directory}/${bucketName(target.number)}`
     return new BucketFileWriter(target, await target.fileSystem.open(path, 'create'))
+  }
+
+  /** Writes to a file in memory. */
+  static inMemory(target: BucketFileTarget, file: MemoryFile): BucketFileWriter {
+    return new BucketFileWriter(target, file)
   }
 
   /** Bytes handed to write calls so far. */

@@ -179,7 +179,7 @@ class BulkLoad {
           epoch: state.manifest.epoch,
         }
     // Only the job holds them: when it ends, the next ones get their memory.
-    const version = new Version([], [this.#memtables.make(0)], full, this.#memtables.refCounts)
+    const version = newVersion([this.#memtables.make(0)], full, this.#memtables)
     const job = { directory, tableId, layout, target }
     const spills = this.#attempt(control => jobs.spill(version, job, { signal: control.signal }))
     // #settleSpills reports the failure.
@@ -222,7 +222,7 @@ class BulkLoad {
   }
 
   async #runMemtable(memtable: MemtableHandle) {
-    const version = new Version([], [], memtable, this.#memtables.refCounts)
+    const version = newVersion([], memtable, this.#memtables)
     const inputs = { version, files: [], memtables: [{ memtable }] }
     const target = { ...this.#job(), includesOldest: true }
     const { jobs } = this.#writer
@@ -316,4 +316,13 @@ async function endOf(steps: Steps): Promise<void> {
   } catch {
     // The load has failed for another reason.
   }
+}
+
+/** A version of memtables alone. */
+function newVersion(
+  sealed: readonly MemtableHandle[],
+  active: MemtableHandle,
+  { refCounts }: MemtablePool,
+): Version {
+  return new Version({ stored: [], runs: [], sealed, active }, refCounts)
 }

@@ -27,7 +27,7 @@ const GROUP_BYTES = 2 ** 20
 const GROUP_FIRST_ROWS = 16
 /** Columns with this many rows form their own group and are not copied. */
 const OWN_GROUP_ROWS = 1024
-/** With this many sealed memtables that wait for their bucket file, puts wait. */
+/** With this many sealed memtables that wait to become runs, puts wait. */
 const SEALED_MAX = 2
 /** After this many groups that were committed without waiting, the event loop turns. */
 const GROUPS_PER_TURN = 16
@@ -175,28 +175,34 @@ export class Committer {
   }
 
   /**
-   * Seals the active memtable unless it is empty. If too many are sealed already, it waits first, until the signal
-   * aborts. If it rejects, nothing has changed. Requires: called within `exclusive`, or while a group is being
-   * committed.
+   * Seals the active memtable unless it is empty and has room for `rows` rows. If too many are sealed already, it waits
+   * first, until the signal aborts. If it rejects, nothing has changed. Requires: called within `exclusive`, or while a
+   * group is being committed.
    */
-  async seal(signal?: AbortSignal): Promise<void> {
+  async seal(signal?: AbortSignal, rows = 0): Promise<void> {
     const { state, wal } = this.#options
     const { memtable } = state.active
-    if (memtable.endSequence === memtable.firstSequence) return
+    const isEmpty = memtable.endSequence === memtable.firstSequence
+    if (isEmpty && rows <= memtable.capacity) return
+    if (isEmpty) {
+      state.reserveMemory(rows)
+      state.replaceActive(rows)
+      return
+    }
     await this.#waitForSeals(signal)
     // First, because there may be no memory.
-    state.reserveMemory()
+    state.reserveMemory(rows)
     const ended = wal.rotate()
     if (ended !== undefined) this.#ended.set(ended.number, ended)
-    const needed = new Set([...state.version.sealed, state.active].flatMap(({ segments }) => segments))
+    const needed = new Set(state.version.segments)
     for (const number of this.#ended.keys()) if (!needed.has(number)) this.#ended.delete(number)
-    state.seal()
+    state.seal(rows)
   }
 
   /** The segments of this session that hold what is in no bucket file yet, oldest first. */
   liveSegments(): SegmentInfo[] {
     const { state, wal } = this.#options
-    const numbers = [...state.version.sealed, state.active].flatMap(({ segments }) => segments)
+    const numbers = [...new Set(state.version.segments)]
     return numbers.flatMap(number => {
       const segment = wal.activeSegment?.number === number ? wal.activeSegment : this.#ended.get(number)
       // A segment holds nothing if the disk had no room for its first frame.
@@ -313,7 +319,7 @@ export class Committer {
     poison.check()
     const { operations } = group
     if (!this.#hasRoom(group)) {
-      await this.seal()
+      await this.seal(undefined, operations.count)
       seals.wake()
     }
     const deletes = this.#numberDeletes(group, wal.nextSequence)

@@ -1,20 +1,25 @@
 /**
- * The compactor: turns sealed memtables into bucket files, and bucket files into fewer ones, in the background.
+ * The compactor: turns sealed memtables into runs, runs into bucket files, and bucket files into fewer ones, in the
+ * background.
  *
- * How a memtable becomes a file, in the seal queue:
+ * How a memtable becomes a run, in the seal queue:
  * 1. The committer makes the active memtable a sealed one and wakes the compactor.
- * 2. The oldest sealed memtable goes to a thread, which sorts it, writes a bucket file of level 0 and syncs it.
- * 3. A manifest that names the file is installed; memory and log segments of the memtable are released.
- * 4. Puts that waited for a seal go on, and the merge queue is woken.
+ * 2. The oldest sealed memtable goes to a thread, which sorts it and packs it: a bucket file in memory.
+ * 3. The run takes its place in the version; puts that waited for a seal go on. The log still holds the records.
+ *
+ * How runs become a file, in the flush queue, once there are enough:
+ * 4. All runs go to a thread, which merges them into a bucket file of level 0 and syncs it.
+ * 5. A manifest that names the file is installed; memory and log segments of the runs are released.
  *
  * How files become one, in the merge queue:
- * 5. Files whose records are all hidden are dropped: a manifest without them is installed, and they are removed.
- * 6. The policy names neighbours in age: the files of a full level, or files that hold much garbage.
- * 7. If the disk has room, they go to a thread, which merges them into one file and syncs it.
- * 8. A manifest that names the output in place of its inputs is installed; the inputs are removed. Then step 5 again.
+ * 6. Files whose records are all hidden are dropped: a manifest without them is installed, and they are removed.
+ * 7. The policy names neighbours in age: the files of a full level, or files that hold much garbage.
+ * 8. If the disk has room, they go to a thread, which merges them into one file and syncs it.
+ * 9. A manifest that names the output in place of its inputs is installed; the inputs are removed. Then step 6 again.
  *
  * A full disk and a lack of descriptors, memory or threads make a job wait and try again: its inputs are still there.
- * Any other failure poisons the table. Crash: an output is an orphan until step 3 or 8. docs/internals.md, Compaction.
+ * Any other failure poisons the table. Crash: an output on disk is an orphan until step 5 or 9. docs/internals.md,
+ * Compaction.
  */
 import { performance } from 'node:perf_hooks'
 import {
@@ -24,17 +29,19 @@ import {
   unlessAborted,
   withSignals,
 } from '../async/abort.js'
+import { newDeferred, type Deferred } from '../async/deferred.js'
 import { Progress } from '../async/progress.js'
 import { assert } from '../base/assert.js'
 import { FlashTableError, diskError, hasCode, isPassing } from '../base/errors.js'
 import type { TableEvent } from '../base/events.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { bucketName } from '../io/file-names.js'
+import type { FileMemory } from '../io/memory-file.js'
 import type { CompactionResult } from '../jobs/job.js'
 import type { Jobs, MergeTarget } from '../jobs/jobs.js'
 import type { DeleteWhere } from '../records/operations.js'
 import type { TableState } from '../state/table-state.js'
-import type { MemtableHandle, Version } from '../state/version.js'
+import { filesOf, type MemtableHandle, type Run, type Version } from '../state/version.js'
 import { GarbageEstimates } from './garbage-estimate.js'
 import { hiddenFiles, isHiddenBy } from './hidden-files.js'
 import { JobQueue, type Lacking } from './job-queue.js'
@@ -43,13 +50,17 @@ import { operationsIn } from './run.js'
 
 /** How long a job that lacks something waits before the next try. */
 const PAUSE_MS = 1000
-/** `compact` takes memtables as inputs if the files hold at most this many memtables. */
-const SMALL_TABLE_MEMTABLES = 8
+/** `compact` takes runs as inputs if the files hold at most this many times what is in memory before a flush. */
+const SMALL_TABLE_BUFFERS = 2
+/** Beyond the runs that are being flushed there may be half as many new ones, and this many. */
+const MORE_RUNS = 1
 
 export interface CompactorOptions {
   readonly state: TableState
   readonly jobs: Jobs
   readonly fanout: number
+  /** Runs that make a flush due. */
+  readonly runsPerFlush: number
   readonly filterBitsPerRecord: number
   readonly replace: boolean
   /** Log segments whose records are in installed bucket files. */
@@ -72,10 +83,15 @@ export interface CompactOptions {
 /** The reason that aborts a `compactAll` so that it starts again. */
 const RESTART = new Error('the compaction starts again')
 
+/** The result of a job that had nothing to read. */
+const NOTHING_LEFT: CompactionResult = { entry: undefined, bytesWritten: 0, operationsRead: 0 }
+
 /** What a job reads, and the place of its output. */
 interface Inputs {
+  /** Bucket files on disk. */
   readonly files: readonly BucketFile[]
-  readonly memtables: readonly MemtableHandle[]
+  /** Runs, the oldest that there are. */
+  readonly runs: readonly Run[]
   readonly includesOldest: boolean
   readonly level: number
 }
@@ -83,6 +99,7 @@ interface Inputs {
 export class Compactor {
   readonly #options: CompactorOptions
   readonly #seals = new JobQueue(() => this.#runSeals())
+  readonly #flushes = new JobQueue(() => this.#runFlushes())
   readonly #merges = new JobQueue(() => this.#runMerges())
   readonly #closing = newAbortController()
   readonly #garbage: GarbageEstimates
@@ -95,6 +112,8 @@ export class Compactor {
   /** Aborts each `compactAll`, which then starts again or ends. */
   readonly #compactions = new Set<AbortController>()
   #sealWaiters: { resolve: () => void; reject: (reason: unknown) => void }[] = []
+  /** Settled when runs have become a file, or could not. */
+  #flushEnded: Deferred | undefined
 
   constructor(options: CompactorOptions) {
     this.#options = options
@@ -104,13 +123,14 @@ export class Compactor {
 
   /** What a seal or a merge waits for before it is tried again. */
   get waitingFor(): Lacking | undefined {
-    return this.#seals.waitingFor ?? this.#merges.waitingFor
+    return this.#seals.waitingFor ?? this.#flushes.waitingFor ?? this.#merges.waitingFor
   }
 
   /** Starts what is due. Call it after each seal. Never rejects: failures are latched. */
   wake(): void {
     if (this.#closing.signal.aborted) return
     this.#seals.wake()
+    this.#flushes.wake()
     this.#merges.wake()
   }
 
@@ -121,7 +141,7 @@ export class Compactor {
   noteDelete(where: DeleteWhere): void {
     if (this.#closing.signal.aborted) return
     const { version, options } = this.#options.state
-    if (!version.files.some(file => isHiddenBy(file, where, options.layout))) return
+    if (!version.stored.some(file => isHiddenBy(file, where, options.layout))) return
     const hidden = this.#hidden()
     if (hidden.length === 0) return
     if (hidden.some(file => this.#merging.includes(file))) this.#backgroundMerge?.abort()
@@ -147,8 +167,8 @@ export class Compactor {
   }
 
   /**
-   * Merges everything into at most one file. `takeMemtables`: seals the active memtable, so that it can be an input;
-   * called while no seal runs. If `onProgress` throws, that aborts the merge as the signal does: nothing has changed.
+   * Merges everything into at most one file. `takeMemtables`: seals the active memtable, so that it becomes a run and can
+   * be an input. If `onProgress` throws, that aborts the merge as the signal does: nothing has changed.
    */
   async compactAll(
     takeMemtables: (signal: AbortSignal) => Promise<void>,
@@ -188,8 +208,8 @@ export class Compactor {
   /**
    * Runs `action` while nothing is merged. A running merge is aborted, and starts again afterwards.
    *
-   * Invariant: a caller that needs several locks takes them in this order: merges, commits, seals. A put that waits for
-   * a seal holds the commits.
+   * Invariant: a caller that needs several locks takes them in this order: merges, commits, flushes, seals. A put that
+   * waits for a seal holds the commits, and a seal may wait for a flush.
    */
   async holdMerges(action: () => Promise<void>, signal?: AbortSignal): Promise<void> {
     this.#backgroundMerge?.abort()
@@ -201,15 +221,16 @@ export class Compactor {
     }
   }
 
-  /** Runs `action` while no memtable is written to a file. Requires: the caller holds the merges. */
+  /** Runs `action` while no memtable becomes a run and no run a file. Requires: the caller holds the merges. */
   async holdSeals(action: () => Promise<void>): Promise<void> {
     assert(this.#merges.isHeld, 'the merges are held before the seals')
-    await this.#seals.hold(action)
+    await this.#flushes.hold(() => this.#seals.hold(action))
+    this.#endFlush()
   }
 
   /** The level of a file with this number of records. */
   levelFor(records: number): number {
-    return levelOf(records, this.#options.state.options.memtableRecords, this.#options.fanout)
+    return levelOf(records, this.#options.state.options.bufferRecords, this.#options.fanout)
   }
 
   /** Aborts merges, and waits for the running seal. */
@@ -217,11 +238,15 @@ export class Compactor {
     this.#closing.abort(new FlashTableError('FLASHTABLE_NOT_OPEN', 'the table was closed'))
     this.#backgroundMerge?.abort()
     for (const compaction of this.#compactions) compaction.abort(this.#closing.signal.reason)
+    // A running flush goes on to its end: it is not much that would have to be done again, but it is written.
+    await this.#flushes.finished()
+    this.#endFlush()
     await this.#seals.finished()
     // First: a `compact` that waits for seals holds the merges.
     this.#settleSealWaiters(this.#closing.signal.reason)
     await this.#merges.finished()
     await this.#merges.hold(() => Promise.resolve())
+    await this.#flushes.hold(() => Promise.resolve())
     await this.#seals.hold(() => Promise.resolve())
   }
 
@@ -234,48 +259,53 @@ export class Compactor {
     // If there is nothing to do, nothing else would report the failure.
     state.options.poison.check()
     const fileRecords = state.manifest.files.reduce((sum, file) => sum + file.records, 0)
-    const small = fileRecords <= SMALL_TABLE_MEMTABLES * state.options.memtableRecords
+    const small = fileRecords <= SMALL_TABLE_BUFFERS * state.options.bufferRecords
     await takeMemtables(signal)
-    if (small) {
-      await this.#seals.hold(() => this.#compactInputs(state.version.sealed, signal, progress), signal)
-    } else {
-      // The memtables are small beside the files. They are sealed first, so that puts do not wait for the long merge.
-      // Memtables that are sealed meanwhile do not count: otherwise puts could keep the merge from ever beginning.
-      const taken = new Set(state.version.sealed)
-      while (state.version.sealed.some(sealed => taken.has(sealed))) {
-        throwIfAborted(signal)
-        // A seal goes on to its end: puts may wait for it too.
-        await unlessAborted(this.#sealOldest(), signal)
-      }
-      await this.#compactInputs([], signal, progress)
+    // Memtables that are sealed meanwhile do not count: otherwise puts could keep the merge from ever beginning.
+    const taken = new Set(state.version.sealed)
+    while (state.version.sealed.some(sealed => taken.has(sealed))) {
+      throwIfAborted(signal)
+      // A seal goes on to its end: puts may wait for it too.
+      await unlessAborted(this.sealFinished(), signal)
     }
+    if (small) {
+      await this.#flushes.hold(() => this.#compactInputs(state.version.runs, signal, progress), signal)
+      return
+    }
+    // The runs are small beside the files. They are flushed first, so that puts do not wait for the long merge.
+    const runs = new Set(state.version.runs)
+    while (state.version.runs.some(run => runs.has(run))) {
+      throwIfAborted(signal)
+      await unlessAborted(this.#flush(), signal)
+    }
+    await this.#compactInputs([], signal, progress)
   }
 
-  async #compactInputs(
-    memtables: readonly MemtableHandle[],
-    signal: AbortSignal,
-    progress: Progress,
-  ): Promise<void> {
+  async #compactInputs(runs: readonly Run[], signal: AbortSignal, progress: Progress): Promise<void> {
     const { state } = this.#options
-    const { files } = state.version
-    const onlyFile =
-      files.length === 1 && memtables.every(({ memtable }) => memtable.endSequence === memtable.firstSequence)
+    const { stored } = state.version
+    const files = [...stored, ...filesOf(runs)]
     const nothingHidden = files.every(
       ({ footer, deletes }) => footer.deleteKeys + footer.deleteRecords + deletes.length === 0,
     )
-    if ((onlyFile && nothingHidden) || (files.length === 0 && memtables.length === 0)) return
-    const records =
-      files.reduce((sum, file) => sum + file.entry.records, 0) +
-      memtables.reduce((sum, { memtable }) => sum + memtable.count, 0)
+    if (files.length === 0 || (runs.length === 0 && files.length === 1 && nothingHidden)) return
+    const records = files.reduce((sum, file) => sum + file.entry.records, 0)
     await this.#requireRoomFor(files)
     const level = this.levelFor(records)
-    await this.#run('compact', { files, memtables, includesOldest: true, level }, signal, progress)
+    await this.#run('compact', { files: stored, runs, includesOldest: true, level }, signal, progress)
   }
 
-  /** Steps 2 to 4, while there are sealed memtables. */
+  /** Steps 2 and 3, while there are sealed memtables. */
   async #runSeals(): Promise<void> {
     const { state } = this.#options
     while (state.version.sealed.length > 0 && !state.options.poison.latched) {
+      if (state.version.runs.length >= this.#runsMax) {
+        const { promise } = (this.#flushEnded ??= newDeferred())
+        this.#flushes.wake()
+        await promise
+        if (this.#closing.signal.aborted) return
+        continue
+      }
       try {
         await this.#sealOldest()
         this.#seals.waitingFor = undefined
@@ -285,9 +315,103 @@ export class Compactor {
         await this.#pause(this.#seals, lacking)
       }
       if (this.#closing.signal.aborted) return
-      this.#merges.wake()
+      this.#flushes.wake()
     }
     this.#settleSealWaiters(state.options.poison.latched ? state.options.poison.error() : undefined)
+  }
+
+  get #runsMax(): number {
+    const { runsPerFlush } = this.#options
+    return runsPerFlush + (runsPerFlush >>> 1) + MORE_RUNS
+  }
+
+  /** Turns the oldest sealed memtable, if there is one, into a run; tells the waiting calls how that ended. */
+  async #sealOldest(): Promise<void> {
+    const { state } = this.#options
+    try {
+      await this.#seals.hold(async () => {
+        const oldest = state.version.sealed[0]
+        if (oldest !== undefined) await this.#seal(oldest)
+      })
+    } catch (error) {
+      this.#settleSealWaiters(error)
+      throw error
+    }
+    this.#settleSealWaiters()
+  }
+
+  async #seal(sealed: MemtableHandle): Promise<void> {
+    const { state, jobs } = this.#options
+    const { version } = state
+    const startMs = performance.now()
+    const { memtable } = sealed
+    let room: FileMemory | undefined
+    try {
+      room = state.takeRunMemory(memtable)
+      const target = this.#target(
+        { includesOldest: version.files.length === 0, level: 0 },
+        state.takeRunNumber(),
+        room,
+      )
+      const inputs = { version, files: [], older: version.files, memtables: [{ memtable: sealed }] }
+      const { entry, memory } = await jobs.merge(inputs, target)
+      await state.installRun(entry, memory)
+      // The job has filled the first blocks, in order.
+      state.giveBackRunMemory(room, memory?.blocks.length)
+      room = undefined
+    } catch (error) {
+      if (room !== undefined) state.giveBackRunMemory(room)
+      throw this.#latched(diskError(error, `a seal failed in ${state.options.directory}`))
+    }
+    this.#options.publish({
+      kind: 'seal',
+      inputFiles: 0,
+      operations: memtable.count,
+      bytesWritten: 0,
+      durationMs: performance.now() - startMs,
+    })
+  }
+
+  /** Steps 4 and 5, while there are enough runs. */
+  async #runFlushes(): Promise<void> {
+    const { state, runsPerFlush } = this.#options
+    try {
+      while (state.version.runs.length >= runsPerFlush && !state.options.poison.latched) {
+        try {
+          await this.#flush()
+          this.#flushes.waitingFor = undefined
+        } catch (error) {
+          const lacking = lackingOf(error)
+          if (lacking === undefined || this.#closing.signal.aborted) return
+          await this.#pause(this.#flushes, lacking)
+        }
+        if (this.#closing.signal.aborted) return
+        this.#merges.wake()
+      }
+    } finally {
+      this.#endFlush()
+    }
+  }
+
+  /** Turns all runs into one bucket file; tells the seals that wait, and the calls that wait for them, how that ended. */
+  async #flush(): Promise<void> {
+    const { state } = this.#options
+    try {
+      await this.#flushes.hold(async () => {
+        const { runs, stored } = state.version
+        const includesOldest = stored.length === 0
+        if (runs.length > 0) await this.#run('flush', { files: [], runs, includesOldest, level: 0 })
+      })
+    } catch (error) {
+      // They wait for a seal that this flush holds up.
+      if (state.version.runs.length >= this.#runsMax) this.#settleSealWaiters(error)
+      throw error
+    }
+  }
+
+  #endFlush(): void {
+    this.#flushEnded?.resolve()
+    this.#flushEnded = undefined
   }
 
   /** Waits before the next try of the queue, and publishes that it waits. */
@@ -297,24 +421,7 @@ export class Compactor {
     await this.#options.wait(PAUSE_MS, this.#closing.signal)
   }
 
-  /** Turns the oldest sealed memtable, if there is one, into a bucket file; tells the waiting calls how that ended. */
-  async #sealOldest(): Promise<void> {
-    const { state } = this.#options
-    try {
-      await this.#seals.hold(async () => {
-        const oldest = state.version.sealed[0]
-        if (oldest === undefined) return
-        const includesOldest = state.version.files.length === 0
-        await this.#run('seal', { files: [], memtables: [oldest], includesOldest, level: 0 })
-      })
-    } catch (error) {
-      this.#settleSealWaiters(error)
-      throw error
-    }
-    this.#settleSealWaiters()
-  }
-
-  /** Steps 5 to 8, while there are files to drop, or the policy names a merge. */
+  /** Steps 6 to 9, while there are files to drop, or the policy names a merge. */
   async #runMerges(): Promise<void> {
     const { state } = this.#options
     for (;;) {
@@ -324,16 +431,16 @@ export class Compactor {
         const more = await this.#merges.hold(async () => {
           this.#backgroundMerge = abort
           if (await this.#dropHidden()) return true
-          const { files } = state.version
+          const { stored } = state.version
           const planned = await this.#plan(state.version, abort.signal)
-          // A seal may have ended while samples were read.
-          if (planned === undefined) return state.version.files !== files
-          const inputs = files.slice(planned.from, planned.to)
+          // A flush may have ended while samples were read.
+          if (planned === undefined) return state.version.stored !== stored
+          const inputs = stored.slice(planned.from, planned.to)
           await this.#requireRoomFor(inputs)
           const level = storedLevel(planned.level)
           const includesOldest = planned.from === 0
           this.#merging = inputs
-          await this.#run('merge', { files: inputs, memtables: [], includesOldest, level }, abort.signal)
+          await this.#run('merge', { files: inputs, runs: [], includesOldest, level }, abort.signal)
           return true
         })
         this.#merges.waitingFor = undefined
@@ -359,7 +466,7 @@ export class Compactor {
     try {
       // Crash: an entry that is only in the log could be lost, while what it hides would be gone for good.
       await syncLog()
-      await state.install({ removeFiles: hidden.map(({ entry }) => entry.number), removeSealed: 0 })
+      await state.install({ removeFiles: hidden.map(({ entry }) => entry.number), removeRuns: 0 })
     } catch (error) {
       throw this.#latched(diskError(error, `hidden files cannot be dropped from ${state.options.directory}`))
     }
@@ -375,22 +482,22 @@ export class Compactor {
 
   #hidden(): BucketFile[] {
     const { state, replace } = this.#options
-    const { files, sealed, active } = state.version
+    const { files, stored, sealed, active } = state.version
     const memtables = [...sealed, active].map(({ memtable }) => memtable)
     const deletes = [...files, ...memtables].flatMap(holder => holder.deletes)
-    return hiddenFiles(files, deletes, state.options.layout, replace)
+    return hiddenFiles(stored, deletes, state.options.layout, replace)
   }
 
   /** The merge that is due: of a full level, or else of files that hold much garbage. */
   async #plan(version: Version, signal: AbortSignal): Promise<PlannedMerge | undefined> {
     const { state, fanout } = this.#options
-    const { files } = version
-    const entries = files.map(file => file.entry)
-    const full = nextMerge(sizeLevels(entries, state.options.memtableRecords, fanout), fanout)
+    const { stored } = version
+    const entries = stored.map(file => file.entry)
+    const full = nextMerge(sizeLevels(entries, state.options.bufferRecords, fanout), fanout)
     if (full !== undefined) return full
-    const release = version.retainInputs(files, [])
+    const release = version.retainInputs(stored, [])
     try {
-      return garbageMerge(await this.#garbage.of(files, state.view().deletes, signal))
+      return garbageMerge(await this.#garbage.of(stored, state.view().deletes, signal))
     } finally {
       await release()
     }
@@ -410,30 +517,26 @@ export class Compactor {
   }
 
   async #run(
-    kind: 'seal' | 'merge' | 'compact',
+    kind: 'flush' | 'merge' | 'compact',
     inputs: Inputs,
     signal?: AbortSignal,
     progress?: Progress,
   ): Promise<void> {
     const { state, jobs, retireSegments } = this.#options
-    const total = operationsIn({
-      files: inputs.files.map(file => file.entry),
-      memtables: inputs.memtables.map(({ memtable }) => memtable),
-    })
-    const target = this.#target(inputs)
+    const files = [...inputs.files, ...filesOf(inputs.runs)]
+    const total = operationsIn({ files: files.map(file => file.entry), memtables: [] })
+    const target = this.#target(inputs, state.takeFileNumber())
     const startMs = performance.now()
     let result: CompactionResult
     try {
-      result = await jobs.merge(
-        {
-          version: state.version,
-          files: inputs.files,
-          older: olderThan(state.version, inputs),
-          memtables: inputs.memtables.map(memtable => ({ memtable })),
-        },
-        target,
-        { signal, onProgress: progress && (done => progress.report(done, total)) },
-      )
+      result =
+        files.length === 0
+          ? NOTHING_LEFT
+          : await jobs.merge(
+              { version: state.version, files, older: olderThan(state.version, files), memtables: [] },
+              target,
+              { signal, onProgress: progress && (done => progress.report(done, total)) },
+            )
       // Before the output counts, so that a callback that throws leaves everything as it was.
       progress?.report(total, total)
       await progress?.check()
@@ -441,12 +544,14 @@ export class Compactor {
       await state.install({
         removeFiles: inputs.files.map(file => file.entry.number),
         addFile: result.entry,
-        removeSealed: inputs.memtables.length,
+        removeRuns: inputs.runs.length,
       })
     } catch (error) {
       throw await this.#failed(kind, target, error, signal)
+    } finally {
+      if (inputs.runs.length > 0) this.#endFlush()
     }
-    await retireSegments(inputs.memtables.flatMap(({ segments }) => segments))
+    await retireSegments(inputs.runs.flatMap(({ segments }) => segments))
     this.#options.publish({
       kind,
       inputFiles: inputs.files.length,
@@ -478,10 +583,15 @@ export class Compactor {
     return lackingOf(failure) === undefined ? poison.latch(failure) : failure
   }
 
-  #target({ includesOldest, level }: Inputs): MergeTarget {
+  /** `memory`: the output is a run in it. */
+  #target(
+    { includesOldest, level }: Pick<Inputs, 'includesOldest' | 'level'>,
+    number: number,
+    memory?: FileMemory,
+  ): MergeTarget {
     const { state, filterBitsPerRecord, replace } = this.#options
     const { directory, tableId, layout, pageBytes } = state.options
-    const output = { number: state.takeFileNumber(), epoch: state.manifest.epoch, level, filterBitsPerRecord }
+    const output = { number, epoch: state.manifest.epoch, level, filterBitsPerRecord, memory }
     return { directory, tableId, layout, pageBytes, replace, includesOldest, output }
   }
 
@@ -495,10 +605,9 @@ export class Compactor {
   }
 }
 
-/** The files that are older than all inputs. Memtables are newer than all files; the oldest are sealed first. */
-function olderThan({ files }: Version, inputs: Inputs): readonly BucketFile[] {
-  const [first] = inputs.files
-  return first === undefined ? files : files.slice(0, files.indexOf(first))
+/** The files that are older than all inputs. */
+function olderThan({ files }: Version, inputs: readonly BucketFile[]): readonly BucketFile[] {
+  return files.slice(0, files.indexOf(inputs[0]!))
 }
 
 /** What was lacking, if the failure is one that passes. */

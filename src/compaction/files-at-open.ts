@@ -24,6 +24,7 @@ const INPUTS_MAX = 8
 
 export interface FilesAtOpenOptions extends BucketFileOptions {
   readonly memtableRecords: number
+  readonly bufferRecords: number
   readonly jobs: Jobs
   readonly replace: boolean
   readonly filterBitsPerRecord: number
@@ -32,10 +33,10 @@ export interface FilesAtOpenOptions extends BucketFileOptions {
   readonly epoch: number
 }
 
-/** Inputs that become one file: files that are neighbours in age, and perhaps a newer memtable. */
+/** Inputs that become one file: files that are neighbours in age, and newer memtables, oldest first. */
 interface Task {
   readonly files: readonly BucketFileEntry[]
-  readonly memtable: MemtableHandle | undefined
+  readonly memtables: readonly MemtableHandle[]
   readonly includesOldest: boolean
   readonly level: number
 }
@@ -76,17 +77,17 @@ export class FilesAtOpen {
   }
 
   /**
-   * Writes memtables to bucket files, the first one merged with tiny files. Requires: the memtables come oldest first and
+   * Writes memtables to bucket files, the oldest ones merged with tiny files. Requires: the memtables come oldest first and
    * are newer than all files.
    */
   async writeLog(memtables: readonly MemtableHandle[], control: CompactionControl): Promise<void> {
-    const [first, ...rest] = memtables
+    const [first, ...rest] = this.#groups(memtables)
     if (first === undefined) return
     const { from, level } = this.#beforeLog(first)
     const write = async (from: number, level: number): Promise<void> => {
       const taken = this.#entries.slice(from)
-      const tasks: Task[] = [{ files: taken, memtable: first, includesOldest: from === 0, level }]
-      for (const memtable of rest) tasks.push({ files: [], memtable, includesOldest: false, level: 0 })
+      const tasks: Task[] = [{ files: taken, memtables: first, includesOldest: from === 0, level }]
+      for (const memtables of rest) tasks.push({ files: [], memtables, includesOldest: false, level: 0 })
       await this.#replace(from, taken.length, await this.#run(tasks, control))
     }
     const last = this.#entries.length
@@ -94,12 +95,22 @@ export class FilesAtOpen {
     if (from === last || !(await this.#succeeds(write(from, level), control))) await write(last, 0)
   }
 
+  /** Memtables that become a file together: no more than a flush takes, and no fewer groups than threads. */
+  #groups(memtables: readonly MemtableHandle[]): MemtableHandle[][] {
+    const { jobs, bufferRecords, memtableRecords } = this.#options
+    const perFlush = Math.max(1, Math.round(bufferRecords / memtableRecords))
+    const size = Math.min(perFlush, Math.ceil(memtables.length / jobs.threads))
+    const groups: MemtableHandle[][] = []
+    for (let from = 0; from < memtables.length; from += size) groups.push(memtables.slice(from, from + size))
+    return groups
+  }
+
   /** Merges the files of overdue levels. */
   async mergeOverdue(control: CompactionControl): Promise<void> {
-    const { memtableRecords, fanout, pageBytes } = this.#options
+    const { bufferRecords, fanout, pageBytes } = this.#options
     let inputsMax = Math.max(INPUTS_MAX, fanout)
     for (let mergedBytes = 0; ;) {
-      const due = overdueMerge(sizeLevels(this.#entries, memtableRecords, fanout), fanout, inputsMax)
+      const due = overdueMerge(sizeLevels(this.#entries, bufferRecords, fanout), fanout, inputsMax)
       if (due === undefined) return
       const inputs = this.#entries.slice(due.from, due.to)
       const bytes = inputs.reduce((sum, { pages }) => sum + pages, 0) * pageBytes
@@ -107,7 +118,7 @@ export class FilesAtOpen {
       if (mergedBytes > MERGED_BYTES_MAX && this.#entries.length <= FILES_MAX) return
       const merge = async (): Promise<void> => {
         const level = storedLevel(due.level)
-        const task = { files: inputs, memtable: undefined, includesOldest: due.from === 0, level }
+        const task = { files: inputs, memtables: [], includesOldest: due.from === 0, level }
         await this.#replace(due.from, inputs.length, await this.#run([task], control))
       }
       if (!(await this.#hasRoomFor(bytes))) return
@@ -135,16 +146,15 @@ export class FilesAtOpen {
     return (await fileSystem.freeBytes(directory).catch(() => Infinity)) >= bytes
   }
 
-  /** The first file that is merged with the first memtable of the log, and the level of the output. */
-  #beforeLog({ memtable: { count, firstSequence, endSequence } }: MemtableHandle): {
-    from: number
-    level: number
-  } {
-    const { layout, pageBytes, memtableRecords, fanout } = this.#options
+  /** The first file that is merged with the first memtables of the log, and the level of the output. */
+  #beforeLog(memtables: readonly MemtableHandle[]): { from: number; level: number } {
+    const { layout, pageBytes, bufferRecords, fanout } = this.#options
     const pagesOf = (records: number): number => Math.ceil((records * layout.recordBytes) / pageBytes)
-    const log = { level: 0, firstSequence, endSequence, pages: pagesOf(count) }
-    const files = sizeLevels([...this.#entries, log], memtableRecords, fanout)
-    const { from, level } = mergeWithLog(files, fanout, pagesOf(memtableRecords))
+    const { firstSequence } = memtables[0]!.memtable
+    const { endSequence } = memtables.at(-1)!.memtable
+    const log = { level: 0, firstSequence, endSequence, pages: pagesOf(endSequence - firstSequence) }
+    const files = sizeLevels([...this.#entries, log], bufferRecords, fanout)
+    const { from, level } = mergeWithLog(files, fanout, pagesOf(bufferRecords))
     return { from, level: storedLevel(level) }
   }
 
@@ -173,10 +183,10 @@ export class FilesAtOpen {
     const { jobs, directory, tableId, layout, pageBytes, replace, filterBitsPerRecord, epoch } = this.#options
     const number = this.#nextNumber++
     const files = await this.#open(task.files)
-    const memtables = task.memtable === undefined ? [] : [task.memtable]
-    const active = task.memtable ?? newMemtable({ layout, memtableRecords: 1 }, 0)
-    const version = new Version(files, [], active, new RefCounts(() => {}))
-    const { level, includesOldest } = task
+    const { memtables, level, includesOldest } = task
+    const active = newMemtable({ layout, memtableRecords: 1 }, 0)
+    const parts = { stored: files, runs: [], sealed: memtables, active }
+    const version = new Version(parts, new RefCounts(() => {}))
     const output = { number, epoch, level, filterBitsPerRecord }
     try {
       // Delete-where entries of other files stay in those files, and mask the output whether they are applied now or not.

@@ -1,6 +1,6 @@
 /**
- * Background jobs of one kind, one at a time: the compactor has a queue of seals and a queue of merges, so that no seal
- * waits for a long merge. Others can hold a queue, so that none of its jobs runs meanwhile. docs/internals.md, Compaction.
+ * Background jobs of one kind, one at a time: the compactor has a queue of seals, one of flushes and one of merges, so that
+ * neither of the first two waits for a long merge. Others can hold a queue, so that none of its jobs runs meanwhile. docs/internals.md, Compaction.
  */
 import { Mutex } from 'async-mutex'
 import { runExclusive } from '../async/abort.js'
@@ -14,6 +14,8 @@ export class JobQueue {
   readonly #mutex = new Mutex()
   readonly #runDue: () => Promise<void>
   #running: Promise<void> | undefined
+  /** Something may have become due since the run began. */
+  #again = false
 
   /** `runDue`: runs jobs while some are due. Never rejects. */
   constructor(runDue: () => Promise<void>) {
@@ -25,14 +27,23 @@ export class JobQueue {
     return this.#mutex.isLocked()
   }
 
-  /** Runs what is due, unless it is running already. */
+  /** Runs what is due; if that runs already, it looks once more. */
   wake(): void {
-    this.#running ??= this.#runDue().finally(() => (this.#running = undefined))
+    this.#again = true
+    this.#running ??= this.#run()
   }
 
   /** Resolves when nothing is due any more. */
   async finished(): Promise<void> {
     await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again) {
+      this.#again = false
+      await this.#runDue()
+    }
+    this.#running = undefined
   }
 
   /** Runs `action` while no other job of the queue runs; a signal ends the wait for that. */

@@ -1,13 +1,16 @@
 /**
- * Runs one compaction: sealed memtables and bucket files in, one bucket file out, synced with its directory entry.
+ * Runs one compaction: sealed memtables and bucket files in, one bucket file out: on disk, synced with its directory entry,
+ * or in memory.
  *
- * Crash: the output is an orphan until a manifest names it. docs/internals.md, Compaction.
+ * Crash: an output on disk is an orphan until a manifest names it. docs/internals.md, Compaction.
  */
 import { throwIfAborted } from '../async/abort.js'
 import { BucketInput } from '../bucket-file/input.js'
 import { BucketFile } from '../bucket-file/reader.js'
 import { BucketFileWriter } from '../bucket-file/writer.js'
 import type { FileSystem } from '../io/file-system.js'
+import { bucketName } from '../io/file-names.js'
+import { MemoryFile } from '../io/memory-file.js'
 import { meteredFileSystem } from '../io/metered-file-system.js'
 import type { CompactionControl, CompactionJob, CompactionResult } from '../jobs/job.js'
 import { Memtable } from '../memtable/memtable.js'
@@ -38,8 +41,10 @@ export async function runCompaction(
     const deletes = job.includesOldest ? [] : job.ownDeletes
     let operationsWritten = 0
     const metered = meteredFileSystem(fileSystem, control.onWritten)
-    const createWriter = () =>
-      BucketFileWriter.create({ fileSystem: metered, ...job, ...job.output, deletes })
+    const inMemory = memoryOutput(job)
+    const target = { fileSystem: metered, ...job, ...job.output, deletes }
+    const createWriter = async () =>
+      inMemory === undefined ? BucketFileWriter.create(target) : BucketFileWriter.inMemory(target, inMemory)
     if (deletes.length > 0) writer = await createWriter()
     for (;;) {
       throwIfAborted(control.signal)
@@ -52,10 +57,10 @@ export async function runCompaction(
       await pause()
     }
     const entry = await writer?.finish()
-    const bytesWritten = writer?.writtenBytes ?? 0
+    const bytesWritten = inMemory === undefined ? (writer?.writtenBytes ?? 0) : 0
     writer = undefined
-    if (entry !== undefined) await fileSystem.syncDirectory(job.directory)
-    return { entry, bytesWritten, operationsRead: operationsIn(job) }
+    if (entry !== undefined && inMemory === undefined) await fileSystem.syncDirectory(job.directory)
+    return { entry, memory: inMemory?.memory, bytesWritten, operationsRead: operationsIn(job) }
   } finally {
     await writer?.abandon()
     await merge.close()
@@ -63,10 +68,20 @@ export async function runCompaction(
   }
 }
 
+/** The output, if it is one in memory. */
+function memoryOutput({ directory, output: { memory, number } }: CompactionJob): MemoryFile | undefined {
+  return memory && new MemoryFile(`${directory}/${bucketName(number)} (in memory)`, memory)
+}
+
 async function openInputs(fileSystem: FileSystem, job: CompactionJob): Promise<BucketFile[]> {
   const files: BucketFile[] = []
   try {
-    for (const entry of job.files) files.push(await BucketFile.open({ ...job, fileSystem }, entry))
+    for (const { memory, ...entry } of job.files) {
+      const options = { ...job, fileSystem }
+      const file =
+        memory === undefined ? BucketFile.open(options, entry) : BucketFile.inMemory(options, entry, memory)
+      files.push(await file)
+    }
     return files
   } catch (error) {
     await closeAll(files)

@@ -69,6 +69,6 @@ export function workerExecutor(pool: WorkerPool = processPool): Executor {
 }
 
 function kindOf({ files, pageBytes }: CompactionJob): JobKind {
-  const pages = files.reduce((sum, file) => sum + file.pages, 0)
+  const pages = files.reduce((sum, file) => sum + (file.memory === undefined ? file.pages : 0), 0)
   return pages * pageBytes <= SHORT_MERGE_BYTES ? 'short' : 'long'
 }

@@ -4,7 +4,7 @@
  * Threads start when they are needed, and end when nobody has needed them for some seconds, or when the last table is
  * closed. They keep the process alive only while they run a job. A thread that dies fails only its own job.
  *
- * Invariant: no long job, of any table, keeps a short one waiting: one thread is left for short jobs. Nor do short
+ * Invariant: no long job, of any table, keeps a short one waiting: two threads are left for short jobs. Nor do short
  * jobs, however many, keep all long ones from running: if no long job runs, a waiting one gets the next thread. Among
  * jobs of a kind the tables take turns.
  */
@@ -18,12 +18,13 @@ import { errorOf, type FromWorker, type Outcome, type Task, type ToWorker } from
 
 /** More threads do not help: the disk is the bottleneck. */
 const THREADS_MAX = 4
-/** One for a long job, and one for the short ones beside it. */
-const THREADS_MIN = 2
+/** Threads that long jobs leave to short ones: one for a seal, and one for a flush. */
+const SHORT_THREADS = 2
+const THREADS_MIN = SHORT_THREADS + 1
 /** A thread that has had no job for this long ends, and its memory goes back to the system. */
 const IDLE_MS = 5000
 
-/** `short`: somebody waits for it, as for a seal. `long`: a merge, which may take minutes. */
+/** `short`: somebody waits for it, as for a seal or a flush. `long`: a merge, which may take minutes. */
 export type JobKind = 'short' | 'long'
 
 /** A job that waits for a thread. */
@@ -154,7 +155,7 @@ export class WorkerPool {
   /** The job that gets the next thread. */
   #next(): Waiting | undefined {
     const { short, long } = this.#running
-    const longMay = long < this.#threadsMax - 1
+    const longMay = long < this.#threadsMax - SHORT_THREADS
     // Else a table whose seals keep all threads busy would never merge. The short ones have a thread already.
     const longFirst = long === 0 && short > 0
     const kinds: JobKind[] = longFirst ? ['long', 'short'] : longMay ? ['short', 'long'] : ['short']

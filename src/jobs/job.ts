@@ -2,6 +2,7 @@
 import type { BuiltPages } from '../bucket-file/page-builder.js'
 import type { BucketFileTarget } from '../bucket-file/writer.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import type { FileMemory } from '../io/memory-file.js'
 import type { TableFormat } from '../manifest/table-files.js'
 import type { MemtableImage } from '../memtable/memtable.js'
 import type { KeyRange } from '../records/key-range.js'
@@ -24,7 +25,7 @@ export interface CompactionJob extends Place, TableFormat {
   /** `duplicates: 'replace'`. */
   readonly replace: boolean
   /** Inputs, oldest first: neighbours in age. */
-  readonly files: readonly BucketFileEntry[]
+  readonly files: readonly InputFile[]
   /** Inputs that are newer than all files, oldest first. */
   readonly memtables: readonly MemtableImage[]
   /** Every *delete where* entry of the table. */
@@ -36,15 +37,27 @@ export interface CompactionJob extends Place, TableFormat {
   readonly output: CompactionOutput
 }
 
+/** A bucket file that a job reads. */
+export interface InputFile extends BucketFileEntry {
+  /** Where it is, if it is in memory. */
+  readonly memory?: FileMemory | undefined
+}
+
 /** What a job knows about the file that it writes. */
-export type CompactionOutput = Pick<
+export interface CompactionOutput extends Pick<
   BucketFileTarget,
   'number' | 'epoch' | 'level' | 'filterBitsPerRecord' | 'firstSequence' | 'endSequence'
->
+> {
+  /** Room for it in memory: then it is not written to disk. The job takes more if that is too little. */
+  readonly memory?: FileMemory | undefined
+}
 
 export interface CompactionResult {
   /** `undefined`: nothing was left, and there is no file. */
   readonly entry: BucketFileEntry | undefined
+  /** The file, if it is in memory. */
+  readonly memory?: FileMemory | undefined
+  /** Bytes of disk writes. */
   readonly bytesWritten: number
   /** Operations read. */
   readonly operationsRead: number

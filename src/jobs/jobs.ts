@@ -132,7 +132,7 @@ export class Jobs {
 
 /** The job as plain data. */
 function mergeJob({ version, files, older, memtables }: JobInputs, target: MergeTarget): CompactionJob {
-  const entries = files.map(file => file.entry)
+  const entries = files.map(({ entry, memory }) => (memory === undefined ? entry : { ...entry, memory }))
   const deletesOfMemtables = memtables.flatMap(deletesIn)
   const ranges = [...entries, ...memtables.map(sequencesOf)]
   const { firstSequence } = ranges[0]!
@@ -142,8 +142,10 @@ function mergeJob({ version, files, older, memtables }: JobInputs, target: Merge
     files: entries,
     memtables: memtables.map(({ memtable: { memtable }, rows, before }) => memtable.image(rows, before)),
     // Crash: entries that are only in the log could be lost, while what they hide would be gone for good. So these are
-    // the entries of all files, but of no memtables except the inputs.
-    deletes: [...version.files.flatMap(file => file.deletes), ...deletesOfMemtables],
+    // the entries of all files on disk, but of no runs and memtables except the inputs.
+    deletes: [...new Set([...version.stored, ...files])]
+      .flatMap(file => file.deletes)
+      .concat(deletesOfMemtables),
     ownDeletes: stillNeeded([...files.flatMap(file => file.deletes), ...deletesOfMemtables], older, target),
     output: { ...target.output, firstSequence, endSequence },
   }

@@ -196,12 +196,12 @@ function resolveGiven(given: Checked<typeof OPEN_OPTIONS>): ResolvedOptions {
     createIfMissing: createIfMissing ?? !readOnly,
     errorIfExists,
     lockTimeoutMs: given.lockTimeoutMs ?? 0,
-    memtableBytes: given.memtableBytes ?? 32 * MIB,
-    walBytes: given.walBytes ?? 64 * MIB,
+    memtableBytes: given.memtableBytes ?? 128 * MIB,
+    walBytes: given.walBytes ?? 16 * MIB,
     cacheBytes: given.cacheBytes,
     syncIntervalMs: given.syncIntervalMs ?? 5000,
     filterBitsPerRecord: given.filterBitsPerRecord ?? 10,
-    fanout: given.fanout ?? 8,
+    fanout: given.fanout ?? 16,
   }
 }
 

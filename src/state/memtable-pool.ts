@@ -28,6 +28,8 @@ export class MemtablePool {
   readonly #options: MemtablePoolOptions
   #spareMax: number
   readonly #spare: SharedArrayBuffer[] = []
+  /** For the next memtable, which has more rows than others. */
+  #large: SharedArrayBuffer | undefined
   readonly #idleMs: number
   /** Frees the memory that is kept, unless a memtable is made before. */
   #idle: NodeJS.Timeout | undefined
@@ -40,18 +42,24 @@ export class MemtablePool {
     this.refCounts = new RefCounts(memtable => this.#takeBack(memtable))
   }
 
-  /** An empty memtable. */
-  make(firstSequence: number): MemtableHandle {
+  /** An empty memtable, with room for so many rows at least. */
+  make(firstSequence: number, rows = 0): MemtableHandle {
     clearTimeout(this.#idle)
+    const { layout, memtableRecords } = this.#options
+    if (rows > memtableRecords)
+      return newMemtable({ layout, memtableRecords: rows }, firstSequence, this.#takeLarge())
     return newMemtable(this.#options, firstSequence, this.#spare.pop())
   }
 
-  /** Allocates memory for the next memtable, unless some is kept, so that `make` allocates none. Throws if there is no memory. */
-  reserve(): void {
+  /**
+   * Allocates memory for the next memtable, with room for so many rows at least, unless some is kept, so that `make`
+   * allocates none. Throws if there is no memory.
+   */
+  reserve(rows = 0): void {
     clearTimeout(this.#idle)
-    if (this.#spare.length > 0) return
     const { layout, memtableRecords } = this.#options
-    this.#spare.push(new Memtable(layout, memtableRecords, 0).memory)
+    if (rows > memtableRecords) this.#large = new Memtable(layout, rows, 0).memory
+    else if (this.#spare.length === 0) this.#spare.push(new Memtable(layout, memtableRecords, 0).memory)
   }
 
   /** Bytes of memory that are kept for the next memtables. */
@@ -71,6 +79,12 @@ export class MemtablePool {
     clearTimeout(this.#idle)
     this.#spareMax = 0
     hintFreed(this.drain())
+  }
+
+  #takeLarge(): SharedArrayBuffer | undefined {
+    const memory = this.#large
+    this.#large = undefined
+    return memory
   }
 
   #takeBack({ memory, kinds, capacity }: Memtable): void {

@@ -60,9 +60,9 @@ export class Pins {
     return this.#held.size
   }
 
-  /** The bucket files that pins hold. */
+  /** The bucket files on disk that pins hold. */
   get files(): ReadonlySet<BucketFile> {
-    return new Set([...this.#held].flatMap(({ view }) => view.version.files))
+    return new Set([...this.#held].flatMap(({ view }) => view.version.stored))
   }
 
   /** Pins the newest view. */

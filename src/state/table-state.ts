@@ -1,27 +1,34 @@
 /**
  * What the table consists of right now: manifest, version, active memtable. Everything else reads it here, and changes it
- * only through `seal` and the installs: `install`, `installLoaded`, `installClean`, `clear`.
+ * only through `seal` and the installs: `install`, `installRun`, `installLoaded`, `installClean`, `clear`.
  *
- * Invariant: active memtable, sealed memtables and bucket files hold, in this order of age and without overlap, every
+ * Invariant: active memtable, sealed memtables, runs and bucket files on disk hold, in this order of age and without overlap, every
  * operation up to the next sequence number. docs/internals.md, State.
  */
 import { Mutex } from 'async-mutex'
+import { assert } from '../base/assert.js'
 import type { Poison } from '../base/poison.js'
 import { BucketFile, type BucketFileOptions } from '../bucket-file/reader.js'
 import { bucketName } from '../io/file-names.js'
+import type { FileMemory } from '../io/memory-file.js'
 import { meteredFileSystem } from '../io/metered-file-system.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import { countingItself, type Manifest } from '../manifest/manifest.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
 import { installManifest } from '../manifest/store.js'
+import type { Memtable } from '../memtable/memtable.js'
 import { DeleteWhereIndex } from '../records/delete-where-index.js'
 import type { DeleteWhere } from '../records/operations.js'
 import type { LifetimeCounters } from './lifetime-counters.js'
 import { MemtablePool, type MemtablePoolOptions } from './memtable-pool.js'
-import { Version, type MemtableHandle } from './version.js'
+import { runMemory } from './run-memory.js'
+import { Version, type MemtableHandle, type VersionParts } from './version.js'
 
 /** Memtables whose memory is kept for the next ones. */
 const SPARE_MEMORY_MAX = 1
+
+/** Pages of a run beside those of its records, about. */
+const RUN_PAGES_MIN = 8
 
 /** A point in time: the version, and how much of the active memtable belongs to it. */
 export interface View {
@@ -40,8 +47,8 @@ export interface StateChange {
   readonly removeFiles: readonly number[]
   /** The file that takes their place; after all others if none is removed. */
   readonly addFile?: BucketFileEntry | undefined
-  /** How many of the oldest sealed memtables the new file holds. */
-  readonly removeSealed: number
+  /** How many of the oldest runs the new file holds. */
+  readonly removeRuns: number
 }
 
 /** What a table consists of when it is opened. */
@@ -55,6 +62,8 @@ export interface TableContents {
 }
 
 export interface TableStateOptions extends BucketFileOptions, MemtablePoolOptions {
+  /** Records that gather in memory before they are flushed to a bucket file: those of one or several memtables. */
+  readonly bufferRecords: number
   readonly poison: Poison
 }
 
@@ -71,6 +80,7 @@ export class TableState {
   /** Settles when the versions that were replaced are released. */
   #released: Promise<unknown> = Promise.resolve()
   #nextFileNumber: number
+  #nextRunNumber = 1
 
   constructor(
     options: TableStateOptions,
@@ -81,7 +91,7 @@ export class TableState {
     this.counters = counters
     this.#memtables = new MemtablePool(options, SPARE_MEMORY_MAX)
     this.#manifest = manifest
-    this.#version = new Version(files, sealed, active, this.#memtables.refCounts)
+    this.#version = new Version({ stored: files, runs: [], sealed, active }, this.#memtables.refCounts)
     this.#deletes = this.#indexDeletes()
     this.#nextFileNumber = manifest.nextFileNumber
   }
@@ -94,9 +104,9 @@ export class TableState {
     return this.#version
   }
 
-  /** Bucket files that versions or jobs hold. */
+  /** Bucket files on disk that versions or jobs hold. */
   get heldFiles(): BucketFile[] {
-    return this.#memtables.refCounts.files
+    return this.#memtables.refCounts.files.filter(({ memory }) => memory === undefined)
   }
 
   /** Bytes of memory that wait for the next memtable. */
@@ -111,6 +121,11 @@ export class TableState {
   /** A number that no file of the table has had in this epoch. */
   takeFileNumber(): number {
     return this.#nextFileNumber++
+  }
+
+  /** A number that no other run of this open has had. */
+  takeRunNumber(): number {
+    return this.#nextRunNumber++
   }
 
   /** The view of everything put so far. Valid until the next `await` unless its version is retained. */
@@ -133,16 +148,53 @@ export class TableState {
     this.#deletes.add(entry)
   }
 
-  /** Allocates memory for the next memtable, so that `seal` allocates none. Throws if there is none. */
-  reserveMemory(): void {
-    this.#memtables.reserve()
+  /** Allocates memory for the next memtable, so that `seal` of these rows allocates none. Throws if there is none. */
+  reserveMemory(rows?: number): void {
+    this.#memtables.reserve(rows)
   }
 
-  /** The active memtable becomes the newest sealed one; a new one is active. */
-  seal(): void {
-    const { files, sealed, active } = this.#version
-    const next = this.#memtables.make(active.memtable.endSequence)
-    this.#setVersion(new Version(files, [...sealed, active], next, this.#memtables.refCounts))
+  /** The active memtable becomes the newest sealed one; a new one is active, with room for so many rows at least. */
+  seal(rows?: number): void {
+    const { sealed, active } = this.#version
+    const next = this.#memtables.make(active.memtable.endSequence, rows)
+    this.#setVersion({ sealed: [...sealed, active], active: next })
+  }
+
+  /** A memtable with room for so many rows takes the place of the active one, which is empty. */
+  replaceActive(rows: number): void {
+    const { memtable } = this.active
+    assert(memtable.firstSequence === memtable.endSequence, 'only an empty memtable is replaced')
+    this.#setVersion({ active: this.#memtables.make(memtable.endSequence, rows) })
+  }
+
+  /** Room for the run that a memtable becomes. Throws if there is no memory. */
+  takeRunMemory({ count }: Memtable): FileMemory {
+    const { layout, pageBytes } = this.options
+    return runMemory.take(count * layout.recordBytes + RUN_PAGES_MIN * pageBytes, pageBytes)
+  }
+
+  /** Takes back room for a run: all of it, or from this block on. */
+  giveBackRunMemory({ blocks, blockBytes }: FileMemory, from = 0): void {
+    runMemory.giveBack({ blocks: blocks.slice(from), blockBytes })
+  }
+
+  /**
+   * The oldest sealed memtable becomes the newest run, with the file in `memory` that a job has made of it; without a file,
+   * because nothing is left of it, it only leaves. Nothing on disk changes: the log holds its records.
+   */
+  async installRun(entry: BucketFileEntry | undefined, memory: FileMemory | undefined): Promise<void> {
+    await this.#installing.runExclusive(async () => {
+      // A checkpoint has another id, and reads it all the same.
+      const own = entry && { tableId: this.#manifest.tableId, ...entry }
+      const file =
+        own && (await BucketFile.inMemory(this.options, own, memory!, freed => this.#freeRun(freed)))
+      const { runs, sealed } = this.#version
+      const { memtable, segments } = sealed[0]!
+      // Without a file it is there all the same: its segments may only go when those of older records have.
+      const run = { file, firstSequence: memtable.firstSequence, segments }
+      this.#setVersion({ runs: [...runs, run], sealed: sealed.slice(1) })
+      this.#deletes = this.#indexDeletes()
+    })
   }
 
   /**
@@ -161,11 +213,11 @@ export class TableState {
         await added?.close()
         throw error
       }
-      const { files, sealed, active } = this.#version
-      const replaced = replaceFiles(files, file => file.entry.number, change.removeFiles, added)
-      this.#setVersion(
-        new Version(replaced, sealed.slice(change.removeSealed), active, this.#memtables.refCounts),
-      )
+      const { stored, runs } = this.#version
+      this.#setVersion({
+        stored: replaceFiles(stored, file => file.entry.number, change.removeFiles, added),
+        runs: runs.slice(change.removeRuns),
+      })
       this.#deletes = this.#indexDeletes()
     })
     await this.#removeFiles(change.removeFiles)
@@ -194,8 +246,7 @@ export class TableState {
    * no longer needed. Requires: nothing is committed or compacted meanwhile.
    */
   async clear(): Promise<{ segments: number[] }> {
-    const { files } = this.#version
-    const segments = [...this.#version.sealed, this.active].flatMap(({ segments }) => segments)
+    const { stored, segments } = this.#version
     await this.#installing.runExclusive(async () => {
       const { endSequence } = this.active.memtable
       await this.#write({
@@ -206,10 +257,10 @@ export class TableState {
         nextSequence: endSequence,
         nextFileNumber: this.#nextFileNumber,
       })
-      this.#setVersion(new Version([], [], this.#memtables.make(endSequence), this.#memtables.refCounts))
+      this.#setVersion({ stored: [], runs: [], sealed: [], active: this.#memtables.make(endSequence) })
       this.#deletes = this.#indexDeletes()
     })
-    await this.#removeFiles(files.map(file => file.entry.number))
+    await this.#removeFiles(stored.map(file => file.entry.number))
     return { segments }
   }
 
@@ -236,7 +287,7 @@ export class TableState {
         await file.close()
         throw error
       }
-      this.#setVersion(new Version([file], [], this.#memtables.make(endSequence), this.#memtables.refCounts))
+      this.#setVersion({ stored: [file], active: this.#memtables.make(endSequence) })
     })
   }
 
@@ -256,15 +307,16 @@ export class TableState {
   #changedManifest(change: StateChange): Manifest {
     const old = this.#manifest
     const files = replaceFiles(old.files, file => file.number, change.removeFiles, change.addFile)
-    const remaining = [...this.#version.sealed.slice(change.removeSealed), this.active]
-    const needed = new Set(remaining.flatMap(({ segments }) => segments))
+    const runs = this.#version.runs.slice(change.removeRuns)
+    const memtables = [...this.#version.sealed, this.active]
+    const needed = new Set([...runs, ...memtables].flatMap(({ segments }) => segments))
     const closed = old.log.closed.filter(segment => needed.has(segment.number))
     const open = [...needed].filter(number => !closed.some(segment => segment.number === number))
     return {
       ...old,
       files,
       log: { closed, firstSegment: Math.min(this.#nextFileNumber, ...open) },
-      firstLogSequence: remaining[0]!.memtable.firstSequence,
+      firstLogSequence: runs[0]?.firstSequence ?? memtables[0]!.memtable.firstSequence,
       nextSequence: this.active.memtable.endSequence,
       nextFileNumber: this.#nextFileNumber,
     }
@@ -290,11 +342,17 @@ export class TableState {
       await fileSystem.unlink(`${directory}/${bucketName(number)}`).catch(() => {})
   }
 
-  #setVersion(version: Version): void {
+  #setVersion(change: Partial<VersionParts>): void {
     const old = this.#version
-    this.#version = version
+    const { stored, runs, sealed, active } = old
+    this.#version = new Version({ stored, runs, sealed, active, ...change }, this.#memtables.refCounts)
     this.#view = undefined
     this.#released = Promise.all([this.#released, old.release()])
+  }
+
+  #freeRun(memory: FileMemory): void {
+    for (const block of memory.blocks) this.options.memoryFreed?.(new Uint8Array(block))
+    runMemory.giveBack(memory)
   }
 
   #indexDeletes(): DeleteWhereIndex {

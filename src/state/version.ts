@@ -1,5 +1,5 @@
 /**
- * A version: the immutable set of memtables and bucket files that a read looks at.
+ * A version: the immutable set of memtables, runs and bucket files that a read looks at.
  *
  * Each seal and each install makes a new version. A read that goes on after an `await` retains the version, and a job
  * retains the files and memtables that it reads. When the last reference is released, a bucket file closes and the
@@ -19,27 +19,50 @@ export interface MemtableHandle {
   readonly segments: number[]
 }
 
-export class Version {
-  /** Oldest first. */
-  readonly files: readonly BucketFile[]
-  /** Oldest first; all newer than the files. */
+/** A run: what was a sealed memtable, as a bucket file in memory. */
+export interface Run {
+  /** `undefined`: nothing is left of it. */
+  readonly file: BucketFile | undefined
+  readonly firstSequence: number
+  /** Numbers of the log segments that hold its records. */
+  readonly segments: readonly number[]
+}
+
+/** What a version consists of, each list oldest first. */
+export interface VersionParts {
+  /** Bucket files on disk. */
+  readonly stored: readonly BucketFile[]
+  /** Newer than all files on disk. */
+  readonly runs: readonly Run[]
+  /** Newer than all runs. */
   readonly sealed: readonly MemtableHandle[]
   /** Newer than all sealed ones; it grows. */
   readonly active: MemtableHandle
+}
+
+export class Version implements VersionParts {
+  readonly stored: readonly BucketFile[]
+  readonly runs: readonly Run[]
+  readonly sealed: readonly MemtableHandle[]
+  readonly active: MemtableHandle
+  /** Bucket files on disk and in memory, oldest first. */
+  readonly files: readonly BucketFile[]
   readonly #refCounts: RefCounts
   #references = 1
 
-  constructor(
-    files: readonly BucketFile[],
-    sealed: readonly MemtableHandle[],
-    active: MemtableHandle,
-    refCounts: RefCounts,
-  ) {
-    this.files = files
+  constructor({ stored, runs, sealed, active }: VersionParts, refCounts: RefCounts) {
+    this.stored = stored
+    this.runs = runs
     this.sealed = sealed
     this.active = active
+    this.files = runs.length === 0 ? stored : [...stored, ...filesOf(runs)]
     this.#refCounts = refCounts
-    refCounts.retain(files, this.#memtables())
+    refCounts.retain(this.files, this.#memtables())
+  }
+
+  /** Numbers of the log segments that hold what is in no bucket file on disk. */
+  get segments(): number[] {
+    return [...this.runs, ...this.#memtables()].flatMap(({ segments }) => segments)
   }
 
   retain(): void {
@@ -77,6 +100,11 @@ export class Version {
   #memtables(): MemtableHandle[] {
     return [...this.sealed, this.active]
   }
+}
+
+/** The files of runs. */
+export function filesOf(runs: readonly Run[]): BucketFile[] {
+  return runs.flatMap(({ file }) => file ?? [])
 }
 
 /** Counts the references of versions and jobs to each open bucket file and each memtable. */

@@ -1,5 +1,5 @@
 /**
- * A copy of the table that can be opened: bucket files by hard links, memtables as bucket files of level 0.
+ * A copy of the table that can be opened: bucket files by hard links, runs and memtables as one bucket file of level 0.
  *
  * No log segment is copied: segments may be overwritten while they are being read. Puts go on; only what installs a new
  * manifest waits while the links are made. A table opened for reading can be copied too, beside its writer.
@@ -17,7 +17,7 @@ import { tableIdBytes, type BucketFileEntry } from '../manifest/bucket-file-entr
 import type { Manifest } from '../manifest/manifest.js'
 import { installManifest } from '../manifest/store.js'
 import type { TableState, View } from '../state/table-state.js'
-import type { MemtableHandle } from '../state/version.js'
+import { filesOf, type MemtableHandle } from '../state/version.js'
 
 export interface CheckpointOptions {
   /** The id of the copy. */
@@ -99,11 +99,12 @@ async function writeFiles(
     for (const file of notLinked) await file.copyInto(directory)
     const entries: BucketFileEntry[] = manifest.files.map(entry => ({ tableId: manifest.tableId, ...entry }))
     let { nextFileNumber } = manifest
-    for (const input of memtablesOf(view)) {
+    const memtables = memtablesOf(view)
+    const files = filesOf(view.version.runs)
+    if (memtables.length + files.length > 0) {
       const includesOldest = entries.length === 0
       const target = targetFor(state, directory, nextFileNumber++, includesOldest, options)
-      const inputs = { version: view.version, files: [], memtables: [input] }
-      const { entry } = await options.jobs.merge(inputs, target)
+      const { entry } = await options.jobs.merge({ version: view.version, files, memtables }, target)
       if (entry !== undefined) entries.push(entry)
     }
     await fileSystem.syncDirectory(directory)
@@ -142,7 +143,7 @@ async function takeState(state: TableState, directory: string): Promise<Taken> {
     view.version.retain()
     try {
       const notLinked: BucketFile[] = []
-      for (const file of view.version.files) if (!(await file.linkInto(directory))) notLinked.push(file)
+      for (const file of view.version.stored) if (!(await file.linkInto(directory))) notLinked.push(file)
       return { view, manifest, notLinked }
     } catch (error) {
       await view.version.release()

@@ -24,6 +24,8 @@ export interface Environment {
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
   /** Milliseconds from any moment on: how long a read took. */
   readonly now: () => number
+  /** Runs that are flushed together; absent: as many as the size of the buffer makes. */
+  readonly runsPerFlush?: number | undefined
   /**
    * Called with memory whose last reader has released it, before anything else is put there. The tests fill it with
    * rubbish, so that a read after the release is noticed.

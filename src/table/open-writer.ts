@@ -28,7 +28,14 @@ import { createTable } from './create-table.js'
 import type { Environment } from './environment.js'
 import type { RecoveryOptions } from './recovered.js'
 import { recoverWriter, type RecoveredWriter } from './recover-writer.js'
-import { newReader, openSchema, recoveryOptions, type TableLock, type TableParts } from './table-parts.js'
+import {
+  memtablesOfBuffer,
+  newReader,
+  openSchema,
+  recoveryOptions,
+  type TableLock,
+  type TableParts,
+} from './table-parts.js'
 
 /** An open starts again if its directory was replaced while it waited for the lock, at most this often. */
 const ATTEMPTS_MAX = 50
@@ -216,6 +223,7 @@ function wire(
     state,
     jobs,
     fanout: options.fanout,
+    runsPerFlush: environment.runsPerFlush ?? memtablesOfBuffer(options.memtableBytes),
     filterBitsPerRecord: options.filterBitsPerRecord,
     replace: manifest.duplicates === 'replace',
     retireSegments: numbers => wal.retire(numbers),

@@ -5,7 +5,7 @@
  *
  * 1. Replay the log into memtables. Damage ends the recovery here, before anything is touched.
  * 2. Remove orphans: files that the manifest does not name.
- * 3. After a clean end keep the log and its memtable. After any other end write the records to bucket files: they may
+ * 3. After a clean end keep the log and its memtables, if they are no more than a flush takes. After any other end write the records to bucket files: they may
  *    have been in the page cache only, and syncing them again would prove nothing (Rebello et al., ATC'20, "Can
  *    applications recover from fsync failures?"). Merge small files and overdue levels.
  * 4. Open the bucket files and install a manifest with the next epoch.
@@ -28,7 +28,7 @@ import { SPARES_MAX } from '../wal/segment-pool.js'
 import { loadLog } from './load-log.js'
 import { closeFiles, openFiles, type Recovered, type RecoveryOptions } from './recovered.js'
 
-/** With this many closed segments, recovery writes their records to a bucket file instead of keeping them. */
+/** With this many closed segments beside one for each memtable, recovery writes their records to bucket files. */
 const CLOSED_SEGMENTS_MAX = 8
 
 export interface WriterRecoveryOptions extends RecoveryOptions {
@@ -63,20 +63,25 @@ export async function recoverWriter(
   await removeOrphans(options, manifest, listing)
 
   const epoch = manifest.epoch + 1
-  const keepsLog = manifest.clean && memtables.length <= 1 && manifest.log.closed.length < CLOSED_SEGMENTS_MAX
+  const { bufferRecords, memtableRecords } = options
+  const keepsLog =
+    manifest.clean &&
+    memtables.length <= Math.max(1, Math.round(bufferRecords / memtableRecords)) &&
+    manifest.log.closed.length < CLOSED_SEGMENTS_MAX + Math.max(0, memtables.length - 1)
   const numberInUse = Math.max(manifest.nextFileNumber - 1, ...listing.wals, ...listing.buckets)
   const filesAtOpen = new FilesAtOpen({ ...options, epoch }, manifest.files, numberInUse + 1)
   if (!keepsLog) await filesAtOpen.writeLog(memtables, { signal })
   await filesAtOpen.mergeOverdue({ signal })
 
   const { entries, nextNumber, bytesWritten } = filesAtOpen
-  const active = (keepsLog ? memtables[0] : undefined) ?? newMemtable(options, endSequence)
+  const kept = keepsLog ? memtables : []
+  const active = kept.at(-1) ?? newMemtable(options, endSequence)
   const next = countingItself({
     ...manifest,
     epoch,
     files: entries,
     log: { closed: keepsLog ? manifest.log.closed : [], firstSegment: nextNumber },
-    firstLogSequence: active.memtable.firstSequence,
+    firstLogSequence: (kept[0] ?? active).memtable.firstSequence,
     nextSequence: endSequence,
     nextFileNumber: nextNumber,
     clean: false,
@@ -89,7 +94,8 @@ export async function recoverWriter(
     counters.countManifest(next.counters.manifestBytes - counters.read().manifestBytes)
     const spares = await removeUnnamed(options, next, listing, filesAtOpen.replaced)
     const operationsReplayed = endSequence - manifest.firstLogSequence
-    return { manifest: next, files, sealed: [], active, spares, operationsReplayed, bytesWritten }
+    const sealed = kept.slice(0, -1)
+    return { manifest: next, files, sealed, active, spares, operationsReplayed, bytesWritten }
   } catch (error) {
     await closeFiles(files)
     throw error

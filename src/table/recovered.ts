@@ -8,11 +8,13 @@ import type { MemtablePoolOptions } from '../state/memtable-pool.js'
 import type { TableContents } from '../state/table-state.js'
 
 export interface RecoveryOptions extends BucketFileOptions, MemtablePoolOptions {
+  /** Records that gather in memory before they are flushed to a bucket file: those of one or several memtables. */
+  readonly bufferRecords: number
   /** Ends the recovery, wherever it is. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** What the table consists of after recovery. A writer has no sealed memtables then. */
+/** What the table consists of after recovery. */
 export interface Recovered extends TableContents {
   /** Operations that were in the log. */
   readonly operationsReplayed: number

@@ -11,7 +11,7 @@ import type { Duplicates } from '../options/options.js'
 import { compareKeys } from '../records/compare.js'
 import type { Pins } from '../state/pins.js'
 import type { TableState, View } from '../state/table-state.js'
-import type { MemtableHandle } from '../state/version.js'
+import { filesOf, type MemtableHandle } from '../state/version.js'
 import type { TableParts } from './table-parts.js'
 
 /** One bucket file. */
@@ -68,9 +68,11 @@ export interface TableStats {
   readonly memtable: {
     readonly operations: number
     readonly capacity: number
-    /** Memtables that wait for their bucket file. */
+    /** Memtables that wait to become runs. */
     readonly sealed: number
   }
+  /** Runs: memtables that were sorted and packed, and are not in a bucket file yet. */
+  readonly runs: { readonly count: number; readonly operations: number }
   readonly sequence: { readonly next: number; readonly synced: number }
   /** Pages of bucket files that lookups read from disk since the files were opened. */
   readonly pageReads: number
@@ -78,6 +80,8 @@ export interface TableStats {
   readonly memory: {
     /** Rows of memtables, and their hash indexes. */
     readonly memtables: number
+    /** Runs: their pages and first keys. */
+    readonly runs: number
     /** Memory of an old memtable, kept for the next one. */
     readonly spare: number
     /** Pages of filters in the cache: part of `cacheUsed`. */
@@ -90,9 +94,9 @@ export interface TableStats {
   }
   /** Puts that waited for a seal, and their total time. */
   readonly waits: { readonly count: number; readonly totalMs: number }
-  /** A seal or merge waits because the disk has no room for its output. */
+  /** A flush or merge waits because the disk has no room for its output. */
   readonly waitingForSpace: boolean
-  /** A seal or merge waits for descriptors, memory or a thread. */
+  /** A seal, flush or merge waits for descriptors, memory or a thread. */
   readonly waitingForResources: boolean
   /** The failure that stopped all writes, as `FLASHTABLE_POISONED` reports it; `undefined` if nothing did. */
   readonly poisoned: string | undefined
@@ -132,7 +136,7 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
   const { manifest } = state
   const { walBytes, bucketBytes, manifestBytes, recordBytes, records } = state.counters.read()
   const written = walBytes + bucketBytes + manifestBytes
-  const files = version.files.map(file => fileStats(file, manifest.pageBytes))
+  const files = version.stored.map(file => fileStats(file, manifest.pageBytes))
   return {
     schema: copyOfSchema(schema.stored),
     duplicates: manifest.duplicates,
@@ -149,6 +153,10 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
       operations: active.memtable.count,
       capacity: active.memtable.capacity,
       sealed: version.sealed.length,
+    },
+    runs: {
+      count: version.runs.length,
+      operations: sum(filesOf(version.runs).map(({ entry }) => entry.endSequence - entry.firstSequence)),
     },
     sequence: {
       next: active.memtable.endSequence,
@@ -206,9 +214,10 @@ function memoryOf({ version, options, spareBytes }: TableState): TableStats['mem
   const { cache } = options
   return {
     memtables: sum(memtablesOf(version).map(({ memtable }) => memtable.residentBytes)),
+    runs: sum(filesOf(version.runs).map(({ memory, fenceBytes }) => memory!.bytes + fenceBytes)),
     spare: spareBytes,
-    filters: sum(version.files.map(file => file.filterBytes)),
-    fences: sum(version.files.map(file => file.fenceBytes)),
+    filters: sum(version.stored.map(file => file.filterBytes)),
+    fences: sum(version.stored.map(file => file.fenceBytes)),
     cacheUsed: cache?.usedBytes ?? 0,
     cache: cache?.bytes ?? 0,
   }

@@ -21,6 +21,10 @@ import type { RecoveryOptions } from './recovered.js'
 
 /** A lane takes four bytes in memory, however small the field, so the number of records is limited, too. */
 const MEMTABLE_RECORDS_MAX = 2 ** 26
+/** What gathers in memory is cut into memtables of no less than this, ... */
+const MEMTABLE_BYTES_MIN = 2 ** 20
+/** ... and into no more than so many: each run is one more place where a lookup looks. */
+const MEMTABLES_MAX = 8
 /** Of a cache of the table's own that was not asked for. */
 const WATCHED_CACHE_BYTES = 2 ** 26
 
@@ -79,9 +83,10 @@ export function recoveryOptions(
   manifest: Manifest,
   { layout }: Schema,
   options: ResolvedOptions,
-  { fileSystem, memoryFreed, now }: Environment,
+  { fileSystem, memoryFreed, now, runsPerFlush }: Environment,
 ): RecoveryOptions {
-  const rowsInMemory = Math.floor(options.memtableBytes / layout.recordBytes)
+  const bufferRecords = Math.floor(options.memtableBytes / layout.recordBytes)
+  const memtables = runsPerFlush ?? memtablesOfBuffer(options.memtableBytes)
   return {
     fileSystem,
     directory,
@@ -92,8 +97,14 @@ export function recoveryOptions(
     cache: cacheFor(options, manifest, memoryFreed),
     pace: new ReadPace(now),
     memoryFreed,
-    memtableRecords: Math.min(MEMTABLE_RECORDS_MAX, rowsInMemory),
+    bufferRecords,
+    memtableRecords: Math.min(MEMTABLE_RECORDS_MAX, Math.ceil(bufferRecords / memtables)),
   }
+}
+
+/** Memtables in which the records gather that are flushed together: several, unless they are small. */
+export function memtablesOfBuffer(bufferBytes: number): number {
+  return Math.max(1, Math.min(MEMTABLES_MAX, Math.floor(bufferBytes / MEMTABLE_BYTES_MIN)))
 }
 
 export function newReader({ layout, pageBytes }: RecoveryOptions, { duplicates }: Manifest): TableReader {

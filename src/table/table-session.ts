@@ -116,12 +116,12 @@ export class TableSession {
   /** Commits a call of any number of operations. Throws a `RangeError` if it is larger than a memtable. */
   commit(call: Call, sync: boolean): Promise<void> {
     const { committer } = this.writer()
-    const { memtableRecords } = this.#parts.state.options
+    const { bufferRecords } = this.#parts.state.options
     const { count } = call.operations
-    if (count > memtableRecords) {
+    if (count > bufferRecords) {
       throw outOfRange(
         'FLASHTABLE_INVALID_VALUE',
-        `a batch holds at most memtableBytes, here ${memtableRecords} records; found ${count}: ` +
+        `a batch holds at most memtableBytes, here ${bufferRecords} records; found ${count}: ` +
           'use smaller batches, or FlashTable.bulkLoad for a new table',
       )
     }

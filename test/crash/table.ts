@@ -22,28 +22,29 @@ export const MEMTABLE_RECORDS = 73
 export type CrashTable = FlashTable<'u64', typeof VALUE>
 export type CrashSnapshot = ReturnType<CrashTable['snapshot']>
 
-/** Options of a table, and how its jobs run. */
+/** Options of a table, how its jobs run, and how many runs are flushed together. */
 export interface OpenOptions {
   readonly jobs?: JobForm
+  readonly runsPerFlush?: number
   readonly [option: string]: unknown
 }
 
 export async function openOn(
   disk: SimulatedFileSystem,
-  { jobs, ...options }: OpenOptions = {},
+  { jobs, runsPerFlush, ...options }: OpenOptions = {},
   directory = DIRECTORY,
 ): Promise<CrashTable> {
-  const environment = simulatedEnvironment(disk, jobs)
+  const environment = { ...simulatedEnvironment(disk, jobs), runsPerFlush }
   const table = await FlashTable.openIn(directory, { ...OPTIONS, ...options }, environment)
   return table as unknown as CrashTable
 }
 
 export async function bulkLoadOn(
   disk: SimulatedFileSystem,
-  { jobs, ...options }: OpenOptions,
+  { jobs, runsPerFlush, ...options }: OpenOptions,
   source: Iterable<ReturnType<typeof columnsOf>>,
 ): Promise<CrashTable> {
-  const environment = simulatedEnvironment(disk, jobs)
+  const environment = { ...simulatedEnvironment(disk, jobs), runsPerFlush }
   const table = await FlashTable.bulkLoadIn(DIRECTORY, { ...OPTIONS, ...options }, source, environment)
   return table as unknown as CrashTable
 }

@@ -26,14 +26,16 @@ async function verified(directory: string, fileSystem?: SimulatedFileSystem): Pr
 }
 
 /** A disk in memory that transfers parts, and may lose what was not synced. */
-function simulatedWorld(seed: number, jobs: JobForm): World {
+function simulatedWorld(seed: number, jobs: JobForm, runsPerFlush: number): World {
   const options = { seed, shortTransfers: 0.05 }
   let disk = new SimulatedFileSystem(options)
   disk.writeFile('/tables/.keep', new Uint8Array(0))
   return {
     directory: '/tables/one',
-    open: async (directory, given) =>
-      (await FlashTable.openIn(directory, given, simulatedEnvironment(disk, jobs))) as AnyTable,
+    open: async (directory, given) => {
+      const environment = { ...simulatedEnvironment(disk, jobs), runsPerFlush }
+      return (await FlashTable.openIn(directory, given, environment)) as AnyTable
+    },
     kill() {
       const old = disk
       disk = old.clone(options)
@@ -71,8 +73,10 @@ describe(`a table under random operations is as its model (seed ${SEED})`, () =>
   test.each(SCHEMA_CASES)('$name', async schema => {
     await replayable(schema.name, async () => {
       // Every other schema has jobs that run beside other calls; with the next seed the others have them.
-      const jobs = JOB_FORMS[(SEED + SCHEMA_CASES.indexOf(schema)) % JOB_FORMS.length]!
-      const run = new TableRun(simulatedWorld(SEED, jobs), schema, SEED)
+      const choice = SEED + SCHEMA_CASES.indexOf(schema)
+      const jobs = JOB_FORMS[choice % JOB_FORMS.length]!
+      const runsPerFlush = 1 + (Math.floor(choice / JOB_FORMS.length) % 3)
+      const run = new TableRun(simulatedWorld(SEED, jobs, runsPerFlush), schema, SEED)
       await run.run(STEPS)
       tallies.push(run.tally)
     })

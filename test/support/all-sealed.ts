@@ -1,6 +1,10 @@
 import type { FlashTable } from '../../src/index.js'
 
-/** Resolves when every sealed memtable has become a bucket file. */
+/** Resolves when every sealed memtable has become a bucket file. Requires: each run is flushed by itself. */
 export async function allSealed(table: Pick<FlashTable, 'stats'>): Promise<void> {
-  while ((await table.stats()).memtable.sealed > 0) await new Promise(resolve => void setImmediate(resolve))
+  const waits = async (): Promise<boolean> => {
+    const { memtable, runs } = await table.stats()
+    return memtable.sealed + runs.count > 0
+  }
+  while (await waits()) await new Promise(resolve => void setImmediate(resolve))
 }

@@ -235,7 +235,7 @@ async function settled(table: FlashTable): Promise<void> {
   await until(
     'nothing is sealed or due for a merge',
     () => table.stats(),
-    ({ memtable, levels }) => memtable.sealed === 0 && levels.every(files => files < SMALL.fanout),
+    ({ memtable, runs, levels }) => memtable.sealed + runs.count === 0 && levels.every(files => files < SMALL.fanout),
   )
 }
 

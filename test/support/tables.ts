@@ -136,7 +136,7 @@ export async function settled(table: FingerprintTable, fanout: number = SMALL.fa
     const after = await table.stats()
     const buckets = names.filter(name => name.endsWith('.bucket')).length
     const same = JSON.stringify(before) === JSON.stringify(after)
-    const isDue = after.memtable.sealed > 0 || after.levels.some(count => count >= fanout)
+    const isDue = after.memtable.sealed + after.runs.count > 0 || after.levels.some(count => count >= fanout)
     return { rests: same && !isDue && buckets === after.files.length, names, stats: after }
   }
   const { stats } = await until(

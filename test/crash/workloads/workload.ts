@@ -9,6 +9,7 @@ export interface Workload {
     readonly duplicates?: 'replace'
     readonly syncIntervalMs?: number
     readonly jobs?: JobForm
+    readonly runsPerFlush?: number
   }
   readonly run: (driver: Driver) => Promise<void>
 }

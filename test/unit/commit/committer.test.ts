@@ -140,7 +140,7 @@ describe('a memtable that is full', () => {
     expect([state.version.sealed.length, state.active.memtable.count, sealsAsked()]).toEqual([1, 1, 1])
   })
 
-  test('makes puts wait when two are sealed already, until one of them is in a file', async () => {
+  test('makes puts wait when two are sealed already, until one of them is a run', async () => {
     const { put, state, committer, seals } = newCommitter({ memtableRecords: 4 })
     for (let key = 0; key < 12; key++) await put(key)
     expect(state.version.sealed).toHaveLength(2)
@@ -148,7 +148,7 @@ describe('a memtable that is full', () => {
     const waiting = put(12).then(() => (done = true))
     for (let i = 0; i < 20; i++) await turn()
     expect([done, committer.waits, seals.length]).toEqual([false, 1, 1])
-    await state.install({ removeFiles: [], removeSealed: 1 })
+    await state.installRun(undefined, undefined)
     seals[0]!.end()
     await waiting
     expect(state.version.sealed).toHaveLength(2)

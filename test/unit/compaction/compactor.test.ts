@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { FlashTableError } from '../../../src/base/errors.js'
+import type { BucketFile } from '../../../src/bucket-file/reader.js'
 import { Compactor } from '../../../src/compaction/compactor.js'
 import type { Lacking } from '../../../src/compaction/job-queue.js'
 import { inlineExecutor } from '../../../src/executor/inline-executor.js'
@@ -9,13 +10,19 @@ import type { Executor } from '../../../src/jobs/job.js'
 import { Jobs } from '../../../src/jobs/jobs.js'
 import { OperationBuffer, PUT, type DeleteWhere } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
+import { filesOf } from '../../../src/state/version.js'
 import { NEW, newState } from '../state/new-state.js'
 
 const LAYOUT = recordLayout([4], [4])
 type Run = Executor['run']
 
 /** A compactor on a disk of its own; `around` may delay or refuse a job. */
-function newCompactor(around: (run: Run) => Run = run => run, syncLog = () => Promise.resolve(), fanout = 2) {
+function newCompactor(
+  around: (run: Run) => Run = run => run,
+  syncLog = () => Promise.resolve(),
+  fanout = 2,
+  runsPerFlush = 1,
+) {
   const { disk, poison, state } = newState(LAYOUT, 4, NEW)
   const executor = inlineExecutor(disk)
   const run = around((job, control) => executor.run(job, control))
@@ -25,6 +32,7 @@ function newCompactor(around: (run: Run) => Run = run => run, syncLog = () => Pr
     state,
     jobs: new Jobs({ ...executor, run }),
     fanout,
+    runsPerFlush,
     filterBitsPerRecord: 10,
     replace: false,
     retireSegments: () => Promise.resolve(),
@@ -42,8 +50,11 @@ function newCompactor(around: (run: Run) => Run = run => run, syncLog = () => Pr
     state.active.segments.push(1)
     state.seal()
   }
-  const ranges = () => state.version.files.map(({ entry }) => [entry.firstSequence, entry.endSequence])
-  return { state, poison, compactor, seal, ranges, waits, kinds }
+  const rangesOf = (files: readonly BucketFile[]) =>
+    files.map(({ entry }) => [entry.firstSequence, entry.endSequence])
+  const ranges = () => rangesOf(state.version.stored)
+  const runs = () => rangesOf(filesOf(state.version.runs))
+  return { disk, runs, state, poison, compactor, seal, ranges, waits, kinds }
 }
 
 /** Waits for a condition: `what` says what was seen when it never came. */
@@ -59,7 +70,7 @@ const withoutMerges =
   (started: () => void) =>
   (run: Run): Run =>
   (job, control) => {
-    if (job.files.length === 0) return run(job, control)
+    if (job.files.every(({ memory }) => memory !== undefined)) return run(job, control)
     started()
     return new Promise((_, reject) => {
       control.signal!.addEventListener('abort', () => reject(control.signal!.reason as Error))
@@ -70,7 +81,7 @@ describe('the compactor', () => {
   test('writes sealed memtables to bucket files, the oldest first, and then merges the files', async () => {
     const jobs: [number, number][] = []
     const { compactor, seal, ranges, state, kinds } = newCompactor(run => (job, control) => {
-      jobs.push([job.output.firstSequence, job.output.endSequence])
+      if (job.output.memory === undefined) jobs.push([job.output.firstSequence, job.output.endSequence])
       return run(job, control)
     })
     seal()
@@ -98,7 +109,8 @@ describe('the compactor', () => {
     compactor.wake()
     await until(() => merges === 1, ranges)
     seal()
-    await compactor.sealFinished()
+    compactor.wake()
+    await until(() => ranges().length === 3, ranges)
     expect(ranges()).toEqual([
       [0, 4],
       [4, 8],
@@ -155,6 +167,7 @@ describe('the compactor', () => {
     const kept: [number, number, boolean, number[]][] = []
     const { compactor, seal, ranges, state } = newCompactor(
       run => (job, control) => {
+        if (job.output.memory !== undefined) return run(job, control)
         const { firstSequence, endSequence } = job.output
         const sequences = job.ownDeletes.map(({ sequence }) => sequence)
         kept.push([firstSequence, endSequence, job.includesOldest, sequences])
@@ -186,8 +199,109 @@ describe('the compactor', () => {
       [22, 26, false, []],
       [12, 26, false, [12]],
     ])
-    expect(state.version.files.map(({ deletes }) => deletes.length)).toEqual([0, 1])
+    expect(state.version.stored.map(({ deletes }) => deletes.length)).toEqual([0, 1])
     await compactor.close()
+  })
+
+  describe('with several runs to a flush', () => {
+    test('seals memtables without a write, and flushes the runs together', async () => {
+      const { compactor, seal, runs, ranges, disk, kinds } = newCompactor(undefined, undefined, 2, 3)
+      const before = disk.files()
+      for (const expected of [1, 2]) {
+        seal()
+        await compactor.sealFinished()
+        expect([runs().length, ranges()]).toEqual([expected, []])
+      }
+      expect(disk.files()).toEqual(before)
+      seal()
+      await compactor.sealFinished()
+      await until(() => ranges().length === 1, runs)
+      expect([runs(), ranges()]).toEqual([[], [[0, 12]]])
+      expect(kinds).toEqual(['seal', 'seal', 'seal', 'flush'])
+      await compactor.close()
+    })
+
+    test('lets seals go on during a flush, but no further than the memory for runs', async () => {
+      let go!: () => void
+      const held = new Promise<void>(resolve => (go = resolve))
+      const { compactor, seal, runs, ranges, state } = newCompactor(
+        run => async (job, control) => {
+          if (job.output.memory === undefined) await held
+          return run(job, control)
+        },
+        undefined,
+        9,
+        2,
+      )
+      for (let i = 0; i < 6; i++) seal()
+      compactor.wake()
+      // Two are being flushed, and two more have their places.
+      await until(() => runs().length === 4, runs)
+      for (let i = 0; i < 100; i++) await turn()
+      expect([runs().length, state.version.sealed.length]).toEqual([4, 2])
+      const waiting = compactor.sealFinished()
+      go()
+      await waiting
+      await until(() => state.version.sealed.length + runs().length === 0, ranges)
+      expect(ranges().at(-1)![1]).toBe(24)
+      await compactor.close()
+    })
+
+    test('rejects those who wait for a seal that a flush without room holds up, and tries again', async () => {
+      let isFull = true
+      const full = new FlashTableError('FLASHTABLE_DISK_FULL', 'full')
+      const { compactor, seal, runs, ranges, poison } = newCompactor(
+        run => (job, control) =>
+          job.output.memory === undefined && isFull ? Promise.reject(full) : run(job, control),
+        undefined,
+        9,
+        2,
+      )
+      for (let i = 0; i < 5; i++) seal()
+      await compactor.sealFinished()
+      await until(() => runs().length === 4, runs)
+      await expect(compactor.sealFinished()).rejects.toMatchObject({ code: 'FLASHTABLE_DISK_FULL' })
+      isFull = false
+      await until(() => ranges().length > 0, runs)
+      expect(poison.latched).toBe(false)
+      await compactor.close()
+    })
+
+    test('ends, when it closes, though seals wait for a flush that fails', async () => {
+      const full = new FlashTableError('FLASHTABLE_DISK_FULL', 'full')
+      const { compactor, seal, runs } = newCompactor(
+        run => (job, control) => (job.output.memory === undefined ? Promise.reject(full) : run(job, control)),
+        undefined,
+        9,
+        2,
+      )
+      for (let i = 0; i < 6; i++) seal()
+      compactor.wake()
+      await until(() => runs().length === 4, runs)
+      await compactor.close()
+      expect(runs()).toHaveLength(4)
+    })
+
+    test('does not wait for a flush when the table is poisoned', async () => {
+      const { compactor, seal, runs, poison } = newCompactor(undefined, undefined, 9, 2)
+      for (let i = 0; i < 3; i++) seal()
+      poison.latch(new Error('a sync failed'))
+      await expect(compactor.sealFinished()).rejects.toMatchObject({ code: 'FLASHTABLE_POISONED' })
+      expect(runs()).toEqual([])
+      await compactor.close()
+    })
+
+    test('compacts runs together with the files of a small table', async () => {
+      const { compactor, seal, runs, ranges, kinds } = newCompactor(undefined, undefined, 9, 4)
+      seal()
+      await compactor.compactAll(() => Promise.resolve(), {})
+      seal()
+      seal()
+      await compactor.compactAll(() => Promise.resolve(), {})
+      expect([runs(), ranges()]).toEqual([[], [[0, 12]]])
+      expect(kinds.filter(kind => kind !== 'seal')).toEqual(['compact', 'compact'])
+      await compactor.close()
+    })
   })
 
   describe('drops a file that a delete where hides', () => {
@@ -218,7 +332,7 @@ describe('the compactor', () => {
       const { compactor, put, ranges, kinds } = await merging()
       put(everything(8))
       await until(() => ranges().length === 0, ranges)
-      expect(kinds).toEqual(['seal', 'seal', 'drop'])
+      expect(kinds.filter(kind => kind !== 'seal')).toEqual(['flush', 'flush', 'drop'])
       await compactor.close()
     })
 
@@ -233,7 +347,8 @@ describe('the compactor', () => {
     test('and lets a merge of other files go on', async () => {
       const { compactor, seal, put, ranges, merges } = await merging()
       seal(100)
-      await compactor.sealFinished()
+      compactor.wake()
+      await until(() => ranges().length === 3, ranges)
       put({ ...everything(12), ranges: [{ lane: 1, lower: [100], upper: [200] }] })
       for (let i = 0; i < 100; i++) await turn()
       expect([ranges().length, merges()]).toEqual([3, 1])
@@ -248,7 +363,8 @@ describe('the compactor', () => {
         () => synced,
       )
       seal()
-      await compactor.sealFinished()
+      compactor.wake()
+      await until(() => ranges().length === 1, ranges)
       const where = everything(4)
       state.active.memtable.appendDeleteWhere(where)
       compactor.noteDelete(where)
@@ -266,7 +382,8 @@ describe('the compactor', () => {
         () => Promise.reject(failure),
       )
       seal()
-      await compactor.sealFinished()
+      compactor.wake()
+      await until(() => ranges().length === 1, ranges)
       const where = everything(4)
       state.active.memtable.appendDeleteWhere(where)
       compactor.noteDelete(where)

@@ -89,18 +89,22 @@ describe('the threads of a process', () => {
     expect(alive().length).toBe(4)
   })
 
-  test.each([1, 2, 4])('of %i processors leave one for seals while merges run and wait', async processors => {
-    const { table, running, finish } = newPool({ processors })
-    const outcomes = Array.from({ length: 9 }, (_, i) => table().run(`merge ${i}`, 'long'))
-    const merges = Math.max(1, processors - 1)
-    expect(running().length).toBe(merges)
-    outcomes.push(table().run('seal'))
-    expect(running()).toContain('seal')
-    await finish('seal')
-    expect(running().length).toBe(merges)
-    for (let i = 0; i < 9; i++) await finish(`merge ${i}`)
-    await Promise.all(outcomes)
-  })
+  test.each([1, 2, 4])(
+    'of %i processors leave two for seals and flushes while merges run and wait',
+    async processors => {
+      const { table, running, finish } = newPool({ processors })
+      const outcomes = Array.from({ length: 9 }, (_, i) => table().run(`merge ${i}`, 'long'))
+      const merges = Math.max(1, processors - 2)
+      expect(running().length).toBe(merges)
+      outcomes.push(table().run('seal'), table().run('flush'))
+      expect(running()).toEqual(expect.arrayContaining(['seal', 'flush']))
+      await finish('seal')
+      await finish('flush')
+      expect(running().length).toBe(merges)
+      for (let i = 0; i < 9; i++) await finish(`merge ${i}`)
+      await Promise.all(outcomes)
+    },
+  )
 
   test.each([1, 2, 4])(
     'of %i processors run one merge at least, however many seals come',
@@ -114,7 +118,7 @@ describe('the threads of a process', () => {
       await finish('seal 1')
       // The seals have their threads back.
       expect(running()).not.toContain('merge 1')
-      expect(running().length).toBe(Math.max(2, processors))
+      expect(running().length).toBe(Math.max(3, processors))
       await finish('merge 0')
       expect(running()).toContain('merge 1')
       await finish('merge 1')
@@ -128,7 +132,7 @@ describe('the threads of a process', () => {
     const [busy, other] = [table(), table()]
     const outcomes = Array.from({ length: 6 }, (_, i) => busy.run(`busy ${i}`))
     outcomes.push(other.run('other'))
-    expect(running()).toEqual(['busy 0', 'busy 1'])
+    expect(running()).toEqual(['busy 0', 'busy 1', 'busy 2'])
     await finish('busy 0')
     expect(running()).toContain('other')
     for (const name of ['busy 1', 'other', 'busy 2', 'busy 3', 'busy 4', 'busy 5']) await finish(name)

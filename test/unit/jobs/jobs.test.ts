@@ -35,7 +35,13 @@ function sealedVersion() {
   }
   const pool = new MemtablePool(options, 1)
   const [sealed, active] = [pool.make(0), pool.make(0)]
-  return { freed, pool, sealed, active, version: new Version([], [sealed], active, pool.refCounts) }
+  return {
+    freed,
+    pool,
+    sealed,
+    active,
+    version: new Version({ stored: [], runs: [], sealed: [sealed], active }, pool.refCounts),
+  }
 }
 
 const TARGET = {

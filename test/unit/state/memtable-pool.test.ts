@@ -13,7 +13,7 @@ async function turn(): Promise<void> {
 
 /** A memtable comes and goes. */
 async function live(pool: MemtablePool): Promise<void> {
-  await new Version([], [], pool.make(0), pool.refCounts).release()
+  await new Version({ stored: [], runs: [], sealed: [], active: pool.make(0) }, pool.refCounts).release()
 }
 
 test('memory that is kept for the next memtable is given back when none comes for a while', async () => {
@@ -34,7 +34,7 @@ test('what was reserved for a seal stays until that has it', async () => {
 
 test('a pool that is closed keeps no memory, not even what comes back later', async () => {
   const pool = new MemtablePool(OPTIONS, 1)
-  const late = new Version([], [], pool.make(0), pool.refCounts)
+  const late = new Version({ stored: [], runs: [], sealed: [], active: pool.make(0) }, pool.refCounts)
   await live(pool)
   expect(pool.spareBytes).toBeGreaterThan(0)
   pool.close()

@@ -38,6 +38,7 @@ export function newState(layout: RecordLayout, memtableRecords = 100, manifest: 
     layout,
     pageBytes: 4096,
     memtableRecords,
+    bufferRecords: memtableRecords,
     poison,
   }
   const active = newMemtable(options, manifest.nextSequence)

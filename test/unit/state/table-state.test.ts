@@ -23,7 +23,7 @@ function installed(disk: SimulatedFileSystem): Manifest {
   return parseManifest(disk.readFile(path), path)
 }
 
-const NOTHING = { removeFiles: [], removeSealed: 0 }
+const NOTHING = { removeFiles: [], removeRuns: 0 }
 
 describe('a view', () => {
   test('keeps its length and its version while rows are appended and the memtable is sealed', () => {
@@ -52,13 +52,15 @@ describe('an install', () => {
     put(state, 5, 25)
     state.seal()
     put(state, 2, 31)
-    await state.install({ ...NOTHING, removeSealed: 1 })
+    await state.installRun(undefined, undefined)
+    expect([state.version.sealed.length, state.version.runs.length]).toEqual([0, 1])
+    await state.install({ ...NOTHING, removeRuns: 1 })
     expect(installed(disk)).toMatchObject({
       log: { closed: [], firstSegment: 30 },
       firstLogSequence: 105,
       nextSequence: 107,
     })
-    expect(state.version.sealed).toEqual([])
+    expect(state.version.runs).toEqual([])
   })
 
   test('keeps the log of a sealed memtable that no file holds yet', async () => {
@@ -70,13 +72,23 @@ describe('an install', () => {
     expect(state.version.sealed).toHaveLength(1)
   })
 
+  test('keeps the log of a run, also where nothing is left of it', async () => {
+    const { disk, state } = newTableState()
+    put(state, 5, 25)
+    state.seal()
+    await state.installRun(undefined, undefined)
+    put(state, 5, 26)
+    await state.install(NOTHING)
+    expect(installed(disk)).toMatchObject({ log: { firstSegment: 25 }, firstLogSequence: 100 })
+  })
+
   test('that fails leaves the version as it was', async () => {
     const { disk, state } = newTableState()
     put(state, 5, 25)
     state.seal()
     const before = state.version
     disk.failAt(({ op }) => op === 'write', 'ENOSPC')
-    await expect(state.install({ ...NOTHING, removeSealed: 1 })).rejects.toMatchObject({
+    await expect(state.install({ ...NOTHING, removeRuns: 1 })).rejects.toMatchObject({
       code: 'FLASHTABLE_DISK_FULL',
     })
     expect(state.version).toBe(before)

@@ -16,7 +16,14 @@ function newVersion() {
   const memoryFreed = ({ buffer }: Uint8Array): void => void freed.push(buffer)
   const pool = new MemtablePool({ layout: layoutOf(1), memtableRecords: 8, memoryFreed }, 1)
   const [sealed, active, file] = [pool.make(0), pool.make(0), newFile()]
-  return { pool, freed, sealed, active, file, version: new Version([file], [sealed], active, pool.refCounts) }
+  return {
+    pool,
+    freed,
+    sealed,
+    active,
+    file,
+    version: new Version({ stored: [file], runs: [], sealed: [sealed], active }, pool.refCounts),
+  }
 }
 
 describe('a version', () => {
@@ -32,7 +39,7 @@ describe('a version', () => {
 
   test('leaves open what the next version has, too', async () => {
     const { pool, freed, sealed, active, file, version } = newVersion()
-    const next = new Version([file], [], active, pool.refCounts)
+    const next = new Version({ stored: [file], runs: [], sealed: [], active }, pool.refCounts)
     await version.release()
     expect([file.closed, freed]).toEqual([0, [sealed.memtable.memory]])
     await next.release()

@@ -51,7 +51,7 @@ const TURNS_MAX = 1000
 
 /** Waits until every sealed memtable is in a bucket file. */
 export async function sealed({ state }: TableParts): Promise<void> {
-  for (let turn = 0; state.version.sealed.length > 0; turn++) {
+  for (let turn = 0; state.version.sealed.length + state.version.runs.length > 0; turn++) {
     if (turn === TURNS_MAX) throw new Error(`${state.version.sealed.length} memtables are still sealed`)
     await new Promise(resolve => void setImmediate(resolve))
   }
