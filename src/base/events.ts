@@ -14,12 +14,12 @@ export type TableEvent =
       readonly durationMs: number
     }
   /**
-   * Puts have waited for a seal; or a seal or merge waits, before it is tried again, for space on the disk, or for
-   * descriptors, memory or threads (`resources`).
+   * Puts have waited for a seal, or because flushes and merges are behind (`merge`); or a seal, flush or merge waits, before
+   * it is tried again, for space on the disk, or for descriptors, memory or threads (`resources`).
    */
   | {
       readonly kind: 'wait'
-      readonly reason: 'seal' | 'space' | 'resources'
+      readonly reason: 'seal' | 'merge' | 'space' | 'resources'
       readonly durationMs: number
     }
   /**

@@ -7,7 +7,7 @@
 import { performance } from 'node:perf_hooks'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { Mutex } from 'async-mutex'
-import { runExclusive, unlessAborted } from '../async/abort.js'
+import { newAbortController, runExclusive, unlessAborted } from '../async/abort.js'
 import { newDeferred, type Deferred } from '../async/deferred.js'
 import { keepAlive } from '../async/keep-alive.js'
 import { nextTurn } from '../async/turns.js'
@@ -20,6 +20,7 @@ import { OperationBuffer, countPuts, type DeleteWhere, type WhereTerms } from '.
 import type { RecordLayout } from '../records/record-layout.js'
 import type { TableState } from '../state/table-state.js'
 import type { WalWriter } from '../wal/writer.js'
+import { PutPace } from './put-pace.js'
 
 /** A group with this many bytes of raw records takes no more calls. */
 const GROUP_BYTES = 2 ** 20
@@ -65,8 +66,10 @@ export interface Seals {
   wake(): void
   /** Called after each *delete where*: it may hide whole files. */
   noteDelete(entry: DeleteWhere): void
-  /** Resolves when a sealed memtable is in a bucket file. Rejects if none will be. */
+  /** Resolves when a sealed memtable is a run. Rejects if none will be. */
   sealFinished(): Promise<void>
+  /** How far flushes and merges are behind: from 0, they keep up, to 1. */
+  readonly debt: number
 }
 
 export interface CommitterOptions {
@@ -77,6 +80,8 @@ export interface CommitterOptions {
   readonly memtableRecords: number
   readonly syncIntervalMs: number
   readonly seals: Seals
+  /** Resolves after that number of milliseconds, or when the signal aborts. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
   readonly publish: (event: TableEvent) => void
 }
 
@@ -97,9 +102,15 @@ export class Committer {
   #syncTimer: NodeJS.Timeout | undefined
   /** A sync that nobody awaits; its failure is latched by the log. */
   #backgroundSync: Promise<void> = Promise.resolve()
+  readonly #pace = new PutPace()
+  /** Ends the waits for merges. */
+  readonly #closing = newAbortController()
   /** Time that puts have waited for seals. */
   waitedMs = 0
   waits = 0
+  /** Time that puts were delayed because merges were behind. */
+  delayedMs = 0
+  delays = 0
 
   constructor(options: CommitterOptions) {
     this.#options = options
@@ -212,6 +223,7 @@ export class Committer {
 
   /** Commits what is queued. After that nothing runs any more. */
   async close(): Promise<void> {
+    this.#closing.abort()
     await this.barrier(false)
     clearTimeout(this.#syncTimer)
     await this.#backgroundSync
@@ -262,6 +274,7 @@ export class Committer {
       }
       this.#alone = group.calls === 1
       if (++this.#groupsThisTurn > GROUPS_PER_TURN) await this.#nextTurn()
+      if (this.#options.seals.debt > 0) await this.#letMergesCatchUp(group)
       try {
         if (!this.#commitAtOnce(group)) await this.#committing.runExclusive(() => this.#commitGroup(group))
         group.written?.resolve()
@@ -275,6 +288,18 @@ export class Committer {
       this.#keepRows(group)
     }
     this.#draining = undefined
+  }
+
+  async #letMergesCatchUp({ operations }: Group): Promise<void> {
+    const { seals, layout, wait, publish } = this.#options
+    const startMs = performance.now()
+    const delayMs = this.#pace.delayOf(operations.count * layout.recordBytes, seals.debt, startMs)
+    if (delayMs === 0 || this.#closing.signal.aborted) return
+    await keepAlive(wait(delayMs, this.#closing.signal))
+    const durationMs = performance.now() - startMs
+    this.delays++
+    this.delayedMs += durationMs
+    publish({ kind: 'wait', reason: 'merge', durationMs })
   }
 
   async #nextTurn(): Promise<void> {

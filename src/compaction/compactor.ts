@@ -52,6 +52,10 @@ import { operationsIn } from './run.js'
 const PAUSE_MS = 1000
 /** `compact` takes runs as inputs if the files hold at most this many times what is in memory before a flush. */
 const SMALL_TABLE_BUFFERS = 2
+/** There are no more bucket files than this, or twice `fanout`: puts are delayed, so that merges keep up. ... */
+const FILES_MAX = 32
+/** ... With this share of them puts are free. */
+const FILES_FREE = 3 / 4
 /** Beyond the runs that are being flushed there may be half as many new ones, and this many. */
 const MORE_RUNS = 1
 
@@ -85,6 +89,11 @@ const RESTART = new Error('the compaction starts again')
 
 /** The result of a job that had nothing to read. */
 const NOTHING_LEFT: CompactionResult = { entry: undefined, bytesWritten: 0, operationsRead: 0 }
+
+/** Where `n` lies between `from` and `to`: 0 to 1. */
+function shareOf(n: number, from: number, to: number): number {
+  return n <= from ? 0 : Math.min(1, (n - from) / (to - from))
+}
 
 /** What a job reads, and the place of its output. */
 interface Inputs {
@@ -121,7 +130,21 @@ export class Compactor {
     this.#garbage = new GarbageEstimates({ layout, pageBytes, replace: options.replace })
   }
 
-  /** What a seal or a merge waits for before it is tried again. */
+  /**
+   * How far flushes and merges are behind: from 0, they keep up, to 1. What waits for space or resources does not count: it
+   * would go no faster if puts were slower.
+   */
+  get debt(): number {
+    const { state, fanout, runsPerFlush } = this.#options
+    const { stored, runs } = state.version
+    const filesMax = Math.max(FILES_MAX, 2 * fanout) - 1
+    return Math.max(
+      this.#merges.waitingFor === undefined ? shareOf(stored.length, FILES_FREE * filesMax, filesMax) : 0,
+      this.#flushes.waitingFor === undefined ? shareOf(runs.length, runsPerFlush + 1, this.#runsMax) : 0,
+    )
+  }
+
+  /** What a seal, a flush or a merge waits for before it is tried again. */
   get waitingFor(): Lacking | undefined {
     return this.#seals.waitingFor ?? this.#flushes.waitingFor ?? this.#merges.waitingFor
   }

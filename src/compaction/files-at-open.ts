@@ -25,6 +25,7 @@ const INPUTS_MAX = 8
 export interface FilesAtOpenOptions extends BucketFileOptions {
   readonly memtableRecords: number
   readonly bufferRecords: number
+  readonly runsPerFlush: number
   readonly jobs: Jobs
   readonly replace: boolean
   readonly filterBitsPerRecord: number
@@ -97,9 +98,8 @@ export class FilesAtOpen {
 
   /** Memtables that become a file together: no more than a flush takes, and no fewer groups than threads. */
   #groups(memtables: readonly MemtableHandle[]): MemtableHandle[][] {
-    const { jobs, bufferRecords, memtableRecords } = this.#options
-    const perFlush = Math.max(1, Math.round(bufferRecords / memtableRecords))
-    const size = Math.min(perFlush, Math.ceil(memtables.length / jobs.threads))
+    const { jobs, runsPerFlush } = this.#options
+    const size = Math.min(runsPerFlush, Math.ceil(memtables.length / jobs.threads))
     const groups: MemtableHandle[][] = []
     for (let from = 0; from < memtables.length; from += size) groups.push(memtables.slice(from, from + size))
     return groups

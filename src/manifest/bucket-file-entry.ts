@@ -23,6 +23,11 @@ export function writerOf({ tableId }: BucketFileEntry, own: Uint8Array): Uint8Ar
   return tableId === undefined ? own : tableIdBytes(tableId)
 }
 
+/** A table id as 32 hexadecimal digits. */
+export function tableIdText(tableId: Uint8Array): string {
+  return Buffer.from(tableId).toString('hex')
+}
+
 /** A table id of 32 hexadecimal digits as bytes. */
 export function tableIdBytes(tableId: string): Uint8Array {
   return Uint8Array.from(Buffer.from(tableId, 'hex'))

@@ -12,7 +12,7 @@ import { BucketFile, type BucketFileOptions } from '../bucket-file/reader.js'
 import { bucketName } from '../io/file-names.js'
 import type { FileMemory } from '../io/memory-file.js'
 import { meteredFileSystem } from '../io/metered-file-system.js'
-import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import { tableIdText, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import { countingItself, type Manifest } from '../manifest/manifest.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
 import { installManifest } from '../manifest/store.js'
@@ -185,7 +185,7 @@ export class TableState {
   async installRun(entry: BucketFileEntry | undefined, memory: FileMemory | undefined): Promise<void> {
     await this.#installing.runExclusive(async () => {
       // A checkpoint has another id, and reads it all the same.
-      const own = entry && { tableId: this.#manifest.tableId, ...entry }
+      const own = entry && { tableId: tableIdText(this.options.tableId), ...entry }
       const file =
         own && (await BucketFile.inMemory(this.options, own, memory!, freed => this.#freeRun(freed)))
       const { runs, sealed } = this.#version

@@ -27,15 +27,8 @@ import { WalWriter } from '../wal/writer.js'
 import { createTable } from './create-table.js'
 import type { Environment } from './environment.js'
 import type { RecoveryOptions } from './recovered.js'
-import { recoverWriter, type RecoveredWriter } from './recover-writer.js'
-import {
-  memtablesOfBuffer,
-  newReader,
-  openSchema,
-  recoveryOptions,
-  type TableLock,
-  type TableParts,
-} from './table-parts.js'
+import { recoverWriter, sparesMax, type RecoveredWriter } from './recover-writer.js'
+import { newReader, openSchema, recoveryOptions, type TableLock, type TableParts } from './table-parts.js'
 
 /** An open starts again if its directory was replaced while it waited for the lock, at most this often. */
 const ATTEMPTS_MAX = 50
@@ -216,6 +209,7 @@ function wire(
     takeFileNumber: () => state.takeFileNumber(),
     nextSequence: state.active.memtable.endSequence,
     spares: [...recovered.spares],
+    sparesMax: sparesMax(recovery.runsPerFlush),
     poison,
     checkHome: () => home.check(),
   })
@@ -223,7 +217,7 @@ function wire(
     state,
     jobs,
     fanout: options.fanout,
-    runsPerFlush: environment.runsPerFlush ?? memtablesOfBuffer(options.memtableBytes),
+    runsPerFlush: recovery.runsPerFlush,
     filterBitsPerRecord: options.filterBitsPerRecord,
     replace: manifest.duplicates === 'replace',
     retireSegments: numbers => wal.retire(numbers),
@@ -239,6 +233,7 @@ function wire(
     memtableRecords: recovery.memtableRecords,
     syncIntervalMs: options.syncIntervalMs,
     seals: compactor,
+    wait: environment.wait,
     publish,
   })
   const reader = newReader(recovery, manifest)

@@ -24,7 +24,6 @@ import { installManifest } from '../manifest/store.js'
 import { listTable, type TableListing } from '../manifest/table-directory.js'
 import type { LifetimeCounters } from '../state/lifetime-counters.js'
 import { newMemtable } from '../state/memtable-pool.js'
-import { SPARES_MAX } from '../wal/segment-pool.js'
 import { loadLog } from './load-log.js'
 import { closeFiles, openFiles, type Recovered, type RecoveryOptions } from './recovered.js'
 
@@ -63,10 +62,9 @@ export async function recoverWriter(
   await removeOrphans(options, manifest, listing)
 
   const epoch = manifest.epoch + 1
-  const { bufferRecords, memtableRecords } = options
   const keepsLog =
     manifest.clean &&
-    memtables.length <= Math.max(1, Math.round(bufferRecords / memtableRecords)) &&
+    memtables.length <= options.runsPerFlush &&
     manifest.log.closed.length < CLOSED_SEGMENTS_MAX + Math.max(0, memtables.length - 1)
   const numberInUse = Math.max(manifest.nextFileNumber - 1, ...listing.wals, ...listing.buckets)
   const filesAtOpen = new FilesAtOpen({ ...options, epoch }, manifest.files, numberInUse + 1)
@@ -121,17 +119,22 @@ async function removeOrphans(
   }
 }
 
+/** Segments that are kept to be overwritten: those that a flush retires, and one more. */
+export function sparesMax(runsPerFlush: number): number {
+  return runsPerFlush + 1
+}
+
 /** Removes the files that the new manifest no longer names. Resolves to the log segments that are kept as spares. */
 async function removeUnnamed(
-  { fileSystem, directory }: RecoveryOptions,
+  { fileSystem, directory, runsPerFlush }: RecoveryOptions,
   { log }: Manifest,
   { wals }: TableListing,
   replaced: readonly number[],
 ): Promise<readonly number[]> {
   const kept = new Set(log.closed.map(segment => segment.number))
   const retired = wals.filter(number => !kept.has(number))
-  const unnamed = [...retired.slice(SPARES_MAX).map(walName), ...replaced.map(bucketName)]
+  const unnamed = [...retired.slice(sparesMax(runsPerFlush)).map(walName), ...replaced.map(bucketName)]
   // The next open tries again to remove what cannot be removed now.
   for (const name of unnamed) await fileSystem.unlink(`${directory}/${name}`).catch(() => {})
-  return retired.slice(0, SPARES_MAX)
+  return retired.slice(0, sparesMax(runsPerFlush))
 }

@@ -10,6 +10,8 @@ import type { TableContents } from '../state/table-state.js'
 export interface RecoveryOptions extends BucketFileOptions, MemtablePoolOptions {
   /** Records that gather in memory before they are flushed to a bucket file: those of one or several memtables. */
   readonly bufferRecords: number
+  /** In how many memtables they gather: runs that are flushed together. */
+  readonly runsPerFlush: number
   /** Ends the recovery, wherever it is. */
   readonly signal?: AbortSignal | undefined
 }

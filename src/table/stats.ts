@@ -94,6 +94,10 @@ export interface TableStats {
   }
   /** Puts that waited for a seal, and their total time. */
   readonly waits: { readonly count: number; readonly totalMs: number }
+  /** Delays of puts because flushes and merges are behind, and their total time. */
+  readonly delays: { readonly count: number; readonly totalMs: number }
+  /** How far flushes and merges are behind: from 0, they keep up, to 1. Puts are delayed the more, the higher it is. */
+  readonly mergeDebt: number
   /** A flush or merge waits because the disk has no room for its output. */
   readonly waitingForSpace: boolean
   /** A seal, flush or merge waits for descriptors, memory or a thread. */
@@ -165,6 +169,8 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
     pageReads: sum(version.files.map(file => file.pageReads)),
     memory: memoryOf(state),
     waits: { count: writer?.committer.waits ?? 0, totalMs: writer?.committer.waitedMs ?? 0 },
+    delays: { count: writer?.committer.delays ?? 0, totalMs: writer?.committer.delayedMs ?? 0 },
+    mergeDebt: writer?.compactor.debt ?? 0,
     waitingForSpace: writer?.compactor.waitingFor === 'space',
     waitingForResources: writer?.compactor.waitingFor === 'resources',
     poisoned: parts.poison.reason,

@@ -98,12 +98,13 @@ export function recoveryOptions(
     pace: new ReadPace(now),
     memoryFreed,
     bufferRecords,
+    runsPerFlush: memtables,
     memtableRecords: Math.min(MEMTABLE_RECORDS_MAX, Math.ceil(bufferRecords / memtables)),
   }
 }
 
 /** Memtables in which the records gather that are flushed together: several, unless they are small. */
-export function memtablesOfBuffer(bufferBytes: number): number {
+function memtablesOfBuffer(bufferBytes: number): number {
   return Math.max(1, Math.min(MEMTABLES_MAX, Math.floor(bufferBytes / MEMTABLE_BYTES_MIN)))
 }
 

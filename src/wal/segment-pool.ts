@@ -15,8 +15,6 @@ import type { SegmentInfo } from '../manifest/segment-info.js'
 import type { TableFiles } from '../manifest/table-files.js'
 import { SegmentWriter } from './segment-writer.js'
 
-/** Retired segments that are kept to be overwritten: one for the next segment, one for the segment after it. */
-export const SPARES_MAX = 2
 /** Bytes of spares that a closed table keeps: enough to make a short life quick. */
 const SPARE_BYTES_AT_REST = 4 * 2 ** 20
 
@@ -26,6 +24,8 @@ export interface SegmentPoolOptions extends Omit<TableFiles, 'layout'> {
   readonly takeFileNumber: () => number
   /** Numbers of retired segments in the directory, to be renamed and overwritten. */
   readonly spares: readonly number[]
+  /** Retired segments that are kept to be overwritten: one more than a flush retires. */
+  readonly sparesMax: number
 }
 
 export class SegmentPool {
@@ -44,7 +44,7 @@ export class SegmentPool {
 
   constructor(options: SegmentPoolOptions) {
     this.#options = options
-    this.#spares = options.spares.slice(0, SPARES_MAX)
+    this.#spares = options.spares.slice(0, options.sparesMax)
   }
 
   /** The segment that takes the next frame. */
@@ -212,9 +212,10 @@ export class SegmentPool {
   async #keepOrRemove(number: number): Promise<void> {
     // A spare that could not be opened under its new number is kept, and a memtable may name that number too.
     if (this.#spares.includes(number)) return
-    if (this.#spares.length < SPARES_MAX) this.#spares.push(number)
+    const { sparesMax } = this.#options
+    if (this.#spares.length < sparesMax) this.#spares.push(number)
     else await this.#remove(number)
-    assert(this.#spares.length <= SPARES_MAX, 'at most SPARES_MAX segments are spares')
+    assert(this.#spares.length <= sparesMax, 'at most `sparesMax` segments are spares')
   }
 
   async #remove(number: number): Promise<void> {

@@ -4,6 +4,7 @@ import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { bytes, FlashTable, struct } from '../../src/index.js'
+import { allSealed } from '../support/all-sealed.js'
 import {
   collect,
   FINGERPRINT,
@@ -269,6 +270,7 @@ describe('open with readOnly', () => {
     const writer = await tables.fingerprints()
     for (let i = 0; i < 1000; i++) void writer.put(spreadKey(i % 10), fingerprint(i))
     await writer.put(1n, fingerprint(1))
+    await allSealed(writer)
     const reader = await tables.open(writer.location, {
       ...FINGERPRINT,
       ...SMALL,

@@ -149,7 +149,7 @@ describe("under Node's permission model", () => {
 async function makeManyFiles(location: string): Promise<void> {
   const executor = inlineExecutor(nodeFileSystem)
   const run: typeof executor.run = (job, control) =>
-    job.files.length === 0 ? executor.run(job, control) : untilAborted(control.signal!)
+    job.files.every(({ memory }) => memory !== undefined) ? executor.run(job, control) : untilAborted(control.signal!)
   const options = {
     keyEncoding: 'u64',
     syncIntervalMs: Infinity,

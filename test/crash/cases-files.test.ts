@@ -1,5 +1,6 @@
 /** Bugs that other storage engines had in files, directories and merges, each a named test. The numbers: docs/durability.md, Crash cases. */
 import { describe, expect, test } from 'vitest'
+import { allSealed } from '../support/all-sealed.js'
 import { type DataMode, SimulatedFileSystem } from '../support/simulated-file-system.js'
 import { codeOf, columns, found, isOn, manifestOf, newDisk, put, records, SEED } from './cases.js'
 import { explore } from './explorer.js'
@@ -147,6 +148,7 @@ describe(`files and directories (seed ${SEED})`, () => {
       const before = disk.calls
       const table = await openOn(disk)
       for (let i = 0; i < 3; i++) await columns(table, records(1000 * life + 100 * i, 60))
+      await allSealed(table)
       if (life % 2 === 0) await table.close()
       const manifest = manifestOf(disk)
       epochs.push(manifest.epoch)

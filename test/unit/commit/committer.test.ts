@@ -1,6 +1,7 @@
 /** Commit groups: which calls share a frame, when a memtable is sealed, who waits, what a failure means. */
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import type { TableEvent } from '../../../src/base/events.js'
 import { Committer } from '../../../src/commit/committer.js'
 import { OperationBuffer, PUT } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
@@ -19,10 +20,14 @@ function newCommitter({ memtableRecords = 10_000, syncIntervalMs = Infinity } = 
     takeFileNumber: () => state.takeFileNumber(),
     nextSequence: 0,
     spares: [],
+    sparesMax: 2,
     checkHome: () => Promise.resolve(),
   })
   const seals: { end(): void }[] = []
+  const waits: { ms: number; end(): void }[] = []
+  const events: TableEvent[] = []
   let sealed = 0
+  let debt = 0
   const committer = new Committer({
     state,
     wal,
@@ -34,14 +39,37 @@ function newCommitter({ memtableRecords = 10_000, syncIntervalMs = Infinity } = 
       wake: () => void sealed++,
       noteDelete: () => {},
       sealFinished: () => new Promise(resolve => seals.push({ end: resolve })),
+      get debt() {
+        return debt
+      },
     },
-    publish: () => {},
+    wait: (ms, signal) =>
+      new Promise(resolve => {
+        waits.push({ ms, end: resolve })
+        signal.addEventListener('abort', () => resolve())
+      }),
+    publish: event => void events.push(event),
   })
+  const setDebt = (share: number): void => void (debt = share)
   const put = (key: number, sync = false) => committer.commitRow(PUT, Uint32Array.of(key, key + 1), sync)
   /** Frames that were written: each is one write call. */
   const writes = () => disk.log.filter(({ op, path }) => op === 'write' && path.endsWith('.wal')).length
   const syncs = () => disk.log.filter(({ op, path }) => op === 'sync' && path.endsWith('.wal')).length
-  return { disk, poison, state, wal, committer, put, writes, syncs, seals, sealsAsked: () => sealed }
+  return {
+    disk,
+    poison,
+    state,
+    wal,
+    committer,
+    put,
+    writes,
+    syncs,
+    seals,
+    waits,
+    events,
+    setDebt,
+    sealsAsked: () => sealed,
+  }
 }
 
 /** Operations for one call. */
@@ -161,6 +189,35 @@ describe('a memtable that is full', () => {
     const [sealed] = state.version.sealed
     expect(sealed!.segments).toEqual([1])
     expect(committer.liveSegments().map(({ number }) => number)).toEqual([1, 2])
+  })
+})
+
+describe('a debt of merges', () => {
+  test('delays puts before they are written, and is told', async () => {
+    const { committer, put, waits, events, setDebt, writes } = newCommitter()
+    await put(0)
+    setDebt(0.99)
+    const before = writes()
+    const waiting = committer.commit({ operations: rows(5000), deletes: [] }, false)
+    for (let i = 0; i < 20; i++) await turn()
+    expect([waits.length, writes()]).toEqual([1, before])
+    waits[0]!.end()
+    await waiting
+    expect([writes(), committer.delays]).toEqual([before + 1, 1])
+    expect(committer.delayedMs).toBeGreaterThan(0)
+    expect(events).toMatchObject([{ kind: 'wait', reason: 'merge' }])
+    setDebt(0)
+    await committer.commit({ operations: rows(5000), deletes: [] }, false)
+    expect(waits.length).toBe(1)
+  })
+
+  test('delays nothing once the table is being closed', async () => {
+    const { committer, setDebt, state } = newCommitter()
+    setDebt(1)
+    const puts = [1, 2, 3].map(() => committer.commit({ operations: rows(2000), deletes: [] }, false))
+    await committer.close()
+    await Promise.all(puts)
+    expect(state.active.memtable.count).toBe(6000)
   })
 })
 

@@ -291,6 +291,39 @@ describe('the compactor', () => {
       await compactor.close()
     })
 
+    test('tells how far flushes are behind, unless they wait for room', async () => {
+      let isFull = false
+      let go!: () => void
+      const held = new Promise<void>(resolve => (go = resolve))
+      const full = new FlashTableError('FLASHTABLE_DISK_FULL', 'full')
+      const { compactor, seal, runs, ranges } = newCompactor(
+        run => async (job, control) => {
+          if (job.output.memory === undefined) {
+            if (isFull) throw full
+            await held
+            isFull = true
+            throw full
+          }
+          return run(job, control)
+        },
+        undefined,
+        9,
+        4,
+      )
+      for (let i = 0; i < 5; i++) seal()
+      compactor.wake()
+      await until(() => runs().length === 5, runs)
+      expect(compactor.debt).toBe(0)
+      seal()
+      compactor.wake()
+      await until(() => runs().length === 6, runs)
+      expect(compactor.debt).toBe(0.5)
+      go()
+      await until(() => compactor.waitingFor === 'space', ranges)
+      expect(compactor.debt).toBe(0)
+      await compactor.close()
+    })
+
     test('compacts runs together with the files of a small table', async () => {
       const { compactor, seal, runs, ranges, kinds } = newCompactor(undefined, undefined, 9, 4)
       seal()
@@ -391,6 +424,21 @@ describe('the compactor', () => {
       expect(ranges()).toHaveLength(1)
       await compactor.close()
     })
+  })
+
+  test('tells how far merges are behind: from three quarters of the files that there may be', async () => {
+    const { compactor, seal, ranges } = newCompactor(withoutMerges(() => {}))
+    const debts: number[] = []
+    for (let files = 1; files <= 33; files++) {
+      seal(4 * files)
+      compactor.wake()
+      await until(() => ranges().length === files, ranges)
+      debts.push(compactor.debt)
+    }
+    expect(debts.slice(0, 23)).toEqual(Array<number>(23).fill(0))
+    expect(debts.slice(23, 31)).toEqual(debts.slice(23, 31).toSorted((a, b) => a - b))
+    expect([debts[29]! < 1, debts[30], debts[32]]).toEqual([true, 1, 1])
+    await compactor.close()
   })
 
   test('refuses to hold the seals for a caller that does not hold the merges', async () => {

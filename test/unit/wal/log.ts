@@ -79,6 +79,7 @@ export class Log {
       takeFileNumber: () => this.nextNumber++,
       nextSequence: options.nextSequence ?? 0,
       spares: options.spares ?? [],
+      sparesMax: 2,
       poison: this.poison,
       checkHome: () => this.checkHome(),
     })
