@@ -126,6 +126,11 @@ export function newColumn(length: number): Uint32Array {
   return current?.takeWords(length) ?? new Uint32Array(length)
 }
 
+/** The same for bytes. */
+export function newBytes(length: number): Uint8Array {
+  return current?.takeBytes(length) ?? new Uint8Array(length)
+}
+
 /** Requires: nobody uses the column any more. */
 export function giveBackColumn(column: Uint32Array): void {
   if (current?.has(column) === true) current.giveBack(column)

@@ -2,6 +2,8 @@
 
 const HASH_START: u32 = 0x9e3779b9
 const STEP_GROWTH: u32 = 0x9e3779b9
+/** Of ten bits a key. */
+const USUAL_PROBES: i32 = 7
 
 @inline
 function hashLane(hash: u32, lane: u32): u32 {
@@ -78,6 +80,12 @@ export function hashKeys2(highs: usize, lows: usize, count: i32, hashes: usize):
   return <i32>((hashes - begin) >> 2)
 }
 
+@inline
+function setBit(line: usize, bit: u32): void {
+  const word = line + ((bit >> 28) << 2)
+  store<u32>(word, load<u32>(word) | (<u32>1 << ((bit >> 23) & 31)))
+}
+
 /** Zeroes a block of `lines` lines and adds `count` keys to it, by their hashes. */
 export function addToFilter(block: usize, lines: u32, probes: i32, hashes: usize, count: i32): void {
   memory.fill(block, 0, <usize>lines << 6)
@@ -89,9 +97,25 @@ export function addToFilter(block: usize, lines: u32, probes: i32, hashes: usize
     bit ^= bit >> 15
     bit *= 0x846ca68b
     let step = bit * 0x9e3779b1
+    if (probes == USUAL_PROBES) {
+      // Without a loop it takes three quarters of the time.
+      const a = bit + step
+      const b = a + step + STEP_GROWTH
+      const c = b + step + 2 * STEP_GROWTH
+      const d = c + step + 3 * STEP_GROWTH
+      const e = d + step + 4 * STEP_GROWTH
+      const f = e + step + 5 * STEP_GROWTH
+      setBit(line, bit)
+      setBit(line, a)
+      setBit(line, b)
+      setBit(line, c)
+      setBit(line, d)
+      setBit(line, e)
+      setBit(line, f)
+      continue
+    }
     for (let probe = probes; probe > 0; probe--) {
-      const word = line + ((bit >> 28) << 2)
-      store<u32>(word, load<u32>(word) | (<u32>1 << ((bit >> 23) & 31)))
+      setBit(line, bit)
       bit += step
       step += STEP_GROWTH
     }
