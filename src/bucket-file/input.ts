@@ -8,6 +8,7 @@
 import { corruption } from '../base/errors.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
 import { PageKeys } from '../format/page-keys.js'
+import { newBytes } from '../kernels/kernels.js'
 import type { SortedInput } from '../merge/sorted-input.js'
 import { compareRows } from '../records/compare.js'
 import { hideRows, type Hiding } from '../records/hide-rows.js'
@@ -46,6 +47,8 @@ export class BucketInput implements SortedInput {
   /** Of a scan: its first page is still to come; and rows [from, to) of that page that are. */
   #isFirst: boolean
   #rest: { readonly page: number; readonly from: number; readonly to: number } | undefined
+  /** What the reads of a merge go into. */
+  #memory: Uint8Array | undefined
   /** Where the batch begins that is being appended. */
   #batch = 0
   /** Pages [from, to) are still to be read. */
@@ -87,10 +90,18 @@ export class BucketInput implements SortedInput {
     if (this.#readPages <= CACHED_READ_PAGES && this.#file.hasCache)
       await this.#decodeCached(first, first + count, into)
     else {
-      const words = await this.#file.readPages(first, first + count)
+      const words = await this.#file.readPages(first, first + count, this.#reused(count))
       for (let page = 0; page < count; page++) this.#decode(first + page, words, (page * pageBytes) / 4, into)
     }
     if (!this.#isFirst) this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
+  }
+
+  /** The memory for this many pages of a merge: what was read before is decoded. */
+  #reused(pages: number): Uint8Array | undefined {
+    if (this.#options.firstReadPages === undefined) return undefined
+    const bytes = pages * this.#options.pageBytes + 4
+    if (this.#memory === undefined || this.#memory.byteLength < bytes) this.#memory = newBytes(bytes)
+    return this.#memory
   }
 
   /** Decodes the pages [from, to), out of the cache as far as they are there; reads of others block while that is fast. */
@@ -157,6 +168,7 @@ export class BucketInput implements SortedInput {
   async close(): Promise<void> {
     this.#from = this.#to
     this.#rest = undefined
+    this.#memory = undefined
   }
 }
 

@@ -7,12 +7,11 @@
 import { assert } from '../base/assert.js'
 import { WORDS_PER_LINE } from '../format/cache-line.js'
 import { DataPageEncoder } from '../format/data-page-encoder.js'
-import { addToFilter, filterLines, probeCount } from '../format/filter.js'
 import { WordBuffer } from '../format/word-buffer.js'
 import { compareKeys, compareKeyToRow, compareRows } from '../records/compare.js'
-import { HASH_START, hashKey, hashLane } from '../records/hash.js'
 import { DELETE_KEY, DELETE_RECORD, OperationBuffer, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
+import { PageFilter } from './page-filter.js'
 
 /** Counts that the footer keeps. */
 export interface BucketFileCounts {
@@ -44,14 +43,11 @@ export interface BuiltPages {
 
 export class PageBuilder {
   readonly #layout: RecordLayout
-  readonly #filterBitsPerRecord: number
   readonly #encoder: DataPageEncoder
   /** Rows that are in no page yet: those from `#from` on. */
   readonly #rows: OperationBuffer
   #from = 0
-  #hashes = new Uint32Array(0)
-  /** Of the filter; 0: there is none. */
-  readonly probes: number
+  readonly #pageFilter: PageFilter
   pages = 0
   readonly fences = new WordBuffer()
   readonly filter = new WordBuffer()
@@ -61,16 +57,20 @@ export class PageBuilder {
   constructor(layout: RecordLayout, pageBytes: number, filterBitsPerRecord: number) {
     const valueLaneCount = layout.laneCount - layout.keyLaneCount
     this.#layout = layout
-    this.#filterBitsPerRecord = filterBitsPerRecord
     this.#encoder = new DataPageEncoder(layout, pageBytes)
     this.#rows = new OperationBuffer(layout, 256)
-    this.probes = filterBitsPerRecord === 0 ? 0 : probeCount(filterBitsPerRecord)
+    this.#pageFilter = new PageFilter(layout.keyLaneCount, filterBitsPerRecord)
     this.bounds = {
       firstKey: new Uint32Array(layout.keyLaneCount),
       lastKey: new Uint32Array(layout.keyLaneCount),
       minValues: new Uint32Array(valueLaneCount).fill(0xffffffff),
       maxValues: new Uint32Array(valueLaneCount),
     }
+  }
+
+  /** Of the filter; 0: there is none. */
+  get probes(): number {
+    return this.#pageFilter.probes
   }
 
   /** Takes rows. Requires: they are sorted by key and follow all rows that came before. */
@@ -142,9 +142,8 @@ export class PageBuilder {
     for (let lane = 0; lane < keyLaneCount; lane++) this.fences.push(lanes[lane]![from]!)
     if (this.pages === 0)
       for (let lane = 0; lane < keyLaneCount; lane++) bounds.firstKey[lane] = lanes[lane]![from]!
-    if (this.#hashes.length < to - from) this.#hashes = new Uint32Array(2 * (to - from))
     // The first row of a page always goes into its filter; it is a new key only if the page before did not end in it.
-    const keys = hashKeys(lanes, from, to, keyLaneCount, this.#hashes)
+    const keys = this.#pageFilter.begin(this.#rows, from, to)
     const order = this.pages === 0 ? -1 : compareKeyToRow(bounds.lastKey, lanes, from)
     assert(
       order <= 0 && compareRows(lanes, from, lanes, to - 1, keyLaneCount) <= 0,
@@ -153,12 +152,7 @@ export class PageBuilder {
     const continued = order === 0
     counts.distinctKeys += continued ? keys - 1 : keys
     for (let lane = 0; lane < keyLaneCount; lane++) bounds.lastKey[lane] = lanes[lane]![to - 1]!
-    if (this.probes > 0) {
-      const lines = filterLines(keys, this.#filterBitsPerRecord)
-      const block = new Uint32Array(lines * WORDS_PER_LINE)
-      addToFilter(block, 0, lines, this.probes, this.#hashes, keys)
-      this.filter.append(block)
-    }
+    if (this.probes > 0) this.filter.append(this.#pageFilter.block())
     this.fences.push(this.filter.length / WORDS_PER_LINE)
     for (let lane = 0; lane < laneCount - keyLaneCount; lane++) {
       const { min, max } = this.#encoder.bounds(lane)
@@ -174,39 +168,6 @@ export class PageBuilder {
     if (min < minValues[lane]!) minValues[lane] = min
     if (max > maxValues[lane]!) maxValues[lane] = max
   }
-}
-
-/** Puts the hash of each different key of the sorted rows [from, to) into `hashes`; returns how many. Hot. */
-function hashKeys(
-  lanes: readonly Uint32Array[],
-  from: number,
-  to: number,
-  keyLaneCount: number,
-  hashes: Uint32Array,
-): number {
-  if (keyLaneCount === 2) return hashKeys2(lanes[0]!, lanes[1]!, from, to, hashes)
-  let keys = 0
-  for (let row = from; row < to; row++) {
-    if (row > from && compareRows(lanes, row, lanes, row - 1, keyLaneCount) === 0) continue
-    hashes[keys++] = hashKey(lanes, row, keyLaneCount)
-  }
-  return keys
-}
-
-/** The same for keys of two lanes (u64). */
-function hashKeys2(
-  high: Uint32Array,
-  low: Uint32Array,
-  from: number,
-  to: number,
-  hashes: Uint32Array,
-): number {
-  let keys = 0
-  for (let row = from; row < to; row++) {
-    if (row > from && low[row] === low[row - 1] && high[row] === high[row - 1]) continue
-    hashes[keys++] = hashLane(hashLane(HASH_START, high[row]!), low[row]!)
-  }
-  return keys
 }
 
 function countKind(counts: BucketFileCounts, kind: number): void {

@@ -248,10 +248,16 @@ export class BucketFile implements CachedFile {
     return pages
   }
 
-  /** Reads and checks pages [from, to) of data or of the filter, past the cache; one word more than they take. */
-  async readPages(from: number, to: number): Promise<Uint32Array> {
+  /**
+   * Reads and checks pages [from, to) of data or of the filter, past the cache, into `bytes` if they are given; one word
+   * more than they take.
+   */
+  async readPages(
+    from: number,
+    to: number,
+    bytes: Uint8Array = new Uint8Array((to - from) * this.#options.pageBytes + 4),
+  ): Promise<Uint32Array> {
     const { pageBytes } = this.#options
-    const bytes = new Uint8Array((to - from) * pageBytes + 4)
     const words = wordsOf(bytes)
     try {
       const count = await readFully(this.#file, bytes.subarray(0, (to - from) * pageBytes), from * pageBytes)

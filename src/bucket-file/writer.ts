@@ -18,6 +18,7 @@ import { bucketName } from '../io/file-names.js'
 import type { FileHandle } from '../io/file-system.js'
 import type { MemoryFile } from '../io/memory-file.js'
 import { writeFully } from '../io/transfer.js'
+import { newBytes } from '../kernels/kernels.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { TableFiles } from '../manifest/table-files.js'
 import type { DeleteWhere, Operations } from '../records/operations.js'
@@ -60,7 +61,7 @@ export class BucketFileWriter {
     this.#file = file
     this.#seed = fileSeed(target.tableId, target.epoch, target.number)
     this.#builder = new PageBuilder(layout, pageBytes, filterBitsPerRecord)
-    this.#chunk = new Uint8Array(Math.max(FIRST_CHUNK_BYTES, pageBytes))
+    this.#chunk = newBytes(Math.max(FIRST_CHUNK_BYTES, pageBytes))
   }
 
   static async create(target: BucketFileTarget): Promise<BucketFileWriter> {
@@ -171,7 +172,7 @@ export class BucketFileWriter {
   /** Zeros for the next page; it counts when it is filled. */
   #nextPage(): Uint8Array {
     if (this.#chunkBytes === this.#chunk.byteLength) {
-      const grown = new Uint8Array(2 * this.#chunk.byteLength)
+      const grown = newBytes(2 * this.#chunk.byteLength)
       grown.set(this.#chunk)
       this.#chunk = grown
     }

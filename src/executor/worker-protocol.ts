@@ -25,7 +25,8 @@ export type FromWorker =
   | { readonly kind: 'progress'; readonly operations: number }
   /** Write calls have transferred this many bytes since the last such message. */
   | { readonly kind: 'written'; readonly bytes: number }
-  | { readonly kind: 'done'; readonly result: Outcome<Task> }
+  /** `kernelPages`: data pages that kernels have written or read. */
+  | { readonly kind: 'done'; readonly result: Outcome<Task>; readonly kernelPages: number }
   | { readonly kind: 'failed'; readonly failure: Failure }
 
 /** An error as plain data: a structured clone keeps no `code`. */

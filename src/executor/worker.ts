@@ -8,6 +8,7 @@ import { spillMemtable } from '../bulk-load/spill-memtable.js'
 import { runCompaction } from '../compaction/run.js'
 import { nodeFileSystem } from '../io/node-file-system.js'
 import { jobFileSystem } from '../jobs/guarded-executor.js'
+import { beginKernels, endKernels, kernels } from '../kernels/kernels.js'
 import { failureOf, type FromWorker, type Outcome, type Task, type ToWorker } from './worker-protocol.js'
 
 /** Time between two reports of progress. */
@@ -53,6 +54,7 @@ async function perform(task: Task, signal: AbortSignal): Promise<void> {
   const control = { signal, onProgress, onWritten }
   let result: Outcome<Task>
   let transfer: ArrayBuffer[] = []
+  beginKernels()
   try {
     switch (task.kind) {
       case 'run':
@@ -71,8 +73,12 @@ async function perform(task: Task, signal: AbortSignal): Promise<void> {
       }
     }
     tellWritten()
-    post({ kind: 'done', result }, transfer)
+    const kernelPages = kernels()?.pages ?? 0
+    // The next job may come at once.
+    endKernels()
+    post({ kind: 'done', result, kernelPages }, transfer)
   } catch (error) {
+    endKernels()
     tellWritten()
     post({ kind: 'failed', failure: failureOf(error) })
   }

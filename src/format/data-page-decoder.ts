@@ -6,8 +6,9 @@ import { assert } from '../base/assert.js'
 import { PUT, type OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { unpackStrided } from './bits.js'
-import { laneWidth, shiftOf } from './data-page-row.js'
+import { hasPutsOnly, laneWidth, shiftOf } from './data-page-row.js'
 import { placeOfRow, sampleBits, sampleCount } from './elias-fano.js'
+import { KernelPageDecoder } from './kernel-page-decoder.js'
 import {
   KIND_WORD,
   PAGE_ROWS_MAX,
@@ -22,11 +23,13 @@ const TWO_32 = 2 ** 32
 
 export class DataPageDecoder {
   readonly #page: DataPageLayout
+  readonly #kernel: KernelPageDecoder | undefined
   /** The buckets of the rows of a page; kinds. Grown to the rows that pages turn out to have. */
   #scratch = new Uint32Array(512)
 
   constructor(layout: RecordLayout, pageBytes: number) {
     this.#page = dataPageLayout(layout, pageBytes)
+    this.#kernel = KernelPageDecoder.create(this.#page, pageBytes)
   }
 
   /**
@@ -41,7 +44,6 @@ export class DataPageDecoder {
     to = rowCountIn(words[base + KIND_WORD]!),
   ): void {
     const page = this.#page
-    const { keyLaneCount, packedLaneCount } = page
     const pageRows = rowCountIn(words[base + KIND_WORD]!)
     assert(
       pageRows > 0 && pageRows <= PAGE_ROWS_MAX,
@@ -50,11 +52,29 @@ export class DataPageDecoder {
     assert(from >= 0 && from <= to && to <= pageRows, 'only rows that a page has are decoded')
     const rows = to - from
     if (rows === 0) return
+    into.reserve(rows)
+    const kernel = rows === pageRows && this.#kernel?.takes(into.lanes) === true ? this.#kernel : undefined
+    if (kernel !== undefined && hasPutsOnly(page, words, base)) {
+      kernel.decode(words, base, into.lanes, into.count)
+      into.kinds?.fill(PUT, into.count, into.count + rows)
+      into.count += rows
+    } else this.#decodeRows(words, base, into, from, rows, pageRows)
+  }
+
+  #decodeRows(
+    words: Uint32Array,
+    base: number,
+    into: OperationBuffer,
+    from: number,
+    rows: number,
+    pageRows: number,
+  ): void {
+    const page = this.#page
+    const { keyLaneCount, packedLaneCount } = page
     const buckets = words[base + page.bucketsWord]! & 0xffff
     const rowBits = words[base + page.bucketsWord]! >>> 16
     const lowBits = lowBitsIn(words[base + KIND_WORD]!)
     const at = into.count
-    into.reserve(rows)
     if (this.#scratch.length < rows) this.#scratch = new Uint32Array(2 * rows)
     let position = (page.directoryWord + directoryWords(pageRows, buckets)) * 32 + from * rowBits
     for (let lane = keyLaneCount - 1, left = lowBits; lane >= 0; lane--, left -= 32) {

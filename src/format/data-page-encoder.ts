@@ -23,6 +23,7 @@ import type { RecordLayout } from '../records/record-layout.js'
 import { bitWidth, packStrided } from './bits.js'
 import { BUCKETS_MAX, DirectoryWriter } from './elias-fano.js'
 import { bucketOf, offsetNumber } from './key-offset.js'
+import { KernelPageEncoder } from './kernel-page-encoder.js'
 import { viewOf, wordsOf } from './little-endian.js'
 import { PageExtent } from './page-extent.js'
 import {
@@ -66,6 +67,9 @@ export class DataPageEncoder {
   #tried: PageExtent
   /** How the keys of the accepted rows are written. */
   #code: KeyCode = { bits: 0, lowBits: 0, buckets: 0 }
+  readonly #kernel: KernelPageEncoder | undefined
+  /** Whether the kernel has counted the rows of the last `fit`. */
+  #byKernel = false
   /** The rows of the last `fit` and the first of them, for `write`; whether they have been written, for `bounds`. */
   #fitRows: Operations | undefined
   #fitFrom = 0
@@ -74,6 +78,7 @@ export class DataPageEncoder {
   constructor(layout: RecordLayout, pageBytes: number) {
     this.#layout = layout
     this.#page = dataPageLayout(layout, pageBytes)
+    this.#kernel = KernelPageEncoder.create(this.#page, pageBytes)
     this.#reserve(FIRST_ROWS)
     this.#offsets = new RowOffsets(layout.keyLaneCount)
     this.#accepted = new PageExtent(this.#page)
@@ -89,9 +94,17 @@ export class DataPageEncoder {
     this.#fitRows = rows
     this.#fitFrom = from
     this.#written = false
-    this.#offsets.begin(rows, from)
     // Pages resemble each other, so nearly all rows of a page go in at once; other steps are powers of two.
-    let step = Math.max(1, this.#accepted.rows - STEP_ROWS)
+    const firstStep = Math.max(1, this.#accepted.rows - STEP_ROWS)
+    this.#byKernel = this.#kernel?.takes(rows) === true
+    if (this.#byKernel) this.#accepted.rows = this.#kernel!.fit(rows, from, to, firstStep)
+    else this.#extend(rows, from, to, firstStep)
+    return this.#accepted.rows
+  }
+
+  #extend(rows: Operations, from: number, to: number, firstStep: number): void {
+    this.#offsets.begin(rows, from)
+    let step = firstStep
     let nextStep = STEP_ROWS
     this.#accepted.reset()
     const end = Math.min(to, from + PAGE_ROWS_MAX)
@@ -117,12 +130,20 @@ export class DataPageEncoder {
         full = true
       }
     }
-    return this.#accepted.rows
   }
 
   /** Writes the rows that `fit` has counted into the zeroed page `bytes`; the checksum is the caller's. */
   write(rows: Operations, from: number, bytes: Uint8Array): void {
     assert(this.#fitRows === rows && this.#fitFrom === from, '`fit` has counted the rows that `write` gets')
+    if (this.#byKernel) {
+      this.#kernel!.write(from, bytes)
+      this.#kernel!.copyBounds(this.#accepted.min, this.#accepted.max)
+    } else this.#writePage(rows, from, bytes)
+    this.#fitRows = undefined
+    this.#written = true
+  }
+
+  #writePage(rows: Operations, from: number, bytes: Uint8Array): void {
     const page = this.#page
     const extent = this.#accepted
     const { lowBits, buckets } = this.#code
@@ -155,8 +176,6 @@ export class DataPageEncoder {
       position += width
     }
     assert(rowsWord * 32 + extent.rows * rowBits <= words.length * 32, 'the rows of a page end within it')
-    this.#fitRows = undefined
-    this.#written = true
   }
 
   /** The least and greatest value of value lane `lane` in the page just written; min > max where it has none. */
@@ -269,7 +288,7 @@ export class DataPageEncoder {
     const span = this.#offsets.offset
     const code = { bits: Infinity, lowBits: 0, buckets: 0 }
     // The best is close to where there are as many buckets as rows.
-    const about = Math.floor(Math.log2((offsetNumber(span) + 1) / count))
+    const about = floorLog2((offsetNumber(span) + 1) / count)
     const last = Math.min(LOW_BITS_MAX, about + 1)
     for (let lowBits = Math.max(0, about - 1); lowBits <= last || code.bits === Infinity; lowBits++) {
       const buckets = bucketOf(span, lowBits) + 1
@@ -288,4 +307,11 @@ export class DataPageEncoder {
 /** Bits of a number below 2^53. */
 function bitsOf(number: number): number {
   return number < TWO_32 ? bitWidth(number) : 32 + bitWidth(Math.floor(number / TWO_32))
+}
+
+/** The greatest integer that is not above the logarithm, exactly; -1 for all numbers below 1. */
+function floorLog2(number: number): number {
+  let bits = 0
+  for (; number >= TWO_32; number /= TWO_32) bits += 32
+  return number < 1 ? -1 : bits + bitWidth(number) - 1
 }

@@ -4,6 +4,7 @@
  * Batches, decoded frames, decoded pages and merge buffers all have this one form. Requires: rows of one key are in the
  * order in which they were put. docs/internals.md, Operations.
  */
+import { giveBackColumn, newColumn } from '../kernels/kernels.js'
 import type { RecordLayout } from './record-layout.js'
 
 /** What an operation does. The numbers are on disk: docs/file-format.md, Operation kinds. */
@@ -99,7 +100,7 @@ export class OperationBuffer implements Operations {
 
   constructor(layout: RecordLayout, capacity = 16) {
     this.#capacity = Math.max(1, capacity)
-    this.lanes = Array.from({ length: layout.laneCount }, () => new Uint32Array(this.#capacity))
+    this.lanes = Array.from({ length: layout.laneCount }, () => newColumn(this.#capacity))
   }
 
   /** Rows for which there is room. */
@@ -113,9 +114,11 @@ export class OperationBuffer implements Operations {
     if (needed <= this.#capacity) return
     this.#capacity = Math.max(needed, this.#capacity * 2)
     for (let lane = 0; lane < this.lanes.length; lane++) {
-      const grown = new Uint32Array(this.#capacity)
-      grown.set(this.lanes[lane]!.subarray(0, this.count))
+      const before = this.lanes[lane]!
+      const grown = newColumn(this.#capacity)
+      grown.set(before.subarray(0, this.count))
       this.lanes[lane] = grown
+      giveBackColumn(before)
     }
     if (this.kinds !== undefined) {
       const grown = new Uint8Array(this.#capacity)
