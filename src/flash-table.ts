@@ -245,7 +245,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   /**
    * Adds a record for each row of the columns, as one atomic batch: typed arrays of one length, `key` and one for each
    * field (`value` if the value is not a struct). They are copied. Errors as `put`; `RangeError` for more than
-   * `memtableBytes`.
+   * `bufferBytes`.
    */
   putColumns(columns: ColumnsIn<K, V>, options?: WriteOptions, ...extra: never[]): Promise<void> {
     return this.#writes.putColumns(columns, options, extra)

@@ -121,7 +121,7 @@ export function corruption(
 const ADVICE: Readonly<Record<string, string>> = {
   EMFILE: 'close files of this process, or allow it more (ulimit -n)',
   ENFILE: 'all processes together have too many files open: close some',
-  ENOMEM: 'the system is short of memory: give it more, or smaller cacheBytes and memtableBytes',
+  ENOMEM: 'the system is short of memory: give it more, or smaller cacheBytes and bufferBytes',
   EACCES: 'give this user the permission, or open another directory',
   EPERM: 'give this user the permission, or open another directory',
   EROFS: 'nothing can be written there: open with readOnly, or open another directory',

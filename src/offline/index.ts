@@ -4,7 +4,7 @@ import { optionalCallback, optionalSignal, readOptions, refuseExtra } from '../o
 import { absolutePath } from '../options/location.js'
 import {
   optionalDuplicates,
-  optionalMemtableBytes,
+  optionalBufferBytes,
   optionalPageBytes,
   type Duplicates,
 } from '../options/options.js'
@@ -29,7 +29,7 @@ export interface RepairOptions extends VerifyOptions {
   readonly duplicates?: Duplicates | undefined
   readonly pageBytes?: number | undefined
   /** Memory that the repair may take, as for `open`. */
-  readonly memtableBytes?: number | undefined
+  readonly bufferBytes?: number | undefined
 }
 
 const asGiven = (value: unknown): unknown => value
@@ -44,7 +44,7 @@ const REPAIR_OPTIONS = {
   valueEncoding: asGiven,
   duplicates: optionalDuplicates,
   pageBytes: optionalPageBytes,
-  memtableBytes: optionalMemtableBytes,
+  bufferBytes: optionalBufferBytes,
 }
 
 /**

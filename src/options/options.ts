@@ -33,7 +33,7 @@ export interface TableOptions {
   /** How long to wait for another writer to close, in milliseconds; `Infinity` waits forever. Default: 0. */
   readonly lockTimeoutMs?: number | undefined
   /** Bytes of raw records that gather in memory before they become a bucket file. Default: 32 MiB. */
-  readonly memtableBytes?: number | undefined
+  readonly bufferBytes?: number | undefined
   /** Bytes of a segment of the write-ahead log: what an open after a crash replays. Default: 64 MiB. */
   readonly walBytes?: number | undefined
   /**
@@ -78,7 +78,7 @@ export interface ResolvedOptions {
   readonly createIfMissing: boolean
   readonly errorIfExists: boolean
   readonly lockTimeoutMs: number
-  readonly memtableBytes: number
+  readonly bufferBytes: number
   readonly walBytes: number
   /** `undefined`: the cache of the process. */
   readonly cacheBytes: number | undefined
@@ -109,9 +109,9 @@ export const MIN_PAGE_BYTES = 4 * KIB
 export const MAX_PAGE_BYTES = 64 * KIB
 
 /** The largest record fits. */
-const MIN_MEMTABLE_BYTES = 1 * KIB
+const MIN_BUFFER_BYTES = 1 * KIB
 /** A lane of one byte takes four in memory: at most 4 GiB. */
-const MAX_MEMTABLE_BYTES = 1 * GIB
+const MAX_BUFFER_BYTES = 1 * GIB
 const MIN_WAL_BYTES = MIN_PAGE_BYTES
 const MAX_WAL_BYTES = 1 * GIB
 /** One typed array holds the cache. */
@@ -129,7 +129,7 @@ const MAX_FANOUT = 64
 /** encoding/ checks it. */
 const asGiven = (value: unknown): unknown => value
 
-export const optionalMemtableBytes = optionalInteger(MIN_MEMTABLE_BYTES, MAX_MEMTABLE_BYTES)
+export const optionalBufferBytes = optionalInteger(MIN_BUFFER_BYTES, MAX_BUFFER_BYTES)
 
 const OPEN_OPTIONS = {
   keyEncoding: asGiven,
@@ -140,7 +140,7 @@ const OPEN_OPTIONS = {
   createIfMissing: optionalBoolean,
   errorIfExists: optionalBoolean,
   lockTimeoutMs: optionalMilliseconds,
-  memtableBytes: optionalMemtableBytes,
+  bufferBytes: optionalBufferBytes,
   walBytes: optionalInteger(MIN_WAL_BYTES, MAX_WAL_BYTES),
   cacheBytes: optionalInteger(0, MAX_CACHE_BYTES),
   syncIntervalMs: optionalMilliseconds,
@@ -196,7 +196,7 @@ function resolveGiven(given: Checked<typeof OPEN_OPTIONS>): ResolvedOptions {
     createIfMissing: createIfMissing ?? !readOnly,
     errorIfExists,
     lockTimeoutMs: given.lockTimeoutMs ?? 0,
-    memtableBytes: given.memtableBytes ?? 128 * MIB,
+    bufferBytes: given.bufferBytes ?? 128 * MIB,
     walBytes: given.walBytes ?? 16 * MIB,
     cacheBytes: given.cacheBytes,
     syncIntervalMs: given.syncIntervalMs ?? 5000,

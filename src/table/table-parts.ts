@@ -85,8 +85,8 @@ export function recoveryOptions(
   options: ResolvedOptions,
   { fileSystem, memoryFreed, now, runsPerFlush }: Environment,
 ): RecoveryOptions {
-  const bufferRecords = Math.floor(options.memtableBytes / layout.recordBytes)
-  const memtables = runsPerFlush ?? memtablesOfBuffer(options.memtableBytes)
+  const bufferRecords = Math.floor(options.bufferBytes / layout.recordBytes)
+  const memtables = runsPerFlush ?? memtablesOfBuffer(options.bufferBytes)
   return {
     fileSystem,
     directory,

@@ -121,7 +121,7 @@ export class TableSession {
     if (count > bufferRecords) {
       throw outOfRange(
         'FLASHTABLE_INVALID_VALUE',
-        `a batch holds at most memtableBytes, here ${bufferRecords} records; found ${count}: ` +
+        `a batch holds at most bufferBytes, here ${bufferRecords} records; found ${count}: ` +
           'use smaller batches, or FlashTable.bulkLoad for a new table',
       )
     }

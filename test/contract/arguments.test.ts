@@ -121,7 +121,7 @@ describe('arguments that a method does not take', () => {
       { keyEncoding: 'u64', valueEncoding: { a: 'u32' } },
       { keyEncoding: 'u64', valueEncoding: 'json' },
       { valueEncoding: 'u32' },
-      { ...options, memtableBytes: 2n ** 20n },
+      { ...options, bufferBytes: 2n ** 20n },
       { ...options, signal: new EventTarget() },
     ]) {
       await expectRefused(open(path, wrong), `open ${JSON.stringify(Object.keys(wrong))}`)
@@ -164,7 +164,7 @@ describe('arguments that a method does not take', () => {
       { keyEncoding: 'u33' },
       { duplicates: 'drop' },
       { pageBytes: 5 },
-      { memtableBytes: '1' },
+      { bufferBytes: '1' },
     ])
       await expectRefused(repair(path, into, wrong), `repairTable ${JSON.stringify(wrong)}`)
     await expectRefused(verify(path, undefined, 5), 'verifyTable and more')

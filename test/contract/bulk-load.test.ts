@@ -15,7 +15,7 @@ import {
 } from '../support/tables.js'
 
 const tables = testTables()
-const OPTIONS = { ...FINGERPRINT, ...SMALL, memtableBytes: 16_384 } as const
+const OPTIONS = { ...FINGERPRINT, ...SMALL, bufferBytes: 16_384 } as const
 const MEMTABLE_RECORDS = 1024
 /** What may wait in memory: nothing, two memtables, all. */
 const MEMORIES = [0, 2 * 16_384, 2 ** 30]
@@ -149,7 +149,7 @@ describe('bulkLoad', () => {
   test('takes the whole range of every field, and keys of several lanes', async () => {
     const options = {
       ...SMALL,
-      memtableBytes: 16_384,
+      bufferBytes: 16_384,
       keyEncoding: bytes(12),
       valueEncoding: struct({ a: 'i64', b: 'u8' }),
     } as const
@@ -184,7 +184,7 @@ describe('bulkLoad', () => {
   })
 
   test.each([1, 2, 5, 6, 9])('takes sets of random keys of %i bytes, which do not pack', async width => {
-    const options = { ...SMALL, memtableBytes: 16_384, keyEncoding: bytes(width) } as const
+    const options = { ...SMALL, bufferBytes: 16_384, keyEncoding: bytes(width) } as const
     const rows = 20_000
     const random = new Random(width)
     const keys = Uint8Array.from({ length: rows * width }, () => random.below(256))
@@ -232,7 +232,7 @@ describe('bulkLoad', () => {
   test.each([100, 5000])(
     'of %i records goes on as any table, at once: puts, merges, reopening',
     async loaded => {
-      const { memtableBytes, fanout } = OPTIONS
+      const { bufferBytes, fanout } = OPTIONS
       let table = await FlashTable.bulkLoad(tables.path(), OPTIONS, source(loaded, 500))
       try {
         expect(await table.get(spreadKey(loaded - 1))).toEqual(fingerprint(loaded - 1))
@@ -248,7 +248,7 @@ describe('bulkLoad', () => {
       } finally {
         await table.close()
       }
-      table = await tables.open(table.location, { ...FINGERPRINT, ...SMALL, memtableBytes, fanout })
+      table = await tables.open(table.location, { ...FINGERPRINT, ...SMALL, bufferBytes, fanout })
       expect(await collect(table.keys())).toHaveLength(11_999)
       await table.compact()
       expect(await collect(table.keys())).toHaveLength(11_999)

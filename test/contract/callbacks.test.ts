@@ -6,7 +6,7 @@ import { verifyTable } from '../../src/offline/verify.js'
 import { allSealed } from '../support/all-sealed.js'
 import { imageOf, sizesOf, testTables } from '../support/tables.js'
 
-const OPTIONS = { keyEncoding: 'u64', memtableBytes: 4096, walBytes: 16_384, fanout: 8 } as const
+const OPTIONS = { keyEncoding: 'u64', bufferBytes: 4096, walBytes: 16_384, fanout: 8 } as const
 const RECORDS = 2000
 
 interface Report {
@@ -108,7 +108,7 @@ describe('a loop over a table', () => {
   )
 
   test('that is left, that throws, or whose encoding throws holds nothing afterwards', async () => {
-    const table = await tables.open(tables.path(), { keyEncoding, memtableBytes: 4096 })
+    const table = await tables.open(tables.path(), { keyEncoding, bufferBytes: 4096 })
     for (let i = 0; i < 50; i++) await table.put(i)
     for await (const _ of table.keys()) break
     const throwing = async (): Promise<void> => {

@@ -11,7 +11,7 @@ import { FINGERPRINT, fingerprint, fingerprintColumns, type FingerprintTable } f
 
 const OPTIONS = {
   ...FINGERPRINT,
-  memtableBytes: 16_384,
+  bufferBytes: 16_384,
   walBytes: 65_536,
   fanout: 4,
   syncIntervalMs: Infinity,

@@ -111,7 +111,7 @@ describe('checkpoint', () => {
   })
 
   test('shares its files with the table: it writes the memtables alone', async () => {
-    const table = await tables.fingerprints({ ...SMALL, memtableBytes: 2 ** 20, walBytes: 2 ** 20 })
+    const table = await tables.fingerprints({ ...SMALL, bufferBytes: 2 ** 20, walBytes: 2 ** 20 })
     await table.putColumns(fingerprintColumns(0, 20_000, spreadKey))
     await table.compact()
     const { files } = await settled(table)

@@ -17,7 +17,7 @@ const ACTING = /[^\P{Cc}\n\t]|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u
 const ERROR_LINE = /^flashtable: [A-Z][A-Z_]+: [^\n]+\n$/
 /** Names that only programs know. */
 const OPTION_NAME =
-  /\b(lockTimeoutMs|readOnly|createIfMissing|errorIfExists|keyEncoding|valueEncoding|cacheBytes|memtableBytes|walBytes)\b/
+  /\b(lockTimeoutMs|readOnly|createIfMissing|errorIfExists|keyEncoding|valueEncoding|cacheBytes|bufferBytes|walBytes)\b/
 
 const place = testCli()
 const { cli, freshPath } = place

@@ -6,7 +6,7 @@ import { allSealed } from '../support/all-sealed.js'
 import { simulatedEnvironment } from '../support/simulated-environment.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 
-const OPTIONS = { keyEncoding: 'u64', memtableBytes: 1024, walBytes: 65_536, fanout: 4 }
+const OPTIONS = { keyEncoding: 'u64', bufferBytes: 1024, walBytes: 65_536, fanout: 4 }
 
 /** Some dozen memtables in bucket files, one more in memory, and a disk that is full. */
 async function fullTable(): Promise<{ disk: SimulatedFileSystem; table: FlashTable }> {

@@ -126,7 +126,7 @@ describe.each(TYPES)('a comparison of a field of type %s', (_, encoding, values)
 })
 
 /** A program that forgets: files of 500 records or so, whose `time` ascends. */
-const FILES = { ...SMALL, memtableBytes: 16_384, walBytes: 65_536, fanout: 64 } as const
+const FILES = { ...SMALL, bufferBytes: 16_384, walBytes: 65_536, fanout: 64 } as const
 const RECORDS = 10_000
 
 async function filled(options: object = {}): Promise<FingerprintTable> {
@@ -238,7 +238,7 @@ describe('a delete of old records', () => {
     await first.delWhere({ flags: { gt: 4 } })
     // More than an open merges with the first file.
     for (let n = 0; n < 1000; n += 250) await first.putColumns(fingerprintColumns(n, n + 250, spreadKey))
-    const second = await tables.reopen(first, { ...FILES, memtableBytes: 65_536 })
+    const second = await tables.reopen(first, { ...FILES, bufferBytes: 65_536 })
     await second.delWhere({ time: { lt: 1000 } })
     const third = await tables.reopen(second, FILES)
     await settled(third, FILES.fanout)

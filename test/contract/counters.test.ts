@@ -8,7 +8,7 @@ import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 const DIRECTORY = '/tables/counted'
 const OPTIONS = {
   keyEncoding: 'u64',
-  memtableBytes: 1024,
+  bufferBytes: 1024,
   walBytes: 8192,
   cacheBytes: 65_536,
   fanout: 2,

@@ -233,7 +233,7 @@ describe('deletes', () => {
   })
 
   test('are counted in many thousands without slowing a lookup to a crawl', async () => {
-    const table = await tables.fingerprints({ ...SMALL, memtableBytes: 65_536, walBytes: 2 ** 20 })
+    const table = await tables.fingerprints({ ...SMALL, bufferBytes: 65_536, walBytes: 2 ** 20 })
     for (let i = 0; i < 5000; i++) {
       void table.put(spreadKey(i), fingerprint(i))
       void table.delWhere({ id: 0 - (i - 100) })

@@ -37,7 +37,7 @@ const RECORDS = 3000
 const keyOf = (n: number): bigint => 10n * BigInt(n % 5 === 0 ? 77 : (n * 7919) % 1000)
 
 const PLACES: [string, object, boolean][] = [
-  ['in memory', { memtableBytes: 2 ** 20, walBytes: 2 ** 20 }, false],
+  ['in memory', { bufferBytes: 2 ** 20, walBytes: 2 ** 20 }, false],
   ['in memory and files', {}, false],
   ['in memory and files that are hardly cached', { cacheBytes: 0 }, false],
   ['in one file', { cacheBytes: 0 }, true],
@@ -141,7 +141,7 @@ test('a snapshot does not see what was put and deleted later', async () => {
 })
 
 test('a key on either side of any bound is found, also where a page begins with the bound', async () => {
-  const table = await tables.fingerprints({ memtableBytes: 2 ** 20, walBytes: 2 ** 20 })
+  const table = await tables.fingerprints({ bufferBytes: 2 ** 20, walBytes: 2 ** 20 })
   const keys = 3000
   for (const round of [0, 1])
     await table.putColumns(fingerprintColumns(round * keys, (round + 1) * keys, n => BigInt(n % keys)))
@@ -159,7 +159,7 @@ test('a key on either side of any bound is found, also where a page begins with 
 })
 
 test('a snapshot passes over newer records in memory, however many, and stops at older ones', async () => {
-  const table = await tables.fingerprints({ memtableBytes: 2 ** 20, walBytes: 2 ** 20 })
+  const table = await tables.fingerprints({ bufferBytes: 2 ** 20, walBytes: 2 ** 20 })
   await table.put(10_000n, fingerprint(1))
   await table.compact()
   await table.put(5000n, fingerprint(2))

@@ -19,7 +19,7 @@ import { until } from '../support/until.js'
 const tables = testTables()
 
 /** No level is ever full: what is merged is merged for what is hidden. 1024 records to a memtable. */
-const NO_LEVELS = { ...SMALL, memtableBytes: 16_384, walBytes: 65_536, fanout: 64 } as const
+const NO_LEVELS = { ...SMALL, bufferBytes: 16_384, walBytes: 65_536, fanout: 64 } as const
 const QUIET_TURNS = 30
 const OTHERS = 1_000_000
 

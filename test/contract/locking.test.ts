@@ -145,7 +145,7 @@ describe('a second writer', () => {
       const table = await tables.open(path, {
         ...FINGERPRINT,
         ...SMALL,
-        memtableBytes: 2 ** 20,
+        bufferBytes: 2 ** 20,
         walBytes: 2 ** 21,
       })
       const ids = (await table.getAll(1n)).map(({ id }) => 0 - id)

@@ -40,7 +40,7 @@ const PLACES: [string, () => Promise<FingerprintTable>][] = [
   [
     'in memory',
     async () => {
-      const table = await fill({ memtableBytes: 2 ** 20, walBytes: 2 ** 20 })
+      const table = await fill({ bufferBytes: 2 ** 20, walBytes: 2 ** 20 })
       expect(await table.stats()).toMatchObject({ files: [], memtable: { operations: RECORDS, sealed: 0 } })
       return table
     },
@@ -143,7 +143,7 @@ describe('a lookup', () => {
   test('reads a page again that the cache had to give up', async () => {
     const table = await tables.fingerprints({
       ...SMALL,
-      memtableBytes: 2 ** 20,
+      bufferBytes: 2 ** 20,
       walBytes: 2 ** 20,
       cacheBytes: 0,
     })

@@ -25,7 +25,7 @@ async function filled(records: number, options: object = {}): Promise<Fingerprin
 
 describe('sync', () => {
   test('covers everything put before it, however many call it at once', async () => {
-    const table = await tables.fingerprints({ ...SMALL, memtableBytes: 65_536 })
+    const table = await tables.fingerprints({ ...SMALL, bufferBytes: 65_536 })
     for (let i = 0; i < 300; i++) void table.put(spreadKey(i), fingerprint(i))
     const syncs = [table.sync(), table.sync()]
     void table.put(0n, fingerprint(0))
@@ -117,7 +117,7 @@ describe('compact', () => {
   })
 
   test('tells how far it is, in rising numbers up to the end', async () => {
-    const table = await filled(5000, { memtableBytes: 65_536 })
+    const table = await filled(5000, { bufferBytes: 65_536 })
     const told: { done: number; total: number }[] = []
     await table.compact({ onProgress: progress => told.push(progress) })
     expect(told.length).toBeGreaterThan(0)
@@ -129,7 +129,7 @@ describe('compact', () => {
   })
 
   test('that is aborted rejects with the reason and leaves the table as it was, without orphans', async () => {
-    const table = await filled(20_000, { memtableBytes: 65_536, fanout: 64 })
+    const table = await filled(20_000, { bufferBytes: 65_536, fanout: 64 })
     const reason = new Error('enough')
     await expect(table.compact({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
     const controller = new AbortController()
@@ -184,7 +184,7 @@ describe('a table by itself', () => {
   })
 
   test('seals when its log is full, though its memtable is not', async () => {
-    const table = await tables.fingerprints({ ...SMALL, memtableBytes: 2 ** 20 })
+    const table = await tables.fingerprints({ ...SMALL, bufferBytes: 2 ** 20 })
     // A frame for each put: half of it is header.
     for (let i = 0; i < 7500; i++) await table.put(spreadKey(i), fingerprint(i))
     const { files, memtable } = await table.stats()
@@ -196,7 +196,7 @@ describe('a table by itself', () => {
   })
 
   test('takes a batch whose frame is larger than its log', async () => {
-    const table = await tables.fingerprints({ ...SMALL, memtableBytes: 2 ** 20, walBytes: 4096 })
+    const table = await tables.fingerprints({ ...SMALL, bufferBytes: 2 ** 20, walBytes: 4096 })
     for (let from = 0; from < 40_000; from += 10_000) {
       await table.putColumns(fingerprintColumns(from, from + 10_000, spreadKey))
     }

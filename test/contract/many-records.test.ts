@@ -15,7 +15,7 @@ const tables = testTables({ onDisk: true })
 
 async function fill(records: number, options: TableOptions, keyOf: (number: number) => bigint) {
   const table = await tables.fingerprints({ syncIntervalMs: Infinity, cacheBytes: 2 ** 18, ...options })
-  const step = Math.min(records, 10_000, (options.memtableBytes ?? Infinity) / 16)
+  const step = Math.min(records, 10_000, (options.bufferBytes ?? Infinity) / 16)
   for (let from = 0; from < records; from += step) {
     await table.putColumns(fingerprintColumns(from, Math.min(records, from + step), keyOf))
   }
@@ -36,9 +36,9 @@ async function expectInOrder(table: FingerprintTable, key: bigint, count: number
 }
 
 describe.each([
-  [1, { memtableBytes: 4096 }],
-  [10_000, { memtableBytes: 16_384, walBytes: 65_536, fanout: 3 }],
-  [1_000_000, { memtableBytes: 2 ** 21, walBytes: 2 ** 22, fanout: 4 }],
+  [1, { bufferBytes: 4096 }],
+  [10_000, { bufferBytes: 16_384, walBytes: 65_536, fanout: 3 }],
+  [1_000_000, { bufferBytes: 2 ** 21, walBytes: 2 ** 22, fanout: 4 }],
 ])('a key with %i records', (count, options) => {
   test('has them all in the order of the puts, before and after compact() and a reopen', async () => {
     const key = 77n
@@ -87,7 +87,7 @@ const SKEWED: [string, (number: number) => bigint][] = [
 
 describe.each(SKEWED)('keys that are %s', (_, keyOf) => {
   test('are found, ordered and counted as any others', async () => {
-    const table = await fill(RECORDS, { memtableBytes: 2 ** 16, walBytes: 2 ** 17, fanout: 4 }, keyOf)
+    const table = await fill(RECORDS, { bufferBytes: 2 ** 16, walBytes: 2 ** 17, fanout: 4 }, keyOf)
     const numbers = new Map<bigint, number[]>()
     for (let n = 0; n < RECORDS; n++) {
       const key = keyOf(n)
@@ -121,7 +121,7 @@ describe.each(SKEWED)('keys that are %s', (_, keyOf) => {
 
 describe('a bulk load of 1,500,000 records', () => {
   const RECORDS = 1_500_000
-  const options = { ...FINGERPRINT, memtableBytes: 2 ** 22 } as const
+  const options = { ...FINGERPRINT, bufferBytes: 2 ** 22 } as const
 
   async function load(keyOf: (number: number) => bigint) {
     function* source() {

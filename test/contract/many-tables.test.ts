@@ -34,7 +34,7 @@ test.skipIf(!existsSync('/proc/self/task'))(
        const descriptors = count('fd')
        const tables = []
        for (let i = 0; i < 60; i++) {
-         const options = { keyEncoding: 'u64', memtableBytes: 2 ** 16, walBytes: 2 ** 18, fanout: 2 }
+         const options = { keyEncoding: 'u64', bufferBytes: 2 ** 16, walBytes: 2 ** 18, fanout: 2 }
          tables.push(await FlashTable.open(${JSON.stringify(tables.path())} + i, options))
        }
        const key = BigUint64Array.from({ length: 8000 }, (_, i) => BigInt(i))

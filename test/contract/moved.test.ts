@@ -15,7 +15,7 @@ const tables = testTables({ onDisk: true })
 const OPTIONS = {
   keyEncoding: 'u32',
   valueEncoding: struct({ id: 'u32' }),
-  memtableBytes: 8192,
+  bufferBytes: 8192,
   walBytes: 16_384,
   fanout: 3,
   syncIntervalMs: Infinity,

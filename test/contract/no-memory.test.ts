@@ -10,7 +10,7 @@ const noMemory = (): RangeError => new RangeError('Array buffer allocation faile
 const expected = {
   name: 'FlashTableError',
   code: 'FLASHTABLE_IO_ERROR',
-  message: expect.stringMatching(/the system is short of memory: .*smaller cacheBytes and memtableBytes$/),
+  message: expect.stringMatching(/the system is short of memory: .*smaller cacheBytes and bufferBytes$/),
   cause: { name: 'RangeError' },
 }
 

@@ -162,7 +162,7 @@ describe('open', () => {
 
   test.each([
     ['an unknown name', { cacheSize: 1 }, 'TypeError', "'cacheSize'"],
-    ['a wrong type', { memtableBytes: '1' }, 'TypeError', "'memtableBytes'"],
+    ['a wrong type', { bufferBytes: '1' }, 'TypeError', "'bufferBytes'"],
     ['a number out of bounds', { fanout: 1 }, 'RangeError', "'fanout'"],
     ['a page size that is no power of two', { pageBytes: 5000 }, 'RangeError', "'pageBytes'"],
     ['an unknown kind of duplicates', { duplicates: 'drop' }, 'TypeError', "'duplicates'"],
@@ -229,8 +229,8 @@ describe('open', () => {
   test('keeps what was put under other sizes of memtable, log, cache and fanout', async () => {
     let table = await tables.fingerprints(SMALL)
     const sizes = [
-      { memtableBytes: 65_536, fanout: 2 },
-      { memtableBytes: 1024, walBytes: 4096, cacheBytes: 0, fanout: 64 },
+      { bufferBytes: 65_536, fanout: 2 },
+      { bufferBytes: 1024, walBytes: 4096, cacheBytes: 0, fanout: 64 },
       { filterBitsPerRecord: 0 },
       { ...SMALL, filterBitsPerRecord: 32, syncIntervalMs: 0 },
     ]

@@ -38,7 +38,7 @@ test('an ES module opens a table, and the compactor runs in its worker thread', 
   await writeFile(
     join(project, 'user.mjs'),
     `import { FlashTable, struct } from 'flashtable'
-     const options = { keyEncoding: 'u64', valueEncoding: struct({ id: 'u32' }), memtableBytes: 65536, fanout: 3 }
+     const options = { keyEncoding: 'u64', valueEncoding: struct({ id: 'u32' }), bufferBytes: 65536, fanout: 3 }
      const table = await FlashTable.open('./table', options)
      for (let i = 0; i < 60000; i += 3000) {
        const key = BigUint64Array.from({ length: 3000 }, (_, j) => BigInt((i + j) * 7919))
@@ -117,7 +117,7 @@ describe("under Node's permission model", () => {
     const output = await restricted(
       [`--allow-fs-write=${project}/*`],
       `process.on('warning', ({ code, message }) => console.log(code, /--allow-worker/.test(message)))
-       const table = await FlashTable.open('./restricted', { keyEncoding: 'u32', memtableBytes: 4096 })
+       const table = await FlashTable.open('./restricted', { keyEncoding: 'u32', bufferBytes: 4096 })
        await new Promise(setImmediate)
        console.log('open')
        for (let i = 0; i < 20; i++) await table.putColumns({ key: Uint32Array.from({ length: 500 }, (_, j) => i * 500 + j) })
@@ -149,11 +149,13 @@ describe("under Node's permission model", () => {
 async function makeManyFiles(location: string): Promise<void> {
   const executor = inlineExecutor(nodeFileSystem)
   const run: typeof executor.run = (job, control) =>
-    job.files.every(({ memory }) => memory !== undefined) ? executor.run(job, control) : untilAborted(control.signal!)
+    job.files.every(({ memory }) => memory !== undefined)
+      ? executor.run(job, control)
+      : untilAborted(control.signal!)
   const options = {
     keyEncoding: 'u64',
     syncIntervalMs: Infinity,
-    memtableBytes: 1024,
+    bufferBytes: 1024,
     walBytes: 4096,
     fanout: 64,
   }

@@ -43,7 +43,7 @@ function inRange(range: RangeOptions<bigint>): (entry: Entry) => boolean {
 }
 
 const PLACES: [string, object, (table: FingerprintTable) => Promise<FingerprintTable>][] = [
-  ['in memory', { memtableBytes: 2 ** 20, walBytes: 2 ** 20 }, async table => table],
+  ['in memory', { bufferBytes: 2 ** 20, walBytes: 2 ** 20 }, async table => table],
   ['in memory and files', { cacheBytes: 0 }, async table => table],
   ['in one file', {}, async table => (await table.compact(), table)],
   ['in a table opened again', {}, async table => tables.reopen(table)],
@@ -209,7 +209,7 @@ describe('an iteration', () => {
   test('goes over a hundred times the cache and the memtable in their own order', async () => {
     const table = await tables.fingerprints({
       ...SMALL,
-      memtableBytes: 16_384,
+      bufferBytes: 16_384,
       walBytes: 65_536,
       cacheBytes: 0,
     })

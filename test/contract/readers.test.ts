@@ -20,7 +20,7 @@ test('four readers and a writer: whole batches, nothing acknowledged is missing,
   const table = await FlashTable.open(location, {
     keyEncoding: 'u32',
     valueEncoding: struct({ id: 'u32' }),
-    memtableBytes: 32_768,
+    bufferBytes: 32_768,
     walBytes: 32_768,
     fanout: 3,
   })

@@ -124,7 +124,7 @@ describe('a signal that is no instance of AbortSignal', () => {
 
 test('arrays, objects and iterables of another realm are taken as those of this one are', async () => {
   const valueEncoding = struct(foreign<{ id: 'u32'; hash: 'u64' }>(`({ id: 'u32', hash: 'u64' })`))
-  const options = foreign<object>('({ fanout: 3, memtableBytes: 4096 })')
+  const options = foreign<object>('({ fanout: 3, bufferBytes: 4096 })')
   const table = await tables.open(tables.path(), { ...options, keyEncoding: bytes(2), valueEncoding })
   await table.put(foreign('Uint8Array.of(0, 1)'), foreign('({ id: 1, hash: 2n })'))
   await table.putColumns(
@@ -150,7 +150,7 @@ test('arrays, objects and iterables of another realm are taken as those of this 
 test('fake timers of a test runner do not stop a table', async () => {
   vi.useFakeTimers()
   try {
-    const table = await tables.fingerprints({ memtableBytes: 4096, fanout: 3, syncIntervalMs: 1 })
+    const table = await tables.fingerprints({ bufferBytes: 4096, fanout: 3, syncIntervalMs: 1 })
     for (let i = 0; i < 2000; i++) await table.put(BigInt(i), { time: 1, flags: 0, id: i })
     await table.compact()
     await table.sync()

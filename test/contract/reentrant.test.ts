@@ -22,7 +22,7 @@ test('an encoding that puts another record while it encodes does not overfill a 
     2,
   )
   // 170 records to a memtable, and as many to a group.
-  const options = { keyEncoding: 'u32', valueEncoding, memtableBytes: 1024 }
+  const options = { keyEncoding: 'u32', valueEncoding, bufferBytes: 1024 }
   const table = await FlashTable.openIn('/tables/reentrant', options, simulatedEnvironment(disk))
   open.table = table
   // One single record, so that the pairs do not fill a group evenly.

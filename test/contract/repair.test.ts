@@ -17,7 +17,7 @@ afterAll(() => rm(parent, { recursive: true }))
 test('a repair of more than a memtable saves all, with the manifest and without it', async () => {
   const schema = { keyEncoding: 'u32', valueEncoding: 'u32' } as const
   const path = join(parent, 'table')
-  const table = await FlashTable.open(path, { ...schema, memtableBytes: 16_384 })
+  const table = await FlashTable.open(path, { ...schema, bufferBytes: 16_384 })
   const key = Uint32Array.from({ length: 2000 }, (_, i) => i)
   for (let from = 0; from < 20_000; from += 2000) {
     const keys = key.map(i => from + i)
@@ -27,7 +27,7 @@ test('a repair of more than a memtable saves all, with the manifest and without 
   for (const name of ['saved', 'saved-without']) {
     const into = join(parent, name)
     if (name === 'saved-without') await rm(join(path, 'MANIFEST'))
-    const { records, losses } = await repairTable(path, into, { ...schema, memtableBytes: 16_384 })
+    const { records, losses } = await repairTable(path, into, { ...schema, bufferBytes: 16_384 })
     expect({ records, losses: losses.map(({ reason }) => reason) }).toEqual({
       records: 20_000,
       losses: name === 'saved' ? [] : ['the manifest'],

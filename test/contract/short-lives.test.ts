@@ -11,7 +11,7 @@ const DIRECTORY = '/tables/short'
 const OPTIONS = {
   keyEncoding: 'u64',
   syncIntervalMs: Infinity,
-  memtableBytes: 2 ** 20,
+  bufferBytes: 2 ** 20,
   cacheBytes: 2 ** 16,
 } as const
 type Keys = FlashTable<'u64'>
@@ -124,7 +124,7 @@ describe.each<[string, (life: number) => End]>([
 
 test('a table of many files, of lives with another fanout, has few after an open', async () => {
   const table = new ShortLives()
-  const writer = await table.open({ memtableBytes: 1024, walBytes: 4096, fanout: 64 })
+  const writer = await table.open({ bufferBytes: 1024, walBytes: 4096, fanout: 64 })
   for (let i = 0; i < 60; i++)
     await writer.putColumns({ key: BigUint64Array.from({ length: 128 }, () => 1n) })
   await writer.close()
@@ -174,7 +174,8 @@ test('what a merge that failed in an open has left of its output is gone when th
       ...inline,
       // As where the thread dies that runs it.
       async run(job, control) {
-        if (left !== undefined || job.files.every(({ memory }) => memory !== undefined)) return inline.run(job, control)
+        if (left !== undefined || job.files.every(({ memory }) => memory !== undefined))
+          return inline.run(job, control)
         left = `${job.directory}/${bucketName(job.output.number)}`
         await (await disk.open(left, 'create')).close()
         throw new Error('the compaction thread ended with exit code 1')

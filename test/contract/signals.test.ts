@@ -13,7 +13,7 @@ import { simulatedEnvironment } from '../support/simulated-environment.js'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import { collect, testTables } from '../support/tables.js'
 
-const OPTIONS = { keyEncoding: 'u64', valueEncoding: struct({ id: 'u16' }), memtableBytes: 2048, fanout: 4 }
+const OPTIONS = { keyEncoding: 'u64', valueEncoding: struct({ id: 'u16' }), bufferBytes: 2048, fanout: 4 }
 const LOCATION = '/tables/signals'
 const RECORDS = 700
 /** What a signal may be aborted with: whatever it is, it comes out as it went in. */
@@ -228,7 +228,7 @@ describe('compact()', () => {
     const tryAgain = new Promise<void>(resolve => (thereIsRoom = resolve))
     const table = await FlashTable.openIn(
       LOCATION,
-      { memtableBytes: 2048 },
+      { bufferBytes: 2048 },
       {
         ...environment,
         // Of the full disk.
@@ -295,7 +295,7 @@ describe('a scan', () => {
     const table = await tables.open(tables.path(), {
       keyEncoding: 'u64',
       valueEncoding: OPTIONS.valueEncoding,
-      memtableBytes: 2 ** 25,
+      bufferBytes: 2 ** 25,
     })
     for (let i = 0; i < 8; i++) {
       await table.putColumns({

@@ -14,7 +14,7 @@ import {
 
 const tables = testTables()
 const MIB = 2 ** 20
-const ROOMY = { memtableBytes: MIB, walBytes: 4 * MIB }
+const ROOMY = { bufferBytes: MIB, walBytes: 4 * MIB }
 
 /** What `du` says. */
 function du(directory: string): number {
@@ -23,7 +23,7 @@ function du(directory: string): number {
 
 /** A table with a log of some MiB, which has been sealed a few times. */
 async function grown(options: object = {}): Promise<FingerprintTable> {
-  const table = await tables.fingerprints({ ...options, memtableBytes: 8 * MIB, walBytes: 16 * MIB })
+  const table = await tables.fingerprints({ ...options, bufferBytes: 8 * MIB, walBytes: 16 * MIB })
   for (let from = 0; from < 1_500_000; from += 500_000)
     await table.putColumns(fingerprintColumns(from, from + 500_000, spreadKey))
   await table.put(1n, fingerprint(1))

@@ -101,7 +101,7 @@ describe('stats', () => {
   })
 
   test('counts as put what only the log has, for a reader and after an unclean end', async () => {
-    const table = await tables.fingerprints({ ...SMALL, memtableBytes: 2 ** 16, walBytes: 2 ** 17 })
+    const table = await tables.fingerprints({ ...SMALL, bufferBytes: 2 ** 16, walBytes: 2 ** 17 })
     await table.putColumns(fingerprintColumns(0, 300, spreadKey))
     await table.put(1n, fingerprint(1))
     await table.del(1n)
@@ -121,7 +121,7 @@ describe('stats', () => {
   })
 
   test('are those of one moment, whatever is put while they are taken', async () => {
-    const table = await tables.fingerprints({ ...SMALL, memtableBytes: 2 ** 20, walBytes: 2 ** 21 })
+    const table = await tables.fingerprints({ ...SMALL, bufferBytes: 2 ** 20, walBytes: 2 ** 21 })
     await table.put(100n, fingerprint(1))
     const taken = table.stats()
     await table.put(1n, fingerprint(1))
@@ -140,7 +140,7 @@ describe('stats', () => {
   })
 
   test('looks at no row of a memtable twice, and lets the event loop turn meanwhile', async () => {
-    const table = await tables.fingerprints({ memtableBytes: 2 ** 24, syncIntervalMs: Infinity })
+    const table = await tables.fingerprints({ bufferBytes: 2 ** 24, syncIntervalMs: Infinity })
     for (let from = 0; from < 600_000; from += 100_000) {
       await table.putColumns(fingerprintColumns(from, from + 100_000, spreadKey))
     }
@@ -263,7 +263,7 @@ describe('stats', () => {
 
   test('counts every byte handed to the files', async () => {
     // Nothing is sealed, merged or recycled, and no sync begins a page: what was written is what lies there.
-    const table = await tables.fingerprints({ ...SMALL, memtableBytes: 2 ** 20, walBytes: 2 ** 20 })
+    const table = await tables.fingerprints({ ...SMALL, bufferBytes: 2 ** 20, walBytes: 2 ** 20 })
     for (let from = 0; from < 3000; from += 300) {
       await table.putColumns(fingerprintColumns(from, from + 300, spreadKey))
     }
@@ -280,7 +280,7 @@ describe('stats', () => {
   test('does not write more than the records are, many times over', async () => {
     const table = await tables.fingerprints({
       ...SMALL,
-      memtableBytes: 2 ** 18,
+      bufferBytes: 2 ** 18,
       walBytes: 2 ** 19,
       fanout: 8,
     })

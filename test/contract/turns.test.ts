@@ -33,7 +33,7 @@ describe('records in memory', () => {
     filled = async () => {
       const table = await tables.open(tables.path(), {
         keyEncoding: 'u64',
-        memtableBytes: 2 ** 24,
+        bufferBytes: 2 ** 24,
         walBytes: 2 ** 25,
       })
       for (let from = 0; from < RECORDS; from += 50_000) {
@@ -82,7 +82,7 @@ describe('records in memory', () => {
     const table = await tables.open(tables.path(), {
       keyEncoding: 'u32',
       valueEncoding: 'u32',
-      memtableBytes: 2 ** 20,
+      bufferBytes: 2 ** 20,
     })
     const put = (from: number, count: number): Promise<void> =>
       table.putColumns({

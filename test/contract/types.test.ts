@@ -86,7 +86,7 @@ describe(`a key (seed ${SEED})`, () => {
       const random = new Random(SEED)
       const table: AnyTable = await tables.open(tables.path(), {
         ...SMALL,
-        memtableBytes: 1024,
+        bufferBytes: 1024,
         keyEncoding,
         valueEncoding: 'u32',
       })
@@ -107,7 +107,7 @@ describe(`a key (seed ${SEED})`, () => {
   test.each(keyCases())(
     'of type $name comes in columns and goes in columns',
     async ({ keyEncoding, keys, Column }) => {
-      const table: AnyTable = await tables.open(tables.path(), { ...SMALL, memtableBytes: 8192, keyEncoding })
+      const table: AnyTable = await tables.open(tables.path(), { ...SMALL, bufferBytes: 8192, keyEncoding })
       const width = keys[0] instanceof Uint8Array ? keys[0].length : 1
       const column = new Column(keys.length * width)
       for (const [i, key] of keys.toReversed().entries()) {
@@ -151,7 +151,7 @@ describe(`a value (seed ${SEED})`, () => {
       const all = [...extremes, ...fc.sample(values, { seed: SEED, numRuns: 100 })]
       const table: AnyTable = await tables.open(tables.path(), {
         ...SMALL,
-        memtableBytes: 1024,
+        bufferBytes: 1024,
         keyEncoding: 'u16',
         valueEncoding: encoding,
       })

@@ -88,7 +88,7 @@ describe('a put', () => {
 
 describe('calls that are not awaited', () => {
   test('take effect in the order in which they were made, whatever their kind and size', async () => {
-    const table = await tables.fingerprints({ ...SMALL, memtableBytes: 65_536 })
+    const table = await tables.fingerprints({ ...SMALL, bufferBytes: 65_536 })
     const calls: Promise<void>[] = []
     let next = 0
     for (let round = 0; round < 12; round++) {
@@ -107,7 +107,7 @@ describe('calls that are not awaited', () => {
   })
 
   test('share one write to the log', async () => {
-    const table = await tables.fingerprints({ ...SMALL, memtableBytes: 65_536 })
+    const table = await tables.fingerprints({ ...SMALL, bufferBytes: 65_536 })
     await Promise.all(Array.from({ length: 1000 }, (_, i) => table.put(spreadKey(i), fingerprint(i))))
     // A write for each of them would have been a page at least, or a header of 32 bytes.
     expect((await table.stats()).bytesWritten.wal).toBeLessThan(1000 * 16 + 4096)
@@ -190,7 +190,7 @@ describe('a batch', () => {
 
   test('may be as large as the memtable, and is never split; more is refused', async () => {
     const table = await tables.fingerprints()
-    const capacity = SMALL.memtableBytes / 16
+    const capacity = SMALL.bufferBytes / 16
     await table.batch(putsOf(1n, 0, 100))
     await table.batch(putsOf(1n, 100, 100 + capacity))
     await table.putColumns(fingerprintColumns(100 + capacity, 100 + 2 * capacity, () => 1n))
@@ -199,7 +199,7 @@ describe('a batch', () => {
     const refused = {
       name: 'RangeError',
       code: 'FLASHTABLE_INVALID_VALUE',
-      message: expect.stringMatching(/memtableBytes.*bulkLoad/) as string,
+      message: expect.stringMatching(/bufferBytes.*bulkLoad/) as string,
     }
     await expect(table.batch(putsOf(1n, 0, capacity + 1))).rejects.toMatchObject(refused)
     await expect(table.putColumns(fingerprintColumns(0, capacity + 1, () => 1n))).rejects.toMatchObject(

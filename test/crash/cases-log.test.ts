@@ -110,7 +110,7 @@ describe(`the log (seed ${SEED})`, () => {
     for (const data of ['pages', 'pieces', 'prefix'] as const) {
       for (let seed = 0; seed < 25; seed++) {
         const disk = newDisk()
-        const table = await openOn(disk, { memtableBytes: 65_536, walBytes: 65_536 })
+        const table = await openOn(disk, { bufferBytes: 65_536, walBytes: 65_536 })
         await columns(table, records(0, 5), true)
         const batch = Array.from({ length: 1500 }, (_, i) => ({
           key: (i * 7919) % 100_003,
@@ -173,7 +173,7 @@ describe(`the log (seed ${SEED})`, () => {
   })
 
   test('case 9: whole frames of an earlier life, behind the end of a recycled segment, are not replayed', async () => {
-    const options = { memtableBytes: 4096, walBytes: 65_536 }
+    const options = { bufferBytes: 4096, walBytes: 65_536 }
     const disk = newDisk()
     const table = await openOn(disk, options)
     const expected: CrashRecord[] = []
@@ -215,7 +215,7 @@ describe(`the log (seed ${SEED})`, () => {
           key: (record.key * 48_271) % 1e9,
           id: record.id * 30_011,
         }))
-      const wide = { memtableBytes: 65_536, walBytes: 65_536 }
+      const wide = { bufferBytes: 65_536, walBytes: 65_536 }
       const wideDisk = newDisk()
       const wideTable = await openOn(wideDisk, wide)
       const batches = [0, 1, 2, 3, 4, 5, 6, 7].map(i => rows(1000 * i))

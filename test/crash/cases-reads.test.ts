@@ -83,7 +83,7 @@ describe(`reads (seed ${SEED})`, () => {
 
   test('case 25: a page, a segment or a file in the place of another is damage, though its checksum was right there', async () => {
     const disk = newDisk()
-    const options = { memtableBytes: 8192, walBytes: 32_768, fanout: 8 }
+    const options = { bufferBytes: 8192, walBytes: 32_768, fanout: 8 }
     const table = await openOn(disk, options)
     const rows = (from: number) =>
       records(from, 500).map(row => ({ ...row, key: (row.key * 48_271) % 1e9, id: row.id * 30_011 }))

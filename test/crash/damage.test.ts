@@ -21,7 +21,7 @@ const PLACES = Number(process.env['FLASHTABLE_DAMAGES'] ?? 400)
 const OPTIONS = {
   keyEncoding: 'u64',
   valueEncoding: struct({ time: 'u16', id: 'i32' }),
-  memtableBytes: 16_384,
+  bufferBytes: 16_384,
   walBytes: 65_536,
   cacheBytes: 65_536,
   fanout: 4,

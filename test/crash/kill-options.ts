@@ -4,7 +4,7 @@ import { struct } from '../../src/index.js'
 export const KILL_OPTIONS = {
   keyEncoding: 'u64',
   valueEncoding: struct({ call: 'u32', index: 'u16' }),
-  memtableBytes: 32_768,
+  bufferBytes: 32_768,
   walBytes: 65_536,
   cacheBytes: 262_144,
   fanout: 3,

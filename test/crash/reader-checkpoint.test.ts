@@ -102,7 +102,7 @@ test('of a reader whose file is damaged is refused, and leaves nothing', async (
 test('a step of a scan after close() does not begin', async () => {
   const disk = new SimulatedFileSystem({ seed: 1 })
   disk.writeFile('/tables/.keep', new Uint8Array(0))
-  const table = await openOn(disk, { memtableBytes: 2 ** 18, walBytes: 2 ** 18 })
+  const table = await openOn(disk, { bufferBytes: 2 ** 18, walBytes: 2 ** 18 })
   await put(table, 10_000)
   await table.compact()
   const scan = table.scanColumns()

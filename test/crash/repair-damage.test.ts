@@ -102,7 +102,7 @@ async function repair(disk: SimulatedFileSystem): Promise<RepairResult | FlashTa
   try {
     return await repairTable(DIRECTORY, INTO, {
       environment: simulatedEnvironment(disk),
-      memtableBytes: 2048 * 4,
+      bufferBytes: 2048 * 4,
       ...SCHEMA,
     })
   } catch (error) {

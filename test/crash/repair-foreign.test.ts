@@ -24,7 +24,7 @@ import type { SimulatedFileSystem } from '../support/simulated-file-system.js'
 const INTO = '/tables/saved'
 
 const repair = (disk: SimulatedFileSystem) =>
-  repairTable(DIRECTORY, INTO, { environment: simulatedEnvironment(disk), memtableBytes: 2 ** 16 })
+  repairTable(DIRECTORY, INTO, { environment: simulatedEnvironment(disk), bufferBytes: 2 ** 16 })
 
 const verify = (disk: SimulatedFileSystem) => verifyTable(DIRECTORY, { fileSystem: disk })
 

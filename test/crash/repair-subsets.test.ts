@@ -45,7 +45,7 @@ describe.each([
           const environment = simulatedEnvironment(left)
           const { losses } = await repairTable(DIRECTORY, INTO, {
             environment,
-            memtableBytes: 8192,
+            bufferBytes: 8192,
             ...SCHEMA,
           })
           const what = `${manifest ? 'MANIFEST ' : ''}${there.map(({ path }) => path).join(' ')}`

@@ -28,7 +28,7 @@ const ONE_SEGMENT = { ...OPTIONS, walBytes: 2 ** 20 }
 const repair = (disk: SimulatedFileSystem, options: RepairOptions = {}, into = INTO) =>
   repairTable(DIRECTORY, into, {
     environment: simulatedEnvironment(disk),
-    memtableBytes: 2 ** 16,
+    bufferBytes: 2 ** 16,
     ...options,
   })
 
@@ -121,7 +121,7 @@ describe('repair tells', () => {
 
   test('one damaged page once, with its records and the keys around it', async () => {
     const disk = newDisk()
-    const table = await openTable(disk, DIRECTORY, { ...OPTIONS, memtableBytes: 2 ** 20, walBytes: 2 ** 21 })
+    const table = await openTable(disk, DIRECTORY, { ...OPTIONS, bufferBytes: 2 ** 20, walBytes: 2 ** 21 })
     const key = Uint32Array.from({ length: 12_000 }, (_, i) => i)
     const time = Uint16Array.from(key, i => (i * 7919) % 65_536)
     await table.putColumns({ key, time, id: time })
@@ -167,7 +167,7 @@ describe('repair tells', () => {
 describe('without the manifest, repair', () => {
   test('saves all records of an intact log although nothing has been sealed', async () => {
     const disk = newDisk()
-    const table = await openTable(disk, DIRECTORY, { ...ONE_SEGMENT, memtableBytes: 2 ** 20 })
+    const table = await openTable(disk, DIRECTORY, { ...ONE_SEGMENT, bufferBytes: 2 ** 20 })
     const records = await puts(table, 1000)
     await table.delWhere({ id: 5 })
     await table.close()

@@ -11,7 +11,7 @@ export const VALUE = struct({ time: 'u16', id: 'i32' })
 export const OPTIONS = {
   keyEncoding: 'u64',
   valueEncoding: VALUE,
-  memtableBytes: 1024,
+  bufferBytes: 1024,
   walBytes: 8192,
   cacheBytes: 65_536,
   fanout: 2,

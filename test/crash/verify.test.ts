@@ -23,7 +23,7 @@ const OPTIONS = {
   keyEncoding: 'u64',
   valueEncoding: struct({ time: 'u16', id: 'i32' }),
   pageBytes: PAGE_BYTES,
-  memtableBytes: 16_384,
+  bufferBytes: 16_384,
   walBytes: 65_536,
   syncIntervalMs: Infinity,
 }

@@ -225,7 +225,7 @@ async function run(body: string): Promise<string> {
        import { nodeEnvironment } from ${JSON.stringify(`${SOURCE}/table/environment.ts`)}
        import { workerExecutor } from ${JSON.stringify(`${SOURCE}/executor/worker-executor.ts`)}
        import { WorkerPool } from ${JSON.stringify(`${SOURCE}/executor/worker-pool.ts`)}
-       const options = { keyEncoding: 'u64', valueEncoding: struct({ time: 'u16', id: 'i32' }), memtableBytes: 1024,
+       const options = { keyEncoding: 'u64', valueEncoding: struct({ time: 'u16', id: 'i32' }), bufferBytes: 1024,
          walBytes: 8192, fanout: 2 }
        ${body}`,
     ],

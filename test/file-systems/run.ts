@@ -17,7 +17,7 @@ import { FILE_SYSTEMS, Unavailable, mountFileSystem } from './mounts.js'
 
 const scriptOf = (name: string): string => fileURLToPath(new URL(`../support/${name}`, import.meta.url))
 const LOCKED = { code: 'FLASHTABLE_LOCKED' }
-const OPTIONS = { ...FINGERPRINT, memtableBytes: 16_384, fanout: 3 }
+const OPTIONS = { ...FINGERPRINT, bufferBytes: 16_384, fanout: 3 }
 const RECORDS = 5000
 
 /** Load, kill -9, open, compact, checkpoint, verify. */

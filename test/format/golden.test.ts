@@ -102,7 +102,7 @@ describe.each(RELEASES)('the golden tables of %s', release => {
 
 test('what the library writes today is read by a reader that was written from the document', async () => {
   const { location } = await copyOf(RELEASES.at(-1)!, 'unclean')
-  const table = await FlashTable.open(location, { memtableBytes: 1024 })
+  const table = await FlashTable.open(location, { bufferBytes: 1024 })
   for (let i = 0; i < 60; i++) {
     for (const value of await table.getAll(Uint8Array.of(0, 1, 0, 0, 1, i))) {
       await table.put(Uint8Array.of(7, 0, 0, 0, 0, i), value)

@@ -31,7 +31,7 @@ export type CallTable = FlashTable<'u64', typeof VALUE_ENCODING>
 export const TABLE_OPTIONS = {
   keyEncoding: 'u64',
   valueEncoding: VALUE_ENCODING,
-  memtableBytes: 32_768,
+  bufferBytes: 32_768,
   walBytes: 65_536,
   cacheBytes: 262_144,
   fanout: 3,

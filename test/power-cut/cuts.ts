@@ -102,7 +102,7 @@ export class Cuts {
       directory: this.#directory,
       seed: this.#seed,
       first: this.#history.next,
-      memtableBytes: random.pick([16_384, 65_536, 262_144]),
+      bufferBytes: random.pick([16_384, 65_536, 262_144]),
       walBytes: random.pick([16_384, 65_536, 262_144]),
       syncIntervalMs: random.pick([0, 10, 200, null]),
       atOnce: random.pick([1, 8, 40]),

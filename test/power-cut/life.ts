@@ -5,7 +5,7 @@ export interface Life {
   readonly seed: number
   /** Number of its first call. */
   readonly first: number
-  readonly memtableBytes: number
+  readonly bufferBytes: number
   readonly walBytes: number
   /** `null`: never by time; JSON has no `Infinity`. */
   readonly syncIntervalMs: number | null

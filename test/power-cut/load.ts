@@ -52,7 +52,7 @@ async function makeGroup(table: CallTable, life: Life, first: number, end: numbe
 async function live(life: Life): Promise<void> {
   const table = await FlashTable.open(life.directory, {
     ...TABLE_OPTIONS,
-    memtableBytes: life.memtableBytes,
+    bufferBytes: life.bufferBytes,
     walBytes: life.walBytes,
     syncIntervalMs: life.syncIntervalMs ?? Infinity,
   })

@@ -13,7 +13,7 @@ export class Lives {
   async open(): Promise<void> {
     const { random } = this.#run
     const options: TableOptions = {
-      memtableBytes: random.pick([1024, 2048, 4096]),
+      bufferBytes: random.pick([1024, 2048, 4096]),
       walBytes: random.pick([4096, 8192, 32_768]),
       cacheBytes: random.pick([0, 65_536 * 4]),
       fanout: random.pick([2, 3, 4]),
@@ -61,7 +61,7 @@ export class Lives {
     if (this.#run.random.chance(0.5)) {
       const reader = await this.#run.world.open(this.#run.world.directory, {
         readOnly: true,
-        memtableBytes: 1024,
+        bufferBytes: 1024,
       })
       await this.#run.compareAll(reader, this.#run.state, 'a reader after a crash')
       await reader.close()

@@ -12,7 +12,7 @@ const COMPACT_EVERY_CALLS = 40
 const [, , directory, notes] = process.argv as [string, string, string, string]
 const table = await FlashTable.open(directory, {
   ...FINGERPRINT,
-  memtableBytes: 16_384,
+  bufferBytes: 16_384,
   walBytes: 16_384,
   fanout: 3,
 })

@@ -18,7 +18,7 @@ export const SCHEMA = { keyEncoding: 'u32', valueEncoding: struct({ time: 'u16',
 export const OPTIONS = {
   ...SCHEMA,
   pageBytes: PAGE_BYTES,
-  memtableBytes: 2048,
+  bufferBytes: 2048,
   walBytes: 65_536,
   fanout: 3,
   syncIntervalMs: Infinity,
@@ -180,7 +180,7 @@ export function stateAfter(history: readonly Step[], count: number): string[] {
 }
 
 export async function contentsOf(disk: SimulatedFileSystem, directory: string): Promise<string[]> {
-  const table = await openTable(disk, directory, { readOnly: true, cacheBytes: 65_536, memtableBytes: 8192 })
+  const table = await openTable(disk, directory, { readOnly: true, cacheBytes: 65_536, bufferBytes: 8192 })
   const records: string[] = []
   for await (const [key, value] of table.entries()) {
     const { time, id } = value as { time: number; id: number }

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const { FlashTable } = (await import(process.argv[3]!)) as typeof import('../../src/index.js')
 const table = await FlashTable.open(process.argv[2]!, {
   keyEncoding: 'u64',
-  memtableBytes: 4096,
+  bufferBytes: 4096,
   walBytes: 16_384,
   fanout: 4,
 })

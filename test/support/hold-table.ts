@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { FlashTable } from '../../src/index.js'
 import { FINGERPRINT, fingerprint } from './fingerprints.js'
 
-const table = await FlashTable.open(process.argv[2]!, { ...FINGERPRINT, memtableBytes: 16_384, fanout: 3 })
+const table = await FlashTable.open(process.argv[2]!, { ...FINGERPRINT, bufferBytes: 16_384, fanout: 3 })
 console.log('open')
 let next = await table.count(1n)
 for await (const line of createInterface(process.stdin)) {

@@ -71,7 +71,7 @@ class Model {
 }
 
 /** So small that some hundred records are sealed and merged. */
-const SMALL = { memtableBytes: 1024, walBytes: 8192, fanout: 3, syncIntervalMs: Infinity } as const
+const SMALL = { bufferBytes: 1024, walBytes: 8192, fanout: 3, syncIntervalMs: Infinity } as const
 
 const FINGERPRINT = {
   keyEncoding: 'u64',
@@ -235,7 +235,8 @@ async function settled(table: FlashTable): Promise<void> {
   await until(
     'nothing is sealed or due for a merge',
     () => table.stats(),
-    ({ memtable, runs, levels }) => memtable.sealed + runs.count === 0 && levels.every(files => files < SMALL.fanout),
+    ({ memtable, runs, levels }) =>
+      memtable.sealed + runs.count === 0 && levels.every(files => files < SMALL.fanout),
   )
 }
 

@@ -24,7 +24,7 @@ export type FingerprintTable = FlashTable<'u64', typeof FINGERPRINT.valueEncodin
 
 /** So small that some thousand records are sealed, merged, and pushed out of the cache many times. */
 export const SMALL = {
-  memtableBytes: 4096,
+  bufferBytes: 4096,
   walBytes: 16_384,
   cacheBytes: 65_536,
   fanout: 3,

@@ -12,11 +12,11 @@ export const SETTINGS: Readonly<Record<StoreName, string>> = {
 }
 
 function flashtableDefaults(): string {
-  const { memtableBytes, walBytes, cacheBytes, syncIntervalMs, filterBitsPerRecord, fanout } = resolveOptions(
+  const { bufferBytes, walBytes, cacheBytes, syncIntervalMs, filterBitsPerRecord, fanout } = resolveOptions(
     {},
   )
   const shown = {
-    memtableBytes,
+    bufferBytes,
     walBytes,
     cacheBytes,
     syncIntervalMs,

@@ -56,7 +56,7 @@ async function main({ records, pace, dir }: Options): Promise<void> {
       })
     },
     flashtable: async (directory, turn) => {
-      const table = await openTable(directory, { memtableBytes: MEMTABLE_BYTES })
+      const table = await openTable(directory, { bufferBytes: MEMTABLE_BYTES })
       for (let from = 0; from < records; from += BATCH_RECORDS) {
         await turn(from)
         await table.putColumns(randomRecords(from, Math.min(from + BATCH_RECORDS, records)), { sync: true })

@@ -84,7 +84,7 @@ function usageText(error: CommanderError): string {
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [/wait with lockTimeoutMs|set lockTimeoutMs/g, 'wait for it with --wait SECONDS'],
   [/open with readOnly(: true)?, or (open|choose)/g, 'choose'],
-  [/or smaller cacheBytes and memtableBytes/g, 'or end other programs'],
+  [/or smaller cacheBytes and bufferBytes/g, 'or end other programs'],
   [/(give|with|and no) keyEncoding( and valueEncoding)?/g, '$1 --schema'],
   [/leave the encodings out to open it as it was created/g, 'flashtable stats shows its schema'],
   [/give the schema of the table to repair/g, 'give its schema with --schema to repair'],

@@ -60,7 +60,7 @@ export class RepairOutput {
     directory: string,
     inventory: Inventory,
     environment: Environment,
-    { signal, memtableBytes }: Pick<RepairOptions, 'signal' | 'memtableBytes'>,
+    { signal, bufferBytes }: Pick<RepairOptions, 'signal' | 'bufferBytes'>,
   ): Promise<RepairOutput> {
     const { fileSystem } = environment
     await assertEmpty(fileSystem, directory)
@@ -73,9 +73,9 @@ export class RepairOutput {
     try {
       // By the stored schema: custom encodings, which only the program knows, are not needed.
       await createTable(directory, inventory.schema, inventory, hidden, new Poison())
-      const table = await FlashTable.openIn(directory, { ...QUIET, memtableBytes, signal }, hidden)
+      const table = await FlashTable.openIn(directory, { ...QUIET, bufferBytes, signal }, hidden)
       const { recordBytes } = inventory.schema.layout
-      const memtableRows = Math.max(1, Math.floor((memtableBytes ?? Infinity) / recordBytes))
+      const memtableRows = Math.max(1, Math.floor((bufferBytes ?? Infinity) / recordBytes))
       return new RepairOutput(
         directory,
         made,

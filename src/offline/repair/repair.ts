@@ -18,7 +18,7 @@ import { codeOf, diskError, outOfRange } from '../../base/errors.js'
 import { Schema } from '../../encoding/schema.js'
 import { isWithin, type FileSystem } from '../../io/file-system.js'
 import { optionalCallback, optionalSignal, readOptions } from '../../options/arguments.js'
-import { optionalDuplicates, optionalMemtableBytes, optionalPageBytes } from '../../options/options.js'
+import { optionalDuplicates, optionalBufferBytes, optionalPageBytes } from '../../options/options.js'
 import { nodeEnvironment, type Environment } from '../../table/environment.js'
 import { assertDirectory, assertUnchanged, takeInventory } from './inventory.js'
 import { RepairOutput } from './output.js'
@@ -36,7 +36,7 @@ const REPAIR_OPTIONS = {
   valueEncoding: asGiven,
   duplicates: optionalDuplicates,
   pageBytes: optionalPageBytes,
-  memtableBytes: optionalMemtableBytes,
+  bufferBytes: optionalBufferBytes,
   signal: optionalSignal,
   onProgress: optionalCallback<NonNullable<RepairOptions['onProgress']>>(),
   environment: (value: unknown) => value as Environment | undefined,

@@ -23,7 +23,7 @@ export interface RepairOptions extends GivenEncodings {
   /** As in the lost manifest, if no bucket file tells it. */
   readonly pageBytes?: number | undefined
   /** Memory that the repair may take, as for an open. */
-  readonly memtableBytes?: number | undefined
+  readonly bufferBytes?: number | undefined
   readonly signal?: AbortSignal | undefined
   /** Pages read so far and in all; log segments count by their size. */
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined

@@ -10,7 +10,7 @@ const STEP = 3000
 const OPTIONS = {
   keyEncoding: 'u64',
   valueEncoding: struct({ id: 'u32' }),
-  memtableBytes: 65_536,
+  bufferBytes: 65_536,
   walBytes: 131_072,
   fanout: 3,
 }

@@ -82,7 +82,7 @@ test('the threads of a table write and read its pages by kernels', async () => {
       if (message.kind === 'done') pages.push(message.kernelPages)
     })
   const newExecutor = () => workerExecutor(new WorkerPool({ startWorker }))
-  const options = { keyEncoding: 'u64', valueEncoding: 'u32', memtableBytes: 2 ** 16, fanout: 64 } as const
+  const options = { keyEncoding: 'u64', valueEncoding: 'u32', bufferBytes: 2 ** 16, fanout: 64 } as const
   const table = await FlashTable.openIn(join(directory, 'table'), options, {
     ...nodeEnvironment,
     newExecutor,

@@ -73,7 +73,7 @@ describe(`many keys in memtables and files (seed ${SEED})`, () => {
   })
 
   test('that are in a memtable with thousands of records too', async () => {
-    const parts = await openParts(newDisk(), { ...OPTIONS, memtableBytes: 2 ** 16 })
+    const parts = await openParts(newDisk(), { ...OPTIONS, bufferBytes: 2 ** 16 })
     const { schema, writer } = parts
     for (let value = 0; value < 3000; value++)
       await writer!.committer.commitRow(PUT, schema.encodeRecord(7, value), false)

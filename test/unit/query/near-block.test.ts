@@ -80,7 +80,7 @@ describe(`near keys (seed ${SEED})`, () => {
     const options = {
       keyEncoding: keyType,
       valueEncoding: VALUES,
-      memtableBytes: 2 ** 15,
+      bufferBytes: 2 ** 15,
       cacheBytes: 2 ** 22,
     }
     const parts = await openParts(newDisk(), options)
@@ -104,7 +104,7 @@ describe(`near keys (seed ${SEED})`, () => {
 
   test('of keys with several records, some of which begin in one page and go on in the next, are all found', async () => {
     const random = new Random(SEED)
-    const options = { keyEncoding: 'u64', valueEncoding: VALUES, memtableBytes: 2 ** 15, cacheBytes: 2 ** 22 }
+    const options = { keyEncoding: 'u64', valueEncoding: VALUES, bufferBytes: 2 ** 15, cacheBytes: 2 ** 22 }
     const parts = await openParts(newDisk(), options)
     const keys = clustered(random, 900, 2n ** 64n - 1n)
     const puts = Array.from({ length: 2731 }, (_, value) => ({ key: keys[value % 900]!, value }))
@@ -122,7 +122,7 @@ describe(`near keys (seed ${SEED})`, () => {
     const options = {
       keyEncoding: 'u64',
       valueEncoding: VALUES,
-      memtableBytes: 2 ** 12,
+      bufferBytes: 2 ** 12,
       cacheBytes: 2 ** 22,
       fanout: 64,
     }

@@ -28,7 +28,7 @@ describe('an open for writing', () => {
     await closeParts(again)
   })
 
-  test('takes a memtable of as many records as memtableBytes holds', async () => {
+  test('takes a memtable of as many records as bufferBytes holds', async () => {
     const parts = await openParts(newDisk())
     expect(parts.state.options.memtableRecords).toBe(128)
     await closeParts(parts)

@@ -9,7 +9,7 @@ import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
 
 export const DIRECTORY = '/tables/parts'
 /** Memtables of 128 records of 8 bytes. */
-export const OPTIONS = { keyEncoding: 'u32', valueEncoding: 'u32', memtableBytes: 1024, cacheBytes: 65_536 }
+export const OPTIONS = { keyEncoding: 'u32', valueEncoding: 'u32', bufferBytes: 1024, cacheBytes: 65_536 }
 
 export function newDisk(): SimulatedFileSystem {
   const disk = new SimulatedFileSystem({ seed: 1 })

@@ -13,7 +13,7 @@ const DIRECTORY = '/tables/moving'
 async function movingDisk(moves: number): Promise<{ disk: SimulatedFileSystem; moving: FileSystem }> {
   const disk = new SimulatedFileSystem({ seed: 1 })
   disk.writeFile('/tables/.keep', new Uint8Array(0))
-  const options = { keyEncoding: 'u64', memtableBytes: 1024 }
+  const options = { keyEncoding: 'u64', bufferBytes: 1024 }
   const table = await FlashTable.openIn(DIRECTORY, options, simulatedEnvironment(disk))
   await table.putColumns({ key: BigUint64Array.from({ length: 100 }, (_, i) => BigInt(i)) })
   await table.compact()

@@ -18,7 +18,7 @@ export const smallScan: Workload = {
     afterPutsMs: { unit: 'ms, after 1,000 more puts', better: 'less' },
   },
   async run({ directory, records }) {
-    const table = await openTable(directory, { memtableBytes: 64 * 2 ** 20 })
+    const table = await openTable(directory, { bufferBytes: 64 * 2 ** 20 })
     for (let from = 0; from < records; from += BATCH_RECORDS) {
       await table.putColumns(randomRecords(from, Math.min(from + BATCH_RECORDS, records)))
     }

@@ -172,6 +172,6 @@ describe('the words of a message', () => {
   ])('are those of the command line: %s', (message, words) => {
     const said = inCommandLineWords(message)
     expect(said).toContain(words)
-    expect(said).not.toMatch(/lockTimeoutMs|readOnly|cacheBytes|memtableBytes|keyEncoding/)
+    expect(said).not.toMatch(/lockTimeoutMs|readOnly|cacheBytes|bufferBytes|keyEncoding/)
   })
 })
