@@ -42,7 +42,7 @@ export class MemtablePool {
     this.refCounts = new RefCounts(memtable => this.#takeBack(memtable))
   }
 
-  /** An empty memtable, with room for so many rows at least. */
+  /** An empty memtable, with room for that many rows at least. */
   make(firstSequence: number, rows = 0): MemtableHandle {
     clearTimeout(this.#idle)
     const { layout, memtableRecords } = this.#options
@@ -52,7 +52,7 @@ export class MemtablePool {
   }
 
   /**
-   * Allocates memory for the next memtable, with room for so many rows at least, unless some is kept, so that `make`
+   * Allocates memory for the next memtable, with room for that many rows at least, unless some is kept, so that `make`
    * allocates none. Throws if there is no memory.
    */
   reserve(rows = 0): void {

@@ -153,14 +153,14 @@ export class TableState {
     this.#memtables.reserve(rows)
   }
 
-  /** The active memtable becomes the newest sealed one; a new one is active, with room for so many rows at least. */
+  /** The active memtable becomes the newest sealed one; a new one is active, with room for that many rows at least. */
   seal(rows?: number): void {
     const { sealed, active } = this.#version
     const next = this.#memtables.make(active.memtable.endSequence, rows)
     this.#setVersion({ sealed: [...sealed, active], active: next })
   }
 
-  /** A memtable with room for so many rows takes the place of the active one, which is empty. */
+  /** A memtable with room for that many rows takes the place of the active one, which is empty. */
   replaceActive(rows: number): void {
     const { memtable } = this.active
     assert(memtable.firstSequence === memtable.endSequence, 'only an empty memtable is replaced')
@@ -184,13 +184,13 @@ export class TableState {
    */
   async installRun(entry: BucketFileEntry | undefined, memory: FileMemory | undefined): Promise<void> {
     await this.#installing.runExclusive(async () => {
-      // A checkpoint has another id, and reads it all the same.
+      // A checkpoint has another id, and reads it anyway.
       const own = entry && { tableId: tableIdText(this.options.tableId), ...entry }
       const file =
         own && (await BucketFile.inMemory(this.options, own, memory!, freed => this.#freeRun(freed)))
       const { runs, sealed } = this.#version
       const { memtable, segments } = sealed[0]!
-      // Without a file it is there all the same: its segments may only go when those of older records have.
+      // Without a file it is there anyway: its segments may only go when those of older records have.
       const run = { file, firstSequence: memtable.firstSequence, segments }
       this.#setVersion({ runs: [...runs, run], sealed: sealed.slice(1) })
       this.#deletes = this.#indexDeletes()

@@ -23,7 +23,7 @@ import type { RecoveryOptions } from './recovered.js'
 const MEMTABLE_RECORDS_MAX = 2 ** 26
 /** What gathers in memory is cut into memtables of no less than this, ... */
 const MEMTABLE_BYTES_MIN = 2 ** 20
-/** ... and into no more than so many: each run is one more place where a lookup looks. */
+/** ... and into no more than that many: each run is one more place where a lookup looks. */
 const MEMTABLES_MAX = 8
 /** Of a cache of the table's own that was not asked for. */
 const WATCHED_CACHE_BYTES = 2 ** 26

@@ -1,18 +1,19 @@
 /**
  * Simulates compaction policies over the growth of a table: what they write, how many files lookups see, what space
- * they need; and over the turnover of one whose size is constant. Prints the tables of
- * docs/decisions/compaction-policy.md and hidden-data.md: `npm --prefix tools/bench run policy`.
+ * they need; how many runs of which size are flushed together; and the turnover of a table whose size is constant. Prints
+ * the tables of docs/decisions/compaction-policy.md, runs-in-memory.md and hidden-data.md:
+ * `npm --prefix tools/bench run policy`.
  *
  * The library's tiered policy is compared with lazy levelling: tiered, but the largest level is always one file (Dayan
- * & Idreos 2018, "Dostoevsky"). Sizes are in memtables of records.
+ * & Idreos 2018, "Dostoevsky"). Sizes are in flushes of records.
  */
 import Table from 'cli-table3'
 import { garbageMerge, nextMerge, type EstimatedFile, type PolicyFile } from '../../src/compaction/policy.js'
 import { HASH_START, hashLane } from '../../src/records/hash.js'
 
 /** Bytes of log and of bucket file for a byte of records: random keys, as measured (docs/benchmarks.md). */
-const LOG_SHARE = 10.6 / 16
-const FILE_SHARE = 12.1 / 16
+const LOG_SHARE = 11.54 / 16
+const FILE_SHARE = 11.8 / 16
 const FANOUTS = [4, 8, 16]
 const SIZES = [1, 10, 100, 1000, 10_000]
 
@@ -107,6 +108,70 @@ print(
   point => `${point.files.toFixed(1)} (${point.mostFiles})`,
 )
 print('Space while the worst merge runs / size of the table', point => point.space.toFixed(2))
+
+// ---- runs in memory: a table that grows record by record ----
+
+const MILLION = 1_000_000
+/** Runs that are flushed together, millions of records of each, fanout. */
+const BUFFERS = [
+  [1, 2, 8],
+  [1, 2, 16],
+  [4, 1, 16],
+  [8, 1, 8],
+  [8, 1.048, 16],
+  [16, 0.524, 16],
+  [16, 1, 8],
+] as const
+const RECORDS = [3, 30, 100, 1000].map(millions => millions * MILLION)
+
+/** What is written of a table that grows to that many records, and its files; what waits in memory is in the log alone. */
+function grow(
+  runs: number,
+  runRecords: number,
+  fanout: number,
+): Map<number, { written: number; files: number }> {
+  const files: SimulatedFile[] = []
+  const points = new Map<number, { written: number; files: number }>()
+  let merged = 0
+  for (let records = runRecords; records <= RECORDS.at(-1)! + runRecords; records += runRecords) {
+    for (const point of RECORDS) {
+      if (point < records && !points.has(point)) points.set(point, { written: merged, files: files.length })
+    }
+    if (Math.round(records / runRecords) % runs > 0) continue
+    files.push({ level: 0, size: runs * runRecords })
+    merged += runs * runRecords
+    for (let merge = nextMerge(files, fanout); merge !== undefined; merge = nextMerge(files, fanout)) {
+      const inputs = files.splice(merge.from, merge.to - merge.from)
+      const size = inputs.reduce((total, file) => total + file.size, 0)
+      files.splice(merge.from, 0, { level: merge.level, size })
+      merged += size
+    }
+    points.set(records, { written: merged, files: files.length })
+  }
+  return points
+}
+
+const growth = new Table({
+  head: [
+    'runs x millions of records, fanout',
+    ...RECORDS.map(records => `${records / MILLION} M`),
+    'worst',
+    'files: mean (most)',
+  ],
+  style: { head: [], border: [], compact: true },
+})
+for (const [runs, millions, fanout] of BUFFERS) {
+  const points = grow(runs, millions * MILLION, fanout)
+  const share = (records: number): number => LOG_SHARE + (FILE_SHARE * points.get(records)!.written) / records
+  const files = [...points.values()].map(point => point.files)
+  growth.push([
+    `${runs} x ${millions}, ${fanout}`,
+    ...RECORDS.map(records => share(records).toFixed(2)),
+    Math.max(...[...points.keys()].map(share)).toFixed(2),
+    `${(files.reduce((sum, count) => sum + count, 0) / files.length).toFixed(1)} (${Math.max(...files)})`,
+  ])
+}
+process.stdout.write(`\nRuns in memory: bytes written / record bytes\n${growth.toString()}\n`)
 
 // ---- a table that keeps its size, while records are forgotten or replaced ----
 
