@@ -207,6 +207,7 @@ export class Committer {
     if (ended !== undefined) this.#ended.set(ended.number, ended)
     const needed = new Set(state.version.segments)
     for (const number of this.#ended.keys()) if (!needed.has(number)) this.#ended.delete(number)
+    for (const number of state.active.segments) state.active.logBytes += this.#ended.get(number)?.bytes ?? 0
     state.seal(rows)
   }
 

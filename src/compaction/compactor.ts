@@ -52,6 +52,10 @@ import { operationsIn } from './run.js'
 const PAUSE_MS = 1000
 /** `compact` takes runs as inputs if the files hold at most this many times what is in memory before a flush. */
 const SMALL_TABLE_BUFFERS = 2
+/** A log that takes this many times as much as its records, because small syncs have padded it, is not worth keeping, ... */
+const PADDED_LOG = 4
+/** ... if it is no shorter than this. */
+const PADDED_LOG_BYTES_MIN = 2 ** 20
 /** There are no more bucket files than this, or twice `fanout`: puts are delayed, so that merges keep up. ... */
 const FILES_MAX = 32
 /** ... With this share of them puts are free. */
@@ -397,9 +401,9 @@ export class Compactor {
 
   /** Steps 4 and 5, while there are enough runs. */
   async #runFlushes(): Promise<void> {
-    const { state, runsPerFlush } = this.#options
+    const { state } = this.#options
     try {
-      while (state.version.runs.length >= runsPerFlush && !state.options.poison.latched) {
+      while (this.#isFlushDue() && !state.options.poison.latched) {
         try {
           await this.#flush()
           this.#flushes.waitingFor = undefined
@@ -414,6 +418,16 @@ export class Compactor {
     } finally {
       this.#endFlush()
     }
+  }
+
+  /** Whether there are enough runs, or a padded log that is better overwritten soon. */
+  #isFlushDue(): boolean {
+    const { state, runsPerFlush } = this.#options
+    const { runs } = state.version
+    if (runs.length >= runsPerFlush) return true
+    const logBytes = runs.reduce((sum, run) => sum + run.logBytes, 0)
+    const records = filesOf(runs).reduce((sum, { entry }) => sum + entry.records, 0)
+    return logBytes >= Math.max(PADDED_LOG_BYTES_MIN, PADDED_LOG * records * state.options.layout.recordBytes)
   }
 
   /** Turns all runs into one bucket file; tells the seals that wait, and the calls that wait for them, how that ended. */

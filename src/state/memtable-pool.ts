@@ -105,5 +105,5 @@ export function newMemtable(
   memory?: SharedArrayBuffer,
 ): MemtableHandle {
   const memtable = new Memtable(options.layout, options.memtableRecords, firstSequence, memory)
-  return { memtable, ordered: new OrderedView(memtable), segments: [] }
+  return { memtable, ordered: new OrderedView(memtable), segments: [], logBytes: 0 }
 }

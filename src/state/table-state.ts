@@ -189,9 +189,9 @@ export class TableState {
       const file =
         own && (await BucketFile.inMemory(this.options, own, memory!, freed => this.#freeRun(freed)))
       const { runs, sealed } = this.#version
-      const { memtable, segments } = sealed[0]!
+      const { memtable, segments, logBytes } = sealed[0]!
       // Without a file it is there anyway: its segments may only go when those of older records have.
-      const run = { file, firstSequence: memtable.firstSequence, segments }
+      const run = { file, firstSequence: memtable.firstSequence, segments, logBytes }
       this.#setVersion({ runs: [...runs, run], sealed: sealed.slice(1) })
       this.#deletes = this.#indexDeletes()
     })

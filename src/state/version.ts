@@ -17,6 +17,8 @@ export interface MemtableHandle {
   readonly ordered: OrderedView
   /** Numbers of the log segments that hold its records. */
   readonly segments: number[]
+  /** Bytes of these segments, known once it is sealed; 0 if they are of an earlier life. */
+  logBytes: number
 }
 
 /** A run: what was a sealed memtable, as a bucket file in memory. */
@@ -24,8 +26,9 @@ export interface Run {
   /** `undefined`: nothing is left of it. */
   readonly file: BucketFile | undefined
   readonly firstSequence: number
-  /** Numbers of the log segments that hold its records. */
+  /** Numbers of the log segments that hold its records, and their bytes. */
   readonly segments: readonly number[]
+  readonly logBytes: number
 }
 
 /** What a version consists of, each list oldest first. */

@@ -1,7 +1,9 @@
 /**
- * The process that `workloads/crash-open.ts` kills: one memtable filled by small batches, whose seal has just begun,
- * and a second one after it. It says how much it has put, and waits.
+ * The process that `workloads/crash-open.ts` kills with its log as full as it gets: as much as is flushed together, by small
+ * batches, and then, while that is being flushed, what there is room for in memory besides. It says how much it has put,
+ * and waits.
  */
+import { subscribe } from 'node:diagnostics_channel'
 import { randomRecords } from './records.js'
 import { openTable } from './table.js'
 
@@ -10,13 +12,19 @@ const SMALL_BATCH = 8
 
 const [directory] = process.argv.slice(2)
 const table = await openTable(directory!)
-const { capacity } = (await table.stats()).memtable
+let isFlushed = false
+subscribe('flashtable:flush', () => (isFlushed = true))
 let put = 0
-for (const end = capacity - (capacity % SMALL_BATCH); put < end; put += SMALL_BATCH) {
-  await table.putColumns(randomRecords(put, put + SMALL_BATCH))
+/** Until the runs of a flush are there. */
+while ((await table.stats()).runs.count < 8) {
+  for (const end = put + 65_536; put < end; put += SMALL_BATCH)
+    await table.putColumns(randomRecords(put, put + SMALL_BATCH))
 }
-// It no longer fits, so the seal of the first begins; this one takes a moment, the seal takes longer.
-const rest = randomRecords(put, put + Math.floor(capacity * 0.95))
-await table.putColumns(rest)
-process.stdout.write(`${put + rest.key.length}\n`)
+// The flush has begun; these fill two more memtables before it ends.
+for (let i = 0; i < 20 && !isFlushed; i++) {
+  const records = randomRecords(put, put + 100_000)
+  await table.putColumns(records)
+  put += records.key.length
+}
+process.stdout.write(`${put} ${isFlushed}\n`)
 setInterval(() => {}, 1000)

@@ -15,8 +15,9 @@ export type Table = Awaited<ReturnType<typeof openTable>>
 export const SYNC_RECORDS = 65_536
 /** Records in a batch, unless the workload says otherwise. */
 export const BATCH_RECORDS = 10_000
-/** The default of the option; no other is measured. */
-const FANOUT = 8
+/** The defaults of the options; no others are measured. */
+const FANOUT = 16
+const RUNS_PER_FLUSH = 8
 
 export function tableDirectory(directory: string): string {
   return join(directory, 'table')
@@ -48,11 +49,13 @@ export async function bulkLoadRandom(directory: string, records: number, first =
   return FlashTable.bulkLoad(tableDirectory(directory), ENCODINGS, source())
 }
 
-/** Waits until no seal and no merge is left to do; then returns the statistics. */
+/** Waits until no seal, no flush and no merge is left to do; then returns the statistics. */
 export async function settled(table: Table): Promise<TableStats> {
   for (;;) {
     const stats = await table.stats()
-    if (stats.memtable.sealed === 0 && nextMerge(stats.files, FANOUT) === undefined) return stats
+    const { memtable, runs, files } = stats
+    if (memtable.sealed === 0 && runs.count < RUNS_PER_FLUSH && nextMerge(files, FANOUT) === undefined)
+      return stats
     await new Promise(resolve => setTimeout(resolve, 20))
   }
 }

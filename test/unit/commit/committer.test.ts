@@ -187,7 +187,8 @@ describe('a memtable that is full', () => {
     const { put, state, committer } = newCommitter({ memtableRecords: 4 })
     for (let key = 0; key < 5; key++) await put(key)
     const [sealed] = state.version.sealed
-    expect(sealed!.segments).toEqual([1])
+    expect([sealed!.segments, sealed!.logBytes]).toEqual([[1], committer.liveSegments()[0]!.bytes])
+    expect(sealed!.logBytes).toBeGreaterThan(0)
     expect(committer.liveSegments().map(({ number }) => number)).toEqual([1, 2])
   })
 })

@@ -43,11 +43,12 @@ function newCompactor(
     },
     publish: ({ kind }) => void kinds.push(kind),
   })
-  const seal = (first = 0): void => {
+  const seal = (first = 0, logBytes = 0): void => {
     const operations = new OperationBuffer(LAYOUT, 4)
     for (let key = first; key < first + 4; key++) operations.appendRecord(PUT, Uint32Array.of(key, key))
     state.active.memtable.append(operations, 0, 4)
     state.active.segments.push(1)
+    state.active.logBytes = logBytes
     state.seal()
   }
   const rangesOf = (files: readonly BucketFile[]) =>
@@ -321,6 +322,19 @@ describe('the compactor', () => {
       go()
       await until(() => compactor.waitingFor === 'space', ranges)
       expect(compactor.debt).toBe(0)
+      await compactor.close()
+    })
+
+    test('flushes runs early whose log is mostly padding, once it is longer than a MiB', async () => {
+      const { compactor, seal, runs, ranges } = newCompactor(undefined, undefined, 9, 4)
+      seal(0, 2 ** 19)
+      await compactor.sealFinished()
+      for (let i = 0; i < 20; i++) await turn()
+      expect([runs().length, ranges().length]).toEqual([1, 0])
+      seal(4, 2 ** 19)
+      compactor.wake()
+      await until(() => ranges().length === 1, runs)
+      expect(runs()).toEqual([])
       await compactor.close()
     })
 

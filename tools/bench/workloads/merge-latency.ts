@@ -19,7 +19,7 @@ export const mergeLatency: Workload = {
   figures: {
     mergeSeconds: { unit: 's the merge took' },
     putsInMerge: { unit: 'puts while it ran' },
-    ...latencyFigures('InMerge', 'while the merge ran', { high: 10, max: 50 }),
+    ...latencyFigures('InMerge', 'while the merge ran', { high: 4, max: 15 }),
     ...latencyFigures('Alone', 'without a merge', {}),
   },
   async run({ directory, records }) {
