@@ -412,6 +412,7 @@ export class Committer {
     }
     if (operations.count > from) memtable.append(operations, from, operations.count)
     state.counters.countPuts(countPuts(operations))
+    if (memtable.count >= state.nextTold) state.tellBuffered()
   }
 
   #noteSegment(): void {

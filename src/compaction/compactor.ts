@@ -124,6 +124,8 @@ export class Compactor {
   #dropDue = false
   /** Aborts each `compactAll`, which then starts again or ends. */
   readonly #compactions = new Set<AbortController>()
+  /** Runs with operations below this sequence number are flushed soon. */
+  #flushBelow = 0
   #sealWaiters: { resolve: () => void; reject: (reason: unknown) => void }[] = []
   /** Settled when runs have become a file, or could not. */
   #flushEnded: Deferred | undefined
@@ -420,11 +422,18 @@ export class Compactor {
     }
   }
 
-  /** Whether there are enough runs, or a padded log that is better overwritten soon. */
+  /** Flushes soon what has been put so far. The caller has sealed it. */
+  flushEarly(): void {
+    this.#flushBelow = this.#options.state.active.memtable.firstSequence
+    this.wake()
+  }
+
+  /** Whether there are enough runs, a flush was asked for, or a padded log that is better overwritten soon. */
   #isFlushDue(): boolean {
     const { state, runsPerFlush } = this.#options
     const { runs } = state.version
     if (runs.length >= runsPerFlush) return true
+    if (runs.length > 0 && runs[0]!.firstSequence < this.#flushBelow) return true
     const logBytes = runs.reduce((sum, run) => sum + run.logBytes, 0)
     const records = filesOf(runs).reduce((sum, { entry }) => sum + entry.records, 0)
     return logBytes >= Math.max(PADDED_LOG_BYTES_MIN, PADDED_LOG * records * state.options.layout.recordBytes)

@@ -22,11 +22,13 @@ import type { DeleteWhere } from '../records/operations.js'
 import type { LifetimeCounters } from './lifetime-counters.js'
 import { MemtablePool, type MemtablePoolOptions } from './memtable-pool.js'
 import { runMemory } from './run-memory.js'
-import { Version, type MemtableHandle, type VersionParts } from './version.js'
+import { filesOf, Version, type MemtableHandle, type VersionParts } from './version.js'
 
 /** Memtables whose memory is kept for the next ones. */
 const SPARE_MEMORY_MAX = 1
 
+/** A memtable with fewer rows is too small to be told of. */
+const FIRST_TOLD_ROWS = 4096
 /** Pages of a run beside those of its records, about. */
 const RUN_PAGES_MIN = 8
 
@@ -62,6 +64,8 @@ export interface TableContents {
 }
 
 export interface TableStateOptions extends BucketFileOptions, MemtablePoolOptions {
+  /** Called with the bytes that wait in memory: with each seal, run and install, and while the active memtable grows. */
+  readonly onBuffered?: ((bytes: number) => void) | undefined
   /** Records that gather in memory before they are flushed to a bucket file: those of one or several memtables. */
   readonly bufferRecords: number
   readonly poison: Poison
@@ -141,6 +145,21 @@ export class TableState {
       }
     }
     return this.#view
+  }
+
+  /** Rows that the active memtable has before {@link tellBuffered} is due again: twice as many as the last time. */
+  nextTold = FIRST_TOLD_ROWS
+
+  /** Tells what waits in memory. */
+  tellBuffered(): void {
+    const { onBuffered } = this.options
+    const { runs, sealed, active } = this.#version
+    this.nextTold = Math.max(FIRST_TOLD_ROWS, 2 * active.memtable.count)
+    if (onBuffered === undefined) return
+    let bytes = 0
+    for (const file of filesOf(runs)) bytes += file.memory!.bytes
+    for (const { memtable } of [...sealed, active]) bytes += memtable.residentBytes
+    onBuffered(bytes)
   }
 
   /** Counts a *delete where* entry that the active memtable has just taken. */
@@ -300,6 +319,7 @@ export class TableState {
   async close(): Promise<void> {
     await this.#version.release()
     await this.#released
+    this.options.onBuffered?.(0)
     this.#memtables.close()
   }
 
@@ -347,6 +367,7 @@ export class TableState {
     const { stored, runs, sealed, active } = old
     this.#version = new Version({ stored, runs, sealed, active, ...change }, this.#memtables.refCounts)
     this.#view = undefined
+    this.tellBuffered()
     this.#released = Promise.all([this.#released, old.release()])
   }
 

@@ -11,6 +11,7 @@ import type { FileSystem } from '../io/file-system.js'
 import { acquireLock } from '../io/lock.js'
 import { nodeFileSystem } from '../io/node-file-system.js'
 import type { Executor } from '../jobs/job.js'
+import type { BufferBudget } from '../state/buffer-budget.js'
 
 export interface Environment {
   readonly fileSystem: FileSystem
@@ -26,6 +27,8 @@ export interface Environment {
   readonly now: () => number
   /** Runs that are flushed together; absent: as many as the size of the buffer makes. */
   readonly runsPerFlush?: number | undefined
+  /** Bounds what waits in memory in all of its tables; absent: that of the process. */
+  readonly budget?: BufferBudget | undefined
   /**
    * Called with memory whose last reader has released it, before anything else is put there. The tests fill it with
    * rubbish, so that a read after the release is noticed.

@@ -22,6 +22,7 @@ import { loadManifest } from '../manifest/store.js'
 import type { ResolvedOptions } from '../options/options.js'
 import { LifetimeCounters } from '../state/lifetime-counters.js'
 import { newMemtable } from '../state/memtable-pool.js'
+import { processBudget, type BufferOwner } from '../state/buffer-budget.js'
 import { TableState } from '../state/table-state.js'
 import { WalWriter } from '../wal/writer.js'
 import { createTable } from './create-table.js'
@@ -197,7 +198,20 @@ function wire(
 ): TableParts {
   const { layout } = schema
   const { manifest } = recovered
-  const state = new TableState({ ...recovery, poison }, recovered, counters)
+  const budget = environment.budget ?? processBudget()
+  const owner: BufferOwner = {
+    flushEarly() {
+      // A table that is being closed, or is poisoned, has its reasons told elsewhere.
+      void committer
+        .exclusive(() => committer.seal())
+        .then(
+          () => compactor.flushEarly(),
+          () => {},
+        )
+    },
+  }
+  const onBuffered = (bytes: number): void => budget.set(owner, bytes)
+  const state = new TableState({ ...recovery, poison, onBuffered }, recovered, counters)
   const wal = new WalWriter({
     fileSystem: meteredFileSystem(environment.fileSystem, counters.countLog),
     directory,
@@ -213,7 +227,7 @@ function wire(
     poison,
     checkHome: () => home.check(),
   })
-  const compactor = new Compactor({
+  const compactor: Compactor = new Compactor({
     state,
     jobs,
     fanout: options.fanout,
@@ -225,7 +239,7 @@ function wire(
     wait: environment.wait,
     publish,
   })
-  const committer = new Committer({
+  const committer: Committer = new Committer({
     state,
     wal,
     poison,

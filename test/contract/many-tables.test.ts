@@ -1,8 +1,12 @@
 /** Many tables of one process: what they take together while nobody uses them. */
 import { existsSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { FlashTable } from '../../src/index.js'
+import { BufferBudget } from '../../src/state/buffer-budget.js'
+import { nodeEnvironment } from '../../src/table/environment.js'
 import { startNode } from '../support/run-cli.js'
 import { testTables } from '../support/tables.js'
+import { until } from '../support/until.js'
 
 const tables = testTables({ onDisk: true })
 const SOURCE = JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)
@@ -53,3 +57,27 @@ test.skipIf(!existsSync('/proc/self/task'))(
     expect(Number(open)).toBeLessThanOrEqual(60 * 4 + 100)
   },
 )
+
+test('tables whose memory is short together flush early, the fullest first, and lose nothing', async () => {
+  const budget = new BufferBudget(2 ** 19)
+  const environment = { ...nodeEnvironment, budget }
+  const options = { keyEncoding: 'u64', bufferBytes: 2 ** 24, syncIntervalMs: Infinity } as const
+  const opened: FlashTable[] = []
+  for (let i = 0; i < 4; i++) opened.push(await FlashTable.openIn(tables.path(), options, environment))
+  const key = BigUint64Array.from({ length: 5000 }, (_, i) => BigInt(i))
+  for (let round = 0; round < 12; round++) {
+    for (const [i, table] of opened.entries()) if (round % (i + 1) === 0) await table.putColumns({ key } as never)
+  }
+  // 60,000 keys of 8 bytes, and as many in the others.
+  await until(
+    'the fullest table has flushed',
+    () => opened[0]!.stats(),
+    ({ files }) => files.length > 0,
+  )
+  for (const [i, table] of opened.entries()) {
+    expect((await table.stats()).records).toBe(5000 * Math.ceil(12 / (i + 1)))
+    expect(await table.count(17n)).toBe(Math.ceil(12 / (i + 1)))
+    await table.close()
+  }
+  expect(budget.bytes).toBe(0)
+})
