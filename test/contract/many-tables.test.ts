@@ -66,7 +66,8 @@ test('tables whose memory is short together flush early, the fullest first, and 
   for (let i = 0; i < 4; i++) opened.push(await FlashTable.openIn(tables.path(), options, environment))
   const key = BigUint64Array.from({ length: 5000 }, (_, i) => BigInt(i))
   for (let round = 0; round < 12; round++) {
-    for (const [i, table] of opened.entries()) if (round % (i + 1) === 0) await table.putColumns({ key } as never)
+    for (const [i, table] of opened.entries())
+      if (round % (i + 1) === 0) await table.putColumns({ key } as never)
   }
   // 60,000 keys of 8 bytes, and as many in the others.
   await until(
