@@ -436,6 +436,8 @@ export class Compactor {
     if (runs.length > 0 && runs[0]!.firstSequence < this.#flushBelow) return true
     const logBytes = runs.reduce((sum, run) => sum + run.logBytes, 0)
     const records = filesOf(runs).reduce((sum, { entry }) => sum + entry.records, 0)
+    // Large batches make large runs.
+    if (records >= state.options.bufferRecords) return true
     return logBytes >= Math.max(PADDED_LOG_BYTES_MIN, PADDED_LOG * records * state.options.layout.recordBytes)
   }
 

@@ -11,8 +11,8 @@
 const SMALL_LEVELS = 3
 /** An open merges files of up to this many pages with the log that it writes: no file takes much less. */
 const TINY_PAGES = 16
-/** A level that has this many times `fanout` files is overdue: the table is closed before its merges end. */
-const OVERDUE_FANOUTS = 2
+/** A level that has this many more than `fanout` files, or twice as many, is overdue: the table is closed before its merges end. */
+const OVERDUE_FILES = 8
 /** A merge that drops this share of what it reads is due, whatever the levels (docs/decisions/hidden-data.md). */
 const DROPPED_SHARE = 1 / 3
 
@@ -122,7 +122,7 @@ export function overdueMerge(
 ): PlannedMerge | undefined {
   for (let to = files.length; to > 0;) {
     const start = levelStart(files, to)
-    if (to - start < OVERDUE_FANOUTS * fanout) {
+    if (to - start < fanout + Math.min(fanout, OVERDUE_FILES)) {
       to = start
       continue
     }

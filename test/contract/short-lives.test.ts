@@ -48,7 +48,7 @@ class ShortLives {
         ...inline,
         run: async (job, control) => {
           const opened = disk.log.slice(calls).some(({ target }) => target?.endsWith('/MANIFEST'))
-          if (opened && job.files.length > 0) await aborted(control.signal!)
+          if (opened && job.files.some(({ memory }) => memory === undefined)) await aborted(control.signal!)
           return inline.run(job, control)
         },
       }

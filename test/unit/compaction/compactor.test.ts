@@ -23,7 +23,7 @@ function newCompactor(
   fanout = 2,
   runsPerFlush = 1,
 ) {
-  const { disk, poison, state } = newState(LAYOUT, 4, NEW)
+  const { disk, poison, state } = newState(LAYOUT, 4, NEW, runsPerFlush)
   const executor = inlineExecutor(disk)
   const run = around((job, control) => executor.run(job, control))
   const waits: (Lacking | undefined)[] = []

@@ -27,7 +27,12 @@ export const NEW = sampleManifest({
   nextFileNumber: 1,
 })
 
-export function newState(layout: RecordLayout, memtableRecords = 100, manifest: Manifest = EMPTY) {
+export function newState(
+  layout: RecordLayout,
+  memtableRecords = 100,
+  manifest: Manifest = EMPTY,
+  memtables = 1,
+) {
   const disk = new SimulatedFileSystem({ seed: 1 })
   disk.writeFile(`${DIRECTORY}/.keep`, new Uint8Array(0))
   const poison = new Poison()
@@ -38,7 +43,7 @@ export function newState(layout: RecordLayout, memtableRecords = 100, manifest: 
     layout,
     pageBytes: 4096,
     memtableRecords,
-    bufferRecords: memtableRecords,
+    bufferRecords: memtableRecords * memtables,
     poison,
   }
   const active = newMemtable(options, manifest.nextSequence)
