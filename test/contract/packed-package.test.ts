@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { inlineExecutor } from '../../src/executor/inline-executor.js'
 import { FlashTable } from '../../src/index.js'
 import { nodeFileSystem } from '../../src/io/node-file-system.js'
+import { allSealed } from '../support/all-sealed.js'
 import { nodeEnvironment } from '../../src/table/environment.js'
 
 const REPOSITORY = resolve(import.meta.dirname, '../..')
@@ -163,6 +164,7 @@ async function makeManyFiles(location: string): Promise<void> {
   const table = await FlashTable.openIn(location, options, environment)
   for (let i = 0; i < 205; i++)
     await table.putColumns({ key: BigUint64Array.from({ length: 128 }, () => BigInt(i)) })
+  await allSealed(table)
   await table.close()
 }
 
