@@ -25,6 +25,31 @@ interface KernelFunctions {
   fit(encoder: number, from: number, count: number, firstStep: number): number
   bounds(encoder: number): number
   write(encoder: number, from: number, page: number, pageBytes: number): void
+  sortCounterBytes(count: number): number
+  sortKeys(
+    highs: number,
+    lows: number,
+    keyLanes: number,
+    stride: number,
+    count: number,
+    words: number,
+    spare: number,
+    counters: number,
+  ): void
+  gather(words: number, count: number, column: number, stride: number, bytes: number, out: number): void
+  widenExtremes(column: number, count: number, extremes: number): void
+  countBins(column: number, count: number, shift: number, first: number, bins: number): void
+  splitRows(
+    column: number,
+    count: number,
+    shift: number,
+    first: number,
+    nextOfBin: number,
+    rowBytes: number,
+    lanes: number,
+    laneCount: number,
+    places: number,
+  ): void
 }
 
 export class Kernels {

@@ -15,9 +15,11 @@ import {
   type OperationBuffer,
   type Operations,
 } from '../records/operations.js'
+import { giveBackColumn, newColumn } from '../kernels/kernels.js'
+import { KernelSplit } from '../sort/kernel-split.js'
 import { SHORT_ROWS_MAX } from '../sort/short-sort.js'
 import { sortedOrder } from '../sort/sort.js'
-import { splitByKey, type Parts } from '../sort/split.js'
+import { splitByKey } from '../sort/split.js'
 import type { Memtable } from './memtable.js'
 
 const BIN_BITS = 11
@@ -26,6 +28,15 @@ const PARTS_WANTED = 64
 const MIN_PART_ROWS = 8192
 /** A kind of row only in this file: a *delete where* entry hides it, and nothing of it remains. */
 const HIDDEN = 255
+
+/** The rows of a memtable, split by key. */
+interface Parts {
+  /** Rows of part p are [starts[p], starts[p + 1]). */
+  readonly starts: readonly number[]
+  /** Appends what is left of the rows of a part, sorted. */
+  appendSorted(part: number, into: OperationBuffer): void
+  close(): void
+}
 
 export class SealInput implements SortedInput {
   readonly #memtable: Memtable
@@ -43,17 +54,14 @@ export class SealInput implements SortedInput {
   async next(into: OperationBuffer): Promise<boolean> {
     if (this.#closed || this.#memtable.count === 0) return false
     this.#parts ??= this.#split()
-    const { rows, starts } = this.#parts
-    if (this.#nextPart === starts.length - 1) return false
-    const from = starts[this.#nextPart]!
-    const to = starts[++this.#nextPart]!
-    const order = sortedOrder(rows.lanes, this.#memtable.layout.keyLaneCount, from, to)
-    appendRows(rows, order, into)
+    if (this.#nextPart === this.#parts.starts.length - 1) return false
+    this.#parts.appendSorted(this.#nextPart++, into)
     return true
   }
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#parts?.close()
     this.#parts = undefined
   }
 
@@ -61,8 +69,19 @@ export class SealInput implements SortedInput {
     const { layout, lanes, count } = this.#memtable
     const kinds = kindsAfter(this.#memtable, this.#hiding)
     const partRows = Math.min(SHORT_ROWS_MAX, Math.max(MIN_PART_ROWS, Math.ceil(count / PARTS_WANTED)))
-    const into = lanes.map(() => new Uint32Array(count))
-    return splitByKey(layout, { lanes, count, kinds }, { binBits: BIN_BITS, partRows }, into)
+    const options = { binBits: BIN_BITS, partRows }
+    const byKernels = kinds === undefined ? KernelSplit.of(layout, lanes, count, options) : undefined
+    if (byKernels !== undefined) return byKernels
+    const into = lanes.map(() => newColumn(count))
+    const { rows, starts } = splitByKey(layout, { lanes, count, kinds }, options, into)
+    return {
+      starts,
+      appendSorted(part, buffer) {
+        const order = sortedOrder(rows.lanes, layout.keyLaneCount, starts[part]!, starts[part + 1]!)
+        appendRows(rows, order, buffer)
+      },
+      close: () => into.forEach(giveBackColumn),
+    }
   }
 }
 

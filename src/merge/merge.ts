@@ -13,7 +13,7 @@ import { compareRows } from '../records/compare.js'
 import { BufferPool } from '../records/buffer-pool.js'
 import type { OperationBuffer, Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
-import { sortedOrder } from '../sort/sort.js'
+import { appendSorted } from '../sort/append-sorted.js'
 import { resolve } from './resolve.js'
 import type { SortedInput } from './sorted-input.js'
 
@@ -181,7 +181,7 @@ export class Merge {
     const { layout } = this.#options
     this.#sorted ??= this.#buffers.take()
     this.#sorted.clear()
-    this.#sorted.gather(unsorted, sortedOrder(unsorted.lanes, layout.keyLaneCount, 0, unsorted.count))
+    appendSorted(unsorted, 0, unsorted.count, layout.keyLaneCount, this.#sorted)
     return this.#sorted
   }
 

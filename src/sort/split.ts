@@ -46,10 +46,11 @@ export function splitByKey(
   assert(count > 0, 'there are rows to split')
   assert(options.binBits > 0 && options.binBits <= BIN_BITS_MAX, 'there are 2 to 4,096 bins')
   const keyLanes = lanes.slice(0, layout.keyLaneCount)
-  const bins = binsOf(keyLanes, count, options.binBits)
+  const bins = binsOf(keyLanes, options.binBits, column => measure(column, count))
   const column = keyLanes[bins.lane]!
-  forBlocks(count, (from, to) => countBins(column, bins, from, to))
-  const { partOfBin, starts, firstBins, lastBins } = groupBins(bins.rows, options.partRows)
+  const binRows = new Uint32Array(binsIn(options.binBits))
+  forBlocks(count, (from, to) => countBins(column, bins, binRows, from, to))
+  const { partOfBin, starts, firstBins, lastBins } = groupBins(binRows, options.partRows)
   const kindsInto = kinds === undefined ? undefined : new Uint8Array(count)
   const next = Uint32Array.from(starts)
   const places = new Uint32Array(Math.min(count, BLOCK_ROWS))
@@ -70,28 +71,41 @@ export function splitByKey(
  * The bins of some rows. A bin is a range of keys that depends on its number and `shift` alone, so rows that are
  * spread alike have the same bins.
  */
-interface Bins {
+export interface Bins {
   /** The first lane in which the keys differ, or the last one. */
   readonly lane: number
   readonly shift: number
   /** The number of the first bin: values of `lane`, shifted. */
   readonly first: number
-  readonly rows: Int32Array
 }
 
-function binsOf(keyLanes: readonly Uint32Array[], count: number, binBits: number): Bins {
+/** The least and the greatest value of a column. */
+export interface Extremes {
+  readonly min: number
+  readonly max: number
+}
+
+export function binsOf(
+  keyLanes: readonly Uint32Array[],
+  binBits: number,
+  measureLane: (column: Uint32Array) => Extremes,
+): Bins {
   let lane = 0
-  let measured = measure(keyLanes[0]!, count)
-  while (measured.width === 0 && lane + 1 < keyLanes.length) measured = measure(keyLanes[++lane]!, count)
-  const shift = Math.max(0, measured.width - binBits)
-  // Shifted, the difference may reach over one bin more than its bits say.
-  return { lane, shift, first: measured.min >>> shift, rows: new Int32Array((1 << binBits) + 1) }
+  let { min, max } = measureLane(keyLanes[0]!)
+  while (min === max && lane + 1 < keyLanes.length) ({ min, max } = measureLane(keyLanes[++lane]!))
+  const shift = Math.max(0, 32 - Math.clz32(max - min) - binBits)
+  return { lane, shift, first: min >>> shift }
 }
 
-function measure(column: Uint32Array, count: number): { min: number; width: number } {
+/** Shifted, the difference may reach over one bin more than its bits say. */
+export function binsIn(binBits: number): number {
+  return (1 << binBits) + 1
+}
+
+function measure(column: Uint32Array, count: number): Extremes {
   const extremes = Uint32Array.of(column[0]!, column[0]!)
   forBlocks(count, (from, to) => widenExtremes(column, extremes, from, to))
-  return { min: extremes[0]!, width: 32 - Math.clz32(extremes[1]! - extremes[0]!) }
+  return { min: extremes[0]!, max: extremes[1]! }
 }
 
 function widenExtremes(column: Uint32Array, extremes: Uint32Array, from: number, to: number): void {
@@ -106,12 +120,18 @@ function widenExtremes(column: Uint32Array, extremes: Uint32Array, from: number,
   extremes[1] = max
 }
 
-function countBins(column: Uint32Array, { shift, first, rows }: Bins, from: number, to: number): void {
-  for (let row = from; row < to; row++) rows[(column[row]! >>> shift) - first]!++
+function countBins(
+  column: Uint32Array,
+  { shift, first }: Bins,
+  binRows: Uint32Array,
+  from: number,
+  to: number,
+): void {
+  for (let row = from; row < to; row++) binRows[(column[row]! >>> shift) - first]!++
 }
 
 /** Which part each bin belongs to, where each part starts, and its first and last bin that are not empty. */
-function groupBins(binRows: Int32Array, partRows: number) {
+export function groupBins(binRows: Uint32Array, partRows: number) {
   const partOfBin = new Uint16Array(binRows.length)
   const starts: number[] = []
   const firstBins: number[] = []

@@ -22,9 +22,9 @@ import { readFully } from '../io/transfer.js'
 import type { TableFiles } from '../manifest/table-files.js'
 import type { SortedInput } from '../merge/sorted-input.js'
 import { keyIsIn, type KeyRange } from '../records/key-range.js'
-import { gatherColumn, OperationBuffer } from '../records/operations.js'
+import { OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
-import { sortedOrder } from '../sort/sort.js'
+import { appendSorted } from '../sort/append-sorted.js'
 import { deltasToKeys } from './key-deltas.js'
 import { bytesInMemory } from './memory-spill.js'
 import {
@@ -88,15 +88,7 @@ export class SpillInput implements SortedInput {
       if ('spill' in loaded) this.#decode(loaded, part)
       else appendPieces(rows, loaded, part, this.#shared)
     }
-    const order = sortedOrder(rows.lanes, layout.keyLaneCount, 0, rows.count)
-    const at = into.count
-    into.reserve(order.length)
-    for (const [lane, column] of into.lanes.entries()) {
-      const value = this.#shared[lane]
-      if (value === undefined) gatherColumn(rows.lanes[lane]!, order, column, at)
-      else column.fill(value, at, at + order.length)
-    }
-    into.count += order.length
+    appendSorted(rows, 0, rows.count, layout.keyLaneCount, into, this.#shared)
     return true
   }
 

@@ -8,3 +8,5 @@
 export { addToFilter, hashKeys1, hashKeys2 } from './filter'
 export { decodePage } from './page-decoder'
 export { bounds, fit, initEncoder, encoderBytes, write } from './page-encoder'
+export { gather, sortCounterBytes, sortKeys } from './sort'
+export { countBins, splitRows, widenExtremes } from './split'

@@ -13,7 +13,9 @@ import { Random } from '../../support/random.js'
 import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
 
 const MEMTABLES = 5
+/** The first memtable has more: it is split into parts. */
 const ROWS = 3000
+const FIRST_ROWS = 20_000
 
 interface Made {
   readonly bytes: Uint8Array
@@ -77,7 +79,12 @@ test.each(CASES)('seals and merges of $keyLanes key lanes, $kinds', async ({ key
     const memtables = Array.from({ length: MEMTABLES }, (_, i) => {
       const random = new Random(seed * MEMTABLES + i)
       const withKinds = kinds === 'deletes too' || (kinds === 'deletes in some' && i === 0)
-      return memtableOf(random, randomOperations(random, keyLanes, ROWS, withKinds), 0, i * ROWS)
+      return memtableOf(
+        random,
+        randomOperations(random, keyLanes, i === 0 ? FIRST_ROWS : ROWS, withKinds),
+        0,
+        i * FIRST_ROWS,
+      )
     })
     const expected = await filesOf(keyLanes, memtables, false)
     const made = await filesOf(keyLanes, memtables, true)

@@ -9,48 +9,9 @@ import { PAGE_ROWS_MAX } from '../../../src/format/page-layout.js'
 import { beginKernels, endKernels, kernels, newColumn } from '../../../src/kernels/kernels.js'
 import { OperationBuffer, PUT, type Operations } from '../../../src/records/operations.js'
 import type { RecordLayout } from '../../../src/records/record-layout.js'
+import { KEYS } from '../../support/key-spreads.js'
 import { Random } from '../../support/random.js'
 import { columnsOf, wideLayout, type Row } from '../../support/rows.js'
-
-/** Keys of this many bits, made from a number of rows; they need not be sorted. */
-const KEYS: Readonly<Record<string, (random: Random, bits: bigint, rows: number) => bigint[]>> = {
-  random: (random, bits, rows) => times(rows, () => bigOf(random, bits)),
-  sequential: (random, bits, rows) => stepsFrom(bigOf(random, bits), 1n, rows),
-  'each seventh': (random, bits, rows) => stepsFrom(bigOf(random, bits), 7n, rows),
-  'far apart': (random, bits, rows) => stepsFrom(0n, bigOf(random, bits) / BigInt(rows), rows),
-  'nearly even': (random, _, rows) => times(rows, row => BigInt(row) * 1000n + bigOf(random, 9n)),
-  equal: (random, bits, rows) => stepsFrom(bigOf(random, bits), 0n, rows),
-  'few different': (random, bits, rows) => {
-    const some = times(5, () => bigOf(random, bits))
-    return times(rows, () => some[random.below(5)]!)
-  },
-  'in clusters': (random, bits, rows) => {
-    const centres = times(10, () => bigOf(random, bits))
-    return times(rows, () => centres[random.below(10)]! + bigOf(random, 6n))
-  },
-  'with one far away': (random, bits, rows) =>
-    times(rows, row => (row === 0 ? (1n << bits) - 1n : bigOf(random, 10n))),
-  'with zeros at the end': (random, bits, rows) => {
-    const zeros = BigInt(random.below(Number(bits)))
-    return times(rows, () => bigOf(random, bits - zeros) << zeros)
-  },
-  'even, with zeros at the end': (random, bits, rows) =>
-    stepsFrom(0n, 1n << (bits / 2n), rows).map(key => key + (bigOf(random, 3n) << (bits / 4n))),
-  'of many lengths': (random, bits, rows) =>
-    times(rows, () => bigOf(random, bits) >> BigInt(random.below(Number(bits)))),
-}
-
-function times<T>(count: number, make: (i: number) => T): T[] {
-  return Array.from({ length: count }, (_, i) => make(i))
-}
-
-function stepsFrom(first: bigint, step: bigint, rows: number): bigint[] {
-  return times(rows, row => first + step * BigInt(row))
-}
-
-function bigOf(random: Random, bits: bigint): bigint {
-  return ((BigInt(random.next()) << 32n) | BigInt(random.next())) & ((1n << bits) - 1n)
-}
 
 interface Case {
   readonly keyBits: number
