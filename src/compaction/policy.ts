@@ -12,7 +12,7 @@ const SMALL_LEVELS = 3
 /** An open merges files of up to this many pages with the log that it writes: no file takes much less. */
 const TINY_PAGES = 16
 /** A level that has this many more than `fanout` files, or twice as many, is overdue: the table is closed before its merges end. */
-const OVERDUE_FILES = 8
+const OVERDUE_FILES = 4
 /** A merge that drops this share of what it reads is due, whatever the levels (docs/decisions/hidden-data.md). */
 const DROPPED_SHARE = 1 / 3
 
