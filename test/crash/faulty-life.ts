@@ -19,6 +19,8 @@ import {
   type CrashTable,
 } from './table.js'
 
+/** Records of two seals are in memory and in the log alone. */
+const RUNS_PER_FLUSH = 2
 const COPY = '/tables/copy'
 /** Turns of the event loop after which what runs in the background is taken to wait. */
 const SETTLING_TURNS_MAX = 60
@@ -228,6 +230,7 @@ export class FaultyLife {
   #environment(): Environment {
     return {
       ...simulatedEnvironment(this.disk),
+      runsPerFlush: RUNS_PER_FLUSH,
       acquireLock: () => {
         this.locksHeld++
         const release = (): Promise<void> => {

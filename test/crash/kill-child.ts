@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs'
 import { FlashTable } from '../../src/index.js'
+import { nodeEnvironment } from '../../src/table/environment.js'
 import { isSynced, recordsOf } from './kill-calls.js'
 import { KILL_OPTIONS } from './kill-options.js'
 
@@ -13,7 +14,7 @@ const AT_ONCE = 24
 const COMPACT_EVERY = 3000
 
 const [, , directory, first] = process.argv
-const table = await FlashTable.open(directory!, KILL_OPTIONS)
+const table = await FlashTable.openIn(directory!, KILL_OPTIONS, { ...nodeEnvironment, runsPerFlush: 3 })
 
 async function put(call: number): Promise<void> {
   const records = recordsOf(call)

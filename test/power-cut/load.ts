@@ -4,11 +4,13 @@
  */
 import { writeSync } from 'node:fs'
 import { FlashTable } from '../../src/index.js'
+import { nodeEnvironment } from '../../src/table/environment.js'
 import { closing } from '../../tools/cli/closing.js'
 import { Random } from '../support/random.js'
 import { callOf, makeCall, TABLE_OPTIONS, type CallTable } from './calls.js'
 import { formatReport, type Life, type Report } from './life.js'
 
+const RUNS_PER_FLUSH = 3
 /** After one group in this many comes a `compact`, which nobody awaits. */
 const COMPACT_ONE_IN = 60
 
@@ -50,12 +52,15 @@ async function makeGroup(table: CallTable, life: Life, first: number, end: numbe
 }
 
 async function live(life: Life): Promise<void> {
-  const table = await FlashTable.open(life.directory, {
+  const options = {
     ...TABLE_OPTIONS,
     bufferBytes: life.bufferBytes,
     walBytes: life.walBytes,
     syncIntervalMs: life.syncIntervalMs ?? Infinity,
-  })
+  }
+  // Records of several seals are in memory and in the log alone.
+  const environment = { ...nodeEnvironment, runsPerFlush: RUNS_PER_FLUSH }
+  const table = (await FlashTable.openIn(life.directory, options, environment)) as unknown as CallTable
   tell({ type: 'open' })
   const end = await closing(table, table => makeCalls(table, life))
   tell({ type: 'durable', end })
