@@ -85,7 +85,9 @@ export class SegmentPool {
       // A rename that failed may still have been done. Another number is surely free.
       if (spare !== undefined && !recycled) number = this.#takeNumber(firstSequence)
       const handle = await this.#openFile(number, recycled)
-      return (this.#active = this.#writerOf(number, firstSequence, handle, recycled))
+      // Where the size is not known, the file passes for one that need not grow.
+      const recycledBytes = recycled ? await handle.size().catch(() => Infinity) : undefined
+      return (this.#active = this.#writerOf(number, firstSequence, handle, recycledBytes))
     } finally {
       this.#opening = undefined
     }
@@ -184,14 +186,19 @@ export class SegmentPool {
     }
   }
 
-  #writerOf(number: number, firstSequence: number, handle: FileHandle, recycled: boolean): SegmentWriter {
+  #writerOf(
+    number: number,
+    firstSequence: number,
+    handle: FileHandle,
+    recycledBytes: number | undefined,
+  ): SegmentWriter {
     const { tableId, epoch, pageBytes } = this.#options
     return new SegmentWriter(
       { number, epoch, firstSequence },
       handle,
       fileSeed(tableId, epoch, number),
       pageBytes,
-      recycled,
+      recycledBytes,
     )
   }
 

@@ -6,6 +6,8 @@
  * first. Later frames of the page write only their own bytes, as all do in a new file. A sync moves the position to the
  * next page. docs/file-format.md, WAL segments.
  *
+ * In a trickle (trickle.ts) a file that has to grow gets zeros ahead of its frames. They go where anything may be.
+ *
  * Invariant: a page with frames is never written again once a sync has covered it.
  */
 import { assert } from '../base/assert.js'
@@ -15,8 +17,15 @@ import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../format/frame-layout.js'
 import type { FileHandle } from '../io/file-system.js'
 import { writeFully, writeFullySync } from '../io/transfer.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
+import { AHEAD_BYTES_MAX } from './trickle.js'
 
 const NO_HEADER = new Uint8Array(FRAME_HEADER_BYTES)
+
+/** A segment that is mostly padding is at least this large: its bucket file must be worth its own metadata. */
+const PADDED_BYTES_MIN = 2 * 2 ** 20
+
+/** Memory that nobody writes takes none. */
+const ZEROS = new Uint8Array(AHEAD_BYTES_MAX)
 
 export class SegmentWriter {
   readonly number: number
@@ -36,23 +45,35 @@ export class SegmentWriter {
   #bytes = 0
   /** Where the next frame begins: at `#bytes`, or at a later page start. */
   #position = 0
-  /** How far this writer has written the file: frames, and zeros after them. */
+  /** How far this writer has written the file: frames, and zeros after them to the end of their page. */
   #touched = 0
+  /** Where the segment ends if less than half of it is frames. */
+  readonly #paddedEnd: number
+  /** Bytes of the frames, without the padding between them. */
+  #frameBytes = 0
+  /** Where the last sync has moved the position to. */
+  #syncedTo = 0
+  /** Up to here the file had its blocks when the last sync began: from an older life, or from frames or zeros. */
+  #grownTo: number
 
-  /** `seed` is the file's: see fileSeed. */
+  /**
+   * `seed` is the file's: see fileSeed. `recycledBytes`: what the file has from an older life; `undefined`: it is new.
+   */
   constructor(
     segment: { readonly number: number; readonly epoch: number; readonly firstSequence: number },
     handle: FileHandle,
     seed: number,
     pageBytes: number,
-    recycled: boolean,
+    recycledBytes: number | undefined,
   ) {
     this.number = segment.number
     this.handle = handle
     this.#epoch = segment.epoch
     this.#seed = seed
     this.#pageBytes = pageBytes
-    this.#isDirty = recycled
+    this.#isDirty = recycledBytes !== undefined
+    this.#grownTo = recycledBytes ?? 0
+    this.#paddedEnd = Math.max(PADDED_BYTES_MIN, 2 * this.#grownTo)
     this.#firstSequence = segment.firstSequence
     this.#endSequence = segment.firstSequence
   }
@@ -74,6 +95,14 @@ export class SegmentWriter {
   /** Where the next frame begins. */
   get position(): number {
     return this.#position
+  }
+
+  /**
+   * Whether the segment should end, because it is mostly padding, and has come to twice the size that the file had from
+   * an older life. So a trickle soon writes over segments that have ended, and never grows a file by more than there was.
+   */
+  get endsEarly(): boolean {
+    return this.#position >= this.#paddedEnd && 2 * this.#frameBytes < this.#position
   }
 
   /** The seed of the next frame's checksums. */
@@ -108,6 +137,7 @@ export class SegmentWriter {
     this.#touched = Math.max(this.#touched, this.#position + writtenBytes)
     this.#position += frameBytes
     this.#bytes = this.#position
+    this.#frameBytes += frameBytes
     this.#endSequence = endSequence
     this.unsynced = true
     this.hasLeftover = false
@@ -136,11 +166,40 @@ export class SegmentWriter {
     return this.#position % this.#pageBytes !== 0
   }
 
-  /** Called when a sync begins, which covers everything written so far: the next frame goes to the next page. */
-  beginSync(): void {
+  /**
+   * Called when a sync begins, which covers everything written so far: the next frame goes to the next page. Returns the
+   * bytes of whole pages that it covers.
+   */
+  beginSync(): number {
     assert(!(this.hasLeftover && this.isInsidePage), 'a leftover is wiped before the position moves')
     this.unsynced = false
     this.#position = this.#pageEnd(this.#position)
+    const coveredBytes = this.#position - this.#syncedTo
+    this.#syncedTo = this.#position
+    return coveredBytes
+  }
+
+  /**
+   * Called after {@link beginSync}, before the sync. If the file has grown since the last one, zeros are written behind
+   * its frames, up to the next multiple of `aheadBytes`, and no further than `limit`.
+   *
+   * A failure changes nothing: zeros or no zeros, there is no frame. A full disk takes as many as it has room for, and
+   * more are written when the file has grown again. If the device fails, the sync says so.
+   *
+   * Crash: leaves zeros, or what a file shows that has grown, behind the last frame. Anything may be there.
+   */
+  fillAhead(aheadBytes: number, limit: number): void {
+    const from = this.#position
+    if (from <= this.#grownTo) return
+    this.#grownTo = from
+    if (aheadBytes === 0) return
+    const end = Math.min((Math.floor(from / aheadBytes) + 1) * aheadBytes, limit)
+    if (end <= from) return
+    try {
+      this.#grownTo += this.handle.writeSync(ZEROS.subarray(0, end - from), from)
+    } catch {
+      // Only the frames have to be there.
+    }
   }
 
   #pageEnd(offset: number): number {

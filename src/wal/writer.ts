@@ -18,6 +18,7 @@ import type { SegmentPoolOptions } from './segment-pool.js'
 import type { SegmentWriter } from './segment-writer.js'
 import { SyncQueue } from './sync-queue.js'
 import type { SyncCover } from './sync-queue.js'
+import { Trickle } from './trickle.js'
 
 /** Up to this size a frame is written with a blocking call, which costs less than a turn of the event loop. */
 const BLOCKING_WRITE_BYTES_MAX = 64 * 1024
@@ -41,6 +42,7 @@ export class WalWriter {
   #nextSequence: number
   /** The segment with a leftover. There is at most one: it is wiped before anything is appended to another segment. */
   #leftover: SegmentWriter | undefined
+  readonly #trickle = new Trickle()
   /** The append in flight. Never rejects. */
   #appending: Promise<void> | undefined
   #closed = false
@@ -97,17 +99,19 @@ export class WalWriter {
   /**
    * Whether a frame with operations [from, to) and `deleteWhereCount` *delete where* entries surely fits into the active
    * segment. An empty segment, or one yet to be opened, takes any frame.
+   *
+   * A segment that is mostly padding ends early, so that a trickle soon has retired segments to overwrite.
    */
   hasRoom(operations: Operations, from: number, to: number, deleteWhereCount: number): boolean {
     const segment = this.#pool.active
     if (segment === undefined || segment.isEmpty) return true
-    const { segmentBytes, pageBytes } = this.#options
+    if (segment.endsEarly) return false
     const frameBytes = this.#encoder.frameBytesMax(
       to - from,
       operations.kinds !== undefined,
       deleteWhereCount,
     )
-    return segment.position + frameBytes <= segmentBytes - (segmentBytes % pageBytes)
+    return segment.position + frameBytes <= this.#segmentEnd
   }
 
   /** Whether `append` of these operations and *delete where* entries will return without a promise. */
@@ -215,6 +219,12 @@ export class WalWriter {
     await this.#appending
     await this.#syncs.idle()
     await this.#pool.close()
+  }
+
+  /** Where a segment is full: whole pages of `segmentBytes`. */
+  get #segmentEnd(): number {
+    const { segmentBytes, pageBytes } = this.#options
+    return segmentBytes - (segmentBytes % pageBytes)
   }
 
   /** Runs an append that takes time. No sync begins meanwhile. */
@@ -342,7 +352,8 @@ export class WalWriter {
     // The sync would move the position away from a leftover inside a page.
     if (this.#leftover?.isInsidePage === true) this.#wipeLeftover()
     const unsynced = this.#pool.segments.filter(segment => segment.unsynced)
-    for (const segment of unsynced) segment.beginSync()
+    this.#trickle.note(unsynced.reduce((bytes, segment) => bytes + segment.beginSync(), 0))
+    this.#pool.active?.fillAhead(this.#trickle.aheadBytes, this.#segmentEnd)
     return {
       handles: unsynced.map(({ handle }) => handle),
       directory: unsynced.length > 0 ? this.#pool.takeChangedDirectory() : undefined,

@@ -22,8 +22,13 @@ function newDisk(seed: number): SimulatedFileSystem {
   return disk
 }
 
-async function open(disk: SimulatedFileSystem, form: JobForm): Promise<FlashTable<'u64'>> {
-  const table = await FlashTable.openIn(DIRECTORY, OPTIONS, simulatedEnvironment(disk, form))
+async function open(
+  disk: SimulatedFileSystem,
+  form: JobForm,
+  options: object = {},
+): Promise<FlashTable<'u64'>> {
+  const environment = simulatedEnvironment(disk, form)
+  const table = await FlashTable.openIn(DIRECTORY, { ...OPTIONS, ...options }, environment)
   return table as unknown as FlashTable<'u64'>
 }
 
@@ -85,6 +90,17 @@ describe.each(JOB_FORMS)('bytesWritten, jobs %s', form => {
         expect(await counted(disk)).toBe(disk.bytesWritten)
       }
     }
+  })
+
+  test('counts the zeros that a trickle writes ahead', async () => {
+    const disk = newDisk(3)
+    const table = await open(disk, form, { walBytes: 65_536 })
+    for (let i = 0; i < 4; i++) await table.put(BigInt(i), undefined, { sync: true })
+    const { wal, buckets, manifest } = (await table.stats()).bytesWritten
+    expect(wal).toBeGreaterThan(8192)
+    expect(wal + buckets + manifest).toBe(disk.bytesWritten)
+    await table.close()
+    expect(await counted(disk)).toBe(disk.bytesWritten)
   })
 
   test('counts a merge that was given up', async () => {

@@ -103,6 +103,35 @@ export const LOG: Workloads = {
     },
   },
 
+  /** Small syncs, one after another: zeros ahead of the frames, in new files and in recycled ones that grow. */
+  trickle: {
+    options: { walBytes: 32_768 },
+    async run(driver) {
+      await driver.open()
+      for (const record of driver.records(4)) await driver.put(record, true)
+      await driver.put(driver.record())
+      await driver.put(driver.record(), true)
+      // The next segments get zeros with their first sync.
+      for (let i = 0; i < 2; i++) {
+        await driver.columns(driver.records(MEMTABLE_RECORDS - 2), true)
+        await driver.settle()
+        for (const record of driver.records(4 + 5 * i)) await driver.put(record, i === 1)
+      }
+      // kill -9 among zeros; the next segment writes over one that ended.
+      await driver.open()
+      for (const record of driver.records(3)) await driver.put(record, true)
+      await driver.put(driver.record())
+      const zeros = segmentsWithZeros(driver)
+      const recycled = driver.disk.log.filter(({ target }) => target !== undefined && zeros.includes(target))
+      expectReached(
+        'zeros in three segments and a recycled one',
+        `${zeros.length}, ${recycled.length}`,
+        zeros.length - recycled.length >= 3 && recycled.length > 0,
+      )
+      await driver.close()
+    },
+  },
+
   /** Recovery itself: the process dies with its log full, recovers, dies again. */
   recovery: {
     async run(driver) {
@@ -118,6 +147,14 @@ export const LOG: Workloads = {
       await driver.close()
     },
   },
+}
+
+/** Paths of the segments with writes that are larger than any frame here. */
+function segmentsWithZeros({ disk }: Driver): string[] {
+  const zeros = disk.log.filter(({ op, path, bytes = 0 }) => {
+    return op === 'write' && path.endsWith('.wal') && bytes > 4096
+  })
+  return [...new Set(zeros.map(({ path }) => path))]
 }
 
 /**

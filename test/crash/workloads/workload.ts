@@ -8,6 +8,7 @@ export interface Workload {
   readonly options?: {
     readonly duplicates?: 'replace'
     readonly syncIntervalMs?: number
+    readonly walBytes?: number
     readonly jobs?: JobForm
     readonly runsPerFlush?: number
   }

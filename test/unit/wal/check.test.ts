@@ -1,26 +1,6 @@
 /** What verify says of a log: counts of frames and records, and every gap between intact frames. */
 import { describe, expect, test } from 'vitest'
-import { checkLog } from '../../../src/wal/check.js'
-import type { CheckedLog, LogCheckOptions } from '../../../src/wal/check.js'
-import { DIRECTORY, FIRST, layout, Log, newLog, PAGE, pathOf, segmentNumbers, TABLE_ID } from './log.js'
-
-function check(log: Log, options: Partial<LogCheckOptions> = {}): Promise<CheckedLog> {
-  return checkLog({
-    fileSystem: log.disk,
-    directory: DIRECTORY,
-    tableId: TABLE_ID,
-    layout,
-    pageBytes: PAGE,
-    closed: [],
-    epoch: 1,
-    openSegments: segmentNumbers(log.disk),
-    firstSequence: 0,
-    nextSequence: 0,
-    clean: false,
-    defectOf: () => undefined,
-    ...options,
-  })
-}
+import { check, FIRST, Log, newLog, PAGE, pathOf } from './log.js'
 
 describe('checkLog', () => {
   test('each append is one frame, however many of them replay hands out together', async () => {

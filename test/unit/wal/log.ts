@@ -6,6 +6,8 @@ import type { SegmentInfo } from '../../../src/manifest/segment-info.js'
 import { OperationBuffer } from '../../../src/records/operations.js'
 import type { DeleteWhere } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
+import { checkLog } from '../../../src/wal/check.js'
+import type { CheckedLog, LogCheckOptions } from '../../../src/wal/check.js'
 import { replayLog } from '../../../src/wal/replay.js'
 import type { ReplayResult } from '../../../src/wal/replay.js'
 import { WalWriter } from '../../../src/wal/writer.js'
@@ -271,4 +273,23 @@ export function edit(
 ): void {
   const bytes = disk.readFile(path)
   disk.writeFile(path, change(bytes) ?? bytes)
+}
+
+/** What verify says of the log. */
+export function check(log: Log, options: Partial<LogCheckOptions> = {}): Promise<CheckedLog> {
+  return checkLog({
+    fileSystem: log.disk,
+    directory: DIRECTORY,
+    tableId: TABLE_ID,
+    layout,
+    pageBytes: PAGE,
+    closed: [],
+    epoch: 1,
+    openSegments: segmentNumbers(log.disk),
+    firstSequence: 0,
+    nextSequence: 0,
+    clean: false,
+    defectOf: () => undefined,
+    ...options,
+  })
 }
