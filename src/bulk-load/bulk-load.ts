@@ -179,7 +179,9 @@ class BulkLoad {
           epoch: state.manifest.epoch,
         }
     // Only the job holds them: when it ends, the next ones get their memory.
-    const version = newVersion([this.#memtables.make(0)], full, this.#memtables)
+    const scratch = this.#memtables.make(0)
+    scratch.memtable.reserveRows(full.memtable.count)
+    const version = newVersion([scratch], full, this.#memtables)
     const job = { directory, tableId, layout, target }
     const spills = this.#attempt(control => jobs.spill(version, job, { signal: control.signal }))
     // #settleSpills reports the failure.

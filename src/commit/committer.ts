@@ -383,8 +383,10 @@ export class Committer {
   }
 
   /** Allocates the memory that the memtable needs for these operations, before anything is written. */
-  #reserve({ kinds }: OperationBuffer): void {
-    if (kinds !== undefined) this.#options.state.active.memtable.reserveKinds()
+  #reserve({ kinds, count }: OperationBuffer): void {
+    const { memtable } = this.#options.state.active
+    memtable.reserveRows(count)
+    if (kinds !== undefined) memtable.reserveKinds()
   }
 
   /** Makes the group, which is in the log, visible. */

@@ -81,7 +81,7 @@ export interface CompactionControl {
 export interface SpillJob extends Place, Omit<TableFormat, 'pageBytes'> {
   /** Puts, at least one. */
   readonly memtable: MemtableImage
-  /** The memory of another memtable, which nobody uses meanwhile. */
+  /** The memory of another memtable, with room for as many rows, which nobody uses meanwhile. */
   readonly scratch: SharedArrayBuffer
   /** At most this many spills in memory, or one in each file. */
   readonly target:

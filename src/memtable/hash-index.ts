@@ -7,6 +7,8 @@
 import type { Turns } from '../async/turns.js'
 import { HASH_START, hashKey, hashKeyLanes, hashLane } from '../records/hash.js'
 
+/** Rows for which there is room at first. */
+const FIRST_ROWS = 1024
 const MIN_HEAD_BITS = 10
 /** 4 MiB of heads; memtables of more than 2^20 rows have longer chains. */
 const MAX_HEAD_BITS = 20
@@ -20,7 +22,7 @@ export class HashIndex {
   readonly #keyLaneCount: number
   readonly #capacity: number
   /** Hash to place in `#heads`: its highest bits. */
-  readonly #shift: number
+  #shift = 32 - MIN_HEAD_BITS
   /** By hash, then by row: 1 + the next row to look at, 0 at the end. Fresh zero pages cost nothing. */
   #heads = new Int32Array(0)
   #next = new Int32Array(0)
@@ -36,8 +38,6 @@ export class HashIndex {
     this.#lanes = lanes
     this.#keyLaneCount = keyLaneCount
     this.#capacity = capacity
-    const wanted = 32 - Math.clz32(Math.max(1, capacity) - 1)
-    this.#shift = 32 - Math.min(MAX_HEAD_BITS, Math.max(MIN_HEAD_BITS, wanted))
   }
 
   /** Bytes that it takes. */
@@ -52,6 +52,7 @@ export class HashIndex {
 
   /** Indexes the rows below `length`, in slices. */
   async prepare(length: number, turns: Turns): Promise<void> {
+    if (this.#next.length < length) this.#growFor(length)
     while (this.#count < length) {
       if (turns.due()) await turns.take()
       // Another lookup may have done it meanwhile.
@@ -154,16 +155,26 @@ export class HashIndex {
   }
 
   #catchUp(length: number): void {
-    if (this.#heads.length === 0) this.#heads = new Int32Array(2 ** (32 - this.#shift))
-    if (this.#next.length < length) {
-      const grown = new Int32Array(Math.min(this.#capacity, Math.max(length, 2 * this.#next.length, 1024)))
-      grown.set(this.#next.subarray(0, this.#count))
-      this.#next = grown
-    }
+    if (this.#next.length < length) this.#growFor(length)
     for (let from = this.#count; from < length; from += BLOCK_ROWS) {
       this.#indexBlock(from, Math.min(from + BLOCK_ROWS, length))
     }
     this.#count = length
+  }
+
+  /** Makes room for as many rows, or twice as many as there was room for. With more heads all rows are indexed anew. */
+  #growFor(length: number): void {
+    const rows = Math.min(this.#capacity, Math.max(length, 2 * this.#next.length, FIRST_ROWS))
+    const wanted = 32 - Math.clz32(rows - 1)
+    const shift = 32 - Math.min(MAX_HEAD_BITS, Math.max(MIN_HEAD_BITS, wanted))
+    const next = new Int32Array(rows)
+    if (shift === this.#shift && this.#heads.length > 0) next.set(this.#next.subarray(0, this.#count))
+    else {
+      this.#heads = new Int32Array(2 ** (32 - shift))
+      this.#shift = shift
+      this.#count = 0
+    }
+    this.#next = next
   }
 
   /** Hot: separate loops for one and for two key lanes, which most tables have. */

@@ -14,6 +14,9 @@ import { HashIndex } from './hash-index.js'
 /** The most rows that a memtable has room for: sorts put marks in the highest bits of row numbers. */
 export const MEMTABLE_ROWS_MAX = 2 ** 29
 
+/** Rows for which there is room at first: a thousand tables of a few records take little. */
+const FIRST_ROWS = 256
+
 /** A *delete where* entry, and how many rows came before it: it may hide only those. */
 export interface MemtableDelete extends DeleteWhere {
   readonly position: number
@@ -21,7 +24,7 @@ export interface MemtableDelete extends DeleteWhere {
 
 /** A memtable as plain data. When it is posted to another thread, the buffers are the same memory there. */
 export interface MemtableImage {
-  /** The columns of lanes, one after the other, with `capacity` 32-bit values each. */
+  /** The columns of lanes, one after the other, with `capacity` 32-bit values each: as many as there was room for then. */
   readonly lanes: SharedArrayBuffer
   /** One byte for each row; `undefined`: all are puts. */
   readonly kinds: SharedArrayBuffer | undefined
@@ -33,24 +36,27 @@ export interface MemtableImage {
 
 export class Memtable implements Operations {
   readonly layout: RecordLayout
-  /** Rows for which there is room. */
+  /** The most rows that it takes. */
   readonly capacity: number
   /** The sequence number of the first operation. */
   readonly firstSequence: number
+  /** The array stays; the columns in it may be other ones after an append, with the same rows. */
   readonly lanes: readonly Uint32Array[]
+  readonly #columns: Uint32Array[]
+  /** Rows for which its memory has room: it grows up to the capacity. */
+  #room: number
   #kinds: Uint8Array | undefined
   #count = 0
   /** Rows that are not puts. */
   #deleteRows = 0
-  /** The memory of the lanes. */
-  readonly memory: SharedArrayBuffer
+  #memory: SharedArrayBuffer
   #kindsBuffer: SharedArrayBuffer | undefined
   readonly #deletes: MemtableDelete[]
   readonly #index: HashIndex
 
   /**
-   * An empty memtable. `memory`: that of another one with this layout and capacity. Without it the memory is new, and
-   * is taken as rows come, not by capacity.
+   * An empty memtable. `memory`: that of another one with this layout, which had grown to this capacity. Without it the
+   * memory is new, and grows as rows come.
    */
   constructor(
     layout: RecordLayout,
@@ -60,16 +66,16 @@ export class Memtable implements Operations {
     image?: MemtableImage,
   ) {
     assert(capacity > 0 && capacity <= MEMTABLE_ROWS_MAX, 'a memtable has room for 1 to 2^29 rows')
-    const columnBytes = capacity * Uint32Array.BYTES_PER_ELEMENT
-    this.memory = memory ?? new SharedArrayBuffer(layout.laneCount * columnBytes)
+    this.#room = memory === undefined ? Math.min(capacity, FIRST_ROWS) : capacity
+    this.#memory = memory ?? memoryFor(layout, this.#room)
     assert(
-      this.memory.byteLength === layout.laneCount * columnBytes,
+      this.#memory.byteLength === layout.laneCount * this.#room * Uint32Array.BYTES_PER_ELEMENT,
       'the memory of a memtable fits its layout',
     )
     this.layout = layout
     this.capacity = capacity
     this.firstSequence = firstSequence
-    this.lanes = layout.laneBytes.map((_, lane) => new Uint32Array(this.memory, lane * columnBytes, capacity))
+    this.lanes = this.#columns = columnsIn(this.#memory, layout, this.#room)
     this.#kindsBuffer = image?.kinds
     this.#kinds = image?.kinds === undefined ? undefined : new Uint8Array(image.kinds)
     this.#count = image?.count ?? 0
@@ -90,13 +96,23 @@ export class Memtable implements Operations {
    */
   image(rows = this.#count, before = Infinity): MemtableImage {
     return {
-      lanes: this.memory,
+      lanes: this.#memory,
       kinds: this.#kindsBuffer,
-      capacity: this.capacity,
+      capacity: this.#room,
       count: rows,
       firstSequence: this.firstSequence,
       deletes: this.#deletes.filter(entry => entry.sequence < before),
     }
+  }
+
+  /** The memory of the lanes. */
+  get memory(): SharedArrayBuffer {
+    return this.#memory
+  }
+
+  /** Whether its memory has room for as many rows as it takes. */
+  get hasFullMemory(): boolean {
+    return this.#room === this.capacity
   }
 
   /** Rows appended so far. */
@@ -135,13 +151,17 @@ export class Memtable implements Operations {
     this.#ensureKinds()
   }
 
+  /** Allocates the memory for `rows` more rows, so that appending them allocates none. Requires: they fit. */
+  reserveRows(rows: number): void {
+    const needed = this.#count + rows
+    assert(rows >= 0 && needed <= this.capacity, 'a memtable takes no more rows than it has room for')
+    if (needed > this.#room) this.#grow(Math.min(this.capacity, Math.max(needed, 2 * this.#room)))
+  }
+
   /** Appends rows `from` to `to` of `operations`. Requires: they fit. */
   append(operations: Operations, from: number, to: number): void {
     const rows = to - from
-    assert(
-      rows >= 0 && this.#count + rows <= this.capacity,
-      'a memtable takes no more rows than it has room for',
-    )
+    this.reserveRows(rows)
     for (let lane = 0; lane < this.lanes.length; lane++) {
       copyColumn(operations.lanes[lane]!, from, to, this.lanes[lane]!, this.#count)
     }
@@ -160,7 +180,7 @@ export class Memtable implements Operations {
    */
   appendPuts(rows: number, fill: (lanes: readonly Uint32Array[]) => void): void {
     const end = this.#count + rows
-    assert(rows >= 0 && end <= this.capacity, 'a memtable takes no more rows than it has room for')
+    this.reserveRows(rows)
     fill(this.lanes.map(lane => lane.subarray(this.#count, end)))
     this.#count = end
   }
@@ -223,10 +243,40 @@ export class Memtable implements Operations {
    * Invariant: fresh memory is zero, so all rows up to here are puts. Memory of another memtable is not used for kinds.
    */
   #ensureKinds(): Uint8Array {
-    this.#kindsBuffer ??= new SharedArrayBuffer(this.capacity)
+    this.#kindsBuffer ??= new SharedArrayBuffer(this.#room)
     this.#kinds ??= new Uint8Array(this.#kindsBuffer)
     return this.#kinds
   }
+
+  /**
+   * Copies the rows to larger memory. Jobs and readers that have the old one see what they saw, so it is not used again.
+   * Throws, with nothing changed, if there is no memory.
+   */
+  #grow(room: number): void {
+    const memory = memoryFor(this.layout, room)
+    const kindsBuffer = this.#kindsBuffer && new SharedArrayBuffer(room)
+    const columns = columnsIn(memory, this.layout, room)
+    for (let lane = 0; lane < columns.length; lane++)
+      copyColumn(this.#columns[lane]!, 0, this.#count, columns[lane]!, 0)
+    if (kindsBuffer !== undefined) {
+      const kinds = new Uint8Array(kindsBuffer)
+      copyColumn(this.#kinds!, 0, this.#count, kinds, 0)
+      this.#kindsBuffer = kindsBuffer
+      this.#kinds = kinds
+    }
+    this.#memory = memory
+    this.#room = room
+    for (let lane = 0; lane < columns.length; lane++) this.#columns[lane] = columns[lane]!
+  }
+}
+
+function memoryFor({ laneCount }: RecordLayout, rows: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(laneCount * rows * Uint32Array.BYTES_PER_ELEMENT)
+}
+
+function columnsIn(memory: SharedArrayBuffer, { laneCount }: RecordLayout, rows: number): Uint32Array[] {
+  const bytes = rows * Uint32Array.BYTES_PER_ELEMENT
+  return Array.from({ length: laneCount }, (_, lane) => new Uint32Array(memory, lane * bytes, rows))
 }
 
 function countOtherThanPuts(kinds: Uint8Array, from: number, to: number): number {

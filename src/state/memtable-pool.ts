@@ -58,8 +58,8 @@ export class MemtablePool {
   reserve(rows = 0): void {
     clearTimeout(this.#idle)
     const { layout, memtableRecords } = this.#options
-    if (rows > memtableRecords) this.#large = new Memtable(layout, rows, 0).memory
-    else if (this.#spare.length === 0) this.#spare.push(new Memtable(layout, memtableRecords, 0).memory)
+    if (rows > memtableRecords) this.#large = fullMemory(layout, rows)
+    else if (this.#spare.length === 0) this.#spare.push(fullMemory(layout, memtableRecords))
   }
 
   /** Bytes of memory that are kept for the next memtables. */
@@ -87,15 +87,23 @@ export class MemtablePool {
     return memory
   }
 
-  #takeBack({ memory, kinds, capacity }: Memtable): void {
+  #takeBack({ memory, kinds, capacity, hasFullMemory }: Memtable): void {
     this.#options.memoryFreed?.(new Uint8Array(memory))
     if (kinds !== undefined) this.#options.memoryFreed?.(kinds)
-    if (capacity !== this.#options.memtableRecords || this.#spare.length >= this.#spareMax) return
+    if (!hasFullMemory || capacity !== this.#options.memtableRecords) return
+    if (this.#spare.length >= this.#spareMax) return
     this.#spare.push(memory)
     clearTimeout(this.#idle)
     this.#idle = setTimeout(() => hintFreed(this.drain()), this.#idleMs)
     this.#idle.unref()
   }
+}
+
+/** Memory of a memtable that has grown to its capacity: one that was filled is followed by another. */
+function fullMemory(layout: RecordLayout, rows: number): SharedArrayBuffer {
+  const memtable = new Memtable(layout, rows, 0)
+  memtable.reserveRows(rows)
+  return memtable.memory
 }
 
 /** An empty memtable, in `memory` if it is given: the memory of one that nobody reads any more. */
