@@ -10,7 +10,7 @@ import { DataPageDecoder } from '../format/data-page-decoder.js'
 import { PageKeys } from '../format/page-keys.js'
 import { newBytes } from '../kernels/kernels.js'
 import type { SortedInput } from '../merge/sorted-input.js'
-import { compareRows } from '../records/compare.js'
+import { compareKeyToRow, compareRows } from '../records/compare.js'
 import { hideRows, type Hiding } from '../records/hide-rows.js'
 import { rangeOverlaps, type KeyRange } from '../records/key-range.js'
 import type { OperationBuffer, Operations } from '../records/operations.js'
@@ -23,6 +23,8 @@ const CACHED_READ_PAGES = 4
 const FIRST_ROWS = 64
 /** Bytes of the longest read. */
 const READ_BYTES = 2 ** 18
+/** Of what a merge has read, it gets about this many rows at a time: all of them would not fit the caches. */
+const STEP_ROWS = 512
 
 export interface BucketInputOptions {
   readonly layout: RecordLayout
@@ -49,6 +51,11 @@ export class BucketInput implements SortedInput {
   #rest: { readonly page: number; readonly from: number; readonly to: number } | undefined
   /** What the reads of a merge go into. */
   #memory: Uint8Array | undefined
+  /** Of a merge: pages [next, end) that are read and not decoded. */
+  #read:
+    { readonly words: Uint32Array; readonly first: number; next: number; readonly end: number } | undefined
+  /** The last key that was decoded, if the next page is one that was read with it. */
+  #lastKey: Uint32Array | undefined
   /** Where the batch begins that is being appended. */
   #batch = 0
   /** Pages [from, to) are still to be read. */
@@ -73,6 +80,7 @@ export class BucketInput implements SortedInput {
   async next(into: OperationBuffer): Promise<boolean> {
     this.#batch = into.count
     if (this.#rest !== undefined) await this.#decodeCached(this.#rest.page, this.#rest.page + 1, into)
+    else if (this.#read !== undefined) this.#decodeRead(into)
     else if (this.#from < this.#to) await this.#readOn(into)
     else return false
     hideRows(into, this.#batch, this.#file.entry.endSequence - 1, this.#options.hiding)
@@ -82,7 +90,7 @@ export class BucketInput implements SortedInput {
 
   /** Appends the rows of the next pages. */
   async #readOn(into: OperationBuffer): Promise<void> {
-    const { reverse, pageBytes } = this.#options
+    const { reverse } = this.#options
     const count = Math.min(this.#readPages, this.#to - this.#from)
     const first = reverse ? this.#to - count : this.#from
     if (reverse) this.#to -= count
@@ -91,9 +99,24 @@ export class BucketInput implements SortedInput {
       await this.#decodeCached(first, first + count, into)
     else {
       const words = await this.#file.readPages(first, first + count, this.#reused(count))
-      for (let page = 0; page < count; page++) this.#decode(first + page, words, (page * pageBytes) / 4, into)
+      this.#read = { words, first, next: first, end: first + count }
+      this.#decodeRead(into)
     }
     if (!this.#isFirst) this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
+  }
+
+  /** Decodes what was read: for a scan all of it, for a merge as much as it can use. */
+  #decodeRead(into: OperationBuffer): void {
+    const read = this.#read!
+    const { firstReadPages, pageBytes, reverse } = this.#options
+    const rowsMax = firstReadPages === undefined || reverse ? Infinity : this.#batch + STEP_ROWS
+    while (read.next < read.end && into.count < rowsMax) {
+      const page = read.next++
+      this.#decode(page, read.words, ((page - read.first) * pageBytes) / 4, into)
+    }
+    if (read.next === read.end) this.#read = undefined
+    const keyLanes = into.lanes.slice(0, this.#options.layout.keyLaneCount)
+    this.#lastKey = this.#read && Uint32Array.from(keyLanes, lane => lane[into.count - 1]!)
   }
 
   /** The memory for this many pages of a merge: what was read before is decoded. */
@@ -155,7 +178,9 @@ export class BucketInput implements SortedInput {
     if (count === from) return
     const { layout, pageBytes } = this.#options
     const isSorted = (a: number, b: number) => compareRows(lanes, a, lanes, b, layout.keyLaneCount) <= 0
-    if (isSorted(Math.max(this.#batch, from - 1), from) && isSorted(from, count - 1)) return
+    const follows =
+      from > this.#batch || this.#lastKey === undefined || compareKeyToRow(this.#lastKey, lanes, from) <= 0
+    if (follows && isSorted(Math.max(this.#batch, from - 1), from) && isSorted(from, count - 1)) return
     throw corruption(
       this.#file.path,
       page * pageBytes,
@@ -168,6 +193,7 @@ export class BucketInput implements SortedInput {
   async close(): Promise<void> {
     this.#from = this.#to
     this.#rest = undefined
+    this.#read = undefined
     this.#memory = undefined
   }
 }

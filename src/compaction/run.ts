@@ -23,6 +23,8 @@ import { ALL_KEYS } from '../records/key-range.js'
 
 /** Pages of the first read of an input: a merge reads every page, so it starts with large reads. */
 const FIRST_READ_PAGES = 64
+/** Rows of a step: their columns, and a sorted copy of them, fit the second-level cache. */
+const STEP_ROWS = 2 ** 13
 
 /**
  * Runs the job. Rejects with `signal.reason` when aborted, and otherwise with the failure; either way it removes the
@@ -99,6 +101,7 @@ function mergeOf(job: CompactionJob, files: readonly BucketFile[]): Merge {
     reverse: false,
     replace: job.replace,
     keepDeletes: !job.includesOldest,
+    stepRows: STEP_ROWS,
   })
 }
 

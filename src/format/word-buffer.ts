@@ -3,7 +3,11 @@
  *
  * Kept in chunks, so that growing copies nothing: the filter of a hundred million records has 125 MB.
  */
+import { newColumn } from '../kernels/kernels.js'
+
 const CHUNK_WORDS = 2 ** 16
+/** Up to this many words lie in the memory of the kernels, where there is some: more would leave too little for columns. */
+const KERNEL_WORDS_MAX = 2 ** 23
 
 export class WordBuffer {
   readonly #chunks: Uint32Array[] = []
@@ -15,7 +19,7 @@ export class WordBuffer {
 
   push(word: number): void {
     const at = this.#length % CHUNK_WORDS
-    if (at === 0) this.#chunks.push(new Uint32Array(CHUNK_WORDS))
+    if (at === 0) this.#addChunk()
     this.#chunks.at(-1)![at] = word
     this.#length++
   }
@@ -23,12 +27,17 @@ export class WordBuffer {
   append(words: Uint32Array): void {
     for (let from = 0; from < words.length;) {
       const at = this.#length % CHUNK_WORDS
-      if (at === 0) this.#chunks.push(new Uint32Array(CHUNK_WORDS))
+      if (at === 0) this.#addChunk()
       const piece = words.subarray(from, from + CHUNK_WORDS - at)
       this.#chunks.at(-1)!.set(piece, at)
       from += piece.length
       this.#length += piece.length
     }
+  }
+
+  #addChunk(): void {
+    const inKernels = this.#length < KERNEL_WORDS_MAX
+    this.#chunks.push(inKernels ? newColumn(CHUNK_WORDS) : new Uint32Array(CHUNK_WORDS))
   }
 
   /** A copy of all words. */

@@ -27,6 +27,8 @@ export interface MergeOptions {
   readonly signal?: AbortSignal | undefined
   /** Where its buffers come from, and where they go when it is closed. */
   readonly buffers?: BufferPool | undefined
+  /** How many rows a step should have at least; without it as few as its inputs hand out together. */
+  readonly stepRows?: number | undefined
   /** For a merge that nobody pauses between steps: some steps may hand out nothing. */
   readonly turns?: Turns | undefined
 }
@@ -38,6 +40,8 @@ interface Feed {
   /** The first row that is not merged yet. */
   from: number
   ended: boolean
+  /** Rows that it should have before a step, as long as there are any. */
+  wantedRows: number
 }
 
 export class Merge {
@@ -53,7 +57,14 @@ export class Merge {
   constructor(inputs: readonly SortedInput[], options: MergeOptions) {
     this.#options = options
     this.#buffers = options.buffers ?? new BufferPool(options.layout)
-    this.#feeds = inputs.map(input => ({ input, rows: this.#buffers.take(), from: 0, ended: false }))
+    const wantedRows = Math.ceil((options.stepRows ?? 0) / inputs.length)
+    this.#feeds = inputs.map(input => ({
+      input,
+      rows: this.#buffers.take(),
+      from: 0,
+      ended: false,
+      wantedRows,
+    }))
     this.#unsorted = this.#buffers.take()
   }
 
@@ -96,7 +107,9 @@ export class Merge {
     const { rows } = feed
     while (!feed.ended) {
       const last = rows.count - 1
-      if (feed.from < last && compareRows(rows.lanes, feed.from, rows.lanes, last, keyLaneCount) !== 0) return
+      const has = rows.count - feed.from >= feed.wantedRows
+      if (has && feed.from < last && compareRows(rows.lanes, feed.from, rows.lanes, last, keyLaneCount) !== 0)
+        return
       if (feed.from > 0) {
         rows.dropFirst(feed.from)
         feed.from = 0
@@ -155,6 +168,7 @@ export class Merge {
       if (end > feed.from) contributors.push({ feed, end })
     }
     if (contributors.length === 0) return undefined
+    this.#adapt(limit, contributors)
     const sole = contributors.length === 1 ? contributors[0]! : undefined
     let rows = this.#unsorted
     rows.clear()
@@ -174,6 +188,14 @@ export class Merge {
     }
     resolve(rows, { layout, replace, keepDeletes })
     return rows
+  }
+
+  /** A feed with more rows for the same keys than the others makes steps short: it shall have more before the next one. */
+  #adapt(limit: Feed | undefined, contributors: readonly { feed: Feed; end: number }[]): void {
+    const { stepRows } = this.#options
+    if (stepRows === undefined || limit === undefined) return
+    const rows = contributors.reduce((sum, { feed, end }) => sum + end - feed.from, 0)
+    if (rows < stepRows / 2) limit.wantedRows = Math.min(stepRows, 2 * limit.wantedRows)
   }
 
   /** Rows of one key stay in their order. */

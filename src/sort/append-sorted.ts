@@ -20,24 +20,52 @@ export function appendSorted(
   into: OperationBuffer,
   shared: readonly (number | undefined)[] = [],
 ): void {
-  const at = into.count
   into.reserve(to - from)
   const order = kernelOrder(source, from, to, keyLaneCount, into)
-  const rows = order ?? sortedOrder(source.lanes, keyLaneCount, from, to)
-  for (let lane = 0; lane < into.lanes.length; lane++) {
-    const value = shared[lane]
-    const [column, target] = [source.lanes[lane]!, into.lanes[lane]!]
-    if (value !== undefined) target.fill(value, at, at + to - from)
-    else if (order !== undefined) order.gather(column.byteOffset + 4 * from, 4, 4, target, at)
-    else gatherColumn(column, rows as Uint32Array, target, at)
+  if (order === undefined)
+    appendInOrder(source, sortedOrder(source.lanes, keyLaneCount, from, to), into, shared)
+  else {
+    appendByKernels(source, from, order, into, shared)
+    order.close()
   }
-  if (source.kinds !== undefined) {
-    const kinds = into.ensureKinds()
-    if (order === undefined) gatherColumn(source.kinds, rows as Uint32Array, kinds, at)
-    else for (let i = 0; i < to - from; i++) kinds[at + i] = source.kinds[from + order.rowAt(i)]!
-  } else into.kinds?.fill(PUT, at, at + to - from)
-  into.count += to - from
-  order?.close()
+}
+
+function appendInOrder(
+  { lanes, kinds }: Operations,
+  order: Uint32Array,
+  into: OperationBuffer,
+  shared: readonly (number | undefined)[],
+): void {
+  const [at, to] = [into.count, into.count + order.length]
+  for (let lane = 0; lane < into.lanes.length; lane++) {
+    const [value, target] = [shared[lane], into.lanes[lane]!]
+    if (value === undefined) gatherColumn(lanes[lane]!, order, target, at)
+    else target.fill(value, at, to)
+  }
+  if (kinds !== undefined) gatherColumn(kinds, order, into.ensureKinds(), at)
+  else into.kinds?.fill(PUT, at, to)
+  into.count = to
+}
+
+/** The same; `order` is that of the rows from `from` on. */
+function appendByKernels(
+  { lanes, kinds }: Operations,
+  from: number,
+  order: KernelOrder,
+  into: OperationBuffer,
+  shared: readonly (number | undefined)[],
+): void {
+  const [at, to] = [into.count, into.count + order.count]
+  for (let lane = 0; lane < into.lanes.length; lane++) {
+    const [value, target] = [shared[lane], into.lanes[lane]!]
+    if (value === undefined) order.gather(lanes[lane]!.byteOffset + 4 * from, 4, 4, target, at)
+    else target.fill(value, at, to)
+  }
+  if (kinds !== undefined) {
+    const target = into.ensureKinds()
+    for (let place = 0; place < order.count; place++) target[at + place] = kinds[from + order.rowAt(place)]!
+  } else into.kinds?.fill(PUT, at, to)
+  into.count = to
 }
 
 /** `undefined`: the kernels cannot be used. */

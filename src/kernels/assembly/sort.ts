@@ -3,8 +3,8 @@
  * records/operations.ts.
  *
  * A row becomes a word: the leading bits of its key, counted from the least one, above its number. So words differ, and
- * their order is stable. They are distributed over about as many buckets as there are rows, by their leading bits, and
- * sorted by insertion; buckets of many are distributed again. Rows whose leading bits agree are sorted by the rest.
+ * their order is stable. They are distributed over buckets by their leading bits, one or two to a bucket, and sorted
+ * by insertion; buckets of many are distributed again. Rows whose leading bits agree are sorted by the rest.
  */
 import { bitWidth, keyAt } from './page-layout'
 
@@ -20,7 +20,7 @@ export function sortCounterBytes(count: u32): usize {
 
 @inline
 function bucketBits(count: u32): u32 {
-  return min(BUCKET_BITS_MAX, bitWidth(count - 1))
+  return min(BUCKET_BITS_MAX, max(1, bitWidth(count - 1) - 1))
 }
 
 /**
