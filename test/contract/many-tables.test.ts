@@ -82,3 +82,44 @@ test('tables whose memory is short together flush early, the fullest first, and 
   }
   expect(budget.bytes).toBe(0)
 })
+
+test.skipIf(!existsSync('/proc/self/task'))(
+  'a thousand small tables are open at once in little memory and address space, with few threads',
+  { timeout: 240_000 },
+  async () => {
+    const { result } = startNode(
+      '--import',
+      'tsx',
+      '--input-type=module',
+      '-e',
+      `import { FlashTable } from ${SOURCE}
+       import { readdirSync, readFileSync } from 'node:fs'
+       const count = what => readdirSync('/proc/self/' + what).length
+       const kib = name => Number(new RegExp(name + ':[^0-9]*([0-9]+)').exec(readFileSync('/proc/self/status', 'utf8'))[1])
+       const before = { rss: kib('VmRSS'), size: kib('VmSize'), descriptors: count('fd'), threads: count('task') }
+       const tables = []
+       for (let i = 0; i < 1000; i++)
+         tables.push(await FlashTable.open(${JSON.stringify(tables.path())} + i, { keyEncoding: 'u64', valueEncoding: 'u32' }))
+       for (const [i, table] of tables.entries()) await table.put(1n, i)
+       let found = 0
+       for (const [i, table] of tables.entries()) if (table.getSync(1n) === i) found++
+       console.log(
+         found,
+         (kib('VmRSS') - before.rss) / 1024,
+         (kib('VmSize') - before.size) / 1024,
+         count('fd') - before.descriptors,
+         count('task') - before.threads,
+       )
+       await Promise.all(tables.map(table => table.close()))`,
+    )
+    const { stdout, stderr } = await result
+    expect(stderr).toBe('')
+    const [found, rssMiB, sizeMiB, descriptors, threads] = stdout.trim().split(' ').map(Number)
+    expect(found).toBe(1000)
+    expect(rssMiB).toBeLessThan(240)
+    expect(sizeMiB).toBeLessThan(2048)
+    // The directory and the log of each, and its lock.
+    expect(descriptors).toBeLessThanOrEqual(3 * 1000 + 50)
+    expect(threads).toBeLessThanOrEqual(8)
+  },
+)
