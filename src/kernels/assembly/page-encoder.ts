@@ -37,11 +37,9 @@ class Encoder {
   groups: u32
   widths: usize
   values: usize
-  /** Of the directory: where samples and unary part begin, bits of a sample, and the next bucket that has one. */
-  samples: u32
+  /** Of the directory: how many rows there are up to the end of each 16 buckets; where the unary part begins. */
+  ends: usize
   unary: u32
-  sampleBits: u32
-  sampled: u32
   /** 64 bits of the unary part that have not reached the page yet, and which they are. */
   place: u32
   word: u64
@@ -74,6 +72,9 @@ function extentsAt(keyLanes: u32, valueLanes: u32): usize {
   return (COLUMNS_AT + ((<usize>(keyLanes + valueLanes)) << 2) + 7) & ~7
 }
 
+/** A u16 for each 16 buckets. */
+const ENDS_BYTES: usize = <usize>(BUCKETS_MAX + 1) >> 3
+
 /** The key may take two groups, each lane one. */
 @inline
 function groupsMax(valueLanes: u32): u32 {
@@ -83,7 +84,7 @@ function groupsMax(valueLanes: u32): u32 {
 /** Bytes that an encoder needs. */
 export function encoderBytes(keyLanes: u32, valueLanes: u32): usize {
   const groups = <usize>groupsMax(valueLanes)
-  return extentsAt(keyLanes, valueLanes) + 2 * extentBytes(valueLanes) + groups * (8 + GROUP_BYTES)
+  return extentsAt(keyLanes, valueLanes) + 2 * extentBytes(valueLanes) + groups * (8 + GROUP_BYTES) + ENDS_BYTES
 }
 
 /** Makes an encoder of the bytes there; returns where a pointer for the column of each lane belongs. */
@@ -96,6 +97,7 @@ export function initEncoder(encoder: usize, keyLanes: u32, valueLanes: u32, free
   it.tried = it.accepted + extentBytes(valueLanes)
   it.widths = it.tried + extentBytes(valueLanes)
   it.values = it.widths + ((<usize>groupsMax(valueLanes)) << 3)
+  it.ends = it.values + <usize>groupsMax(valueLanes) * GROUP_BYTES
   return encoder + COLUMNS_AT
 }
 
@@ -341,14 +343,13 @@ export function write(encoder: usize, from: u32, page: usize, pageBytes: usize):
   const directory = directoryByte(keyLanes, valueLanes)
   if (it.buckets == 0) store<u64>(page + directory, changetype<Extent>(extent).distance)
   else {
-    it.sampleBits = sampleBits(rows, it.buckets)
-    it.samples = directory << 3
-    it.sampled = 0
-    it.unary = it.samples + it.sampleBits * sampleCount(it.buckets)
+    it.unary = (directory << 3) + sampleBits(rows, it.buckets) * sampleCount(it.buckets)
+    memory.fill(it.ends, 0, (<usize>sampleCount(it.buckets)) << 1)
     it.place = it.unary >> 6
     it.word = 0
   }
   writeRows(it, page, highs, lows, from, page + directory + 4 * directoryWords(rows, it.buckets))
+  if (it.buckets > 0) finishDirectory(it, page, directory)
   store<u64>(page + pageBytes, behind)
 }
 
@@ -396,9 +397,24 @@ function writeRows(it: Encoder, page: usize, highs: usize, lows: usize, from: u3
       }
     }
   }
-  if (it.buckets == 0) return
+}
+
+/** What is left of the directory when all rows are written. */
+function finishDirectory(it: Encoder, page: usize, directory: u32): void {
   const last = page + ((<usize>it.place) << 3)
   store<u64>(last, load<u64>(last) | it.word)
+  const bits = sampleBits(it.rows, it.buckets)
+  const end = it.ends + ((<usize>sampleCount(it.buckets)) << 1)
+  let rows: u32 = 0
+  let before: u32 = 0
+  let bit = directory << 3
+  for (let at = it.ends; at < end; at += 2) {
+    const byte = page + (bit >> 3)
+    store<u64>(byte, load<u64>(byte) | (<u64>(rows + before) << <u64>(bit & 7)))
+    rows = max(rows, <u32>load<u16>(at))
+    before += SAMPLE_INTERVAL
+    bit += bits
+  }
 }
 
 /** The first groups: what even keys are above their distances. */
@@ -422,24 +438,21 @@ function bucketLows(it: Encoder, page: usize, highs: usize, lows: usize, row: u3
   const shift = <u64>shiftOf(changetype<Extent>(it.accepted))
   const lowBits = it.lowBits
   const mask: u64 = lowBits == 0 ? 0 : <u64>-1 >> <u64>(64 - lowBits)
-  // A shift by 64 would be none at all.
-  const bucketShift = <u64>(lowBits >> 1)
-  const restShift = <u64>lowBits - bucketShift
+  // With all bits in the row there is one bucket, and a shift by 64 would be none at all.
+  const bucketShift = shift + <u64>lowBits
+  const bucketMask: u32 = bucketShift < 64 ? -1 : 0
   const unary = it.unary
+  const ends = it.ends
   let word = it.word
   let at = it.place
-  let sampled = it.sampled
   let value = it.values
   for (const end = row + count; row < end; row++) {
-    const offset = (keyAt(highs, highMask, lows, row) - first) >> shift
-    store<u64>(value, offset & mask)
+    const offset = keyAt(highs, highMask, lows, row) - first
+    store<u64>(value, (offset >> shift) & mask)
     value += 8
-    const bucket = <u32>((offset >> bucketShift) >> restShift)
-    for (; sampled <= bucket; sampled += SAMPLE_INTERVAL) {
-      const bit = it.samples + (sampled >> 4) * it.sampleBits
-      const byte = page + (bit >> 3)
-      store<u64>(byte, load<u64>(byte) | (<u64>(row + sampled) << <u64>(bit & 7)))
-    }
+    const bucket = <u32>(offset >> bucketShift) & bucketMask
+    // What later rows overwrite: no branch, which would be guessed wrong with each sample.
+    store<u16>(ends + ((bucket >> 4) << 1), row + 1)
     const one = unary + row + bucket
     if (one >> 6 != at) {
       const place = page + ((<usize>at) << 3)
@@ -451,7 +464,6 @@ function bucketLows(it: Encoder, page: usize, highs: usize, lows: usize, row: u3
   }
   it.word = word
   it.place = at
-  it.sampled = sampled
 }
 
 /** Puts the values of rows after the low bits of their keys, as many into a group as it has room for. */
