@@ -183,8 +183,8 @@ export class SegmentWriter {
    * Called after {@link beginSync}, before the sync. If the file has grown since the last one, zeros are written behind
    * its frames, up to the next multiple of `aheadBytes`, and no further than `limit`.
    *
-   * A failure changes nothing: zeros or no zeros, there is no frame. A full disk takes as many as it has room for, and
-   * more are written when the file has grown again. If the device fails, the sync says so.
+   * Throws what the write throws. That changes nothing: zeros or no zeros, there is no frame. A disk that is nearly full
+   * takes as many as it has room for, and more are written when the file has grown again.
    *
    * Crash: leaves zeros, or what a file shows that has grown, behind the last frame. Anything may be there.
    */
@@ -195,11 +195,7 @@ export class SegmentWriter {
     if (aheadBytes === 0) return
     const end = Math.min((Math.floor(from / aheadBytes) + 1) * aheadBytes, limit)
     if (end <= from) return
-    try {
-      this.#grownTo += this.handle.writeSync(ZEROS.subarray(0, end - from), from)
-    } catch {
-      // Only the frames have to be there.
-    }
+    this.#grownTo += this.handle.writeSync(ZEROS.subarray(0, end - from), from)
   }
 
   #pageEnd(offset: number): number {

@@ -353,11 +353,22 @@ export class WalWriter {
     if (this.#leftover?.isInsidePage === true) this.#wipeLeftover()
     const unsynced = this.#pool.segments.filter(segment => segment.unsynced)
     this.#trickle.note(unsynced.reduce((bytes, segment) => bytes + segment.beginSync(), 0))
-    this.#pool.active?.fillAhead(this.#trickle.aheadBytes, this.#segmentEnd)
+    this.#fillAhead()
     return {
       handles: unsynced.map(({ handle }) => handle),
       directory: unsynced.length > 0 ? this.#pool.takeChangedDirectory() : undefined,
       endSequence: this.#nextSequence,
+    }
+  }
+
+  /** Without room for zeros the sync goes on: only the frames have to be there. Throws, and latches, any other failure. */
+  #fillAhead(): void {
+    const { active } = this.#pool
+    try {
+      active?.fillAhead(this.#trickle.aheadBytes, this.#segmentEnd)
+    } catch (error) {
+      const failure = this.#failed(error, `cannot write ${active!.handle.path}`)
+      if (failure.code !== 'FLASHTABLE_DISK_FULL') throw failure
     }
   }
 }

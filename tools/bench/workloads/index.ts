@@ -16,10 +16,12 @@ import { put } from './put.js'
 import { ranges } from './ranges.js'
 import { sizes } from './sizes.js'
 import { smallScan } from './small-scan.js'
+import { trickle } from './trickle.js'
 
 export const WORKLOADS: readonly Workload[] = [
   load,
   paced,
+  trickle,
   put,
   music,
   sizes,
