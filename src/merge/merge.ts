@@ -190,7 +190,7 @@ export class Merge {
     return rows
   }
 
-  /** A feed with more rows for the same keys than the others makes steps short: it must have more before the next one. */
+  /** A feed with more rows for the same keys than the others makes steps short: it has to have more before the next one. */
   #adapt(limit: Feed | undefined, contributors: readonly { feed: Feed; end: number }[]): void {
     const { stepRows } = this.#options
     if (stepRows === undefined || limit === undefined) return

@@ -84,10 +84,10 @@ describe.each([
 ])('a merge with duplicates: %s', (_, replace) => {
   test('leaves the records that the history of all inputs leaves, in key and then insertion order', async () => {
     await fc.assert(
-      fc.asyncProperty(sources, async sources => {
+      fc.asyncProperty(sources, fc.constantFrom(undefined, 5, 50), async (sources, stepRows) => {
         const batches = await batchesOf(
           sources.map(source => inputOf(source)),
-          { replace },
+          { replace, stepRows },
         )
         const history = sources.flatMap(source => source.operations)
         expect(batches.flat()).toEqual(byKey(applied(history, replace)))
@@ -173,6 +173,21 @@ describe('a merge', () => {
     expect((reverse ? found.toReversed() : found).flat()).toEqual(byKey(rows.flat()))
     // The records of key 5 come in one batch.
     expect(found.filter(batch => batch.some(row => row.key === 5n))).toHaveLength(1)
+  })
+
+  test.each([
+    ['alike', [4000, 4000, 4000]],
+    ['one with most of the rows', [11_800, 100, 100]],
+  ])('takes as many rows together as it should, from inputs that are %s', async (_, lengths) => {
+    const random = new Random(1)
+    const inputs = lengths.map(length => {
+      const rows = Array.from({ length }, (_, i) => put(random.below(1_000_000), i))
+      return new ListInput(byKey(rows), [20])
+    })
+    const found = await batchesOf(inputs, { stepRows: 300 })
+    expect(found.flat()).toHaveLength(12_000)
+    expect(Math.max(...found.map(batch => batch.length))).toBeLessThan(600)
+    expect(found.length).toBeLessThan(12_000 / 150)
   })
 
   test.each([
