@@ -57,7 +57,7 @@ async function trickleInto({ load }: Pick<Store, 'load'>, from: number, to: numb
 
 async function recycledSyncBytes(directory: string, device: string): Promise<number> {
   mkdirSync(directory)
-  const table = await openTable(directory, { memtableBytes: MEMTABLE_BYTES })
+  const table = await openTable(directory, { bufferBytes: MEMTABLE_BYTES })
   const perBatch = BATCH_RECORDS * RECORD_BYTES
   const sealRecords = Math.floor(MEMTABLE_BYTES / perBatch) * BATCH_RECORDS
   for (let seal = 0; seal <= SEALS; seal++) {
