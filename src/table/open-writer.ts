@@ -199,17 +199,7 @@ function wire(
   const { layout } = schema
   const { manifest } = recovered
   const budget = environment.budget ?? processBudget()
-  const owner: BufferOwner = {
-    flushEarly() {
-      // A table that is being closed, or is poisoned, has its reasons told elsewhere.
-      void committer
-        .exclusive(() => committer.seal())
-        .then(
-          () => compactor.flushEarly(),
-          () => {},
-        )
-    },
-  }
+  const owner: BufferOwner = { flushEarly: () => void flushSoon(committer, compactor) }
   const onBuffered = (bytes: number): void => budget.set(owner, bytes)
   const state = new TableState({ ...recovery, poison, onBuffered }, recovered, counters)
   const wal = new WalWriter({
@@ -260,5 +250,15 @@ function wire(
     state,
     reader,
     writer: { wal, committer, compactor, jobs, home, lock },
+  }
+}
+
+/** Seals what is in memory, and flushes it soon. Never rejects. */
+async function flushSoon(committer: Committer, compactor: Compactor): Promise<void> {
+  try {
+    await committer.exclusive(() => committer.seal())
+    compactor.flushEarly()
+  } catch {
+    // The table is being closed, or is poisoned: other calls tell why.
   }
 }
