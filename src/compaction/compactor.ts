@@ -599,7 +599,11 @@ export class Compactor {
     } finally {
       if (inputs.runs.length > 0) this.#endFlush()
     }
-    await retireSegments(inputs.runs.flatMap(({ segments }) => segments))
+    // A segment of an earlier life may hold records of the next memtable, too.
+    const needed = new Set(state.version.segments)
+    await retireSegments(
+      inputs.runs.flatMap(({ segments }) => segments).filter(number => !needed.has(number)),
+    )
     this.#options.publish({
       kind,
       inputFiles: inputs.files.length,

@@ -22,6 +22,7 @@ function newCompactor(
   syncLog = () => Promise.resolve(),
   fanout = 2,
   runsPerFlush = 1,
+  retireSegments: (numbers: number[]) => Promise<void> = () => Promise.resolve(),
 ) {
   const { disk, poison, state } = newState(LAYOUT, 4, NEW, runsPerFlush)
   const executor = inlineExecutor(disk)
@@ -35,7 +36,7 @@ function newCompactor(
     runsPerFlush,
     filterBitsPerRecord: 10,
     replace: false,
-    retireSegments: () => Promise.resolve(),
+    retireSegments,
     syncLog,
     wait: async () => {
       waits.push(compactor.waitingFor)
@@ -335,6 +336,27 @@ describe('the compactor', () => {
       compactor.wake()
       await until(() => ranges().length === 1, runs)
       expect(runs()).toEqual([])
+      await compactor.close()
+    })
+
+    test('retires the segments of flushed runs, but none that a later memtable needs', async () => {
+      const retired: number[][] = []
+      const retire = (numbers: number[]) => Promise.resolve(void retired.push(numbers))
+      const { compactor, seal, state, ranges } = newCompactor(undefined, undefined, 9, 2, retire)
+      // As after a recovery: the end of one memtable and the beginning of the next are in one segment.
+      for (const segments of [
+        [1, 2],
+        [2, 3],
+        [3, 4],
+      ]) {
+        state.active.segments.push(...segments)
+        seal()
+        state.version.sealed.at(-1)!.segments.pop()
+      }
+      compactor.wake()
+      await until(() => ranges().length === 1, ranges)
+      await until(() => retired.length === 1, ranges)
+      expect(retired).toEqual([[1, 2, 2]])
       await compactor.close()
     })
 
