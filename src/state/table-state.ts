@@ -29,7 +29,9 @@ const SPARE_MEMORY_MAX = 1
 
 /** A memtable with fewer rows is too small to be told of. */
 const FIRST_TOLD_ROWS = 4096
-/** Pages of a run beside those of its records, about. */
+/** About what a run takes: this share of its raw records, ... */
+const PACKED_SHARE = 0.8
+/** ... and that many pages. A job takes more if it needs more. */
 const RUN_PAGES_MIN = 8
 
 /** A point in time: the version, and how much of the active memtable belongs to it. */
@@ -189,7 +191,10 @@ export class TableState {
   /** Room for the run that a memtable becomes. Throws if there is no memory. */
   takeRunMemory({ count }: Memtable): FileMemory {
     const { layout, pageBytes } = this.options
-    return runMemory.take(count * layout.recordBytes + RUN_PAGES_MIN * pageBytes, pageBytes)
+    return runMemory.take(
+      Math.ceil(PACKED_SHARE * count * layout.recordBytes) + RUN_PAGES_MIN * pageBytes,
+      pageBytes,
+    )
   }
 
   /** Takes back room for a run: all of it, or from this block on. */
