@@ -1,6 +1,7 @@
 /** Blocks of runs: what one gives back the next one gets, and what nobody needs goes back to the system. */
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { BLOCK_BYTES, RunMemory } from '../../../src/state/run-memory.js'
+import { until } from '../../support/until.js'
 
 describe('the memory of runs', () => {
   test('comes in blocks that hold the bytes, and is used again', () => {
@@ -25,19 +26,14 @@ describe('the memory of runs', () => {
     expect(memory.spareBytes).toBe(0)
   })
 
-  test('goes back to the system when nobody has needed it for a while', () => {
-    vi.useFakeTimers()
-    try {
-      const memory = new RunMemory(1000)
-      memory.giveBack(memory.take(BLOCK_BYTES, 4096))
-      vi.advanceTimersByTime(900)
-      memory.giveBack(memory.take(BLOCK_BYTES, 4096))
-      vi.advanceTimersByTime(900)
-      expect(memory.spareBytes).toBe(BLOCK_BYTES)
-      vi.advanceTimersByTime(200)
-      expect(memory.spareBytes).toBe(0)
-    } finally {
-      vi.useRealTimers()
-    }
+  test('goes back to the system when nobody has needed it for a while', async () => {
+    const memory = new RunMemory(5)
+    memory.giveBack(memory.take(BLOCK_BYTES, 4096))
+    expect(memory.spareBytes).toBe(BLOCK_BYTES)
+    await until(
+      'the spare block is freed',
+      () => memory.spareBytes,
+      bytes => bytes === 0,
+    )
   })
 })
