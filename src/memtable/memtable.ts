@@ -104,6 +104,11 @@ export class Memtable implements Operations {
     return this.#count
   }
 
+  /** Rows that it still has room for. */
+  get room(): number {
+    return this.capacity - this.#count
+  }
+
   /** Puts among the rows. Requires: the memtable was not made from an image. */
   get puts(): number {
     return this.#count - this.#deleteRows
@@ -155,14 +160,12 @@ export class Memtable implements Operations {
   }
 
   /**
-   * Appends puts that `fill` writes into the columns it is given. Requires: they fit. If `fill` throws, nothing is
-   * added.
+   * Counts `rows` more rows, all puts. Requires: they were written into the lanes, from row `count` on. As long as they
+   * are not counted, nobody sees them, and others may be written in their place.
    */
-  appendPuts(rows: number, fill: (lanes: readonly Uint32Array[]) => void): void {
-    const end = this.#count + rows
-    assert(rows >= 0 && end <= this.capacity, 'a memtable takes no more rows than it has room for')
-    fill(this.lanes.map(lane => lane.subarray(this.#count, end)))
-    this.#count = end
+  appendTail(rows: number): void {
+    assert(rows >= 0 && rows <= this.room, 'a memtable takes no more rows than it has room for')
+    this.#count += rows
   }
 
   /** Appends a *delete where* entry. Requires: its sequence number is `endSequence`. */
@@ -220,7 +223,8 @@ export class Memtable implements Operations {
   }
 
   /**
-   * Invariant: fresh memory is zero, so all rows up to here are puts. Memory of another memtable is not used for kinds.
+   * Invariant: fresh memory is zero, so all rows up to here are puts, and so are those behind the last one. Memory of
+   * another memtable is not used for kinds.
    */
   #ensureKinds(): Uint8Array {
     this.#kindsBuffer ??= new SharedArrayBuffer(this.capacity)
