@@ -141,7 +141,9 @@ class BulkLoad {
     const given = schema.checkColumns(columns)
     const { memtable } = (this.#memtable ??= this.#memtables.make(this.#endSequence))
     if (given.rows <= memtable.capacity - memtable.count) {
-      memtable.appendPuts(given.rows, lanes => schema.columnsToLanes(given, lanes))
+      memtable.reserveRows(given.rows)
+      schema.columnsToLanes(given, memtable.lanes, memtable.count)
+      memtable.appendTail(given.rows)
       this.#endSequence += given.rows
     } else await this.#addInParts(schema.toOperations(given))
   }

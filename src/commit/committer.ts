@@ -16,7 +16,15 @@ import { callError } from '../base/errors.js'
 import type { TableEvent } from '../base/events.js'
 import type { Poison } from '../base/poison.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
-import { OperationBuffer, countPuts, type DeleteWhere, type WhereTerms } from '../records/operations.js'
+import type { Memtable } from '../memtable/memtable.js'
+import { BufferPool } from '../records/buffer-pool.js'
+import {
+  OperationBuffer,
+  copyColumn,
+  countPuts,
+  type DeleteWhere,
+  type WhereTerms,
+} from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import type { TableState } from '../state/table-state.js'
 import type { WalWriter } from '../wal/writer.js'
@@ -24,10 +32,11 @@ import { PutPace } from './put-pace.js'
 
 /** A group with this many bytes of raw records takes no more calls. */
 const GROUP_BYTES = 2 ** 20
-/** The rows that a new group has room for. Only buffers of groups with at most this many rows are kept. */
-const GROUP_FIRST_ROWS = 16
-/** Columns with this many rows form their own group and are not copied. */
+/** Calls with this many rows, or a quarter of a memtable, form their own group. Their rows are not copied into one. */
 const OWN_GROUP_ROWS = 1024
+/** That many buffers of groups are kept for the next ones, for this time after the last use. */
+const BUFFERS_MAX = 4
+const BUFFERS_IDLE_MS = 5000
 /** With this many sealed memtables that wait to become runs, puts wait. */
 const SEALED_MAX = 2
 /** After this many groups that were committed without waiting, the event loop turns. */
@@ -40,14 +49,23 @@ export interface PendingDelete extends WhereTerms {
   readonly position: number
 }
 
+/** Writes the rows of a call into the lanes, from row `row` on. */
+export type Fill = (lanes: readonly Uint32Array[], row: number) => void
+
 /** One call: all of it becomes visible and durable at once. */
 export interface Call {
   readonly operations: OperationBuffer
   readonly deletes: readonly PendingDelete[]
 }
 
+/** The operations of a group are in a buffer or in the tail of the active memtable. */
 interface Group {
-  readonly operations: OperationBuffer
+  buffer: OperationBuffer
+  /**
+   * Rows that lie behind the last row of the active memtable: puts, which count when they are written. The buffer is
+   * empty then. Invariant: at most one group has some, the next one to be committed; see `seal`.
+   */
+  tailRows: number
   calls: number
   readonly deletes: PendingDelete[]
   /** Settled when the group is with the operating system; set if a call waits for that. */
@@ -88,6 +106,7 @@ export interface CommitterOptions {
 export class Committer {
   readonly #options: CommitterOptions
   readonly #groupRows: number
+  readonly #ownGroupRows: number
   /** Held while a group is committed, and while a seal, `clear` or `compact` needs log and memtable to stand still. */
   readonly #committing = new Mutex()
   /** Segments that have ended, by number. */
@@ -97,8 +116,14 @@ export class Committer {
   /** Whether the last group was a single call, probably of a caller that awaits each call and is alone. */
   #alone = false
   #groupsThisTurn = 0
-  /** The buffer of a committed group, for the next one. */
-  #spareRows: OperationBuffer | undefined
+  /** Of groups that were committed, for the next ones. */
+  readonly #buffers: BufferPool
+  #buffersUsed = false
+  #buffersIdle: NodeJS.Timeout | undefined
+  /** The buffer of groups without one. It stays empty. */
+  readonly #noRows: OperationBuffer
+  /** The group with rows in the tail of the active memtable. */
+  #inTail: Group | undefined
   #syncTimer: NodeJS.Timeout | undefined
   /** A sync that nobody awaits; its failure is latched by the log. */
   #backgroundSync: Promise<void> = Promise.resolve()
@@ -116,39 +141,65 @@ export class Committer {
     this.#options = options
     const rows = Math.floor(GROUP_BYTES / options.layout.recordBytes)
     this.#groupRows = Math.max(1, Math.min(options.memtableRecords, rows))
+    this.#ownGroupRows = Math.min(OWN_GROUP_ROWS, Math.ceil(options.memtableRecords / 4))
+    this.#buffers = new BufferPool(options.layout, BUFFERS_MAX, rows)
+    this.#noRows = new OperationBuffer(options.layout, 1)
   }
 
   /** Commits one operation. `record`: its lanes, which are copied. Hot. */
   commitRow(kind: number, record: Uint32Array, sync: boolean): Promise<void> {
     const group = this.#openGroup(1, 0)
-    group.operations.appendRecord(kind, record)
+    group.buffer.appendRecord(kind, record)
     return this.#joined(group, sync)
+  }
+
+  /** An empty buffer for a call. */
+  takeBuffer(): OperationBuffer {
+    return this.#buffers.take()
   }
 
   /** Commits a call of many operations. The buffer belongs to the committer from now on. */
   commit({ operations, deletes }: Call, sync: boolean): Promise<void> {
-    let group: Group
-    if (operations.count >= OWN_GROUP_ROWS) {
-      group = newGroup(operations)
-      group.full = true
-      this.#queue.push(group)
-    } else {
-      group = this.#openGroup(operations.count, deletes.length)
-    }
-    const before = group.operations === operations ? 0 : group.operations.count
+    const isOwn = operations.count >= this.#ownGroupRows
+    const group = isOwn ? this.#ownGroup(operations) : this.#openGroup(operations.count, deletes.length)
+    const before = isOwn ? 0 : group.buffer.count
     for (const entry of deletes) group.deletes.push({ ...entry, position: before + entry.position })
-    if (group.operations !== operations) group.operations.append(operations, 0, operations.count)
+    if (!isOwn) {
+      group.buffer.append(operations, 0, operations.count)
+      this.#keepBuffer(operations)
+    }
     return this.#joined(group, sync)
+  }
+
+  /**
+   * Commits a call of puts. `fill` runs before this returns, and runs no code of the caller: if no other call waits, it
+   * writes many rows straight into the memtable.
+   */
+  commitPuts(rows: number, fill: Fill, sync: boolean): Promise<void> {
+    if (rows < this.#ownGroupRows) {
+      const group = this.#openGroup(rows, 0)
+      fillBuffer(group.buffer, rows, fill)
+      return this.#joined(group, sync)
+    }
+    const { memtable } = this.#options.state.active
+    if (this.#draining === undefined && !this.#committing.isLocked() && hasRoomFor(memtable, rows)) {
+      fill(memtable.lanes, memtable.count)
+      const group = this.#ownGroup(this.#noRows)
+      group.tailRows = rows
+      this.#inTail = group
+      return this.#joined(group, sync)
+    }
+    const buffer = this.takeBuffer()
+    fillBuffer(buffer, rows, fill)
+    return this.#joined(this.#ownGroup(buffer), sync)
   }
 
   /** Resolves when all calls that came before have been committed or refused; with `sync`, synced too. */
   async barrier(sync: boolean): Promise<void> {
     if (this.#draining !== undefined) {
       // A separate, empty group: it is settled in its turn, however many calls come later.
-      const group = newGroup(new OperationBuffer(this.#options.layout, 1))
-      group.full = true
+      const group = this.#ownGroup(this.#noRows)
       group.written = newDeferred()
-      this.#queue.push(group)
       await group.written.promise
     }
     if (sync) await this.#options.wal.sync()
@@ -161,13 +212,11 @@ export class Committer {
   async inTurn<T>(action: (stopped: (work: () => Promise<void>) => Promise<void>) => Promise<T>): Promise<T> {
     const come = newDeferred()
     const over = newDeferred()
-    const group = newGroup(new OperationBuffer(this.#options.layout, 1))
-    group.full = true
+    const group = this.#ownGroup(this.#noRows)
     group.turn = () => {
       come.resolve()
       return over.promise
     }
-    this.#queue.push(group)
     this.#draining ??= this.#drain()
     try {
       return await action(async work => {
@@ -196,12 +245,14 @@ export class Committer {
     const isEmpty = memtable.endSequence === memtable.firstSequence
     if (isEmpty && rows <= memtable.capacity) return
     if (isEmpty) {
+      this.#clearTail()
       state.reserveMemory(rows)
       state.replaceActive(rows)
       return
     }
     await this.#waitForSeals(signal)
     // First, because there may be no memory.
+    this.#clearTail()
     state.reserveMemory(rows)
     const ended = wal.rotate()
     if (ended !== undefined) this.#ended.set(ended.number, ended)
@@ -227,6 +278,7 @@ export class Committer {
     this.#closing.abort()
     await this.barrier(false)
     clearTimeout(this.#syncTimer)
+    clearTimeout(this.#buffersIdle)
     await this.#backgroundSync
   }
 
@@ -235,15 +287,38 @@ export class Committer {
     if (
       last !== undefined &&
       !last.full &&
-      last.operations.count + rows <= this.#groupRows &&
+      last.buffer.count + rows <= this.#groupRows &&
       last.deletes.length + deletes <= GROUP_DELETES_MAX
     ) {
       return last
     }
-    const group = newGroup(this.#spareRows ?? new OperationBuffer(this.#options.layout, GROUP_FIRST_ROWS))
-    this.#spareRows = undefined
+    const group = newGroup(this.takeBuffer())
     this.#queue.push(group)
     return group
+  }
+
+  /** A group that no other call joins. */
+  #ownGroup(buffer: OperationBuffer): Group {
+    const group = newGroup(buffer)
+    group.full = true
+    this.#queue.push(group)
+    return group
+  }
+
+  /** Moves the rows in the tail of the active memtable, which is about to be replaced, into a buffer. */
+  #clearTail(): void {
+    const group = this.#inTail
+    if (group === undefined) return
+    const { memtable } = this.#options.state.active
+    const buffer = this.takeBuffer()
+    const { count } = memtable
+    fillBuffer(buffer, group.tailRows, lanes => {
+      for (const [lane, column] of memtable.lanes.entries())
+        copyColumn(column, count, count + group.tailRows, lanes[lane]!, 0)
+    })
+    group.buffer = buffer
+    group.tailRows = 0
+    this.#inTail = undefined
   }
 
   #joined(group: Group, sync: boolean): Promise<void> {
@@ -268,7 +343,7 @@ export class Committer {
       if (group === undefined) break
       group.full = true
       // A barrier, or a turn of `inTurn`.
-      if (group.operations.count + group.deletes.length === 0) {
+      if (rowsOf(group) + group.deletes.length === 0) {
         group.written?.resolve()
         if (group.turn !== undefined) await group.turn()
         continue
@@ -280,21 +355,23 @@ export class Committer {
         if (!this.#commitAtOnce(group)) await this.#committing.runExclusive(() => this.#commitGroup(group))
         group.written?.resolve()
       } catch (error) {
+        // Nothing counts, so that the next call writes over what is in the tail.
+        if (this.#inTail === group) this.#inTail = undefined
         const failure = callError(error, 'the write failed')
         group.written?.reject(failure)
         group.synced?.reject(failure)
         continue
       }
       this.#scheduleSync(group)
-      this.#keepRows(group)
+      this.#keepBuffer(group.buffer)
     }
     this.#draining = undefined
   }
 
-  async #letMergesCatchUp({ operations }: Group): Promise<void> {
+  async #letMergesCatchUp(group: Group): Promise<void> {
     const { seals, layout, wait, publish } = this.#options
     const startMs = performance.now()
-    const delayMs = this.#pace.delayOf(operations.count * layout.recordBytes, seals.debt, startMs)
+    const delayMs = this.#pace.delayOf(rowsOf(group) * layout.recordBytes, seals.debt, startMs)
     if (delayMs === 0 || this.#closing.signal.aborted) return
     await keepAlive(wait(delayMs, this.#closing.signal))
     const durationMs = performance.now() - startMs
@@ -308,49 +385,69 @@ export class Committer {
     this.#groupsThisTurn = 0
   }
 
-  #keepRows({ operations }: Group): void {
-    if (operations.count > GROUP_FIRST_ROWS) return
+  /** Keeps the buffer, which nobody reads any more, for another group. */
+  #keepBuffer(rows: OperationBuffer): void {
+    if (rows === this.#noRows) return
     const { memoryFreed } = this.#options.state.options
-    if (memoryFreed !== undefined)
-      for (const { buffer } of operations.lanes) memoryFreed(new Uint8Array(buffer))
-    operations.clear()
-    this.#spareRows = operations
+    if (memoryFreed !== undefined) for (const { buffer } of rows.lanes) memoryFreed(new Uint8Array(buffer))
+    this.#buffers.giveBack(rows)
+    this.#buffersUsed = true
+    if (this.#buffersIdle === undefined) this.#freeIdleBuffers()
+  }
+
+  /** Frees the buffers if none is used for a while. */
+  #freeIdleBuffers(): void {
+    this.#buffersUsed = false
+    this.#buffersIdle = setTimeout(() => {
+      this.#buffersIdle = undefined
+      if (this.#buffersUsed) this.#freeIdleBuffers()
+      else this.#buffers.drain()
+    }, BUFFERS_IDLE_MS)
+    this.#buffersIdle.unref()
   }
 
   /** Commits a group without waiting. Returns false if something must be waited for. */
   #commitAtOnce(group: Group): boolean {
     const { wal, poison } = this.#options
-    const { operations } = group
     if (this.#committing.isLocked() || !this.#hasRoom(group)) return false
-    if (!wal.appendsAtOnce(operations, group.deletes.length)) return false
+    const hasKinds = group.buffer.kinds !== undefined
+    if (!wal.appendsAtOnce(rowsOf(group), hasKinds, group.deletes.length)) return false
     poison.check()
     const deletes = this.#numberDeletes(group, wal.nextSequence)
-    this.#reserve(operations)
-    const appended = wal.append(operations, 0, operations.count, deletes)
+    this.#reserve(group.buffer)
+    const appended = this.#append(group, deletes)
     assert(appended === undefined, 'an append at once leaves nothing to wait for')
     this.#noteSegment()
     this.#insert(group, deletes)
     return true
   }
 
-  #hasRoom({ operations, deletes }: Group): boolean {
+  #hasRoom(group: Group): boolean {
     const { state, wal } = this.#options
+    const rows = rowsOf(group)
+    return (
+      rows <= state.active.memtable.room &&
+      wal.hasRoom(rows, group.buffer.kinds !== undefined, group.deletes.length)
+    )
+  }
+
+  #append({ buffer, tailRows }: Group, deletes: readonly DeleteWhere[]): void | Promise<void> {
+    const { wal, state } = this.#options
     const { memtable } = state.active
-    const rows = operations.count
-    return memtable.count + rows <= memtable.capacity && wal.hasRoom(operations, 0, rows, deletes.length)
+    if (tailRows > 0) return wal.append(memtable, memtable.count, memtable.count + tailRows, deletes)
+    return wal.append(buffer, 0, buffer.count, deletes)
   }
 
   async #commitGroup(group: Group): Promise<void> {
     const { wal, poison, seals } = this.#options
     poison.check()
-    const { operations } = group
     if (!this.#hasRoom(group)) {
-      await this.seal(undefined, operations.count)
+      await this.seal(undefined, rowsOf(group))
       seals.wake()
     }
     const deletes = this.#numberDeletes(group, wal.nextSequence)
-    this.#reserve(operations)
-    const appended = wal.append(operations, 0, operations.count, deletes)
+    this.#reserve(group.buffer)
+    const appended = this.#append(group, deletes)
     // Crash: from now on a manifest must not say that the log begins after this segment.
     this.#noteSegment()
     if (appended !== undefined) {
@@ -402,7 +499,11 @@ export class Committer {
   #insertRows(group: Group, deletes: readonly DeleteWhere[]): void {
     const { state } = this.#options
     const { memtable } = state.active
-    const { operations } = group
+    const { buffer: operations, tailRows } = group
+    if (tailRows > 0) {
+      memtable.appendTail(tailRows)
+      this.#inTail = undefined
+    }
     let from = 0
     for (let i = 0; i < deletes.length; i++) {
       const { position } = group.deletes[i]!
@@ -413,7 +514,7 @@ export class Committer {
       from = position
     }
     if (operations.count > from) memtable.append(operations, from, operations.count)
-    state.counters.countPuts(countPuts(operations))
+    state.counters.countPuts(tailRows + countPuts(operations))
     if (memtable.count >= state.nextTold) state.tellBuffered()
   }
 
@@ -447,9 +548,34 @@ export class Committer {
   }
 }
 
-function newGroup(operations: OperationBuffer): Group {
+/** Operations of the group, without *delete where* entries. */
+function rowsOf({ buffer, tailRows }: Group): number {
+  return buffer.count + tailRows
+}
+
+/** Whether the memtable has room for the rows, and the memory for them; it is allocated if need be. */
+function hasRoomFor(memtable: Memtable, rows: number): boolean {
+  if (rows > memtable.room) return false
+  try {
+    memtable.reserveRows(rows)
+    return true
+  } catch {
+    // The call fails in its turn if there is no memory then.
+    return false
+  }
+}
+
+/** Appends puts. */
+function fillBuffer(buffer: OperationBuffer, rows: number, fill: Fill): void {
+  buffer.reserve(rows)
+  fill(buffer.lanes, buffer.count)
+  buffer.addPuts(rows)
+}
+
+function newGroup(buffer: OperationBuffer): Group {
   return {
-    operations,
+    buffer,
+    tailRows: 0,
     calls: 0,
     deletes: [],
     written: undefined,

@@ -60,11 +60,18 @@ export class BytesType implements FieldType {
     return bytes
   }
 
-  columnToLanes(column: Uint8Array, rows: number, lanes: readonly Uint32Array[], at: number): void {
+  columnToLanes(
+    column: Uint8Array,
+    rows: number,
+    lanes: readonly Uint32Array[],
+    at: number,
+    row: number,
+  ): void {
     for (const [number, width] of this.laneBytes.entries()) {
       const lane = lanes[at + number]!
       let offset = number * 4
-      for (let i = 0; i < rows; i++, offset += this.byteLength) lane[i] = readWord(column, offset, width)
+      for (let i = row; i < row + rows; i++, offset += this.byteLength)
+        lane[i] = readWord(column, offset, width)
     }
   }
 

@@ -52,8 +52,8 @@ export interface FieldType {
   toLanes(value: unknown, lanes: Uint32Array, at: number, place: Place): void
   /** The value of row `row`; it shares no memory with the lanes. */
   fromLanes(lanes: readonly Uint32Array[], at: number, row: number): unknown
-  /** Fills rows 0 to `rows` of the lanes. Requires: the column has `rows * rowLength` elements. */
-  columnToLanes(column: Column, rows: number, lanes: readonly Uint32Array[], at: number): void
+  /** Fills `rows` rows of the lanes, from row `row` on. Requires: the column has `rows * rowLength` elements. */
+  columnToLanes(column: Column, rows: number, lanes: readonly Uint32Array[], at: number, row: number): void
   /** A new column of the rows `from` to `to`. */
   columnFromLanes(lanes: readonly Uint32Array[], at: number, from: number, to: number): OwnColumn
   /** A column over the little-endian bytes of one value; `bytes.byteLength` is `byteLength`. */

@@ -73,15 +73,16 @@ class IntegerType implements FieldType {
     rows: number,
     lanes: readonly Uint32Array[],
     at: number,
+    row: number,
   ): void {
     const lane = lanes[at]!
     // `set` converts whole arrays, twenty times faster than a loop; signed integers come out sign-extended.
-    lane.set(column)
+    lane.set(column, row)
     if (this.bias === 0) return
     // Adding the bias is flipping the highest bit of the field.
     const flip = this.bias | 0
     const mask = this.#mask | 0
-    for (let i = 0; i < rows; i++) lane[i] = (lane[i]! ^ flip) & mask
+    for (let i = row; i < row + rows; i++) lane[i] = (lane[i]! ^ flip) & mask
   }
 
   columnFromLanes(
@@ -137,14 +138,15 @@ abstract class TwoLaneType implements FieldType {
     rows: number,
     lanes: readonly Uint32Array[],
     at: number,
+    row: number,
   ): void {
     const source = new Uint32Array(column.buffer, column.byteOffset, rows * 2)
     const high = lanes[at]!
     const low = lanes[at + 1]!
     const flip = this.#flip
-    for (let i = 0; i < rows; i++) {
-      low[i] = source[i * 2]!
-      high[i] = source[i * 2 + 1]! ^ flip
+    for (let i = row, word = 0; i < row + rows; i++, word += 2) {
+      low[i] = source[word]!
+      high[i] = source[word + 1]! ^ flip
     }
   }
 
@@ -277,8 +279,14 @@ class Float32Type implements FieldType {
     return float32[0]!
   }
 
-  columnToLanes(column: Float32Array, rows: number, lanes: readonly Uint32Array[], at: number): void {
-    lanes[at]!.set(new Uint32Array(column.buffer, column.byteOffset, rows))
+  columnToLanes(
+    column: Float32Array,
+    rows: number,
+    lanes: readonly Uint32Array[],
+    at: number,
+    row: number,
+  ): void {
+    lanes[at]!.set(new Uint32Array(column.buffer, column.byteOffset, rows), row)
   }
 
   columnFromLanes(lanes: readonly Uint32Array[], at: number, from: number, to: number): OwnColumn {

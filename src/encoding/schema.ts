@@ -145,33 +145,28 @@ export class Schema {
   }
 
   /**
-   * Key and value columns as operations, all puts; copied, so that the caller may reuse the columns at once.
+   * The columns of a batch.
    *
    * Throws a `TypeError` for missing and unknown columns and wrong typed arrays, a `RangeError` for columns of
    * different lengths. The code is `FLASHTABLE_INVALID_KEY` for the column `key`, otherwise `FLASHTABLE_INVALID_VALUE`.
    */
-  columnsToOperations(columns: unknown): OperationBuffer {
-    return this.toOperations(this.checkColumns(columns))
-  }
-
-  /** Throws what `columnsToOperations` throws. */
   checkColumns(columns: unknown): GivenColumns {
     return checkColumns(this.#key, this.#value.fields, columns)
   }
 
-  /** Turns columns that were checked into operations, as `columnsToOperations` does. */
+  /** Columns that were checked as operations, all puts; copied, so that the caller may reuse the columns at once. */
   toOperations(given: GivenColumns): OperationBuffer {
     const operations = new OperationBuffer(this.layout, given.rows)
-    this.columnsToLanes(given, operations.lanes)
+    this.columnsToLanes(given, operations.lanes, 0)
     operations.count = given.rows
     return operations
   }
 
-  /** Fills the first rows of the lanes with columns that were checked. */
-  columnsToLanes({ key, values, rows }: GivenColumns, lanes: readonly Uint32Array[]): void {
-    this.#key.columnToLanes(key, rows, lanes, 0)
+  /** Fills the lanes from row `row` on with columns that were checked. No code of the caller runs. */
+  columnsToLanes({ key, values, rows }: GivenColumns, lanes: readonly Uint32Array[], row: number): void {
+    this.#key.columnToLanes(key, rows, lanes, 0, row)
     for (const { field, column } of values) {
-      field.type.columnToLanes(column, rows, lanes, this.layout.keyLaneCount + field.at)
+      field.type.columnToLanes(column, rows, lanes, this.layout.keyLaneCount + field.at, row)
     }
   }
 
@@ -182,7 +177,7 @@ export class Schema {
     if (!Array.isArray(keys)) {
       const { column, rows: count } = checkKeyColumn(this.#key, KEYS, keys, ' or an array of keys')
       const lanes = newLanes(this.layout.keyLaneCount, count)
-      this.#key.columnToLanes(column, count, lanes, 0)
+      this.#key.columnToLanes(column, count, lanes, 0, 0)
       return { count, lanes }
     }
     const count = keys.length

@@ -91,7 +91,7 @@ function decodeBytes(value: ValueType, data: unknown): unknown {
   for (const { type, at } of value.fields) {
     // A copy, because any typed array can begin at its start.
     const field = new Uint8Array(encoded.subarray(offset, offset + type.byteLength))
-    type.columnToLanes(type.columnOfBytes(field), 1, lanes, at)
+    type.columnToLanes(type.columnOfBytes(field), 1, lanes, at, 0)
     offset += type.byteLength
   }
   return value.fromLanes(lanes, 0, 0)

@@ -16,9 +16,10 @@ export function wordsForBits(bits: number): number {
 }
 
 /**
- * Writes `(values[i] - base)` for i in [from, to) at bit `position` of `words`. Returns the next position.
+ * Writes `(values[i] - base)` for i in [from, to) at bit `position` of `words`. Returns the next position. What is behind
+ * the last value in its word becomes zero.
  *
- * Requires: the words are zero from `position` on; every difference fits `width` bits.
+ * Requires: every difference fits `width` bits. Hot: a word is built in a register and stored once.
  */
 export function packLane(
   words: Uint32Array,
@@ -32,17 +33,28 @@ export function packLane(
   if (width === 0) return position
   let word = Math.floor(position / 32)
   let shift = position % 32
-  for (let i = from; i < to; i++) {
-    const value = (values[i]! - base) >>> 0
-    words[word]! |= value << shift
-    shift += width
-    if (shift >= 32) {
-      word++
-      shift -= 32
-      // What did not fit; a shift by 32 would be one by 0, so only where something is left.
-      if (shift > 0) words[word]! |= value >>> (width - shift)
+  let held = shift === 0 ? 0 : words[word]! & ((1 << shift) - 1)
+  if (width === 32) {
+    if (shift === 0) for (let i = from; i < to; i++) words[word++] = values[i]! - base
+    else
+      for (let i = from; i < to; i++) {
+        const value = (values[i]! - base) | 0
+        words[word++] = held | (value << shift)
+        held = value >>> (32 - shift)
+      }
+  } else
+    for (let i = from; i < to; i++) {
+      const value = (values[i]! - base) | 0
+      held |= value << shift
+      shift += width
+      if (shift >= 32) {
+        words[word++] = held
+        shift -= 32
+        // What did not fit: `width - shift` is 1 to 31, or `width` where nothing is left.
+        held = value >>> (width - shift)
+      }
     }
-  }
+  if (shift > 0) words[word] = held
   return position + (to - from) * width
 }
 

@@ -200,16 +200,10 @@ export class FrameEncoder {
     return tableBytes + wordsForBits(rowBits * count) * 4
   }
 
-  /** Hot: base and width of one column. The values are compared as signed numbers, which V8 does faster. */
+  /** Base and width of one column. */
   #measure(lane: number, values: Uint32Array, from: number, to: number): void {
-    let min = 0x7fffffff
-    let max = -0x80000000
-    for (let i = from; i < to; i++) {
-      const value = values[i]! ^ 0x80000000
-      min = Math.min(min, value)
-      max = Math.max(max, value)
-    }
-    this.#setWidth(lane, (min ^ 0x80000000) >>> 0, bitWidth(max - min))
+    measure(values, from, to, bounds)
+    this.#setWidth(lane, (bounds[0]! ^ 0x80000000) >>> 0, bitWidth(bounds[1]! - bounds[0]!))
   }
 
   #setWidth(lane: number, base: number, width: number): void {
@@ -229,7 +223,9 @@ export class FrameEncoder {
     const words = this.#words
     const tableWord = FRAME_HEADER_BYTES / 4
     const streamWord = tableWord + packedTableBytes(this.#layout) / 4
-    words.fill(0, tableWord, tableWord + columnBytes / 4)
+    // Behind the widths and behind the last value there may be padding.
+    words[streamWord - 1] = 0
+    words[tableWord + columnBytes / 4 - 1] = 0
     words.set(this.#bases, tableWord)
     this.#bytes.set(this.#widths, FRAME_HEADER_BYTES + this.#bases.byteLength)
 
@@ -298,6 +294,25 @@ export class FrameEncoder {
     }
     return this.#scratch
   }
+}
+
+/** The least and the greatest value of the last column that was measured, as signed numbers: minus 2^31. */
+const bounds = new Int32Array(2)
+
+/**
+ * Hot. Values are compared as signed numbers, which V8 does faster. Not a method: V8 compiled that one again and again
+ * for columns in shared memory.
+ */
+function measure(values: Uint32Array, from: number, to: number, result: Int32Array): void {
+  let min = 0x7fffffff
+  let max = -0x80000000
+  for (let i = from; i < to; i++) {
+    const value = values[i]! ^ 0x80000000
+    min = Math.min(min, value)
+    max = Math.max(max, value)
+  }
+  result[0] = min
+  result[1] = max
 }
 
 /** The column of kinds, `undefined` where all of [from, to) are puts. */

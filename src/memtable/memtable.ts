@@ -44,7 +44,7 @@ export class Memtable implements Operations {
   readonly lanes: readonly Uint32Array[]
   readonly #columns: Uint32Array[]
   /** Rows for which its memory has room: it grows up to the capacity. */
-  #room: number
+  #allocated: number
   #kinds: Uint8Array | undefined
   #count = 0
   /** Rows that are not puts. */
@@ -66,16 +66,16 @@ export class Memtable implements Operations {
     image?: MemtableImage,
   ) {
     assert(capacity > 0 && capacity <= MEMTABLE_ROWS_MAX, 'a memtable has room for 1 to 2^29 rows')
-    this.#room = memory === undefined ? Math.min(capacity, FIRST_ROWS) : capacity
-    this.#memory = memory ?? memoryFor(layout, this.#room)
+    this.#allocated = memory === undefined ? Math.min(capacity, FIRST_ROWS) : capacity
+    this.#memory = memory ?? memoryFor(layout, this.#allocated)
     assert(
-      this.#memory.byteLength === layout.laneCount * this.#room * Uint32Array.BYTES_PER_ELEMENT,
+      this.#memory.byteLength === layout.laneCount * this.#allocated * Uint32Array.BYTES_PER_ELEMENT,
       'the memory of a memtable fits its layout',
     )
     this.layout = layout
     this.capacity = capacity
     this.firstSequence = firstSequence
-    this.lanes = this.#columns = columnsIn(this.#memory, layout, this.#room)
+    this.lanes = this.#columns = columnsIn(this.#memory, layout, this.#allocated)
     this.#kindsBuffer = image?.kinds
     this.#kinds = image?.kinds === undefined ? undefined : new Uint8Array(image.kinds)
     this.#count = image?.count ?? 0
@@ -98,7 +98,7 @@ export class Memtable implements Operations {
     return {
       lanes: this.#memory,
       kinds: this.#kindsBuffer,
-      capacity: this.#room,
+      capacity: this.#allocated,
       count: rows,
       firstSequence: this.firstSequence,
       deletes: this.#deletes.filter(entry => entry.sequence < before),
@@ -112,12 +112,17 @@ export class Memtable implements Operations {
 
   /** Whether its memory has room for as many rows as it takes. */
   get hasFullMemory(): boolean {
-    return this.#room === this.capacity
+    return this.#allocated === this.capacity
   }
 
   /** Rows appended so far. */
   get count(): number {
     return this.#count
+  }
+
+  /** Rows that it still has room for. */
+  get room(): number {
+    return this.capacity - this.#count
   }
 
   /** Puts among the rows. Requires: the memtable was not made from an image. */
@@ -155,7 +160,7 @@ export class Memtable implements Operations {
   reserveRows(rows: number): void {
     const needed = this.#count + rows
     assert(rows >= 0 && needed <= this.capacity, 'a memtable takes no more rows than it has room for')
-    if (needed > this.#room) this.#grow(Math.min(this.capacity, Math.max(needed, 2 * this.#room)))
+    if (needed > this.#allocated) this.#grow(Math.min(this.capacity, Math.max(needed, 2 * this.#allocated)))
   }
 
   /** Appends rows `from` to `to` of `operations`. Requires: they fit. */
@@ -175,14 +180,15 @@ export class Memtable implements Operations {
   }
 
   /**
-   * Appends puts that `fill` writes into the columns it is given. Requires: they fit. If `fill` throws, nothing is
-   * added.
+   * Counts `rows` more rows, all puts. Requires: they were written into the lanes, from row `count` on. As long as they
+   * are not counted, nobody sees them, and others may be written in their place.
    */
-  appendPuts(rows: number, fill: (lanes: readonly Uint32Array[]) => void): void {
-    const end = this.#count + rows
-    this.reserveRows(rows)
-    fill(this.lanes.map(lane => lane.subarray(this.#count, end)))
-    this.#count = end
+  appendTail(rows: number): void {
+    assert(
+      rows >= 0 && rows <= this.#allocated - this.#count,
+      'a memtable takes no more rows than it has room for',
+    )
+    this.#count += rows
   }
 
   /** Appends a *delete where* entry. Requires: its sequence number is `endSequence`. */
@@ -240,10 +246,11 @@ export class Memtable implements Operations {
   }
 
   /**
-   * Invariant: fresh memory is zero, so all rows up to here are puts. Memory of another memtable is not used for kinds.
+   * Invariant: fresh memory is zero, so all rows up to here are puts, and so are those behind the last one. Memory of
+   * another memtable is not used for kinds.
    */
   #ensureKinds(): Uint8Array {
-    this.#kindsBuffer ??= new SharedArrayBuffer(this.#room)
+    this.#kindsBuffer ??= new SharedArrayBuffer(this.#allocated)
     this.#kinds ??= new Uint8Array(this.#kindsBuffer)
     return this.#kinds
   }
@@ -265,7 +272,7 @@ export class Memtable implements Operations {
       this.#kinds = kinds
     }
     this.#memory = memory
-    this.#room = room
+    this.#allocated = room
     for (let lane = 0; lane < columns.length; lane++) this.#columns[lane] = columns[lane]!
   }
 }

@@ -1,20 +1,25 @@
 /**
- * Columns for short scans, used again: to allocate them would cost such a scan more than all the rest. docs/internals.md,
- * Short ranges.
+ * Columns for short scans and for puts, used again: to allocate them would cost such a call more than all the rest.
+ * docs/internals.md, Short ranges, Commit groups.
  */
 import { OperationBuffer } from './operations.js'
 import type { RecordLayout } from './record-layout.js'
 
-/** Buffers that are kept, and rows that each of them has room for at most. */
+/** Of short scans: buffers that are kept, and rows that each of them has room for at most. */
 const BUFFERS_MAX = 8
 const ROWS_MAX = 1024
 
 export class BufferPool {
   readonly #layout: RecordLayout
+  readonly #buffersMax: number
+  readonly #rowsMax: number
   readonly #free: OperationBuffer[] = []
 
-  constructor(layout: RecordLayout) {
+  /** Keeps at most that many buffers, none of which has room for more than so many rows. */
+  constructor(layout: RecordLayout, buffersMax = BUFFERS_MAX, rowsMax = ROWS_MAX) {
     this.#layout = layout
+    this.#buffersMax = buffersMax
+    this.#rowsMax = rowsMax
   }
 
   /** An empty buffer, for the caller alone until it gives it back. */
@@ -25,8 +30,13 @@ export class BufferPool {
 
   /** Requires: nobody reads from it any more. */
   giveBack(buffer: OperationBuffer): void {
-    if (this.#free.length === BUFFERS_MAX || buffer.capacity > ROWS_MAX) return
+    if (this.#free.length === this.#buffersMax || buffer.capacity > this.#rowsMax) return
     buffer.clear()
     this.#free.push(buffer)
+  }
+
+  /** Frees the buffers that are kept. */
+  drain(): void {
+    this.#free.length = 0
   }
 }

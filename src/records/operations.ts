@@ -143,6 +143,12 @@ export class OperationBuffer implements Operations {
     this.count = row + 1
   }
 
+  /** Counts `rows` more rows, all puts. Requires: there was room for them, and they were written into the lanes. */
+  addPuts(rows: number): void {
+    this.kinds?.fill(PUT, this.count, this.count + rows)
+    this.count += rows
+  }
+
   /** Appends rows `from` to `to` of `source`. */
   append(source: Operations, from: number, to: number): void {
     const rows = to - from

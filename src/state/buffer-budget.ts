@@ -17,12 +17,27 @@ export interface BufferOwner {
   flushEarly(): void
 }
 
+/** The share of a table. */
+export interface BufferShare {
+  readonly owner: BufferOwner
+  /** Tells how many bytes it has from now on; with 0 it leaves. */
+  readonly set: (bytes: number) => void
+}
+
+/** What one table has. */
+interface Account {
+  bytes: number
+  /** Weak: a table that was forgotten without a close must not stay in memory for this. */
+  readonly owner: WeakRef<BufferOwner>
+  /** What it had when it was asked to flush; 0: it was not asked. */
+  askedAt: number
+}
+
 export class BufferBudget {
   readonly bytesMax: number
-  readonly #bytes = new Map<BufferOwner, number>()
+  readonly #accounts = new Set<Account>()
+  readonly #forgotten = new FinalizationRegistry<Account>(account => this.#remove(account))
   #sum = 0
-  /** Tables that were asked, and what each had then. */
-  readonly #asked = new Map<BufferOwner, number>()
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax
@@ -33,29 +48,40 @@ export class BufferBudget {
     return this.#sum
   }
 
-  /** What the table has in memory from now on; 0 when it is closed. */
-  set(owner: BufferOwner, bytes: number): void {
-    this.#sum += bytes - (this.#bytes.get(owner) ?? 0)
-    if (bytes > 0) this.#bytes.set(owner, bytes)
-    else this.#bytes.delete(owner)
+  /** Adds a table. It holds the share, and with it the owner. */
+  join(owner: BufferOwner): BufferShare {
+    const account: Account = { bytes: 0, owner: new WeakRef(owner), askedAt: 0 }
+    this.#forgotten.register(owner, account)
+    return { owner, set: bytes => this.#set(account, bytes) }
+  }
+
+  #set(account: Account, bytes: number): void {
+    if (bytes === 0) return this.#remove(account)
+    this.#accounts.add(account)
+    this.#sum += bytes - account.bytes
+    account.bytes = bytes
     // What was put since it was asked does not keep it from being asked again.
-    if (bytes <= (this.#asked.get(owner) ?? 0) / 2) this.#asked.delete(owner)
+    if (bytes <= account.askedAt / 2) account.askedAt = 0
     if (this.#sum > this.bytesMax) this.#askLargest()
+  }
+
+  #remove(account: Account): void {
+    this.#sum -= account.bytes
+    account.bytes = account.askedAt = 0
+    this.#accounts.delete(account)
   }
 
   /** Asks one table more, unless those that were asked have enough. */
   #askLargest(): void {
     let left = this.#sum
-    for (const owner of this.#asked.keys()) left -= this.#bytes.get(owner) ?? 0
-    if (left <= this.bytesMax) return
-    let largest: BufferOwner | undefined
-    for (const [owner, bytes] of this.#bytes) {
-      if (this.#asked.has(owner)) continue
-      if (largest === undefined || bytes > this.#bytes.get(largest)!) largest = owner
+    let largest: Account | undefined
+    for (const account of this.#accounts) {
+      if (account.askedAt > 0) left -= account.bytes
+      else if (largest === undefined || account.bytes > largest.bytes) largest = account
     }
-    if (largest === undefined) return
-    this.#asked.set(largest, this.#bytes.get(largest)!)
-    largest.flushEarly()
+    if (left <= this.bytesMax || largest === undefined) return
+    largest.askedAt = largest.bytes
+    largest.owner.deref()?.flushEarly()
   }
 }
 

@@ -200,7 +200,8 @@ function wire(
   const { manifest } = recovered
   const budget = environment.budget ?? processBudget()
   const owner: BufferOwner = { flushEarly: () => void flushSoon(committer, compactor) }
-  const onBuffered = (bytes: number): void => budget.set(owner, bytes)
+  const share = budget.join(owner)
+  const onBuffered = (bytes: number): void => share.set(bytes)
   const state = new TableState({ ...recovery, poison, onBuffered }, recovered, counters)
   const wal = new WalWriter({
     fileSystem: meteredFileSystem(environment.fileSystem, counters.countLog),

@@ -10,6 +10,7 @@ import { FlashTableError, callError, outOfRange } from '../base/errors.js'
 import { publishEvent, type TableEvent } from '../base/events.js'
 import { bulkLoad, type ColumnSource } from '../bulk-load/bulk-load.js'
 import type { Call } from '../commit/committer.js'
+import type { GivenColumns } from '../encoding/given-columns.js'
 import type { CompactOptions } from '../compaction/compactor.js'
 import { Jobs } from '../jobs/jobs.js'
 import type { ResolvedLoad, ResolvedOptions } from '../options/options.js'
@@ -116,16 +117,29 @@ export class TableSession {
   /** Commits a call of any number of operations. Throws a `RangeError` if it is larger than a memtable. */
   commit(call: Call, sync: boolean): Promise<void> {
     const { committer } = this.writer()
-    const { bufferRecords } = this.#parts.state.options
     const { count } = call.operations
-    if (count > bufferRecords) {
-      throw outOfRange(
-        'FLASHTABLE_INVALID_VALUE',
-        `a batch holds at most bufferBytes, here ${bufferRecords} records; found ${count}: ` +
-          'use smaller batches, or FlashTable.bulkLoad for a new table',
-      )
-    }
+    this.#checkRows(count)
     return count + call.deletes.length === 0 ? committer.barrier(sync) : committer.commit(call, sync)
+  }
+
+  /** Commits a put of columns that were checked, as {@link commit} does. They are read before it returns. */
+  commitColumns(columns: GivenColumns, sync: boolean): Promise<void> {
+    const { committer } = this.writer()
+    const { rows } = columns
+    this.#checkRows(rows)
+    if (rows === 0) return committer.barrier(sync)
+    const { schema } = this.#parts
+    return committer.commitPuts(rows, (lanes, row) => schema.columnsToLanes(columns, lanes, row), sync)
+  }
+
+  #checkRows(count: number): void {
+    const { bufferRecords } = this.#parts.state.options
+    if (count <= bufferRecords) return
+    throw outOfRange(
+      'FLASHTABLE_INVALID_VALUE',
+      `a batch holds at most bufferBytes, here ${bufferRecords} records; found ${count}: ` +
+        'use smaller batches, or FlashTable.bulkLoad for a new table',
+    )
   }
 
   sync(): Promise<void> {

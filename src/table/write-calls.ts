@@ -46,17 +46,20 @@ export class WriteCalls {
 
   batch(operations: Iterable<unknown>, options: unknown, extra: readonly unknown[]): Promise<void> {
     return this.#commit('batch', options, extra, schema => {
-      const rows = new OperationBuffer(schema.layout)
+      const rows = this.#session.writer().committer.takeBuffer()
       appendOperations(rows, schema, operations)
       return { operations: rows, deletes: [] }
     })
   }
 
   putColumns(columns: unknown, options: unknown, extra: readonly unknown[]): Promise<void> {
-    return this.#commit('putColumns', options, extra, schema => ({
-      operations: schema.columnsToOperations(columns),
-      deletes: [],
-    }))
+    try {
+      this.#session.writer()
+      const sync = checkWrite('putColumns', options, extra)
+      return this.#session.commitColumns(this.#session.parts.schema.checkColumns(columns), sync)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** Operations that are encoded already. */

@@ -97,27 +97,22 @@ export class WalWriter {
   }
 
   /**
-   * Whether a frame with operations [from, to) and `deleteWhereCount` *delete where* entries surely fits into the active
-   * segment. An empty segment, or one yet to be opened, takes any frame.
+   * Whether a frame with that many operations (with kinds, or all puts) and *delete where* entries surely fits into the
+   * active segment. An empty segment, or one yet to be opened, takes any frame.
    *
    * A segment that is mostly padding ends early, so that a trickle soon has retired segments to overwrite.
    */
-  hasRoom(operations: Operations, from: number, to: number, deleteWhereCount: number): boolean {
+  hasRoom(operationCount: number, hasKinds: boolean, deleteWhereCount: number): boolean {
     const segment = this.#pool.active
     if (segment === undefined || segment.isEmpty) return true
     if (segment.endsEarly) return false
-    const frameBytes = this.#encoder.frameBytesMax(
-      to - from,
-      operations.kinds !== undefined,
-      deleteWhereCount,
-    )
+    const frameBytes = this.#encoder.frameBytesMax(operationCount, hasKinds, deleteWhereCount)
     return segment.position + frameBytes <= this.#segmentEnd
   }
 
-  /** Whether `append` of these operations and *delete where* entries will return without a promise. */
-  appendsAtOnce(operations: Operations, deleteWhereCount: number): boolean {
-    const { kinds, count } = operations
-    const frameBytes = this.#encoder.frameBytesMax(count, kinds !== undefined, deleteWhereCount)
+  /** Whether `append` of that many operations (with kinds, or all puts) and entries will return without a promise. */
+  appendsAtOnce(operationCount: number, hasKinds: boolean, deleteWhereCount: number): boolean {
+    const frameBytes = this.#encoder.frameBytesMax(operationCount, hasKinds, deleteWhereCount)
     // The padding of a page is added.
     const writtenBytesMax = frameBytes + this.#options.pageBytes
     return this.#pool.active !== undefined && writtenBytesMax <= BLOCKING_WRITE_BYTES_MAX

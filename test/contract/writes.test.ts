@@ -230,6 +230,27 @@ describe('columns', () => {
     )
   })
 
+  test('of many rows may be reused at once, whether other calls wait or none', async () => {
+    const table = await tables.fingerprints()
+    const columns = fingerprintColumns(0, 100, spreadKey)
+    const puts: Promise<void>[] = []
+    for (let from = 0; from < 900; from += 100) {
+      const next = fingerprintColumns(from, from + 100, spreadKey)
+      columns.key.set(next.key)
+      columns.time.set(next.time)
+      columns.flags.set(next.flags)
+      columns.id.set(next.id)
+      puts.push(table.putColumns(columns))
+    }
+    columns.key.fill(0n)
+    columns.id.fill(0)
+    await Promise.all(puts)
+    expect(await table.getMany(Array.from({ length: 900 }, (_, i) => spreadKey(i)))).toEqual(
+      Array.from({ length: 900 }, (_, i) => fingerprint(i)),
+    )
+    expect(await table.count(0n)).toBe(spreadKey(0) === 0n ? 1 : 0)
+  })
+
   test('give the same table as puts one by one', async () => {
     const byColumns = await tables.fingerprints()
     const byPuts = await tables.fingerprints()

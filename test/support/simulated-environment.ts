@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { inlineExecutor } from '../../src/executor/inline-executor.js'
+import { BufferBudget } from '../../src/state/buffer-budget.js'
 import type { Environment } from '../../src/table/environment.js'
 import { laterExecutor } from './later-executor.js'
 import type { SimulatedFileSystem } from './simulated-file-system.js'
@@ -26,6 +27,7 @@ export function simulatedEnvironment(fileSystem: SimulatedFileSystem, jobs: JobF
     wait: () => new Promise(resolve => void setImmediate(resolve)),
     now: () => timeOf(fileSystem.calls),
     memoryFreed: spoil,
+    budget: new BufferBudget(Infinity),
   }
 }
 

@@ -235,7 +235,9 @@ describe('a file built in ranges', () => {
   test('has ranges of fewer records where they are large', async () => {
     const wide = wideLayout(1, 255)
     const memtable = new Memtable(wide, 20_000, 1)
-    memtable.appendPuts(20_000, lanes => lanes[0]!.forEach((_, row) => (lanes[0]![row] = row * 2 ** 16)))
+    memtable.reserveRows(20_000)
+    for (let row = 0; row < 20_000; row++) memtable.lanes[0]![row] = row * 2 ** 16
+    memtable.appendTail(20_000)
     const disk = await freshDisk()
     const inline = inlineExecutor(disk)
     const target: SpillJob['target'] = { kind: 'memory', shares: 1 }

@@ -3,20 +3,21 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { TableEvent } from '../../../src/base/events.js'
 import { Committer } from '../../../src/commit/committer.js'
-import { OperationBuffer, PUT } from '../../../src/records/operations.js'
+import { DELETE_KEY, OperationBuffer, PUT } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
+import type { TableState } from '../../../src/state/table-state.js'
 import { WalWriter } from '../../../src/wal/writer.js'
 import { NEW, newState } from '../state/new-state.js'
 
 const LAYOUT = recordLayout([4], [4])
 
 /** A committer on a disk of its own; `seals` has the promises that puts wait for, and `end` settles them. */
-function newCommitter({ memtableRecords = 10_000, syncIntervalMs = Infinity } = {}) {
+function newCommitter({ memtableRecords = 10_000, syncIntervalMs = Infinity, segmentBytes = 2 ** 20 } = {}) {
   const { disk, poison, options, state } = newState(LAYOUT, memtableRecords, NEW)
   const wal = new WalWriter({
     ...options,
     epoch: 1,
-    segmentBytes: 2 ** 20,
+    segmentBytes,
     takeFileNumber: () => state.takeFileNumber(),
     nextSequence: 0,
     spares: [],
@@ -50,6 +51,18 @@ function newCommitter({ memtableRecords = 10_000, syncIntervalMs = Infinity } = 
       }),
     publish: event => void events.push(event),
   })
+  /** Puts of ascending keys from `first` on, with one value. */
+  const putRows = (first: number, count: number, value: number) =>
+    committer.commitPuts(
+      count,
+      (lanes, row) => {
+        for (let i = 0; i < count; i++) {
+          lanes[0]![row + i] = first + i
+          lanes[1]![row + i] = value
+        }
+      },
+      false,
+    )
   const setDebt = (share: number): void => void (debt = share)
   const put = (key: number, sync = false) => committer.commitRow(PUT, Uint32Array.of(key, key + 1), sync)
   /** Frames that were written: each is one write call. */
@@ -62,6 +75,7 @@ function newCommitter({ memtableRecords = 10_000, syncIntervalMs = Infinity } = 
     wal,
     committer,
     put,
+    putRows,
     writes,
     syncs,
     seals,
@@ -70,6 +84,17 @@ function newCommitter({ memtableRecords = 10_000, syncIntervalMs = Infinity } = 
     setDebt,
     sealsAsked: () => sealed,
   }
+}
+
+/** The keys that are visible in the active memtable. */
+function keysOf({ active }: TableState): number[] {
+  const { lanes, count } = active.memtable
+  return Array.from(lanes[0]!.subarray(0, count))
+}
+
+/** `count` numbers from `first` on. */
+function ascending(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => first + i)
 }
 
 /** Operations for one call. */
@@ -139,6 +164,103 @@ describe('a commit group', () => {
     ])
     expect(state.active.memtable.deletes).toMatchObject([{ sequence: 1, lanes: [1], values: [5] }])
     expect(state.active.memtable.endSequence).toBe(3)
+  })
+})
+
+describe('many puts at once', () => {
+  test('lie in the memtable before they are written, and are seen only then', async () => {
+    const { putRows, state } = newCommitter()
+    await putRows(0, 10, 1)
+    const put = putRows(100, 2000, 2)
+    const { memtable } = state.active
+    expect([memtable.lanes[0]![10], memtable.lanes[0]![2009]]).toEqual([100, 2099])
+    expect([memtable.count, state.view().length]).toEqual([10, 10])
+    expect(memtable.findNewest(Uint32Array.of(100), memtable.count)).toBe(-1)
+    await put
+    expect([memtable.count, state.view().length]).toEqual([2010, 2010])
+    expect(memtable.findNewest(Uint32Array.of(100), memtable.count)).toBe(10)
+  })
+
+  test.each([2000, 9000])(
+    'of %d rows that cannot be written leave nothing, and others take their place',
+    async count => {
+      const { putRows, put, state, disk, wal } = newCommitter()
+      await put(1)
+      const { records } = state.counters.read()
+      disk.failAt(({ op, path }) => op === 'write' && path.endsWith('.wal'), 'ENOSPC')
+      await expect(putRows(100, count, 1)).rejects.toMatchObject({ code: 'FLASHTABLE_DISK_FULL' })
+      expect([keysOf(state), wal.nextSequence, state.counters.read().records]).toEqual([[1], 1, records])
+      disk.clearFaults()
+      await putRows(5, 1500, 2)
+      await put(9)
+      expect(keysOf(state)).toEqual([1, ...ascending(5, 1500), 9])
+      expect(wal.nextSequence).toBe(1502)
+    },
+  )
+
+  test('keep their order among other calls of the same moment, in the memtable or in a buffer', async () => {
+    const { putRows, put, state, committer } = newCommitter()
+    await put(1)
+    await Promise.all([
+      putRows(100, 1500, 1),
+      putRows(2000, 1500, 2),
+      put(7),
+      putRows(20, 10, 3),
+      putRows(4000, 1024, 4),
+    ])
+    await Promise.all([
+      put(8),
+      putRows(6000, 1500, 5),
+      committer.commit({ operations: rows(3), deletes: [{ position: 3, lanes: [1], values: [9] }] }, false),
+    ])
+    const first = [1, ...ascending(100, 1500), ...ascending(2000, 1500), 7, ...ascending(20, 10)]
+    expect(keysOf(state)).toEqual([...first, ...ascending(4000, 1024), 8, ...ascending(6000, 1500), 0, 1, 2])
+    expect(state.active.memtable.deletes[0]!.sequence).toBe(state.active.memtable.count)
+  })
+
+  test('come into the next memtable where the active one is sealed before they are written', async () => {
+    const { putRows, put, state, committer } = newCommitter()
+    await put(1)
+    // Waits for no group, and has the memtable and the log to itself when the rows lie in the memtable already.
+    const sealed = committer.exclusive(() => committer.seal())
+    const { memtable } = state.active
+    const put2 = putRows(100, 2000, 2)
+    expect(memtable.lanes[0]![1]).toBe(100)
+    await Promise.all([sealed, put2])
+    expect([memtable.count, state.version.sealed.length]).toEqual([1, 1])
+    expect(keysOf(state)).toEqual(ascending(100, 2000))
+  })
+
+  test('that fit the memtable, but not the segment, come into the next one', async () => {
+    const { putRows, state } = newCommitter({ memtableRecords: 200_000, segmentBytes: 2 ** 16 })
+    await putRows(0, 7000, 1)
+    await putRows(10_000, 7000, 2)
+    expect(state.version.sealed.map(({ memtable }) => memtable.count)).toEqual([7000])
+    expect(keysOf(state)).toEqual(ascending(10_000, 7000))
+  })
+
+  test('are puts where the memtable has other operations', async () => {
+    const { putRows, committer, state } = newCommitter()
+    await committer.commitRow(DELETE_KEY, Uint32Array.of(5, 0), false)
+    await putRows(0, 2000, 1)
+    expect(state.active.memtable.kinds!.subarray(0, 2001)).toEqual(
+      Uint8Array.of(DELETE_KEY, ...new Uint8Array(2000)),
+    )
+    expect(state.active.memtable.puts).toBe(2000)
+  })
+
+  test('take the buffers of calls before them, which may have had other operations', async () => {
+    const { putRows, committer, state } = newCommitter()
+    for (let i = 0; i < 3; i++) {
+      const deletes = committer.takeBuffer()
+      for (let key = 0; key < 1100; key++) deletes.appendRecord(DELETE_KEY, Uint32Array.of(key, 0))
+      await Promise.all([
+        putRows(0, 1, 1),
+        committer.commit({ operations: deletes, deletes: [] }, false),
+        putRows(0, 1100, 1),
+      ])
+    }
+    expect(state.active.memtable.puts).toBe(3 * 1101)
   })
 })
 

@@ -4,6 +4,7 @@ import { bytes, fixed, struct } from '../../../src/encoding/encodings.js'
 import { Schema } from '../../../src/encoding/schema.js'
 import { OperationBuffer, PUT } from '../../../src/records/operations.js'
 import { FIELD_CASES } from '../../support/field-types.js'
+import { operationsOf } from '../../support/operations-of.js'
 import { thrownBy } from '../../support/thrown-by.js'
 
 const fingerprints = (): Schema =>
@@ -23,7 +24,7 @@ const bitsOf = (length: number): fc.Arbitrary<Uint8Array<ArrayBuffer>> =>
 describe('columns', () => {
   test('become operations, row by row, and each is a put', () => {
     const schema = fingerprints()
-    const operations = schema.columnsToOperations(columns(3))
+    const operations = operationsOf(schema, columns(3))
     expect(operations.count).toBe(3)
     expect(operations.kinds).toBeUndefined()
     const values = [0, 1, 2].map(row => [
@@ -47,7 +48,7 @@ describe('columns', () => {
         const out = schema.lanesToColumns(puts.lanes, 0, list.length, true)
         expect(Object.keys(out)).toEqual(['key', 'a', 'x'])
         expect(out['x']).toBeInstanceOf(Column)
-        const again = schema.columnsToOperations(out)
+        const again = operationsOf(schema, out)
         expect(again.count).toBe(list.length)
         expect(list.map((_, row) => schema.decodeValue(again.lanes, row))).toEqual(
           list.map(x => ({ a: 2, x })),
@@ -66,7 +67,7 @@ describe('columns', () => {
     fc.assert(
       fc.property(bitsOf(byteLength * 5), bits => {
         const value = new (Column as unknown as typeof Uint8Array)(bits.buffer)
-        const operations = schema.columnsToOperations({ key: new Uint8Array(5), value })
+        const operations = operationsOf(schema, { key: new Uint8Array(5), value })
         const out = schema.lanesToColumns(operations.lanes, 0, 5, false)
         expect(new Uint8Array(out['value']!.buffer)).toEqual(bits)
       }),
@@ -81,7 +82,7 @@ describe('columns', () => {
       fc.assert(
         fc.property(bitsOf(byteLength * 5), bits => {
           const key = new (Column as unknown as typeof Uint8Array)(bits.buffer)
-          const operations = schema.columnsToOperations({ key })
+          const operations = operationsOf(schema, { key })
           expect(operations.count).toBe(5)
           expect(schema.lanesToColumns(operations.lanes, 0, 5, true)).toEqual({ key })
           const keys = [0, 1, 2, 3, 4].map(row => schema.decodeKey(operations.lanes, row))
@@ -101,7 +102,7 @@ describe('columns', () => {
       const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: encoding })
       const bits = Uint8Array.from({ length: byteLength * 10 }, (_, i) => i * 37)
       const value = new (Column as unknown as typeof Uint8Array)(bits.buffer)
-      const { lanes } = schema.columnsToOperations({ key: new Uint8Array(10), value })
+      const { lanes } = operationsOf(schema, { key: new Uint8Array(10), value })
       const part = schema.lanesToColumns(lanes, 3, 6, false)['value']!
       expect(new Uint8Array(part.buffer)).toEqual(bits.slice(byteLength * 3, byteLength * 6))
     },
@@ -109,14 +110,14 @@ describe('columns', () => {
 
   test('without rows become no operations, and come back without rows', () => {
     const schema = fingerprints()
-    const operations = schema.columnsToOperations(columns(0))
+    const operations = operationsOf(schema, columns(0))
     expect(operations.count).toBe(0)
     expect(schema.lanesToColumns(operations.lanes, 0, 0, true)).toEqual(columns(0))
   })
 
   test('of a set are those of the keys alone', () => {
     const set = Schema.create({ keyEncoding: 'u16' })
-    const operations = set.columnsToOperations({ key: Uint16Array.of(3, 4) })
+    const operations = operationsOf(set, { key: Uint16Array.of(3, 4) })
     expect(set.lanesToColumns(operations.lanes, 0, 2, false)).toEqual({})
     expect(set.lanesToColumns(operations.lanes, 0, 2, true)).toEqual({ key: Uint16Array.of(3, 4) })
   })
@@ -135,14 +136,14 @@ describe('columns', () => {
       d: new BigInt64Array(memory.buffer, 72, 2),
       e: new Int16Array(memory.buffer, 102, 2),
     }
-    const { lanes } = schema.columnsToOperations(part)
+    const { lanes } = operationsOf(schema, part)
     expect(schema.lanesToColumns(lanes, 0, 2, true)).toEqual(part)
   })
 
   test('are copied on their way in and out: what is written to them later changes nothing', () => {
     const schema = fingerprints()
     const given = columns(2)
-    const operations = schema.columnsToOperations(given)
+    const operations = operationsOf(schema, given)
     for (const column of Object.values(given)) new Uint8Array(column.buffer).fill(0)
     const first = schema.lanesToColumns(operations.lanes, 0, 2, true)
     expect(first).toEqual(columns(2))
@@ -152,7 +153,7 @@ describe('columns', () => {
 
   test('of bytes may be Buffers, and come back as plain Uint8Arrays', () => {
     const schema = Schema.create({ keyEncoding: bytes(2) })
-    const operations = schema.columnsToOperations({ key: Buffer.of(1, 2, 3, 4) })
+    const operations = operationsOf(schema, { key: Buffer.of(1, 2, 3, 4) })
     const out = schema.lanesToColumns(operations.lanes, 0, 2, true)['key']
     expect(out).toEqual(Uint8Array.of(1, 2, 3, 4))
     expect(Buffer.isBuffer(out)).toBe(false)
@@ -166,7 +167,7 @@ describe('columns', () => {
         return reads++ === 0 ? new Uint16Array(2) : 'another'
       },
     }
-    expect(fingerprints().columnsToOperations(given).count).toBe(2)
+    expect(operationsOf(fingerprints(), given).count).toBe(2)
     expect(reads).toBe(1)
   })
 
@@ -182,7 +183,7 @@ describe('columns', () => {
     ],
     [{ query: new Uint32Array(3) }, "found another one, 'query'"],
   ])('that the table does not have, or of another kind, are a TypeError: %o', (change, message) => {
-    const error = thrownBy(() => fingerprints().columnsToOperations({ ...columns(3), ...change }))
+    const error = thrownBy(() => operationsOf(fingerprints(), { ...columns(3), ...change }))
     expect(error).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_VALUE' })
     expect(error.message).toContain(message)
   })
@@ -190,23 +191,21 @@ describe('columns', () => {
   test.each([[undefined], [null], [[]], [new Uint8Array(3)], ['key']])(
     'that are no object with names are refused: %o',
     given => {
-      expect(thrownBy(() => fingerprints().columnsToOperations(given))).toMatchObject({ name: 'TypeError' })
+      expect(thrownBy(() => operationsOf(fingerprints(), given))).toMatchObject({ name: 'TypeError' })
     },
   )
 
   test.each([[undefined], [new BigInt64Array(3)], [[1n, 2n, 3n]]])(
     'without a column of keys are a TypeError: %o',
     key => {
-      const error = thrownBy(() => fingerprints().columnsToOperations({ ...columns(3), key }))
+      const error = thrownBy(() => operationsOf(fingerprints(), { ...columns(3), key }))
       expect(error).toMatchObject({ name: 'TypeError', code: 'FLASHTABLE_INVALID_KEY' })
       expect(error.message).toContain("column 'key': expected BigUint64Array ('u64'), found ")
     },
   )
 
   test('of different lengths are a RangeError', () => {
-    const error = thrownBy(() =>
-      fingerprints().columnsToOperations({ ...columns(3), flags: new Uint16Array(2) }),
-    )
+    const error = thrownBy(() => operationsOf(fingerprints(), { ...columns(3), flags: new Uint16Array(2) }))
     expect(error).toMatchObject({
       name: 'RangeError',
       code: 'FLASHTABLE_INVALID_VALUE',
@@ -217,14 +216,14 @@ describe('columns', () => {
   test('of bytes that are no whole rows are a RangeError', () => {
     const schema = Schema.create({ keyEncoding: bytes(4), valueEncoding: bytes(3) })
     expect(
-      thrownBy(() => schema.columnsToOperations({ key: new Uint8Array(10), value: new Uint8Array(6) })),
+      thrownBy(() => operationsOf(schema, { key: new Uint8Array(10), value: new Uint8Array(6) })),
     ).toMatchObject({
       name: 'RangeError',
       code: 'FLASHTABLE_INVALID_KEY',
       message: "column 'key': expected a multiple of 4 bytes (bytes(4)), found 10",
     })
     expect(
-      thrownBy(() => schema.columnsToOperations({ key: new Uint8Array(8), value: new Uint8Array(7) })),
+      thrownBy(() => operationsOf(schema, { key: new Uint8Array(8), value: new Uint8Array(7) })),
     ).toMatchObject({
       name: 'RangeError',
       code: 'FLASHTABLE_INVALID_VALUE',

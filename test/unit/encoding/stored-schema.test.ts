@@ -5,6 +5,7 @@ import { bytes, encodings, fixed, struct } from '../../../src/encoding/encodings
 import { Schema, type GivenEncodings } from '../../../src/encoding/schema.js'
 import { OperationBuffer, PUT } from '../../../src/records/operations.js'
 import { FIELD_CASES } from '../../support/field-types.js'
+import { operationsOf } from '../../support/operations-of.js'
 import { thrownBy } from '../../support/thrown-by.js'
 
 const MANIFEST = '/tables/a/MANIFEST'
@@ -128,7 +129,7 @@ describe('a stored schema', () => {
   test('with a custom encoding that was left out has columns, and errors that say so in place of values', () => {
     const given = { keyEncoding: 'u8', valueEncoding: struct({ at: fixed(point, 2), n: 'u8' }) }
     const opened = Schema.open(stored(given), MANIFEST, {})
-    const operations = opened.columnsToOperations({
+    const operations = operationsOf(opened, {
       key: Uint8Array.of(1),
       at: Uint8Array.of(3, 4),
       n: Uint8Array.of(5),

@@ -1,12 +1,23 @@
 /** Tables share a budget: the one that has most in memory flushes early, and nobody else. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { BufferBudget, bufferBytesFor } from '../../../src/state/buffer-budget.js'
+import { until } from '../../support/until.js'
 
 function newTables(bytesMax: number, count: number) {
   const budget = new BufferBudget(bytesMax)
   const asked: number[] = []
   const owners = Array.from({ length: count }, (_, i) => ({ flushEarly: () => void asked.push(i) }))
-  return { budget, asked, set: (i: number, bytes: number) => budget.set(owners[i]!, bytes) }
+  const accounts = owners.map(owner => budget.join(owner))
+  return { budget, asked, owners, set: (i: number, bytes: number) => accounts[i]!.set(bytes) }
+}
+
+/** A table that is forgotten with 70 bytes. */
+function join(budget: BufferBudget) {
+  const share = budget.join({ flushEarly: () => {} })
+  share.set(70)
+  return share
 }
 
 describe('the budget of what waits in memory', () => {
@@ -52,6 +63,18 @@ describe('the budget of what waits in memory', () => {
     set(0, 0)
     set(1, 100)
     expect([budget.bytes, asked]).toEqual([100, []])
+  })
+
+  test('does not hold a table that nobody else holds', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const budget = new BufferBudget(100)
+    const forgotten = new WeakRef(join(budget))
+    expect(budget.bytes).toBe(70)
+    await until('the table is collected', () => {
+      collect()
+      return forgotten.deref() === undefined && budget.bytes === 0
+    })
   })
 
   test('is an eighth of the memory, and 256 MiB at least', () => {

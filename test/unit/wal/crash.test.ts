@@ -75,7 +75,7 @@ class Life {
     const { writer } = this.log
     const tag = 1 + this.acknowledged.length + this.others.length
     const rows = rowsOf(writer.nextSequence, count, tag)
-    if (!writer.hasRoom(rows, 0, count, 0)) {
+    if (!writer.hasRoom(count, false, 0)) {
       const ended = writer.rotate()
       if (ended !== undefined) this.#ended.push(ended.number)
     }

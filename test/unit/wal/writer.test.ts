@@ -206,7 +206,7 @@ describe('the pages of a segment', () => {
       }
       for (let step = 0; step < 60; step++) {
         const count = random.pick([1, 1, 1, 20, 300])
-        if (!log.writer.hasRoom(rowsOf(0, count, 0), 0, count, 0)) log.writer.rotate()
+        if (!log.writer.hasRoom(count, false, 0)) log.writer.rotate()
         await log.append(count)
         const { number, bytes, endSequence } = log.writer.activeSegment!
         frames.push({ path: pathOf(number), end: bytes, endSequence })
@@ -254,18 +254,17 @@ describe('WalWriter.setNextSequence', () => {
 describe('WalWriter.hasRoom', () => {
   test('room is what surely fits, and an empty segment takes any frame', async () => {
     const log = await newLog({ segmentBytes: 2 * PAGE + 100 })
-    const rows = rowsOf(0, 10_000, 0)
-    expect(log.writer.hasRoom(rows, 0, 10_000, 0)).toBe(true)
+    expect(log.writer.hasRoom(10_000, false, 0)).toBe(true)
     await log.append()
-    expect(log.writer.hasRoom(rows, 0, 10_000, 0)).toBe(false)
+    expect(log.writer.hasRoom(10_000, false, 0)).toBe(false)
     const left = Math.floor((2 * PAGE - ONE - 32) / 16)
-    expect(log.writer.hasRoom(rows, 0, left, 0)).toBe(true)
-    expect(log.writer.hasRoom(rows, 0, left + 1, 0)).toBe(false)
-    expect(log.writer.hasRoom(rows, 0, left, 1)).toBe(false)
+    expect(log.writer.hasRoom(left, false, 0)).toBe(true)
+    expect(log.writer.hasRoom(left + 1, false, 0)).toBe(false)
+    expect(log.writer.hasRoom(left, false, 1)).toBe(false)
     await log.sync()
-    expect(log.writer.hasRoom(rows, 0, left, 0)).toBe(false)
+    expect(log.writer.hasRoom(left, false, 0)).toBe(false)
     log.writer.rotate()
-    expect(log.writer.hasRoom(rows, 0, 10_000, 0)).toBe(true)
+    expect(log.writer.hasRoom(10_000, false, 0)).toBe(true)
   })
 })
 

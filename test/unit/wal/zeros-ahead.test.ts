@@ -14,7 +14,6 @@ import {
   PAGE,
   pathOf,
   replay,
-  rowsOf,
 } from './log.js'
 
 const MIB = 2 ** 20
@@ -151,7 +150,7 @@ describe('zeros ahead', () => {
     for (const segmentBytes of [2 * PAGE, 2 * PAGE + 5, 3 * PAGE, 3 * PAGE + 4095, 6 * PAGE + 100]) {
       const log = await newLog({ segmentBytes })
       for (let i = 0; i < 40; i++) {
-        if (!log.writer.hasRoom(rowsOf(0, 1, 0), 0, 1, 0)) log.writer.rotate()
+        if (!log.writer.hasRoom(1, false, 0)) log.writer.rotate()
         await trickle(log, 1)
       }
       const sizes = log.disk.files().map(path => log.disk.readFile(path).length)
@@ -308,7 +307,7 @@ describe('zeros ahead', () => {
 })
 
 describe('a segment that is mostly padding', () => {
-  const hasRoom = (log: Log) => log.writer.hasRoom(rowsOf(0, 1, 0), 0, 1, 0)
+  const hasRoom = (log: Log) => log.writer.hasRoom(1, false, 0)
 
   /** Rounds of puts and a sync, up to this position. */
   async function fill(log: Log, rows: number, bytes: number): Promise<void> {
