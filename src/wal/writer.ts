@@ -95,7 +95,7 @@ export class WalWriter {
   }
 
   /**
-   * Whether a frame with so many operations (with kinds, or all puts) and *delete where* entries surely fits into the
+   * Whether a frame with that many operations (with kinds, or all puts) and *delete where* entries surely fits into the
    * active segment. An empty segment, or one yet to be opened, takes any frame.
    */
   hasRoom(operationCount: number, hasKinds: boolean, deleteWhereCount: number): boolean {
@@ -106,7 +106,7 @@ export class WalWriter {
     return segment.position + frameBytes <= segmentBytes - (segmentBytes % pageBytes)
   }
 
-  /** Whether `append` of so many operations (with kinds, or all puts) and entries will return without a promise. */
+  /** Whether `append` of that many operations (with kinds, or all puts) and entries will return without a promise. */
   appendsAtOnce(operationCount: number, hasKinds: boolean, deleteWhereCount: number): boolean {
     const frameBytes = this.#encoder.frameBytesMax(operationCount, hasKinds, deleteWhereCount)
     // The padding of a page is added.
