@@ -34,7 +34,7 @@ import { PutPace } from './put-pace.js'
 const GROUP_BYTES = 2 ** 20
 /** Calls with this many rows, or a quarter of a memtable, form their own group. Their rows are not copied into one. */
 const OWN_GROUP_ROWS = 1024
-/** That many buffers of groups are kept for the next ones, for this time after the last use. */
+/** At most this many buffers of groups are kept for the next ones, for this time after the last use. */
 const BUFFERS_MAX = 4
 const BUFFERS_IDLE_MS = 5000
 /** With this many sealed memtables that wait to become runs, puts wait. */
@@ -43,6 +43,8 @@ const SEALED_MAX = 2
 const GROUPS_PER_TURN = 16
 /** A group takes at most this many *delete where* entries (a frame counts them in 16 bits). */
 const GROUP_DELETES_MAX = 65_535
+
+const NO_DELETES: readonly DeleteWhere[] = []
 
 /** A *delete where* that has no sequence number yet: it hides what comes before row `position` of its group. */
 export interface PendingDelete extends WhereTerms {
@@ -472,7 +474,8 @@ export class Committer {
   }
 
   /** Gives the group's *delete where* entries their sequence numbers; operations take the numbers between them. */
-  #numberDeletes(group: Group, firstSequence: number): DeleteWhere[] {
+  #numberDeletes(group: Group, firstSequence: number): readonly DeleteWhere[] {
+    if (group.deletes.length === 0) return NO_DELETES
     return group.deletes.map(({ position, ...terms }, i) => ({
       sequence: firstSequence + position + i,
       ...terms,

@@ -7,7 +7,7 @@
 import { describeValue } from '../base/describe-value.js'
 import { invalidType } from '../base/errors.js'
 import { wrongType, type FieldType, type Place } from './field-type.js'
-import { structMaker } from './struct-maker.js'
+import { structMaker, structWriter } from './struct-maker.js'
 import type { StoredField, StoredValue } from './stored-schema.js'
 
 /** A column of values. */
@@ -75,6 +75,7 @@ export class StructValue implements ValueType {
   readonly laneBytes: readonly number[]
   readonly byteLength: number
   readonly #names: ReadonlySet<string>
+  readonly #write: (source: Readonly<Record<string, unknown>>, lanes: Uint32Array, at: number) => void
   readonly #make: (lanes: readonly Uint32Array[], at: number, row: number) => object
 
   constructor(types: readonly (readonly [name: string, type: FieldType])[]) {
@@ -89,6 +90,7 @@ export class StructValue implements ValueType {
     this.stored = { type: 'struct', fields: types.map(([name, type]) => ({ name, ...type.stored })) }
     this.text = `struct({ ${types.map(([name, type]) => `${name}: ${type.text}`).join(', ')} })`
     this.#names = new Set(types.map(([name]) => name))
+    this.#write = structWriter(this.fields)
     this.#make = structMaker(this.fields)
   }
 
@@ -97,10 +99,7 @@ export class StructValue implements ValueType {
       throw wrongType(VALUE, this.text, value)
     }
     this.#checkNames(value)
-    const source = value as Readonly<Record<string, unknown>>
-    for (const { name, type, at: offset, place } of this.fields) {
-      type.toLanes(source[name], lanes, at + offset, place)
-    }
+    this.#write(value as Readonly<Record<string, unknown>>, lanes, at)
   }
 
   fromLanes(lanes: readonly Uint32Array[], at: number, row: number): unknown {

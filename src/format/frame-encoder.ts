@@ -156,7 +156,7 @@ export class FrameEncoder {
   /** The frame of `frameBytes` that was encoded last, followed by zeros up to `length`. */
   bytes(frameBytes: number, length: number): Uint8Array {
     assert(length - frameBytes <= this.#paddingBytesMax, 'the padding after a frame fits its buffer')
-    this.#bytes.fill(0, frameBytes, length)
+    if (length > frameBytes) this.#bytes.fill(0, frameBytes, length)
     return this.#bytes.subarray(0, length)
   }
 

@@ -31,6 +31,7 @@ export async function writeFully(file: FileHandle, buffer: Uint8Array, position:
 
 /** As {@link writeFully}, blocking. */
 export function writeFullySync(file: FileHandle, buffer: Uint8Array, position: number): void {
-  let done = 0
+  // Nearly always all at once; a `subarray` costs as much as all the rest here.
+  let done = buffer.byteLength === 0 ? 0 : file.writeSync(buffer, position)
   while (done < buffer.byteLength) done += file.writeSync(buffer.subarray(done), position + done)
 }

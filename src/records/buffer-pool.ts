@@ -15,7 +15,7 @@ export class BufferPool {
   readonly #rowsMax: number
   readonly #free: OperationBuffer[] = []
 
-  /** Keeps at most that many buffers, none of which has room for more than that many rows. */
+  /** Keeps at most `buffersMax` buffers, none of which has room for more than `rowsMax` rows. */
   constructor(layout: RecordLayout, buffersMax = BUFFERS_MAX, rowsMax = ROWS_MAX) {
     this.#layout = layout
     this.#buffersMax = buffersMax
