@@ -31,29 +31,42 @@ export function packLane(
   width: number,
 ): number {
   if (width === 0) return position
+  // As 32-bit integers, which V8 subtracts faster than numbers.
+  const low = base | 0
   let word = Math.floor(position / 32)
   let shift = position % 32
   let held = shift === 0 ? 0 : words[word]! & ((1 << shift) - 1)
+  let i = from
   if (width === 32) {
-    if (shift === 0) for (let i = from; i < to; i++) words[word++] = values[i]! - base
-    else
-      for (let i = from; i < to; i++) {
-        const value = (values[i]! - base) | 0
-        words[word++] = held | (value << shift)
-        held = value >>> (32 - shift)
-      }
-  } else
-    for (let i = from; i < to; i++) {
-      const value = (values[i]! - base) | 0
-      held |= value << shift
-      shift += width
-      if (shift >= 32) {
-        words[word++] = held
-        shift -= 32
-        // What did not fit: `width - shift` is 1 to 31, or `width` where nothing is left.
-        held = value >>> (width - shift)
-      }
+    if (shift === 0) for (; i < to; i++) words[word++] = (values[i]! | 0) - low
+    for (const rest = 32 - shift; i < to; i++) {
+      const value = ((values[i]! | 0) - low) | 0
+      words[word++] = held | (value << shift)
+      held = value >>> rest
     }
+  } else if (width < 16) {
+    // Two at a time.
+    const both = 2 * width
+    for (; i < to - 1; i += 2) {
+      const value = ((values[i]! | 0) - low) | 0 | ((((values[i + 1]! | 0) - low) | 0) << width)
+      held |= value << shift
+      shift += both
+      if (shift < 32) continue
+      words[word++] = held
+      shift -= 32
+      held = value >>> (both - shift)
+    }
+  }
+  for (; i < to; i++) {
+    const value = ((values[i]! | 0) - low) | 0
+    held |= value << shift
+    shift += width
+    if (shift < 32) continue
+    words[word++] = held
+    shift -= 32
+    // What did not fit. Nothing is left where the value ended with the word: it has `width` bits.
+    held = value >>> (width - shift)
+  }
   if (shift > 0) words[word] = held
   return position + (to - from) * width
 }

@@ -44,6 +44,20 @@ describe('a packed lane', () => {
     )
   })
 
+  test('takes the place of what was there, and leaves zeros behind it in its last word', () => {
+    fc.assert(
+      fc.property(lanes, ({ width, position, base, offsets }) => {
+        const values = Uint32Array.from(offsets, offset => base + offset)
+        const length = wordsForBits(position + width * offsets.length)
+        const [clean, used] = [new Uint32Array(length), new Uint32Array(length).fill(0xa5a5a5a5)]
+        const before = packLane(used, 0, new Uint32Array(position), 0, position, 0, 1)
+        packLane(clean, position, values, 0, values.length, base, width)
+        packLane(used, before, values, 0, values.length, base, width)
+        expect(used).toEqual(clean)
+      }),
+    )
+  })
+
   test('comes back as it was, behind and before what is there already', () => {
     fc.assert(
       fc.property(lanes, fc.nat(5), fc.nat(5), ({ width, position, base, offsets }, first, at) => {
