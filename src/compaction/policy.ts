@@ -13,6 +13,8 @@ const SMALL_LEVELS = 3
 const TINY_PAGES = 16
 /** A level that has this many more than `fanout` files, or twice as many, is overdue: the table is closed before its merges end. */
 const OVERDUE_FILES = 4
+/** The same of small files, unless `fanout` is large. */
+const SMALL_OVERDUE_FILES = 8
 /** A merge that drops this share of what it reads is due, whatever the levels (docs/decisions/hidden-data.md). */
 const DROPPED_SHARE = 1 / 3
 
@@ -122,7 +124,7 @@ export function overdueMerge(
 ): PlannedMerge | undefined {
   for (let to = files.length; to > 0;) {
     const start = levelStart(files, to)
-    if (to - start < fanout + Math.min(fanout, OVERDUE_FILES)) {
+    if (to - start < overdueCount(files[start]!.level, fanout)) {
       to = start
       continue
     }
@@ -135,6 +137,12 @@ export function overdueMerge(
     return { from, to: from + count, level: from === start && count >= fanout ? level + 1 : level }
   }
   return undefined
+}
+
+/** Files that make a level overdue. Of small files fewer do: their merge is short, and a process may be able to open few. */
+function overdueCount(level: number, fanout: number): number {
+  const count = fanout + Math.min(fanout, OVERDUE_FILES)
+  return level < 0 ? Math.min(count, Math.max(SMALL_OVERDUE_FILES, fanout / 2)) : count
 }
 
 function pagesOf(files: readonly SizedFile[]): number {

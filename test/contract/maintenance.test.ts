@@ -189,7 +189,7 @@ describe('a table by itself', () => {
     for (let i = 0; i < 7500; i++) await table.put(spreadKey(i), fingerprint(i))
     const { files, memtable } = await table.stats()
     expect(files.length).toBeGreaterThan(2)
-    expect(files.every(({ records }) => records < memtable.capacity / 100)).toBe(true)
+    expect(files.every(({ records }) => records < memtable.capacity / 10)).toBe(true)
     expect(await collect(table.keys())).toHaveLength(7500)
     const again = await tables.reopen(table)
     expect(await collect(again.keys())).toHaveLength(7500)

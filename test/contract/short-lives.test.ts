@@ -128,7 +128,7 @@ test('a table of many files, of lives with another fanout, has few after an open
   for (let i = 0; i < 60; i++)
     await writer.putColumns({ key: BigUint64Array.from({ length: 128 }, () => 1n) })
   await writer.close()
-  const many = await table.open({ fanout: 64 })
+  const many = await table.open({ bufferBytes: 1024, walBytes: 4096, fanout: 64 })
   expect((await many.stats()).files.length).toBeGreaterThan(50)
   await many.close()
   const few = await table.open()

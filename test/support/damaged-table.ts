@@ -10,6 +10,7 @@ import { DELETE_KEY, OperationBuffer, PUT, type DeleteWhere } from '../../src/re
 import { replayLog } from '../../src/wal/replay.js'
 import { simulatedEnvironment } from './simulated-environment.js'
 import { SimulatedFileSystem } from './simulated-file-system.js'
+import { allSealed } from './all-sealed.js'
 import { matchesTerms } from './where.js'
 
 export const DIRECTORY = '/tables/damaged'
@@ -57,9 +58,11 @@ export async function makeTable(unclean: boolean, history: Step[] = []): Promise
     await table.delWhere({ id })
     history.push(['delWhere', String(id)])
   }
-  for (let i = 0; i < 1600; i++) {
+  for (let i = 0; i < 1900; i++) {
     await put(i)
     if (i % 400 === 399) await deletes(i - 350, (i >>> 7) % 7)
+    // Each memtable becomes a file of its own.
+    if (i % 50 === 49) await allSealed(table)
   }
   for (let life = 0; life < 2; life++) {
     for (let i = 0; i < 20; i++) await put(2000 + 100 * life + i)
