@@ -17,7 +17,6 @@ import type { TableEvent } from '../base/events.js'
 import type { Poison } from '../base/poison.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
 import type { Memtable } from '../memtable/memtable.js'
-import { BufferPool } from '../records/buffer-pool.js'
 import {
   OperationBuffer,
   copyColumn,
@@ -28,15 +27,13 @@ import {
 import type { RecordLayout } from '../records/record-layout.js'
 import type { TableState } from '../state/table-state.js'
 import type { WalWriter } from '../wal/writer.js'
+import { CallBuffers } from './call-buffers.js'
 import { PutPace } from './put-pace.js'
 
 /** A group with this many bytes of raw records takes no more calls. */
 const GROUP_BYTES = 2 ** 20
 /** Calls with this many rows, or a quarter of a memtable, form their own group. Their rows are not copied into one. */
 const OWN_GROUP_ROWS = 1024
-/** At most this many buffers of groups are kept for the next ones, for this time after the last use. */
-const BUFFERS_MAX = 4
-const BUFFERS_IDLE_MS = 5000
 /** With this many sealed memtables that wait to become runs, puts wait. */
 const SEALED_MAX = 2
 /** After this many groups that were committed without waiting, the event loop turns. */
@@ -64,8 +61,8 @@ export interface Call {
 interface Group {
   buffer: OperationBuffer
   /**
-   * Rows that lie behind the last row of the active memtable: puts, which count when they are written. The buffer is
-   * empty then. Invariant: at most one group has some, the next one to be committed; see `seal`.
+   * Rows of the group that are in the memory after the last row of the active memtable, its tail. They are puts, and count
+   * once they are written. The buffer is empty then. Invariant: at most one group has some, the next one to be committed; see `seal`.
    */
   tailRows: number
   calls: number
@@ -82,7 +79,7 @@ interface Group {
 
 /** What the committer needs from the compactor. */
 export interface Seals {
-  /** Called after each seal: there is a memtable to write to a bucket file. */
+  /** Called after each seal: there is a memtable that becomes a run. */
   wake(): void
   /** Called after each *delete where*: it may hide whole files. */
   noteDelete(entry: DeleteWhere): void
@@ -118,10 +115,7 @@ export class Committer {
   /** Whether the last group was a single call, probably of a caller that awaits each call and is alone. */
   #alone = false
   #groupsThisTurn = 0
-  /** Of groups that were committed, for the next ones. */
-  readonly #buffers: BufferPool
-  #buffersUsed = false
-  #buffersIdle: NodeJS.Timeout | undefined
+  readonly #buffers: CallBuffers
   /** The buffer of groups without one. It stays empty. */
   readonly #noRows: OperationBuffer
   /** The group with rows in the tail of the active memtable. */
@@ -144,7 +138,7 @@ export class Committer {
     const rows = Math.floor(GROUP_BYTES / options.layout.recordBytes)
     this.#groupRows = Math.max(1, Math.min(options.memtableRecords, rows))
     this.#ownGroupRows = Math.min(OWN_GROUP_ROWS, Math.ceil(options.memtableRecords / 4))
-    this.#buffers = new BufferPool(options.layout, BUFFERS_MAX, rows)
+    this.#buffers = new CallBuffers(options.layout, rows, options.state.options.memoryFreed)
     this.#noRows = new OperationBuffer(options.layout, 1)
   }
 
@@ -168,7 +162,7 @@ export class Committer {
     for (const entry of deletes) group.deletes.push({ ...entry, position: before + entry.position })
     if (!isOwn) {
       group.buffer.append(operations, 0, operations.count)
-      this.#keepBuffer(operations)
+      this.#buffers.giveBack(operations)
     }
     return this.#joined(group, sync)
   }
@@ -280,7 +274,7 @@ export class Committer {
     this.#closing.abort()
     await this.barrier(false)
     clearTimeout(this.#syncTimer)
-    clearTimeout(this.#buffersIdle)
+    this.#buffers.close()
     await this.#backgroundSync
   }
 
@@ -365,7 +359,7 @@ export class Committer {
         continue
       }
       this.#scheduleSync(group)
-      this.#keepBuffer(group.buffer)
+      if (group.buffer !== this.#noRows) this.#buffers.giveBack(group.buffer)
     }
     this.#draining = undefined
   }
@@ -385,27 +379,6 @@ export class Committer {
   async #nextTurn(): Promise<void> {
     await nextTurn()
     this.#groupsThisTurn = 0
-  }
-
-  /** Keeps the buffer, which nobody reads any more, for another group. */
-  #keepBuffer(rows: OperationBuffer): void {
-    if (rows === this.#noRows) return
-    const { memoryFreed } = this.#options.state.options
-    if (memoryFreed !== undefined) for (const { buffer } of rows.lanes) memoryFreed(new Uint8Array(buffer))
-    this.#buffers.giveBack(rows)
-    this.#buffersUsed = true
-    if (this.#buffersIdle === undefined) this.#freeIdleBuffers()
-  }
-
-  /** Frees the buffers if none is used for a while. */
-  #freeIdleBuffers(): void {
-    this.#buffersUsed = false
-    this.#buffersIdle = setTimeout(() => {
-      this.#buffersIdle = undefined
-      if (this.#buffersUsed) this.#freeIdleBuffers()
-      else this.#buffers.drain()
-    }, BUFFERS_IDLE_MS)
-    this.#buffersIdle.unref()
   }
 
   /** Commits a group without waiting. Returns false if something must be waited for. */

@@ -46,23 +46,13 @@ import { GarbageEstimates } from './garbage-estimate.js'
 import { hiddenFiles, isHiddenBy } from './hidden-files.js'
 import { JobQueue, type Lacking } from './job-queue.js'
 import { garbageMerge, levelOf, nextMerge, sizeLevels, storedLevel, type PlannedMerge } from './policy.js'
+import { debtOfFiles, debtOfRuns, isFlushDue, runsMax } from './pressure.js'
 import { operationsIn } from './run.js'
 
 /** How long a job that lacks something waits before the next try. */
 const PAUSE_MS = 1000
 /** `compact` takes runs as inputs if the files hold at most this many times what is in memory before a flush. */
 const SMALL_TABLE_BUFFERS = 2
-/** A log that takes this many times as much as its records, because small syncs have padded it, is not worth keeping, ... */
-const PADDED_LOG = 4
-/** ... if it is no shorter than this. */
-const PADDED_LOG_BYTES_MIN = 2 ** 20
-/** There are no more bucket files than this, or twice `fanout`: puts are delayed, so that merges keep up. ... */
-const FILES_MAX = 32
-/** ... With this share of them puts are free. */
-const FILES_FREE = 3 / 4
-/** Beyond the runs that are being flushed there may be half as many new ones, and this many. */
-const MORE_RUNS = 1
-
 export interface CompactorOptions {
   readonly state: TableState
   readonly jobs: Jobs
@@ -93,11 +83,6 @@ const RESTART = new Error('the compaction starts again')
 
 /** The result of a job that had nothing to read. */
 const NOTHING_LEFT: CompactionResult = { entry: undefined, bytesWritten: 0, operationsRead: 0 }
-
-/** Where `n` lies between `from` and `to`: 0 to 1. */
-function shareOf(n: number, from: number, to: number): number {
-  return n <= from ? 0 : Math.min(1, (n - from) / (to - from))
-}
 
 /** What a job reads, and the place of its output. */
 interface Inputs {
@@ -143,10 +128,9 @@ export class Compactor {
   get debt(): number {
     const { state, fanout, runsPerFlush } = this.#options
     const { stored, runs } = state.version
-    const filesMax = Math.max(FILES_MAX, 2 * fanout) - 1
     return Math.max(
-      this.#merges.waitingFor === undefined ? shareOf(stored.length, FILES_FREE * filesMax, filesMax) : 0,
-      this.#flushes.waitingFor === undefined ? shareOf(runs.length, runsPerFlush + 1, this.#runsMax) : 0,
+      this.#merges.waitingFor === undefined ? debtOfFiles(stored.length, fanout) : 0,
+      this.#flushes.waitingFor === undefined ? debtOfRuns(runs.length, runsPerFlush) : 0,
     )
   }
 
@@ -328,7 +312,7 @@ export class Compactor {
   async #runSeals(): Promise<void> {
     const { state } = this.#options
     while (state.version.sealed.length > 0 && !state.options.poison.latched) {
-      if (state.version.runs.length >= this.#runsMax) {
+      if (this.#hasAllRuns()) {
         const { promise } = (this.#flushEnded ??= newDeferred())
         this.#flushes.wake()
         await promise
@@ -347,11 +331,6 @@ export class Compactor {
       this.#flushes.wake()
     }
     this.#settleSealWaiters(state.options.poison.latched ? state.options.poison.error() : undefined)
-  }
-
-  get #runsMax(): number {
-    const { runsPerFlush } = this.#options
-    return runsPerFlush + (runsPerFlush >>> 1) + MORE_RUNS
   }
 
   /** Turns the oldest sealed memtable, if there is one, into a run; tells the waiting calls how that ended. */
@@ -428,17 +407,18 @@ export class Compactor {
     this.wake()
   }
 
-  /** Whether there are enough runs, a flush was asked for, or a padded log that is better overwritten soon. */
   #isFlushDue(): boolean {
     const { state, runsPerFlush } = this.#options
+    const { bufferRecords, layout } = state.options
     const { runs } = state.version
-    if (runs.length >= runsPerFlush) return true
-    if (runs.length > 0 && runs[0]!.firstSequence < this.#flushBelow) return true
-    const logBytes = runs.reduce((sum, run) => sum + run.logBytes, 0)
-    const records = filesOf(runs).reduce((sum, { entry }) => sum + entry.records, 0)
-    // Large batches make large runs.
-    if (records >= state.options.bufferRecords) return true
-    return logBytes >= Math.max(PADDED_LOG_BYTES_MIN, PADDED_LOG * records * state.options.layout.recordBytes)
+    const wasAskedFor = runs.length > 0 && runs[0]!.firstSequence < this.#flushBelow
+    return wasAskedFor || isFlushDue(runs, runsPerFlush, bufferRecords, layout.recordBytes)
+  }
+
+  /** Whether seals have to wait for a flush. */
+  #hasAllRuns(): boolean {
+    const { state, runsPerFlush } = this.#options
+    return state.version.runs.length >= runsMax(runsPerFlush)
   }
 
   /** Turns all runs into one bucket file; tells the seals that wait, and the calls that wait for them, how that ended. */
@@ -452,7 +432,7 @@ export class Compactor {
       })
     } catch (error) {
       // They wait for a seal that this flush holds up.
-      if (state.version.runs.length >= this.#runsMax) this.#settleSealWaiters(error)
+      if (this.#hasAllRuns()) this.#settleSealWaiters(error)
       throw error
     }
   }
@@ -606,7 +586,7 @@ export class Compactor {
     )
     this.#options.publish({
       kind,
-      inputFiles: inputs.files.length,
+      inputFiles: files.length,
       operations: total,
       bytesWritten: result.bytesWritten,
       durationMs: performance.now() - startMs,

@@ -246,7 +246,7 @@ export class Memtable implements Operations {
   }
 
   /**
-   * Invariant: fresh memory is zero, so all rows up to here are puts, and so are those behind the last one. Memory of
+   * Invariant: fresh memory is zero. So all rows so far are puts, and so is each row that is added without a kind. Memory of
    * another memtable is not used for kinds.
    */
   #ensureKinds(): Uint8Array {

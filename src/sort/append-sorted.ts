@@ -47,7 +47,7 @@ function appendInOrder(
   into.count = to
 }
 
-/** The same; `order` is that of the rows from `from` on. */
+/** As {@link appendInOrder}, by kernels. `order` counts rows from row `from` on. */
 function appendByKernels(
   { lanes, kinds }: Operations,
   from: number,

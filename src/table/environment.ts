@@ -27,7 +27,7 @@ export interface Environment {
   readonly now: () => number
   /** Runs that are flushed together; absent: as many as the size of the buffer makes. */
   readonly runsPerFlush?: number | undefined
-  /** Bounds what waits in memory in all of its tables; absent: that of the process. */
+  /** What all tables together may have in memory; absent: the budget of the process. */
   readonly budget?: BufferBudget | undefined
   /**
    * Called with memory whose last reader has released it, before anything else is put there. The tests fill it with

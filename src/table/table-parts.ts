@@ -20,7 +20,7 @@ import type { Environment } from './environment.js'
 import type { RecoveryOptions } from './recovered.js'
 
 /** A lane takes four bytes in memory, however small the field, so the number of records is limited, too. */
-const MEMTABLE_RECORDS_MAX = 2 ** 26
+const BUFFER_RECORDS_MAX = 2 ** 26
 /** What gathers in memory is cut into memtables of no less than this, ... */
 const MEMTABLE_BYTES_MIN = 2 ** 20
 /** ... and into no more than that many: each run is one more place where a lookup looks. */
@@ -85,7 +85,7 @@ export function recoveryOptions(
   options: ResolvedOptions,
   { fileSystem, memoryFreed, now, runsPerFlush }: Environment,
 ): RecoveryOptions {
-  const bufferRecords = Math.floor(options.bufferBytes / layout.recordBytes)
+  const bufferRecords = Math.min(BUFFER_RECORDS_MAX, Math.floor(options.bufferBytes / layout.recordBytes))
   const memtables = runsPerFlush ?? memtablesOfBuffer(options.bufferBytes)
   return {
     fileSystem,
@@ -99,7 +99,7 @@ export function recoveryOptions(
     memoryFreed,
     bufferRecords,
     runsPerFlush: memtables,
-    memtableRecords: Math.min(MEMTABLE_RECORDS_MAX, Math.ceil(bufferRecords / memtables)),
+    memtableRecords: Math.ceil(bufferRecords / memtables),
   }
 }
 

@@ -186,7 +186,8 @@ export class SegmentWriter {
    * Throws what the write throws. That changes nothing: zeros or no zeros, there is no frame. A disk that is nearly full
    * takes as many as it has room for, and more are written when the file has grown again.
    *
-   * Crash: leaves zeros, or what a file shows that has grown, behind the last frame. Anything may be there.
+   * Crash: after the last frame there are zeros, or whatever the file system shows in a file that has grown. Both are no
+   * frame.
    */
   fillAhead(aheadBytes: number, limit: number): void {
     const from = this.#position

@@ -77,3 +77,9 @@ describe('an open for reading', () => {
     expect(new Map(disk.files().map(path => [path, disk.readFile(path)]))).toEqual(before)
   })
 })
+
+test('the records that gather in memory are bounded, however small they are', async () => {
+  const { state } = await openParts(newDisk(), { keyEncoding: 'u8', bufferBytes: 2 ** 30 })
+  const { bufferRecords, memtableRecords } = state.options
+  expect([bufferRecords, memtableRecords]).toEqual([2 ** 26, 2 ** 23])
+})

@@ -237,7 +237,7 @@ describe('zeros ahead', () => {
     }
   })
 
-  test('that fail in another way latch, as any write to the log', async () => {
+  test('poison the table if they fail for another reason than a full disk, as any write to the log does', async () => {
     const log = await newLog()
     await trickle(log, 1)
     await log.append()
