@@ -43,6 +43,7 @@ import type {
   HitColumns,
   NearColumns,
   OpenOptions,
+  PutColumnsOptions,
   RangeOptions,
   ReadOptions,
   ValueArguments,
@@ -214,6 +215,15 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return this.#writes.row('put', PUT, key, given, 1)
   }
 
+  /**
+   * Adds the record if its key has none: `true`; else adds nothing: `false`. No other write comes between the look and the
+   * put, so of calls that run at once for a key one puts. Resolves and rejects as `put` does, and with
+   * `FLASHTABLE_CORRUPTION` or `_IO_ERROR` if the key cannot be looked up. Cost: a lookup, and a put.
+   */
+  putIfAbsent(key: KeyIn<K>, ...given: ValueArguments<V, WriteOptions>): Promise<boolean> {
+    return this.#writes.putIfAbsent(key, given)
+  }
+
   /** Deletes all records of the key that were put before. Errors as `put`. Cost: a log entry. */
   del(key: KeyIn<K>, ...given: [options?: WriteOptions]): Promise<void> {
     return this.#writes.row('del', DELETE_KEY, key, given, 0)
@@ -245,9 +255,23 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   /**
    * Adds a record for each row of the columns, as one atomic batch: typed arrays of one length, `key` and one for each
    * field (`value` if the value is not a struct). They are copied. Errors as `put`; `RangeError` for more than
-   * `bufferBytes`.
+   * `bufferBytes`. With `ifAbsent` it adds only the rows whose keys have no record, of rows with one key the first, and
+   * resolves to a 1 for each row that was added, else 0; then it rejects as `putIfAbsent` does.
    */
-  putColumns(columns: ColumnsIn<K, V>, options?: WriteOptions, ...extra: never[]): Promise<void> {
+  putColumns(
+    columns: ColumnsIn<K, V>,
+    options: PutColumnsOptions & { readonly ifAbsent: true },
+  ): Promise<Uint8Array<ArrayBuffer>>
+  putColumns(
+    columns: ColumnsIn<K, V>,
+    options?: PutColumnsOptions & { readonly ifAbsent?: false | undefined },
+  ): Promise<void>
+  putColumns(columns: ColumnsIn<K, V>, options?: PutColumnsOptions): Promise<void | Uint8Array<ArrayBuffer>>
+  putColumns(
+    columns: ColumnsIn<K, V>,
+    options?: PutColumnsOptions,
+    ...extra: unknown[]
+  ): Promise<void | Uint8Array<ArrayBuffer>> {
     return this.#writes.putColumns(columns, options, extra)
   }
 

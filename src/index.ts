@@ -18,6 +18,7 @@ export type {
   HitColumns,
   NearColumns,
   OpenOptions,
+  PutColumnsOptions,
   RangeOptions,
   ReadOptions,
   WriteOptions,

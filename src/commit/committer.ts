@@ -19,6 +19,7 @@ import type { SegmentInfo } from '../manifest/segment-info.js'
 import type { Memtable } from '../memtable/memtable.js'
 import {
   OperationBuffer,
+  PUT_IF_ABSENT,
   copyColumn,
   countPuts,
   type DeleteWhere,
@@ -28,6 +29,7 @@ import type { RecordLayout } from '../records/record-layout.js'
 import type { TableState } from '../state/table-state.js'
 import type { WalWriter } from '../wal/writer.js'
 import { CallBuffers } from './call-buffers.js'
+import { decideConditionalPuts, type Presence } from './conditional-puts.js'
 import { PutPace } from './put-pace.js'
 
 /** A group with this many bytes of raw records takes no more calls. */
@@ -73,6 +75,13 @@ interface Group {
   synced: Deferred | undefined
   /** Takes no more calls. */
   full: boolean
+  /**
+   * Whether there are conditional puts in it: these are decided in its turn. Only calls with some join it, so that no other
+   * call fails because a key cannot be looked up.
+   */
+  readonly conditional: boolean
+  /** Once they are decided: 1 for each row, in the order of the calls, that was put. */
+  decided: Uint8Array | undefined
   /** Runs in the turn of this group, which is empty then; later groups wait for it. Never rejects. */
   turn: (() => Promise<void>) | undefined
 }
@@ -96,6 +105,7 @@ export interface CommitterOptions {
   readonly layout: RecordLayout
   readonly memtableRecords: number
   readonly syncIntervalMs: number
+  readonly presence: Presence
   readonly seals: Seals
   /** Resolves after that number of milliseconds, or when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
@@ -149,6 +159,15 @@ export class Committer {
     return this.#joined(group, sync)
   }
 
+  /** Commits a put if the key has no record when its turn comes. Resolves to whether it was put. */
+  async commitIfAbsent(record: Uint32Array, sync: boolean): Promise<boolean> {
+    const group = this.#openGroup(1, 0, true)
+    const row = group.buffer.count
+    group.buffer.appendRecord(PUT_IF_ABSENT, record)
+    await this.#joined(group, sync)
+    return group.decided![row] === 1
+  }
+
   /** An empty buffer for a call. */
   takeBuffer(): OperationBuffer {
     return this.#buffers.take()
@@ -156,8 +175,13 @@ export class Committer {
 
   /** Commits a call of many operations. The buffer belongs to the committer from now on. */
   commit({ operations, deletes }: Call, sync: boolean): Promise<void> {
-    const isOwn = operations.count >= this.#ownGroupRows
-    const group = isOwn ? this.#ownGroup(operations) : this.#openGroup(operations.count, deletes.length)
+    const { count, kinds } = operations
+    const isOwn = count >= this.#ownGroupRows
+    const conditional = kinds !== undefined && kinds.subarray(0, count).includes(PUT_IF_ABSENT)
+    assert(!conditional || deletes.length === 0, 'a call has conditional puts or *delete where* entries')
+    const group = isOwn
+      ? this.#ownGroup(operations, conditional)
+      : this.#openGroup(count, deletes.length, conditional)
     const before = isOwn ? 0 : group.buffer.count
     for (const entry of deletes) group.deletes.push({ ...entry, position: before + entry.position })
     if (!isOwn) {
@@ -188,6 +212,17 @@ export class Committer {
     const buffer = this.takeBuffer()
     fillBuffer(buffer, rows, fill)
     return this.#joined(this.#ownGroup(buffer), sync)
+  }
+
+  /** The same for rows that are put if their keys have no record. Resolves to a 1 for each row that was put, else 0. */
+  async commitPutsIfAbsent(rows: number, fill: Fill, sync: boolean): Promise<Uint8Array<ArrayBuffer>> {
+    const isOwn = rows >= this.#ownGroupRows
+    const group = isOwn ? this.#ownGroup(this.takeBuffer(), true) : this.#openGroup(rows, 0, true)
+    const from = group.buffer.count
+    fillBuffer(group.buffer, rows, fill)
+    group.buffer.ensureKinds().fill(PUT_IF_ABSENT, from, from + rows)
+    await this.#joined(group, sync)
+    return Uint8Array.from(group.decided!.subarray(from, from + rows))
   }
 
   /** Resolves when all calls that came before have been committed or refused; with `sync`, synced too. */
@@ -278,24 +313,25 @@ export class Committer {
     await this.#backgroundSync
   }
 
-  #openGroup(rows: number, deletes: number): Group {
+  #openGroup(rows: number, deletes: number, conditional = false): Group {
     const last = this.#queue.at(-1)
     if (
       last !== undefined &&
       !last.full &&
+      last.conditional === conditional &&
       last.buffer.count + rows <= this.#groupRows &&
       last.deletes.length + deletes <= GROUP_DELETES_MAX
     ) {
       return last
     }
-    const group = newGroup(this.takeBuffer())
+    const group = newGroup(this.takeBuffer(), conditional)
     this.#queue.push(group)
     return group
   }
 
   /** A group that no other call joins. */
-  #ownGroup(buffer: OperationBuffer): Group {
-    const group = newGroup(buffer)
+  #ownGroup(buffer: OperationBuffer, conditional = false): Group {
+    const group = newGroup(buffer, conditional)
     group.full = true
     this.#queue.push(group)
     return group
@@ -346,9 +382,15 @@ export class Committer {
       }
       this.#alone = group.calls === 1
       if (++this.#groupsThisTurn > GROUPS_PER_TURN) await this.#nextTurn()
-      if (this.#options.seals.debt > 0) await this.#letMergesCatchUp(group)
       try {
-        if (!this.#commitAtOnce(group)) await this.#committing.runExclusive(() => this.#commitGroup(group))
+        if (group.conditional) {
+          const decided = this.#decide(group)
+          group.decided = ArrayBuffer.isView(decided) ? decided : await decided
+        }
+        if (this.#options.seals.debt > 0) await this.#letMergesCatchUp(group)
+        // Nothing may be left of conditional puts.
+        if (rowsOf(group) + group.deletes.length > 0 && !this.#commitAtOnce(group))
+          await this.#committing.runExclusive(() => this.#commitGroup(group))
         group.written?.resolve()
       } catch (error) {
         // Nothing counts, so that the next call writes over what is in the tail.
@@ -362,6 +404,13 @@ export class Committer {
       if (group.buffer !== this.#noRows) this.#buffers.giveBack(group.buffer)
     }
     this.#draining = undefined
+  }
+
+  #decide({ buffer }: Group): Uint8Array | Promise<Uint8Array> {
+    const { layout, presence, poison, state } = this.#options
+    poison.check()
+    const replace = state.manifest.duplicates === 'replace'
+    return decideConditionalPuts(buffer, { layout, replace, presence })
   }
 
   async #letMergesCatchUp(group: Group): Promise<void> {
@@ -548,7 +597,7 @@ function fillBuffer(buffer: OperationBuffer, rows: number, fill: Fill): void {
   buffer.addPuts(rows)
 }
 
-function newGroup(buffer: OperationBuffer): Group {
+function newGroup(buffer: OperationBuffer, conditional: boolean): Group {
   return {
     buffer,
     tailRows: 0,
@@ -557,6 +606,8 @@ function newGroup(buffer: OperationBuffer): Group {
     written: undefined,
     synced: undefined,
     full: false,
+    conditional,
+    decided: undefined,
     turn: undefined,
   }
 }

@@ -6,7 +6,7 @@
 import { describeValue } from '../base/describe-value.js'
 import { invalidType } from '../base/errors.js'
 import { hasProperty } from '../options/arguments.js'
-import { DELETE_KEY, DELETE_RECORD, PUT, type OperationBuffer } from '../records/operations.js'
+import { DELETE_KEY, DELETE_RECORD, PUT, PUT_IF_ABSENT, type OperationBuffer } from '../records/operations.js'
 import type { Schema } from './schema.js'
 
 /** Appends the operations of a batch. Throws with `FLASHTABLE_INVALID_KEY` or `_VALUE`, and what the iterable throws. */
@@ -24,9 +24,10 @@ export function appendOperations(into: OperationBuffer, schema: Schema, operatio
     checkNames(operation)
     const { type, key, value } = operation as { type?: unknown; key?: unknown; value?: unknown }
     if (type === 'put') into.appendRecord(PUT, schema.encodeRecord(key, value))
+    else if (type === 'putIfAbsent') into.appendRecord(PUT_IF_ABSENT, schema.encodeRecord(key, value))
     else if (type === 'delRecord') into.appendRecord(DELETE_RECORD, schema.encodeRecord(key, value))
     else if (type !== 'del')
-      throw invalid(`expected type 'put', 'del' or 'delRecord', found ${describeValue(type)}`)
+      throw invalid(`expected type 'put', 'putIfAbsent', 'del' or 'delRecord', found ${describeValue(type)}`)
     else if (value === undefined) into.appendRecord(DELETE_KEY, schema.encodeDeleteKey(key))
     else {
       throw invalid(

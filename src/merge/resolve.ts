@@ -30,7 +30,7 @@ export function resolve(rows: OperationBuffer, options: ResolveOptions): void {
     else resolveKept(layout, rows, from, to, keep, keepDeletes)
     from = to
   }
-  dropRows(rows, keep)
+  rows.keepOnly(keep)
 }
 
 /** `duplicates: 'keep'`: every put that no newer delete hides. */
@@ -83,20 +83,4 @@ function resolveReplaced(
     return
   }
   if (keepDeletes) keep.fill(1, from, to)
-}
-
-function dropRows(rows: OperationBuffer, keep: Uint8Array): void {
-  let kept = 0
-  let puts = true
-  for (let row = 0; row < rows.count; row++) {
-    if (keep[row] === 0) continue
-    if (kept !== row) {
-      for (const lane of rows.lanes) lane[kept] = lane[row]!
-      if (rows.kinds !== undefined) rows.kinds[kept] = rows.kinds[row]!
-    }
-    if (rows.kinds !== undefined && rows.kinds[kept] !== PUT) puts = false
-    kept++
-  }
-  rows.count = kept
-  if (puts) rows.kinds = undefined
 }

@@ -33,6 +33,8 @@ const ROWS_INDEXED_MAX = 2 ** 17
 const RECORDS_MAX = 2 ** 15
 /** This many rows of memtables are put in order without a turn of the event loop. */
 const ROWS_SORTED_MAX = 2 ** 14
+/** Whether that many keys have records is answered at once if all is in memory. */
+const KEYS_AT_ONCE = 64
 /** Where the first keys of a range have no records, a scan is faster than a search for each of the next. */
 const EFFORT: Effort = { keysMax: 64, recordsMax: RECORDS_MAX }
 const ALL_EFFORT: Effort = { keysMax: Infinity, recordsMax: Infinity }
@@ -209,6 +211,42 @@ export class TableReader {
   /** How many records the key has, `limit` at most. */
   async count(view: View, key: Uint32Array, limit: number): Promise<number> {
     return this.#run(view, key, limit, new OperationBuffer(this.#options.layout, 4), false)
+  }
+
+  /** For each key, a column a lane: 1 if it has a record, else 0. A promise where it takes more than a moment. */
+  hasEach(view: View, keys: readonly Uint32Array[]): Uint8Array | Promise<Uint8Array> {
+    const count = keys[0]!.length
+    return (count <= KEYS_AT_ONCE ? this.#hasInMemory(view, keys) : undefined) ?? this.#hasMany(view, keys)
+  }
+
+  #hasInMemory(view: View, keys: readonly Uint32Array[]): Uint8Array | undefined {
+    if (rowsToIndex(view) > ROWS_INDEXED_MAX) return undefined
+    const hits = this.#buffers.take()
+    const has = new Uint8Array(keys[0]!.length)
+    const key = new Uint32Array(keys.length)
+    let answered = 0
+    for (; answered < has.length; answered++) {
+      for (let lane = 0; lane < key.length; lane++) key[lane] = keys[lane]![answered]!
+      const newest = this.#newest.find(view, key, hits.lanes, false)
+      const found =
+        newest === GENERAL
+          ? this.#lookup.collect(view, key, 1, hits, this.#inMemory, false)
+          : newest === FOUND
+            ? 1
+            : 0
+      if (found < 0) break
+      has[answered] = found
+    }
+    this.#inMemory.missing = []
+    this.#buffers.giveBack(hits)
+    return answered === has.length ? has : undefined
+  }
+
+  async #hasMany(view: View, keys: readonly Uint32Array[]): Promise<Uint8Array> {
+    const { ends } = await this.findMany(view, keys, 1)
+    const has = new Uint8Array(ends.length)
+    for (let i = 0; i < has.length; i++) has[i] = ends[i]! - (i === 0 ? 0 : ends[i - 1]!)
+    return has
   }
 
   /** All records of each key, or with a `limit` of 1 the newest. `keys`: a column a key lane. */

@@ -15,6 +15,11 @@ export const DELETE_KEY = 1
 export const DELETE_RECORD = 2
 /** This version does not know kinds from this number on. */
 export const KIND_COUNT = 3
+/**
+ * A put if the key has no record when its turn comes. It is of calls alone: then it becomes a put or nothing
+ * (commit/conditional-puts.ts), so it is never on disk.
+ */
+export const PUT_IF_ABSENT = KIND_COUNT
 
 /** A column of a lane; narrow ones are for lanes of fewer bytes. */
 export type LaneColumn = Uint8Array | Uint16Array | Uint32Array
@@ -191,6 +196,24 @@ export class OperationBuffer implements Operations {
       this.kinds.fill(PUT, at, at + rows)
     }
     this.count += rows
+  }
+
+  /** Keeps only the rows whose place in `keep` is not 0. */
+  keepOnly(keep: Uint8Array): void {
+    const { lanes, kinds } = this
+    let kept = 0
+    let puts = true
+    for (let row = 0; row < this.count; row++) {
+      if (keep[row] === 0) continue
+      if (kept !== row) {
+        for (const lane of lanes) lane[kept] = lane[row]!
+        if (kinds !== undefined) kinds[kept] = kinds[row]!
+      }
+      if (kinds !== undefined && kinds[kept] !== PUT) puts = false
+      kept++
+    }
+    this.count = kept
+    if (puts) this.kinds = undefined
   }
 
   /** Drops all rows and keeps the room. */

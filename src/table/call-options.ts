@@ -18,6 +18,7 @@ import { optionalSnapshot, Snapshot } from '../state/snapshot.js'
 import type { CompactOptions } from './table-types.js'
 
 const WRITE_OPTIONS = { sync: optionalBoolean }
+const PUT_COLUMNS_OPTIONS = { sync: optionalBoolean, ifAbsent: optionalBoolean }
 const READ_OPTIONS = { snapshot: optionalSnapshot }
 const NEAR_OPTIONS = { snapshot: optionalSnapshot, within: checkWithin }
 const COMPACT_OPTIONS = {
@@ -28,6 +29,8 @@ const COMPACT_OPTIONS = {
 /** What callers mean by arguments that a method does not take, and where these belong. */
 const ADVICE: Readonly<Partial<Record<string, string>>> = {
   put: 'put(key, value, options)',
+  putIfAbsent: 'putIfAbsent(key, value, options) resolves to whether it was put',
+  putColumns: 'putColumns(columns, { sync, ifAbsent })',
   del: 'del(key, options) deletes all records of a key; to delete one record use delRecord(key, value)',
   delRecord: 'delRecord(key, value, options)',
   delWhere: 'delWhere(fields, options)',
@@ -47,6 +50,11 @@ export function readSync(call: string, options: unknown): boolean {
   const sync = soleOption(options, 'sync')
   if (typeof sync === 'boolean') return sync
   return readOptions(call, options, WRITE_OPTIONS, adviceFor(call)).sync ?? false
+}
+
+/** The options of `putColumns`. */
+export function readPutColumnsOptions(options: unknown): Checked<typeof PUT_COLUMNS_OPTIONS> {
+  return readOptions('putColumns', options, PUT_COLUMNS_OPTIONS, adviceFor('putColumns'))
 }
 
 /** The snapshot that a read looks at. */

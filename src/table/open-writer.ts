@@ -230,6 +230,7 @@ function wire(
     wait: environment.wait,
     publish,
   })
+  const reader = newReader(recovery, manifest)
   const committer: Committer = new Committer({
     state,
     wal,
@@ -237,11 +238,14 @@ function wire(
     layout,
     memtableRecords: recovery.memtableRecords,
     syncIntervalMs: options.syncIntervalMs,
+    presence: {
+      hasEach: keys => reader.hasEach(state.view(), keys),
+      recordsOf: key => reader.find(state.view(), key, Infinity),
+    },
     seals: compactor,
     wait: environment.wait,
     publish,
   })
-  const reader = newReader(recovery, manifest)
   compactor.wake()
   return {
     directory,

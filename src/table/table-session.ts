@@ -132,6 +132,23 @@ export class TableSession {
     return committer.commitPuts(rows, (lanes, row) => schema.columnsToLanes(columns, lanes, row), sync)
   }
 
+  /** The same for records that are put if their keys have none. Resolves to a 1 for each row that was put. */
+  async commitColumnsIfAbsent(columns: GivenColumns, sync: boolean): Promise<Uint8Array<ArrayBuffer>> {
+    const { committer } = this.writer()
+    const { rows } = columns
+    this.#checkRows(rows)
+    if (rows > 0) {
+      const { schema } = this.#parts
+      return committer.commitPutsIfAbsent(
+        rows,
+        (lanes, row) => schema.columnsToLanes(columns, lanes, row),
+        sync,
+      )
+    }
+    await committer.barrier(sync)
+    return new Uint8Array()
+  }
+
   #checkRows(count: number): void {
     const { bufferRecords } = this.#parts.state.options
     if (count <= bufferRecords) return

@@ -17,6 +17,12 @@ export interface WriteOptions {
   readonly sync?: boolean | undefined
 }
 
+/** Options of `putColumns`. */
+export interface PutColumnsOptions extends WriteOptions {
+  /** Put only the rows whose keys have no record yet; of rows with one key the first. Default: false. */
+  readonly ifAbsent?: boolean | undefined
+}
+
 /** Options of a read. */
 export interface ReadOptions {
   /** Read this state instead of the newest. */
@@ -44,7 +50,7 @@ export type FirstOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit'>
 
 /** One operation of a batch. */
 export type BatchOperation<K, V> =
-  | { readonly type: 'put'; readonly key: K; readonly value?: V | undefined }
+  | { readonly type: 'put' | 'putIfAbsent'; readonly key: K; readonly value?: V | undefined }
   | { readonly type: 'del'; readonly key: K }
   | { readonly type: 'delRecord'; readonly key: K; readonly value?: V | undefined }
 

@@ -8,7 +8,7 @@ import type { Schema } from '../encoding/schema.js'
 import { refuseExtra } from '../options/arguments.js'
 import { canMatch } from '../records/lane-ranges.js'
 import { DELETE_KEY, OperationBuffer } from '../records/operations.js'
-import { adviceFor, readSync } from './call-options.js'
+import { adviceFor, readPutColumnsOptions, readSync } from './call-options.js'
 import type { TableSession } from './table-session.js'
 
 export class WriteCalls {
@@ -35,6 +35,15 @@ export class WriteCalls {
     }
   }
 
+  /** A put if the key has no record. `given`: the arguments after the key. */
+  async putIfAbsent(key: unknown, given: readonly unknown[]): Promise<boolean> {
+    this.#session.writer()
+    const sync = checkWrite('putIfAbsent', given[1], given.slice(2))
+    const record = this.#session.parts.schema.encodeRecord(key, given[0])
+    // Checked again: a custom encoding may have closed the table.
+    return this.#session.writer().committer.commitIfAbsent(record, sync)
+  }
+
   delWhere(where: unknown, options: unknown, extra: readonly unknown[]): Promise<void> {
     return this.#commit('delWhere', options, extra, schema => {
       const terms = schema.whereLanes(where)
@@ -52,11 +61,19 @@ export class WriteCalls {
     })
   }
 
-  putColumns(columns: unknown, options: unknown, extra: readonly unknown[]): Promise<void> {
+  putColumns(
+    columns: unknown,
+    options: unknown,
+    extra: readonly unknown[],
+  ): Promise<void | Uint8Array<ArrayBuffer>> {
     try {
       this.#session.writer()
-      const sync = checkWrite('putColumns', options, extra)
-      return this.#session.commitColumns(this.#session.parts.schema.checkColumns(columns), sync)
+      refuseExtra('putColumns', extra, adviceFor('putColumns'))
+      const { sync = false, ifAbsent = false } = readPutColumnsOptions(options)
+      const given = this.#session.parts.schema.checkColumns(columns)
+      return ifAbsent
+        ? this.#session.commitColumnsIfAbsent(given, sync)
+        : this.#session.commitColumns(given, sync)
     } catch (error) {
       return Promise.reject(error)
     }

@@ -55,11 +55,16 @@ const scan = { args: [], optionsAt: 0, options: range, isIterator: true } as con
 
 export const METHODS: Readonly<Record<string, Method>> = {
   put: { args: [9n, fingerprint(9)], optionsAt: 2, options: write },
+  putIfAbsent: { args: [1n, fingerprint(9)], optionsAt: 2, options: write },
   del: { args: [1n], optionsAt: 1, options: write },
   delRecord: { args: [1n, fingerprint(1)], optionsAt: 2, options: write },
   delWhere: { args: [{ id: -1 }], optionsAt: 1, options: write },
   batch: { args: [[{ type: 'del', key: 1n }]], optionsAt: 1, options: write },
-  putColumns: { args: [fingerprintColumns(0, 3, spreadKey)], optionsAt: 1, options: write },
+  putColumns: {
+    args: [fingerprintColumns(0, 3, spreadKey)],
+    optionsAt: 1,
+    options: { ...write, ifAbsent: NO_BOOLEANS },
+  },
   get: { args: [1n], optionsAt: 1, options: read },
   getMany: { args: [[1n]], optionsAt: 1, options: read },
   getAll: { args: [1n], optionsAt: 1, options: read },

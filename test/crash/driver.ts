@@ -63,6 +63,20 @@ export class Driver {
     return this.#call(effects, sync, () => this.table.putColumns(columnsOf(records), { sync }))
   }
 
+  putIfAbsent(record: CrashRecord, sync = false): Promise<void> {
+    const { key, time, id } = record
+    return this.#call([{ kind: 'putIfAbsent', record }], sync, async () => {
+      await this.table.putIfAbsent(key, { time, id }, { sync })
+    })
+  }
+
+  columnsIfAbsent(records: readonly CrashRecord[], sync = false): Promise<void> {
+    const effects = records.map(record => ({ kind: 'putIfAbsent' as const, record }))
+    return this.#call(effects, sync, async () => {
+      await this.table.putColumns(columnsOf(records), { sync, ifAbsent: true })
+    })
+  }
+
   del(key: number, sync = false): Promise<void> {
     return this.#call([{ kind: 'del', key }], sync, () => this.table.del(key, { sync }))
   }

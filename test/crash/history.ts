@@ -16,7 +16,7 @@ export interface CrashRecord {
 
 /** One effect of a call. */
 export type Effect =
-  | { readonly kind: 'put'; readonly record: CrashRecord }
+  | { readonly kind: 'put' | 'putIfAbsent'; readonly record: CrashRecord }
   | { readonly kind: 'del'; readonly key: number }
   | { readonly kind: 'delRecord'; readonly record: CrashRecord }
   | { readonly kind: 'delWhere'; readonly id: number }

@@ -36,6 +36,7 @@ export class TableRun {
       [8, 'batch', () => writes.batch()],
       [10, 'columns', () => writes.columns()],
       [6, 'burst', () => writes.burst()],
+      [4, 'putIfAbsent', () => writes.putIfAbsent()],
       [4, 'del', () => writes.del()],
       [4, 'delRecord', () => writes.delRecord()],
       [schema.fields.size > 0 ? 3 : 0, 'delWhere', () => writes.delWhere()],

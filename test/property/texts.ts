@@ -16,6 +16,7 @@ export function rowText({ key, value }: Pick<ModelRecord, 'key' | 'value'>): str
 export function modelText(operation: ModelOperation): string {
   switch (operation.type) {
     case 'put':
+    case 'putIfAbsent':
     case 'delRecord':
       return `${operation.type} ${rowText(operation.record)}`
     case 'del':

@@ -1,8 +1,8 @@
 /** Random writes of a run: the table does them, and so does the model. */
-import type { ComparedField, ModelOperation } from '../support/model.js'
+import type { ComparedField, ModelOperation, ModelRecord } from '../support/model.js'
 import { columnsOf, keyText, modelRecord, randomRecord, textOf } from '../support/schemas.js'
 import type { RunState } from './run-state.js'
-import { modelText } from './texts.js'
+import { modelText, same } from './texts.js'
 
 /** Above this the run deletes more than it puts. */
 const RECORDS_MAX = 2000
@@ -51,6 +51,12 @@ export class Writes {
     await this.putColumns(rows)
   }
 
+  async putIfAbsent(): Promise<void> {
+    const { random } = this.#run
+    if (random.chance(0.5)) return this.#write([this.#putIfAbsent()])
+    await this.#putColumnsIfAbsent(random.between(0, Math.min(60, this.#run.capacity)))
+  }
+
   /** Calls one after the other; does not wait for the first before it makes the second. */
   putColumns(rows: number): Promise<void> {
     const records = Array.from({ length: rows }, () => randomRecord(this.#run.schema, this.#run.random))
@@ -59,10 +65,30 @@ export class Writes {
     return put
   }
 
+  /** The same for keys that may have records; what the call says of each row must be what the model says. */
+  async #putColumnsIfAbsent(rows: number): Promise<void> {
+    const { schema, random, table } = this.#run
+    const records = Array.from({ length: rows }, () =>
+      randomRecord(schema, random, random.chance(0.5) ? this.#run.randomKey() : undefined),
+    )
+    this.#run.detail(`of ${rows}`)
+    const columns = columnsOf(schema, records) as never
+    const put = table.putColumns(columns, { ...this.#sync(), ifAbsent: true })
+    const expected = records.map(({ model }) => this.#applyIfAbsent(model))
+    same('putColumns with ifAbsent', Array.from(await put), expected)
+  }
+
+  /** Whether the model has put it. */
+  #applyIfAbsent(record: ModelRecord): number {
+    const before = this.#run.state.length
+    this.#run.apply([{ model: { type: 'putIfAbsent', record } }])
+    return this.#run.state.length - before
+  }
+
   /** Many calls of all kinds that do not wait for each other. */
   async burst(): Promise<void> {
     const { random } = this.#run
-    const calls: Promise<void>[] = []
+    const calls: Promise<unknown>[] = []
     const kinds: (() => void)[] = [
       () => {
         const operations = this.#operations(1)
@@ -75,6 +101,7 @@ export class Writes {
         this.#run.apply(operations)
       },
       () => void calls.push(this.putColumns(random.between(1, Math.min(12, this.#run.capacity)))),
+      () => void calls.push(this.#putColumnsIfAbsent(random.between(1, Math.min(12, this.#run.capacity)))),
       () => {
         if (this.#run.schema.fields.size === 0) return
         const operation = this.#delWhere()
@@ -109,6 +136,12 @@ export class Writes {
   #record(): Operation {
     const { key, value, model } = randomRecord(this.#run.schema, this.#run.random)
     return { call: { type: 'put', key, value }, model: { type: 'put', record: model } }
+  }
+
+  #putIfAbsent(): Operation {
+    const key = this.#run.random.chance(0.5) ? this.#run.randomKey() : undefined
+    const { key: given, value, model } = randomRecord(this.#run.schema, this.#run.random, key)
+    return { call: { type: 'putIfAbsent', key: given, value }, model: { type: 'putIfAbsent', record: model } }
   }
 
   #del(): Operation {
@@ -164,23 +197,34 @@ export class Writes {
     const { random } = this.#run
     const puts = this.#run.state.length > RECORDS_MAX ? 0.4 : 0.85
     return Array.from({ length: count }, () =>
-      random.chance(puts) ? this.#record() : random.chance(0.5) ? this.#del() : this.#delRecord(),
+      random.chance(puts)
+        ? random.chance(0.15)
+          ? this.#putIfAbsent()
+          : this.#record()
+        : random.chance(0.5)
+          ? this.#del()
+          : this.#delRecord(),
     )
   }
 
   async #write(operations: readonly Operation[]): Promise<void> {
     for (const { model } of operations) this.#run.detail(modelText(model))
     const calls = operations.map(({ call }) => this.#call(call))
+    const before = this.#run.state.length
     this.#run.apply(operations)
-    await Promise.all(calls)
+    const put = this.#run.state.length - before
+    for (const answer of await Promise.all(calls))
+      if (typeof answer === 'boolean') same('putIfAbsent', [answer], [put === 1])
   }
 
   /** Makes the call of one operation; does not wait for it. */
-  #call(operation: object): Promise<void> {
+  #call(operation: object): Promise<void | boolean> {
     const { type, key, value, where } = operation as { type: string; key: never; value: never; where: never }
     switch (type) {
       case 'put':
         return this.#run.table.put(key, value, this.#sync())
+      case 'putIfAbsent':
+        return this.#run.table.putIfAbsent(key, value, this.#sync())
       case 'del':
         return this.#run.table.del(key, this.#sync())
       case 'delRecord':

@@ -27,6 +27,7 @@ export type State = readonly ModelRecord[]
 
 export type ModelOperation =
   | { readonly type: 'put'; readonly record: ModelRecord }
+  | { readonly type: 'putIfAbsent'; readonly record: ModelRecord }
   | { readonly type: 'del'; readonly key: string }
   | { readonly type: 'delRecord'; readonly record: ModelRecord }
   | {
@@ -59,6 +60,7 @@ export function applied(state: State, operation: ModelOperation, replace: boolea
 function changeOf(operation: ModelOperation): Change<ModelRecord, string> {
   switch (operation.type) {
     case 'put':
+    case 'putIfAbsent':
     case 'delRecord':
       return { kind: operation.type, record: operation.record }
     case 'del':

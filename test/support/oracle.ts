@@ -8,6 +8,7 @@
 /** One change of a table. */
 export type Change<R, K> =
   | { readonly kind: 'put'; readonly record: R }
+  | { readonly kind: 'putIfAbsent'; readonly record: R }
   | { readonly kind: 'del'; readonly key: K }
   | { readonly kind: 'delRecord'; readonly record: R }
   | { readonly kind: 'delWhere'; readonly hides: (record: R) => boolean }
@@ -30,6 +31,10 @@ export function after<R, K>(records: readonly R[], change: Change<R, K>, rules: 
       const key = keyOf(change.record)
       const kept = replace ? records.filter(record => keyOf(record) !== key) : records
       return [...kept, change.record]
+    }
+    case 'putIfAbsent': {
+      const key = keyOf(change.record)
+      return records.some(record => keyOf(record) === key) ? records : [...records, change.record]
     }
     case 'del':
       return records.filter(record => keyOf(record) !== change.key)

@@ -132,6 +132,32 @@ export const LOG: Workloads = {
     },
   },
 
+  /** Conditional puts, alone, together, in batches and in columns: what was decided is what recovery gives. */
+  ifAbsent: {
+    async run(driver) {
+      await driver.open()
+      const first = driver.records(45)
+      await driver.columns(first.slice(0, 30))
+      for (const record of first.slice(26, 34)) await driver.putIfAbsent(record, record.id === 2)
+      await Promise.all(driver.records(12).map((record, i) => driver.putIfAbsent(record, i % 4 === 0)))
+      await driver.columnsIfAbsent([...first, ...driver.records(20)], true)
+      await driver.batch([
+        { kind: 'del', key: first[3]!.key },
+        { kind: 'putIfAbsent', record: first[3]! },
+        { kind: 'delRecord', record: first[3]! },
+        { kind: 'putIfAbsent', record: first[40]! },
+        { kind: 'putIfAbsent', record: first[3]! },
+      ])
+      await driver.delWhere(3)
+      await driver.columnsIfAbsent([...first, ...driver.records(20)])
+      // kill -9: the log is all there is of the last ones.
+      await driver.open()
+      await driver.columnsIfAbsent([...driver.records(20), ...first])
+      await driver.putIfAbsent(first[9]!, true)
+      await driver.close()
+    },
+  },
+
   /** Recovery itself: the process dies with its log full, recovers, dies again. */
   recovery: {
     async run(driver) {

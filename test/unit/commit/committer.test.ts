@@ -12,7 +12,12 @@ import { NEW, newState } from '../state/new-state.js'
 const LAYOUT = recordLayout([4], [4])
 
 /** A committer on a disk of its own; `seals` has the promises that puts wait for, and `end` settles them. */
-function newCommitter({ memtableRecords = 10_000, syncIntervalMs = Infinity, segmentBytes = 2 ** 20 } = {}) {
+function newCommitter({
+  memtableRecords = 10_000,
+  syncIntervalMs = Infinity,
+  segmentBytes = 2 ** 20,
+  has = (keys: readonly Uint32Array[]): Uint8Array | Promise<Uint8Array> => new Uint8Array(keys[0]!.length),
+} = {}) {
   const { disk, poison, options, state } = newState(LAYOUT, memtableRecords, NEW)
   const wal = new WalWriter({
     ...options,
@@ -36,6 +41,10 @@ function newCommitter({ memtableRecords = 10_000, syncIntervalMs = Infinity, seg
     layout: LAYOUT,
     memtableRecords,
     syncIntervalMs,
+    presence: {
+      hasEach: keys => has(keys),
+      recordsOf: () => Promise.resolve(new OperationBuffer(LAYOUT)),
+    },
     seals: {
       wake: () => void sealed++,
       noteDelete: () => {},
@@ -382,5 +391,47 @@ describe('a turn among the commits', () => {
     const second = put(2)
     await Promise.all([first, inTurn, second])
     expect([...counts, state.active.memtable.count]).toEqual([1, 1, 2])
+  })
+})
+
+describe('conditional puts', () => {
+  test('fail alone where a key cannot be looked up: other calls of that moment do not', async () => {
+    const has = (): Promise<Uint8Array> => Promise.reject(new Error('a page is damaged'))
+    const { committer, put, state } = newCommitter({ has })
+    const before = put(1)
+    const conditional = committer.commitIfAbsent(Uint32Array.of(2, 3), false)
+    const after = put(3)
+    await expect(conditional).rejects.toThrow('a page is damaged')
+    await Promise.all([before, after])
+    expect(state.active.memtable.count).toBe(2)
+    await put(4)
+    expect(state.active.memtable.count).toBe(3)
+  })
+
+  test('are decided in their turn: later calls wait for the lookup, and come after it', async () => {
+    const answers: ((has: Uint8Array) => void)[] = []
+    const has = (): Promise<Uint8Array> => new Promise(resolve => answers.push(resolve))
+    const { committer, put, state } = newCommitter({ has })
+    const order: string[] = []
+    const conditional = [1, 2].map(key => committer.commitIfAbsent(Uint32Array.of(key, 0), false))
+    const later = put(1).then(() => order.push('later'))
+    for (let i = 0; i < 5; i++) await turn()
+    expect(state.active.memtable.count).toBe(0)
+    expect(answers).toHaveLength(1)
+    void Promise.all(conditional).then(() => order.push('conditional'))
+    answers[0]!(Uint8Array.of(0, 1))
+    expect(await Promise.all(conditional)).toEqual([true, false])
+    await later
+    expect(order.toSorted()).toEqual(['conditional', 'later'])
+    expect(state.active.memtable.count).toBe(2)
+  })
+
+  test('of one moment share a frame', async () => {
+    const { committer, writes } = newCommitter()
+    const calls = Array.from({ length: 20 }, (_, i) =>
+      committer.commitIfAbsent(Uint32Array.of(i % 7, i), false),
+    )
+    expect((await Promise.all(calls)).filter(put => put)).toHaveLength(7)
+    expect(writes()).toBe(1)
   })
 })

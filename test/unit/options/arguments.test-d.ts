@@ -11,6 +11,18 @@ describe('the types of arguments', () => {
       void table.put(1n, { id: 1 }, { sync: true })
       void table.del(1n, { sync: true })
       void set.put(1n, undefined, { sync: true })
+      expectTypeOf(table.putIfAbsent(1n, { id: 1 }, { sync: true })).toEqualTypeOf<Promise<boolean>>()
+      expectTypeOf(set.putIfAbsent(1n)).toEqualTypeOf<Promise<boolean>>()
+      void table.batch([{ type: 'putIfAbsent', key: 1n, value: { id: 1 } }])
+      const columns = { key: new BigUint64Array(1), id: new Int32Array(1) }
+      expectTypeOf(table.putColumns(columns)).toEqualTypeOf<Promise<void>>()
+      expectTypeOf(table.putColumns(columns, { ifAbsent: true })).toEqualTypeOf<
+        Promise<Uint8Array<ArrayBuffer>>
+      >()
+      // @ts-expect-error the option is called ifAbsent
+      void table.putColumns(columns, { putIfAbsent: true })
+      // @ts-expect-error a put alone has its own method
+      void table.put(1n, { id: 1 }, { ifAbsent: true })
       // @ts-expect-error it clears everything
       void table.clear({ gte: 8n })
       // @ts-expect-error delRecord deletes one record
