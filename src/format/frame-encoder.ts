@@ -12,6 +12,7 @@
  *     Each part is padded with zeros to a multiple of four bytes.
  */
 import { assert } from '../base/assert.js'
+import type { LaneColumn } from '../records/lane-columns.js'
 import { DELETE_KEY, PUT } from '../records/operations.js'
 import type { DeleteWhere, Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
@@ -183,15 +184,14 @@ export class FrameEncoder {
     if (rawBytes <= tableBytes) return Infinity
     for (let lane = 0; lane < laneCount; lane++) {
       const values = operations.lanes[lane]!
-      if (kinds === undefined || lane < keyLaneCount) {
-        this.#measure(lane, values, from, to)
-      } else {
+      if (kinds !== undefined && lane >= keyLaneCount) {
         const filler = values[firstLive(kinds, from, to)] ?? 0
         this.#measure(lane, this.#liveValues(values, kinds, from, to, filler), 0, count)
-      }
+      } else if (values instanceof Uint32Array) this.#measure(lane, values, from, to)
+      else this.#measure(lane, this.#widened(values, from, to), 0, count)
     }
     if (kinds === undefined) this.#setWidth(laneCount, PUT, 0)
-    else this.#measure(laneCount, this.#kindValues(kinds, from, to), 0, count)
+    else this.#measure(laneCount, this.#widened(kinds, from, to), 0, count)
 
     let rowBits = 0
     for (const width of this.#widths) rowBits += width
@@ -234,14 +234,15 @@ export class FrameEncoder {
       const base = this.#bases[lane]!
       const width = this.#widths[lane]!
       if (width === 0) continue
-      if (lane < keyLaneCount || (kinds === undefined && lane < laneCount)) {
-        position = packLane(words, position, operations.lanes[lane]!, from, to, base, width)
+      const values = lane < laneCount ? operations.lanes[lane]! : kinds!
+      const mayBeDead = kinds !== undefined && lane >= keyLaneCount && lane < laneCount
+      if (!mayBeDead && values instanceof Uint32Array) {
+        position = packLane(words, position, values, from, to, base, width)
       } else {
-        const values =
-          lane < laneCount
-            ? this.#liveValues(operations.lanes[lane]!, kinds!, from, to, base)
-            : this.#kindValues(kinds!, from, to)
-        position = packLane(words, position, values, 0, count, base, width)
+        const copy = mayBeDead
+          ? this.#liveValues(values, kinds, from, to, base)
+          : this.#widened(values, from, to)
+        position = packLane(words, position, copy, 0, count, base, width)
       }
     }
   }
@@ -274,7 +275,7 @@ export class FrameEncoder {
   }
 
   /** The values, with `filler` where the key is deleted: what stands there has no meaning and should cost no bits. */
-  #liveValues(values: Uint32Array, kinds: Uint8Array, from: number, to: number, filler: number): Uint32Array {
+  #liveValues(values: LaneColumn, kinds: Uint8Array, from: number, to: number, filler: number): Uint32Array {
     const scratch = this.#scratchOf(to - from)
     for (let row = from; row < to; row++) {
       scratch[row - from] = kinds[row] === DELETE_KEY ? filler : values[row]!
@@ -282,9 +283,10 @@ export class FrameEncoder {
     return scratch
   }
 
-  #kindValues(kinds: Uint8Array, from: number, to: number): Uint32Array {
+  /** The values as words: the loops over columns are for one kind of array, which V8 compiles best. */
+  #widened(values: LaneColumn, from: number, to: number): Uint32Array {
     const scratch = this.#scratchOf(to - from)
-    scratch.set(kinds.subarray(from, to))
+    scratch.set(values.subarray(from, to))
     return scratch
   }
 
