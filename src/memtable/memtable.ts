@@ -24,6 +24,9 @@ export const MEMTABLE_ROWS_MAX = 2 ** 29
 /** Rows for which there is room at first: a thousand tables of a few records take little. */
 const FIRST_ROWS = 256
 
+/** It grows by doubling, and the last time by this much at least: what it leaves behind waits for the garbage collector. */
+const LAST_GROWTH = 4
+
 /** A *delete where* entry, and how many rows came before it: it may hide only those. */
 export interface MemtableDelete extends DeleteWhere {
   readonly position: number
@@ -171,7 +174,9 @@ export class Memtable implements Operations {
   reserveRows(rows: number): void {
     const needed = this.#count + rows
     assert(rows >= 0 && needed <= this.capacity, 'a memtable takes no more rows than it has room for')
-    if (needed > this.#allocated) this.#grow(Math.min(this.capacity, Math.max(needed, 2 * this.#allocated)))
+    if (needed <= this.#allocated) return
+    const room = Math.max(needed, 2 * this.#allocated)
+    this.#grow(room < this.capacity / LAST_GROWTH ? room : this.capacity)
   }
 
   /** Appends rows `from` to `to` of `operations`. Requires: they fit. */

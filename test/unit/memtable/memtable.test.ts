@@ -57,6 +57,16 @@ describe('a memtable', () => {
     expect(memtable.findNewest(key, 1000)).toBe(999)
   })
 
+  test('grows by doubling, and to its whole room once it needs a quarter', () => {
+    const memtable = new Memtable(layout, 100_000, 0)
+    const roomAfter = (rows: number): number => {
+      memtable.reserveRows(rows)
+      return memtable.image().capacity
+    }
+    expect([1, 256, 257, 513, 24_999, 25_000].map(roomAfter)).toEqual([256, 256, 512, 1024, 24_999, 100_000])
+    expect(memtable.hasFullMemory).toBe(true)
+  })
+
   test('takes as many bytes as the raw records, where no key and no rest of bytes is narrow', () => {
     const fingerprints = recordLayout([4, 4], [2, 2, 4])
     const memtable = new Memtable(fingerprints, 1001, 0)
