@@ -44,7 +44,7 @@ describe('a memtable', () => {
     for (const [lane, column] of operations.lanes.entries())
       for (let row = 0; row < 1000; row++) column[row] = random.next() >>> (32 - 8 * mixed.laneBytes[lane]!)
     operations.count = 1000
-    const memtable = new Memtable(mixed, 1000, 0)
+    const memtable = new Memtable(mixed, 1001, 0)
     for (let row = 0; row < 1000; row += 7) memtable.append(operations, row, Math.min(1000, row + 7))
     expect(memtable.lanes.map(column => column.BYTES_PER_ELEMENT)).toEqual([4, 4, 1, 2, 4, 4, 1])
     expect(memtable.keyLanes).toEqual(memtable.lanes.slice(0, 2))
