@@ -12,7 +12,7 @@
  *     Each part is padded with zeros to a multiple of four bytes.
  */
 import { assert } from '../base/assert.js'
-import type { LaneColumn } from '../records/lane-columns.js'
+import { isWide, type LaneColumn } from '../records/lane-columns.js'
 import { DELETE_KEY, PUT } from '../records/operations.js'
 import type { DeleteWhere, Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
@@ -187,7 +187,7 @@ export class FrameEncoder {
       if (kinds !== undefined && lane >= keyLaneCount) {
         const filler = values[firstLive(kinds, from, to)] ?? 0
         this.#measure(lane, this.#liveValues(values, kinds, from, to, filler), 0, count)
-      } else if (values instanceof Uint32Array) this.#measure(lane, values, from, to)
+      } else if (isWide(values)) this.#measure(lane, values, from, to)
       else this.#measure(lane, this.#widened(values, from, to), 0, count)
     }
     if (kinds === undefined) this.#setWidth(laneCount, PUT, 0)
@@ -236,7 +236,7 @@ export class FrameEncoder {
       if (width === 0) continue
       const values = lane < laneCount ? operations.lanes[lane]! : kinds!
       const mayBeDead = kinds !== undefined && lane >= keyLaneCount && lane < laneCount
-      if (!mayBeDead && values instanceof Uint32Array) {
+      if (!mayBeDead && isWide(values)) {
         position = packLane(words, position, values, from, to, base, width)
       } else {
         const copy = mayBeDead

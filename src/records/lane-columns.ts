@@ -13,6 +13,11 @@ export type ColumnWidth = 1 | 2 | 4
 /** Columns begin at multiples of this. */
 const ALIGNMENT = Uint32Array.BYTES_PER_ELEMENT
 
+/** Whether the column has 32 bits a value. */
+export function isWide(column: LaneColumn): column is Uint32Array {
+  return column.BYTES_PER_ELEMENT === Uint32Array.BYTES_PER_ELEMENT
+}
+
 /** The width of the narrowest column that can hold values of this many bytes. */
 export function narrowestWidth(valueBytes: number): ColumnWidth {
   return valueBytes === 1 ? 1 : valueBytes === 2 ? 2 : 4
