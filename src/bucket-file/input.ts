@@ -13,7 +13,7 @@ import type { SortedInput } from '../merge/sorted-input.js'
 import { compareKeyToRow, compareRows } from '../records/compare.js'
 import { hideRows, type Hiding } from '../records/hide-rows.js'
 import { rangeOverlaps, type KeyRange } from '../records/key-range.js'
-import type { OperationBuffer, Operations } from '../records/operations.js'
+import type { OperationBuffer, WideOperations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import type { BucketFile } from './reader.js'
 
@@ -174,7 +174,7 @@ export class BucketInput implements SortedInput {
   }
 
   /** Checks the ends of a page, whose rows begin at `from`. A checksum does not say that the writer has sorted them. */
-  #checkOrder(page: number, from: number, { lanes, count }: Operations): void {
+  #checkOrder(page: number, from: number, { lanes, count }: WideOperations): void {
     if (count === from) return
     const { layout, pageBytes } = this.#options
     const isSorted = (a: number, b: number) => compareRows(lanes, a, lanes, b, layout.keyLaneCount) <= 0

@@ -9,7 +9,7 @@ import { WORDS_PER_LINE } from '../format/cache-line.js'
 import { DataPageEncoder } from '../format/data-page-encoder.js'
 import { WordBuffer } from '../format/word-buffer.js'
 import { compareKeys, compareKeyToRow, compareRows } from '../records/compare.js'
-import { DELETE_KEY, DELETE_RECORD, OperationBuffer, type Operations } from '../records/operations.js'
+import { DELETE_KEY, DELETE_RECORD, OperationBuffer, type WideOperations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { PageFilter } from './page-filter.js'
 
@@ -74,7 +74,7 @@ export class PageBuilder {
   }
 
   /** Takes rows. Requires: they are sorted by key and follow all rows that came before. */
-  add(rows: Operations): void {
+  add(rows: WideOperations): void {
     this.room().append(rows, 0, rows.count)
   }
 

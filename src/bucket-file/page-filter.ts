@@ -4,7 +4,7 @@ import { addToFilter, filterLines, probeCount } from '../format/filter.js'
 import { giveBackColumn, kernels, newColumn } from '../kernels/kernels.js'
 import { compareRows } from '../records/compare.js'
 import { HASH_START, hashKey, hashLane } from '../records/hash.js'
-import type { Operations } from '../records/operations.js'
+import type { WideOperations } from '../records/operations.js'
 
 export class PageFilter {
   readonly #keyLaneCount: number
@@ -23,7 +23,7 @@ export class PageFilter {
   }
 
   /** Takes the keys of a page, the sorted rows [from, to); returns how many different ones there are. */
-  begin({ lanes }: Operations, from: number, to: number): number {
+  begin({ lanes }: WideOperations, from: number, to: number): number {
     this.#hashes = withRoom(this.#hashes, to - from)
     this.#keys = hashKeys(lanes, from, to, this.#keyLaneCount, this.#hashes)
     return this.#keys

@@ -21,7 +21,7 @@ import { writeFully } from '../io/transfer.js'
 import { newBytes } from '../kernels/kernels.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { TableFiles } from '../manifest/table-files.js'
-import type { DeleteWhere, Operations } from '../records/operations.js'
+import type { DeleteWhere, WideOperations } from '../records/operations.js'
 import { PageBuilder, type BuiltPages } from './page-builder.js'
 
 /** Bytes of one write call, and of a chunk of pages that were built apart. Larger ones cost the kernel more: docs/decisions/bulk-load.md. */
@@ -80,7 +80,7 @@ export class BucketFileWriter {
   }
 
   /** Appends all rows. Requires: sorted by key, and no key smaller than those that came before. */
-  async add(rows: Operations): Promise<void> {
+  async add(rows: WideOperations): Promise<void> {
     assert(!this.#finished, 'a finished bucket file takes no more rows')
     this.#builder.add(rows)
     await this.#writeRows(false)

@@ -18,7 +18,7 @@ import { meteredFileSystem } from '../io/metered-file-system.js'
 import type { BuildResult, CompactionControl, CompactionOutput, SpillJob } from '../jobs/job.js'
 import type { Jobs } from '../jobs/jobs.js'
 import type { ResolvedLoad, ResolvedOptions } from '../options/options.js'
-import type { Operations } from '../records/operations.js'
+import type { WideOperations } from '../records/operations.js'
 import { bytesInMemory, memorySpillBytes } from '../spill/memory-spill.js'
 import type { Spill } from '../spill/spill.js'
 import { removeSpills } from '../spill/writer.js'
@@ -149,7 +149,7 @@ class BulkLoad {
   }
 
   /** Adds rows for more than one memtable. */
-  async #addInParts(rows: Operations): Promise<void> {
+  async #addInParts(rows: WideOperations): Promise<void> {
     for (let from = 0; from < rows.count;) {
       const { memtable } = (this.#memtable ??= this.#memtables.make(this.#endSequence))
       const to = Math.min(rows.count, from + memtable.capacity - memtable.count)

@@ -18,8 +18,7 @@ export async function spillMemtable(
 ): Promise<Spill[]> {
   const { layout, scratch, target } = job
   const memtable = Memtable.fromImage(layout, job.memtable)
-  const scratchRows = scratch.byteLength / layout.laneCount / Uint32Array.BYTES_PER_ELEMENT
-  const { lanes } = new Memtable(layout, scratchRows, 0, scratch)
+  const { lanes } = Memtable.fromImage(layout, scratch)
   if (target.kind === 'memory') return spillToMemory(layout, memtable, lanes, target.shares)
   const pieces = splitIntoPieces(layout, memtable, lanes, true)
   const metered = meteredFileSystem(fileSystem, onWritten)

@@ -17,6 +17,7 @@ import type { TableEvent } from '../base/events.js'
 import type { Poison } from '../base/poison.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
 import type { Memtable } from '../memtable/memtable.js'
+import type { LaneColumn } from '../records/lane-columns.js'
 import {
   OperationBuffer,
   PUT_IF_ABSENT,
@@ -51,7 +52,7 @@ export interface PendingDelete extends WhereTerms {
 }
 
 /** Writes the rows of a call into the lanes, from row `row` on. */
-export type Fill = (lanes: readonly Uint32Array[], row: number) => void
+export type Fill = (lanes: readonly LaneColumn[], row: number) => void
 
 /** One call: all of it becomes visible and durable at once. */
 export interface Call {

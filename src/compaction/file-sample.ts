@@ -8,7 +8,7 @@ import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
 import { hashKey } from '../records/hash.js'
-import { OperationBuffer, PUT, type Operations } from '../records/operations.js'
+import { OperationBuffer, PUT, type WideOperations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { mayMatch } from '../records/value-bounds.js'
 
@@ -21,7 +21,7 @@ export class FileSample {
   readonly file: BucketFile
   readonly #layout: RecordLayout
   readonly #pageBytes: number
-  #records: Operations | undefined
+  #records: WideOperations | undefined
   /** Newer files whose *delete where* entries cannot match any record of this file. */
   readonly #harmless = new WeakSet<BucketFile>()
   /** For each newer file that was tested: 1 for each record whose key it may have. */
@@ -37,7 +37,7 @@ export class FileSample {
    * The puts of the sample. Empty if the file cannot be read: the lookup or merge that needs the page reports that.
    * Cost: `SAMPLE_PAGES` page reads, once.
    */
-  async records(): Promise<Operations> {
+  async records(): Promise<WideOperations> {
     this.#records ??= await this.#read().catch(() => new OperationBuffer(this.#layout))
     return this.#records
   }
@@ -54,13 +54,13 @@ export class FileSample {
    * For each of the records, 1 if the filter of the newer file says that it may have the key. Cost: reads a few pages of
    * the filter for each page of the sample, once for each newer file.
    */
-  async sharedKeys(records: Operations, newer: BucketFile): Promise<Uint8Array> {
+  async sharedKeys(records: WideOperations, newer: BucketFile): Promise<Uint8Array> {
     let shared = this.#shared.get(newer)
     if (shared === undefined) this.#shared.set(newer, (shared = await this.#probe(records, newer)))
     return shared
   }
 
-  async #read(): Promise<Operations> {
+  async #read(): Promise<WideOperations> {
     const { dataPages } = this.file.footer
     const decoder = new DataPageDecoder(this.#layout, this.#pageBytes)
     const decoded = new OperationBuffer(this.#layout, 256)
@@ -78,7 +78,7 @@ export class FileSample {
     return records
   }
 
-  async #probe({ lanes, count }: Operations, newer: BucketFile): Promise<Uint8Array> {
+  async #probe({ lanes, count }: WideOperations, newer: BucketFile): Promise<Uint8Array> {
     const { keyLaneCount } = this.#layout
     const { filter } = newer
     const shared = new Uint8Array(count)
@@ -112,7 +112,7 @@ function spread(count: number, most: number): Uint32Array {
   return Uint32Array.from({ length: taken }, (_, i) => Math.floor(((i + 0.5) * count) / taken))
 }
 
-function rowsOfPuts({ kinds, count }: Operations): Uint32Array {
+function rowsOfPuts({ kinds, count }: WideOperations): Uint32Array {
   const rows = Uint32Array.from({ length: count }, (_, row) => row)
   return kinds === undefined ? rows : rows.filter(row => kinds[row] === PUT)
 }

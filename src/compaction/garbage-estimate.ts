@@ -11,7 +11,7 @@
 import { throwIfAborted } from '../async/abort.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import type { DeleteWhereIndex } from '../records/delete-where-index.js'
-import type { Operations } from '../records/operations.js'
+import type { WideOperations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { FileSample } from './file-sample.js'
 import type { EstimatedFile } from './policy.js'
@@ -93,7 +93,12 @@ export class GarbageEstimates {
   }
 
   /** Lowers `visible`, the probability that a merge keeps each record, by what operations of the newer file mask. */
-  async #mask(visible: Float64Array, sample: FileSample, rows: Operations, newer: BucketFile): Promise<void> {
+  async #mask(
+    visible: Float64Array,
+    sample: FileSample,
+    rows: WideOperations,
+    newer: BucketFile,
+  ): Promise<void> {
     const share = this.#maskingShare(newer, sample.file)
     if (share === 0) return
     const shared = await sample.sharedKeys(rows, newer)

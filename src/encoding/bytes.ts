@@ -4,6 +4,7 @@
  * Lanes are big-endian, so that keys compare lane by lane as their bytes do; the last lane holds the rest.
  * docs/file-format.md, Lanes.
  */
+import type { LaneColumn } from '../records/lane-columns.js'
 import { describeValue, lengthOfTypedArray, typedArrayName } from '../base/describe-value.js'
 import { outOfRange } from '../base/errors.js'
 import { outOfBounds, wrongType, type FieldType, type OwnColumn, type Place } from './field-type.js'
@@ -63,7 +64,7 @@ export class BytesType implements FieldType {
   columnToLanes(
     column: Uint8Array,
     rows: number,
-    lanes: readonly Uint32Array[],
+    lanes: readonly LaneColumn[],
     at: number,
     row: number,
   ): void {

@@ -6,6 +6,7 @@
  */
 import { describeValue } from '../base/describe-value.js'
 import { invalidType, outOfRange } from '../base/errors.js'
+import type { LaneColumn } from '../records/lane-columns.js'
 import type { StoredFieldType } from './stored-schema.js'
 
 /** A column of a batch or a result, one typed array for each field. */
@@ -53,7 +54,7 @@ export interface FieldType {
   /** The value of row `row`; it shares no memory with the lanes. */
   fromLanes(lanes: readonly Uint32Array[], at: number, row: number): unknown
   /** Fills `rows` rows of the lanes, from row `row` on. Requires: the column has `rows * rowLength` elements. */
-  columnToLanes(column: Column, rows: number, lanes: readonly Uint32Array[], at: number, row: number): void
+  columnToLanes(column: Column, rows: number, lanes: readonly LaneColumn[], at: number, row: number): void
   /** A new column of the rows `from` to `to`. */
   columnFromLanes(lanes: readonly Uint32Array[], at: number, from: number, to: number): OwnColumn
   /** A column over the little-endian bytes of one value; `bytes.byteLength` is `byteLength`. */

@@ -4,6 +4,7 @@
  * Hot: the loops over columns are plain, and no value of a key allocates when it is encoded. Lanes of signed integers
  * are biased, so that close values have close lanes; floats keep their bits. docs/file-format.md, Lanes.
  */
+import type { LaneColumn } from '../records/lane-columns.js'
 import { outOfBounds, wrongType, type FieldType, type OwnColumn, type Place } from './field-type.js'
 import type { ScalarKeyName, ScalarName } from './stored-schema.js'
 
@@ -71,12 +72,13 @@ class IntegerType implements FieldType {
   columnToLanes(
     column: SmallInteger<ArrayBufferLike>,
     rows: number,
-    lanes: readonly Uint32Array[],
+    lanes: readonly LaneColumn[],
     at: number,
     row: number,
   ): void {
     const lane = lanes[at]!
-    // `set` converts whole arrays, twenty times faster than a loop; signed integers come out sign-extended.
+    // `set` converts whole arrays, twenty times faster than a loop; signed integers come out sign-extended if the lane has
+    // room for that.
     lane.set(column, row)
     if (this.bias === 0) return
     // Adding the bias is flipping the highest bit of the field.
@@ -136,7 +138,7 @@ abstract class TwoLaneType implements FieldType {
   columnToLanes(
     column: LongColumn<ArrayBufferLike>,
     rows: number,
-    lanes: readonly Uint32Array[],
+    lanes: readonly LaneColumn[],
     at: number,
     row: number,
   ): void {
@@ -282,7 +284,7 @@ class Float32Type implements FieldType {
   columnToLanes(
     column: Float32Array,
     rows: number,
-    lanes: readonly Uint32Array[],
+    lanes: readonly LaneColumn[],
     at: number,
     row: number,
   ): void {

@@ -5,6 +5,7 @@
  * lanes become values and columns on their way out. Nothing that does not fit gets in. docs/file-format.md, Schema.
  */
 import { invalidOption } from '../options/arguments.js'
+import type { LaneColumn } from '../records/lane-columns.js'
 import { OperationBuffer, type WhereTerms } from '../records/operations.js'
 import { recordLayout, type RecordLayout } from '../records/record-layout.js'
 
@@ -163,7 +164,7 @@ export class Schema {
   }
 
   /** Fills the lanes from row `row` on with columns that were checked. No code of the caller runs. */
-  columnsToLanes({ key, values, rows }: GivenColumns, lanes: readonly Uint32Array[], row: number): void {
+  columnsToLanes({ key, values, rows }: GivenColumns, lanes: readonly LaneColumn[], row: number): void {
     this.#key.columnToLanes(key, rows, lanes, 0, row)
     for (const { field, column } of values) {
       field.type.columnToLanes(column, rows, lanes, this.layout.keyLaneCount + field.at, row)

@@ -18,7 +18,7 @@
  *     rows         from the next word on: low bits of the key, then value lanes and kind minus their bases; then zeros
  */
 import { assert } from '../base/assert.js'
-import { DELETE_KEY, type Operations } from '../records/operations.js'
+import { DELETE_KEY, type WideOperations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { bitWidth, packStrided } from './bits.js'
 import { BUCKETS_MAX, DirectoryWriter } from './elias-fano.js'
@@ -71,7 +71,7 @@ export class DataPageEncoder {
   /** Whether the kernel has counted the rows of the last `fit`. */
   #byKernel = false
   /** The rows of the last `fit` and the first of them, for `write`; whether they have been written, for `bounds`. */
-  #fitRows: Operations | undefined
+  #fitRows: WideOperations | undefined
   #fitFrom = 0
   #written = false
 
@@ -89,7 +89,7 @@ export class DataPageEncoder {
    * How many of the sorted rows [from, to) go into one page; at least one. Where it returns all of them, more might
    * have fitted. Prepares `write` for just these rows.
    */
-  fit(rows: Operations, from: number, to: number): number {
+  fit(rows: WideOperations, from: number, to: number): number {
     assert(from < to, 'a page has a row at least')
     this.#fitRows = rows
     this.#fitFrom = from
@@ -102,7 +102,7 @@ export class DataPageEncoder {
     return this.#accepted.rows
   }
 
-  #extend(rows: Operations, from: number, to: number, firstStep: number): void {
+  #extend(rows: WideOperations, from: number, to: number, firstStep: number): void {
     this.#offsets.begin(rows, from)
     let step = firstStep
     let nextStep = STEP_ROWS
@@ -133,7 +133,7 @@ export class DataPageEncoder {
   }
 
   /** Writes the rows that `fit` has counted into the zeroed page `bytes`; the checksum is the caller's. */
-  write(rows: Operations, from: number, bytes: Uint8Array): void {
+  write(rows: WideOperations, from: number, bytes: Uint8Array): void {
     assert(this.#fitRows === rows && this.#fitFrom === from, '`fit` has counted the rows that `write` gets')
     if (this.#byKernel) {
       this.#kernel!.write(from, bytes)
@@ -143,7 +143,7 @@ export class DataPageEncoder {
     this.#written = true
   }
 
-  #writePage(rows: Operations, from: number, bytes: Uint8Array): void {
+  #writePage(rows: WideOperations, from: number, bytes: Uint8Array): void {
     const page = this.#page
     const extent = this.#accepted
     const { lowBits, buckets } = this.#code
@@ -214,7 +214,7 @@ export class DataPageEncoder {
   }
 
   /** The same for keys of one or two lanes, where most of the time goes otherwise: of one the high lane is 0. */
-  #writeDirectory2(rows: Operations, from: number, words: Uint32Array): void {
+  #writeDirectory2(rows: WideOperations, from: number, words: Uint32Array): void {
     const { lowBits, buckets } = this.#code
     const { rows: count } = this.#accepted
     const writer = new DirectoryWriter(words, this.#page.directoryWord * 32, count, buckets)
@@ -249,7 +249,7 @@ export class DataPageEncoder {
   }
 
   /** The column to pack; where deletes stand in it, a copy in which they hold `base`. */
-  #packedColumn(rows: Operations, packed: number, from: number, count: number, base: number) {
+  #packedColumn(rows: WideOperations, packed: number, from: number, count: number, base: number) {
     const scratch = this.#scratch
     const { kinds } = rows
     if (packed === this.#page.packedLaneCount - 1) {

@@ -1,7 +1,7 @@
 /** `fit` and `write` of a data page by the kernels of the thread, for pages of puts with keys of one or two lanes. */
 import { assert } from '../base/assert.js'
 import { kernels, type Kernels } from '../kernels/kernels.js'
-import type { Operations } from '../records/operations.js'
+import type { WideOperations } from '../records/operations.js'
 import type { DataPageLayout } from './page-layout.js'
 
 export class KernelPageEncoder {
@@ -31,12 +31,12 @@ export class KernelPageEncoder {
     return new KernelPageEncoder(present, page, encoder.byteOffset, buffer)
   }
 
-  takes({ lanes, kinds }: Operations): boolean {
+  takes({ lanes, kinds }: WideOperations): boolean {
     return kinds === undefined && this.#kernels.hasAll(lanes)
   }
 
   /** How many of the rows [from, to) go into one page, as `DataPageEncoder.fit`. Requires: it takes the rows. */
-  fit({ lanes }: Operations, from: number, to: number, firstStep: number): number {
+  fit({ lanes }: WideOperations, from: number, to: number, firstStep: number): number {
     const { run, words } = this.#kernels
     for (let lane = 0; lane < lanes.length; lane++) words[this.#columns + lane] = lanes[lane]!.byteOffset
     return run.fit(this.#encoder, from, to - from, firstStep)

@@ -2,7 +2,7 @@
  * What the encoder knows of the first rows of a page: bounds of their values, and how regular their keys are. It decides
  * whether more rows fit. Hot: the loops are plain and work on many rows at once.
  */
-import { DELETE_KEY, PUT, type Operations } from '../records/operations.js'
+import { DELETE_KEY, PUT, type WideOperations } from '../records/operations.js'
 import { bitWidth } from './bits.js'
 import { EXACT_MAX, trailingZeros } from './key-offset.js'
 import type { DataPageLayout } from './page-layout.js'
@@ -83,7 +83,7 @@ export class PageExtent {
   }
 
   /** Takes in `count` more rows of the page, which begins with row `from` of `rows`. */
-  extend(rows: Operations, from: number, count: number, offsets: RowOffsets): void {
+  extend(rows: WideOperations, from: number, count: number, offsets: RowOffsets): void {
     const begin = this.rows
     const end = begin + count
     this.rows = end

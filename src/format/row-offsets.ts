@@ -1,5 +1,5 @@
 /** The keys of the rows of a page as distances from the key of its first row. Hot. */
-import type { Operations } from '../records/operations.js'
+import type { WideOperations } from '../records/operations.js'
 import { offsetNumber, shiftOut, subtractKey } from './key-offset.js'
 
 const TWO_32 = 2 ** 32
@@ -19,7 +19,7 @@ export class RowOffsets {
   }
 
   /** Begins a page with row `from` of `rows`; its rows are counted from there. */
-  begin(rows: Operations, from: number): void {
+  begin(rows: WideOperations, from: number): void {
     this.#lanes = rows.lanes
     this.#from = from
     for (let lane = 0; lane < this.firstKey.length; lane++) this.firstKey[lane] = rows.lanes[lane]![from]!

@@ -81,8 +81,8 @@ export interface CompactionControl {
 export interface SpillJob extends Place, Omit<TableFormat, 'pageBytes'> {
   /** Puts, at least one. */
   readonly memtable: MemtableImage
-  /** The memory of another memtable, with room for as many rows, which nobody uses meanwhile. */
-  readonly scratch: SharedArrayBuffer
+  /** An empty memtable with room for as many rows, which nobody uses meanwhile. */
+  readonly scratch: MemtableImage
   /** At most this many spills in memory, or one in each file. */
   readonly target:
     | { readonly kind: 'memory'; readonly shares: number }

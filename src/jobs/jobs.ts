@@ -101,7 +101,7 @@ export class Jobs {
     const { active, sealed } = version
     const release = version.retainInputs([], [...sealed, active])
     try {
-      const scratch = sealed[0]!.memtable.memory
+      const scratch = sealed[0]!.memtable.image()
       const image = active.memtable.image()
       return await this.#executor.spill({ ...job, memtable: image, scratch }, this.#counted(job, control))
     } finally {

@@ -19,7 +19,6 @@ const SLICE_ROWS = 8 * BLOCK_ROWS
 
 export class HashIndex {
   readonly #lanes: readonly Uint32Array[]
-  readonly #keyLaneCount: number
   readonly #capacity: number
   /** Hash to place in `#heads`: its highest bits. */
   #shift = 32 - MIN_HEAD_BITS
@@ -34,9 +33,9 @@ export class HashIndex {
   /** Kept, so that touching is not optimised away. */
   readonly #touched = new Int32Array(1)
 
-  constructor(lanes: readonly Uint32Array[], keyLaneCount: number, capacity: number) {
+  /** `lanes`: those of the key. */
+  constructor(lanes: readonly Uint32Array[], capacity: number) {
     this.#lanes = lanes
-    this.#keyLaneCount = keyLaneCount
     this.#capacity = capacity
   }
 
@@ -183,13 +182,13 @@ export class HashIndex {
     const next = this.#next
     const shift = this.#shift
     const first = this.#lanes[0]!
-    if (this.#keyLaneCount === 1) {
+    if (this.#lanes.length === 1) {
       for (let row = from; row < to; row++) {
         const head = hashLane(HASH_START, first[row]!) >>> shift
         next[row] = heads[head]!
         heads[head] = row + 1
       }
-    } else if (this.#keyLaneCount === 2) {
+    } else if (this.#lanes.length === 2) {
       const second = this.#lanes[1]!
       for (let row = from; row < to; row++) {
         const head = hashLane(hashLane(HASH_START, first[row]!), second[row]!) >>> shift
@@ -198,7 +197,7 @@ export class HashIndex {
       }
     } else {
       for (let row = from; row < to; row++) {
-        const head = hashKey(this.#lanes, row, this.#keyLaneCount) >>> shift
+        const head = hashKey(this.#lanes, row, this.#lanes.length) >>> shift
         next[row] = heads[head]!
         heads[head] = row + 1
       }

@@ -46,13 +46,12 @@ export async function keyBounds(memtable: Memtable, length: number): Promise<Key
 
 /** A plain loop over the first lane, which nearly always decides. */
 function extend(
-  { lanes, kinds, layout }: Memtable,
+  { keyLanes: lanes, kinds }: Memtable,
   from: number,
   to: number,
   bounds: KeyBounds | undefined,
 ): KeyBounds | undefined {
-  const keyOf = (row: number): Uint32Array =>
-    Uint32Array.from({ length: layout.keyLaneCount }, (_, lane) => lanes[lane]![row]!)
+  const keyOf = (row: number): Uint32Array => Uint32Array.from(lanes, lane => lane[row]!)
   const first = lanes[0]!
   let least = bounds?.least
   let greatest = bounds?.greatest

@@ -1,13 +1,20 @@
 /**
  * The memtable: the newest operations in RAM, in the order in which they came.
  *
- * It is columns of lanes in one SharedArrayBuffer, which are only appended to. What a reader has seen below a length
- * stays as it is, so a snapshot is a length. Once sealed, a worker thread sees the same memory through its image.
+ * It is columns of lanes in one SharedArrayBuffer, as narrow as the lanes of values are stored, which are only appended to.
+ * What a reader has seen below a length stays as it is, so a snapshot is a length. Once sealed, a worker thread sees the same memory through its image.
  * docs/internals.md, Memtable.
  */
 import type { Turns } from '../async/turns.js'
 import { assert } from '../base/assert.js'
-import { copyColumn, PUT, type DeleteWhere, type Operations } from '../records/operations.js'
+import {
+  columnsBytes,
+  columnsIn,
+  memtableWidths,
+  type ColumnWidth,
+  type LaneColumn,
+} from '../records/lane-columns.js'
+import { copyColumn, keyLanesOf, PUT, type DeleteWhere, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { HashIndex } from './hash-index.js'
 
@@ -17,6 +24,9 @@ export const MEMTABLE_ROWS_MAX = 2 ** 29
 /** Rows for which there is room at first: a thousand tables of a few records take little. */
 const FIRST_ROWS = 256
 
+/** It grows by doubling, and the last time by this much at least: what it leaves behind waits for the garbage collector. */
+const LAST_GROWTH = 4
+
 /** A *delete where* entry, and how many rows came before it: it may hide only those. */
 export interface MemtableDelete extends DeleteWhere {
   readonly position: number
@@ -24,7 +34,7 @@ export interface MemtableDelete extends DeleteWhere {
 
 /** A memtable as plain data. When it is posted to another thread, the buffers are the same memory there. */
 export interface MemtableImage {
-  /** The columns of lanes, one after the other, with `capacity` 32-bit values each: as many as there was room for then. */
+  /** The columns of lanes, one after the other, with `capacity` values each: as many as there was room for then. */
   readonly lanes: SharedArrayBuffer
   /** One byte for each row; `undefined`: all are puts. */
   readonly kinds: SharedArrayBuffer | undefined
@@ -41,8 +51,12 @@ export class Memtable implements Operations {
   /** The sequence number of the first operation. */
   readonly firstSequence: number
   /** The array stays; the columns in it may be other ones after an append, with the same rows. */
-  readonly lanes: readonly Uint32Array[]
-  readonly #columns: Uint32Array[]
+  readonly lanes: readonly LaneColumn[]
+  /** Those of the key, as {@link lanes}. */
+  readonly keyLanes: readonly Uint32Array[]
+  readonly #widths: readonly ColumnWidth[]
+  readonly #columns: LaneColumn[]
+  readonly #keyColumns: Uint32Array[]
   /** Rows for which its memory has room: it grows up to the capacity. */
   #allocated: number
   #kinds: Uint8Array | undefined
@@ -67,20 +81,20 @@ export class Memtable implements Operations {
   ) {
     assert(capacity > 0 && capacity <= MEMTABLE_ROWS_MAX, 'a memtable has room for 1 to 2^29 rows')
     this.#allocated = memory === undefined ? Math.min(capacity, FIRST_ROWS) : capacity
-    this.#memory = memory ?? memoryFor(layout, this.#allocated)
-    assert(
-      this.#memory.byteLength === layout.laneCount * this.#allocated * Uint32Array.BYTES_PER_ELEMENT,
-      'the memory of a memtable fits its layout',
-    )
+    this.#widths = memtableWidths(layout)
+    const bytes = columnsBytes(this.#widths, this.#allocated)
+    this.#memory = memory ?? new SharedArrayBuffer(bytes)
+    assert(this.#memory.byteLength === bytes, 'the memory of a memtable fits its layout')
     this.layout = layout
     this.capacity = capacity
     this.firstSequence = firstSequence
-    this.lanes = this.#columns = columnsIn(this.#memory, layout, this.#allocated)
+    this.lanes = this.#columns = columnsIn(this.#memory, this.#widths, this.#allocated)
+    this.keyLanes = this.#keyColumns = keyLanesOf(this, layout.keyLaneCount)
     this.#kindsBuffer = image?.kinds
     this.#kinds = image?.kinds === undefined ? undefined : new Uint8Array(image.kinds)
     this.#count = image?.count ?? 0
     this.#deletes = [...(image?.deletes ?? [])]
-    this.#index = new HashIndex(this.lanes, layout.keyLaneCount, capacity)
+    this.#index = new HashIndex(this.keyLanes, capacity)
   }
 
   /** The memtable that `image` was taken from, as it was then, over the same memory. Requires: it is sealed. */
@@ -132,7 +146,7 @@ export class Memtable implements Operations {
 
   /** Bytes that its rows and its hash index take. */
   get residentBytes(): number {
-    const rows = this.#count * this.lanes.length * Uint32Array.BYTES_PER_ELEMENT
+    const rows = columnsBytes(this.#widths, this.#count)
     return rows + (this.#kindsBuffer?.byteLength ?? 0) + this.#index.byteLength
   }
 
@@ -160,7 +174,9 @@ export class Memtable implements Operations {
   reserveRows(rows: number): void {
     const needed = this.#count + rows
     assert(rows >= 0 && needed <= this.capacity, 'a memtable takes no more rows than it has room for')
-    if (needed > this.#allocated) this.#grow(Math.min(this.capacity, Math.max(needed, 2 * this.#allocated)))
+    if (needed <= this.#allocated) return
+    const room = Math.max(needed, 2 * this.#allocated)
+    this.#grow(room < this.capacity / LAST_GROWTH ? room : this.capacity)
   }
 
   /** Appends rows `from` to `to` of `operations`. Requires: they fit. */
@@ -260,9 +276,9 @@ export class Memtable implements Operations {
    * Throws, with nothing changed, if there is no memory.
    */
   #grow(room: number): void {
-    const memory = memoryFor(this.layout, room)
+    const memory = new SharedArrayBuffer(columnsBytes(this.#widths, room))
     const kindsBuffer = this.#kindsBuffer && new SharedArrayBuffer(room)
-    const columns = columnsIn(memory, this.layout, room)
+    const columns = columnsIn(memory, this.#widths, room)
     for (let lane = 0; lane < columns.length; lane++)
       copyColumn(this.#columns[lane]!, 0, this.#count, columns[lane]!, 0)
     if (kindsBuffer !== undefined) {
@@ -274,16 +290,9 @@ export class Memtable implements Operations {
     this.#memory = memory
     this.#allocated = room
     for (let lane = 0; lane < columns.length; lane++) this.#columns[lane] = columns[lane]!
+    const keyColumns = keyLanesOf(this, this.#keyColumns.length)
+    for (let lane = 0; lane < keyColumns.length; lane++) this.#keyColumns[lane] = keyColumns[lane]!
   }
-}
-
-function memoryFor({ laneCount }: RecordLayout, rows: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(laneCount * rows * Uint32Array.BYTES_PER_ELEMENT)
-}
-
-function columnsIn(memory: SharedArrayBuffer, { laneCount }: RecordLayout, rows: number): Uint32Array[] {
-  const bytes = rows * Uint32Array.BYTES_PER_ELEMENT
-  return Array.from({ length: laneCount }, (_, lane) => new Uint32Array(memory, lane * bytes, rows))
 }
 
 function countOtherThanPuts(kinds: Uint8Array, from: number, to: number): number {

@@ -83,7 +83,7 @@ export class OrderedView {
   }
 
   async #extend(length: number): Promise<void> {
-    const { lanes, layout } = this.#memtable
+    const { keyLanes } = this.#memtable
     this.#rowsThisTurn = 0
     while (this.#covered < length) {
       await this.#takeTurn(Math.min(SLICE_ROWS, length - this.#covered))
@@ -93,7 +93,7 @@ export class OrderedView {
     const first = firstToMerge(this.#runs)
     const count = this.#runs.length - first
     if (count < 2) return
-    const merged = await mergeRuns(lanes, layout.keyLaneCount, this.#runs.slice(first), async rows => {
+    const merged = await mergeRuns(keyLanes, keyLanes.length, this.#runs.slice(first), async rows => {
       await this.#takeTurn(rows)
       return this.#waiting > 0
     })
@@ -105,9 +105,9 @@ export class OrderedView {
   /** Adds a run of the next rows below `length`, if another call has not added them meanwhile. */
   #sortSlice(length: number): void {
     if (this.#covered >= length) return
-    const { lanes, layout } = this.#memtable
+    const { keyLanes } = this.#memtable
     const end = Math.min(this.#covered + SLICE_ROWS, length)
-    this.#runs.push(sortedOrder(lanes, layout.keyLaneCount, this.#covered, end))
+    this.#runs.push(sortedOrder(keyLanes, keyLanes.length, this.#covered, end))
     this.#covered = end
   }
 
@@ -124,8 +124,8 @@ export class OrderedView {
       at += run.length
     }
     // Stable: rows of one key stay in the order of the runs.
-    const { lanes, layout } = this.#memtable
-    sortRows(lanes, layout.keyLaneCount, merged)
+    const { keyLanes } = this.#memtable
+    sortRows(keyLanes, keyLanes.length, merged)
     runs.splice(first, runs.length - first, merged)
   }
 

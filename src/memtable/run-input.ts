@@ -7,6 +7,7 @@ import type { SortedInput } from '../merge/sorted-input.js'
 import { compareKeyToRow } from '../records/compare.js'
 import type { DeleteWhereIndex } from '../records/delete-where-index.js'
 import type { KeyRange } from '../records/key-range.js'
+import type { LaneColumn } from '../records/lane-columns.js'
 import { DELETE_KEY, PUT, type OperationBuffer } from '../records/operations.js'
 import type { Memtable } from './memtable.js'
 
@@ -121,12 +122,12 @@ export class RunInput implements SortedInput {
 
   /** The first index in the run whose key is not below `key`; with `above`, whose key is above it. */
   #placeOf(key: Uint32Array, above: boolean): number {
-    const { lanes } = this.#memtable
+    const { keyLanes } = this.#memtable
     let low = 0
     let high = this.#run.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      const order = compareKeyToRow(key, lanes, this.#run[middle]!)
+      const order = compareKeyToRow(key, keyLanes, this.#run[middle]!)
       if (order > 0 || (above && order === 0)) low = middle + 1
       else high = middle
     }
@@ -135,7 +136,7 @@ export class RunInput implements SortedInput {
 }
 
 function gatherLane(
-  column: Uint32Array,
+  column: LaneColumn,
   rows: Uint32Array,
   count: number,
   into: Uint32Array,

@@ -11,6 +11,7 @@ import type { Hiding } from '../records/hide-rows.js'
 import {
   DELETE_KEY,
   gatherColumn,
+  keyLanesOf,
   PUT,
   type OperationBuffer,
   type Operations,
@@ -74,10 +75,11 @@ export class SealInput implements SortedInput {
     if (byKernels !== undefined) return byKernels
     const into = lanes.map(() => newColumn(count))
     const { rows, starts } = splitByKey(layout, { lanes, count, kinds }, options, into)
+    const keyLanes = keyLanesOf(rows, layout.keyLaneCount)
     return {
       starts,
       appendSorted(part, buffer) {
-        const order = sortedOrder(rows.lanes, layout.keyLaneCount, starts[part]!, starts[part + 1]!)
+        const order = sortedOrder(keyLanes, keyLanes.length, starts[part]!, starts[part + 1]!)
         appendRows(rows, order, buffer)
       },
       close: () => into.forEach(giveBackColumn),

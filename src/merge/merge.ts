@@ -11,7 +11,7 @@ import type { Turns } from '../async/turns.js'
 import { assert } from '../base/assert.js'
 import { compareRows } from '../records/compare.js'
 import { BufferPool } from '../records/buffer-pool.js'
-import type { OperationBuffer, Operations } from '../records/operations.js'
+import type { OperationBuffer, WideOperations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { appendSorted } from '../sort/append-sorted.js'
 import { resolve } from './resolve.js'
@@ -73,7 +73,7 @@ export class Merge {
    * last one, and the consumer walks it backwards. They stay valid until the next call; `undefined` at the end.
    * All operations of a key come in one batch.
    */
-  async next(): Promise<Operations | undefined> {
+  async next(): Promise<WideOperations | undefined> {
     const { signal, turns } = this.#options
     for (;;) {
       throwIfAborted(signal)
@@ -125,7 +125,7 @@ export class Merge {
   }
 
   /** Checks the ends of the batch that was just appended at `from`: in order, and none before the previous batch. */
-  #assertSorted({ lanes, count }: Operations, from: number): void {
+  #assertSorted({ lanes, count }: WideOperations, from: number): void {
     if (count === from) return
     const { reverse, layout } = this.#options
     const { keyLaneCount } = layout
@@ -160,7 +160,7 @@ export class Merge {
   }
 
   /** Takes all complete rows, sorted and resolved; `undefined` if no input has any left. */
-  #collect(limit: Feed | undefined): Operations | undefined {
+  #collect(limit: Feed | undefined): WideOperations | undefined {
     const { layout, reverse, replace, keepDeletes } = this.#options
     const contributors: { feed: Feed; end: number }[] = []
     for (const feed of this.#feeds) {

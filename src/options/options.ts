@@ -110,7 +110,7 @@ export const MAX_PAGE_BYTES = 64 * KIB
 
 /** The largest record fits. */
 const MIN_BUFFER_BYTES = 1 * KIB
-/** A lane of one byte takes four in memory: at most 4 GiB. */
+/** In memory records take at most half as much again, for short keys and rests of bytes. */
 const MAX_BUFFER_BYTES = 1 * GIB
 const MIN_WAL_BYTES = MIN_PAGE_BYTES
 const MAX_WAL_BYTES = 1 * GIB

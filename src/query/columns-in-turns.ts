@@ -1,7 +1,7 @@
 /** Columns for the user out of many rows, in slices: the event loop turns in between. */
 import { Turns } from '../async/turns.js'
 import type { Schema } from '../encoding/schema.js'
-import type { Operations } from '../records/operations.js'
+import type { WideOperations } from '../records/operations.js'
 
 /** Rows that are decoded before the event loop may get a turn. */
 const SLICE_ROWS = 2 ** 16
@@ -9,7 +9,11 @@ const SLICE_ROWS = 2 ** 16
 type Columns = ReturnType<Schema['lanesToColumns']>
 
 /** As `schema.lanesToColumns` of all rows. */
-export async function columnsInTurns(schema: Schema, rows: Operations, withKey: boolean): Promise<Columns> {
+export async function columnsInTurns(
+  schema: Schema,
+  rows: WideOperations,
+  withKey: boolean,
+): Promise<Columns> {
   const slice = (from: number): Columns =>
     schema.lanesToColumns(rows.lanes, from, Math.min(rows.count, from + SLICE_ROWS), withKey)
   if (rows.count <= SLICE_ROWS) return slice(0)

@@ -183,7 +183,12 @@ export class FirstLast {
   }
 
   /** Passes over rows from `length` on, which the view does not see. A lookup would say so, too, but at a higher price. */
-  #seekInMemtable({ lanes }: Memtable, runs: readonly Uint32Array[], length: number, reverse: boolean): void {
+  #seekInMemtable(
+    { keyLanes: lanes }: Memtable,
+    runs: readonly Uint32Array[],
+    length: number,
+    reverse: boolean,
+  ): void {
     const { lower, lowerExclusive, upper, upperExclusive } = this.left
     for (const run of runs) {
       const step = reverse ? -1 : 1

@@ -8,7 +8,7 @@ import { atOnce } from '../async/at-once.js'
 import { Turns } from '../async/turns.js'
 import { lowerBound, upperBound } from '../records/compare.js'
 import { greatestKeyNumber, incrementKey, keyNumber, keyOfNumber } from '../records/key-number.js'
-import { OperationBuffer, type Operations } from '../records/operations.js'
+import { OperationBuffer, type WideOperations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { sortedInTurns } from '../sort/sort-in-turns.js'
 import type { View } from '../state/table-state.js'
@@ -152,7 +152,7 @@ async function scanEach(
   queries: readonly Reach[],
   groups: readonly Group[],
 ): Promise<OrderedHits> {
-  const found: Operations[] = []
+  const found: WideOperations[] = []
   await atOnce(groups.length, SCANS_AT_ONCE, async group => {
     found[group] = await scanAll(reader, layout, view, groups[group]!)
   })
@@ -203,7 +203,7 @@ async function inQueryOrder(
   layout: RecordLayout,
   queries: readonly Reach[],
   groups: readonly Group[],
-  found: readonly Operations[],
+  found: readonly WideOperations[],
 ): Promise<OrderedHits> {
   const turns = new Turns()
   const groupOf = new Uint32Array(queries.length)

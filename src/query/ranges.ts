@@ -4,7 +4,7 @@
 import { throwIfAborted } from '../async/abort.js'
 import type { Merge } from '../merge/merge.js'
 import type { KeyRange } from '../records/key-range.js'
-import type { Operations } from '../records/operations.js'
+import type { WideOperations } from '../records/operations.js'
 import type { Pin } from '../state/pins.js'
 import type { TableReader } from './reader.js'
 
@@ -20,7 +20,7 @@ export interface ScanOptions {
 
 /** Rows [from, to) of `rows`, in ascending order; a reverse scan walks them from the end. */
 export interface RowBatch {
-  readonly rows: Operations
+  readonly rows: WideOperations
   readonly from: number
   readonly to: number
 }
@@ -63,7 +63,7 @@ export class RangeScan {
     }
   }
 
-  async #step(): Promise<Operations | undefined> {
+  async #step(): Promise<WideOperations | undefined> {
     const { range, reverse, signal } = this.options
     this.#merge ??= await this.#reader.scan(this.#pin.view, range, reverse, signal)
     return this.#merge.next()

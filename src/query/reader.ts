@@ -16,7 +16,7 @@ import { Merge } from '../merge/merge.js'
 import type { SortedInput } from '../merge/sorted-input.js'
 import { BufferPool } from '../records/buffer-pool.js'
 import { rangeIsEmpty, rangeOverlaps, type KeyRange } from '../records/key-range.js'
-import { OperationBuffer, type Operations } from '../records/operations.js'
+import { OperationBuffer, type WideOperations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import type { View } from '../state/table-state.js'
 import { FirstLast, GIVEN_UP, MISSING, NOTHING, RECORD, type Effort } from './first-last.js'
@@ -51,16 +51,16 @@ export interface ReaderOptions {
  * Turns the records of a key into what the caller wants. Rows are used again for the next key, unless there are thousands, so
  * they are read before this returns; and of a lookup of one record only the value lanes are there.
  */
-export type Answer<T> = (rows: Operations) => T
+export type Answer<T> = (rows: WideOperations) => T
 
 /** Turns a row into what the caller wants. A search uses its rows again, so they are read before this returns. */
-export type RowAnswer<T> = (rows: Operations, row: number) => T
+export type RowAnswer<T> = (rows: WideOperations, row: number) => T
 
 /** What a search found: a record, nothing (`undefined`), or what of the range is left for a scan. */
 export type FirstFound = RowAt | { readonly left: KeyRange } | undefined
 
 export interface RowAt {
-  readonly rows: Operations
+  readonly rows: WideOperations
   readonly row: number
 }
 
@@ -145,7 +145,7 @@ export class TableReader {
   }
 
   /** The records of one key, newest first, at most `limit`. Reads missing pages without blocking. The rows are the caller's. */
-  async find(view: View, key: Uint32Array, limit: number): Promise<Operations> {
+  async find(view: View, key: Uint32Array, limit: number): Promise<WideOperations> {
     const hits = new OperationBuffer(this.#options.layout, 4)
     await this.#run(view, key, limit, hits, true)
     return hits
@@ -359,7 +359,7 @@ export class TableReader {
   }
 
   /** Hands out the records of a key with very many, from old to new; returns how many there are. */
-  async #scanKey(view: View, key: Uint32Array, take: (rows: Operations) => void): Promise<number> {
+  async #scanKey(view: View, key: Uint32Array, take: (rows: WideOperations) => void): Promise<number> {
     let found = 0
     const merge = await this.scan(view, { lower: key, upper: key }, false)
     try {

@@ -8,7 +8,7 @@
 import { throwIfAborted } from '../async/abort.js'
 import { Turns } from '../async/turns.js'
 import { compareRows } from '../records/compare.js'
-import type { Operations } from '../records/operations.js'
+import type { WideOperations } from '../records/operations.js'
 import type { RangeScan } from './ranges.js'
 import type { RowAnswer } from './reader.js'
 
@@ -25,7 +25,7 @@ export class RowIterator<T> implements AsyncGenerator<T, void> {
   readonly #turns = new Turns()
   #scan: RangeScan | undefined
   /** The batch at hand: its rows [place, to) are still to come; from its end where the scan goes backwards. */
-  #rows: Operations | undefined
+  #rows: WideOperations | undefined
   #from = 0
   #place = 0
   #to = 0

@@ -8,6 +8,7 @@
  */
 import { floatsAmong, normalizeFloats } from './float-lanes.js'
 import { isFloatRange } from './lane-ranges.js'
+import type { LaneColumn } from './lane-columns.js'
 import type { DeleteWhere } from './operations.js'
 import { lastBelow, RangeList } from './range-list.js'
 import type { FloatLanes, RecordLayout } from './record-layout.js'
@@ -65,7 +66,7 @@ export class DeleteWhereIndex {
    *
    * `sequence` is that of the record, or the last one of the bucket file that holds it.
    */
-  hides(lanes: readonly Uint32Array[], row: number, sequence: number, before: number): boolean {
+  hides(lanes: readonly LaneColumn[], row: number, sequence: number, before: number): boolean {
     for (const shape of this.#shapes.values()) {
       const values = valuesOfRow(shape, lanes, row)
       if (shape.lists !== undefined) {
@@ -94,7 +95,7 @@ export class DeleteWhereIndex {
 }
 
 /** Most shapes are of one lane, or of none: these allocate nothing. */
-function valuesOfRow(shape: Shape, lanes: readonly Uint32Array[], row: number): number | string {
+function valuesOfRow(shape: Shape, lanes: readonly LaneColumn[], row: number): number | string {
   if (shape.lanes.length === 0) return NO_VALUES
   if (shape.lanes.length === 1 && shape.floats.length === 0) return lanes[shape.lanes[0]!]![row]!
   return valuesOf(

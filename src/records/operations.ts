@@ -1,10 +1,11 @@
 /**
  * Operations in memory: columns of lanes and a column of kinds, grown by doubling.
  *
- * Batches, decoded frames, decoded pages and merge buffers all have this one form. Requires: rows of one key are in the
+ * Batches, decoded frames, decoded pages and merge buffers all have this one form; memtables have narrow columns. Requires: rows of one key are in the
  * order in which they were put. docs/internals.md, Operations.
  */
 import { giveBackColumn, newColumn } from '../kernels/kernels.js'
+import type { LaneColumn } from './lane-columns.js'
 import type { RecordLayout } from './record-layout.js'
 
 /** What an operation does. The numbers are on disk: docs/file-format.md, Operation kinds. */
@@ -21,16 +22,23 @@ export const KIND_COUNT = 3
  */
 export const PUT_IF_ABSENT = KIND_COUNT
 
-/** A column of a lane; narrow ones are for lanes of fewer bytes. */
-export type LaneColumn = Uint8Array | Uint16Array | Uint32Array
-
 /** Columns of operations, to be read. */
 export interface Operations {
   readonly count: number
-  /** One column for each lane, key lanes first; rows from `count` on mean nothing. */
-  readonly lanes: readonly Uint32Array[]
+  /** One column for each lane, key lanes first, which have 32 bits a value; rows from `count` on mean nothing. */
+  readonly lanes: readonly LaneColumn[]
   /** `undefined`: all are puts. */
   readonly kinds: Uint8Array | undefined
+}
+
+/** Operations outside of memtables: all columns have 32 bits a value. */
+export interface WideOperations extends Operations {
+  readonly lanes: readonly Uint32Array[]
+}
+
+/** The columns of the key: each has 32 bits a value, also in a memtable. */
+export function keyLanesOf({ lanes }: Pick<Operations, 'lanes'>, keyLaneCount: number): Uint32Array[] {
+  return lanes.slice(0, keyLaneCount) as Uint32Array[]
 }
 
 /** What lanes must be within, both bounds included: they are compared as one number, the first lane highest. */
@@ -63,12 +71,12 @@ export interface DeleteWhere extends WhereTerms {
 /** Columns of up to this many rows are copied by a loop: a `subarray` would cost more, above all in garbage. */
 const LOOP_ROWS_MAX = 32
 
-/** Copies rows [from, to) of a column. */
-export function copyColumn<C extends Uint32Array | Uint8Array>(
-  source: C,
+/** Copies rows [from, to) of a column. Requires: the values fit the target. */
+export function copyColumn(
+  source: LaneColumn,
   from: number,
   to: number,
-  target: C,
+  target: LaneColumn,
   at: number,
 ): void {
   if (to - from > LOOP_ROWS_MAX) target.set(source.subarray(from, to), at)
@@ -87,17 +95,12 @@ function reverseColumn<C extends Uint32Array | Uint8Array>(column: C, from: numb
 }
 
 /** Copies the values of the rows that `order` names, in its order. Hot. */
-export function gatherColumn<C extends Uint32Array | Uint8Array>(
-  source: C,
-  order: Uint32Array,
-  target: C,
-  at: number,
-): void {
+export function gatherColumn(source: LaneColumn, order: Uint32Array, target: LaneColumn, at: number): void {
   for (let i = 0; i < order.length; i++) target[at + i] = source[order[i]!]!
 }
 
 /** Columns of operations that grow. */
-export class OperationBuffer implements Operations {
+export class OperationBuffer implements WideOperations {
   count = 0
   lanes: Uint32Array[]
   kinds: Uint8Array | undefined = undefined

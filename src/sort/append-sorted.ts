@@ -1,6 +1,6 @@
 /** Appends rows in the order of their keys: batches of merges, of seals and of bulk loads. By kernels where there are some. */
 import { kernels } from '../kernels/kernels.js'
-import { gatherColumn, PUT, type OperationBuffer, type Operations } from '../records/operations.js'
+import { gatherColumn, PUT, type OperationBuffer, type WideOperations } from '../records/operations.js'
 import { KernelOrder } from './kernel-sort.js'
 import { sortedOrder } from './sort.js'
 
@@ -13,7 +13,7 @@ const KERNEL_ROWS_MIN = 32
  * `shared`: for each lane the value that all rows have, if it is known; then the column of `source` means nothing.
  */
 export function appendSorted(
-  source: Operations,
+  source: WideOperations,
   from: number,
   to: number,
   keyLaneCount: number,
@@ -31,7 +31,7 @@ export function appendSorted(
 }
 
 function appendInOrder(
-  { lanes, kinds }: Operations,
+  { lanes, kinds }: WideOperations,
   order: Uint32Array,
   into: OperationBuffer,
   shared: readonly (number | undefined)[],
@@ -49,7 +49,7 @@ function appendInOrder(
 
 /** As {@link appendInOrder}, by kernels. `order` counts rows from row `from` on. */
 function appendByKernels(
-  { lanes, kinds }: Operations,
+  { lanes, kinds }: WideOperations,
   from: number,
   order: KernelOrder,
   into: OperationBuffer,
@@ -70,11 +70,11 @@ function appendByKernels(
 
 /** `undefined`: the kernels cannot be used. */
 function kernelOrder(
-  { lanes }: Operations,
+  { lanes }: WideOperations,
   from: number,
   to: number,
   keyLaneCount: number,
-  into: Operations,
+  into: WideOperations,
 ): KernelOrder | undefined {
   const present = kernels()
   if (present === undefined || to - from < KERNEL_ROWS_MIN) return undefined

@@ -1,11 +1,13 @@
 /**
  * Splits rows by key by the kernels of the thread: a copy of the rows, each in one piece, in the memory of the kernels.
  *
- * Values have no more bytes than they need, so that little memory is touched; a part is then sorted, and taken apart into
- * columns again. The source may lie elsewhere: it is copied in block by block, 0.15 ns a value. The twin: split.ts.
+ * Values have no more bytes than in the memtable, so that little memory is touched; a part is then sorted, and taken apart
+ * into columns again. The source may lie elsewhere: it is copied in block by block, 0.15 ns a value. The twin: split.ts.
  */
+import { assert } from '../base/assert.js'
 import { kernels, type Kernels } from '../kernels/kernels.js'
-import { PUT, type OperationBuffer } from '../records/operations.js'
+import { columnAt, memtableWidths, type ColumnWidth, type LaneColumn } from '../records/lane-columns.js'
+import { keyLanesOf, PUT, type OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { KernelOrder } from './kernel-sort.js'
 import { sortedOrder } from './sort.js'
@@ -41,16 +43,23 @@ export class KernelSplit {
     this.starts = starts
   }
 
-  /** `undefined` where there are no kernels for such rows, or no memory. Requires: `count` puts, at least one. */
+  /**
+   * `undefined` where there are no kernels for such rows, or no memory. Requires: `count` puts, at least one, in columns as
+   * wide as those of a memtable.
+   */
   static of(
     layout: RecordLayout,
-    lanes: readonly Uint32Array[],
+    lanes: readonly LaneColumn[],
     count: number,
     { binBits, partRows }: SplitOptions,
   ): KernelSplit | undefined {
     const present = kernels()
     if (present === undefined || layout.keyLaneCount > 2) return undefined
     const shape = shapeOf(layout)
+    assert(
+      lanes.every((column, lane) => column.BYTES_PER_ELEMENT === shape.lanes[lane]!.bytes),
+      'columns are as wide as those of a memtable',
+    )
     const rows = present.takeBytes(count * shape.rowBytes)
     const splitter = Splitter.of(present, lanes, count, binBits)
     if (rows === undefined || splitter === undefined) {
@@ -108,29 +117,32 @@ function valueAt(view: DataView, at: number, bytes: number): number {
 
 interface RowShape {
   readonly rowBytes: number
-  readonly lanes: readonly { readonly offset: number; readonly bytes: 1 | 2 | 4 }[]
+  readonly lanes: readonly { readonly offset: number; readonly bytes: ColumnWidth }[]
 }
 
-/** Keys are read as whole words. */
-function shapeOf({ keyLaneCount, laneBytes }: RecordLayout): RowShape {
+function shapeOf(layout: RecordLayout): RowShape {
   let rowBytes = 0
-  const lanes = laneBytes.map((width, lane) => {
-    const bytes = lane < keyLaneCount || width > 2 ? 4 : width === 2 ? 2 : 1
+  const lanes = memtableWidths(layout).map(bytes => {
     const offset = rowBytes
     rowBytes += bytes
-    return { offset, bytes } as const
+    return { offset, bytes }
   })
   return { rowBytes, lanes }
+}
+
+/** Words of a block of a column. */
+function blockWords(width: number): number {
+  return (BLOCK_ROWS * width) / Uint32Array.BYTES_PER_ELEMENT
 }
 
 /** One split under way: the memory that it needs meanwhile. */
 class Splitter {
   readonly #kernels: Kernels
-  readonly #lanes: readonly Uint32Array[]
+  readonly #lanes: readonly LaneColumn[]
   readonly #count: number
   readonly #memory: Uint32Array
-  /** A block of each column. */
-  readonly #blocks: readonly Uint32Array[]
+  /** A block of each column, as wide as the column. */
+  readonly #blocks: readonly LaneColumn[]
   readonly #places: Uint32Array
   readonly #laneTable: Uint32Array
   readonly #binRows: Uint32Array
@@ -140,7 +152,7 @@ class Splitter {
 
   private constructor(
     present: Kernels,
-    lanes: readonly Uint32Array[],
+    lanes: readonly LaneColumn[],
     count: number,
     binCount: number,
     memory: Uint32Array,
@@ -151,7 +163,9 @@ class Splitter {
     this.#lanes = lanes
     this.#count = count
     this.#memory = memory
-    this.#blocks = lanes.map(() => cut(BLOCK_ROWS))
+    this.#blocks = lanes.map(({ BYTES_PER_ELEMENT: width }) =>
+      columnAt(present.buffer, cut(blockWords(width)).byteOffset, width as ColumnWidth, BLOCK_ROWS),
+    )
     this.#places = cut(PLACES)
     this.#laneTable = cut(LANE_WORDS * lanes.length)
     this.#binRows = cut(binCount).fill(0)
@@ -161,12 +175,13 @@ class Splitter {
 
   static of(
     present: Kernels,
-    lanes: readonly Uint32Array[],
+    lanes: readonly LaneColumn[],
     count: number,
     binBits: number,
   ): Splitter | undefined {
     const binCount = binsIn(binBits)
-    const words = lanes.length * (BLOCK_ROWS + LANE_WORDS) + PLACES + 3 * binCount
+    const blocks = lanes.reduce((sum, { BYTES_PER_ELEMENT: width }) => sum + blockWords(width), 0)
+    const words = blocks + lanes.length * LANE_WORDS + PLACES + 3 * binCount
     const memory = present.takeWords(words)
     return memory && new Splitter(present, lanes, count, binCount, memory)
   }
@@ -179,7 +194,9 @@ class Splitter {
     rows: Uint8Array,
   ): number[] {
     const { run } = this.#kernels
-    const bins = binsOf(this.#lanes.slice(0, keyLaneCount), binBits, column => this.#measure(column))
+    const bins = binsOf(keyLanesOf({ lanes: this.#lanes }, keyLaneCount), binBits, column =>
+      this.#measure(column),
+    )
     const { lane: binLane, shift, first } = bins
     this.#forBlocks(this.#lanes[binLane]!, (block, length) =>
       run.countBins(block, length, shift, first, this.#binRows.byteOffset),
@@ -220,14 +237,14 @@ class Splitter {
     return { min: extremes[0], max: extremes[1] }
   }
 
-  #forBlocks(column: Uint32Array, work: (block: number, length: number) => void): void {
+  #forBlocks(column: LaneColumn, work: (block: number, length: number) => void): void {
     const block = this.#blocks[0]!
     for (let from = 0; from < this.#count; from += BLOCK_ROWS) {
       work(block.byteOffset, this.#copyIn(column, from, block))
     }
   }
 
-  #copyIn(column: Uint32Array, from: number, block: Uint32Array): number {
+  #copyIn(column: LaneColumn, from: number, block: LaneColumn): number {
     const to = Math.min(this.#count, from + BLOCK_ROWS)
     block.set(column.subarray(from, to))
     return to - from

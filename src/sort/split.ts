@@ -7,7 +7,8 @@
  * Memtable; a bulk load sets them aside, Bulk load.
  */
 import { assert } from '../base/assert.js'
-import type { Operations } from '../records/operations.js'
+import type { LaneColumn } from '../records/lane-columns.js'
+import { keyLanesOf, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 
 /** More bins would not fit the caches beside what is written; part numbers have 16 bits. */
@@ -40,12 +41,12 @@ export function splitByKey(
   layout: RecordLayout,
   source: Operations,
   options: SplitOptions,
-  into: readonly Uint32Array[],
+  into: readonly LaneColumn[],
 ): Parts {
   const { lanes, kinds, count } = source
   assert(count > 0, 'there are rows to split')
   assert(options.binBits > 0 && options.binBits <= BIN_BITS_MAX, 'there are 2 to 4,096 bins')
-  const keyLanes = lanes.slice(0, layout.keyLaneCount)
+  const keyLanes = keyLanesOf(source, layout.keyLaneCount)
   const bins = binsOf(keyLanes, options.binBits, column => measure(column, count))
   const column = keyLanes[bins.lane]!
   const binRows = new Uint32Array(binsIn(options.binBits))
@@ -171,13 +172,7 @@ function findPlaces(
   }
 }
 
-function scatter<Column extends Uint32Array | Uint8Array>(
-  column: Column,
-  places: Uint32Array,
-  into: Column,
-  from: number,
-  to: number,
-): void {
+function scatter(column: LaneColumn, places: Uint32Array, into: LaneColumn, from: number, to: number): void {
   for (let row = from; row < to; row++) into[places[row - from]!] = column[row]!
 }
 

@@ -4,7 +4,14 @@
  * Page faults on fresh memory dominate. Therefore columns are narrow, and each share is released as soon as its rows are
  * in the file. docs/internals.md, Bulk load.
  */
-import type { LaneColumn, Operations } from '../records/operations.js'
+import {
+  columnsBytes,
+  columnsIn,
+  narrowestWidth,
+  type ColumnWidth,
+  type LaneColumn,
+} from '../records/lane-columns.js'
+import type { Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { cutPieces, piecesFrom, splitIntoPieces } from './pieces.js'
 import type { MemorySpill, Spill } from './spill.js'
@@ -19,7 +26,7 @@ const MAPPED_BYTES_MIN = 2 ** 20
 export function spillToMemory(
   layout: RecordLayout,
   { lanes, count, kinds }: Operations,
-  scratch: readonly Uint32Array[],
+  scratch: readonly LaneColumn[],
   shares: number,
 ): MemorySpill[] {
   const { keyLaneCount, laneBytes } = layout
@@ -27,7 +34,7 @@ export function spillToMemory(
   const isStored = (_: unknown, lane: number) => shared[lane] === undefined
   const stored = { lanes: lanes.filter(isStored), count, kinds }
   const split = scratch.filter(isStored)
-  const widths = laneBytes.filter(isStored).map(columnBytes)
+  const widths = laneBytes.filter(isStored).map(narrowestWidth)
   const pieces = splitIntoPieces(layout, stored, split, false)
   return cutPieces(pieces, shares).map(range => {
     const { starts } = pieces
@@ -52,42 +59,26 @@ export function bytesInMemory(spills: readonly Spill[]): number {
 
 /** The most bytes that this many rows take. */
 export function memorySpillBytes({ laneBytes }: RecordLayout, rows: number): number {
-  return rows * laneBytes.reduce((sum, bytes) => sum + columnBytes(bytes), 0)
+  return rows * laneBytes.reduce((sum, bytes) => sum + narrowestWidth(bytes), 0)
 }
 
 /** The value that the first `count` rows have, if they share one. */
-function sharedValue(column: Uint32Array, count: number): number | undefined {
+function sharedValue(column: LaneColumn, count: number): number | undefined {
   const first = column[0]!
   for (let row = 1; row < count; row++) if (column[row] !== first) return undefined
   return first
 }
 
-/** Bytes of a value in the narrowest column that can hold values of this many bytes. */
-function columnBytes(valueBytes: number): 1 | 2 | 4 {
-  return valueBytes === 1 ? 1 : valueBytes === 2 ? 2 : 4
-}
-
-/** Copies rows [from, to) into columns with these widths in bytes, one after another in the same memory. */
+/** Copies rows [from, to) into columns with these widths, one after another in the same memory. */
 function copyColumns(
-  columns: readonly Uint32Array[],
+  columns: readonly LaneColumn[],
   from: number,
   to: number,
-  widths: readonly (1 | 2 | 4)[],
+  widths: readonly ColumnWidth[],
 ): LaneColumn[] {
-  const offsets = [0]
-  for (const width of widths) offsets.push(Math.ceil((offsets.at(-1)! + (to - from) * width) / 4) * 4)
-  const memory = sharedMemory(offsets.at(-1)!)
-  return columns.map((column, i) => {
-    const copy = columnIn(memory, offsets[i]!, to - from, widths[i]!)
-    copy.set(column.subarray(from, to))
-    return copy
-  })
-}
-
-function columnIn(memory: SharedArrayBuffer, offset: number, rows: number, width: 1 | 2 | 4): LaneColumn {
-  if (width === 1) return new Uint8Array(memory, offset, rows)
-  if (width === 2) return new Uint16Array(memory, offset, rows)
-  return new Uint32Array(memory, offset, rows)
+  const copies = columnsIn(sharedMemory(columnsBytes(widths, to - from)), widths, to - from)
+  for (const [i, copy] of copies.entries()) copy.set(columns[i]!.subarray(from, to))
+  return copies
 }
 
 /**

@@ -5,7 +5,8 @@
  * for sorted pieces: then they are sorted, and cut by number. docs/internals.md, Bulk load.
  */
 import { assert } from '../base/assert.js'
-import { gatherColumn, type Operations } from '../records/operations.js'
+import type { LaneColumn } from '../records/lane-columns.js'
+import { gatherColumn, keyLanesOf, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { sortedOrder } from '../sort/sort.js'
 import { splitByKey } from '../sort/split.js'
@@ -27,14 +28,14 @@ const SORTED_ROWS_MAX = 1024
 export function splitIntoPieces(
   layout: RecordLayout,
   source: Operations,
-  into: readonly Uint32Array[],
+  into: readonly LaneColumn[],
   sorted: boolean,
 ): Pieces {
   assert(source.kinds === undefined, 'puts are set aside')
   const binBits = Math.ceil(Math.log2(source.count / PIECE_ROWS))
   const options = { binBits: Math.min(BIN_BITS_MAX, Math.max(1, binBits)), partRows: 0 }
-  const { starts, firstKeys, lastKeys } = splitByKey(layout, source, options, into)
-  const keyLanes = into.slice(0, layout.keyLaneCount)
+  const { rows, starts, firstKeys, lastKeys } = splitByKey(layout, source, options, into)
+  const keyLanes = keyLanesOf(rows, layout.keyLaneCount)
   const index = new PieceIndex(layout.keyLaneCount)
   for (let part = 0; part + 1 < starts.length; part++) {
     const from = starts[part]!
@@ -56,7 +57,7 @@ export function splitIntoPieces(
 }
 
 /** Puts the rows from row `from` on in the order of their numbers in `order`. */
-function putInOrder(lanes: readonly Uint32Array[], order: Uint32Array, from: number): void {
+function putInOrder(lanes: readonly LaneColumn[], order: Uint32Array, from: number): void {
   const ordered = new Uint32Array(order.length)
   for (const lane of lanes) {
     gatherColumn(lane, order, ordered, 0)

@@ -7,7 +7,7 @@
  */
 import { compareKeyToRow, compareRows, lowerBound } from '../records/compare.js'
 import type { KeyRange } from '../records/key-range.js'
-import type { LaneColumn } from '../records/operations.js'
+import type { LaneColumn } from '../records/lane-columns.js'
 import { sortedOrder } from '../sort/sort.js'
 
 /** Rows split into pieces, as plain data: each has the rows of a range of keys. The ranges ascend; a key may be in two neighbours. */

@@ -11,7 +11,8 @@ import { spillName } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { writeFully } from '../io/transfer.js'
 import type { TableFiles } from '../manifest/table-files.js'
-import { OperationBuffer, type Operations } from '../records/operations.js'
+import type { LaneColumn } from '../records/lane-columns.js'
+import { OperationBuffer, keyLanesOf, type Operations } from '../records/operations.js'
 import { keysToDeltas } from './key-deltas.js'
 import { cutPieces, piecesFrom } from './pieces.js'
 import type { FileSpill, Pieces, Spill } from './spill.js'
@@ -32,7 +33,7 @@ export interface SpillTarget extends Omit<TableFiles, 'pageBytes'> {
  */
 export async function writeSpills(
   target: SpillTarget,
-  lanes: readonly Uint32Array[],
+  lanes: readonly LaneColumn[],
   pieces: Pieces,
   onWrite: () => Promise<void>,
 ): Promise<FileSpill[]> {
@@ -110,8 +111,7 @@ class SpillWriter {
     piece.clear()
     piece.append(rows, from, to)
     const { keyLaneCount, laneBytes } = this.#target.layout
-    const keyLanes = rows.lanes.slice(0, keyLaneCount)
-    keysToDeltas(keyLanes, laneBytes, from, to, piece.lanes.slice(0, keyLaneCount))
+    keysToDeltas(keyLanesOf(rows, keyLaneCount), laneBytes, from, to, keyLanesOf(piece, keyLaneCount))
     const frameBytes = this.#encoder.encode(piece, 0, piece.count, [], 0, 0, seed)
     this.#offsets.push(offset + frameBytes)
     const frame = this.#encoder.bytes(frameBytes, frameBytes)

@@ -14,7 +14,7 @@ import { RangeScan, type ScanOptions } from '../query/ranges.js'
 import type { Answer, RowAnswer } from '../query/reader.js'
 import { RowIterator } from '../query/row-iterator.js'
 import { valuesInTurns } from '../query/values-in-turns.js'
-import { OperationBuffer, type Operations } from '../records/operations.js'
+import { OperationBuffer, type WideOperations } from '../records/operations.js'
 import { optionalSnapshot, type Snapshot } from '../state/snapshot.js'
 import type { View } from '../state/table-state.js'
 import { adviceFor, readNearOptions, readSnapshot } from './call-options.js'
@@ -185,7 +185,7 @@ export class ReadCalls {
       const { range: keys, signal, snapshot } = checkFirst(call, schema, range, false)
       throwIfAborted(signal)
       const view = this.#viewOf(optionalSnapshot(snapshot, 'snapshot'))
-      const answer = (rows: Operations, row: number) => this.#entry<Key, Value>(rows, row)
+      const answer = (rows: WideOperations, row: number) => this.#entry<Key, Value>(rows, row)
       return (
         reader.firstInMemory(view, keys, reverse, answer) ??
         this.#firstInTurns(view, { range: keys, reverse, limit: 1, signal }, answer)
@@ -278,19 +278,19 @@ export class ReadCalls {
     return new RangeScan(parts.reader, pins.pinView(view, 'scan'), { ...checked, read: this.#read })
   }
 
-  #entry<Key, Value>(rows: Operations, row: number): [Key, Value] {
+  #entry<Key, Value>(rows: WideOperations, row: number): [Key, Value] {
     return [this.#keyOf(rows, row), this.#value(rows, row)]
   }
 
-  #keyOf<Key>(rows: Operations, row: number): Key {
+  #keyOf<Key>(rows: WideOperations, row: number): Key {
     return this.#session.parts.schema.decodeKey(rows.lanes, row) as Key
   }
 
-  #value<Value>(rows: Operations, row: number): Value {
+  #value<Value>(rows: WideOperations, row: number): Value {
     return this.#session.parts.schema.decodeValue(rows.lanes, row) as Value
   }
 
-  #oldestFirst<Value>(rows: Operations): Value[] {
+  #oldestFirst<Value>(rows: WideOperations): Value[] {
     const values: Value[] = []
     for (let row = rows.count - 1; row >= 0; row--) values.push(this.#value<Value>(rows, row))
     return values

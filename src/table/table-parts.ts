@@ -19,7 +19,7 @@ import type { WalWriter } from '../wal/writer.js'
 import type { Environment } from './environment.js'
 import type { RecoveryOptions } from './recovered.js'
 
-/** A lane takes four bytes in memory, however small the field, so the number of records is limited, too. */
+/** A key takes four bytes in memory at least, however small it is, so the number of records is limited, too. */
 const BUFFER_RECORDS_MAX = 2 ** 26
 /** What gathers in memory is cut into memtables of no less than this, ... */
 const MEMTABLE_BYTES_MIN = 2 ** 20

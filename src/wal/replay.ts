@@ -17,7 +17,7 @@ import { walName } from '../io/file-names.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
 import type { TableFiles } from '../manifest/table-files.js'
 import { OperationBuffer } from '../records/operations.js'
-import type { DeleteWhere, Operations } from '../records/operations.js'
+import type { DeleteWhere, WideOperations } from '../records/operations.js'
 import { SegmentReader } from './segment-reader.js'
 import type { FoundFrame } from './segment-reader.js'
 import { ChainBreak, endOfFile, saysSynced, sightingAt } from './torn-tail.js'
@@ -29,7 +29,7 @@ const BATCH_ROWS = 16 * 1024
 /** Neighbouring frames of one segment, handed out together. */
 export interface ReplayBatch {
   /** Valid only during the call: the columns are reused. */
-  readonly operations: Operations
+  readonly operations: WideOperations
   /** Ascending by sequence number. The operations have the other numbers of the range, in order. */
   readonly deletes: readonly DeleteWhere[]
   readonly firstSequence: number

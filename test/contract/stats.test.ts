@@ -172,8 +172,8 @@ describe('stats', () => {
       await table.putColumns(fingerprintColumns(from, from + 250, spreadKey))
     }
     const { memory, memtable } = await settled(table, 64)
-    expect(memory.memtables).toBe(memtable.operations * 5 * 4)
-    expect(memory.spare).toBe(256 * 5 * 4)
+    expect(memory.memtables).toBe(memtable.operations * 16)
+    expect(memory.spare).toBe(256 * 16)
     expect(memory.fences).toBeGreaterThan(0)
     // Pages of a filter come in when they are asked.
     expect([memory.filters, memory.cacheUsed]).toEqual([0, 0])

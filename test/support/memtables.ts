@@ -15,9 +15,9 @@ import { randomKeyColumns } from './key-columns.js'
 import type { Random } from './random.js'
 import { matchesTerms } from './where.js'
 
-/** Keys with this many lanes, and two value lanes. */
+/** Keys with this many lanes, and two value lanes, whose columns are narrow in a memtable. */
 export function layoutOf(keyLaneCount: number): RecordLayout {
-  return recordLayout(Array<number>(keyLaneCount).fill(4), [4, 4])
+  return recordLayout(Array<number>(keyLaneCount).fill(4), [2, 1])
 }
 
 /** Operations with keys that are hard to sort and values below 4; one in eight is a delete, with `kinds`. */

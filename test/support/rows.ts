@@ -6,6 +6,7 @@
  * this form shares nothing with the code.
  */
 import fc from 'fast-check'
+import type { LaneColumn } from '../../src/records/lane-columns.js'
 import { DELETE_KEY, OperationBuffer, PUT, type Operations } from '../../src/records/operations.js'
 import { recordLayout, type RecordLayout } from '../../src/records/record-layout.js'
 import { Random } from './random.js'
@@ -32,7 +33,7 @@ export function keyLanesOf(key: bigint, laneCount: number): Uint32Array {
 }
 
 /** The key in row `row` of columns. */
-export function keyOf(lanes: readonly Uint32Array[], row: number, keyLaneCount: number): bigint {
+export function keyOf(lanes: readonly LaneColumn[], row: number, keyLaneCount: number): bigint {
   let key = 0n
   for (let lane = 0; lane < keyLaneCount; lane++) key = (key << 32n) | BigInt(lanes[lane]![row]!)
   return key

@@ -3,7 +3,7 @@
 /** Rows whose places are found together: what is written to them stays in the first-level cache. */
 const BLOCK: u32 = 256
 
-/** A column of rows, and where its values go within a row. */
+/** A column of rows, as many bytes a value as the value has in a row, and where it goes there. */
 @unmanaged
 class SplitLane {
   column: u32
@@ -62,16 +62,16 @@ export function splitRows(
     }
     for (let lane: u32 = 0; lane < laneCount; lane++) {
       const it = changetype<SplitLane>(lanes + <usize>lane * offsetof<SplitLane>())
-      let value = <usize>it.column + (<usize>from << 2)
+      let value = <usize>it.column + <usize>from * <usize>it.bytes
       const offset = <usize>it.offset
       if (it.bytes == 4) {
         for (let place = places; place < placesEnd; place += 4, value += 4)
           store<u32>(<usize>load<u32>(place) + offset, load<u32>(value))
       } else if (it.bytes == 2) {
-        for (let place = places; place < placesEnd; place += 4, value += 4)
+        for (let place = places; place < placesEnd; place += 4, value += 2)
           store<u16>(<usize>load<u32>(place) + offset, load<u16>(value))
       } else {
-        for (let place = places; place < placesEnd; place += 4, value += 4)
+        for (let place = places; place < placesEnd; place += 4, value += 1)
           store<u8>(<usize>load<u32>(place) + offset, load<u8>(value))
       }
     }

@@ -11,7 +11,7 @@ import type {
   Executor,
   SpillJob,
 } from '../../../src/jobs/job.js'
-import { Memtable } from '../../../src/memtable/memtable.js'
+import { Memtable, type MemtableImage } from '../../../src/memtable/memtable.js'
 import { DeleteWhereIndex } from '../../../src/records/delete-where-index.js'
 import { PUT } from '../../../src/records/operations.js'
 import type { FileSpill, Spill } from '../../../src/spill/spill.js'
@@ -51,6 +51,13 @@ function outputOf(memtables: readonly Memtable[]) {
   return { ...OUTPUT, firstSequence: 1, endSequence: memtables.at(-1)!.endSequence }
 }
 
+/** An empty memtable with room for as many rows. */
+function scratchFor({ layout, count }: Memtable): MemtableImage {
+  const scratch = new Memtable(layout, count, 0)
+  scratch.reserveRows(count)
+  return scratch.image()
+}
+
 /** Sets the memtables aside; the first `inMemory` of them in memory. */
 async function spill(
   disk: SimulatedFileSystem,
@@ -60,7 +67,7 @@ async function spill(
   const executor = inlineExecutor(disk)
   const spills: Spill[] = []
   for (const [i, memtable] of memtables.entries()) {
-    const scratch = new SharedArrayBuffer(memtable.memory.byteLength)
+    const scratch = scratchFor(memtable)
     const numbers = [10, 11, 12, 13].map(number => 10 * i + number)
     const target: SpillJob['target'] =
       i < inMemory ? { kind: 'memory', shares: 4 } : { kind: 'files', numbers, epoch: 1 }
@@ -241,7 +248,7 @@ describe('a file built in ranges', () => {
     const disk = await freshDisk()
     const inline = inlineExecutor(disk)
     const target: SpillJob['target'] = { kind: 'memory', shares: 1 }
-    const scratch = new SharedArrayBuffer(memtable.memory.byteLength)
+    const scratch = scratchFor(memtable)
     const table = { ...TABLE, layout: wide }
     const spills = await inline.spill({ ...table, memtable: memtable.image(), scratch, target }, {})
     const { executor, begun } = counting(disk)

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { bytes, fixed, struct } from '../../../src/encoding/encodings.js'
 import { Schema } from '../../../src/encoding/schema.js'
+import { Memtable } from '../../../src/memtable/memtable.js'
 import { OperationBuffer, PUT } from '../../../src/records/operations.js'
 import { FIELD_CASES } from '../../support/field-types.js'
 import { operationsOf } from '../../support/operations-of.js'
@@ -61,6 +62,28 @@ describe('columns', () => {
       fc.assert(fc.property(fc.array(values, { maxLength: 20 }), check))
     },
   )
+
+  test.each(FIELD_CASES)('of $name are in the columns of a memtable what they are in wide ones', given => {
+    const { encoding, Column, byteLength } = given
+    const schema = Schema.create({ keyEncoding: 'u16', valueEncoding: struct({ a: 'i8', x: encoding }) })
+    fc.assert(
+      fc.property(bitsOf(byteLength * 5), bitsOf(5), (bits, others) => {
+        const x = new (Column as unknown as typeof Uint8Array)(bits.buffer)
+        const a = new Int8Array(others.buffer)
+        const checked = schema.checkColumns({ key: Uint16Array.of(0, 1, 2, 256, 65535), a, x })
+        const memtable = new Memtable(schema.layout, 7, 0)
+        memtable.reserveRows(7)
+        schema.columnsToLanes(checked, memtable.lanes, 2)
+        memtable.appendTail(7)
+        const copy = new OperationBuffer(schema.layout)
+        copy.append(memtable, 2, 7)
+        const expected = schema.toOperations(checked)
+        expect(copy.lanes.map(lane => [...lane.subarray(0, 5)])).toEqual(
+          expected.lanes.map(lane => [...lane.subarray(0, 5)]),
+        )
+      }),
+    )
+  })
 
   test.each(FIELD_CASES)('of $name keep every bit', ({ encoding, Column, byteLength }) => {
     const schema = Schema.create({ keyEncoding: 'u8', valueEncoding: encoding })

@@ -11,7 +11,7 @@ import {
   DELETE_RECORD,
   OperationBuffer,
   PUT,
-  type Operations,
+  type WideOperations,
 } from '../../../src/records/operations.js'
 import type { RecordLayout } from '../../../src/records/record-layout.js'
 import { Random } from '../../support/random.js'
@@ -37,7 +37,7 @@ interface Page {
 }
 
 /** All rows in pages. */
-function pagesOf(layout: RecordLayout, columns: Operations, pageBytes = PAGE_BYTES): Page[] {
+function pagesOf(layout: RecordLayout, columns: WideOperations, pageBytes = PAGE_BYTES): Page[] {
   const encoder = new DataPageEncoder(layout, pageBytes)
   const pages: Page[] = []
   for (let from = 0; from < columns.count;) {
@@ -311,7 +311,7 @@ describe('a page takes the most rows that fit', () => {
       { key: 3n, values: [0, 0], kind: DELETE_KEY },
     ]
     const encoder = new DataPageEncoder(layout, PAGE_BYTES)
-    const write = (columns: Operations): void => {
+    const write = (columns: WideOperations): void => {
       encoder.fit(columns, 0, columns.count)
       encoder.write(columns, 0, new Uint8Array(PAGE_BYTES))
     }

@@ -34,6 +34,7 @@ import {
   SYNCED_SEQUENCE_AT,
 } from '../../../src/format/frame-layout.js'
 import { viewOf, wordsOf } from '../../../src/format/little-endian.js'
+import { Memtable } from '../../../src/memtable/memtable.js'
 import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../../../src/records/operations.js'
 import type { DeleteWhere, Operations } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
@@ -223,6 +224,24 @@ describe('a frame comes back as it was', () => {
           expect(padded.subarray(size)).toEqual(new Uint8Array(64))
         }
       }),
+    )
+  })
+
+  test('with the same bytes from the narrow columns of a memtable, wherever they begin', () => {
+    fc.assert(
+      fc.property(framed, fc.nat(40), ([layout, content], before) => {
+        const { rows, kinds, deletes, firstSequence, syncedSequence } = content
+        const operations = operationsOf(layout, rows, kinds)
+        const memtable = new Memtable(layout, before + rows.length + 1, 0)
+        for (let i = 0; i < before && rows.length > 0; i++) memtable.append(operations, 0, 1)
+        const from = memtable.count
+        memtable.append(operations, 0, rows.length)
+        const encoder = new FrameEncoder(layout, 0)
+        const { count } = memtable
+        const size = encoder.encode(memtable, from, count, deletes, firstSequence, syncedSequence, SEED)
+        expect(encoder.bytes(size, size)).toEqual(encodeContent(layout, content))
+      }),
+      { numRuns: 300 },
     )
   })
 

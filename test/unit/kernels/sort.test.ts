@@ -2,7 +2,14 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { beginKernels, endKernels, kernels } from '../../../src/kernels/kernels.js'
-import { DELETE_KEY, OperationBuffer, PUT, type Operations } from '../../../src/records/operations.js'
+import { Memtable } from '../../../src/memtable/memtable.js'
+import {
+  DELETE_KEY,
+  keyLanesOf,
+  OperationBuffer,
+  PUT,
+  type Operations,
+} from '../../../src/records/operations.js'
 import { recordLayout, type RecordLayout } from '../../../src/records/record-layout.js'
 import { appendSorted } from '../../../src/sort/append-sorted.js'
 import { KernelSplit } from '../../../src/sort/kernel-split.js'
@@ -55,6 +62,13 @@ function rowsOf(given: Case): Operations {
   return { count: rows, lanes, kinds }
 }
 
+/** The rows in columns as wide as they need be. */
+function memtableOf(layout: RecordLayout, rows: Operations): Memtable {
+  const memtable = new Memtable(layout, rows.count, 0)
+  memtable.append(rows, 0, rows.count)
+  return memtable
+}
+
 function inKernels(layout: RecordLayout, rows: Operations): OperationBuffer {
   const columns = new OperationBuffer(layout, rows.count)
   columns.append(rows, 0, rows.count)
@@ -64,7 +78,7 @@ function inKernels(layout: RecordLayout, rows: Operations): OperationBuffer {
 
 /** What `appendSorted` of the rows [from, to) has to append. */
 function sortedByTwin(layout: RecordLayout, rows: Operations, from: number, to: number): number[][] {
-  const order = sortedOrder(rows.lanes, layout.keyLaneCount, from, to)
+  const order = sortedOrder(keyLanesOf(rows, layout.keyLaneCount), layout.keyLaneCount, from, to)
   return columnsOf({ ...rows, count: to - from }, row => order[row]!)
 }
 
@@ -185,12 +199,13 @@ describe('rows that kernels split', () => {
     }
     const layout = layoutOf(given)
     const rows = rowsOf(given)
-    const split = KernelSplit.of(layout, rows.lanes, rows.count, { binBits: 5, partRows: 0 })!
+    const { lanes } = memtableOf(layout, rows)
+    const split = KernelSplit.of(layout, lanes, rows.count, { binBits: 5, partRows: 0 })!
     while (kernels()!.takeBytes(2 ** 8) !== undefined);
     const into = new OperationBuffer(layout)
     for (let part = 0; part + 1 < split.starts.length; part++) split.appendSorted(part, into)
     sameColumns(columnsOf(into), sortedByTwin(layout, rows, 0, rows.count))
-    expect(KernelSplit.of(layout, rows.lanes, rows.count, { binBits: 5, partRows: 0 })).toBeUndefined()
+    expect(KernelSplit.of(layout, lanes, rows.count, { binBits: 5, partRows: 0 })).toBeUndefined()
   })
 
   test('have keys of one or two lanes', () => {
@@ -207,9 +222,11 @@ function sameSplit(given: Case, binBits: number, partRows: number): void {
   kernels()!.clear()
   const layout = layoutOf(given)
   const rows = rowsOf(given)
-  const room = rows.lanes.map(() => new Uint32Array(rows.count))
-  const twin = splitByKey(layout, rows, { binBits, partRows }, room)
-  const split = KernelSplit.of(layout, rows.lanes, rows.count, { binBits, partRows })!
+  const memtable = memtableOf(layout, rows)
+  const room = new Memtable(layout, rows.count, 0)
+  room.reserveRows(rows.count)
+  const twin = splitByKey(layout, memtable, { binBits, partRows }, room.lanes)
+  const split = KernelSplit.of(layout, memtable.lanes, rows.count, { binBits, partRows })!
   expect(split.starts).toEqual(twin.starts)
   const into = new OperationBuffer(layout)
   for (let part = 0; part + 1 < split.starts.length; part++) {

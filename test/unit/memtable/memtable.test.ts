@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Memtable, MEMTABLE_ROWS_MAX, type MemtableImage } from '../../../src/memtable/memtable.js'
 import { DELETE_KEY, OperationBuffer, PUT } from '../../../src/records/operations.js'
+import { recordLayout } from '../../../src/records/record-layout.js'
 import { layoutOf, memtableOf, plainRows, randomOperations, textOf } from '../../support/memtables.js'
 import { Random } from '../../support/random.js'
 
@@ -34,6 +35,45 @@ describe('a memtable', () => {
         expect(textOf(plainRows(copyOf(memtable)))).toEqual(textOf(plainRows(operations)))
       }),
     )
+  })
+
+  test('has columns of values as narrow as they are stored, and keeps every bit while it grows', () => {
+    const mixed = recordLayout([4, 1], [1, 2, 3, 4, 1])
+    const random = new Random(7)
+    const operations = new OperationBuffer(mixed, 1000)
+    for (const [lane, column] of operations.lanes.entries())
+      for (let row = 0; row < 1000; row++) column[row] = random.next() >>> (32 - 8 * mixed.laneBytes[lane]!)
+    operations.count = 1000
+    const memtable = new Memtable(mixed, 1001, 0)
+    for (let row = 0; row < 1000; row += 7) memtable.append(operations, row, Math.min(1000, row + 7))
+    expect(memtable.lanes.map(column => column.BYTES_PER_ELEMENT)).toEqual([4, 4, 1, 2, 4, 4, 1])
+    expect(memtable.keyLanes).toEqual(memtable.lanes.slice(0, 2))
+    const twin = Memtable.fromImage(mixed, memtable.image())
+    for (const { lanes } of [memtable, twin, copyOf(twin)])
+      expect(lanes.map(lane => [...lane.subarray(0, 1000)])).toEqual(
+        operations.lanes.map(lane => [...lane.subarray(0, 1000)]),
+      )
+    const key = Uint32Array.from(operations.lanes.slice(0, 2), lane => lane[999]!)
+    expect(memtable.findNewest(key, 1000)).toBe(999)
+  })
+
+  test('grows by doubling, and to its whole room once it needs a quarter', () => {
+    const memtable = new Memtable(layout, 100_000, 0)
+    const roomAfter = (rows: number): number => {
+      memtable.reserveRows(rows)
+      return memtable.image().capacity
+    }
+    expect([1, 256, 257, 513, 24_999, 25_000].map(roomAfter)).toEqual([256, 256, 512, 1024, 24_999, 100_000])
+    expect(memtable.hasFullMemory).toBe(true)
+  })
+
+  test('takes as many bytes as the raw records, where no key and no rest of bytes is narrow', () => {
+    const fingerprints = recordLayout([4, 4], [2, 2, 4])
+    const memtable = new Memtable(fingerprints, 1001, 0)
+    memtable.reserveRows(1001)
+    expect(memtable.memory.byteLength).toBeLessThan(1001 * fingerprints.recordBytes + 16)
+    memtable.appendTail(1000)
+    expect(memtable.residentBytes).toBe(16_000)
   })
 
   test('has no column of kinds while all are puts, even where the source has one', () => {

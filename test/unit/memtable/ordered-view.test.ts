@@ -12,14 +12,14 @@ const MANY = 300_000
 
 /** Checks what `runs` promises; as counts of what is wrong, so that a failure stays readable. */
 function expectOrdered(memtable: Memtable, runs: readonly Uint32Array[], length: number): void {
-  const { lanes, layout } = memtable
+  const { keyLanes } = memtable
   const seen = new Uint8Array(memtable.count)
   let outOfOrder = 0
   for (const run of runs) {
     for (const [i, row] of run.entries()) {
       seen[row]!++
       const before = run[i - 1] ?? row
-      const order = compareRows(lanes, before, lanes, row, layout.keyLaneCount)
+      const order = compareRows(keyLanes, before, keyLanes, row, keyLanes.length)
       if (i > 0 && (order > 0 || (order === 0 && before >= row))) outOfOrder++
     }
   }

@@ -78,7 +78,7 @@ describe('a run input', () => {
         const length = random.chance(0.5) ? count : random.below(count + 1)
         const range = randomRange(random, memtable)
         const reverse = random.chance(0.5)
-        const run = sortedOrder(memtable.lanes, keyLaneCount, 0, count)
+        const run = sortedOrder(memtable.keyLanes, keyLaneCount, 0, count)
 
         const input = new RunInput(memtable, run, { length, range, reverse, ...hiding })
         const { rows } = await drain(input, new OperationBuffer(memtable.layout, 1))
@@ -95,7 +95,7 @@ describe('a run input', () => {
   test('hands out a run of some of the rows alone', async () => {
     const random = new Random(1)
     const memtable = memtableOf(random, randomOperations(random, 2, 200, true))
-    const run = sortedOrder(memtable.lanes, 2, 50, 90)
+    const run = sortedOrder(memtable.keyLanes, 2, 50, 90)
     const { rows } = await drain(
       new RunInput(memtable, run, { length: 200, ...noHiding }),
       new OperationBuffer(memtable.layout),
@@ -114,7 +114,7 @@ describe('a run input', () => {
       const random = new Random(2)
       const there = randomOperations(random, 2, 20, kindsThere)
       const memtable = memtableOf(random, randomOperations(random, 2, 100, kindsAppended))
-      const run = sortedOrder(memtable.lanes, 2, 0, 100)
+      const run = sortedOrder(memtable.keyLanes, 2, 0, 100)
       const into = new OperationBuffer(memtable.layout)
       // What a buffer held before it was cut back must not shine through.
       into.append(randomOperations(random, 2, 200, kindsThere), 0, 200)
@@ -129,7 +129,7 @@ describe('a run input', () => {
   test('starts with a short stretch and doubles it up to 16,384 rows', async () => {
     const random = new Random(3)
     const memtable = memtableOf(random, randomOperations(random, 1, 60_000, false))
-    const run = sortedOrder(memtable.lanes, 1, 0, 60_000)
+    const run = sortedOrder(memtable.keyLanes, 1, 0, 60_000)
     const { stretches } = await drain(
       new RunInput(memtable, run, { length: 60_000, ...noHiding }),
       new OperationBuffer(layoutOf(1)),
@@ -142,7 +142,7 @@ describe('a run input', () => {
     const memtable = memtableOf(random, randomOperations(random, 1, 100, false))
     const into = new OperationBuffer(layoutOf(1))
     await drain(
-      new RunInput(memtable, sortedOrder(memtable.lanes, 1, 0, 100), { length: 100, ...noHiding }),
+      new RunInput(memtable, sortedOrder(memtable.keyLanes, 1, 0, 100), { length: 100, ...noHiding }),
       into,
     )
     expect(into.kinds).toBeUndefined()
@@ -154,7 +154,10 @@ describe('a run input', () => {
     for (let row = 0; row < 200; row++) operations.lanes[0]![row] = 200 - row
     operations.count = 200
     memtable.append(operations, 0, 200)
-    const input = new RunInput(memtable, sortedOrder(memtable.lanes, 1, 0, 200), { length: 10, ...noHiding })
+    const input = new RunInput(memtable, sortedOrder(memtable.keyLanes, 1, 0, 200), {
+      length: 10,
+      ...noHiding,
+    })
     const { rows, stretches } = await drain(input, new OperationBuffer(layoutOf(1)))
     expect(stretches).toEqual([0, 2, 8])
     expect(rows).toHaveLength(10)
@@ -163,7 +166,10 @@ describe('a run input', () => {
   test('ends when it is closed', async () => {
     const random = new Random(5)
     const memtable = memtableOf(random, randomOperations(random, 1, 100, false))
-    const input = new RunInput(memtable, sortedOrder(memtable.lanes, 1, 0, 100), { length: 100, ...noHiding })
+    const input = new RunInput(memtable, sortedOrder(memtable.keyLanes, 1, 0, 100), {
+      length: 100,
+      ...noHiding,
+    })
     const into = new OperationBuffer(layoutOf(1))
     expect(await input.next(into)).toBe(true)
     await input.close()

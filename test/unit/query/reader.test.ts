@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { resolveOptions } from '../../../src/options/options.js'
 import type { PageSpan } from '../../../src/query/page-source.js'
 import { PageSource } from '../../../src/query/page-source.js'
-import { DELETE_KEY, OperationBuffer, PUT, type Operations } from '../../../src/records/operations.js'
+import { DELETE_KEY, OperationBuffer, PUT, type WideOperations } from '../../../src/records/operations.js'
 import { openTable } from '../../../src/table/open.js'
 import type { TableParts } from '../../../src/table/table-parts.js'
 import { simulatedEnvironment } from '../../support/simulated-environment.js'
@@ -25,7 +25,7 @@ function lanesOf({ schema }: TableParts, key: number): Uint32Array {
 }
 
 /** The values of the rows, in their order. */
-function valuesIn({ schema }: TableParts, rows: Operations, from = 0, to = rows.count): unknown[] {
+function valuesIn({ schema }: TableParts, rows: WideOperations, from = 0, to = rows.count): unknown[] {
   return Array.from({ length: to - from }, (_, i) => schema.decodeValue(rows.lanes, from + i))
 }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compareRows } from '../../../src/records/compare.js'
+import { keyLanesOf } from '../../../src/records/operations.js'
 import { splitByKey, type Parts } from '../../../src/sort/split.js'
 import { LANE_SPREADS, randomKeyColumns } from '../../support/key-columns.js'
 import { Random } from '../../support/random.js'
@@ -70,15 +71,15 @@ describe('rows split by key', () => {
     fc.assert(
       fc.property(splits, ({ keys, binBits, partRows }) => {
         const { rows, starts, firstKeys, lastKeys } = split(keys, binBits, partRows)
-        const lanes = keys.length
+        const keyLanes = keyLanesOf(rows, keys.length)
         for (let part = 0; part + 1 < starts.length; part++) {
           for (let row = starts[part]!; row < starts[part + 1]!; row++) {
             const isWithin =
-              compareRows(firstKeys, part, rows.lanes, row, lanes) <= 0 &&
-              compareRows(rows.lanes, row, lastKeys, part, lanes) <= 0
+              compareRows(firstKeys, part, keyLanes, row, keys.length) <= 0 &&
+              compareRows(keyLanes, row, lastKeys, part, keys.length) <= 0
             if (!isWithin) throw new Error(`row ${row} is outside part ${part}`)
           }
-          if (part > 0) expect(compareRows(lastKeys, part - 1, firstKeys, part, lanes)).toBeLessThan(0)
+          if (part > 0) expect(compareRows(lastKeys, part - 1, firstKeys, part, keys.length)).toBeLessThan(0)
         }
       }),
       { numRuns: 200 },
