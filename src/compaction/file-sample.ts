@@ -7,10 +7,11 @@
 import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
+import { clearedRange } from '../records/cleared-keys.js'
 import { hashKey } from '../records/hash.js'
-import { OperationBuffer, PUT, type Operations } from '../records/operations.js'
+import { OperationBuffer, PUT, type DeleteWhere, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
-import { mayMatch } from '../records/value-bounds.js'
+import { mayMatch } from '../records/record-bounds.js'
 
 /** The most pages that a sample reads, spread evenly over the file. */
 const SAMPLE_PAGES = 16
@@ -42,10 +43,15 @@ export class FileSample {
     return this.#records
   }
 
-  /** Whether a *delete where* entry of the newer file can match a record of this one, by the least and greatest values. */
+  /**
+   * Whether a *delete where* entry of the newer file can match a record of this one, by the least and greatest values.
+   * Cleared keys do not count: the fences tell of them.
+   */
   mayMatch(newer: BucketFile): boolean {
     if (this.#harmless.has(newer)) return false
-    if (newer.deletes.some(entry => mayMatch(this.#layout, entry, this.file.footer))) return true
+    const matches = (entry: DeleteWhere): boolean =>
+      clearedRange(this.#layout, entry) === undefined && mayMatch(this.#layout, entry, this.file.footer)
+    if (newer.deletes.some(matches)) return true
     this.#harmless.add(newer)
     return false
   }
