@@ -152,23 +152,25 @@ export class FirstLast {
     pages: PageSource,
   ): boolean {
     const { entry, footer } = file
-    const newest = entry.endSequence - 1
-    let left = this.left
+    const hasCleared = cleared.size > 0
+    const passed = (key: Uint32Array): Uint32Array | undefined =>
+      hasCleared ? passedFrom(key, reverse, cleared, entry.endSequence - 1, sequence) : undefined
+    let { left } = this
+    // If the bound itself was cleared, its page is not read.
+    let bound = passed(reverse ? (left.upper ?? footer.lastKey) : (left.lower ?? footer.firstKey))
     for (;;) {
-      // A bound that was cleared is moved first, so that its page is not read.
-      const bound = reverse ? (left.upper ?? footer.lastKey) : (left.lower ?? footer.firstKey)
-      let passed = cleared.size === 0 ? undefined : passedFrom(bound, reverse, cleared, newest, sequence)
-      if (passed === undefined) {
-        if (!(reverse ? this.#seekLastInFile(file, left, pages) : this.#seekFirstInFile(file, left, pages)))
-          return false
-        if (cleared.size === 0) return true
-        passed = passedFrom(this.#other, reverse, cleared, newest, sequence)
-        if (passed === undefined) return true
+      if (bound !== undefined) {
+        left = reverse
+          ? { ...left, upper: bound, upperExclusive: true }
+          : { ...left, lower: bound, lowerExclusive: true }
+        if (rangeIsEmpty(left) || !rangeOverlaps(left, footer.firstKey, footer.lastKey)) return false
       }
-      left = reverse
-        ? { ...left, upper: passed, upperExclusive: true }
-        : { ...left, lower: passed, lowerExclusive: true }
-      if (rangeIsEmpty(left) || !rangeOverlaps(left, footer.firstKey, footer.lastKey)) return false
+      const isFound = reverse
+        ? this.#seekLastInFile(file, left, pages)
+        : this.#seekFirstInFile(file, left, pages)
+      if (!isFound) return false
+      bound = passed(this.#other)
+      if (bound === undefined) return true
     }
   }
 
