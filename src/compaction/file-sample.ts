@@ -7,9 +7,8 @@
 import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
-import { clearedRange } from '../records/cleared-keys.js'
 import { hashKey } from '../records/hash.js'
-import { OperationBuffer, PUT, type DeleteWhere, type Operations } from '../records/operations.js'
+import { OperationBuffer, PUT, type Operations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { mayMatch } from '../records/record-bounds.js'
 
@@ -43,15 +42,10 @@ export class FileSample {
     return this.#records
   }
 
-  /**
-   * Whether a *delete where* entry of the newer file can match a record of this one, by the least and greatest values.
-   * Cleared keys do not count: the fences tell of them.
-   */
+  /** Whether a *delete where* entry of the newer file can match a record of this one, by the least and greatest values. */
   mayMatch(newer: BucketFile): boolean {
     if (this.#harmless.has(newer)) return false
-    const matches = (entry: DeleteWhere): boolean =>
-      clearedRange(this.#layout, entry) === undefined && mayMatch(this.#layout, entry, this.file.footer)
-    if (newer.deletes.some(matches)) return true
+    if (newer.deletes.some(entry => mayMatch(this.#layout, entry, this.file.footer))) return true
     this.#harmless.add(newer)
     return false
   }
