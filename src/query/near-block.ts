@@ -67,7 +67,7 @@ export class NearBlock {
     this.#setReaches(keys, from, within)
     for (const { memtable } of view.version.sealed) this.#askMemtable(memtable, memtable.count, within)
     this.#askMemtable(view.active.memtable, view.length, within)
-    for (const file of view.version.files) this.#search(view, file, within)
+    for (const file of view.version.files) this.#search(file, within)
   }
 
   /** Appends the records in reach of the query in this place; false if it must go the general way, then nothing was appended. */
@@ -145,7 +145,7 @@ export class NearBlock {
     }
   }
 
-  #search(view: View, file: BucketFile, within: number): void {
+  #search(file: BucketFile, within: number): void {
     const { cache } = file
     const pages = this.#pages
     const bases = this.#pageBases
@@ -153,7 +153,7 @@ export class NearBlock {
     for (let place = 0; place < this.#count; place++) {
       const page = pages[place]!
       bases[place] = -1
-      if (page < 0 || this.#general[place] === 1 || this.#isCleared(view, file, place)) continue
+      if (page < 0 || this.#general[place] === 1) continue
       // Otherwise there may be keys in reach in the page before.
       const slot = page === 0 || this.#beginsBefore(file, page, place) ? cache.find(file, page) : -1
       if (slot < 0) {
@@ -167,15 +167,6 @@ export class NearBlock {
     for (let place = 0; place < this.#count; place++) {
       if (bases[place]! >= 0) this.#findRows(place, file.entry.endSequence, within)
     }
-  }
-
-  /** Whether all keys in reach of the query were cleared after the file. */
-  #isCleared({ deletes, sequence }: View, { entry }: BucketFile, place: number): boolean {
-    if (deletes.cleared.size === 0) return false
-    const first = [this.#firstHigh[place]!, this.#firstLow[place]!]
-    const last = [this.#lastHigh[place]!, this.#lastLow[place]!]
-    const lane = 2 - this.#key.length
-    return deletes.cleared.covers(first.slice(lane), last.slice(lane), entry.endSequence - 1, sequence)
   }
 
   #beginsBefore(file: BucketFile, page: number, place: number): boolean {

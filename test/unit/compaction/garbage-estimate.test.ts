@@ -166,6 +166,16 @@ describe('what was cleared', () => {
     expect(oldest!.masked[1]).toBe(oldest!.masked[0])
   })
 
+  test('is told by the fences where no page of the sample has any of it', async () => {
+    const many = puts(0, 120_000).map((row, i) => ({ ...row, key: BigInt(10 * i) }))
+    const table = await tableOf([{ rows: many }])
+    const second = new Uint32Array(1)
+    table.files[0]!.readFirstKey(1, second)
+    await table.add({ rows: [], clears: [clear(0, second[0]!, 2 * SEQUENCES)] })
+    const { dataPages } = table.files[0]!.footer
+    expect((await table.estimate())[0]!.masked[0]).toBeCloseTo(120_000 / dataPages)
+  })
+
   test('is estimated from the sample, where it is less than a page here and there', async () => {
     const clears = Array.from({ length: 4000 }, (_, i) => clear(100 * i, 100 * i + 49, 2 * SEQUENCES + i))
     const table = await tableOf([{ rows }, { rows: [], clears }])
