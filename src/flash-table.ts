@@ -22,7 +22,7 @@ import { absolutePath, locationText } from './options/location.js'
 import { resolveLoadOptions, resolveOptions, type Duplicates, type TableOptions } from './options/options.js'
 import { DELETE_KEY, DELETE_RECORD, PUT } from './records/operations.js'
 import { Snapshot } from './state/snapshot.js'
-import { adviceFor, checkSource, readCompactOptions } from './table/call-options.js'
+import { checkSource, readCompactOptions } from './table/call-options.js'
 import {
   encodingsOf,
   tableAsFields,
@@ -37,6 +37,7 @@ import { TableSession } from './table/table-session.js'
 import type {
   BatchOperation,
   BulkLoadOptions,
+  ClearOptions,
   CompactOptions,
   FirstOptions,
   FirstSyncOptions,
@@ -413,11 +414,12 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     await this.#session.checkpoint(absolutePath(directory, 'directory'))
   }
 
-  /** Deletes all records, by one manifest change. */
-  async clear(...extra: never[]): Promise<void> {
-    this.#session.writer()
-    refuseExtra('clear', extra, adviceFor('clear'))
-    await this.#session.clear()
+  /**
+   * Deletes all records, by one manifest change. With bounds (`gt`, `gte`, `lt`, `lte`) all records put before whose key is
+   * in the range. Errors as `put`. Cost of a range: a log entry; whole files and pages in it are never read again.
+   */
+  clear(range?: ClearOptions<KeyIn<K>>, ...extra: never[]): Promise<void> {
+    return this.#writes.clear(range, extra)
   }
 
   /** A reader moves on to the newest state. Rejects for a table opened for writing, which always sees it. */

@@ -13,6 +13,7 @@ export type {
   BatchOperation,
   BulkLoadOptions,
   CompactOptions,
+  ClearOptions,
   FirstOptions,
   FirstSyncOptions,
   HitColumns,

@@ -2,7 +2,7 @@
  * A bucket file as the input of a merge or a scan: its pages in key order.
  *
  * The first read is one page, each further one twice as many up to 256 KiB: a short scan reads little, a long one
- * sequentially. The first few pages of a scan go through the page cache, so that short ranges that are asked again and
+ * sequentially. Pages of cleared keys are passed over. The first few pages of a scan go through the page cache, so that short ranges that are asked again and
  * again read nothing; all else goes past it and pushes nothing out of it.
  */
 import { corruption } from '../base/errors.js'
@@ -15,6 +15,7 @@ import { hideRows, type Hiding } from '../records/hide-rows.js'
 import { rangeOverlaps, type KeyRange } from '../records/key-range.js'
 import type { OperationBuffer, WideOperations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
+import { HiddenPages } from './hidden-pages.js'
 import type { BucketFile } from './reader.js'
 
 /** Reads of up to this many pages go through the cache: seven pages in all. */
@@ -44,6 +45,7 @@ export class BucketInput implements SortedInput {
   readonly #options: BucketInputOptions
   readonly #decoder: DataPageDecoder
   readonly #keys: PageKeys
+  readonly #hidden: HiddenPages
   readonly #readPagesMax: number
   #readPages: number
   /** Of a scan: its first page is still to come; and rows [from, to) of that page that are. */
@@ -63,18 +65,20 @@ export class BucketInput implements SortedInput {
   #to: number
 
   constructor(file: BucketFile, options: BucketInputOptions) {
-    const { range, layout, pageBytes } = options
+    const { range, layout, pageBytes, hiding } = options
     const { footer } = file
     this.#file = file
     this.#options = options
     this.#decoder = options.decoder ?? new DataPageDecoder(layout, pageBytes)
     this.#keys = options.keys ?? new PageKeys(layout, pageBytes)
+    this.#hidden = new HiddenPages(file, hiding.deletes.cleared, hiding.before)
     this.#isFirst = options.firstReadPages === undefined && file.hasCache
     this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)
     const overlaps = footer.dataPages > 0 && rangeOverlaps(range, footer.firstKey, footer.lastKey)
     this.#from = overlaps ? firstPage(file, range) : 0
     this.#to = overlaps ? lastPage(file, range) + 1 : 0
+    this.#passHidden()
   }
 
   async next(into: OperationBuffer): Promise<boolean> {
@@ -91,10 +95,11 @@ export class BucketInput implements SortedInput {
   /** Appends the rows of the next pages. */
   async #readOn(into: OperationBuffer): Promise<void> {
     const { reverse } = this.#options
-    const count = Math.min(this.#readPages, this.#to - this.#from)
+    const count = this.#visiblePages(Math.min(this.#readPages, this.#to - this.#from))
     const first = reverse ? this.#to - count : this.#from
     if (reverse) this.#to -= count
     else this.#from += count
+    this.#passHidden()
     if (this.#readPages <= CACHED_READ_PAGES && this.#file.hasCache)
       await this.#decodeCached(first, first + count, into)
     else {
@@ -103,6 +108,27 @@ export class BucketInput implements SortedInput {
       this.#decodeRead(into)
     }
     if (!this.#isFirst) this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
+  }
+
+  /** Passes over pages of cleared keys, so that the next page may have others. */
+  #passHidden(): void {
+    if (this.#from >= this.#to) return
+    if (this.#options.reverse) this.#to = this.#hidden.lastVisible(this.#to - 1) + 1
+    else this.#from = this.#hidden.firstVisible(this.#from)
+  }
+
+  /** How many of the next pages, `most` at most, come before one of cleared keys. Requires: the next one is visible. */
+  #visiblePages(most: number): number {
+    const { reverse } = this.#options
+    let count = 1
+    while (
+      count < most &&
+      (reverse
+        ? this.#hidden.lastVisible(this.#to - 1 - count) === this.#to - 1 - count
+        : this.#hidden.firstVisible(this.#from + count) === this.#from + count)
+    )
+      count++
+    return count
   }
 
   /** Decodes what was read: for a scan all of it, for a merge as much as it can use. */

@@ -85,6 +85,11 @@ export class PageIndex {
     return Math.max(0, low - 1)
   }
 
+  /** Puts the first key of the page into `key`. */
+  read(page: number, key: Uint32Array): void {
+    for (let lane = 0; lane < key.length; lane++) key[lane] = this.#fences[lane]![page]!
+  }
+
   /** First key of the page against `key`: less than, equal to or greater than 0. */
   compare(page: number, key: Uint32Array): number {
     for (let lane = 0; lane < key.length; lane++) {

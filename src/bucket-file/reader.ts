@@ -162,6 +162,11 @@ export class BucketFile implements CachedFile {
     return this.#index.firstPageFor(key)
   }
 
+  /** Puts the first key of the page into `key`. */
+  readFirstKey(page: number, key: Uint32Array): void {
+    this.#index.read(page, key)
+  }
+
   /** First key of the page against `key`: less than, equal to or greater than 0. */
   compareFirstKey(page: number, key: Uint32Array): number {
     return this.#index.compare(page, key)

@@ -64,7 +64,7 @@ class Decision {
     this.#group = group
     this.#table = table
     this.#kinds = group.ensureKinds()
-    this.#index = new HashIndex(lanes, keyLaneCount, count)
+    this.#index = new HashIndex(lanes.slice(0, keyLaneCount), count)
     this.#key = new Uint32Array(keyLaneCount)
     this.#earlier = new Int32Array(count)
     this.#keep = new Uint8Array(count).fill(1)

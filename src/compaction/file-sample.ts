@@ -10,7 +10,7 @@ import { DataPageDecoder } from '../format/data-page-decoder.js'
 import { hashKey } from '../records/hash.js'
 import { OperationBuffer, PUT, type WideOperations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
-import { mayMatch } from '../records/value-bounds.js'
+import { mayMatch } from '../records/record-bounds.js'
 
 /** The most pages that a sample reads, spread evenly over the file. */
 const SAMPLE_PAGES = 16

@@ -3,12 +3,13 @@
  * levels. Estimates come from samples, are kept in memory, and are never stored.
  *
  * A merge drops two kinds of masked records. Some match a *delete where* entry of any newer file: the entries are
- * tested against sampled records. Others are masked by an operation in another file of the same merge: a delete of the
+ * tested against sampled records; and the fences tell how many pages, at least, have cleared keys alone. Others are masked by an operation in another file of the same merge: a delete of the
  * key or of the record (with `duplicates: 'replace'`, any operation of the key). To look each one up would cost a page
  * read. So the filters of the newer files say whether they have the key, and their footers say how many of their
  * operations are deletes. docs/internals.md, Hidden data.
  */
 import { throwIfAborted } from '../async/abort.js'
+import { HiddenPages } from '../bucket-file/hidden-pages.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import type { DeleteWhereIndex } from '../records/delete-where-index.js'
 import type { WideOperations } from '../records/operations.js'
@@ -56,26 +57,33 @@ export class GarbageEstimates {
     deletes: DeleteWhereIndex,
     before: number,
   ): Promise<EstimatedFile> {
-    const { records, deleteKeys, deleteRecords } = file.footer
-    const ownDeletes = deleteKeys + deleteRecords + file.deletes.length
+    const { records, dataPages, deleteKeys, deleteRecords } = file.footer
     const { level } = file.entry
-    const operations = records + ownDeletes
+    const operations = records + deleteKeys + deleteRecords + file.deletes.length
+    // A merge does not even read them. They are taken for pages like all others.
+    const hiddenShare = new HiddenPages(file, deletes.cleared, before).count() / Math.max(1, dataPages)
+    const inHiddenPages = hiddenShare * (operations - file.deletes.length)
+    const ownDeletes = (1 - hiddenShare) * (deleteKeys + deleteRecords) + file.deletes.length
     const sample = this.#sampleOf(file)
     const rows = newer.some(other => this.#mayMask(other, sample)) ? await sample.records() : undefined
     if (rows === undefined || rows.count === 0) {
-      return { level, operations, masked: Array<number>(newer.length + 1).fill(0), tombstones: ownDeletes }
+      const masked = Array<number>(newer.length + 1).fill(inHiddenPages)
+      return { level, operations, masked, tombstones: ownDeletes }
     }
     const each = records / rows.count
-    const matched = Array.from({ length: rows.count }, (_, row) =>
-      deletes.hides(rows.lanes, row, file.entry.endSequence - 1, before),
+    const last = file.entry.endSequence - 1
+    const cleared = Array.from({ length: rows.count }, (_, row) =>
+      deletes.clears(rows.lanes, row, last, before),
     )
+    const matched = cleared.map((isGone, row) => !isGone && deletes.matches(rows.lanes, row, last, before))
     // With 'replace' a matched put becomes a delete of its key, unless nothing is older.
     const { replace } = this.#options
-    const visible = Float64Array.from(matched, match => (match && !replace ? 0 : 1))
-    const masked = [each * (rows.count - sum(visible))]
+    const visible = Float64Array.from(matched, (match, row) => (cleared[row] || (match && !replace) ? 0 : 1))
+    const maskedNow = (): number => Math.max(inHiddenPages, each * (rows.count - sum(visible)))
+    const masked = [maskedNow()]
     for (const other of newer) {
       await this.#mask(visible, sample, rows, other)
-      masked.push(each * (rows.count - sum(visible)))
+      masked.push(maskedNow())
     }
     const matchedOnly = replace ? sum(visible.filter((_, row) => matched[row])) : 0
     return { level, operations, masked, tombstones: ownDeletes + each * matchedOnly }

@@ -4,7 +4,7 @@
  * A comparison becomes a range of the field's lanes. The lanes are in the same order as the values. docs/api.md, delWhere.
  */
 import { invalidType } from '../base/errors.js'
-import { compareLanes, orderedForm } from '../records/lane-ranges.js'
+import { compareLanes, neighbour, orderedForm } from '../records/lane-ranges.js'
 import type { LaneRange, WhereTerms } from '../records/operations.js'
 import { outOfBounds, type FieldType } from './field-type.js'
 import { readComparison, readWhere } from './given-columns.js'
@@ -83,21 +83,6 @@ function withZero(words: readonly number[], operator: 'lt' | 'lte' | 'gt' | 'gte
   if (!isZero) return words
   const isNegative = operator === 'lt' || operator === 'gte'
   return words.map((_, i) => (i === 0 && isNegative ? 0x80000000 : 0))
-}
-
-/** Reads the lanes as one number and returns the next one (`step` 1) or the one before (-1); `undefined` if there is none. */
-function neighbour(
-  words: readonly number[],
-  greatest: readonly number[],
-  step: 1 | -1,
-): number[] | undefined {
-  const near = [...words]
-  for (let i = near.length - 1; i >= 0; i--) {
-    const wraps = near[i] === (step === 1 ? greatest[i]! : 0)
-    near[i] = wraps ? greatest[i]! - near[i]! : near[i]! + step
-    if (!wraps) return near
-  }
-  return undefined
 }
 
 function lanesOf({ type, place }: Field, value: unknown): number[] {

@@ -43,9 +43,10 @@ export function deleteWhereBytes(entries: readonly DeleteWhere[]): number {
   return bytes
 }
 
-/** The most bytes that `count` entries take: a range of each lane. */
+/** The most bytes that `count` entries take: a range of each value lane, or one of the key. */
 export function deleteWhereBytesMax({ keyLaneCount, laneCount }: RecordLayout, count: number): number {
-  return count * (DELETE_WHERE_HEADER_BYTES + (laneCount - keyLaneCount) * rangeTermBytes(1))
+  const valueBytes = (laneCount - keyLaneCount) * rangeTermBytes(1)
+  return count * (DELETE_WHERE_HEADER_BYTES + Math.max(valueBytes, rangeTermBytes(keyLaneCount)))
 }
 
 function rangeTermBytes(laneCount: number): number {
@@ -68,12 +69,17 @@ export function writeDeleteWheres(
     writeU48(view, at, sequence)
     view.setUint16(at + TERM_COUNT_AT, termCount, true)
     at += DELETE_WHERE_HEADER_BYTES
-    let leastLane = keyLaneCount
+    let leastLane = 0
     for (let value = 0, range = 0; value + range < termCount;) {
       const isValue = range === ranges.length || lanes[value]! < ranges[range]!.lane
       const lane = isValue ? lanes[value]! : ranges[range]!.lane
       const end = lane + (isValue ? 1 : ranges[range]!.lower.length)
-      assert(lane >= leastLane && end <= laneCount, 'a delete-where entry names value lanes, ascending')
+      assert(
+        lane >= leastLane &&
+          end <= laneCount &&
+          (lane >= keyLaneCount || (!isValue && clears(keyLaneCount, lane, end, termCount))),
+        'a delete-where entry names value lanes, ascending, or all lanes of the key and no others',
+      )
       leastLane = end
       view.setUint16(at, lane, true)
       view.setUint16(at + RANGE_LANES_AT, isValue ? 0 : end - lane, true)
@@ -86,6 +92,11 @@ export function writeDeleteWheres(
       }
     }
   }
+}
+
+/** Whether a term about lanes of the key is a range of all of them, and the only term of its entry. */
+function clears(keyLaneCount: number, lane: number, end: number, termCount: number): boolean {
+  return lane === 0 && end === keyLaneCount && termCount === 1
 }
 
 function writeRange({ lower, upper }: LaneRange, view: DataView, at: number): void {
@@ -134,7 +145,7 @@ function readEntry(
   const lanes: number[] = []
   const values: number[] = []
   const ranges: LaneRange[] = []
-  let leastLane = keyLaneCount
+  let leastLane = 0
   for (let term = 0; term < termCount; term++) {
     if (at + DELETE_WHERE_TERM_BYTES > view.byteLength) return undefined
     const lane = view.getUint16(at, true)
@@ -142,6 +153,8 @@ function readEntry(
     const termBytes = rangeLanes === 0 ? VALUE_TERM_BYTES : rangeTermBytes(rangeLanes)
     const end = lane + Math.max(1, rangeLanes)
     if (lane < leastLane || end > laneCount || at + termBytes > view.byteLength) return undefined
+    if (lane < keyLaneCount && !(rangeLanes > 0 && clears(keyLaneCount, lane, end, termCount)))
+      return undefined
     leastLane = end
     const word = (i: number) => view.getUint32(at + VALUE_AT + i * WORD_BYTES, true)
     if (rangeLanes === 0) {

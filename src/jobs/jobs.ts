@@ -11,7 +11,7 @@
 import type { BuiltPages } from '../bucket-file/page-builder.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import type { DeleteWhere } from '../records/operations.js'
-import { mayMatch } from '../records/value-bounds.js'
+import { mayMatch } from '../records/record-bounds.js'
 import type { Spill } from '../spill/spill.js'
 import type { MemtableHandle, Version } from '../state/version.js'
 import type {

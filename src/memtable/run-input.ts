@@ -102,14 +102,14 @@ export class RunInput implements SortedInput {
       const row = run[place]!
       if (row >= length) continue
       let kind = kinds === undefined ? PUT : kinds[row]!
-      if (
-        hiding !== undefined &&
-        kind === PUT &&
-        hiding.hides(lanes, row, this.#memtable.sequenceOf(row), before)
-      ) {
-        if (!replace) continue
-        // What it replaced stays replaced.
-        kind = DELETE_KEY
+      if (hiding !== undefined) {
+        const sequence = this.#memtable.sequenceOf(row)
+        if (hiding.clears(lanes, row, sequence, before)) continue
+        if (kind === PUT && hiding.matches(lanes, row, sequence, before)) {
+          if (!replace) continue
+          // What it replaced stays replaced.
+          kind = DELETE_KEY
+        }
       }
       this.#rows[count] = row
       this.#kinds[count] = kind

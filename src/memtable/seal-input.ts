@@ -94,9 +94,11 @@ function kindsAfter(memtable: Memtable, { deletes, before, replace }: Hiding): U
   const after = new Uint8Array(count)
   for (let row = 0; row < count; row++) {
     const kind = kinds === undefined ? PUT : kinds[row]!
-    const hidden = kind === PUT && deletes.hides(lanes, row, memtable.sequenceOf(row), before)
+    const sequence = memtable.sequenceOf(row)
+    const hidden = kind === PUT && deletes.matches(lanes, row, sequence, before)
     // With `replace`, what the put replaced stays replaced.
     after[row] = hidden ? (replace ? DELETE_KEY : HIDDEN) : kind
+    if (deletes.clears(lanes, row, sequence, before)) after[row] = HIDDEN
   }
   return after
 }

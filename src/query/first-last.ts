@@ -1,12 +1,14 @@
 /**
  * The first and the last record of a range: a seek in each memtable and file says which key comes first of all, and a
- * lookup judges the key. No page is decoded. A key that has no record left is passed over, and the next one is sought.
+ * lookup judges the key. No page is decoded. A key that has no record left is passed over, and the next one is sought;
+ * cleared keys are passed over together.
  *
  * Blocking and asynchronous searches share everything but the page source. Hot. docs/internals.md, Short ranges.
  */
 import type { BucketFile } from '../bucket-file/reader.js'
 import { PageKeys } from '../format/page-keys.js'
 import type { Memtable } from '../memtable/memtable.js'
+import type { ClearedKeys } from '../records/cleared-keys.js'
 import { compareKeys, compareKeyToRow } from '../records/compare.js'
 import { holdsKey, rangeIsEmpty, rangeOverlaps, type KeyRange } from '../records/key-range.js'
 import type { OperationBuffer } from '../records/operations.js'
@@ -130,19 +132,50 @@ export class FirstLast {
       // What lies behind the best key need not be asked.
       if (this.#isAny && (reverse ? compareKeys(lastKey, this.#key) : compareKeys(this.#key, firstKey)) <= 0)
         continue
-      const isFound = reverse ? this.#seekLastInFile(file, pages) : this.#seekFirstInFile(file, pages)
-      if (isFound) this.#takeOther(reverse)
+      if (this.#seekInFile(view, file, reverse, pages)) this.#takeOther(reverse)
     }
     if (pages.missing.length > 0) return false
     for (const { memtable, ordered } of version.sealed)
-      this.#seekInMemtable(memtable, ordered.runsAtOnce(memtable.count), memtable.count, reverse)
-    this.#seekInMemtable(active.memtable, active.ordered.runsAtOnce(length), length, reverse)
+      this.#seekInMemtable(view, memtable, ordered.runsAtOnce(memtable.count), memtable.count, reverse)
+    this.#seekInMemtable(view, active.memtable, active.ordered.runsAtOnce(length), length, reverse)
     return true
   }
 
+  /**
+   * Puts the first key of the file in the range that was not cleared after it, or one behind the range, into `#other`; with
+   * `reverse` the last. False if there is none, or if its page is missing. Requires: file and range overlap.
+   */
+  #seekInFile(
+    { deletes: { cleared }, sequence }: View,
+    file: BucketFile,
+    reverse: boolean,
+    pages: PageSource,
+  ): boolean {
+    const { entry, footer } = file
+    const hasCleared = cleared.size > 0
+    const passed = (key: Uint32Array): Uint32Array | undefined =>
+      hasCleared ? passedFrom(key, reverse, cleared, entry.endSequence - 1, sequence) : undefined
+    let { left } = this
+    // If the bound itself was cleared, its page is not read.
+    let bound = passed(reverse ? (left.upper ?? footer.lastKey) : (left.lower ?? footer.firstKey))
+    for (;;) {
+      if (bound !== undefined) {
+        left = reverse
+          ? { ...left, upper: bound, upperExclusive: true }
+          : { ...left, lower: bound, lowerExclusive: true }
+        if (rangeIsEmpty(left) || !rangeOverlaps(left, footer.firstKey, footer.lastKey)) return false
+      }
+      const isFound = reverse
+        ? this.#seekLastInFile(file, left, pages)
+        : this.#seekFirstInFile(file, left, pages)
+      if (!isFound) return false
+      bound = passed(this.#other)
+      if (bound === undefined) return true
+    }
+  }
+
   /** Puts the first key of the file in the range, or one behind the range, into `#other`. Requires: they overlap. */
-  #seekFirstInFile(file: BucketFile, pages: PageSource): boolean {
-    const { lower, lowerExclusive } = this.left
+  #seekFirstInFile(file: BucketFile, { lower, lowerExclusive }: KeyRange, pages: PageSource): boolean {
     const page = lower === undefined ? -1 : file.lastPageFor(lower)
     if (lower === undefined || page < 0) {
       this.#other.set(file.footer.firstKey)
@@ -159,8 +192,7 @@ export class FirstLast {
   }
 
   /** Puts the last key of the file in the range, or one before the range, into `#other`. Requires: they overlap. */
-  #seekLastInFile(file: BucketFile, pages: PageSource): boolean {
-    const { upper, upperExclusive } = this.left
+  #seekLastInFile(file: BucketFile, { upper, upperExclusive }: KeyRange, pages: PageSource): boolean {
     if (upper === undefined) {
       this.#other.set(file.footer.lastKey)
       return true
@@ -182,13 +214,21 @@ export class FirstLast {
     return this.#pageKeys
   }
 
-  /** Passes over rows from `length` on, which the view does not see. A lookup would say so, too, but at a higher price. */
+  /**
+   * Passes over rows from `length` on, which the view does not see, and those that were cleared. A lookup would say so, too,
+   * but at a higher price.
+   */
   #seekInMemtable(
-    { keyLanes: lanes }: Memtable,
+    { deletes, sequence }: View,
+    memtable: Memtable,
     runs: readonly Uint32Array[],
     length: number,
     reverse: boolean,
   ): void {
+    const lanes = memtable.keyLanes
+    const hasCleared = deletes.cleared.size > 0
+    const isPassed = (row: number): boolean =>
+      row >= length || (hasCleared && deletes.clears(lanes, row, memtable.sequenceOf(row), sequence))
     const { lower, lowerExclusive, upper, upperExclusive } = this.left
     for (const run of runs) {
       const step = reverse ? -1 : 1
@@ -199,7 +239,7 @@ export class FirstLast {
         : lower === undefined
           ? 0
           : this.#places.placeOf(lanes, run, lower, lowerExclusive === true)
-      for (; run[place]! >= length; place += step) {
+      for (; run[place] !== undefined && isPassed(run[place]!); place += step) {
         // A look at a key costs more than many steps. Without it, each key that is passed over would walk the same way.
         if ((place & (STEPS_BLIND - 1)) === 0 && this.#liesBehind(lanes, run[place]!, reverse)) break
       }
@@ -226,4 +266,16 @@ export class FirstLast {
     ;[this.#key, this.#other] = [this.#other, this.#key]
     this.#isAny = true
   }
+}
+
+/** The last of the cleared keys from this one on, with `reverse` the first of those down from it; `undefined`: none. */
+function passedFrom(
+  key: Uint32Array,
+  reverse: boolean,
+  cleared: ClearedKeys,
+  sequence: number,
+  before: number,
+): Uint32Array | undefined {
+  const passed = reverse ? cleared.runStart(key, sequence, before) : cleared.runEnd(key, sequence, before)
+  return passed === undefined ? undefined : Uint32Array.from(passed)
 }

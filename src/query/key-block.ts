@@ -6,6 +6,7 @@
 import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { BlockSearch, SOUGHT } from '../format/block-search.js'
+import { NEVER_CLEARED } from '../records/cleared-keys.js'
 import { hashKey } from '../records/hash.js'
 import type { OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
@@ -29,6 +30,8 @@ export class KeyBlock {
   #hashed = false
   /** Whether the records of each key have been found, so that older files need not be searched. */
   readonly #settled = new Uint8Array(KEYS_PER_BLOCK)
+  /** The sequence number of the newest clear of each key: what is older is not searched. */
+  readonly #clearedAt = new Float64Array(KEYS_PER_BLOCK)
   /** Whether a memtable has each key. */
   readonly #inMemtable = new Uint8Array(KEYS_PER_BLOCK)
   readonly #memtables = new MemtableRows()
@@ -67,8 +70,9 @@ export class KeyBlock {
       for (let place = 0; place < count; place++) block[place] = column[from + place]!
     }
     this.#hashed = false
-    // Of a newest record that is hidden the older ones may be wanted.
-    const newestSettles = this.#replace || (limit === 1 && view.deletes.size === 0)
+    this.#findCleared(view)
+    // Of a newest record that is hidden by its values the older ones may be wanted.
+    const newestSettles = this.#replace || (limit === 1 && view.deletes.matchers === 0)
     this.#askMemtables(view, newestSettles)
     while (this.#searches.length < files.length)
       this.#searches.push(new BlockSearch(this.#layout, this.#pageBytes, KEYS_PER_BLOCK))
@@ -94,7 +98,8 @@ export class KeyBlock {
   }
 
   #takeOfFiles(view: View, place: number, wantsNewest: boolean, into: OperationBuffer): void {
-    if (view.version.files.length === 1 && view.deletes.size === 0) this.#takeOfOnly(place, wantsNewest, into)
+    if (view.version.files.length === 1 && view.deletes.matchers === 0)
+      this.#takeOfOnly(place, wantsNewest, into)
     else if (wantsNewest) this.#takeNewest(view, place, into)
     else
       for (let number = 0; number < view.version.files.length; number++) {
@@ -129,9 +134,9 @@ export class KeyBlock {
     into.reserve(1)
     this.#appendRow(this.#searches[number]!, place, row, into)
     const { deletes, sequence, version } = view
-    if (deletes.size === 0) return true
+    if (deletes.matchers === 0) return true
     const { endSequence } = version.files[number]!.entry
-    if (!deletes.hides(into.lanes, into.count - 1, endSequence - 1, sequence)) return true
+    if (!deletes.matches(into.lanes, into.count - 1, endSequence - 1, sequence)) return true
     into.count--
     return false
   }
@@ -141,6 +146,14 @@ export class KeyBlock {
     for (let lane = 0; lane < this.#keys.length; lane++) into.lanes[lane]![at] = this.#keys[lane]![place]!
     search.readValues(place, row, into.lanes, at)
     into.count = at + 1
+  }
+
+  #findCleared({ deletes, sequence }: View): void {
+    const clearedAt = this.#clearedAt
+    if (deletes.cleared.size === 0) clearedAt.fill(NEVER_CLEARED, 0, this.#count)
+    else
+      for (let place = 0; place < this.#count; place++)
+        clearedAt[place] = deletes.cleared.newestOfRow(this.#keys, place, sequence)
   }
 
   #askMemtables({ version, active, length }: View, newestSettles: boolean): void {
@@ -163,7 +176,9 @@ export class KeyBlock {
     const count = this.#count
     const settled = this.#settled
     file.lastPagesFor(this.#keys, count, pages)
-    for (let place = 0; place < count; place++) if (settled[place] === 1) pages[place] = -1
+    const { endSequence } = file.entry
+    for (let place = 0; place < count; place++)
+      if (settled[place] === 1 || this.#clearedAt[place]! >= endSequence) pages[place] = -1
     const denied = this.#findPages(file, search)
     search.seek(this.#keys, count)
     let found = 0

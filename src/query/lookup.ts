@@ -7,6 +7,7 @@
 import type { BucketFile } from '../bucket-file/reader.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import type { Memtable } from '../memtable/memtable.js'
+import { NEVER_CLEARED } from '../records/cleared-keys.js'
 import { hashKeyLanes } from '../records/hash.js'
 import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
@@ -29,6 +30,8 @@ export class Lookup {
   #key!: Uint32Array
   #limit = 0
   #found = 0
+  /** The key was cleared by an operation with this sequence number: what is older is not looked at. */
+  #clearedAt = NEVER_CLEARED
   #keepRows = true
   #hits!: OperationBuffer
   #deleted: RecordSet | undefined
@@ -66,7 +69,9 @@ export class Lookup {
   }
 
   #search(pages: PageSource): Progress {
-    const { version, active, length } = this.#view
+    const { version, active, length, deletes, sequence } = this.#view
+    this.#clearedAt =
+      deletes.cleared.size === 0 ? NEVER_CLEARED : deletes.cleared.newestOf(this.#key, sequence)
     let progress = this.#searchMemtable(active.memtable, length)
     for (let i = version.sealed.length - 1; i >= 0 && progress === GO_ON; i--) {
       const { memtable } = version.sealed[i]!
@@ -76,6 +81,7 @@ export class Lookup {
     const hash = hashKeyLanes(this.#key)
     for (let i = version.files.length - 1; i >= 0 && progress === GO_ON; i--) {
       const file = version.files[i]!
+      if (file.entry.endSequence <= this.#clearedAt) break
       const page = file.lastPageFor(this.#key)
       if (page >= 0) progress = this.#searchFile(file, page, hash, pages)
     }
@@ -87,11 +93,12 @@ export class Lookup {
     const { lanes, kinds } = memtable
     let row = memtable.findNewest(this.#key, length)
     while (row >= 0) {
+      const sequence = this.#view.deletes.size === 0 ? 0 : memtable.sequenceOf(row)
+      if (sequence < this.#clearedAt) return SETTLED
       const hits = this.#hits
       hits.reserve(1)
       for (let lane = 0; lane < lanes.length; lane++) hits.lanes[lane]![hits.count] = lanes[lane]![row]!
       const kind = kinds === undefined ? PUT : kinds[row]!
-      const sequence = this.#view.deletes.size === 0 ? 0 : memtable.sequenceOf(row)
       if (this.#take(kind, sequence) === SETTLED) return SETTLED
       row = memtable.findOlder(row, this.#key)
     }
@@ -157,7 +164,7 @@ export class Lookup {
     const { deletes } = this.#view
     const hidden =
       this.#deleted?.has(hits.lanes, row) === true ||
-      (deletes.size > 0 && deletes.hides(hits.lanes, row, sequence, this.#view.sequence))
+      (deletes.matchers > 0 && deletes.matches(hits.lanes, row, sequence, this.#view.sequence))
     if (!hidden) {
       this.#found++
       if (this.#keepRows) hits.count++

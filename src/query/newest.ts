@@ -10,6 +10,7 @@ import { readRowValues } from '../format/data-page-row.js'
 import { ASK_READER, NOT_THERE, findNewestOfPair } from '../format/find-pair.js'
 import { dataPageLayout, type DataPageLayout } from '../format/page-layout.js'
 import type { Memtable } from '../memtable/memtable.js'
+import { NEVER_CLEARED } from '../records/cleared-keys.js'
 import { hashKeyLanes } from '../records/hash.js'
 import { DELETE_KEY, PUT } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
@@ -28,6 +29,8 @@ export class NewestRecord {
   readonly #layout: RecordLayout
   readonly #pageLayout: DataPageLayout
   readonly #page: DataPageReader
+  /** The key at hand was cleared by an operation with this sequence number. */
+  #clearedAt = NEVER_CLEARED
 
   constructor(layout: RecordLayout, pageBytes: number) {
     this.#layout = layout
@@ -37,14 +40,18 @@ export class NewestRecord {
 
   /** Puts the lanes of the value into row 0 of `record`. Pages that are missing are read if it may block. */
   find(view: View, key: Uint32Array, record: readonly Uint32Array[], mayBlock: boolean): Finding {
-    const { version, active, length } = view
+    const { version, active, length, deletes, sequence } = view
+    this.#clearedAt = deletes.cleared.size === 0 ? NEVER_CLEARED : deletes.cleared.newestOf(key, sequence)
     let answer = this.#findInMemtable(view, active.memtable, length, key, record)
     for (let i = version.sealed.length - 1; i >= 0 && answer === GO_ON; i--) {
       const { memtable } = version.sealed[i]!
       answer = this.#findInMemtable(view, memtable, memtable.count, key, record)
     }
-    for (let i = version.files.length - 1; i >= 0 && answer === GO_ON; i--)
-      answer = this.#findInFile(view, version.files[i]!, key, record, mayBlock)
+    for (let i = version.files.length - 1; i >= 0 && answer === GO_ON; i--) {
+      const file = version.files[i]!
+      if (file.entry.endSequence <= this.#clearedAt) break
+      answer = this.#findInFile(view, file, key, record, mayBlock)
+    }
     return answer === GO_ON ? NONE : answer
   }
 
@@ -58,12 +65,13 @@ export class NewestRecord {
     if (length === 0) return GO_ON
     const row = memtable.findNewest(key, length)
     if (row < 0) return GO_ON
+    if (this.#clearedAt >= 0 && memtable.sequenceOf(row) < this.#clearedAt) return NONE
     const { lanes, kinds } = memtable
     const kind = kinds === undefined ? PUT : kinds[row]!
     if (kind !== PUT) return kind === DELETE_KEY ? NONE : GENERAL
     for (let lane = this.#layout.keyLaneCount; lane < lanes.length; lane++)
       record[lane]![0] = lanes[lane]![row]!
-    return view.deletes.size > 0 && isHidden(view, record, memtable.sequenceOf(row)) ? GENERAL : FOUND
+    return view.deletes.matchers > 0 && isHidden(view, record, memtable.sequenceOf(row)) ? GENERAL : FOUND
   }
 
   /** Where the page starts with the key, pages before it may hold older records; the newest is here. */
@@ -105,7 +113,7 @@ export class NewestRecord {
     file.noteLookups(1, bit === NOT_THERE ? 0 : 1)
     if (bit === NOT_THERE) return GO_ON
     readRowValues(this.#pageLayout, words, base, bit, record, 0)
-    return view.deletes.size > 0 && isHidden(view, record, file.entry.endSequence - 1) ? GENERAL : FOUND
+    return view.deletes.matchers > 0 && isHidden(view, record, file.entry.endSequence - 1) ? GENERAL : FOUND
   }
 
   /** In a page of any kind, for keys of any number of lanes. */
@@ -126,7 +134,7 @@ export class NewestRecord {
     const kind = page.allPuts ? PUT : page.kind(row)
     if (kind !== PUT) return kind === DELETE_KEY ? NONE : GENERAL
     page.readValues(row, record)
-    return view.deletes.size > 0 && isHidden(view, record, file.entry.endSequence - 1) ? GENERAL : FOUND
+    return view.deletes.matchers > 0 && isHidden(view, record, file.entry.endSequence - 1) ? GENERAL : FOUND
   }
 }
 
@@ -155,5 +163,5 @@ function askFilter(
 
 /** Whether a delete by value hides the record in row 0. What is older may not be hidden: that is for `Lookup`. */
 function isHidden({ deletes, sequence }: View, record: readonly Uint32Array[], putAt: number): boolean {
-  return deletes.hides(record, 0, putAt, sequence)
+  return deletes.matches(record, 0, putAt, sequence)
 }

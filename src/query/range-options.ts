@@ -1,4 +1,7 @@
-/** The options of a scan: `gt`, `gte`, `lt`, `lte`, `reverse`, `limit`, `signal`, checked. docs/api.md, Ranges. */
+/**
+ * The options of a scan: `gt`, `gte`, `lt`, `lte`, `reverse`, `limit`, `signal`, checked; and those of `clear`. docs/api.md,
+ * Ranges.
+ */
 import type { Schema } from '../encoding/schema.js'
 import {
   invalidOption,
@@ -47,6 +50,9 @@ const { gt, gte, lt, lte, signal, snapshot } = RANGE_OPTIONS
 const FIRST_OPTIONS = { gt, gte, lt, lte, signal, snapshot }
 const FIRST_SYNC_OPTIONS = { gt, gte, lt, lte, snapshot }
 
+/** The options of `clear`. */
+const CLEAR_OPTIONS = { gt, gte, lt, lte, sync: optionalBoolean }
+
 const BOUNDS = 'a range is given as { gte: key, lt: key }'
 
 /** Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_OPTION` or `FLASHTABLE_INVALID_KEY`. */
@@ -81,6 +87,17 @@ export function checkFirst(
     ? { ...readOptions(call, options, FIRST_SYNC_OPTIONS, BOUNDS), signal: undefined }
     : readOptions(call, options, FIRST_OPTIONS, BOUNDS)
   return { range: keyRange(schema, checked), signal: checked.signal, snapshot: checked.snapshot }
+}
+
+/** The options of `clear`; without a range it clears everything. `advice`: for other options. Throws as {@link checkRange}. */
+export function checkClear(
+  schema: Schema,
+  options: unknown,
+  advice: string,
+): { readonly range: KeyRange | undefined; readonly sync: boolean } {
+  const { sync = false, ...bounds } = readOptions('clear', options, CLEAR_OPTIONS, advice)
+  const isAll = Object.values(bounds).every(bound => bound === undefined)
+  return { range: isAll ? undefined : keyRange(schema, bounds), sync }
 }
 
 /** How far a key may be away: a whole number from 0. */

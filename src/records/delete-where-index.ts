@@ -3,9 +3,11 @@
  * they give, and the lanes that they compare.
  *
  * A record is tested with one look-up for each shape, however many entries give values; what they compare is tested one
- * after the other (range-list.ts). An entry hides the records with a smaller sequence number than its own.
+ * after the other (range-list.ts). Entries that clear ranges of keys are kept apart (cleared-keys.ts): nothing older of
+ * such a key is left, whatever its values. An entry hides the records with a smaller sequence number than its own.
  * docs/internals.md, Deletes.
  */
+import { ClearedKeys, clearedRange } from './cleared-keys.js'
 import { floatsAmong, normalizeFloats } from './float-lanes.js'
 import { isFloatRange } from './lane-ranges.js'
 import type { LaneColumn } from './lane-columns.js'
@@ -29,20 +31,34 @@ const NO_VALUES = ''
 
 export class DeleteWhereIndex {
   readonly #layout: RecordLayout
+  /** The keys that entries clear. */
+  readonly cleared: ClearedKeys
   readonly #shapes = new Map<string, Shape>()
-  #size = 0
+  #matchers = 0
 
   constructor(layout: RecordLayout, entries: Iterable<DeleteWhere> = []) {
     this.#layout = layout
+    this.cleared = new ClearedKeys(layout)
     for (const entry of entries) this.add(entry)
   }
 
   /** How many entries there are. */
   get size(): number {
-    return this.#size
+    return this.#matchers + this.cleared.size
+  }
+
+  /** How many entries look at values. */
+  get matchers(): number {
+    return this.#matchers
   }
 
   add(entry: DeleteWhere): void {
+    const clears = clearedRange(this.#layout, entry)
+    if (clears === undefined) this.#addMatcher(entry)
+    else this.cleared.add(entry.sequence, clears)
+  }
+
+  #addMatcher(entry: DeleteWhere): void {
     const shape = this.#shapeOf(entry)
     const values = valuesOf(shape, [...entry.values])
     const { ranges = [] } = entry
@@ -58,15 +74,25 @@ export class DeleteWhereIndex {
       }
       list.add(entry.sequence, ranges)
     }
-    this.#size++
+    this.#matchers++
   }
 
   /**
-   * Whether an entry with a sequence number above `sequence` and below `before` matches row `row` of `lanes`.
+   * Whether an entry with a sequence number above `sequence` and below `before` hides row `row` of `lanes`.
    *
    * `sequence` is that of the record, or the last one of the bucket file that holds it.
    */
   hides(lanes: readonly LaneColumn[], row: number, sequence: number, before: number): boolean {
+    return this.clears(lanes, row, sequence, before) || this.matches(lanes, row, sequence, before)
+  }
+
+  /** As {@link hides}, by entries that clear keys: then every older operation of the key is hidden, too. */
+  clears(lanes: readonly LaneColumn[], row: number, sequence: number, before: number): boolean {
+    return this.cleared.size > 0 && this.cleared.newestOfRow(lanes, row, before) > sequence
+  }
+
+  /** As {@link hides}, by entries that look at values. */
+  matches(lanes: readonly LaneColumn[], row: number, sequence: number, before: number): boolean {
     for (const shape of this.#shapes.values()) {
       const values = valuesOfRow(shape, lanes, row)
       if (shape.lists !== undefined) {

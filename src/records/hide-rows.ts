@@ -1,7 +1,8 @@
 /**
  * Drops what *delete where* entries hide from freshly decoded rows.
  *
- * With `duplicates: 'replace'` a hidden put still hides what it replaced: it becomes a *delete key*.
+ * With `duplicates: 'replace'` a put that is hidden by its values still hides what it replaced: it becomes a *delete key*.
+ * Of a key that was cleared nothing older shows, so its deletes go, too.
  * docs/internals.md, Deletes.
  */
 import type { DeleteWhereIndex } from './delete-where-index.js'
@@ -24,7 +25,8 @@ export function hideRows(rows: OperationBuffer, from: number, sequence: number, 
   let kept = from
   for (let row = from; row < rows.count; row++) {
     const kind = rows.kinds === undefined ? PUT : rows.kinds[row]!
-    const hidden = kind === PUT && deletes.hides(lanes, row, sequence, before)
+    if (deletes.clears(lanes, row, sequence, before)) continue
+    const hidden = kind === PUT && deletes.matches(lanes, row, sequence, before)
     if (hidden && !replace) continue
     if (kept !== row) for (const lane of lanes) lane[kept] = lane[row]!
     if (hidden) rows.ensureKinds()[kept] = DELETE_KEY

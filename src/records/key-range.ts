@@ -5,6 +5,8 @@
  * docs/api.md, Ranges.
  */
 import { compareKeys, compareKeyToRow } from './compare.js'
+import { compareLanes, neighbour } from './lane-ranges.js'
+import type { RecordLayout } from './record-layout.js'
 
 export interface KeyRange {
   /** All lanes of a key; `undefined`: from the smallest key on. */
@@ -26,6 +28,25 @@ export function rangeIsEmpty(range: KeyRange): boolean {
   const order = compareKeys(range.lower, range.upper)
   if (order !== 0) return order > 0
   return range.lowerExclusive === true || range.upperExclusive === true
+}
+
+/** The first and the last key of the range, or `undefined` if no key can be in it. */
+export function inclusiveBounds(
+  { keyLaneCount, laneBytes }: RecordLayout,
+  range: KeyRange,
+): { readonly lower: number[]; readonly upper: number[] } | undefined {
+  const greatest = laneBytes.slice(0, keyLaneCount).map(bytes => 2 ** (8 * bytes) - 1)
+  const least = greatest.map(() => 0)
+  const lower =
+    range.lowerExclusive === true
+      ? neighbour(range.lower!, greatest, 1)
+      : Array.from<number>(range.lower ?? least)
+  const upper =
+    range.upperExclusive === true
+      ? neighbour(range.upper!, greatest, -1)
+      : Array.from<number>(range.upper ?? greatest)
+  if (lower === undefined || upper === undefined || compareLanes(lower, upper) > 0) return undefined
+  return { lower, upper }
 }
 
 /** Whether some key from `first` to `last`, both included, may be in the range. */

@@ -16,6 +16,21 @@ export function compareLanes(a: ArrayLike<number>, b: ArrayLike<number>): number
   return 0
 }
 
+/** Reads the lanes as one number and returns the next one (`step` 1) or the one before (-1); `undefined` if there is none. */
+export function neighbour(
+  words: ArrayLike<number>,
+  greatest: readonly number[],
+  step: 1 | -1,
+): number[] | undefined {
+  const near = Array.from(words)
+  for (let i = near.length - 1; i >= 0; i--) {
+    const wraps = near[i] === (step === 1 ? greatest[i]! : 0)
+    near[i] = wraps ? greatest[i]! - near[i]! : near[i]! + step
+    if (!wraps) return near
+  }
+  return undefined
+}
+
 /** What is xored into the first word of a float to get its ordered form; the other words are flipped if it is -1. */
 function flipOf(firstWord: number): number {
   return firstWord >= SIGN_BIT ? -1 : SIGN_BIT | 0

@@ -50,12 +50,12 @@ export interface LaneRange {
   readonly upper: readonly number[]
 }
 
-/** What the value lanes of a record must be: `lanes[i]` equals `values[i]` for all i, and all ranges hold it. */
+/** What the lanes of a record must be: `lanes[i]` equals `values[i]` for all i, and all ranges hold it. */
 export interface WhereTerms {
-  /** Lane numbers within the record (so >= keyLaneCount), ascending. */
+  /** Lane numbers within the record, of the value (so >= keyLaneCount), ascending. */
   readonly lanes: readonly number[]
   readonly values: readonly number[]
-  /** Ascending, of other lanes; absent: none. */
+  /** Ascending, of other lanes of the value; or one alone, of all lanes of the key. Absent: none. */
   readonly ranges?: readonly LaneRange[] | undefined
 }
 

@@ -35,7 +35,9 @@ const ADVICE: Readonly<Partial<Record<string, string>>> = {
   delRecord: 'delRecord(key, value, options)',
   delWhere: 'delWhere(fields, options)',
   batch: 'batch(operations, options)',
-  clear: 'clear() deletes all records; for some of them use del, delRecord or delWhere',
+  clear:
+    'clear({ gte, lt, sync }) forgets all keys of a range, clear() everything; ' +
+    'to delete by number or by value use keys(range) and del, or delRecord, delWhere',
   get: 'get(key, options) returns a promise; for a range use entries(range)',
   getSync: 'getSync(key, options)',
   compact: 'compact({ signal, onProgress }) merges the whole table',

@@ -48,6 +48,10 @@ export type FirstSyncOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit' | 's
 /** Options of `first` and `last`. */
 export type FirstOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit'>
 
+/** Options of `clear`: the range of keys, and those of a write. Without a bound everything is cleared. */
+export type ClearOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit' | 'signal' | 'snapshot'> &
+  WriteOptions
+
 /** One operation of a batch. */
 export type BatchOperation<K, V> =
   | { readonly type: 'put' | 'putIfAbsent'; readonly key: K; readonly value?: V | undefined }

@@ -6,6 +6,8 @@ import type { Call } from '../commit/committer.js'
 import { appendOperations } from '../encoding/given-operations.js'
 import type { Schema } from '../encoding/schema.js'
 import { refuseExtra } from '../options/arguments.js'
+import { checkClear } from '../query/range-options.js'
+import { inclusiveBounds } from '../records/key-range.js'
 import { canMatch } from '../records/lane-ranges.js'
 import { DELETE_KEY, OperationBuffer } from '../records/operations.js'
 import { adviceFor, readPutColumnsOptions, readSync } from './call-options.js'
@@ -51,6 +53,24 @@ export class WriteCalls {
       const deletes = canMatch(terms) ? [{ position: 0, ...terms }] : []
       return { operations: new OperationBuffer(schema.layout, 1), deletes }
     })
+  }
+
+  /** Everything, or with a range the keys in it. */
+  clear(options: unknown, extra: readonly unknown[]): Promise<void> {
+    try {
+      this.#session.writer()
+      if (extra.length > 0) refuseExtra('clear', extra, adviceFor('clear'))
+      const { schema } = this.#session.parts
+      const { range, sync } = checkClear(schema, options, adviceFor('clear'))
+      if (range === undefined) return this.#session.clear()
+      const bounds = inclusiveBounds(schema.layout, range)
+      // Of a range without keys nothing is written; the call waits for its turn among the others anyway.
+      const deletes =
+        bounds === undefined ? [] : [{ position: 0, lanes: [], values: [], ranges: [{ lane: 0, ...bounds }] }]
+      return this.#session.commit({ operations: new OperationBuffer(schema.layout, 1), deletes }, sync)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   batch(operations: Iterable<unknown>, options: unknown, extra: readonly unknown[]): Promise<void> {

@@ -8,7 +8,16 @@ const tables = testTables()
 
 describe('idioms of other stores', () => {
   const wrong: [string, (table: FingerprintTable) => Promise<unknown>, string][] = [
-    ['clear of a range', t => t.clear({ gte: 8n } as never), 'clear() deletes all records'],
+    [
+      'clear with a limit',
+      t => t.clear({ gte: 8n, limit: 1 } as never),
+      'clear({ gte, lt, sync }) forgets all keys',
+    ],
+    [
+      'clear backwards',
+      t => t.clear({ reverse: true } as never),
+      'clear({ gte, lt, sync }) forgets all keys',
+    ],
     ['del of a key and a value', t => t.del(1n, fingerprint(1) as never), 'delRecord(key, value)'],
     ['del of a key and a number', t => t.del(1n, 5 as never), 'delRecord(key, value)'],
     ['a put with fsync', t => t.put(1n, fingerprint(1), { fsync: true } as never), "'fsync'"],

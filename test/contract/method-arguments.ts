@@ -34,11 +34,15 @@ const write = { sync: NO_BOOLEANS }
 
 const read = { snapshot: NO_SNAPSHOTS }
 
-const range = {
+const bounds = {
   gt: [null, 'x', 1.5, -1n, {}],
   gte: [null, 'x', NaN, {}],
   lt: [null, true, [], 2n ** 64n],
   lte: [null, '', Symbol('key')],
+}
+
+const range = {
+  ...bounds,
   reverse: NO_BOOLEANS,
   limit: [null, '5', 5n, 1.5, -2, NaN, {}],
   signal: NO_SIGNALS,
@@ -93,7 +97,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
     options: { signal: NO_SIGNALS, onProgress: [null, true, 'log', {}, []] },
   },
   checkpoint: { args: ['<new>'] },
-  clear: { args: [] },
+  clear: { args: [], optionsAt: 0, options: { ...bounds, ...write } },
   refresh: { args: [] },
   stats: { args: [] },
   close: { args: [] },

@@ -5,7 +5,7 @@ import type { CrashRecord, Effect, History } from './history.js'
 import { bulkLoadOn, columnsOf, contents, openOn, type CrashTable, type OpenOptions } from './table.js'
 
 /** An operation of a batch. */
-export type BatchEffect = Exclude<Effect, { kind: 'delWhere' | 'delBefore' | 'clear' }>
+export type BatchEffect = Exclude<Effect, { kind: 'delWhere' | 'delBefore' | 'clearKeys' | 'clear' }>
 
 export class Driver {
   readonly disk: SimulatedFileSystem
@@ -95,6 +95,10 @@ export class Driver {
     return this.#call([{ kind: 'delBefore', time }], sync, () =>
       this.table.delWhere({ time: { lt: time } }, { sync }),
     )
+  }
+
+  clearKeys(gte: number, lt: number, sync = false): Promise<void> {
+    return this.#call([{ kind: 'clearKeys', gte, lt }], sync, () => this.table.clear({ gte, lt, sync }))
   }
 
   clear(): Promise<void> {

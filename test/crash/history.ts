@@ -21,6 +21,7 @@ export type Effect =
   | { readonly kind: 'delRecord'; readonly record: CrashRecord }
   | { readonly kind: 'delWhere'; readonly id: number }
   | { readonly kind: 'delBefore'; readonly time: number }
+  | { readonly kind: 'clearKeys'; readonly gte: number; readonly lt: number }
   | { readonly kind: 'clear' }
 
 /** What is promised of a copy of the table: it is there with at least `from` calls, or it is no table. */
@@ -77,6 +78,8 @@ const RULES: Omit<Rules<CrashRecord, number>, 'replace'> = {
 function changeOf(effect: Effect): Change<CrashRecord, number> {
   if (effect.kind === 'delWhere') return { kind: 'delWhere', hides: ({ id }) => id === effect.id }
   if (effect.kind === 'delBefore') return { kind: 'delWhere', hides: ({ time }) => time < effect.time }
+  if (effect.kind === 'clearKeys')
+    return { kind: 'delWhere', hides: ({ key }) => key >= effect.gte && key < effect.lt }
   return effect
 }
 

@@ -57,6 +57,7 @@ import {
   EXAMPLE_TABLE_ID,
   EXAMPLE_WAL_NUMBER,
   exampleFrames,
+  exampleClear,
   exampleDeleteWhere,
   examplePage,
   examplePageRows,
@@ -101,6 +102,7 @@ describe('the tables of frames', () => {
     expect(fieldsOf(term!)).toEqual(DELETE_WHERE_TERM)
     expect([DELETE_WHERE_HEADER_BYTES, DELETE_WHERE_TERM_BYTES]).toEqual([8, 4])
     expect(hexLines(exampleDeleteWhere())).toBe(hexOf('delete-where'))
+    expect(hexLines(exampleClear())).toBe(hexOf('clear'))
   })
 
   test('the table of a packed payload is that of the code', () => {

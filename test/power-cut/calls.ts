@@ -22,6 +22,7 @@ export type Call =
   | { readonly type: 'batch'; readonly operations: readonly Operation[] }
   | { readonly type: 'putColumns'; readonly records: readonly CallRecord[] }
   | { readonly type: 'delWhere'; readonly call: number }
+  | { readonly type: 'clearKeys'; readonly gte: number; readonly lt: number }
   | { readonly type: 'clear' }
 
 export const VALUE_ENCODING = struct({ call: 'u32', index: 'u16' })
@@ -43,11 +44,14 @@ const KEYS = 5000
 const REACH = 400
 const BATCH_MAX = 40
 const COLUMNS_MAX = 600
+/** A range of keys that is cleared has at most this many keys less one. */
+const CLEARED_MAX = 60
 
 /** Of 4,000 calls. */
 const OF_ALL = 4000
 const SHARES: readonly (readonly [share: number, type: Call['type']])[] = [
   [1, 'clear'],
+  [40, 'clearKeys'],
   [60, 'putColumns'],
   [60, 'del'],
   [60, 'delRecord'],
@@ -72,6 +76,10 @@ export function callOf(seed: number, number: number): Call {
       return { type, records: times(random.between(1, COLUMNS_MAX), index => recordOf(seed, number, index)) }
     case 'delWhere':
       return { type, call: earlier() }
+    case 'clearKeys': {
+      const gte = random.below(KEYS)
+      return { type, gte, lt: gte + random.below(CLEARED_MAX) }
+    }
     case 'clear':
       return { type }
   }
@@ -113,6 +121,8 @@ export function makeCall(table: CallTable, call: Call, options: WriteOptions = {
       return table.delRecord(call.record.key, valueOf(call.record), options)
     case 'delWhere':
       return table.delWhere({ call: call.call }, options)
+    case 'clearKeys':
+      return table.clear({ gte: call.gte, lt: call.lt, ...options })
     case 'clear':
       return table.clear()
   }

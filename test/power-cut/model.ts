@@ -20,6 +20,8 @@ function changeOf(operation: OneChange): Change<CallRecord, number> {
       return { kind: 'del', key: operation.key }
     case 'delWhere':
       return { kind: 'delWhere', hides: ({ call }) => call === operation.call }
+    case 'clearKeys':
+      return { kind: 'delWhere', hides: ({ key }) => key >= operation.gte && key < operation.lt }
     case 'clear':
       return { kind: 'clear' }
   }

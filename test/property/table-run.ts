@@ -40,6 +40,7 @@ export class TableRun {
       [4, 'del', () => writes.del()],
       [4, 'delRecord', () => writes.delRecord()],
       [schema.fields.size > 0 ? 3 : 0, 'delWhere', () => writes.delWhere()],
+      [3, 'clear a range', () => writes.clearRange()],
       [12, 'lookup', () => reads.lookup()],
       [6, 'lookups', () => reads.lookups()],
       [4, 'near', () => reads.near()],

@@ -24,7 +24,7 @@ export function modelText(operation: ModelOperation): string {
     case 'delWhere':
       return `delWhere ${[...operation.fields, ...(operation.compared ?? []).map(({ name, text }) => `${name} ${text}`)].join(' ')}`
     case 'clear':
-      return 'clear'
+      return `clear ${JSON.stringify(operation.range ?? {})}`
   }
 }
 

@@ -1,6 +1,7 @@
 /** Random writes of a run: the table does them, and so does the model. */
-import type { ComparedField, ModelOperation, ModelRecord } from '../support/model.js'
+import { inRange, type ComparedField, type ModelOperation, type ModelRecord } from '../support/model.js'
 import { columnsOf, keyText, modelRecord, randomRecord, textOf } from '../support/schemas.js'
+import { randomRange } from './ranges.js'
 import type { RunState } from './run-state.js'
 import { modelText, same } from './texts.js'
 
@@ -108,6 +109,11 @@ export class Writes {
         calls.push(this.#call(operation.call))
         this.#run.apply([operation])
       },
+      () => {
+        const operation = this.#clearRange()
+        calls.push(this.#call(operation.call))
+        this.#run.apply([operation])
+      },
       () => void calls.push(this.#run.table.sync()),
     ]
     const count = random.between(2, 30)
@@ -126,6 +132,10 @@ export class Writes {
 
   delWhere(): Promise<void> {
     return this.#write([this.#delWhere()])
+  }
+
+  clearRange(): Promise<void> {
+    return this.#write([this.#clearRange()])
   }
 
   async clear(): Promise<void> {
@@ -152,6 +162,28 @@ export class Writes {
   #delRecord(): Operation {
     const { key, value, model } = randomRecord(this.#run.schema, this.#run.random, this.#run.randomKey())
     return { call: { type: 'delRecord', key, value }, model: { type: 'delRecord', record: model } }
+  }
+
+  /** A range; not a wide one, which would empty the table too often. */
+  #clearRange(): Operation {
+    const { random, state } = this.#run
+    const { range, model } = randomRange(this.#run)
+    const { gt, gte, lt, lte } = model
+    const bounds = { gt, gte, lt, lte }
+    const cleared = inRange(state, bounds).length
+    if (!random.chance(0.05) && cleared > state.length / 4) {
+      const key = this.#run.randomKey()
+      return {
+        call: { type: 'clear', range: { gte: key, lte: key } },
+        model: { type: 'clear', range: { gte: keyText(key), lte: keyText(key) } },
+      }
+    }
+    const { reverse: _, limit: __, ...given } = range as Record<string, unknown>
+    const isAll = Object.values(bounds).every(bound => bound === undefined)
+    return {
+      call: { type: 'clear', range: given },
+      model: isAll ? { type: 'clear' } : { type: 'clear', range: bounds },
+    }
   }
 
   #delWhere(): Operation {
@@ -219,7 +251,13 @@ export class Writes {
 
   /** Makes the call of one operation; does not wait for it. */
   #call(operation: object): Promise<void | boolean> {
-    const { type, key, value, where } = operation as { type: string; key: never; value: never; where: never }
+    const { type, key, value, where, range } = operation as {
+      type: string
+      key: never
+      value: never
+      where: never
+      range: object
+    }
     switch (type) {
       case 'put':
         return this.#run.table.put(key, value, this.#sync())
@@ -229,6 +267,8 @@ export class Writes {
         return this.#run.table.del(key, this.#sync())
       case 'delRecord':
         return this.#run.table.delRecord(key, value, this.#sync())
+      case 'clear':
+        return this.#run.table.clear({ ...range, ...this.#sync() })
       default:
         return this.#run.table.delWhere(where, this.#sync())
     }

@@ -54,6 +54,21 @@ export function exampleDeleteWhere(): Uint8Array {
   return bytes
 }
 
+/** `clear({ gte: 1000n, lt: 2000n })`. */
+const CLEAR: DeleteWhere = {
+  sequence: 1009,
+  lanes: [],
+  values: [],
+  ranges: [{ lane: 0, lower: [0, 1000], upper: [0, 1999] }],
+}
+
+/** An entry that clears a range of keys. */
+export function exampleClear(): Uint8Array {
+  const bytes = new Uint8Array(deleteWhereBytes([CLEAR]))
+  writeDeleteWheres([CLEAR], EXAMPLE_LAYOUT, viewOf(bytes), 0)
+  return bytes
+}
+
 /** Two frames at the start of a segment: the first packed, the second raw. */
 export function exampleFrames(): Uint8Array {
   const seed = fileSeed(EXAMPLE_TABLE_ID, EXAMPLE_EPOCH, EXAMPLE_WAL_NUMBER)

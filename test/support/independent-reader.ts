@@ -145,12 +145,13 @@ function readDeletes(bytes: Buffer, at: number, count: number, lanes: Lanes): [D
     at += 8
     const pairs: { lane: number; value: number }[] = []
     const ranges: Range[] = []
-    for (let term = 0, next = lanes.keyLanes; term < termCount; term++) {
+    for (let term = 0, next = 0; term < termCount; term++) {
       const lane = bytes.readUInt16LE(at)
       const count = bytes.readUInt16LE(at + 2)
+      check(lane >= next && lane + Math.max(1, count) <= lanes.widths.length, 'terms name lanes, ascending')
       check(
-        lane >= next && lane + Math.max(1, count) <= lanes.widths.length,
-        'terms name value lanes, ascending',
+        lane >= lanes.keyLanes || (termCount === 1 && lane === 0 && count === lanes.keyLanes),
+        'a term of the key names all of its lanes, and is alone',
       )
       next = lane + Math.max(1, count)
       const words = Array.from({ length: Math.max(1, 2 * count) }, (_, i) =>

@@ -25,6 +25,7 @@ interface Writer {
   del(key: unknown): Promise<void>
   delRecord(key: unknown, value: unknown): Promise<void>
   delWhere(where: unknown): Promise<void>
+  clear(range: unknown): Promise<void>
 }
 
 /** What a table is, without a table. */
@@ -63,6 +64,11 @@ class Model {
           : goldenText(value[name]) === goldenText(wanted),
       ),
     )
+  }
+
+  /** Keys from `gte` on, below `lt`. */
+  clear({ gte, lt }: { readonly gte: bigint; readonly lt: bigint }): void {
+    this.#drop(({ key }) => (key as bigint) >= gte && (key as bigint) < lt)
   }
 
   #drop(dropped: (record: GoldenRecord) => boolean): void {
@@ -134,6 +140,11 @@ async function makeClean(directory: string): Promise<GoldenRecord[]> {
       const where = { time: { lt: 6000 }, flags: 1 }
       await table.delWhere(where)
       model.delWhereLess(where)
+    } else if (i % 97 === 60) {
+      const gte = BigInt(random.below(150))
+      const range = { gte, lt: gte + 9n }
+      await table.clear(range)
+      model.clear(range)
     }
     if (i % 100 === 0) await table.sync()
     await settled(table)

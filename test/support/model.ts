@@ -35,7 +35,7 @@ export type ModelOperation =
       readonly fields: ReadonlyMap<string, string>
       readonly compared?: readonly ComparedField[]
     }
-  | { readonly type: 'clear' }
+  | { readonly type: 'clear'; readonly range?: ModelRange }
 
 /** Bounds are texts of keys. */
 export interface ModelRange {
@@ -72,8 +72,11 @@ function changeOf(operation: ModelOperation): Change<ModelRecord, string> {
           matches(record, operation.fields) &&
           (operation.compared ?? []).every(({ name, holds }) => holds(record.fields.get(name)!)),
       }
-    case 'clear':
-      return { kind: 'clear' }
+    case 'clear': {
+      const { range } = operation
+      if (range === undefined) return { kind: 'clear' }
+      return { kind: 'delWhere', hides: ({ key }) => holdsKey(range, key) }
+    }
   }
 }
 
@@ -101,17 +104,19 @@ export function byKey(state: State): ReadonlyMap<string, readonly ModelRecord[]>
   return groups
 }
 
+function holdsKey({ gt, gte, lt, lte }: ModelRange, key: string): boolean {
+  return (
+    (gt === undefined || key > gt) &&
+    (gte === undefined || key >= gte) &&
+    (lt === undefined || key < lt) &&
+    (lte === undefined || key <= lte)
+  )
+}
+
 /** Keys and their records in the range; the limit is for who takes from it. */
 export function inRange(state: State, range: ModelRange): (readonly [string, readonly ModelRecord[]])[] {
-  const { gt, gte, lt, lte, reverse } = range
-  const groups = [...byKey(state)].filter(
-    ([key]) =>
-      (gt === undefined || key > gt) &&
-      (gte === undefined || key >= gte) &&
-      (lt === undefined || key < lt) &&
-      (lte === undefined || key <= lte),
-  )
+  const groups = [...byKey(state)].filter(([key]) => holdsKey(range, key))
   groups.sort(([a], [b]) => (a < b ? -1 : 1))
-  if (reverse !== true) return groups
+  if (range.reverse !== true) return groups
   return groups.toReversed().map(([key, records]) => [key, records.toReversed()] as const)
 }

@@ -157,6 +157,32 @@ export const MERGES: Workloads = {
     },
   },
 
+  /** Ranges of keys are cleared: files are dropped whole, rewritten without them, and keys are put again. */
+  clearing: {
+    async run(driver) {
+      await driver.open({ fanout: 64 })
+      for (let i = 0; i < 3; i++) await driver.columns(driver.records(MEMTABLE_RECORDS), i === 1)
+      await driver.settle()
+      await driver.clearKeys(0, 30)
+      await driver.put({ ...driver.record(), key: 5 })
+      await driver.clearKeys(31, 2 ** 40, true)
+      await driver.settle()
+      await driver.columns(driver.records(20))
+      await driver.clearKeys(30, 31)
+      await driver.columns(driver.records(MEMTABLE_RECORDS))
+      await driver.settle()
+      const gone = countOf(driver, 'unlink', '.bucket')
+      expectReached('files dropped', `${gone}`, gone >= 3)
+      await driver.clearKeys(10, 20)
+      await driver.close()
+      await driver.open()
+      await driver.settle()
+      await driver.put(driver.record(), true)
+      await driver.clearKeys(15, 40)
+      await driver.close()
+    },
+  },
+
   /** `compact` while puts go on, then once more. */
   compact: {
     async run(driver) {

@@ -196,6 +196,63 @@ describe('a bucket file as an input', () => {
     expect(disk.calls).toBe(before)
   })
 
+  test.each([
+    ['for a scan', undefined],
+    ['for a merge', 64],
+  ])('does not read pages of cleared keys alone, %s', async (_, firstReadPages) => {
+    const rows = Array.from({ length: 60_000 }, (_, i): Row => ({
+      key: BigInt(3 * i),
+      values: [i * 7919],
+      kind: PUT,
+    }))
+    const { disk, file, input } = await fileOf(rows, 1, 1)
+    const { dataPages } = file.footer
+    const read = async (
+      reverse: boolean,
+      clears: readonly (readonly [number, number, number?])[],
+      before = Infinity,
+    ) => {
+      const deletes = clears.map(([lower, upper, sequence = END_SEQUENCE]): DeleteWhere => ({
+        sequence,
+        lanes: [],
+        values: [],
+        ranges: [{ lane: 0, lower: [lower], upper: [upper] }],
+      }))
+      const hiding = { deletes: new DeleteWhereIndex(wideLayout(1, 1), deletes), before, replace: true }
+      const at = disk.calls
+      const options = firstReadPages === undefined ? {} : { firstReadPages }
+      const found = (await stretchesOf(input({ hiding, reverse, ...options }), 1, 1)).flat()
+      const seen = clears.filter(
+        ([, , sequence = END_SEQUENCE]) => sequence >= END_SEQUENCE && sequence < before,
+      )
+      const left = rows.filter(({ key }) => !seen.some(([lower, upper]) => key >= lower && key <= upper))
+      expect(found).toEqual(reverse ? left.toReversed() : left)
+      return disk.log.slice(at).reduce((sum, call) => sum + call.bytes!, 0) / PAGE_BYTES
+    }
+    for (const reverse of [false, true]) {
+      expect(await read(reverse, [])).toBe(dataPages)
+      expect(await read(reverse, [[0, 179_997]])).toBe(0)
+      expect(
+        await read(reverse, [
+          [0, 90_000],
+          [90_001, 180_000],
+        ]),
+      ).toBe(0)
+      expect(await read(reverse, [[3, 179_996]])).toBeLessThanOrEqual(2)
+      expect(
+        await read(reverse, [
+          [30_000, 60_000],
+          [100_000, 150_000],
+        ]),
+      ).toBeLessThan(dataPages * 0.65)
+      expect(await read(reverse, [[0, 170_000]])).toBeLessThan(dataPages * 0.12)
+      expect(await read(reverse, [[10_000, 180_000]])).toBeLessThan(dataPages * 0.12)
+      // Of the same age as the file, or not seen yet.
+      expect(await read(reverse, [[0, 180_000, END_SEQUENCE - 1]])).toBe(dataPages)
+      expect(await read(reverse, [[0, 180_000, END_SEQUENCE + 5]], END_SEQUENCE + 5)).toBe(dataPages)
+    }
+  })
+
   test('of no data pages has no rows', async () => {
     const { input } = await fileOf([], 2, 1)
     expect(await stretchesOf(input({}), 2, 1)).toEqual([])

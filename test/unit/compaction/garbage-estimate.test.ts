@@ -21,6 +21,7 @@ interface FileContent {
   readonly rows: readonly Row[]
   /** Each hides the records whose lane 1 has this value. */
   readonly deletes?: readonly number[]
+  readonly clears?: readonly DeleteWhere[]
 }
 
 /** Files of a table, and its estimates. */
@@ -38,7 +39,7 @@ class EstimatedTable {
   }
 
   /** Adds the newest file. */
-  async add({ rows, deletes = [] }: FileContent): Promise<void> {
+  async add({ rows, deletes = [], clears = [] }: FileContent): Promise<void> {
     const { layout } = this
     const number = this.files.length + 1
     const target = fileTarget(this.disk, layout, {
@@ -46,11 +47,10 @@ class EstimatedTable {
       filterBitsPerRecord: this.#filterBitsPerRecord,
       firstSequence: number * SEQUENCES,
       endSequence: (number + 1) * SEQUENCES,
-      deletes: deletes.map((value, i) => ({
-        sequence: number * SEQUENCES + i,
-        lanes: [1],
-        values: [value],
-      })),
+      deletes: [
+        ...deletes.map((value, i) => ({ sequence: number * SEQUENCES + i, lanes: [1], values: [value] })),
+        ...clears,
+      ],
     })
     const sorted = [...rows].sort((a, b) => Number(a.key - b.key))
     const entry = await writeBucketFile(target, columnsOf(layout, sorted))
@@ -146,6 +146,60 @@ describe('what delete where entries hide', () => {
     expect(await table.readsDuring(() => table.estimate())).toBe(0)
     await table.add({ rows: [], deletes: [2] })
     expect(await table.readsDuring(() => table.estimate())).toBe(2)
+  })
+})
+
+describe('what was cleared', () => {
+  const clear = (lower: number, upper: number, sequence = SEQUENCES): DeleteWhere => ({
+    sequence,
+    lanes: [],
+    values: [],
+    ranges: [{ lane: 0, lower: [lower], upper: [upper] }],
+  })
+  const rows = puts(0, 40_000).map((row, i) => ({ ...row, key: BigInt(10 * i) }))
+
+  test('is told by the fences, and nearly exactly', async () => {
+    const table = await tableOf([{ rows }, { rows: [], clears: [clear(100_000, 299_999, 2 * SEQUENCES)] }])
+    const [oldest] = await table.estimate()
+    expect(oldest!.masked[0]! / 40_000).toBeGreaterThan(0.45)
+    expect(oldest!.masked[0]! / 40_000).toBeLessThan(0.55)
+    expect(oldest!.masked[1]).toBe(oldest!.masked[0])
+  })
+
+  test('is told by the fences where no page of the sample has any of it', async () => {
+    const many = puts(0, 120_000).map((row, i) => ({ ...row, key: BigInt(10 * i) }))
+    const table = await tableOf([{ rows: many }])
+    const second = new Uint32Array(1)
+    table.files[0]!.readFirstKey(1, second)
+    await table.add({ rows: [], clears: [clear(0, second[0]!, 2 * SEQUENCES)] })
+    const { dataPages } = table.files[0]!.footer
+    expect((await table.estimate())[0]!.masked[0]).toBeCloseTo(120_000 / dataPages)
+  })
+
+  test('is estimated from the sample, where it is less than a page here and there', async () => {
+    const clears = Array.from({ length: 4000 }, (_, i) => clear(100 * i, 100 * i + 49, 2 * SEQUENCES + i))
+    const table = await tableOf([{ rows }, { rows: [], clears }])
+    const [oldest] = await table.estimate()
+    expect(oldest!.masked[0]! / 40_000).toBeGreaterThan(0.42)
+    expect(oldest!.masked[0]! / 40_000).toBeLessThan(0.58)
+  })
+
+  test("with duplicates: 'replace' leaves no deletes", async () => {
+    const table = await tableOf([{ rows }, { rows: [], clears: [clear(0, 400_000, 2 * SEQUENCES)] }], {
+      replace: true,
+    })
+    expect((await table.estimate())[0]).toMatchObject({ masked: [40_000, 40_000], tombstones: 0 })
+  })
+
+  test('by the log alone does not count', async () => {
+    const table = await tableOf([{ rows }])
+    expect((await table.estimate([clear(0, 400_000, 9 * SEQUENCES)]))[0]).toMatchObject({ masked: [0] })
+  })
+
+  test('counts the deletes of its keys', async () => {
+    const kinds = rows.map(row => ({ ...row, kind: DELETE_KEY }))
+    const table = await tableOf([{ rows: kinds }, { rows: [], clears: [clear(0, 400_000, 2 * SEQUENCES)] }])
+    expect((await table.estimate())[0]).toMatchObject({ masked: [40_000, 40_000], tombstones: 0 })
   })
 })
 

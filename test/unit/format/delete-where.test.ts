@@ -62,6 +62,20 @@ const mixed: fc.Arbitrary<DeleteWhere[]> = fc.array(
   { maxLength: 20 },
 )
 
+/** Entries that clear a range of keys. */
+const clears: fc.Arbitrary<DeleteWhere[]> = fc.array(
+  fc
+    .record({
+      sequence: fc.nat(U48_MAX),
+      words: fc.array(fc.nat(0xffffffff), { minLength: 4, maxLength: 4 }),
+    })
+    .map(({ sequence, words }) => {
+      const [lower, upper] = [words.slice(0, 2), words.slice(2)].sort(compareLanes)
+      return { sequence, lanes: [], values: [], ranges: [{ lane: 0, lower: lower!, upper: upper! }] }
+    }),
+  { maxLength: 20 },
+)
+
 function bytesOf(entries: readonly DeleteWhere[]): Uint8Array {
   const bytes = new Uint8Array(deleteWhereBytes(entries))
   writeDeleteWheres(entries, LAYOUT, viewOf(bytes), 0)
@@ -99,7 +113,7 @@ function withRanges(lanes: readonly number[], ...ranges: readonly LaneRange[]): 
 describe('delete-where', () => {
   test('delete-where entries come back as they were, in exactly their bytes', () => {
     fc.assert(
-      fc.property(fc.oneof(entries, mixed), fc.nat(9), (entries, at) => {
+      fc.property(fc.oneof(entries, mixed, clears), fc.nat(9), (entries, at) => {
         const bytes = new Uint8Array(at + deleteWhereBytes(entries))
         writeDeleteWheres(entries, LAYOUT, viewOf(bytes), at)
         const read = readDeleteWheres(bytes, at, entries.length, LAYOUT)
@@ -110,7 +124,7 @@ describe('delete-where', () => {
 
   test('delete-where entries are refused if the last one is cut short', () => {
     fc.assert(
-      fc.property(fc.oneof(entries, mixed), entries => {
+      fc.property(fc.oneof(entries, mixed, clears), entries => {
         const bytes = bytesOf(entries)
         for (let length = 0; length < bytes.length; length++) {
           const cut = bytes.subarray(0, length)
@@ -133,6 +147,14 @@ describe('delete-where', () => {
     ],
     ['names a lane with a value and a range', withRanges([2], { lane: 2, lower: [0], upper: [1] })],
     ['names a key lane in a range', withRanges([], { lane: 1, lower: [0, 0], upper: [1, 0] })],
+    ['names one lane of the key in a range', withRanges([], { lane: 0, lower: [0], upper: [1] })],
+    ['has a range of the key and more', withRanges([], { lane: 0, lower: [0, 0, 0], upper: [1, 0, 0] })],
+    ['clears keys and has a value', withRanges([4], { lane: 0, lower: [0, 0], upper: [1, 0] })],
+    [
+      'clears keys and has a range of values',
+      withRanges([], { lane: 0, lower: [0, 0], upper: [1, 0] }, { lane: 2, lower: [0], upper: [1] }),
+    ],
+    ['clears keys out of order', withRanges([], { lane: 0, lower: [1, 0], upper: [0, 9] })],
     ['has a range beyond the last lane', withRanges([], { lane: 5, lower: [0, 0], upper: [1, 0] })],
     ['has bounds that are not in order', withRanges([], { lane: 4, lower: [1, 0], upper: [0, 9] })],
     [

@@ -23,8 +23,15 @@ describe('the types of arguments', () => {
       void table.putColumns(columns, { putIfAbsent: true })
       // @ts-expect-error a put alone has its own method
       void table.put(1n, { id: 1 }, { ifAbsent: true })
-      // @ts-expect-error it clears everything
-      void table.clear({ gte: 8n })
+      void table.clear()
+      void table.clear({ gte: 8n, lt: 9n, sync: true })
+      void table.clear({ gt: undefined })
+      // @ts-expect-error keys are numbers
+      void table.clear({ gte: '8' })
+      // @ts-expect-error it clears a range, however many keys it has
+      void table.clear({ gte: 8n, limit: 1 })
+      // @ts-expect-error in whatever order
+      void table.clear({ reverse: true })
       // @ts-expect-error delRecord deletes one record
       void table.del(1n, { id: 1 })
       // @ts-expect-error the option is called sync

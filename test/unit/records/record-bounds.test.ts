@@ -5,7 +5,7 @@ import { DeleteWhereIndex } from '../../../src/records/delete-where-index.js'
 import { compareLanes, orderedForm } from '../../../src/records/lane-ranges.js'
 import type { WhereTerms } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
-import { matchesAll, mayMatch } from '../../../src/records/value-bounds.js'
+import { matchesAll, mayMatch } from '../../../src/records/record-bounds.js'
 
 /** A key lane; an integer, an integer of two lanes, an f32 and an f64. */
 const layout = recordLayout(
@@ -65,7 +65,7 @@ const terms: fc.Arbitrary<WhereTerms> = fc
 function boundsOf(records: readonly (readonly number[])[]) {
   const least = records[0]!.map((_, lane) => Math.min(...records.map(words => words[lane]!)))
   const greatest = records[0]!.map((_, lane) => Math.max(...records.map(words => words[lane]!)))
-  return { minValues: least, maxValues: greatest }
+  return { records: records.length, firstKey: [0], lastKey: [0], minValues: least, maxValues: greatest }
 }
 
 function matched(where: WhereTerms, records: readonly (readonly number[])[]): boolean[] {
@@ -111,6 +111,24 @@ describe('by the least and the greatest values', () => {
       }),
       { numRuns: 5000 },
     )
+  })
+
+  test('a range of keys is compared with the first and the last key, and matches nothing where there is no record', () => {
+    const bounds = (firstKey: number, lastKey: number, records = 1) => ({
+      ...boundsOf([[0, 0, 0, 0, 0, 0]]),
+      records,
+      firstKey: [firstKey],
+      lastKey: [lastKey],
+    })
+    const keys: WhereTerms = { lanes: [], values: [], ranges: [{ lane: 0, lower: [5], upper: [9] }] }
+    expect(matchesAll(layout, keys, bounds(5, 9))).toBe(true)
+    expect(matchesAll(layout, keys, bounds(4, 9))).toBe(false)
+    expect(matchesAll(layout, keys, bounds(5, 10))).toBe(false)
+    expect(mayMatch(layout, keys, bounds(9, 20))).toBe(true)
+    expect(mayMatch(layout, keys, bounds(10, 20))).toBe(false)
+    expect(mayMatch(layout, keys, bounds(0, 5))).toBe(true)
+    expect(mayMatch(layout, keys, bounds(0, 4))).toBe(false)
+    expect(mayMatch(layout, keys, bounds(5, 9, 0))).toBe(false)
   })
 
   test('positive and negative floats are told apart as numbers', () => {

@@ -1,6 +1,6 @@
 /**
- * *Delete where* entries against the least and the greatest values of a bucket file: whether they match some of its records,
- * or all. The answers are sure where they say "none" and "all"; nothing is read for them.
+ * *Delete where* entries against the least and the greatest keys and values of a bucket file: whether they match some of
+ * its records, or all. The answers are sure where they say "none" and "all"; nothing is read for them.
  *
  * Each lane has its own bounds. Take the least value of each lane: these lanes together are not above those of any record,
  * in the order in which several lanes are compared. The greatest values together are not below any. docs/internals.md,
@@ -13,14 +13,19 @@ import type { RecordLayout } from './record-layout.js'
 
 const SIGN_BIT = 0x80000000
 
-/** Bounds of the values of records: one number for each value lane, both included. */
-export interface ValueBounds {
+/** Bounds of records, both included. Those of values: one number for each lane. */
+export interface RecordBounds {
+  /** How many records there are. */
+  readonly records: number
+  readonly firstKey: ArrayLike<number>
+  readonly lastKey: ArrayLike<number>
   readonly minValues: ArrayLike<number>
   readonly maxValues: ArrayLike<number>
 }
 
 /** Whether some record within the bounds may match. */
-export function mayMatch(layout: RecordLayout, terms: WhereTerms, bounds: ValueBounds): boolean {
+export function mayMatch(layout: RecordLayout, terms: WhereTerms, bounds: RecordBounds): boolean {
+  if (bounds.records === 0) return false
   const { lanes, values, ranges = [] } = terms
   const { minValues, maxValues } = bounds
   // The bounds are bits: NaN and zero have several forms, and one may lie within the bounds while another does not.
@@ -39,7 +44,7 @@ export function mayMatch(layout: RecordLayout, terms: WhereTerms, bounds: ValueB
 }
 
 /** Whether all records within the bounds match. */
-export function matchesAll(layout: RecordLayout, terms: WhereTerms, bounds: ValueBounds): boolean {
+export function matchesAll(layout: RecordLayout, terms: WhereTerms, bounds: RecordBounds): boolean {
   const { lanes, values, ranges = [] } = terms
   const { minValues, maxValues } = bounds
   // A loop: a table may have a hundred thousand entries, of which hardly one matches a whole file.
@@ -63,8 +68,9 @@ export function matchesAll(layout: RecordLayout, terms: WhereTerms, bounds: Valu
 function boundsOf(
   layout: RecordLayout,
   range: LaneRange,
-  { minValues, maxValues }: ValueBounds,
-): { readonly least: readonly number[]; readonly greatest: readonly number[] } {
+  { firstKey, lastKey, minValues, maxValues }: RecordBounds,
+): { readonly least: ArrayLike<number>; readonly greatest: ArrayLike<number> } {
+  if (range.lane < layout.keyLaneCount) return { least: firstKey, greatest: lastKey }
   const at = range.lane - layout.keyLaneCount
   const least = range.lower.map((_, i) => minValues[at + i]!)
   const greatest = range.lower.map((_, i) => maxValues[at + i]!)
