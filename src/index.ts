@@ -14,6 +14,7 @@ export type {
   BulkLoadOptions,
   CompactOptions,
   FirstOptions,
+  GetAllOptions,
   FirstSyncOptions,
   HitColumns,
   NearColumns,

@@ -30,6 +30,7 @@ export class DeleteWhereIndex {
   readonly #layout: RecordLayout
   readonly #shapes = new Map<string, Shape>()
   #size = 0
+  #newest = -1
 
   constructor(layout: RecordLayout, entries: Iterable<DeleteWhere> = []) {
     this.#layout = layout
@@ -41,7 +42,13 @@ export class DeleteWhereIndex {
     return this.#size
   }
 
+  /** Whether there may be an entry that hides records with this sequence number. */
+  mayHide(sequence: number): boolean {
+    return this.#newest > sequence
+  }
+
   add(entry: DeleteWhere): void {
+    this.#newest = Math.max(this.#newest, entry.sequence)
     const shape = this.#shapeOf(entry)
     const values = valuesOf(shape, [...entry.values])
     const { ranges = [] } = entry

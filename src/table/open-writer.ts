@@ -241,7 +241,7 @@ function wire(
     wait: environment.wait,
     publish,
   })
-  const reader = newReader(recovery, manifest)
+  const reader = newReader(recovery, manifest, environment)
   compactor.wake()
   return {
     directory,

@@ -40,6 +40,7 @@ export class TableRun {
       [4, 'delRecord', () => writes.delRecord()],
       [schema.fields.size > 0 ? 3 : 0, 'delWhere', () => writes.delWhere()],
       [12, 'lookup', () => reads.lookup()],
+      [6, 'part', () => reads.part()],
       [6, 'lookups', () => reads.lookups()],
       [4, 'near', () => reads.near()],
       [10, 'range', () => reads.range()],
@@ -115,6 +116,7 @@ export class TableRun {
     const kinds = [
       () => this.#reads.lookup(),
       () => this.#reads.lookup(),
+      () => this.#reads.part(),
       () => this.#reads.lookups(),
       () => this.#reads.range(),
       () => this.#reads.firstAndLast(),
