@@ -188,7 +188,8 @@ export class BucketInput implements SortedInput {
     }
     // The page before may have been read for a bound alone.
     if (to > from) this.#isFirst = false
-    if (this.#leavesOut(words, base, to - from)) return
+    // Behind rows that are handed out nothing is left out: they are the next ones.
+    if (into.count === this.#batch && this.#leavesOut(words, base, to - from)) return
     const before = into.count
     this.#decoder.decode(words, base, into, from, to)
     this.#checkOrder(page, before, into)
