@@ -1,7 +1,11 @@
 /** What is left of the operations of one key with `duplicates: 'keep'`, one after the other: docs/internals.md, Deletes. */
 import { DELETE_KEY, DELETE_RECORD, PUT, type Operations } from '../records/operations.js'
+import { HASH_START, hashLane } from '../records/hash.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { recordText, RecordSet } from '../records/record-set.js'
+
+/** Most records are not deleted: so many marks tell that faster than their texts do. A power of 2. */
+const MARKS = 2 ** 14
 
 export interface KeyJudge {
   /** Whether this operation is left, which follows the one that was asked about before. */
@@ -58,10 +62,18 @@ export class ForwardJudge implements KeyJudge {
   #deletedTo = -1
   /** The place of the newest delete of each record. */
   readonly #deletedAt = new Map<string, number>()
+  /** 1 where a record that was deleted has its mark. */
+  readonly #marks = new Uint8Array(MARKS)
+  /** Lanes by which records are marked. Equal floats may have different bits. */
+  readonly #markedLanes: readonly number[]
 
   constructor(layout: RecordLayout, keepDeletes: boolean) {
     this.#layout = layout
     this.#keepDeletes = keepDeletes
+    const floats = layout.floats.flatMap(({ lane, laneCount }) => [lane, lane + laneCount - 1])
+    this.#markedLanes = layout.laneBytes.flatMap((_, lane) =>
+      lane < layout.keyLaneCount || floats.includes(lane) ? [] : [lane],
+    )
   }
 
   /** Takes note of the next operations, all of them. */
@@ -70,8 +82,10 @@ export class ForwardJudge implements KeyJudge {
       if (kinds[row] === DELETE_KEY) {
         this.#deletedTo = this.#noted + row
         this.#deletedAt.clear()
-      } else if (kinds[row] === DELETE_RECORD)
+      } else if (kinds[row] === DELETE_RECORD) {
         this.#deletedAt.set(recordText(this.#layout, lanes, row), this.#noted + row)
+        this.#marks[this.#markOf(lanes, row)] = 1
+      }
     }
     this.#noted += count
   }
@@ -81,8 +95,14 @@ export class ForwardJudge implements KeyJudge {
     if (place < this.#deletedTo) return false
     const kind = kinds === undefined ? PUT : kinds[row]!
     if (kind === DELETE_KEY) return this.#keepDeletes
-    if (kind === PUT && this.#deletedAt.size === 0) return true
+    if (kind === PUT && this.#marks[this.#markOf(lanes, row)] === 0) return true
     const deletedAt = this.#deletedAt.get(recordText(this.#layout, lanes, row)) ?? -1
     return kind === DELETE_RECORD ? this.#keepDeletes && deletedAt === place : deletedAt < place
+  }
+
+  #markOf(lanes: readonly Uint32Array[], row: number): number {
+    let hash = HASH_START
+    for (const lane of this.#markedLanes) hash = hashLane(hash, lanes[lane]![row]!)
+    return hash & (MARKS - 1)
   }
 }

@@ -108,10 +108,10 @@ async function oneAfterTheOther(
       while (!taker.isDone) {
         if (turns.due()) await turns.take()
         rows.clear()
-        const skip = 'skip' in input ? Math.min(taker.skip, Number.MAX_SAFE_INTEGER) : 0
-        if (skip > 0) input.skip = skip
+        const skip = Math.min(taker.skip, Number.MAX_SAFE_INTEGER)
+        if (input.skip !== undefined) input.skip = skip
         const isMore = await input.next(rows)
-        if (skip > 0) taker.pass(skip - input.skip!)
+        taker.pass(skip - (input.skip ?? skip))
         if (!isMore) break
         taker.take(rows, false)
       }
