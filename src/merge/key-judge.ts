@@ -4,7 +4,7 @@ import { HASH_START, hashLane } from '../records/hash.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { recordText, RecordSet } from '../records/record-set.js'
 
-/** Most records are not deleted: so many marks tell that faster than their texts do. A power of 2. */
+/** Places of marks, a power of 2. Most records are not deleted, and a mark tells that faster than their texts do. */
 const MARKS = 2 ** 14
 
 export interface KeyJudge {
@@ -78,11 +78,12 @@ export class ForwardJudge implements KeyJudge {
 
   /** Takes note of the next operations, all of them. */
   note({ lanes, kinds, count }: Operations): void {
-    for (let row = 0; kinds !== undefined && row < count; row++) {
-      if (kinds[row] === DELETE_KEY) {
+    const rows = kinds === undefined ? 0 : count
+    for (let row = 0; row < rows; row++) {
+      if (kinds![row] === DELETE_KEY) {
         this.#deletedTo = this.#noted + row
         this.#deletedAt.clear()
-      } else if (kinds[row] === DELETE_RECORD) {
+      } else if (kinds![row] === DELETE_RECORD) {
         this.#deletedAt.set(recordText(this.#layout, lanes, row), this.#noted + row)
         this.#marks[this.#markOf(lanes, row)] = 1
       }

@@ -24,7 +24,7 @@ const GO_ON = 0
 const SETTLED = 1
 type Progress = typeof GO_ON | typeof SETTLED | typeof MISSING | typeof TOO_MANY
 
-/** A page costs as much effort as one row of so many of its bytes. */
+/** The effort for a page is that for a row of each 256 of its bytes. */
 const BYTES_PER_EFFORT = 256
 /** Bytes of pages that are asked for together. */
 const MISSING_BYTES_MAX = 2 ** 21
@@ -103,8 +103,8 @@ export class Lookup {
   }
 
   /**
-   * As {@link collect}, of the wanted records in their order. Those from the oldest on are the newest but for so many: so
-   * the records are counted first.
+   * As {@link collect}, of the wanted records in their order. Those from the oldest on are the last of the newest, so the
+   * records are counted first.
    */
   find(
     view: View,

@@ -29,7 +29,7 @@ import { PageSource } from './page-source.js'
 
 /** A lookup that would index more rows of memtables first lets the event loop turn in between. */
 const ROWS_INDEXED_MAX = 2 ** 17
-/** A key is scanned that takes more effort: so many rows that are looked through, and some for each page. */
+/** A key is scanned that takes more effort: rows that are looked through, and some for each page. */
 const EFFORT_MAX = 2 ** 15
 /** This many rows of memtables are put in order without a turn of the event loop. */
 const ROWS_SORTED_MAX = 2 ** 14
