@@ -46,6 +46,7 @@ import type {
   OpenOptions,
   PutColumnsOptions,
   RangeOptions,
+  GetAllOptions,
   ReadOptions,
   ValueArguments,
   WriteOptions,
@@ -286,8 +287,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return this.#reads.getMany('getMany', keys, options, extra)
   }
 
-  /** Every record of the key, in insertion order. */
-  getAll(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<ValueOut<V>[]> {
+  /**
+   * The records of the key, in insertion order, with `reverse` from the newest on: `limit` at most, after `offset` that are
+   * passed over. Memory: for what it returns.
+   */
+  getAll(key: KeyIn<K>, options?: GetAllOptions, ...extra: never[]): Promise<ValueOut<V>[]> {
     return this.#reads.getAll('getAll', key, options, extra)
   }
 
@@ -296,8 +300,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return this.#reads.getSync('getSync', key, options, extra)
   }
 
-  /** As `getAll`; blocks if pages must be read from disk. */
-  getAllSync(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): ValueOut<V>[] {
+  /**
+   * As `getAll`; blocks if pages must be read from disk. With `limit` or `offset` and without `reverse` it counts the records
+   * first, as `count` does.
+   */
+  getAllSync(key: KeyIn<K>, options?: GetAllOptions, ...extra: never[]): ValueOut<V>[] {
     return this.#reads.getAllSync('getAllSync', key, options, extra)
   }
 
@@ -324,7 +331,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return (await this.#reads.count('has', key, 1, options, extra)) > 0
   }
 
-  /** How many records the key has. */
+  /** How many records the key has. Pages of its records alone are not decoded, unless deletes may hide some of them. */
   count(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<number> {
     return this.#reads.count('count', key, Infinity, options, extra)
   }

@@ -15,6 +15,7 @@ export type {
   CompactOptions,
   ClearOptions,
   FirstOptions,
+  GetAllOptions,
   FirstSyncOptions,
   HitColumns,
   NearColumns,

@@ -5,10 +5,12 @@
  * sequentially. Pages of cleared keys are passed over. The first few pages of a scan go through the page cache, so that short ranges that are asked again and
  * again read nothing; all else goes past it and pushes nothing out of it.
  */
-import { corruption } from '../base/errors.js'
+import { corruption, type FlashTableError } from '../base/errors.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
+import { hasPutsOnly } from '../format/data-page-row.js'
 import { PageKeys } from '../format/page-keys.js'
-import { newBytes } from '../kernels/kernels.js'
+import { dataPageLayout, KIND_WORD, rowCountIn, type DataPageLayout } from '../format/page-layout.js'
+import { giveBackColumn, newBytes } from '../kernels/kernels.js'
 import type { SortedInput } from '../merge/sorted-input.js'
 import { compareKeyToRow, compareRows } from '../records/compare.js'
 import { hideRows, type Hiding } from '../records/hide-rows.js'
@@ -26,6 +28,8 @@ const FIRST_ROWS = 64
 const READ_BYTES = 2 ** 18
 /** Of what a merge has read, it gets about this many rows at a time: all of them would not fit the caches. */
 const STEP_ROWS = 512
+/** And a scan no more than this: a page may have 32,767 rows of one key and value. */
+const SCAN_ROWS = 2 ** 15
 
 export interface BucketInputOptions {
   readonly layout: RecordLayout
@@ -46,6 +50,7 @@ export class BucketInput implements SortedInput {
   readonly #decoder: DataPageDecoder
   readonly #keys: PageKeys
   readonly #hidden: HiddenPages
+  readonly #pageLayout: DataPageLayout
   readonly #readPagesMax: number
   #readPages: number
   /** Of a scan: its first page is still to come; and rows [from, to) of that page that are. */
@@ -53,16 +58,17 @@ export class BucketInput implements SortedInput {
   #rest: { readonly page: number; readonly from: number; readonly to: number } | undefined
   /** What the reads of a merge go into. */
   #memory: Uint8Array | undefined
-  /** Of a merge: pages [next, end) that are read and not decoded. */
-  #read:
-    { readonly words: Uint32Array; readonly first: number; next: number; readonly end: number } | undefined
-  /** The last key that was decoded, if the next page is one that was read with it. */
+  /** Pages [next, end) that are read and not decoded. */
+  #read: { readonly words: Uint32Array; readonly first: number; next: number; end: number } | undefined
+  /** The key that was decoded last, if the next page is one that was read with it. */
   #lastKey: Uint32Array | undefined
   /** Where the batch begins that is being appended. */
   #batch = 0
   /** Pages [from, to) are still to be read. */
   #from: number
   #to: number
+  /** How many of the next records of the range nobody asks for: they are left out, page by page, as long as that is simple. */
+  skip = 0
 
   constructor(file: BucketFile, options: BucketInputOptions) {
     const { range, layout, pageBytes, hiding } = options
@@ -72,6 +78,7 @@ export class BucketInput implements SortedInput {
     this.#decoder = options.decoder ?? new DataPageDecoder(layout, pageBytes)
     this.#keys = options.keys ?? new PageKeys(layout, pageBytes)
     this.#hidden = new HiddenPages(file, hiding.deletes.cleared, hiding.before)
+    this.#pageLayout = dataPageLayout(layout, pageBytes)
     this.#isFirst = options.firstReadPages === undefined && file.hasCache
     this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)
@@ -79,6 +86,21 @@ export class BucketInput implements SortedInput {
     this.#from = overlaps ? firstPage(file, range) : 0
     this.#to = overlaps ? lastPage(file, range) + 1 : 0
     this.#passHidden()
+  }
+
+  get hasDeletes(): boolean {
+    const { deleteKeys, deleteRecords } = this.#file.footer
+    return deleteKeys + deleteRecords > 0
+  }
+
+  ofKey(key: Uint32Array): BucketInput {
+    return new BucketInput(this.#file, {
+      ...this.#options,
+      range: { lower: key, upper: key },
+      reverse: false,
+      decoder: this.#decoder,
+      keys: this.#keys,
+    })
   }
 
   async next(into: OperationBuffer): Promise<boolean> {
@@ -95,13 +117,14 @@ export class BucketInput implements SortedInput {
   /** Appends the rows of the next pages. */
   async #readOn(into: OperationBuffer): Promise<void> {
     const { reverse } = this.#options
-    const count = this.#visiblePages(Math.min(this.#readPages, this.#to - this.#from))
+    const isCached = this.#readPages <= CACHED_READ_PAGES && this.#file.hasCache
+    const most = isCached && this.#goesByPage ? 1 : Math.min(this.#readPages, this.#to - this.#from)
+    const count = this.#visiblePages(most)
     const first = reverse ? this.#to - count : this.#from
     if (reverse) this.#to -= count
     else this.#from += count
     this.#passHidden()
-    if (this.#readPages <= CACHED_READ_PAGES && this.#file.hasCache)
-      await this.#decodeCached(first, first + count, into)
+    if (isCached) await this.#decodeCached(first, first + count, into)
     else {
       const words = await this.#file.readPages(first, first + count, this.#reused(count))
       this.#read = { words, first, next: first, end: first + count }
@@ -131,18 +154,27 @@ export class BucketInput implements SortedInput {
     return count
   }
 
-  /** Decodes what was read: for a scan all of it, for a merge as much as it can use. */
+  /** Decodes as much of what was read as is used at once. */
   #decodeRead(into: OperationBuffer): void {
     const read = this.#read!
-    const { firstReadPages, pageBytes, reverse } = this.#options
-    const rowsMax = firstReadPages === undefined || reverse ? Infinity : this.#batch + STEP_ROWS
-    while (read.next < read.end && into.count < rowsMax) {
-      const page = read.next++
-      this.#decode(page, read.words, ((page - read.first) * pageBytes) / 4, into)
-    }
+    const { firstReadPages, pageBytes, reverse, layout } = this.#options
+    const wordAt = (page: number): number => ((page - read.first) * pageBytes) / 4
+    const rowsMax = firstReadPages === undefined ? SCAN_ROWS : STEP_ROWS
+    let [from, to] = reverse ? [read.end, read.end] : [read.next, read.next]
+    let rows = 0
+    do rows += rowCountIn(read.words[wordAt(reverse ? --from : to++) + KIND_WORD]!)
+    while (rows < rowsMax && to - from < read.end - read.next && !this.#goesByPage)
+    for (let page = from; page < to; page++) this.#decode(page, read.words, wordAt(page), into)
+    if (reverse) read.end = from
+    else read.next = to
     if (read.next === read.end) this.#read = undefined
-    const keyLanes = into.lanes.slice(0, this.#options.layout.keyLaneCount)
-    this.#lastKey = this.#read && Uint32Array.from(keyLanes, lane => lane[into.count - 1]!)
+    if (into.count > this.#batch) {
+      if (reverse) this.#checkFollows(from, into, into.count - 1)
+      const last = reverse ? this.#batch : into.count - 1
+      const keyLanes = into.lanes.slice(0, layout.keyLaneCount)
+      this.#lastKey = Uint32Array.from(keyLanes, lane => lane[last]!)
+    }
+    if (this.#read === undefined) this.#lastKey = undefined
   }
 
   /** The memory for this many pages of a merge: what was read before is decoded. */
@@ -183,9 +215,25 @@ export class BucketInput implements SortedInput {
     }
     // The page before may have been read for a bound alone.
     if (to > from) this.#isFirst = false
+    // Behind rows that are handed out nothing is left out: they are the next ones.
+    if (into.count === this.#batch && this.#leavesOut(words, base, to - from)) return
     const before = into.count
     this.#decoder.decode(words, base, into, from, to)
     this.#checkOrder(page, before, into)
+  }
+
+  /** The pages of a batch are decoded in ascending order, but a reverse scan leaves out the last ones first. */
+  get #goesByPage(): boolean {
+    return this.#options.reverse && this.skip > 0
+  }
+
+  /** Whether these rows of the page are all left out: records that nothing hides. */
+  #leavesOut(words: Uint32Array, base: number, rows: number): boolean {
+    const { deletes } = this.#options.hiding
+    if (rows > this.skip || deletes.mayHide(this.#file.entry.endSequence - 1)) return false
+    if (!hasPutsOnly(this.#pageLayout, words, base)) return false
+    this.skip -= rows
+    return true
   }
 
   /** The rows [from, to) of a page that are in the range. */
@@ -200,14 +248,26 @@ export class BucketInput implements SortedInput {
   }
 
   /** Checks the ends of a page, whose rows begin at `from`. A checksum does not say that the writer has sorted them. */
-  #checkOrder(page: number, from: number, { lanes, count }: WideOperations): void {
+  #checkOrder(page: number, from: number, rows: WideOperations): void {
+    const { lanes, count } = rows
     if (count === from) return
-    const { layout, pageBytes } = this.#options
-    const isSorted = (a: number, b: number) => compareRows(lanes, a, lanes, b, layout.keyLaneCount) <= 0
-    const follows =
-      from > this.#batch || this.#lastKey === undefined || compareKeyToRow(this.#lastKey, lanes, from) <= 0
-    if (follows && isSorted(Math.max(this.#batch, from - 1), from) && isSorted(from, count - 1)) return
-    throw corruption(
+    const { keyLaneCount } = this.#options.layout
+    const isSorted = (a: number, b: number) => compareRows(lanes, a, lanes, b, keyLaneCount) <= 0
+    if (!isSorted(Math.max(this.#batch, from - 1), from) || !isSorted(from, count - 1))
+      throw this.#disorder(page)
+    if (from === this.#batch && !this.#options.reverse) this.#checkFollows(page, rows, from)
+  }
+
+  /** Checks that row `row` follows the key that was decoded last. */
+  #checkFollows(page: number, { lanes }: WideOperations, row: number): void {
+    if (this.#lastKey === undefined) return
+    const order = compareKeyToRow(this.#lastKey, lanes, row)
+    if (this.#options.reverse ? order < 0 : order > 0) throw this.#disorder(page)
+  }
+
+  #disorder(page: number): FlashTableError {
+    const { pageBytes } = this.#options
+    return corruption(
       this.#file.path,
       page * pageBytes,
       'keys in ascending order',
@@ -220,6 +280,7 @@ export class BucketInput implements SortedInput {
     this.#from = this.#to
     this.#rest = undefined
     this.#read = undefined
+    if (this.#memory !== undefined) giveBackColumn(this.#memory)
     this.#memory = undefined
   }
 }

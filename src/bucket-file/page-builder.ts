@@ -107,15 +107,13 @@ export class PageBuilder {
     return { pages, fences: this.fences.toArray(), filter: this.filter.toArray(), counts, bounds }
   }
 
-  /** Counts pages that were built elsewhere and follow its own. Requires: their keys are greater, and no row waits here. */
+  /** Counts pages that were built elsewhere and follow its own. Requires: no key is less, and no row waits here. */
   appendBuilt({ pages, fences, filter, counts, bounds }: BuiltPages): void {
     if (pages === 0) return
     const { keyLaneCount } = this.#layout
     assert(this.#from === this.#rows.count, 'no row waits while built pages come')
-    assert(
-      this.pages === 0 || compareKeys(this.bounds.lastKey, bounds.firstKey) < 0,
-      'built pages come in the order of their keys, which they do not share',
-    )
+    const order = this.pages === 0 ? -1 : compareKeys(this.bounds.lastKey, bounds.firstKey)
+    assert(order <= 0, 'built pages come in the order of their keys')
     if (this.pages === 0) this.bounds.firstKey.set(bounds.firstKey)
     const linesBefore = this.filter.length / WORDS_PER_LINE
     for (let page = 0, at = 0; page < pages; page++) {
@@ -126,7 +124,7 @@ export class PageBuilder {
     this.counts.records += counts.records
     this.counts.deleteKeys += counts.deleteKeys
     this.counts.deleteRecords += counts.deleteRecords
-    this.counts.distinctKeys += counts.distinctKeys
+    this.counts.distinctKeys += counts.distinctKeys - (order === 0 ? 1 : 0)
     this.bounds.lastKey.set(bounds.lastKey)
     for (let lane = 0; lane < bounds.minValues.length; lane++) {
       this.#widen(lane, bounds.minValues[lane]!, bounds.maxValues[lane]!)

@@ -86,7 +86,7 @@ export class BucketFileWriter {
     await this.#writeRows(false)
   }
 
-  /** Appends pages that were built apart. Requires: their keys are greater than all before, and rows never came. */
+  /** Appends pages that were built apart. Requires: no key is less than one before, and rows never came. */
   async addBuilt(built: BuiltPages): Promise<void> {
     assert(!this.#finished, 'a finished bucket file takes no more pages')
     this.#builder.appendBuilt(built)

@@ -13,10 +13,11 @@ import { BucketFileWriter, WRITE_BYTES } from '../bucket-file/writer.js'
 import type { FileSystem } from '../io/file-system.js'
 import type { BuildJob, BuildResult, CompactionControl, Executor, RangeJob } from '../jobs/job.js'
 import { resolve } from '../merge/resolve.js'
-import { ALL_KEYS, type KeyRange } from '../records/key-range.js'
+import { ALL_KEYS } from '../records/key-range.js'
 import { SpillInput } from '../spill/input.js'
 import { bytesInMemory } from '../spill/memory-spill.js'
-import { endsBefore, mayHave, splitRange } from '../spill/spill.js'
+import { rangeParts, type RangePart } from '../spill/range-parts.js'
+import { endsBefore, mayHave } from '../spill/spill.js'
 import { removeSpills } from '../spill/writer.js'
 
 /** The target size of a range, in bytes of records. Its pages take no more. */
@@ -40,18 +41,19 @@ export async function buildInRanges(
   control: CompactionControl,
   { rangeRows = RANGE_BYTES / job.layout.recordBytes, memoryFreed }: BuildOptions = {},
 ): Promise<BuildResult> {
-  const ranges = splitRange(job.spills, job.layout.keyLaneCount, ALL_KEYS, rangeRows)
-  /** Ranges that are being built or wait to be written, in their order. */
-  const building: { range: KeyRange; built: Promise<BuiltPages> }[] = []
+  const parts = rangeParts(job.spills, job.layout, ALL_KEYS, rangeRows, job.replace)
+  /** Parts that are being built or wait to be written, in their order. */
+  const building: { part: RangePart; built: Promise<BuiltPages> }[] = []
   let running = 0
   let recordsWritten = 0
   /** Written, and free for other pages: memory that was never used costs more. */
   const spareChunks: Uint8Array<ArrayBuffer>[] = []
   const startMore = (): void => {
-    while (ranges.length > 0 && running < executor.threads && building.length <= executor.threads) {
+    while (parts.length > 0 && running < executor.threads && building.length <= executor.threads) {
       running++
-      const range = ranges.shift()!
-      const spills = job.spills.filter(spill => mayHave(spill, range))
+      const part = parts.shift()!
+      const { range } = part
+      const spills = part.spills.filter(spill => mayHave(spill, range))
       const built = executor
         .build({ ...job, spills, range, spareChunks: spareChunks.splice(0) }, control)
         .finally(() => {
@@ -60,14 +62,14 @@ export async function buildInRanges(
         })
       // A failure is reported when its turn comes, or not at all if an earlier one failed.
       built.catch(() => {})
-      building.push({ range, built })
+      building.push({ part, built })
     }
   }
   const writer = await BucketFileWriter.create({ fileSystem, ...job, ...job.output, deletes: [] })
   try {
     startMore()
     while (building.length > 0) {
-      const { range, built } = building[0]!
+      const { part, built } = building[0]!
       const pages = await built
       building.shift()
       startMore()
@@ -79,7 +81,7 @@ export async function buildInRanges(
         memoryFreed?.(chunk)
         spareChunks.push(chunk)
       }
-      await removeWritten(fileSystem, job, range)
+      if (part.isLast) await removeWritten(fileSystem, job, part)
     }
     // The system gets the memory of the threads, to take the rest of the file.
     await executor.endIdle()
@@ -88,7 +90,7 @@ export async function buildInRanges(
     return { entry, bytesWritten: writer.writtenBytes }
   } catch (error) {
     // Builds that settle now start no more.
-    ranges.length = 0
+    parts.length = 0
     await Promise.allSettled(building.map(({ built }) => built))
     await writer.abandon()
     throw error
@@ -96,7 +98,7 @@ export async function buildInRanges(
 }
 
 /** Releases the spills that have no records after the range. */
-async function removeWritten(fileSystem: FileSystem, job: BuildJob, range: KeyRange): Promise<void> {
+async function removeWritten(fileSystem: FileSystem, job: BuildJob, { range }: RangePart): Promise<void> {
   const { directory, spills } = job
   const written = spills.filter(spill => endsBefore(spill, range.upper))
   spills.splice(0, spills.length, ...spills.filter(spill => !written.includes(spill)))

@@ -20,7 +20,7 @@ import type { RecordLayout } from '../records/record-layout.js'
 export interface Presence {
   /** For each key, a column a lane: 1 if it has a record, else 0. A promise only where it takes more than a moment. */
   hasEach(keys: readonly Uint32Array[]): Uint8Array | Promise<Uint8Array>
-  /** The records of a key, newest first. */
+  /** The records of a key, oldest first. */
   recordsOf(key: Uint32Array): Promise<Operations>
 }
 
@@ -122,7 +122,8 @@ class Decision {
     for (let older = this.#index.findNewest(key, row); older >= 0; older = this.#index.findOlder(older, key))
       if (this.#keep[older] === 1) earlier.push(older)
     const operations = new OperationBuffer(layout)
-    operations.appendReversed(await presence.recordsOf(key))
+    const records = await presence.recordsOf(key)
+    operations.append(records, 0, records.count)
     operations.gather(this.#group, Uint32Array.from(earlier.reverse()))
     resolve(operations, { layout, replace, keepDeletes: false })
     return operations.count > 0

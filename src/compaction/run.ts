@@ -28,17 +28,19 @@ const STEP_ROWS = 2 ** 13
 
 /**
  * Runs the job. Rejects with `signal.reason` when aborted, and otherwise with the failure; either way it removes the
- * partial output. `pause` is awaited after each batch, so that an event loop that the job shares can turn.
+ * partial output. `pause` is awaited after each batch, so that an event loop that the job shares can turn. `keyRows`: as in
+ * `MergeOptions`.
  */
 export async function runCompaction(
   fileSystem: FileSystem,
   job: CompactionJob,
   control: CompactionControl,
   pause: () => Promise<void> | void,
+  keyRows?: number,
 ): Promise<CompactionResult> {
   let writer: BucketFileWriter | undefined
   const files = await openInputs(fileSystem, job)
-  const merge = mergeOf(job, files)
+  const merge = mergeOf(job, files, keyRows)
   try {
     const deletes = job.includesOldest ? [] : job.ownDeletes
     let operationsWritten = 0
@@ -95,13 +97,14 @@ async function closeAll(files: readonly BucketFile[]): Promise<void> {
   for (const file of files) await file.close()
 }
 
-function mergeOf(job: CompactionJob, files: readonly BucketFile[]): Merge {
+function mergeOf(job: CompactionJob, files: readonly BucketFile[], keyRows: number | undefined): Merge {
   return new Merge(inputsOf(job, files), {
     layout: job.layout,
     reverse: false,
     replace: job.replace,
     keepDeletes: !job.includesOldest,
     stepRows: STEP_ROWS,
+    keyRows,
   })
 }
 

@@ -9,10 +9,11 @@ import type { FileSystem } from '../io/file-system.js'
 import { jobFileSystem } from '../jobs/guarded-executor.js'
 import type { Executor } from '../jobs/job.js'
 
-export function inlineExecutor(fileSystem: FileSystem): Executor {
+/** `keyRows`: as in `MergeOptions`. */
+export function inlineExecutor(fileSystem: FileSystem, keyRows?: number): Executor {
   return {
     threads: 1,
-    run: (job, control) => runCompaction(jobFileSystem(fileSystem, job), job, control, nextTurn),
+    run: (job, control) => runCompaction(jobFileSystem(fileSystem, job), job, control, nextTurn, keyRows),
     spill: (job, control) => spillMemtable(jobFileSystem(fileSystem, job), job, control, nextTurn),
     build: (job, control) => buildRange(jobFileSystem(fileSystem, job), job, control, nextTurn),
     endIdle: () => Promise.resolve(),

@@ -157,6 +157,6 @@ export function newBytes(length: number): Uint8Array {
 }
 
 /** Requires: nobody uses the column any more. */
-export function giveBackColumn(column: Uint32Array): void {
+export function giveBackColumn(column: Uint32Array | Uint8Array): void {
   if (current?.has(column) === true) current.giveBack(column)
 }

@@ -52,6 +52,15 @@ export class RunInput implements SortedInput {
     this.#from = lower === undefined ? 0 : this.#placeOf(lower, lowerExclusive === true)
   }
 
+  get hasDeletes(): boolean {
+    return this.#memtable.kinds !== undefined
+  }
+
+  ofKey(key: Uint32Array): RunInput {
+    const options = { ...this.#options, range: { lower: key, upper: key }, reverse: false }
+    return new RunInput(this.#memtable, this.#run, options)
+  }
+
   async next(into: OperationBuffer): Promise<boolean> {
     if (this.#from >= this.#to) return false
     const places = Math.min(this.#batchRows, this.#to - this.#from)

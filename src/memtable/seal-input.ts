@@ -4,7 +4,7 @@
  * Fetching the rows of a large memtable in key order would miss caches and TLB with every value. So the columns are
  * first split by key into parts that fit the second-level cache, in sequential passes (partitioned radix sort, Satish
  * et al. 2010). Then each part is sorted and handed out as one batch. That takes a copy of the memtable, and less than
- * half of the time. docs/internals.md, Memtable.
+ * half of the time. All rows of a key come in one batch. docs/internals.md, Memtable.
  */
 import type { SortedInput } from '../merge/sorted-input.js'
 import type { Hiding } from '../records/hide-rows.js'
@@ -17,6 +17,7 @@ import {
   type Operations,
 } from '../records/operations.js'
 import { giveBackColumn, newColumn } from '../kernels/kernels.js'
+import { compareKeyToRow } from '../records/compare.js'
 import { KernelSplit } from '../sort/kernel-split.js'
 import { SHORT_ROWS_MAX } from '../sort/short-sort.js'
 import { sortedOrder } from '../sort/sort.js'
@@ -52,6 +53,14 @@ export class SealInput implements SortedInput {
     this.#hiding = hiding
   }
 
+  get hasDeletes(): boolean {
+    return this.#memtable.kinds !== undefined
+  }
+
+  ofKey(key: Uint32Array): SortedInput {
+    return new SealedKeyInput(this.#memtable, this.#hiding, key)
+  }
+
   async next(into: OperationBuffer): Promise<boolean> {
     if (this.#closed || this.#memtable.count === 0) return false
     this.#parts ??= this.#split()
@@ -84,6 +93,45 @@ export class SealInput implements SortedInput {
       },
       close: () => into.forEach(giveBackColumn),
     }
+  }
+}
+
+/** The operations of one key, found by a look at all rows. */
+class SealedKeyInput implements SortedInput {
+  readonly #memtable: Memtable
+  readonly #hiding: Hiding
+  readonly #key: Uint32Array
+  #ended = false
+
+  constructor(memtable: Memtable, hiding: Hiding, key: Uint32Array) {
+    this.#memtable = memtable
+    this.#hiding = hiding
+    this.#key = key
+  }
+
+  get hasDeletes(): boolean {
+    return this.#memtable.kinds !== undefined
+  }
+
+  ofKey(key: Uint32Array): SortedInput {
+    return new SealedKeyInput(this.#memtable, this.#hiding, key)
+  }
+
+  async next(into: OperationBuffer): Promise<boolean> {
+    if (this.#ended) return false
+    this.#ended = true
+    const { lanes, keyLanes, count } = this.#memtable
+    const kinds = kindsAfter(this.#memtable, this.#hiding)
+    const rows = new Uint32Array(count)
+    let found = 0
+    for (let row = 0; row < count; row++)
+      if (compareKeyToRow(this.#key, keyLanes, row) === 0) rows[found++] = row
+    appendRows({ lanes, count, kinds }, rows.subarray(0, found), into)
+    return true
+  }
+
+  async close(): Promise<void> {
+    this.#ended = true
   }
 }
 

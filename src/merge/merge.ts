@@ -4,18 +4,21 @@
  * It works through ranges of keys. Each input hands out a batch. All operations up to the smallest last key of the
  * batches are at hand, so these rows are appended, oldest input first, sorted by key (stable, so age order stays) and
  * resolved. Sorting beats a heap of inputs: the rows of a range lie in the processor's cache (field measurements: 58
- * against 31 million rows/s).
+ * against 31 million rows/s). A key with more rows than should be in memory goes through key-merge.ts.
  */
 import { throwIfAborted } from '../async/abort.js'
 import type { Turns } from '../async/turns.js'
-import { assert } from '../base/assert.js'
-import { compareRows } from '../records/compare.js'
 import { BufferPool } from '../records/buffer-pool.js'
 import type { OperationBuffer, WideOperations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { appendSorted } from '../sort/append-sorted.js'
+import { Feed } from './feed.js'
+import { KeyMerge } from './key-merge.js'
 import { resolve } from './resolve.js'
 import type { SortedInput } from './sorted-input.js'
+
+/** Rows of one key that are taken from an input together; a key with more of them comes piece by piece. */
+const KEY_ROWS = 2 ** 13
 
 export interface MergeOptions {
   readonly layout: RecordLayout
@@ -29,60 +32,65 @@ export interface MergeOptions {
   readonly buffers?: BufferPool | undefined
   /** How many rows a step should have at least; without it as few as its inputs hand out together. */
   readonly stepRows?: number | undefined
+  /** Rows of one key that are taken from an input together at most; the tests have fewer. */
+  readonly keyRows?: number | undefined
   /** For a merge that nobody pauses between steps: some steps may hand out nothing. */
   readonly turns?: Turns | undefined
 }
 
-/** An input and the rows that it has handed out and that are not merged yet. */
-interface Feed {
-  readonly input: SortedInput
-  rows: OperationBuffer
-  /** The first row that is not merged yet. */
-  from: number
-  ended: boolean
+interface MergeFeed {
+  readonly feed: Feed
   /** Rows that it should have before a step, as long as there are any. */
   wantedRows: number
 }
 
 export class Merge {
   readonly #options: MergeOptions
-  readonly #feeds: Feed[]
+  readonly #merged: readonly MergeFeed[]
+  /** Oldest first. */
+  readonly #feeds: readonly Feed[]
   readonly #buffers: BufferPool
+  readonly #keyRows: number
   #unsorted: OperationBuffer
   /** Made when several inputs have rows together. */
   #sorted: OperationBuffer | undefined
+  /** Made for the first key with very many rows; and whether such a key is being merged. */
+  #keyMerge: KeyMerge | undefined
+  #isInKey = false
+  /** The key up to which all rows are at hand. */
+  readonly #limit: Uint32Array
   #closed = false
 
   /** `inputs`: oldest first. The merge closes them. */
   constructor(inputs: readonly SortedInput[], options: MergeOptions) {
+    const { layout, reverse } = options
     this.#options = options
-    this.#buffers = options.buffers ?? new BufferPool(options.layout)
+    this.#buffers = options.buffers ?? new BufferPool(layout)
+    this.#keyRows = options.keyRows ?? KEY_ROWS
     const wantedRows = Math.ceil((options.stepRows ?? 0) / inputs.length)
-    this.#feeds = inputs.map(input => ({
-      input,
-      rows: this.#buffers.take(),
-      from: 0,
-      ended: false,
+    this.#merged = inputs.map(input => ({
+      feed: new Feed(input, this.#buffers.take(), layout.keyLaneCount, reverse),
       wantedRows,
     }))
+    this.#feeds = this.#merged.map(({ feed }) => feed)
     this.#unsorted = this.#buffers.take()
+    this.#limit = new Uint32Array(layout.keyLaneCount)
   }
 
   /**
    * The next rows: always ascending by key, oldest first within a key; with `reverse` each batch lies before the
    * last one, and the consumer walks it backwards. They stay valid until the next call; `undefined` at the end.
-   * All operations of a key come in one batch.
+   * A key with very many rows comes in several batches.
    */
   async next(): Promise<WideOperations | undefined> {
-    const { signal, turns } = this.#options
     for (;;) {
-      throwIfAborted(signal)
-      if (turns?.due() === true) await turns.take()
-      for (const feed of this.#feeds) await this.#fill(feed)
-      const limit = this.#limitingFeed()
-      const merged = this.#collect(limit)
-      if (merged !== undefined && merged.count > 0) return merged
-      if (merged === undefined) return undefined
+      await this.#pause()
+      const rows = this.#isInKey ? await this.#keyMerge!.next() : await this.#step()
+      if (rows !== undefined && rows.count > 0) return rows
+      if (rows !== undefined) continue
+      if (this.#isInKey) this.#isInKey = false
+      else if (this.#feeds.every(({ ended }) => ended)) return undefined
+      else this.#beginKey()
     }
   }
 
@@ -96,79 +104,71 @@ export class Merge {
     }
     this.#buffers.giveBack(this.#unsorted)
     if (this.#sorted !== undefined) this.#buffers.giveBack(this.#sorted)
+    this.#keyMerge?.close()
+  }
+
+  async #pause(): Promise<void> {
+    const { signal, turns } = this.#options
+    throwIfAborted(signal)
+    if (turns?.due() === true) await turns.take()
+  }
+
+  /** All rows that are complete; `undefined`: there are none, at the end or where a key has very many rows. */
+  async #step(): Promise<WideOperations | undefined> {
+    for (const merged of this.#merged) await this.#fill(merged)
+    const limiting = this.#limitingFeed()
+    if (limiting !== undefined) {
+      const { lanes, count } = limiting.feed.rows
+      for (let lane = 0; lane < this.#limit.length; lane++) this.#limit[lane] = lanes[lane]![count - 1]!
+    }
+    return this.#collect(limiting)
   }
 
   /**
    * Invariant: afterwards the feed has ended or holds rows of at least two different keys, so that a step can take all
-   * rows of its first key.
+   * rows of its first key; or very many rows of one key.
    */
-  async #fill(feed: Feed): Promise<void> {
-    const { keyLaneCount } = this.#options.layout
-    const { rows } = feed
+  async #fill({ feed, wantedRows }: MergeFeed): Promise<void> {
     while (!feed.ended) {
-      const last = rows.count - 1
-      const has = rows.count - feed.from >= feed.wantedRows
-      if (has && feed.from < last && compareRows(rows.lanes, feed.from, rows.lanes, last, keyLaneCount) !== 0)
-        return
-      if (feed.from > 0) {
-        rows.dropFirst(feed.from)
-        feed.from = 0
-      }
-      if (rows.count === 0) rows.clear()
-      // A key may have millions of rows, and all of them come together.
+      if (feed.count > 0 && feed.count >= (feed.hasOneKey ? this.#keyRows : wantedRows)) return
       const { turns } = this.#options
       if (turns?.due() === true) await turns.take()
-      const before = rows.count
-      feed.ended = !(await feed.input.next(rows))
-      this.#assertSorted(rows, before)
+      await feed.append()
     }
   }
 
-  /** Checks the ends of the batch that was just appended at `from`: in order, and none before the previous batch. */
-  #assertSorted({ lanes, count }: WideOperations, from: number): void {
-    if (count === from) return
-    const { reverse, layout } = this.#options
-    const { keyLaneCount } = layout
-    const sign = reverse ? -1 : 1
-    const first = Math.max(0, from - 1)
-    assert(
-      sign * compareRows(lanes, first, lanes, from, keyLaneCount) <= 0 &&
-        sign * compareRows(lanes, from, lanes, count - 1, keyLaneCount) <= 0,
-      'an input of a merge hands out its rows in the order of their keys',
-    )
+  /** No row lies before the limit, so all that a feed holds is of this key. */
+  #beginKey(): void {
+    this.#isInKey = true
+    this.#keyMerge ??= new KeyMerge(this.#feeds, {
+      ...this.#options,
+      keyRows: this.#keyRows,
+      buffers: this.#buffers,
+      pause: () => this.#pause(),
+    })
+    this.#keyMerge.begin(this.#limit)
   }
 
   /** The feed whose last key comes first: only what lies before that key is complete. `undefined`: all have ended. */
-  #limitingFeed(): Feed | undefined {
-    let limit: Feed | undefined
-    for (const feed of this.#feeds) {
-      if (feed.ended) continue
-      if (limit === undefined || this.#compareLast(feed, limit) < 0) limit = feed
+  #limitingFeed(): MergeFeed | undefined {
+    let limiting: MergeFeed | undefined
+    for (const merged of this.#merged) {
+      if (merged.feed.ended) continue
+      if (limiting === undefined || merged.feed.compareLast(limiting.feed) < 0) limiting = merged
     }
-    return limit
-  }
-
-  #compareLast(a: Feed, b: Feed): number {
-    const order = compareRows(
-      a.rows.lanes,
-      a.rows.count - 1,
-      b.rows.lanes,
-      b.rows.count - 1,
-      this.#options.layout.keyLaneCount,
-    )
-    return this.#options.reverse ? -order : order
+    return limiting
   }
 
   /** Takes all complete rows, sorted and resolved; `undefined` if no input has any left. */
-  #collect(limit: Feed | undefined): WideOperations | undefined {
+  #collect(limiting: MergeFeed | undefined): WideOperations | undefined {
     const { layout, reverse, replace, keepDeletes } = this.#options
     const contributors: { feed: Feed; end: number }[] = []
     for (const feed of this.#feeds) {
-      const end = limit === undefined ? feed.rows.count : this.#endBefore(feed, limit)
+      const end = limiting === undefined ? feed.rows.count : feed.placeOf(this.#limit, false)
       if (end > feed.from) contributors.push({ feed, end })
     }
     if (contributors.length === 0) return undefined
-    this.#adapt(limit, contributors)
+    this.#adapt(limiting, contributors)
     const sole = contributors.length === 1 ? contributors[0]! : undefined
     let rows = this.#unsorted
     rows.clear()
@@ -191,11 +191,11 @@ export class Merge {
   }
 
   /** A feed with more rows for the same keys than the others makes steps short: it has to have more before the next one. */
-  #adapt(limit: Feed | undefined, contributors: readonly { feed: Feed; end: number }[]): void {
+  #adapt(limiting: MergeFeed | undefined, contributors: readonly { feed: Feed; end: number }[]): void {
     const { stepRows } = this.#options
-    if (stepRows === undefined || limit === undefined) return
+    if (stepRows === undefined || limiting === undefined) return
     const rows = contributors.reduce((sum, { feed, end }) => sum + end - feed.from, 0)
-    if (rows < stepRows / 2) limit.wantedRows = Math.min(stepRows, 2 * limit.wantedRows)
+    if (rows < stepRows / 2) limiting.wantedRows = Math.min(stepRows, 2 * limiting.wantedRows)
   }
 
   /** Rows of one key stay in their order. */
@@ -205,20 +205,5 @@ export class Merge {
     this.#sorted.clear()
     appendSorted(unsorted, 0, unsorted.count, layout.keyLaneCount, this.#sorted)
     return this.#sorted
-  }
-
-  /** The first row of `feed` that does not lie before the last key of `limit`. */
-  #endBefore(feed: Feed, limit: Feed): number {
-    const { reverse, layout } = this.#options
-    const last = limit.rows.count - 1
-    let low = feed.from
-    let high = feed.rows.count
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      const order = compareRows(feed.rows.lanes, middle, limit.rows.lanes, last, layout.keyLaneCount)
-      if (reverse ? order > 0 : order < 0) low = middle + 1
-      else high = middle
-    }
-    return low
   }
 }

@@ -9,6 +9,7 @@ import { compareRows } from '../records/compare.js'
 import { DELETE_KEY, DELETE_RECORD, PUT, type OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { RecordSet } from '../records/record-set.js'
+import { NewestFirstJudge } from './key-judge.js'
 
 export interface ResolveOptions {
   readonly layout: RecordLayout
@@ -23,11 +24,12 @@ export function resolve(rows: OperationBuffer, options: ResolveOptions): void {
   const { layout, keepDeletes } = options
   const { keyLaneCount } = layout
   const keep = new Uint8Array(rows.count)
+  const judge = new NewestFirstJudge(layout, keepDeletes)
   for (let from = 0; from < rows.count;) {
     let to = from + 1
     while (to < rows.count && compareRows(rows.lanes, to, rows.lanes, from, keyLaneCount) === 0) to++
     if (options.replace) resolveReplaced(layout, rows, from, to, keep, keepDeletes)
-    else resolveKept(layout, rows, from, to, keep, keepDeletes)
+    else resolveKept(rows, from, to, keep, judge)
     from = to
   }
   rows.keepOnly(keep)
@@ -35,27 +37,14 @@ export function resolve(rows: OperationBuffer, options: ResolveOptions): void {
 
 /** `duplicates: 'keep'`: every put that no newer delete hides. */
 function resolveKept(
-  layout: RecordLayout,
   rows: OperationBuffer,
   from: number,
   to: number,
   keep: Uint8Array,
-  keepDeletes: boolean,
+  judge: NewestFirstJudge,
 ): void {
-  const { kinds } = rows
-  let deleted: RecordSet | undefined
-  for (let row = to - 1; row >= from; row--) {
-    const kind = kinds === undefined ? PUT : kinds[row]!
-    if (kind === DELETE_KEY) {
-      keep[row] = keepDeletes ? 1 : 0
-      return
-    }
-    if (kind === DELETE_RECORD) {
-      deleted ??= new RecordSet(layout)
-      // One delete of a record does what two would.
-      keep[row] = deleted.add(rows.lanes, row) && keepDeletes ? 1 : 0
-    } else keep[row] = deleted?.has(rows.lanes, row) ? 0 : 1
-  }
+  judge.begin()
+  for (let row = to - 1; row >= from && !judge.isSettled; row--) keep[row] = judge.keeps(rows, row) ? 1 : 0
 }
 
 /** `duplicates: 'replace'`: the newest operation that settles the key. */
@@ -73,14 +62,15 @@ function resolveReplaced(
     const kind = kinds === undefined ? PUT : kinds[row]!
     if (kind === DELETE_RECORD) {
       deleted ??= new RecordSet(layout)
-      deleted.add(rows.lanes, row)
+      // As long as nothing settles the key. One delete of a record does what two would.
+      keep[row] = deleted.add(rows.lanes, row) && keepDeletes ? 1 : 0
       continue
     }
     // Older operations are replaced by this one, hidden or not, so newer deletes of records have done their work.
     const hidden = kind === DELETE_KEY || deleted?.has(rows.lanes, row) === true
+    keep.fill(0, row + 1, to)
     keep[row] = !hidden || keepDeletes ? 1 : 0
     if (hidden && keepDeletes) rows.ensureKinds()[row] = DELETE_KEY
     return
   }
-  if (keepDeletes) keep.fill(1, from, to)
 }

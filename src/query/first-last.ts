@@ -14,7 +14,7 @@ import { holdsKey, rangeIsEmpty, rangeOverlaps, type KeyRange } from '../records
 import type { OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import type { View } from '../state/table-state.js'
-import { Lookup } from './lookup.js'
+import { Lookup, MISSING as PAGE_MISSING, TOO_MANY, type Wanted } from './lookup.js'
 import { FOUND, GENERAL, NewestRecord } from './newest.js'
 import type { PageSource } from './page-source.js'
 import { RunPlaces } from './run-places.js'
@@ -30,14 +30,18 @@ export type Found = typeof NOTHING | typeof RECORD | typeof MISSING | typeof GIV
 
 /** Rows that the view does not see are passed over by this many, a power of 2, between two looks at their keys. */
 const STEPS_BLIND = 64
+/** Of a key with more records they are counted first, so that not all are gathered for the oldest. */
+const GATHERED_MAX = 64
 
 /** How much a search may do at once. */
 export interface Effort {
   /** Keys without a record that are passed over. */
   readonly keysMax: number
-  /** Records of one key that are looked through. */
-  readonly recordsMax: number
+  /** Rows of one key that are looked through. */
+  readonly rowsMax: number
 }
+
+const OLDEST: Wanted = { limit: 1, offset: 0, reverse: false }
 
 export interface FirstLastOptions {
   readonly layout: RecordLayout
@@ -79,16 +83,16 @@ export class FirstLast {
     reverse: boolean,
     hits: OperationBuffer,
     pages: PageSource,
-    { keysMax, recordsMax }: Effort,
+    { keysMax, rowsMax }: Effort,
   ): Found {
     this.left = range
     for (let passed = 0; passed < keysMax; passed++) {
       if (rangeIsEmpty(this.left)) return NOTHING
       if (!this.#seek(view, reverse, pages)) return MISSING
       if (!this.#isAny || !holdsKey(this.left, this.#key)) return NOTHING
-      const found = this.#judge(view, reverse, hits, pages, recordsMax)
-      if (found < 0) return MISSING
-      if (found > recordsMax) return GIVEN_UP
+      const found = this.#judge(view, reverse, hits, pages, rowsMax)
+      if (found === PAGE_MISSING) return MISSING
+      if (found === TOO_MANY) return GIVEN_UP
       if (found > 0) {
         // Hits are newest first; a range begins with the oldest record of a key.
         this.row = found - 1
@@ -101,8 +105,11 @@ export class FirstLast {
     return GIVEN_UP
   }
 
-  /** How many records the key has, 1 at most if the newest is wanted; -1: a page is missing. */
-  #judge(view: View, reverse: boolean, hits: OperationBuffer, pages: PageSource, recordsMax: number): number {
+  /**
+   * Puts records of the key into `hits`, newest first; the last one is the one that is sought. Returns their number, or what
+   * `Lookup` says instead.
+   */
+  #judge(view: View, reverse: boolean, hits: OperationBuffer, pages: PageSource, rowsMax: number): number {
     const key = this.#key
     const wantsNewest = reverse || this.#replace
     if (wantsNewest) {
@@ -115,7 +122,12 @@ export class FirstLast {
       }
     }
     hits.clear()
-    return this.#lookup.collect(view, key, wantsNewest ? 1 : recordsMax + 1, hits, pages)
+    const options = { effort: rowsMax }
+    if (wantsNewest) return this.#lookup.collect(view, key, 1, hits, pages, options)
+    const found = this.#lookup.collect(view, key, GATHERED_MAX + 1, hits, pages, options)
+    if (found <= GATHERED_MAX) return found
+    hits.clear()
+    return this.#lookup.find(view, key, OLDEST, hits, pages, rowsMax)
   }
 
   /**

@@ -15,20 +15,52 @@ import { RecordSet } from '../records/record-set.js'
 import type { View } from '../state/table-state.js'
 import type { PageSource } from './page-source.js'
 
+/** A page is missing. */
+export const MISSING = -1
+/** The key has more rows than may be looked through at once. */
+export const TOO_MANY = -2
+
 /** How far a key has been followed. */
 const GO_ON = 0
 const SETTLED = 1
-const PAGE_MISSING = 2
-type Progress = typeof GO_ON | typeof SETTLED | typeof PAGE_MISSING
+type Progress = typeof GO_ON | typeof SETTLED | typeof MISSING | typeof TOO_MANY
+
+/** The effort for a page is that for a row of each 256 of its bytes. */
+const BYTES_PER_EFFORT = 256
+/** Bytes of pages that are asked for together. */
+const MISSING_BYTES_MAX = 2 ** 21
+
+/** Which of the records of a key are wanted: all but the first `offset` ones, `limit` at most. */
+export interface Wanted {
+  readonly limit: number
+  readonly offset: number
+  /** From the newest on; else from the oldest on. */
+  readonly reverse: boolean
+}
+
+/** What else {@link Lookup.collect} may be told. */
+export interface CollectOptions {
+  /** Newest records that are passed over. Default: none. */
+  readonly offset?: number
+  /** Default: true. */
+  readonly keepRows?: boolean
+  /** Rows that it may look through, and some for each page. Default: no limit. */
+  readonly effort?: number
+}
 
 export class Lookup {
   readonly #layout: RecordLayout
   readonly #replace: boolean
   readonly #page: DataPageReader
+  readonly #pageEffort: number
+  readonly #missingPagesMax: number
   /** State of the key at hand. */
   #view!: View
   #key!: Uint32Array
   #limit = 0
+  /** Records that are still to be passed over. */
+  #offset = 0
+  #effort = 0
   #found = 0
   /** The key was cleared by an operation with this sequence number: what is older is not looked at. */
   #clearedAt = NEVER_CLEARED
@@ -40,11 +72,14 @@ export class Lookup {
     this.#layout = layout
     this.#replace = replace
     this.#page = new DataPageReader(layout, pageBytes)
+    this.#pageEffort = pageBytes / BYTES_PER_EFFORT
+    this.#missingPagesMax = MISSING_BYTES_MAX / pageBytes
   }
 
   /**
-   * Appends the records of `key`, newest first and `limit` at most, to `hits`; returns how many there are, or -1 where
-   * a page is missing: then `hits` is as before and `pages.missing` tells which. With `keepRows` false it only counts.
+   * Appends the records of `key`, newest first and `limit` at most, to `hits`; returns how many there are, or
+   * {@link MISSING} where a page is missing, as `pages.missing` tells, or {@link TOO_MANY}: then `hits` is as before.
+   * With `keepRows` false it only counts.
    */
   collect(
     view: View,
@@ -52,20 +87,48 @@ export class Lookup {
     limit: number,
     hits: OperationBuffer,
     pages: PageSource,
-    keepRows = true,
+    { offset = 0, keepRows = true, effort = Infinity }: CollectOptions = {},
   ): number {
     this.#view = view
     this.#key = key
     this.#limit = limit
+    this.#offset = offset
+    this.#effort = effort
     this.#found = 0
     this.#hits = hits
     this.#keepRows = keepRows
     this.#deleted = undefined
     const before = hits.count
-    const progress = this.#search(pages)
-    if (progress !== PAGE_MISSING) return this.#found
+    const progress = limit > 0 ? this.#search(pages) : SETTLED
+    if (progress >= GO_ON) return this.#found
     hits.count = before
-    return -1
+    return progress
+  }
+
+  /**
+   * As {@link collect}, of the wanted records in their order. Those from the oldest on are the last of the newest, so the
+   * records are counted first.
+   */
+  find(
+    view: View,
+    key: Uint32Array,
+    { limit, offset, reverse }: Wanted,
+    hits: OperationBuffer,
+    pages: PageSource,
+    effort = Infinity,
+  ): number {
+    if (reverse) return this.collect(view, key, limit, hits, pages, { offset, effort })
+    const before = hits.count
+    let found: number
+    if (limit === Infinity && offset === 0) found = this.collect(view, key, limit, hits, pages, { effort })
+    else {
+      const count = this.collect(view, key, Infinity, hits, pages, { keepRows: false, effort })
+      if (count < 0) return count
+      const newer = Math.max(0, count - offset - limit)
+      found = this.collect(view, key, count - offset - newer, hits, pages, { offset: newer, effort })
+    }
+    if (found > 0) hits.reverseFrom(before)
+    return found
   }
 
   #search(pages: PageSource): Progress {
@@ -99,7 +162,8 @@ export class Lookup {
       hits.reserve(1)
       for (let lane = 0; lane < lanes.length; lane++) hits.lanes[lane]![hits.count] = lanes[lane]![row]!
       const kind = kinds === undefined ? PUT : kinds[row]!
-      if (this.#take(kind, sequence) === SETTLED) return SETTLED
+      const progress = this.#take(kind, sequence)
+      if (progress !== GO_ON) return progress
       row = memtable.findOlder(row, this.#key)
     }
     return GO_ON
@@ -110,28 +174,34 @@ export class Lookup {
     const sequence = file.entry.endSequence - 1
     for (let page = last; page >= 0; page--) {
       const may = pages.mayContain(file, page, hash)
-      if (may === undefined) return PAGE_MISSING
+      if (may === undefined) return MISSING
       let found = false
       if (may) {
         if (!pages.find(file, page)) {
           pages.missing.push({ file, from: this.#firstPage(file, page), to: page + 1 })
-          return PAGE_MISSING
+          return MISSING
         }
         this.#page.open(pages.words, pages.base)
         found = this.#page.find(this.#key)
       }
       if (page === last) file.noteLookups(1, found ? 1 : 0)
-      if (found && this.#takeRows(this.#page, sequence) === SETTLED) return SETTLED
+      const progress = found ? this.#takeRows(this.#page, sequence) : GO_ON
+      if (progress !== GO_ON) return progress
       if (!may || !file.startsWith(page, this.#key)) break
+      this.#effort -= this.#pageEffort
+      if (this.#effort < 0) return TOO_MANY
     }
     return GO_ON
   }
 
-  /** The first page that this lookup will want before `page`, `page` included. */
+  /** The first page that this lookup is likely to want before `page`, `page` included. */
   #firstPage(file: BucketFile, page: number): number {
-    if (this.#limit === 1) return page
+    const { records, deleteKeys, deleteRecords, dataPages } = file.footer
+    const left = this.#offset + this.#limit - this.#found
+    const wanted = Math.ceil((left * dataPages) / (records + deleteKeys + deleteRecords))
+    const least = Math.max(0, page + 1 - Math.min(wanted, this.#missingPagesMax))
     let first = page
-    while (first > 0 && file.startsWith(first, this.#key)) first--
+    while (first > least && file.startsWith(first, this.#key)) first--
     return first
   }
 
@@ -139,16 +209,31 @@ export class Lookup {
   #takeRows(page: DataPageReader, sequence: number): Progress {
     const { keyLaneCount, laneCount } = this.#layout
     const { allPuts } = page
-    for (let row = page.to - 1; row >= page.from; row--) {
+    const left = page.to - page.from - (allPuts ? this.#passOver(page.to - page.from, sequence) : 0)
+    if (this.#found === this.#limit) return SETTLED
+    for (let row = page.from + left - 1; row >= page.from; row--) {
       const hits = this.#hits
       hits.reserve(1)
       for (let lane = 0; lane < keyLaneCount; lane++) hits.lanes[lane]![hits.count] = this.#key[lane]!
       for (let lane = keyLaneCount; lane < laneCount; lane++) {
         hits.lanes[lane]![hits.count] = page.value(lane - keyLaneCount, row)
       }
-      if (this.#take(allPuts ? PUT : page.kind(row), sequence) === SETTLED) return SETTLED
+      const progress = this.#take(allPuts ? PUT : page.kind(row), sequence)
+      if (progress !== GO_ON) return progress
     }
     return GO_ON
+  }
+
+  /** Passes over as many of the next puts, `rows` in all, as are not wanted or only counted, if nothing can hide them. */
+  #passOver(rows: number, sequence: number): number {
+    if (this.#offset === 0 && this.#keepRows) return 0
+    if (this.#replace || this.#deleted !== undefined || this.#view.deletes.mayHide(sequence)) return 0
+    const passed = Math.min(rows, this.#offset)
+    this.#offset -= passed
+    if (this.#keepRows) return passed
+    const counted = Math.min(rows - passed, this.#limit - this.#found)
+    this.#found += counted
+    return passed + counted
   }
 
   /** Judges the operation after the last hit: it becomes a hit, or is dropped. */
@@ -156,6 +241,7 @@ export class Lookup {
     const hits = this.#hits
     const row = hits.count
     if (kind === DELETE_KEY) return SETTLED
+    if (--this.#effort < 0) return TOO_MANY
     if (kind === DELETE_RECORD) {
       this.#deleted ??= new RecordSet(this.#layout)
       this.#deleted.add(hits.lanes, row)
@@ -166,8 +252,11 @@ export class Lookup {
       this.#deleted?.has(hits.lanes, row) === true ||
       (deletes.matchers > 0 && deletes.matches(hits.lanes, row, sequence, this.#view.sequence))
     if (!hidden) {
-      this.#found++
-      if (this.#keepRows) hits.count++
+      if (this.#offset > 0) this.#offset--
+      else {
+        this.#found++
+        if (this.#keepRows) hits.count++
+      }
     }
     // What the newest put replaced stays replaced, even where that put is hidden.
     return this.#replace || this.#found === this.#limit ? SETTLED : GO_ON

@@ -8,7 +8,7 @@ import type { RecordLayout } from '../records/record-layout.js'
 import { sortedInTurns } from '../sort/sort-in-turns.js'
 import type { View } from '../state/table-state.js'
 import { KEYS_PER_BLOCK, KeyBlock } from './key-block.js'
-import type { Lookup } from './lookup.js'
+import { TOO_MANY, type Lookup } from './lookup.js'
 import { PageSource } from './page-source.js'
 
 /** Keys that are looked up before the event loop may get a turn, and whose missing pages are read together. */
@@ -29,8 +29,8 @@ export interface ManyKeysOptions {
   readonly layout: RecordLayout
   readonly lookup: Lookup
   readonly block: KeyBlock
-  /** Records of a key from which on it is scanned: `scan` appends them, from old to new. */
-  readonly recordsMax: number
+  /** Rows of a key that are looked through; one with more is scanned: `scan` appends its records, from old to new. */
+  readonly rowsMax: number
   readonly scan: (key: Uint32Array, into: OperationBuffer) => Promise<void>
 }
 
@@ -142,12 +142,13 @@ class ManyKeys {
 
   /** Appends the rows of a key the general way; false where there are too many of them. */
   #findRowsOf(position: number): boolean {
-    const { lookup, recordsMax } = this.#options
+    const { lookup, rowsMax } = this.#options
+    const limit = this.#limit
     const rows = this.#newestFirst
     rows.clear()
-    const most = Math.min(this.#limit, recordsMax)
-    const found = lookup.collect(this.#view, this.#takeKey(position), most, rows, this.#pages)
-    if (found === recordsMax && this.#limit > recordsMax) return false
+    const effort = limit === 1 ? Infinity : rowsMax
+    const found = lookup.collect(this.#view, this.#takeKey(position), limit, rows, this.#pages, { effort })
+    if (found === TOO_MANY) return false
     if (found > 0) this.#rows.appendReversed(rows)
     return true
   }

@@ -157,8 +157,17 @@ function boundsAlone(options: unknown): Bounds | undefined {
   return { gt, gte, lt, lte }
 }
 
+/** Records that are passed over: a whole number from 0. */
+export function checkOffset(offset: unknown, name: string): number {
+  if (offset === undefined) return 0
+  const expected = 'a whole number from 0'
+  if (typeof offset !== 'number') throw unexpected(name, expected, offset)
+  if (!Number.isSafeInteger(offset) || offset < 0) throw outside(name, expected, offset)
+  return offset
+}
+
 /** As in Level, -1 means no limit. */
-function checkLimit(limit: unknown, name: string): number {
+export function checkLimit(limit: unknown, name: string): number {
   if (limit === undefined || limit === Infinity || limit === -1) return Infinity
   const expected = 'a whole number from 0, -1 or Infinity for no limit'
   if (typeof limit !== 'number') throw unexpected(name, expected, limit)

@@ -13,7 +13,6 @@ import { PageKeys } from '../format/page-keys.js'
 import type { Memtable } from '../memtable/memtable.js'
 import { RunInput } from '../memtable/run-input.js'
 import { Merge } from '../merge/merge.js'
-import type { SortedInput } from '../merge/sorted-input.js'
 import { BufferPool } from '../records/buffer-pool.js'
 import { rangeIsEmpty, rangeOverlaps, type KeyRange } from '../records/key-range.js'
 import { OperationBuffer, type WideOperations } from '../records/operations.js'
@@ -21,7 +20,8 @@ import type { RecordLayout } from '../records/record-layout.js'
 import type { View } from '../state/table-state.js'
 import { FirstLast, GIVEN_UP, MISSING, NOTHING, RECORD, type Effort } from './first-last.js'
 import { KeyBlock } from './key-block.js'
-import { Lookup } from './lookup.js'
+import { scanKey, type KeyInput } from './key-scan.js'
+import { Lookup, MISSING as PAGE_MISSING, type Wanted } from './lookup.js'
 import { findManyKeys, type FoundRows } from './many-keys.js'
 import { NearBlock, QUERIES_PER_BLOCK } from './near-block.js'
 import { FOUND, GENERAL, NONE, NewestRecord } from './newest.js'
@@ -29,15 +29,19 @@ import { PageSource } from './page-source.js'
 
 /** A lookup that would index more rows of memtables first lets the event loop turn in between. */
 const ROWS_INDEXED_MAX = 2 ** 17
-/** A key that has as many records is scanned. */
-const RECORDS_MAX = 2 ** 15
+/** A key is scanned that takes more effort: rows that are looked through, and some for each page. */
+const EFFORT_MAX = 2 ** 15
 /** This many rows of memtables are put in order without a turn of the event loop. */
 const ROWS_SORTED_MAX = 2 ** 14
 /** Whether that many keys have records is answered at once if all is in memory. */
 const KEYS_AT_ONCE = 64
 /** Where the first keys of a range have no records, a scan is faster than a search for each of the next. */
-const EFFORT: Effort = { keysMax: 64, recordsMax: RECORDS_MAX }
-const ALL_EFFORT: Effort = { keysMax: Infinity, recordsMax: Infinity }
+const KEYS_MAX = 64
+const ALL_EFFORT: Effort = { keysMax: Infinity, rowsMax: Infinity }
+/** The newest record of a key. */
+export const NEWEST: Wanted = { limit: 1, offset: 0, reverse: true }
+/** All of them, from the oldest on. */
+export const ALL: Wanted = { limit: Infinity, offset: 0, reverse: false }
 /** A search that lacks pages so often, and for each file again, goes on as a scan. */
 const LOADS_MAX = 4
 
@@ -45,6 +49,8 @@ export interface ReaderOptions {
   readonly layout: RecordLayout
   readonly pageBytes: number
   readonly replace: boolean
+  /** Rows of one key that are looked through or merged together at most; the tests have fewer. */
+  readonly keyRows?: number | undefined
 }
 
 /**
@@ -81,9 +87,13 @@ export class TableReader {
   readonly #buffers: BufferPool
   readonly #blocking: PageSource
   readonly #inMemory = new PageSource(false)
+  readonly #effortMax: number
+  readonly #effort: Effort
 
   constructor(options: ReaderOptions) {
     this.#options = options
+    this.#effortMax = options.keyRows ?? EFFORT_MAX
+    this.#effort = { keysMax: KEYS_MAX, rowsMax: this.#effortMax }
     this.#lookup = new Lookup(options.layout, options.pageBytes, options.replace)
     this.#newest = new NewestRecord(options.layout, options.pageBytes)
     this.#block = new KeyBlock(options.layout, options.pageBytes, options.replace)
@@ -95,16 +105,16 @@ export class TableReader {
     this.#blocking = new PageSource(true)
   }
 
-  /** What `answer` makes of the records of one key: newest first, at most `limit`. Blocks where pages must be read. */
-  findSync<T>(view: View, key: Uint32Array, limit: number, answer: Answer<T>): T {
+  /** What `answer` makes of the wanted records of one key, in their order. Blocks where pages must be read. */
+  findSync<T>(view: View, key: Uint32Array, wanted: Wanted, answer: Answer<T>): T {
     const hits = this.#buffers.take()
-    this.#lookup.collect(view, key, limit, hits, this.#blocking)
+    this.#lookup.find(view, key, wanted, hits, this.#blocking)
     const answered = answer(hits)
     this.#buffers.giveBack(hits)
     return answered
   }
 
-  /** As {@link findSync} with a limit of 1: the newest value, or `undefined`. Hot: the decoder is called directly. */
+  /** As {@link findSync} of the newest record: its value, or `undefined`. Hot: the decoder is called directly. */
   newestSync(view: View, key: Uint32Array, decoder: ValueDecoder): unknown {
     const hits = this.#buffers.take()
     let answer = this.#newest.find(view, key, hits.lanes, true)
@@ -125,29 +135,29 @@ export class TableReader {
   findInMemory<T>(
     view: View,
     key: Uint32Array,
-    limit: number,
+    wanted: Wanted,
     answer: Answer<T | Promise<T>>,
   ): Promise<T> | undefined {
     if (rowsToIndex(view) > ROWS_INDEXED_MAX) return undefined
     const hits = this.#buffers.take()
-    const newest = limit === 1 ? this.#newest.find(view, key, hits.lanes, false) : GENERAL
+    const newest = wanted === NEWEST ? this.#newest.find(view, key, hits.lanes, false) : GENERAL
     if (newest !== GENERAL) {
       hits.count = newest === FOUND ? 1 : 0
       const answered = Promise.resolve(answer(hits))
       this.#buffers.giveBack(hits)
       return answered
     }
-    const found = this.#lookup.collect(view, key, Math.min(limit, RECORDS_MAX), hits, this.#inMemory)
+    const found = this.#lookup.find(view, key, wanted, hits, this.#inMemory, this.#effortMax)
     this.#inMemory.missing = []
-    const answered = isAll(found, limit) ? Promise.resolve(answer(hits)) : undefined
+    const answered = found >= 0 ? Promise.resolve(answer(hits)) : undefined
     this.#buffers.giveBack(hits)
     return answered
   }
 
-  /** The records of one key, newest first, at most `limit`. Reads missing pages without blocking. The rows are the caller's. */
-  async find(view: View, key: Uint32Array, limit: number): Promise<WideOperations> {
+  /** The wanted records of one key, in their order. Reads missing pages without blocking. The rows are the caller's. */
+  async find(view: View, key: Uint32Array, wanted: Wanted): Promise<WideOperations> {
     const hits = new OperationBuffer(this.#options.layout, 4)
-    await this.#run(view, key, limit, hits, true)
+    await this.#run(view, key, wanted, hits)
     return hits
   }
 
@@ -171,7 +181,7 @@ export class TableReader {
     if (rowsToSort(view) > ROWS_SORTED_MAX || rowsToIndex(view) > ROWS_INDEXED_MAX) return undefined
     const hits = this.#buffers.take()
     const search = this.#firstLast
-    const found = search.find(view, range, reverse, hits, this.#inMemory, EFFORT)
+    const found = search.find(view, range, reverse, hits, this.#inMemory, this.#effort)
     this.#inMemory.missing = []
     const answered =
       found === RECORD
@@ -196,7 +206,7 @@ export class TableReader {
     for (let loads = LOADS_MAX * (1 + version.files.length); loads > 0; loads--) {
       throwIfAborted(signal)
       hits.clear()
-      const found = search.find(view, left, reverse, hits, pages, EFFORT)
+      const found = search.find(view, left, reverse, hits, pages, this.#effort)
       if (found === RECORD) return { rows: hits, row: search.row }
       if (found === NOTHING) return undefined
       // Another search may use the same memory meanwhile.
@@ -210,7 +220,7 @@ export class TableReader {
 
   /** How many records the key has, `limit` at most. */
   async count(view: View, key: Uint32Array, limit: number): Promise<number> {
-    return this.#run(view, key, limit, new OperationBuffer(this.#options.layout, 4), false)
+    return this.#run(view, key, { ...NEWEST, limit })
   }
 
   /** For each key, a column a lane: 1 if it has a record, else 0. A promise where it takes more than a moment. */
@@ -230,7 +240,7 @@ export class TableReader {
       const newest = this.#newest.find(view, key, hits.lanes, false)
       const found =
         newest === GENERAL
-          ? this.#lookup.collect(view, key, 1, hits, this.#inMemory, false)
+          ? this.#lookup.collect(view, key, 1, hits, this.#inMemory, { keepRows: false })
           : newest === FOUND
             ? 1
             : 0
@@ -258,9 +268,9 @@ export class TableReader {
         layout: this.#options.layout,
         lookup: this.#lookup,
         block: this.#block,
-        recordsMax: RECORDS_MAX,
+        rowsMax: this.#effortMax,
         scan: async (key, into) => {
-          await this.#scanKey(view, key, rows => into.append(rows, 0, rows.count))
+          await this.#scanKey(view, key, ALL, into)
         },
       })
     } finally {
@@ -300,83 +310,79 @@ export class TableReader {
    * here and in each step of the merge.
    */
   async scan(view: View, range: KeyRange, reverse: boolean, signal?: AbortSignal): Promise<Merge> {
+    const inputs = await this.#inputs(view, range, reverse, signal)
+    return new Merge(inputs, { ...this.#merging(), reverse, keepDeletes: false, signal })
+  }
+
+  /** All that the view holds in the range, oldest first. */
+  async #inputs(view: View, range: KeyRange, reverse: boolean, signal?: AbortSignal): Promise<KeyInput[]> {
     const { layout, pageBytes, replace } = this.#options
     const { version, active, length, sequence, deletes } = view
     const hiding = { deletes, before: sequence, replace }
-    const inputs: SortedInput[] = []
-    if (!rangeIsEmpty(range)) {
-      const shared = { decoder: this.#decoder, keys: this.#keys }
-      for (const file of version.files) {
-        const { dataPages, firstKey, lastKey } = file.footer
-        if (dataPages === 0 || !rangeOverlaps(range, firstKey, lastKey)) continue
-        inputs.push(new BucketInput(file, { layout, pageBytes, range, reverse, hiding, ...shared }))
-      }
-      const memtables = version.sealed.map(sealed => ({ sealed, rows: sealed.memtable.count }))
-      for (const { sealed, rows } of [...memtables, { sealed: active, rows: length }]) {
-        for (const run of await sealed.ordered.runs(rows, signal)) {
-          inputs.push(new RunInput(sealed.memtable, run, { length: rows, range, reverse, ...hiding }))
-        }
+    const inputs: KeyInput[] = []
+    if (rangeIsEmpty(range)) return inputs
+    const shared = { decoder: this.#decoder, keys: this.#keys }
+    for (const file of version.files) {
+      const { dataPages, firstKey, lastKey } = file.footer
+      if (dataPages === 0 || !rangeOverlaps(range, firstKey, lastKey)) continue
+      inputs.push(new BucketInput(file, { layout, pageBytes, range, reverse, hiding, ...shared }))
+    }
+    const memtables = version.sealed.map(sealed => ({ sealed, rows: sealed.memtable.count }))
+    for (const { sealed, rows } of [...memtables, { sealed: active, rows: length }]) {
+      for (const run of await sealed.ordered.runs(rows, signal)) {
+        inputs.push(new RunInput(sealed.memtable, run, { length: rows, range, reverse, ...hiding }))
       }
     }
-    const turns = new Turns()
-    const buffers = this.#buffers
-    return new Merge(inputs, { layout, reverse, replace, keepDeletes: false, signal, turns, buffers })
+    return inputs
   }
 
-  async #run(
-    view: View,
-    key: Uint32Array,
-    limit: number,
-    hits: OperationBuffer,
-    keepRows: boolean,
-  ): Promise<number> {
+  #merging() {
+    const { layout, replace, keyRows } = this.#options
+    return { layout, replace, keyRows, turns: new Turns(), buffers: this.#buffers }
+  }
+
+  /** Finds the wanted records of a key, or without `into` counts them. */
+  async #run(view: View, key: Uint32Array, wanted: Wanted, into?: OperationBuffer): Promise<number> {
     const pages = new PageSource(false)
-    const most = Math.min(limit, RECORDS_MAX)
-    let found = -1
+    let found = PAGE_MISSING
     if (rowsToIndex(view) <= ROWS_INDEXED_MAX) {
-      found = this.#lookup.collect(view, key, most, hits, pages, keepRows)
-      if (isAll(found, limit)) return found
+      found = this.#look(view, key, wanted, pages, into)
+      if (found >= 0) return found
     }
     const ownKey = key.slice()
     view.version.retain()
     try {
       await prepareIndexes(view, new Turns())
-      while (found < 0) {
+      while (found === PAGE_MISSING) {
         await pages.load()
-        found = this.#lookup.collect(view, ownKey, most, hits, pages, keepRows)
+        found = this.#look(view, ownKey, wanted, pages, into)
       }
-      if (isAll(found, limit)) return found
-      hits.clear()
-      const oldestFirst = new OperationBuffer(this.#options.layout, RECORDS_MAX)
-      found = await this.#scanKey(view, ownKey, rows => {
-        if (keepRows) oldestFirst.append(rows, 0, rows.count)
-      })
-      hits.appendReversed(oldestFirst)
-      return found
+      return found >= 0 ? found : await this.#scanKey(view, ownKey, wanted, into)
     } finally {
       await view.version.release()
     }
   }
 
-  /** Hands out the records of a key with very many, from old to new; returns how many there are. */
-  async #scanKey(view: View, key: Uint32Array, take: (rows: WideOperations) => void): Promise<number> {
-    let found = 0
-    const merge = await this.scan(view, { lower: key, upper: key }, false)
-    try {
-      for (let rows = await merge.next(); rows !== undefined; rows = await merge.next()) {
-        found += rows.count
-        take(rows)
-      }
-    } finally {
-      await merge.close()
-    }
+  #look(
+    view: View,
+    key: Uint32Array,
+    wanted: Wanted,
+    pages: PageSource,
+    into: OperationBuffer | undefined,
+  ): number {
+    const effort = this.#effortMax
+    if (into !== undefined) return this.#lookup.find(view, key, wanted, into, pages, effort)
+    const hits = this.#buffers.take()
+    const found = this.#lookup.collect(view, key, wanted.limit, hits, pages, { keepRows: false, effort })
+    this.#buffers.giveBack(hits)
     return found
   }
-}
 
-/** Whether a lookup that stops at `RECORDS_MAX` has found all that was asked for; -1: a page is missing. */
-function isAll(found: number, limit: number): boolean {
-  return found >= 0 && (found < RECORDS_MAX || limit <= RECORDS_MAX)
+  /** The same for a key with very many records. */
+  async #scanKey(view: View, key: Uint32Array, wanted: Wanted, into?: OperationBuffer): Promise<number> {
+    const inputs = await this.#inputs(view, { lower: key, upper: key }, wanted.reverse)
+    return scanKey(inputs, wanted, this.#merging(), into)
+  }
 }
 
 /** The memtables of the view, and how many of their rows belong to it. */

@@ -7,7 +7,7 @@
  */
 import { throwIfAborted } from '../async/abort.js'
 import { Turns } from '../async/turns.js'
-import { compareRows } from '../records/compare.js'
+import { compareKeyToRow, compareRows } from '../records/compare.js'
 import type { WideOperations } from '../records/operations.js'
 import type { RangeScan } from './ranges.js'
 import type { RowAnswer } from './reader.js'
@@ -32,6 +32,8 @@ export class RowIterator<T> implements AsyncGenerator<T, void> {
   /** Of keys: how many may still come, and the row of the last one in this batch. */
   #keysLeft = Infinity
   #previous = -1
+  /** The last key of the batches before. A key with very many rows comes in several batches. */
+  #keyBefore: Uint32Array | undefined
   #isDone = false
   /** Calls that wait for each other. */
   #waiting = 0
@@ -85,6 +87,7 @@ export class RowIterator<T> implements AsyncGenerator<T, void> {
       if (this.#scan === undefined) this.#begin()
       if (this.#turns.due()) await this.#turns.take()
       while (!this.#isAtHand()) {
+        this.#keepKey()
         const batch = this.#keysLeft === 0 ? undefined : await this.#scan!.next()
         if (batch === undefined) {
           await this.#end()
@@ -93,8 +96,6 @@ export class RowIterator<T> implements AsyncGenerator<T, void> {
         this.#rows = batch.rows
         this.#from = this.#place = batch.from
         this.#to = batch.to
-        // All rows of a key come in one batch, so it is enough to look within it.
-        this.#previous = -1
       }
       throwIfAborted(this.#scan!.options.signal)
       return { value: this.#take(), done: false }
@@ -115,12 +116,25 @@ export class RowIterator<T> implements AsyncGenerator<T, void> {
     if (keyLaneCount === 0) return this.#place < this.#to
     if (this.#keysLeft === 0) return false
     while (this.#place < this.#to) {
-      const { lanes } = this.#rows!
-      if (this.#previous < 0 || compareRows(lanes, this.#row(), lanes, this.#previous, keyLaneCount) !== 0)
-        return true
+      if (this.#isNewKey()) return true
       this.#place++
     }
     return false
+  }
+
+  #isNewKey(): boolean {
+    const { lanes } = this.#rows!
+    if (this.#previous >= 0)
+      return compareRows(lanes, this.#row(), lanes, this.#previous, this.#options.keyLaneCount) !== 0
+    return this.#keyBefore === undefined || compareKeyToRow(this.#keyBefore, lanes, this.#row()) !== 0
+  }
+
+  /** The batch at hand is about to go. */
+  #keepKey(): void {
+    if (this.#previous < 0) return
+    const keyLanes = this.#rows!.lanes.slice(0, this.#options.keyLaneCount)
+    this.#keyBefore = Uint32Array.from(keyLanes, lane => lane[this.#previous]!)
+    this.#previous = -1
   }
 
   /** Whether nobody has aborted the scan. */

@@ -35,6 +35,7 @@ export class DeleteWhereIndex {
   readonly cleared: ClearedKeys
   readonly #shapes = new Map<string, Shape>()
   #matchers = 0
+  #newest = -1
 
   constructor(layout: RecordLayout, entries: Iterable<DeleteWhere> = []) {
     this.#layout = layout
@@ -52,7 +53,13 @@ export class DeleteWhereIndex {
     return this.#matchers
   }
 
+  /** Whether there may be an entry that hides records with this sequence number. */
+  mayHide(sequence: number): boolean {
+    return this.#newest > sequence
+  }
+
   add(entry: DeleteWhere): void {
+    this.#newest = Math.max(this.#newest, entry.sequence)
     const clears = clearedRange(this.#layout, entry)
     if (clears === undefined) this.#addMatcher(entry)
     else this.cleared.add(entry.sequence, clears)

@@ -23,7 +23,7 @@ export class RecordSet {
 }
 
 /** Gives the same text for equal records. */
-function recordText({ floats }: RecordLayout, lanes: readonly Uint32Array[], row: number): string {
+export function recordText({ floats }: RecordLayout, lanes: readonly Uint32Array[], row: number): string {
   const values = lanes.map(lane => lane[row]!)
   if (floats.length > 0) normalizeFloats(values, floats)
   return values.join()

@@ -1,5 +1,5 @@
 /**
- * The records of a range of keys in all spills of a bulk load, sorted, as the input of a merge.
+ * The records of a range of keys in all spills of a bulk load, sorted.
  *
  * Their pieces are read at once and sorted one range of keys at a time, which fits the second-level cache.
  * docs/internals.md, Bulk load.
@@ -20,7 +20,6 @@ import { spillName } from '../io/file-names.js'
 import type { FileSystem } from '../io/file-system.js'
 import { readFully } from '../io/transfer.js'
 import type { TableFiles } from '../manifest/table-files.js'
-import type { SortedInput } from '../merge/sorted-input.js'
 import { keyIsIn, type KeyRange } from '../records/key-range.js'
 import { OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
@@ -57,7 +56,7 @@ interface Loaded {
   readonly frames: FrameBytes
 }
 
-export class SpillInput implements SortedInput {
+export class SpillInput {
   readonly #options: SpillInputOptions
   readonly #unsorted: OperationBuffer
   #loaded: (MemorySpill | Loaded)[] | undefined
@@ -71,7 +70,10 @@ export class SpillInput implements SortedInput {
     this.#shared = options.layout.laneBytes.map((_, lane) => sharedValue(options.spills, lane))
   }
 
-  /** Rejects with `FLASHTABLE_CORRUPTION` if the file does not hold what was written. */
+  /**
+   * Appends the next batch, sorted, within a key oldest first; false at the end. Rejects with `FLASHTABLE_CORRUPTION` if the
+   * file does not hold what was written.
+   */
   async next(into: OperationBuffer): Promise<boolean> {
     const { layout, spills, range } = this.#options
     if (this.#loaded === undefined) {

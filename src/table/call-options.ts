@@ -13,13 +13,21 @@ import {
   soleOption,
   type Checked,
 } from '../options/arguments.js'
-import { checkWithin } from '../query/range-options.js'
+import type { Wanted } from '../query/lookup.js'
+import { checkLimit, checkOffset, checkWithin } from '../query/range-options.js'
+import { ALL } from '../query/reader.js'
 import { optionalSnapshot, Snapshot } from '../state/snapshot.js'
 import type { CompactOptions } from './table-types.js'
 
 const WRITE_OPTIONS = { sync: optionalBoolean }
 const PUT_COLUMNS_OPTIONS = { sync: optionalBoolean, ifAbsent: optionalBoolean }
 const READ_OPTIONS = { snapshot: optionalSnapshot }
+const GET_ALL_OPTIONS = {
+  snapshot: optionalSnapshot,
+  limit: checkLimit,
+  offset: checkOffset,
+  reverse: optionalBoolean,
+}
 const NEAR_OPTIONS = { snapshot: optionalSnapshot, within: checkWithin }
 const COMPACT_OPTIONS = {
   signal: optionalSignal,
@@ -64,6 +72,16 @@ export function readSnapshot(call: string, options: unknown): Snapshot | undefin
   const snapshot = soleOption(options, 'snapshot')
   if (Snapshot.is(snapshot)) return snapshot
   return readOptions(call, options, READ_OPTIONS, adviceFor(call)).snapshot
+}
+
+/** The options of `getAll`: which records are wanted, and the snapshot. */
+export function readGetAllOptions(
+  call: string,
+  options: unknown,
+): { readonly wanted: Wanted; readonly snapshot: Snapshot | undefined } {
+  if (options === undefined) return { wanted: ALL, snapshot: undefined }
+  const { snapshot, limit, offset, reverse } = readOptions(call, options, GET_ALL_OPTIONS, adviceFor(call))
+  return { wanted: { limit, offset, reverse: reverse ?? false }, snapshot }
 }
 
 /** The options of `getColumns`. */

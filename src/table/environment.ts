@@ -27,6 +27,8 @@ export interface Environment {
   readonly now: () => number
   /** Runs that are flushed together; absent: as many as the size of the buffer makes. */
   readonly runsPerFlush?: number | undefined
+  /** Rows of one key that are looked through or merged together; absent: some thousand. */
+  readonly keyRows?: number | undefined
   /** What all tables together may have in memory; absent: the budget of the process. */
   readonly budget?: BufferBudget | undefined
   /**

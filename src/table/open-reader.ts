@@ -36,7 +36,7 @@ export async function openReader(
     schema,
     poison,
     state: new TableState({ ...recovered.options, poison }, recovered, recovered.counters),
-    reader: newReader(recovered.options, recovered.manifest),
+    reader: newReader(recovered.options, recovered.manifest, environment),
     writer: undefined,
   }
 }

@@ -20,6 +20,7 @@ import { Jobs } from '../jobs/jobs.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { loadManifest } from '../manifest/store.js'
 import type { ResolvedOptions } from '../options/options.js'
+import { ALL } from '../query/reader.js'
 import { LifetimeCounters } from '../state/lifetime-counters.js'
 import { newMemtable } from '../state/memtable-pool.js'
 import { processBudget, type BufferOwner } from '../state/buffer-budget.js'
@@ -230,7 +231,7 @@ function wire(
     wait: environment.wait,
     publish,
   })
-  const reader = newReader(recovery, manifest)
+  const reader = newReader(recovery, manifest, environment)
   const committer: Committer = new Committer({
     state,
     wal,
@@ -240,7 +241,7 @@ function wire(
     syncIntervalMs: options.syncIntervalMs,
     presence: {
       hasEach: keys => reader.hasEach(state.view(), keys),
-      recordsOf: key => reader.find(state.view(), key, Infinity),
+      recordsOf: key => reader.find(state.view(), key, ALL),
     },
     seals: compactor,
     wait: environment.wait,

@@ -11,13 +11,14 @@ import { queriesOf } from '../query/many-keys.js'
 import { findNear } from '../query/near.js'
 import { checkFirst, checkRange, type CheckedRange } from '../query/range-options.js'
 import { RangeScan, type ScanOptions } from '../query/ranges.js'
-import type { Answer, RowAnswer } from '../query/reader.js'
+import type { Wanted } from '../query/lookup.js'
+import { NEWEST, type Answer, type RowAnswer } from '../query/reader.js'
 import { RowIterator } from '../query/row-iterator.js'
 import { valuesInTurns } from '../query/values-in-turns.js'
 import { OperationBuffer, type WideOperations } from '../records/operations.js'
 import { optionalSnapshot, type Snapshot } from '../state/snapshot.js'
 import type { View } from '../state/table-state.js'
-import { adviceFor, readNearOptions, readSnapshot } from './call-options.js'
+import { adviceFor, readGetAllOptions, readNearOptions, readSnapshot } from './call-options.js'
 import type { TableSession } from './table-session.js'
 
 type Extra = readonly unknown[]
@@ -46,16 +47,21 @@ export class ReadCalls {
   }
 
   get<Value>(call: string, key: unknown, options: unknown, extra: Extra): Promise<Value | undefined> {
-    return this.#find(call, key, 1, options, extra, rows =>
-      rows.count === 0 ? undefined : this.#value(rows, 0),
+    return this.#find(
+      key,
+      () => ({ view: this.#view(call, options, extra), wanted: NEWEST }),
+      rows => (rows.count === 0 ? undefined : this.#value(rows, 0)),
     )
   }
 
   getAll<Value>(call: string, key: unknown, options: unknown, extra: Extra): Promise<Value[]> {
-    return this.#find(call, key, Infinity, options, extra, rows =>
-      rows.count <= VALUES_AT_ONCE
-        ? this.#oldestFirst(rows)
-        : valuesInTurns(rows.count, i => this.#value(rows, rows.count - 1 - i)),
+    return this.#find(
+      key,
+      () => this.#viewForAll(call, options, extra),
+      rows =>
+        rows.count <= VALUES_AT_ONCE
+          ? this.#values(rows)
+          : valuesInTurns(rows.count, i => this.#value(rows, i)),
     )
   }
 
@@ -68,10 +74,10 @@ export class ReadCalls {
   }
 
   getAllSync<Value>(call: string, key: unknown, options: unknown, extra: Extra): Value[] {
-    const view = this.#view(call, options, extra)
+    const { view, wanted } = this.#viewForAll(call, options, extra)
     const { schema, reader } = this.#session.parts
     schema.encodeKey(key, this.#key)
-    return reader.findSync(view, this.#key, Infinity, rows => this.#oldestFirst(rows))
+    return reader.findSync(view, this.#key, wanted, rows => this.#values(rows))
   }
 
   /** How many records the key has, at most `limit`. */
@@ -231,6 +237,13 @@ export class ReadCalls {
     return options === undefined ? this.#session.view() : this.#viewOf(readSnapshot(call, options))
   }
 
+  /** The same for the records of a key, and which of them. */
+  #viewForAll(call: string, options: unknown, extra: Extra): { view: View; wanted: Wanted } {
+    this.#assertCall(call, extra)
+    const { snapshot, wanted } = readGetAllOptions(call, options)
+    return { view: this.#viewOf(snapshot), wanted }
+  }
+
   #assertCall(call: string, extra: Extra): void {
     this.#session.assertOpen()
     if (extra.length > 0) refuseExtra(call, extra, adviceFor(call))
@@ -242,20 +255,17 @@ export class ReadCalls {
 
   /** Most keys are answered at once from memory. If a page must be read, the lookup runs as a tracked read. */
   #find<T>(
-    call: string,
     key: unknown,
-    limit: number,
-    options: unknown,
-    extra: Extra,
+    check: () => { readonly view: View; readonly wanted: Wanted },
     answer: Answer<T | Promise<T>>,
   ): Promise<T> {
     try {
-      const view = this.#view(call, options, extra)
+      const { view, wanted } = check()
       const { schema, reader } = this.#session.parts
       schema.encodeKey(key, this.#key)
       return (
-        reader.findInMemory(view, this.#key, limit, answer) ??
-        this.#session.read(reader.find(view, this.#key, limit)).then(answer)
+        reader.findInMemory(view, this.#key, wanted, answer) ??
+        this.#session.read(reader.find(view, this.#key, wanted)).then(answer)
       )
     } catch (error) {
       return Promise.reject(error)
@@ -290,9 +300,9 @@ export class ReadCalls {
     return this.#session.parts.schema.decodeValue(rows.lanes, row) as Value
   }
 
-  #oldestFirst<Value>(rows: WideOperations): Value[] {
+  #values<Value>(rows: WideOperations): Value[] {
     const values: Value[] = []
-    for (let row = rows.count - 1; row >= 0; row--) values.push(this.#value<Value>(rows, row))
+    for (let row = 0; row < rows.count; row++) values.push(this.#value<Value>(rows, row))
     return values
   }
 }

@@ -108,6 +108,10 @@ function memtablesOfBuffer(bufferBytes: number): number {
   return Math.max(1, Math.min(MEMTABLES_MAX, Math.floor(bufferBytes / MEMTABLE_BYTES_MIN)))
 }
 
-export function newReader({ layout, pageBytes }: RecoveryOptions, { duplicates }: Manifest): TableReader {
-  return new TableReader({ layout, pageBytes, replace: duplicates === 'replace' })
+export function newReader(
+  { layout, pageBytes }: RecoveryOptions,
+  { duplicates }: Manifest,
+  { keyRows }: Environment,
+): TableReader {
+  return new TableReader({ layout, pageBytes, replace: duplicates === 'replace', keyRows })
 }

@@ -29,6 +29,16 @@ export interface ReadOptions {
   readonly snapshot?: Snapshot | undefined
 }
 
+/** Options of `getAll` and `getAllSync`. */
+export interface GetAllOptions extends ReadOptions {
+  /** The most records; -1 or `Infinity` for no limit. Default: no limit. */
+  readonly limit?: number | undefined
+  /** Records that are passed over first. Default: 0. */
+  readonly offset?: number | undefined
+  /** From the newest record to the oldest. Default: false. */
+  readonly reverse?: boolean | undefined
+}
+
 /** Options of a scan; keys are ordered as unsigned big-endian numbers, records of a key by insertion. */
 export interface RangeOptions<K> extends ReadOptions {
   readonly gt?: K | undefined

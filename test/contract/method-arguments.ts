@@ -34,6 +34,13 @@ const write = { sync: NO_BOOLEANS }
 
 const read = { snapshot: NO_SNAPSHOTS }
 
+const readAll = {
+  ...read,
+  limit: [null, '5', 5n, 1.5, -2, NaN, -Infinity, {}],
+  offset: [null, '5', 5n, 1.5, -1, NaN, Infinity, 2 ** 53, {}],
+  reverse: NO_BOOLEANS,
+}
+
 const bounds = {
   gt: [null, 'x', 1.5, -1n, {}],
   gte: [null, 'x', NaN, {}],
@@ -71,9 +78,9 @@ export const METHODS: Readonly<Record<string, Method>> = {
   },
   get: { args: [1n], optionsAt: 1, options: read },
   getMany: { args: [[1n]], optionsAt: 1, options: read },
-  getAll: { args: [1n], optionsAt: 1, options: read },
+  getAll: { args: [1n], optionsAt: 1, options: readAll },
   getSync: { args: [1n], optionsAt: 1, options: read },
-  getAllSync: { args: [1n], optionsAt: 1, options: read },
+  getAllSync: { args: [1n], optionsAt: 1, options: readAll },
   getColumns: {
     args: [[1n]],
     optionsAt: 1,

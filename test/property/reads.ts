@@ -37,6 +37,25 @@ export class Reads {
     same(`has(${keyText(key)})`, [has], [records.length > 0])
   }
 
+  /** A part of the records of a key. */
+  async part(): Promise<void> {
+    const { table, state, options } = this.#run.view()
+    const { random } = this.#run
+    const key = this.#run.randomKey()
+    const expected = (byKey(state).get(keyText(key)) ?? []).map(({ value }) => value)
+    const limit = random.pick([undefined, 0, 1, 3, 50, -1, Infinity, expected.length])
+    const offset = random.pick([undefined, 0, 1, 7, random.below(expected.length + 2)])
+    const reverse = random.pick([undefined, false, true])
+    const given = { ...options, limit, offset, reverse }
+    this.#run.detail(`${keyText(key)} ${JSON.stringify({ limit, offset, reverse })}`)
+    const all = await Promise.all([table.getAllSync(key, given), table.getAll(key, given)])
+    const inOrder = reverse === true ? expected.toReversed() : expected
+    const from = offset ?? 0
+    const part = inOrder.slice(from, limit === undefined || limit === -1 ? undefined : from + limit)
+    const what = `getAll(${keyText(key)}, ${JSON.stringify({ limit, offset, reverse })})`
+    for (const found of all) same(what, this.#run.values(found), part)
+  }
+
   async lookups(): Promise<void> {
     const { table, state, options } = this.#run.view()
     const { keys, given } = this.#queries(this.#run.random.between(0, 60))

@@ -42,6 +42,7 @@ export class TableRun {
       [schema.fields.size > 0 ? 3 : 0, 'delWhere', () => writes.delWhere()],
       [3, 'clear a range', () => writes.clearRange()],
       [12, 'lookup', () => reads.lookup()],
+      [6, 'part', () => reads.part()],
       [6, 'lookups', () => reads.lookups()],
       [4, 'near', () => reads.near()],
       [10, 'range', () => reads.range()],
@@ -117,6 +118,7 @@ export class TableRun {
     const kinds = [
       () => this.#reads.lookup(),
       () => this.#reads.lookup(),
+      () => this.#reads.part(),
       () => this.#reads.lookups(),
       () => this.#reads.range(),
       () => this.#reads.firstAndLast(),

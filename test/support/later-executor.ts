@@ -24,7 +24,8 @@ export function hasJobs(disk: FileSystem): boolean {
   return (running.get(disk) ?? 0) > 0
 }
 
-export function laterExecutor(fileSystem: FileSystem, seed: number): Executor {
+/** `keyRows`: as in `MergeOptions`. */
+export function laterExecutor(fileSystem: FileSystem, seed: number, keyRows?: number): Executor {
   const random = new Random(seed)
   const turns = async (most: number): Promise<void> => {
     for (let left = random.between(0, most); left > 0; left--)
@@ -37,13 +38,14 @@ export function laterExecutor(fileSystem: FileSystem, seed: number): Executor {
       job: Job,
       control: CompactionControl,
       pause: () => Promise<void>,
+      keyRows?: number,
     ) => Promise<Result>,
   ) => {
     return async (job: Job, control: CompactionControl): Promise<Result> => {
       running.set(fileSystem, (running.get(fileSystem) ?? 0) + 1)
       try {
         await turns(random.pick(QUEUE_TURNS_MAX))
-        return await work(fileSystem, job, control, pause)
+        return await work(fileSystem, job, control, pause, keyRows)
       } finally {
         await pause()
         running.set(fileSystem, running.get(fileSystem)! - 1)

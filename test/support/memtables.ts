@@ -136,3 +136,13 @@ export function hidingOf(entries: readonly DeleteWhere[], before: number, replac
   // None of the values are floats, so the layout of any key serves.
   return { deletes: new DeleteWhereIndex(layoutOf(1), entries), before, replace }
 }
+
+/** The key of a row of the memtable; of none, all zeros. */
+export function keyLanes(row: number, { lanes, layout, count }: Memtable): Uint32Array {
+  return Uint32Array.from(lanes.slice(0, layout.keyLaneCount), lane => (row < count ? lane[row]! : 0))
+}
+
+/** Whether these are the lanes of a record of the key. */
+export function startsWith(lanes: readonly number[], key: Uint32Array): boolean {
+  return key.every((lane, i) => lanes[i] === lane)
+}

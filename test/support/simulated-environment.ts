@@ -17,16 +17,24 @@ export type JobForm = 'inline' | 'later'
 
 export const JOB_FORMS: readonly JobForm[] = ['inline', 'later']
 
-export function simulatedEnvironment(fileSystem: SimulatedFileSystem, jobs: JobForm = 'inline'): Environment {
+/** `keyRows`: as in {@link Environment}, of jobs too. */
+export function simulatedEnvironment(
+  fileSystem: SimulatedFileSystem,
+  jobs: JobForm = 'inline',
+  keyRows?: number,
+): Environment {
   return {
     fileSystem,
     acquireLock: () => Promise.resolve({ release: () => Promise.resolve() }),
     newExecutor: () =>
-      jobs === 'inline' ? inlineExecutor(fileSystem) : laterExecutor(fileSystem, fileSystem.calls),
+      jobs === 'inline'
+        ? inlineExecutor(fileSystem, keyRows)
+        : laterExecutor(fileSystem, fileSystem.calls, keyRows),
     randomBytes: count => bytesOf(fileSystem, count),
     wait: () => new Promise(resolve => void setImmediate(resolve)),
     now: () => timeOf(fileSystem.calls),
     memoryFreed: spoil,
+    keyRows,
     budget: new BufferBudget(Infinity),
   }
 }

@@ -54,14 +54,18 @@ const MEMORY = '/dev/shm'
  * To be called once in a file: sets up the hooks.
  *
  * `onDisk`: the way of a user, `FlashTable.open` with its threads, in the directory for temporary files. Else tables
- * lie in memory and compact inline, so that tests with thousands of seals are quick.
+ * lie in memory and compact inline, so that tests with thousands of seals are quick. `keyRows`: as in {@link Environment}.
  */
-export function testTables({ onDisk = false } = {}): TestTables {
+export function testTables({
+  onDisk = false,
+  keyRows,
+}: { onDisk?: boolean; keyRows?: number } = {}): TestTables {
   const parent = !onDisk && existsSync(MEMORY) ? MEMORY : tmpdir()
   const environment: Environment = {
     ...nodeEnvironment,
-    newExecutor: () => inlineExecutor(nodeEnvironment.fileSystem),
+    newExecutor: () => inlineExecutor(nodeEnvironment.fileSystem, keyRows),
     memoryFreed: spoil,
+    keyRows,
   }
   let root = ''
   let names = 0

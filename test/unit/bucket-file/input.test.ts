@@ -304,3 +304,62 @@ test('pages whose keys are out of order are damage, whatever their checksums say
     offset: PAGE_BYTES,
   })
 })
+
+describe('a bucket file whose records are not all wanted', () => {
+  /** Pages of many rows, and then of few. */
+  const ROWS = Array.from({ length: 60_000 }, (_, i): Row => ({
+    key: 5n,
+    values: [i < 50_000 ? 0 : Math.imul(i, 0x9e3779b1) >>> 0, i],
+    kind: PUT,
+  }))
+
+  test.each([false, true])(
+    'leaves out the next ones alone, whatever is asked for (reverse: %s)',
+    async reverse => {
+      const { input, file } = await fileOf(ROWS, 1, 2)
+      expect(file.footer.dataPages).toBeGreaterThan(30)
+      const inOrder = reverse ? ROWS.toReversed() : ROWS
+      // At the border of large and small pages a small one follows rows that are wanted.
+      const atBorder = Array.from({ length: 30 }, (_, i) => 50_000 - 100 * i)
+      for (const wanted of [0, 1, 700, 9990, ...atBorder, 59_999, 10 ** 6]) {
+        const some = input({
+          reverse,
+          range: rangeOf({ lower: 5n, upper: 5n, lowerExclusive: false, upperExclusive: false }, 1),
+        })
+        let at = 0
+        let wrong = 0
+        for (;;) {
+          // Rows that were handed out although nobody wanted them count as well.
+          some.skip = Math.max(0, wanted - at)
+          const asked = some.skip
+          const into = new OperationBuffer(wideLayout(1, 2))
+          if (!(await some.next(into))) break
+          at += asked - some.skip
+          for (let row = 0; row < into.count; row++)
+            if (into.lanes[2]![row] !== inOrder[at++]!.values[1]) wrong++
+        }
+        expect([at, wrong]).toEqual([ROWS.length, 0])
+        await some.close()
+      }
+    },
+  )
+
+  test.each([false, true])(
+    'come in batches that are no longer than they must be (reverse: %s)',
+    async reverse => {
+      const rows = Array.from({ length: 300_000 }, (): Row => ({ key: 5n, values: [1], kind: PUT }))
+      const { input } = await fileOf(rows, 1, 1)
+      const some = input({ reverse })
+      let count = 0
+      for (
+        let into = new OperationBuffer(wideLayout(1, 1));
+        await some.next(into);
+        into = new OperationBuffer(wideLayout(1, 1))
+      ) {
+        expect(into.count).toBeLessThan(2 ** 16)
+        count += into.count
+      }
+      expect(count).toBe(rows.length)
+    },
+  )
+})

@@ -14,7 +14,7 @@ import type {
 import { Memtable, type MemtableImage } from '../../../src/memtable/memtable.js'
 import { DeleteWhereIndex } from '../../../src/records/delete-where-index.js'
 import { PUT } from '../../../src/records/operations.js'
-import type { FileSpill, Spill } from '../../../src/spill/spill.js'
+import { pieceRows, piecesIn, type FileSpill, type Spill } from '../../../src/spill/spill.js'
 import { DIRECTORY, TABLE_ID } from '../../support/bucket-files.js'
 import { Random } from '../../support/random.js'
 import { columnsOf, rowsOf, wideLayout, type Row } from '../../support/rows.js'
@@ -138,6 +138,56 @@ function counting(disk: SimulatedFileSystem, failing = Infinity) {
 function sameRow(a: Row, b: Row): boolean {
   return a.key === b.key && a.values.every((value, lane) => value === b.values[lane])
 }
+
+/** Three memtables in which one key has most of the records; others lie before and behind it, among them the greatest. */
+function memtablesWithHot(hot: number): Memtable[] {
+  const random = new Random(5)
+  return [0, 1, 2].map(i => {
+    const rows = Array.from({ length: 42_000 }, (_, row): Row => ({
+      key: BigInt(random.chance(0.85) ? hot : random.pick([random.next(), 2 ** 32 - 1, hot ^ 1])),
+      values: [i, row],
+      kind: PUT,
+    }))
+    const memtable = new Memtable(layout, rows.length, 1 + i * rows.length)
+    memtable.append(columnsOf(layout, rows), 0, rows.length)
+    return memtable
+  })
+}
+
+describe('a key with very many records in a file built in ranges', () => {
+  test.each([
+    ['in files', 2 ** 31, false, 0],
+    ['in memory', 2 ** 31, false, 3],
+    ['in both, the greatest of all', 2 ** 32 - 1, false, 2],
+    ['in both, the least of all', 0, false, 1],
+    ['in both, replaced', 2 ** 31, true, 2],
+    ['in files, the greatest, replaced', 2 ** 32 - 1, true, 0],
+  ])('is as a compaction makes it, and no job has much of it: %s', async (_, hot, replace, inMemory) => {
+    const memtables = memtablesWithHot(hot)
+    const disk = await freshDisk()
+    const inline = inlineExecutor(disk)
+    const jobRows: number[] = []
+    const executor: Executor = {
+      ...inline,
+      threads: 2,
+      build: (job, control) => {
+        jobRows.push(job.spills.reduce((sum, spill) => sum + pieceRows(spill, piecesIn(spill, job.range)), 0))
+        return inline.build(job, control)
+      },
+    }
+    const spills = await spill(disk, memtables, inMemory)
+    const result = await build(disk, spills, memtables, replace, {}, executor)
+    const expected = await compacted(memtables, replace)
+    const [found, wanted] = [await contentOf(disk, result), await contentOf(expected.disk, expected.result)]
+    expect(found.rows).toEqual(wanted.rows)
+    const { dataPages, filterPages } = found.footer
+    expect(found.footer).toEqual({ ...wanted.footer, dataPages, filterPages })
+    // Of 126,000 in all; a piece has up to 1,024, and of each spill two may be cut.
+    expect(Math.max(...jobRows)).toBeLessThan(12_000)
+    expect(spills).toEqual([])
+    expect(disk.files().filter(file => file.endsWith('.spill'))).toEqual([])
+  })
+})
 
 describe('a file built in ranges', () => {
   test.each([

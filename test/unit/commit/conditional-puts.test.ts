@@ -45,8 +45,7 @@ function presenceOf(records: Records, waits: boolean): Presence & { asked: numbe
     },
     recordsOf: (key: Uint32Array) => {
       const number = key[0]! * 4 + key[1]!
-      const newestFirst = (records.get(number) ?? []).toReversed()
-      return Promise.resolve(bufferOf(newestFirst.map(value => [PUT, number, value])))
+      return Promise.resolve(bufferOf((records.get(number) ?? []).map(value => [PUT, number, value])))
     },
   }
   return presence

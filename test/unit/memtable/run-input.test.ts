@@ -17,6 +17,8 @@ import {
   randomOperations,
   remainingRows,
   textOf,
+  keyLanes,
+  startsWith,
 } from '../../support/memtables.js'
 import { Random } from '../../support/random.js'
 
@@ -86,7 +88,14 @@ describe('a run input', () => {
         const expected = remainingRows(memtable, length, entries, hiding)
           .filter(({ lanes }) => contains(range, Uint32Array.from(lanes.slice(0, keyLaneCount))))
           .sort(byKeyThenRow(keyLaneCount))
-        expect(rows).toEqual(textOf(reverse ? expected.reverse() : expected))
+        expect(rows).toEqual(textOf(reverse ? expected.toReversed() : expected))
+
+        // The same of one key, from old to new, whatever the range and the direction.
+        expect(input.hasDeletes).toBe(memtable.kinds !== undefined)
+        const key = keyLanes(random.below(count), memtable)
+        const ofKey = await drain(input.ofKey(key), new OperationBuffer(memtable.layout, 1))
+        const all = remainingRows(memtable, length, entries, hiding)
+        expect(ofKey.rows).toEqual(textOf(all.filter(({ lanes }) => startsWith(lanes, key))))
       }),
       { numRuns: 500 },
     )

@@ -13,12 +13,14 @@ import {
   randomOperations,
   remainingRows,
   textOf,
+  keyLanes,
+  startsWith,
 } from '../../support/memtables.js'
 import { Random } from '../../support/random.js'
 
 const noHiding = hidingOf([], Infinity, false)
 
-async function drain(input: SealInput, into: OperationBuffer): Promise<string[]> {
+async function drain(input: Pick<SealInput, 'next'>, into: OperationBuffer): Promise<string[]> {
   while (await input.next(into));
   return textOf(plainRows(into))
 }
@@ -38,6 +40,12 @@ async function expectSorted(seed: number, rows: number): Promise<void> {
   const hiding = hidingOf(entries, Infinity, random.chance(0.5))
   const sorted = await drain(new SealInput(memtable, hiding), new OperationBuffer(memtable.layout))
   const expected = textOf(remainingRows(memtable, rows, entries, hiding).sort(byKeyThenRow(keyLaneCount)))
+  const key = keyLanes(random.below(rows), memtable)
+  const input = new SealInput(memtable, hiding)
+  expect(input.hasDeletes).toBe(memtable.kinds !== undefined)
+  const ofKey = await drain(input.ofKey(key).ofKey(key), new OperationBuffer(memtable.layout))
+  const left = remainingRows(memtable, rows, entries, hiding)
+  expect(ofKey).toEqual(textOf(left.filter(({ lanes }) => startsWith(lanes, key))))
   expect(sorted.length).toBe(expected.length)
   expect(sorted.findIndex((row, i) => row !== expected[i])).toBe(-1)
 }

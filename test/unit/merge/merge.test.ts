@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Merge, type MergeOptions } from '../../../src/merge/merge.js'
 import type { SortedInput } from '../../../src/merge/sorted-input.js'
-import { OperationBuffer, PUT } from '../../../src/records/operations.js'
+import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../../../src/records/operations.js'
 import { applied, byKey, histories } from '../../support/history.js'
 import { Random } from '../../support/random.js'
 import { columnsOf, meaningOf, rowsOf, wideLayout, type Row } from '../../support/rows.js'
@@ -16,11 +16,24 @@ class ListInput implements SortedInput {
   #from = 0
   calls = 0
   closed = false
+  /** Inputs of one key that were made from this one. */
+  readonly ofKeys: ListInput[] = []
 
   /** `rows` in the order in which they go out. */
   constructor(rows: readonly Row[], lengths: readonly number[]) {
     this.#rows = rows
     this.#lengths = lengths
+  }
+
+  get hasDeletes(): boolean {
+    return this.#rows.some(({ kind }) => kind !== PUT)
+  }
+
+  /** Requires: no reverse scan. */
+  ofKey(key: Uint32Array): ListInput {
+    const rows = this.#rows.filter(row => row.key === BigInt(key[0]!))
+    this.ofKeys.push(new ListInput(rows, this.#lengths))
+    return this.ofKeys.at(-1)!
   }
 
   async next(into: OperationBuffer): Promise<boolean> {
@@ -43,6 +56,9 @@ const OPTIONS: MergeOptions = { layout, reverse: false, replace: false, keepDele
 const lengths = fc
   .array(fc.constantFrom(0, 0, 1, 2, 3, 7, 100), { minLength: 1, maxLength: 5 })
   .map(lengths => (lengths.every(length => length === 0) ? [...lengths, 1] : lengths))
+
+/** Rows of a key that come together at most. */
+const keyRows = fc.constantFrom(undefined, 1, 2, 5)
 
 interface Source {
   /** Operations in the order in which they were made. */
@@ -74,7 +90,7 @@ async function batchesOf(inputs: readonly ListInput[], options: Partial<MergeOpt
   }
   expect(await merge.next()).toBeUndefined()
   await merge.close()
-  expect(inputs.every(input => input.closed)).toBe(true)
+  expect(inputs.flatMap(input => [input, ...input.ofKeys]).every(input => input.closed)).toBe(true)
   return batches
 }
 
@@ -84,26 +100,32 @@ describe.each([
 ])('a merge with duplicates: %s', (_, replace) => {
   test('leaves the records that the history of all inputs leaves, in key and then insertion order', async () => {
     await fc.assert(
-      fc.asyncProperty(sources, fc.constantFrom(undefined, 5, 50), async (sources, stepRows) => {
-        const batches = await batchesOf(
-          sources.map(source => inputOf(source)),
-          { replace, stepRows },
-        )
-        const history = sources.flatMap(source => source.operations)
-        expect(batches.flat()).toEqual(byKey(applied(history, replace)))
-        for (const [i, batch] of batches.entries()) {
-          // A key is never torn apart.
-          if (i > 0) expect(batch[0]!.key).toBeGreaterThan(batches[i - 1]!.at(-1)!.key)
-        }
-      }),
-      { numRuns: 400 },
+      fc.asyncProperty(
+        sources,
+        fc.constantFrom(undefined, 5, 50),
+        keyRows,
+        async (sources, stepRows, keyRows) => {
+          const batches = await batchesOf(
+            sources.map(source => inputOf(source)),
+            { replace, stepRows, keyRows },
+          )
+          const history = sources.flatMap(source => source.operations)
+          expect(batches.flat()).toEqual(byKey(applied(history, replace)))
+          for (const [i, batch] of batches.entries()) {
+            // A key is torn apart only if it has very many rows.
+            if (i > 0 && keyRows === undefined)
+              expect(batch[0]!.key).toBeGreaterThan(batches[i - 1]!.at(-1)!.key)
+          }
+        },
+      ),
+      { numRuns: 600 },
     )
   })
 
   test('gives the exact reverse when it runs in reverse', async () => {
     await fc.assert(
-      fc.asyncProperty(sources, fc.boolean(), async (sources, keepDeletes) => {
-        const options = { replace, keepDeletes }
+      fc.asyncProperty(sources, fc.boolean(), keyRows, async (sources, keepDeletes, keyRows) => {
+        const options = { replace, keepDeletes, keyRows }
         const forward = await batchesOf(
           sources.map(source => inputOf(source)),
           options,
@@ -114,10 +136,10 @@ describe.each([
         )
         expect(backward.toReversed().flat()).toEqual(forward.flat())
         for (const [i, batch] of backward.entries()) {
-          if (i > 0) expect(batch.at(-1)!.key).toBeLessThan(backward[i - 1]![0]!.key)
+          if (i > 0 && keyRows === undefined) expect(batch.at(-1)!.key).toBeLessThan(backward[i - 1]![0]!.key)
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 600 },
     )
   })
 
@@ -137,7 +159,7 @@ describe.each([
           const to = random.between(from + 1, left.length)
           const merged = await batchesOf(
             left.slice(from, to).map(source => inputOf(source)),
-            { replace, keepDeletes: from > 0 },
+            { replace, keepDeletes: from > 0, keyRows: random.pick([undefined, 1, 4]) },
           )
           const part = { operations: merged.flat(), lengths: random.pick(sources).lengths }
           left = [...left.slice(0, from), part, ...left.slice(to)]
@@ -173,6 +195,85 @@ describe('a merge', () => {
     expect((reverse ? found.toReversed() : found).flat()).toEqual(byKey(rows.flat()))
     // The records of key 5 come in one batch.
     expect(found.filter(batch => batch.some(row => row.key === 5n))).toHaveLength(1)
+  })
+
+  test.each([
+    ['of puts', false, PUT],
+    ['of puts, in reverse', true, PUT],
+    ['with deletes', false, DELETE_RECORD],
+    ['with deletes, in reverse', true, DELETE_RECORD],
+  ])(
+    'hands out a key with very many rows %s in pieces, and asks for no more than it needs',
+    async (_, reverse, kind) => {
+      const length = 2000
+      const rows = [1, 2, 3].map(input => [
+        put(1, input),
+        ...Array.from({ length }, (_, i) => put(5, input * 10_000 + i)),
+        ...(input === 3 ? [{ ...put(5, 10_007), kind }, put(5, 10_008)] : []),
+        put(9, input),
+      ])
+      const inputs = rows.map(rows => new ListInput(reverse ? rows.toReversed() : rows, [10, 0, 3]))
+      const merge = new Merge(inputs, { ...OPTIONS, reverse, keyRows: 20 })
+      const found: Row[][] = []
+      for (let next = await merge.next(); next !== undefined; next = await merge.next()) {
+        found.push(rowsOf(layout, next))
+        // Each input has few rows that are not merged yet.
+        expect(next.count).toBeLessThan(40)
+        // The first piece comes as soon as each input has its first rows.
+        if (found.length < 3) expect(Math.max(...inputs.map(({ calls }) => calls))).toBeLessThan(15)
+      }
+      await merge.close()
+      const history = rows.flat()
+      expect((reverse ? found.toReversed() : found).flat()).toEqual(byKey(applied(history, false)))
+      // From new to old deletes come before what they hide; without deletes there is nothing to look for.
+      const isLookedThrough = kind !== PUT && !reverse
+      expect(inputs.map(({ ofKeys }) => ofKeys.length)).toEqual(Array(3).fill(isLookedThrough ? 1 : 0))
+    },
+  )
+
+  test.each([false, true])(
+    'keeps of a key that is replaced no more than the newest row (reverse: %s)',
+    async reverse => {
+      const rows = [1, 2].map(input => Array.from({ length: 500 }, (_, i) => put(5, 1000 * input + i)))
+      const inputs = rows.map(rows => new ListInput(reverse ? rows.toReversed() : rows, [10]))
+      const found = await batchesOf(inputs, { reverse, replace: true, keyRows: 20 })
+      expect(found).toEqual([[put(5, 2499)]])
+    },
+  )
+
+  test('cuts what an input hands out at once', async () => {
+    const [older, newer] = [30, 300].map((length, input) =>
+      Array.from({ length }, (_, i) => put(5, 1000 * input + i)),
+    )
+    const inputs = [new ListInput(older!, [25]), new ListInput([...newer!, put(6, 1)], [1000])]
+    const found = await batchesOf(inputs, { keyRows: 20 })
+    expect(found.flat()).toEqual([...older!, ...newer!, put(6, 1)])
+    expect(Math.max(...found.map(batch => batch.length))).toBe(25)
+  })
+
+  test('refuses an input whose rows are not sorted within a key that has very many', async () => {
+    const rows = [...Array.from({ length: 10 }, (_, i) => put(5, i)), put(4, 1), put(6, 1)]
+    const merge = new Merge([new ListInput(rows, [5])], { ...OPTIONS, keyRows: 5 })
+    const all = async () => {
+      while ((await merge.next()) !== undefined);
+    }
+    await expect(all()).rejects.toThrow(/hands out its rows in the order of their keys/)
+    await merge.close()
+  })
+
+  test('is given up within a key with very many rows, too', async () => {
+    const controller = new AbortController()
+    const rows = Array.from({ length: 100 }, (_, i) => ({ ...put(5, i), kind: i === 50 ? DELETE_KEY : PUT }))
+    const input = new ListInput(rows, [5])
+    const merge = new Merge([input], { ...OPTIONS, keyRows: 5, signal: controller.signal })
+    const original = input.ofKey.bind(input)
+    input.ofKey = key => {
+      controller.abort(new Error('enough'))
+      return original(key)
+    }
+    await expect(merge.next()).rejects.toThrow('enough')
+    await merge.close()
+    expect([input, ...input.ofKeys].map(({ closed }) => closed)).toEqual([true, true])
   })
 
   test.each([
@@ -257,6 +358,8 @@ describe('a merge', () => {
       const part = byKey(rows.filter((_, i) => i % 3 === input))
       let from = 0
       return {
+        hasDeletes: false,
+        ofKey: () => expect.unreachable(),
         next: async into => {
           if (from === part.length) return false
           const to = Math.min(part.length, from + 9)

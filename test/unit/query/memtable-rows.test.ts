@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { DELETE_KEY, OperationBuffer, PUT } from '../../../src/records/operations.js'
 import type { TableParts } from '../../../src/table/table-parts.js'
 import { Random } from '../../support/random.js'
+import { newest } from '../../support/wanted.js'
 import { closeParts } from '../table/close.js'
 import { newDisk, openParts, OPTIONS, sealed } from '../table/parts.js'
 
@@ -41,7 +42,7 @@ async function answers(parts: TableParts, limit: number): Promise<[many: unknown
     ])
   })
   const single = Array.from(keys, key =>
-    reader.findSync(view, Uint32Array.of(key), limit, found =>
+    reader.findSync(view, Uint32Array.of(key), newest(limit), found =>
       Array.from({ length: found.count }, (_, i) => [
         key,
         schema.decodeValue(found.lanes, found.count - 1 - i),

@@ -6,8 +6,10 @@ import { PageSource } from '../../../src/query/page-source.js'
 import { DELETE_KEY, OperationBuffer, PUT, type WideOperations } from '../../../src/records/operations.js'
 import { openTable } from '../../../src/table/open.js'
 import type { TableParts } from '../../../src/table/table-parts.js'
+import { NEWEST } from '../../../src/query/reader.js'
 import { simulatedEnvironment } from '../../support/simulated-environment.js'
 import { Random } from '../../support/random.js'
+import { newest } from '../../support/wanted.js'
 import { closeParts } from '../table/close.js'
 import { DIRECTORY, newDisk, openParts, OPTIONS, putKeys, sealed } from '../table/parts.js'
 
@@ -31,7 +33,7 @@ function valuesIn({ schema }: TableParts, rows: WideOperations, from = 0, to = r
 
 function valuesOf(parts: TableParts, key: number, limit = Infinity): unknown[] {
   const { reader, state } = parts
-  return reader.findSync(state.view(), lanesOf(parts, key), limit, rows => valuesIn(parts, rows))
+  return reader.findSync(state.view(), lanesOf(parts, key), newest(limit), rows => valuesIn(parts, rows))
 }
 
 describe('a lookup', () => {
@@ -68,7 +70,9 @@ describe('a lookup', () => {
     view.version.retain()
     await commit(parts, PUT, 7, 2)
     await putKeys(parts, 1000, 1200)
-    const found = parts.reader.findSync(view, lanesOf(parts, 7), Infinity, rows => valuesIn(parts, rows))
+    const found = parts.reader.findSync(view, lanesOf(parts, 7), newest(Infinity), rows =>
+      valuesIn(parts, rows),
+    )
     expect(found).toEqual([1])
     await view.version.release()
     await closeParts(parts)
@@ -79,7 +83,7 @@ describe('a lookup', () => {
     await commit(parts, PUT, 1, 10)
     await commit(parts, PUT, 2, 20)
     const { reader, state } = parts
-    const both = reader.findSync(state.view(), lanesOf(parts, 1), 1, outer => {
+    const both = reader.findSync(state.view(), lanesOf(parts, 1), newest(1), outer => {
       const inner = valuesOf(parts, 2, 1)
       return [...valuesIn(parts, outer), ...inner]
     })
@@ -97,10 +101,10 @@ describe('a lookup without blocking', () => {
     await sealed(parts)
     const { reader, state } = parts
     const find = (key: number) =>
-      reader.findInMemory(state.view(), lanesOf(parts, key), 1, rows => rows.count)
+      reader.findInMemory(state.view(), lanesOf(parts, key), NEWEST, rows => rows.count)
     expect(await find(1000)).toBe(1)
     expect(find(5)).toBeUndefined()
-    const rows = await reader.find(state.view(), lanesOf(parts, 5), 1)
+    const rows = await reader.find(state.view(), lanesOf(parts, 5), newest(1))
     expect(valuesIn(parts, rows)).toEqual([5])
     // The page is in the cache now.
     expect(await find(5)).toBe(1)
@@ -115,7 +119,7 @@ describe('a lookup without blocking', () => {
     const [file] = state.version.files
     const missing = async (key: number): Promise<number> => {
       const before = file!.pageReads
-      expect((await reader.find(state.view(), lanesOf(parts, key), 1)).count).toBe(0)
+      expect((await reader.find(state.view(), lanesOf(parts, key), newest(1))).count).toBe(0)
       return file!.pageReads - before
     }
     const reads: number[] = []
@@ -124,7 +128,7 @@ describe('a lookup without blocking', () => {
     expect(reads[0]).toBeGreaterThanOrEqual(1)
     expect(reads.reduce((sum, some) => sum + some)).toBeLessThanOrEqual(2)
     expect(file!.filterBytes).toBe(4096)
-    expect(await reader.find(state.view(), lanesOf(parts, 5), 1)).toMatchObject({ count: 1 })
+    expect(await reader.find(state.view(), lanesOf(parts, 5), newest(1))).toMatchObject({ count: 1 })
     expect(file!.pageReads).toBe(2)
     await closeParts(parts)
   })
@@ -141,7 +145,7 @@ describe('a lookup without blocking', () => {
       const view = state.view()
       const key = lanesOf(parts, 5)
       if (call === 'getSync') expect(reader.newestSync(view, key, schema)).toBe(5)
-      else if (call === 'get') expect(await reader.find(view, key, 1)).toMatchObject({ count: 1 })
+      else if (call === 'get') expect(await reader.find(view, key, newest(1))).toMatchObject({ count: 1 })
       else expect((await reader.findMany(view, [key], 1)).rows.count).toBe(1)
       expect([file!.pageReads, file!.filterBytes]).toEqual([1, 0])
       await closeParts(parts)
@@ -153,6 +157,10 @@ describe('a lookup without blocking', () => {
     for (let i = 0; i < 10; i++) await commit(parts, PUT, 3, i)
     const { reader, state } = parts
     const key = lanesOf(parts, 3)
+    expect(await reader.count(state.view(), key, Infinity)).toBe(10)
+    expect(await reader.count(state.view(), key, 4)).toBe(4)
+    await putKeys(parts, 1000, 1128)
+    await sealed(parts)
     expect(await reader.count(state.view(), key, Infinity)).toBe(10)
     expect(await reader.count(state.view(), key, 4)).toBe(4)
     await closeParts(parts)
@@ -181,13 +189,17 @@ test.each([
     view.version.retain()
     const keys = Uint32Array.from({ length: 400 }, () => random.below(330))
     const { rows, ends } = await reader.findMany(view, [keys], Infinity)
-    const newest = await reader.findMany(view, [keys], 1)
+    const newestOnes = await reader.findMany(view, [keys], 1)
     for (const [i, key] of keys.entries()) {
-      const single = reader.findSync(view, lanesOf(parts, key), Infinity, rows => valuesIn(parts, rows))
+      const single = reader.findSync(view, lanesOf(parts, key), newest(Infinity), rows =>
+        valuesIn(parts, rows),
+      )
       const start = i === 0 ? 0 : ends[i - 1]!
       expect(valuesIn(parts, rows, start, ends[i]), `key ${key}`).toEqual(single.toReversed())
-      const first = i === 0 ? 0 : newest.ends[i - 1]!
-      expect(valuesIn(parts, newest.rows, first, newest.ends[i]), `key ${key}`).toEqual(single.slice(0, 1))
+      const first = i === 0 ? 0 : newestOnes.ends[i - 1]!
+      expect(valuesIn(parts, newestOnes.rows, first, newestOnes.ends[i]), `key ${key}`).toEqual(
+        single.slice(0, 1),
+      )
       expect(reader.newestSync(view, lanesOf(parts, key), parts.schema)).toEqual(single[0])
     }
     await view.version.release()

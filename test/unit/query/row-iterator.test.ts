@@ -72,8 +72,9 @@ async function* generatorOf(scan: FakeScan, { ofKeys, keysMax, bad }: Case): Asy
   let left = ofKeys ? keysMax : Infinity
   try {
     if (left === 0) return
+    // A key may go on in the next batch.
+    let previous: number | undefined
     for (let batch = await scan.next(); batch !== undefined; batch = await scan.next()) {
-      let previous: number | undefined
       for (let place = batch.from; place < batch.to; place++) {
         const row = scan.options.reverse ? batch.from + batch.to - 1 - place : place
         const key = batch.rows.lanes[0]![row]

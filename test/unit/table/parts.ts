@@ -41,7 +41,12 @@ export function countFound({ schema, reader, state }: TableParts, count: number)
   let found = 0
   for (let key = 0; key < count; key++) {
     schema.encodeKey(key, lanes)
-    found += reader.findSync(state.view(), lanes, Infinity, rows => rows.count)
+    found += reader.findSync(
+      state.view(),
+      lanes,
+      { limit: Infinity, offset: 0, reverse: false },
+      rows => rows.count,
+    )
   }
   return found
 }
