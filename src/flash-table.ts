@@ -39,6 +39,7 @@ import type {
   BulkLoadOptions,
   ClearOptions,
   CompactOptions,
+  CountOptions,
   FirstOptions,
   FirstSyncOptions,
   HitColumns,
@@ -331,28 +332,43 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return (await this.#reads.count('has', key, 1, options, extra)) > 0
   }
 
-  /** How many records the key has. Pages of its records alone are not decoded, unless deletes may hide some of them. */
-  count(key: KeyIn<K>, options?: ReadOptions, ...extra: never[]): Promise<number> {
-    return this.#reads.count('count', key, Infinity, options, extra)
+  /**
+   * How many records the key has; or how many there are in a range, of those that match `where`, or in the whole table:
+   * `count({ where: { id: 42 } })`, `count()`. Where keys may be objects (`fixed('json', n)`, custom encodings), what is given
+   * is a key. Cost: pages are not
+   * decoded, unless deletes may hide some of their records.
+   */
+  count(key: KeyIn<K>, options?: ReadOptions): Promise<number>
+  count(range?: CountOptions<KeyIn<K>, WhereIn<V>>): Promise<number>
+  count(given?: unknown, ...rest: unknown[]): Promise<number> {
+    if (this.#reads.isRange(given))
+      return this.#reads.countRange(given, rest.length === 1 && rest[0] === undefined ? [] : rest)
+    return this.#reads.count('count', given, Infinity, rest[0], rest.slice(1))
   }
 
   /** `[key, value]` of each record in the range. One consistent state, taken when the iteration starts. */
-  entries(range?: RangeOptions<KeyIn<K>>, ...extra: never[]): AsyncGenerator<[KeyOut<K>, ValueOut<V>], void> {
+  entries(
+    range?: RangeOptions<KeyIn<K>, WhereIn<V>>,
+    ...extra: never[]
+  ): AsyncGenerator<[KeyOut<K>, ValueOut<V>], void> {
     return this.#reads.entries('entries', range, extra)
   }
 
   /** Each key in the range once. */
-  keys(range?: RangeOptions<KeyIn<K>>, ...extra: never[]): AsyncGenerator<KeyOut<K>, void> {
+  keys(range?: RangeOptions<KeyIn<K>, WhereIn<V>>, ...extra: never[]): AsyncGenerator<KeyOut<K>, void> {
     return this.#reads.keys('keys', range, extra)
   }
 
   /** The value of each record in the range. */
-  values(range?: RangeOptions<KeyIn<K>>, ...extra: never[]): AsyncGenerator<ValueOut<V>, void> {
+  values(range?: RangeOptions<KeyIn<K>, WhereIn<V>>, ...extra: never[]): AsyncGenerator<ValueOut<V>, void> {
     return this.#reads.values('values', range, extra)
   }
 
   /** The records in the range as columns, some thousand rows at a time. The columns belong to the caller. */
-  scanColumns(range?: RangeOptions<KeyIn<K>>, ...extra: never[]): AsyncGenerator<ColumnsOut<K, V>, void> {
+  scanColumns(
+    range?: RangeOptions<KeyIn<K>, WhereIn<V>>,
+    ...extra: never[]
+  ): AsyncGenerator<ColumnsOut<K, V>, void> {
     return this.#reads.scanColumns('scanColumns', range, extra)
   }
 

@@ -13,6 +13,7 @@ export type {
   BatchOperation,
   BulkLoadOptions,
   CompactOptions,
+  CountOptions,
   ClearOptions,
   FirstOptions,
   GetAllOptions,

@@ -15,8 +15,9 @@ import type { SortedInput } from '../merge/sorted-input.js'
 import { compareKeyToRow, compareRows } from '../records/compare.js'
 import { hideRows, type Hiding } from '../records/hide-rows.js'
 import { rangeOverlaps, type KeyRange } from '../records/key-range.js'
-import type { OperationBuffer, WideOperations } from '../records/operations.js'
+import type { OperationBuffer, WhereTerms, WideOperations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
+import { leavesOutPage } from './filtered-pages.js'
 import { HiddenPages } from './hidden-pages.js'
 import type { BucketFile } from './reader.js'
 
@@ -37,6 +38,8 @@ export interface BucketInputOptions {
   readonly range: KeyRange
   readonly reverse: boolean
   readonly hiding: Hiding
+  /** Only rows that match are wanted: pages without one are left out where that is simple. Others may be handed out. */
+  readonly where?: WhereTerms | undefined
   /** Shared with other inputs of one reader; without them the input has its own. */
   readonly decoder?: DataPageDecoder
   readonly keys?: PageKeys
@@ -51,6 +54,8 @@ export class BucketInput implements SortedInput {
   readonly #keys: PageKeys
   readonly #hidden: HiddenPages
   readonly #pageLayout: DataPageLayout
+  /** What pages are tested for. */
+  readonly #where: WhereTerms | undefined
   readonly #readPagesMax: number
   #readPages: number
   /** Of a scan: its first page is still to come; and rows [from, to) of that page that are. */
@@ -79,6 +84,8 @@ export class BucketInput implements SortedInput {
     this.#keys = options.keys ?? new PageKeys(layout, pageBytes)
     this.#hidden = new HiddenPages(file, hiding.deletes.cleared, hiding.before)
     this.#pageLayout = dataPageLayout(layout, pageBytes)
+    // A delete of a key hides what matches, whatever its value is, and so does a put that replaces.
+    this.#where = footer.deleteKeys === 0 && !hiding.replace ? options.where : undefined
     this.#isFirst = options.firstReadPages === undefined && file.hasCache
     this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)
@@ -217,6 +224,8 @@ export class BucketInput implements SortedInput {
     if (to > from) this.#isFirst = false
     // Behind rows that are handed out nothing is left out: they are the next ones.
     if (into.count === this.#batch && this.#leavesOut(words, base, to - from)) return
+    const { layout } = this.#options
+    if (this.#where !== undefined && leavesOutPage(this.#pageLayout, layout, this.#where, words, base)) return
     const before = into.count
     this.#decoder.decode(words, base, into, from, to)
     this.#checkOrder(page, before, into)

@@ -20,7 +20,6 @@ const COLUMNS: Place = { code: 'FLASHTABLE_INVALID_VALUE', what: 'the columns' }
 const KEY_COLUMN: Place = { code: 'FLASHTABLE_INVALID_KEY', what: "column 'key'" }
 /** Of comparisons in a *delete where*. */
 const OPERATORS = ['lt', 'lte', 'gt', 'gte']
-const WHERE: Place = { code: 'FLASHTABLE_INVALID_VALUE', what: 'delWhere' }
 
 export function checkColumns(keyType: FieldType, fields: readonly Field[], columns: unknown): GivenColumns {
   const names = ['key', ...fields.map(field => field.name)]
@@ -58,15 +57,19 @@ export function checkKeyColumn(
   )
 }
 
-/** The fields that a *delete where* gives, at least one, by name. */
-export function readWhere(fields: readonly Field[], where: unknown): ReadonlyMap<string, unknown> {
-  if (fields.length === 0) {
-    throw invalidType(WHERE.code, 'delWhere: this table is a set of keys and has no fields; use del(key)')
-  }
+/** The fields that a *delete where* or a filter gives, at least one, by name. `call`: for errors. */
+export function readWhere(
+  fields: readonly Field[],
+  where: unknown,
+  call: string,
+): ReadonlyMap<string, unknown> {
+  const place: Place = { code: 'FLASHTABLE_INVALID_VALUE', what: call }
+  if (fields.length === 0)
+    throw invalidType(place.code, `${call}: this table is a set of keys and has no fields; use keys`)
   const names = fields.map(field => field.name)
   const expected = `one or more of the fields ${names.join(', ')}`
-  const given = readProperties(WHERE, expected, names, where)
-  if (given.size === 0) throw invalidType(WHERE.code, `delWhere: expected ${expected}, found none`)
+  const given = readProperties(place, expected, names, where)
+  if (given.size === 0) throw invalidType(place.code, `${call}: expected ${expected}, found none`)
   return given
 }
 

@@ -9,7 +9,8 @@ import type { LaneColumn } from '../records/lane-columns.js'
 import { OperationBuffer, type WhereTerms } from '../records/operations.js'
 import { recordLayout, type RecordLayout } from '../records/record-layout.js'
 
-import { FlashTableError } from '../base/errors.js'
+import { typedArrayName } from '../base/describe-value.js'
+import { FlashTableError, outOfRange } from '../base/errors.js'
 import { checkColumns, checkKeyColumn, type GivenColumns } from './given-columns.js'
 import { checkRecordBytes, keyTypeOf, keyTypeOfStored, valueTypeOf, valueTypeOfStored } from './resolve.js'
 import { wrongType, type FieldType, type OwnColumn, type Place } from './field-type.js'
@@ -210,9 +211,41 @@ export class Schema {
     return columns
   }
 
-  /** The lanes that `delWhere` compares. Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_VALUE`. */
-  whereLanes(where: unknown): WhereTerms {
-    return whereTerms(this.#value.fields, this.layout.keyLaneCount, where)
+  /**
+   * The least and the greatest of the keys whose bytes begin so. Throws with `FLASHTABLE_INVALID_OPTION` where keys are no
+   * bytes, and with `FLASHTABLE_INVALID_KEY`.
+   */
+  prefixBounds(prefix: unknown): { readonly lower: Uint32Array; readonly upper: Uint32Array } {
+    const { stored, byteLength, text } = this.#key
+    if (stored.type !== 'bytes' && stored.type !== 'fixed' && stored.type !== 'custom')
+      throw invalidOption(`prefix: keys are ${text}, only keys of bytes have prefixes; use gte and lt`)
+    if (typedArrayName(prefix) !== 'Uint8Array') throw wrongType(PREFIX, 'a Uint8Array', prefix)
+    const bytes = prefix as Uint8Array
+    if (bytes.length > byteLength)
+      throw outOfRange(PREFIX.code, `prefix: expected at most ${byteLength} bytes, found ${bytes.length}`)
+    const both = new Uint8Array(2 * byteLength)
+    both.set(bytes)
+    both.set(bytes, byteLength)
+    both.fill(0xff, byteLength + bytes.length)
+    const { lanes } = this.keysToLanes(both)
+    return {
+      lower: Uint32Array.from(lanes, lane => lane[0]!),
+      upper: Uint32Array.from(lanes, lane => lane[1]!),
+    }
+  }
+
+  /** Whether a key may be an object that is no typed array: one that looks like a range, for instance. */
+  get hasObjectKeys(): boolean {
+    const { stored } = this.#key
+    return stored.type === 'custom' || (stored.type === 'fixed' && stored.encoding === 'json')
+  }
+
+  /**
+   * What is asked of fields: by `delWhere`, or by `call`. Throws a `TypeError` or `RangeError` with
+   * `FLASHTABLE_INVALID_VALUE`.
+   */
+  whereLanes(where: unknown, call = 'delWhere'): WhereTerms {
+    return whereTerms(this.#value.fields, this.layout.keyLaneCount, where, call)
   }
 
   #takeRecord(): Uint32Array {
@@ -228,6 +261,7 @@ function valueEncodingAlone(): TypeError {
   )
 }
 
+const PREFIX: Place = { code: 'FLASHTABLE_INVALID_KEY', what: 'prefix' }
 const KEYS: Place = { code: 'FLASHTABLE_INVALID_KEY', what: 'the keys' }
 
 /** The place of one key among many, without a text for each. */

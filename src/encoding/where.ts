@@ -1,5 +1,5 @@
 /**
- * Turns what `delWhere` is given into terms over lanes: a field has a value, or it is compared with one or two values.
+ * Turns what `delWhere`, and a filter of a scan, is given into terms over lanes: a field has a value, or it is compared with one or two values.
  *
  * A comparison becomes a range of the field's lanes. The lanes are in the same order as the values. docs/api.md, delWhere.
  */
@@ -18,8 +18,13 @@ const NOTHING = { lower: [1], upper: [0] } as const
  * The terms of a *delete where*; `firstLane` is the first lane of the value. A range that holds nothing has its lower bound
  * above its upper one. Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_VALUE`.
  */
-export function whereTerms(fields: readonly Field[], firstLane: number, where: unknown): WhereTerms {
-  const given = readWhere(fields, where)
+export function whereTerms(
+  fields: readonly Field[],
+  firstLane: number,
+  where: unknown,
+  call: string,
+): WhereTerms {
+  const given = readWhere(fields, where, call)
   const lanes: number[] = []
   const values: number[] = []
   const ranges: LaneRange[] = []

@@ -1,14 +1,16 @@
 /**
- * Reads the records of a key with very many of them, a piece at a time.
+ * Reads the records of a key with very many of them, a piece at a time; and counts those of a range.
  *
  * Where nothing hides records one by one, the records are those of one input after the other, and no merge is needed: then
  * whole pages are passed over by the row counts in their heads. docs/internals.md, Many records of one key.
  */
+import { throwIfAborted } from '../async/abort.js'
 import type { Turns } from '../async/turns.js'
 import { Merge, type MergeOptions } from '../merge/merge.js'
 import type { SortedInput } from '../merge/sorted-input.js'
 import type { BufferPool } from '../records/buffer-pool.js'
-import { OperationBuffer } from '../records/operations.js'
+import type { OperationBuffer, WideOperations } from '../records/operations.js'
+import type { WhereFilter } from '../records/where-filter.js'
 import type { Wanted } from './lookup.js'
 
 /** An input that may leave out records without a look at them. */
@@ -20,11 +22,13 @@ export type KeyInput = SortedInput & {
 export interface KeyScanOptions extends Omit<MergeOptions, 'keepDeletes' | 'reverse'> {
   readonly buffers: BufferPool
   readonly turns: Turns
+  /** Only rows that match count, so each is looked at. */
+  readonly where?: WhereFilter | undefined
 }
 
 /**
- * Appends the wanted records of the key to `into`, in their order; without `into` it only counts them. Returns how many there
- * are. `inputs`: oldest first, of this key and this direction; they are closed.
+ * Appends the wanted records of the key to `into`, in their order; without `into` it only counts them, and then they may be
+ * of several keys. Returns how many there are. `inputs`: oldest first, of this key and this direction; they are closed.
  */
 export async function scanKey(
   inputs: readonly KeyInput[],
@@ -32,7 +36,7 @@ export async function scanKey(
   options: KeyScanOptions,
   into?: OperationBuffer,
 ): Promise<number> {
-  const taker = new Taker(wanted, into)
+  const taker = new Taker(wanted, into, options.where)
   if (options.replace || inputs.some(({ hasDeletes }) => hasDeletes)) await merged(inputs, taker, options)
   else await oneAfterTheOther(inputs, taker, options)
   return taker.found
@@ -41,14 +45,20 @@ export async function scanKey(
 /** Takes what is wanted of the records that come by. */
 class Taker {
   readonly #into: OperationBuffer | undefined
+  readonly #where: WhereFilter | undefined
   readonly reverse: boolean
   /** Records that are still to be passed over. */
   #offset: number
   #left: number
   found = 0
 
-  constructor({ limit, offset, reverse }: Wanted, into: OperationBuffer | undefined) {
+  constructor(
+    { limit, offset, reverse }: Wanted,
+    into: OperationBuffer | undefined,
+    where: WhereFilter | undefined,
+  ) {
     this.#into = into
+    this.#where = where
     this.reverse = reverse
     this.#offset = offset
     this.#left = limit
@@ -60,6 +70,7 @@ class Taker {
 
   /** How many of the next records need not be looked at. */
   get skip(): number {
+    if (this.#where !== undefined) return 0
     return this.#into === undefined ? this.#offset + this.#left : this.#offset
   }
 
@@ -72,7 +83,8 @@ class Taker {
   }
 
   /** The next records; with `isAscending` in the order of their age, whatever the direction. */
-  take(rows: OperationBuffer, isAscending: boolean): void {
+  take(read: WideOperations, isAscending: boolean): void {
+    const rows = this.#where?.matching(read) ?? read
     const { count } = rows
     const from = Math.min(count, this.#offset)
     const to = Math.min(count, from + this.#left)
@@ -90,7 +102,7 @@ async function merged(inputs: readonly KeyInput[], taker: Taker, options: KeySca
     while (!taker.isDone) {
       const rows = await merge.next()
       if (rows === undefined) return
-      taker.take(rows as OperationBuffer, true)
+      taker.take(rows, true)
     }
   } finally {
     await merge.close()
@@ -100,12 +112,13 @@ async function merged(inputs: readonly KeyInput[], taker: Taker, options: KeySca
 async function oneAfterTheOther(
   inputs: readonly KeyInput[],
   taker: Taker,
-  { buffers, turns }: KeyScanOptions,
+  { buffers, turns, signal }: KeyScanOptions,
 ): Promise<void> {
   const rows = buffers.take()
   try {
     for (const input of taker.reverse ? inputs.toReversed() : inputs) {
       while (!taker.isDone) {
+        throwIfAborted(signal)
         if (turns.due()) await turns.take()
         rows.clear()
         const skip = Math.min(taker.skip, Number.MAX_SAFE_INTEGER)

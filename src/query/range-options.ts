@@ -12,11 +12,14 @@ import {
   unexpected,
 } from '../options/arguments.js'
 import type { KeyRange } from '../records/key-range.js'
+import type { WhereTerms } from '../records/operations.js'
 
 export interface CheckedRange {
   readonly range: KeyRange
   readonly reverse: boolean
   readonly limit: number
+  /** Only records that match. */
+  readonly where: WhereTerms | undefined
   readonly signal: AbortSignal | undefined
   /** As given. */
   readonly snapshot: unknown
@@ -26,11 +29,12 @@ const WHOLE_TABLE: CheckedRange = {
   range: { lower: undefined, lowerExclusive: false, upper: undefined, upperExclusive: false },
   reverse: false,
   limit: Infinity,
+  where: undefined,
   signal: undefined,
   snapshot: undefined,
 }
 
-/** A bound; the schema checks the key. */
+/** A bound, a prefix or a filter; the schema checks it. */
 const asGiven = (value: unknown): unknown => value
 
 /** The options of a scan. The caller checks `snapshot`. */
@@ -39,38 +43,54 @@ const RANGE_OPTIONS = {
   gte: asGiven,
   lt: asGiven,
   lte: asGiven,
+  prefix: asGiven,
+  where: asGiven,
   reverse: optionalBoolean,
   limit: checkLimit,
   signal: optionalSignal,
   snapshot: asGiven,
 }
 
-const { gt, gte, lt, lte, signal, snapshot } = RANGE_OPTIONS
+const { gt, gte, lt, lte, prefix, where, signal, snapshot } = RANGE_OPTIONS
+/** The options of `count` of a range. */
+const COUNT_OPTIONS = { gt, gte, lt, lte, prefix, where, signal, snapshot }
 /** The options of `first` and `last`; the blocking twins have no signal. */
-const FIRST_OPTIONS = { gt, gte, lt, lte, signal, snapshot }
-const FIRST_SYNC_OPTIONS = { gt, gte, lt, lte, snapshot }
+const FIRST_OPTIONS = { gt, gte, lt, lte, prefix, signal, snapshot }
+const FIRST_SYNC_OPTIONS = { gt, gte, lt, lte, prefix, snapshot }
 
 /** The options of `clear`. */
-const CLEAR_OPTIONS = { gt, gte, lt, lte, sync: optionalBoolean }
+const CLEAR_OPTIONS = { gt, gte, lt, lte, prefix, sync: optionalBoolean }
 
-const BOUNDS = 'a range is given as { gte: key, lt: key }'
+const BOUNDS = 'a range is given as { gte: key, lt: key } or { prefix: bytes }'
 
 /** Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_OPTION` or `FLASHTABLE_INVALID_KEY`. */
 export function checkRange(call: string, schema: Schema, options: unknown): CheckedRange {
   if (options === undefined) return WHOLE_TABLE
-  const { gt, gte, lt, lte, reverse, limit, signal, snapshot } = readOptions(
+  const { reverse, limit, where, signal, snapshot, ...bounds } = readOptions(
     call,
     options,
     RANGE_OPTIONS,
     BOUNDS,
   )
   return {
-    range: keyRange(schema, { gt, gte, lt, lte }),
+    range: keyRange(schema, bounds),
     reverse: reverse ?? false,
     limit,
+    where: checkWhere(call, schema, where),
     signal,
     snapshot,
   }
+}
+
+/** The options of `count` of a range. Throws as {@link checkRange}. */
+export function checkCount(schema: Schema, options: object): CheckedRange {
+  const { where, signal, snapshot, ...bounds } = readOptions('count', options, COUNT_OPTIONS, BOUNDS)
+  const range = keyRange(schema, bounds)
+  return { ...WHOLE_TABLE, range, where: checkWhere('count', schema, where), signal, snapshot }
+}
+
+function checkWhere(call: string, schema: Schema, where: unknown): WhereTerms | undefined {
+  return where === undefined ? undefined : schema.whereLanes(where, `${call}: where`)
 }
 
 /** The options of `first` and `last`, with `isSync` of their blocking twins. Throws as {@link checkRange}. */
@@ -81,12 +101,12 @@ export function checkFirst(
   isSync: boolean,
 ): Pick<CheckedRange, 'range' | 'signal' | 'snapshot'> {
   if (options === undefined) return WHOLE_TABLE
-  const bounds = boundsAlone(options)
-  if (bounds !== undefined) return { range: keyRange(schema, bounds), signal: undefined, snapshot: undefined }
-  const checked = isSync
+  const alone = boundsAlone(options)
+  if (alone !== undefined) return { range: keyRange(schema, alone), signal: undefined, snapshot: undefined }
+  const { signal, snapshot, ...bounds } = isSync
     ? { ...readOptions(call, options, FIRST_SYNC_OPTIONS, BOUNDS), signal: undefined }
     : readOptions(call, options, FIRST_OPTIONS, BOUNDS)
-  return { range: keyRange(schema, checked), signal: checked.signal, snapshot: checked.snapshot }
+  return { range: keyRange(schema, bounds), signal, snapshot }
 }
 
 /** The options of `clear`; without a range it clears everything. `advice`: for other options. Throws as {@link checkRange}. */
@@ -116,10 +136,17 @@ interface Bounds {
   readonly gte: unknown
   readonly lt: unknown
   readonly lte: unknown
+  readonly prefix?: unknown
 }
 
 /** Always with the same properties in the same order: ranges are looked at in hot loops. */
-function keyRange(schema: Schema, { gt, gte, lt, lte }: Bounds): KeyRange {
+function keyRange(schema: Schema, { gt, gte, lt, lte, prefix }: Bounds): KeyRange {
+  if (prefix !== undefined) {
+    if (gt !== undefined || gte !== undefined || lt !== undefined || lte !== undefined)
+      throw invalidOption('a range takes a prefix or bounds, not both')
+    const { lower, upper } = schema.prefixBounds(prefix)
+    return { lower, lowerExclusive: false, upper, upperExclusive: false }
+  }
   return {
     lower: bound(schema, 'gt', gt, 'gte', gte),
     lowerExclusive: gt !== undefined,

@@ -5,6 +5,7 @@ import { throwIfAborted } from '../async/abort.js'
 import type { Merge } from '../merge/merge.js'
 import type { KeyRange } from '../records/key-range.js'
 import type { WideOperations } from '../records/operations.js'
+import type { WhereFilter } from '../records/where-filter.js'
 import type { Pin } from '../state/pins.js'
 import type { TableReader } from './reader.js'
 
@@ -13,6 +14,8 @@ export interface ScanOptions {
   readonly reverse: boolean
   /** Rows, or with `distinctKeys` keys, at most. */
   readonly limit: number
+  /** Only rows that match. */
+  readonly where?: WhereFilter | undefined
   readonly signal: AbortSignal | undefined
   /** Begins one step, if the table is open, and waits for it; `close` of the table waits for it too, and then it rejects. */
   readonly read: <T>(step: () => Promise<T>) => Promise<T>
@@ -43,12 +46,16 @@ export class RangeScan {
 
   /** The next batch, which is good until the next call; `undefined` at the end. */
   async next(): Promise<RowBatch | undefined> {
-    const { reverse, signal, read } = this.options
-    throwIfAborted(signal)
-    if (this.#left === 0) return undefined
-    const rows = await read(() => this.#step())
-    throwIfAborted(signal)
-    if (rows === undefined) return undefined
+    const { reverse, signal, read, where } = this.options
+    let rows: WideOperations | undefined
+    do {
+      throwIfAborted(signal)
+      if (this.#left === 0) return undefined
+      rows = await read(() => this.#step())
+      throwIfAborted(signal)
+      if (rows === undefined) return undefined
+      if (where !== undefined) rows = where.matching(rows)
+    } while (rows.count === 0)
     const count = Math.min(this.#left, rows.count)
     this.#left -= count
     return reverse ? { rows, from: rows.count - count, to: rows.count } : { rows, from: 0, to: count }
@@ -64,8 +71,8 @@ export class RangeScan {
   }
 
   async #step(): Promise<WideOperations | undefined> {
-    const { range, reverse, signal } = this.options
-    this.#merge ??= await this.#reader.scan(this.#pin.view, range, reverse, signal)
+    const { range, reverse, signal, where } = this.options
+    this.#merge ??= await this.#reader.scan(this.#pin.view, range, reverse, signal, where?.terms)
     return this.#merge.next()
   }
 }

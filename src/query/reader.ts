@@ -7,6 +7,7 @@
 import { throwIfAborted } from '../async/abort.js'
 import { Turns } from '../async/turns.js'
 import { assert } from '../base/assert.js'
+import { leavesOutFile } from '../bucket-file/filtered-pages.js'
 import { BucketInput } from '../bucket-file/input.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
 import { PageKeys } from '../format/page-keys.js'
@@ -15,8 +16,9 @@ import { RunInput } from '../memtable/run-input.js'
 import { Merge } from '../merge/merge.js'
 import { BufferPool } from '../records/buffer-pool.js'
 import { rangeIsEmpty, rangeOverlaps, type KeyRange } from '../records/key-range.js'
-import { OperationBuffer, type WideOperations } from '../records/operations.js'
+import { OperationBuffer, type WhereTerms, type WideOperations } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
+import type { WhereFilter } from '../records/where-filter.js'
 import type { View } from '../state/table-state.js'
 import { FirstLast, GIVEN_UP, MISSING, NOTHING, RECORD, type Effort } from './first-last.js'
 import { KeyBlock } from './key-block.js'
@@ -307,15 +309,33 @@ export class TableReader {
 
   /**
    * A merge over all that the view holds in the range; the caller closes it and releases the version. A signal ends it
-   * here and in each step of the merge.
+   * here and in each step of the merge. `where`: only records that match are wanted; others may come.
    */
-  async scan(view: View, range: KeyRange, reverse: boolean, signal?: AbortSignal): Promise<Merge> {
-    const inputs = await this.#inputs(view, range, reverse, signal)
+  async scan(
+    view: View,
+    range: KeyRange,
+    reverse: boolean,
+    signal?: AbortSignal,
+    where?: WhereTerms,
+  ): Promise<Merge> {
+    const inputs = await this.#inputs(view, range, reverse, signal, where)
     return new Merge(inputs, { ...this.#merging(), reverse, keepDeletes: false, signal })
   }
 
-  /** All that the view holds in the range, oldest first. */
-  async #inputs(view: View, range: KeyRange, reverse: boolean, signal?: AbortSignal): Promise<KeyInput[]> {
+  /** How many records there are in the range, or of those that match. Requires: the view is retained. */
+  async countRange(view: View, range: KeyRange, where?: WhereFilter, signal?: AbortSignal): Promise<number> {
+    const inputs = await this.#inputs(view, range, false, signal, where?.terms)
+    return scanKey(inputs, ALL, { ...this.#merging(), where, signal })
+  }
+
+  /** All that the view holds in the range, oldest first. Files and pages without a record that matches are left out. */
+  async #inputs(
+    view: View,
+    range: KeyRange,
+    reverse: boolean,
+    signal?: AbortSignal,
+    where?: WhereTerms,
+  ): Promise<KeyInput[]> {
     const { layout, pageBytes, replace } = this.#options
     const { version, active, length, sequence, deletes } = view
     const hiding = { deletes, before: sequence, replace }
@@ -325,7 +345,9 @@ export class TableReader {
     for (const file of version.files) {
       const { dataPages, firstKey, lastKey } = file.footer
       if (dataPages === 0 || !rangeOverlaps(range, firstKey, lastKey)) continue
-      inputs.push(new BucketInput(file, { layout, pageBytes, range, reverse, hiding, ...shared }))
+      const isOldest = inputs.length === 0
+      if (where !== undefined && leavesOutFile(file, layout, where, isOldest, replace)) continue
+      inputs.push(new BucketInput(file, { layout, pageBytes, range, reverse, hiding, where, ...shared }))
     }
     const memtables = version.sealed.map(sealed => ({ sealed, rows: sealed.memtable.count }))
     for (const { sealed, rows } of [...memtables, { sealed: active, rows: length }]) {

@@ -9,13 +9,14 @@ import { refuseExtra } from '../options/arguments.js'
 import { columnsInTurns } from '../query/columns-in-turns.js'
 import { queriesOf } from '../query/many-keys.js'
 import { findNear } from '../query/near.js'
-import { checkFirst, checkRange, type CheckedRange } from '../query/range-options.js'
+import { checkCount, checkFirst, checkRange, type CheckedRange } from '../query/range-options.js'
 import { RangeScan, type ScanOptions } from '../query/ranges.js'
 import type { Wanted } from '../query/lookup.js'
 import { NEWEST, type Answer, type RowAnswer } from '../query/reader.js'
 import { RowIterator } from '../query/row-iterator.js'
 import { valuesInTurns } from '../query/values-in-turns.js'
 import { OperationBuffer, type WideOperations } from '../records/operations.js'
+import { WhereFilter } from '../records/where-filter.js'
 import { optionalSnapshot, type Snapshot } from '../state/snapshot.js'
 import type { View } from '../state/table-state.js'
 import { adviceFor, readGetAllOptions, readNearOptions, readSnapshot } from './call-options.js'
@@ -86,6 +87,28 @@ export class ReadCalls {
     const { schema, reader } = this.#session.parts
     schema.encodeKey(key, this.#key)
     return this.#session.read(reader.count(view, this.#key, limit))
+  }
+
+  /** How many records there are in a range, or of those that match; `undefined`: in the table. */
+  async countRange(options: unknown, extra: Extra): Promise<number> {
+    this.#assertCall('count', extra)
+    const { parts, pins } = this.#session
+    const { range, where, signal, snapshot } = checkCount(parts.schema, (options ?? {}) as object)
+    throwIfAborted(signal)
+    const pin = pins.pinView(this.#viewOf(optionalSnapshot(snapshot, 'snapshot')), 'scan')
+    try {
+      const filter = where && new WhereFilter(parts.schema.layout, where)
+      return await this.#session.read(parts.reader.countRange(pin.view, range, filter, signal))
+    } finally {
+      await pin.release()
+    }
+  }
+
+  /** Whether `count` is asked for a range: an object that can be no key. */
+  isRange(given: unknown): boolean {
+    if (given === undefined) return true
+    const isObject = typeof given === 'object' && given !== null && !ArrayBuffer.isView(given)
+    return isObject && !this.#session.parts.schema.hasObjectKeys
   }
 
   async getMany<Value>(
@@ -282,10 +305,12 @@ export class ReadCalls {
     return checkRange(call, this.#session.parts.schema, range)
   }
 
-  #startScan({ snapshot, ...checked }: CheckedRange): RangeScan {
+  #startScan({ snapshot, where, ...checked }: CheckedRange): RangeScan {
     const { parts, pins } = this.#session
     const view = this.#viewOf(optionalSnapshot(snapshot, 'snapshot'))
-    return new RangeScan(parts.reader, pins.pinView(view, 'scan'), { ...checked, read: this.#read })
+    const filter = where && new WhereFilter(parts.schema.layout, where)
+    const options = { ...checked, where: filter, read: this.#read }
+    return new RangeScan(parts.reader, pins.pinView(view, 'scan'), options)
   }
 
   #entry<Key, Value>(rows: WideOperations, row: number): [Key, Value] {

@@ -40,11 +40,15 @@ export interface GetAllOptions extends ReadOptions {
 }
 
 /** Options of a scan; keys are ordered as unsigned big-endian numbers, records of a key by insertion. */
-export interface RangeOptions<K> extends ReadOptions {
+export interface RangeOptions<K, Where = Readonly<Record<string, unknown>>> extends ReadOptions {
   readonly gt?: K | undefined
   readonly gte?: K | undefined
   readonly lt?: K | undefined
   readonly lte?: K | undefined
+  /** Keys whose bytes begin so, instead of bounds; of `bytes(n)` and `fixed` keys. */
+  readonly prefix?: Uint8Array | undefined
+  /** Only records whose fields have these values, or compare so with one or two, as for `delWhere`. */
+  readonly where?: Where | undefined
   /** Scans in the exact reverse order. Default: false. */
   readonly reverse?: boolean | undefined
   /** The most records (for `keys`: keys); -1 or `Infinity` for no limit. Default: no limit. */
@@ -53,13 +57,19 @@ export interface RangeOptions<K> extends ReadOptions {
 }
 
 /** Options of `firstSync` and `lastSync`. */
-export type FirstSyncOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit' | 'signal'>
+export type FirstSyncOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit' | 'signal' | 'where'>
 
 /** Options of `first` and `last`. */
-export type FirstOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit'>
+export type FirstOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit' | 'where'>
+
+/** Options of `count` of a range. */
+export type CountOptions<K, Where = Readonly<Record<string, unknown>>> = Omit<
+  RangeOptions<K, Where>,
+  'reverse' | 'limit'
+>
 
 /** Options of `clear`: the range of keys, and those of a write. Without a bound everything is cleared. */
-export type ClearOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit' | 'signal' | 'snapshot'> &
+export type ClearOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit' | 'where' | 'signal' | 'snapshot'> &
   WriteOptions
 
 /** One operation of a batch. */

@@ -1,9 +1,10 @@
 /** Random lookups and scans of a run, each compared with the model. */
-import { byKey, inRange } from '../support/model.js'
+import { byKey, inRange, matchesWhere, type ModelRecord } from '../support/model.js'
 import { columnOf, type Key, keyText, rowsOf, valueText } from '../support/schemas.js'
 import { randomRange } from './ranges.js'
 import { type AnyTable, RunState } from './run-state.js'
-import { rowText, same } from './texts.js'
+import { rowText, same, whereText } from './texts.js'
+import { randomWhere } from './wheres.js'
 
 /** Steps that read. */
 export class Reads {
@@ -102,15 +103,32 @@ export class Reads {
     )
   }
 
+  /** Fields that a scan asks for, where records have some. */
+  #filter(): { given: object; matches: (record: ModelRecord) => boolean } | undefined {
+    if (this.#run.schema.fields.size === 0) return undefined
+    const { where, model } = randomWhere(this.#run)
+    this.#run.detail(`where ${whereText(model)}`)
+    return { given: { where }, matches: record => matchesWhere(record, model) }
+  }
+
   async range(): Promise<void> {
     const { table, state, options } = this.#run.view()
     const { range, model } = randomRange(this.#run)
     this.#run.detail(JSON.stringify(model))
-    const given = { ...range, ...options } as never
+    const filter = this.#run.random.chance(0.3) ? this.#filter() : undefined
+    const given = { ...range, ...options, ...filter?.given } as never
     const groups = inRange(state, model)
+      .map(([key, records]) => [key, records.filter(record => filter?.matches(record) ?? true)] as const)
+      .filter(([, records]) => records.length > 0)
     const { limit } = model
     const rows = groups.flatMap(([, records]) => records).slice(0, limit)
-    switch (this.#run.random.below(4)) {
+    switch (this.#run.random.below(5)) {
+      case 4: {
+        const { reverse: _, limit: __, ...counted } = given as Record<string, unknown>
+        const count = groups.reduce((sum, [, records]) => sum + records.length, 0)
+        same('count', [await table.count(counted as never)], [count])
+        break
+      }
       case 0:
         same('entries', await this.#entryTexts(table, given), rows.map(rowText))
         break

@@ -1,5 +1,11 @@
 /** Rows and operations as text, to be compared and shown. */
-import { inRange, type ModelOperation, type ModelRecord, type State } from '../support/model.js'
+import {
+  inRange,
+  type ModelOperation,
+  type ModelRecord,
+  type ModelWhere,
+  type State,
+} from '../support/model.js'
 
 export function rowsInOrder(state: State): string[] {
   return inRange(state, {}).flatMap(([, records]) => records.map(rowText))
@@ -22,10 +28,14 @@ export function modelText(operation: ModelOperation): string {
     case 'del':
       return `del ${operation.key}`
     case 'delWhere':
-      return `delWhere ${[...operation.fields, ...(operation.compared ?? []).map(({ name, text }) => `${name} ${text}`)].join(' ')}`
+      return `delWhere ${whereText(operation)}`
     case 'clear':
       return `clear ${JSON.stringify(operation.range ?? {})}`
   }
+}
+
+export function whereText({ fields, compared = [] }: ModelWhere): string {
+  return [...fields, ...compared.map(({ name, text }) => `${name} ${text}`)].join(' ')
 }
 
 /** Throws where the lists differ: at which place, and how. */

@@ -1,9 +1,10 @@
 /** Random writes of a run: the table does them, and so does the model. */
-import { inRange, type ComparedField, type ModelOperation, type ModelRecord } from '../support/model.js'
-import { columnsOf, keyText, modelRecord, randomRecord, textOf } from '../support/schemas.js'
+import { inRange, type ModelOperation, type ModelRecord } from '../support/model.js'
+import { columnsOf, keyText, randomRecord } from '../support/schemas.js'
 import { randomRange } from './ranges.js'
 import type { RunState } from './run-state.js'
 import { modelText, same } from './texts.js'
+import { randomWhere } from './wheres.js'
 
 /** Above this the run deletes more than it puts. */
 const RECORDS_MAX = 2000
@@ -12,15 +13,6 @@ const RECORDS_MAX = 2000
 interface Operation {
   readonly call: object
   readonly model: ModelOperation
-}
-
-/** Numbers as JavaScript compares them, byte strings and hex digits byte by byte. */
-function isSo(value: unknown, operator: 'lt' | 'lte' | 'gt' | 'gte', bound: unknown): boolean {
-  const comparable = (given: unknown) => (given instanceof Uint8Array ? textOf(given) : (given as number))
-  const [a, b] = [comparable(value), comparable(bound)]
-  if (operator === 'lt') return a < b
-  if (operator === 'lte') return a <= b
-  return operator === 'gt' ? a > b : a >= b
 }
 
 /** Steps that write. */
@@ -187,42 +179,8 @@ export class Writes {
   }
 
   #delWhere(): Operation {
-    const { random } = this.#run
-    const names = [...this.#run.schema.fields.keys()]
-    const chosen = names.filter(() => random.chance(0.6))
-    // One field alone would empty the table too often.
-    const used = chosen.length === 0 ? names : chosen
-    const compared = used.flatMap(name => (random.chance(0.4) ? [this.#comparison(name)] : []))
-    const comparisons = compared.map(({ name, where }) => [name, where] as const)
-    const fields = new Map(
-      used.map(name => [name, random.pick(this.#run.schema.fields.get(name)!.values)] as const),
-    )
-    const { fields: texts } = modelRecord(this.#run.schema, 0, fields)
-    const equal = used.filter(name => !compared.some(other => other.name === name))
-    const given = new Map(equal.map(name => [name, texts.get(name)!] as const))
-    return {
-      call: {
-        type: 'delWhere',
-        where: { ...Object.fromEntries(fields), ...Object.fromEntries(comparisons) },
-      },
-      model: { type: 'delWhere', fields: given, compared },
-    }
-  }
-
-  /** A comparison of a field with one or two of its values. */
-  #comparison(name: string): ComparedField & { readonly where: object } {
-    const { random, schema } = this.#run
-    const { values } = schema.fields.get(name)!
-    const bounds = values.filter(value => !Number.isNaN(value))
-    const operators = random.pick([['lt'], ['lte'], ['gt'], ['gte'], ['gt', 'lte'], ['gte', 'lt']] as const)
-    const chosen = operators.map(operator => [operator, random.pick(bounds)] as const)
-    const valueOf = new Map(values.map(value => [textOf(value), value]))
-    return {
-      name,
-      where: Object.fromEntries(chosen),
-      text: chosen.map(([operator, bound]) => `${operator} ${textOf(bound)}`).join(' '),
-      holds: text => chosen.every(([operator, bound]) => isSo(valueOf.get(text), operator, bound)),
-    }
+    const { where, model } = randomWhere(this.#run)
+    return { call: { type: 'delWhere', where }, model: { type: 'delWhere', ...model } }
   }
 
   #operations(count: number) {

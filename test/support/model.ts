@@ -23,6 +23,12 @@ export interface ComparedField {
   readonly holds: (field: string) => boolean
 }
 
+/** What is asked of fields: their values, and what they compare with. */
+export interface ModelWhere {
+  readonly fields: ReadonlyMap<string, string>
+  readonly compared?: readonly ComparedField[]
+}
+
 export type State = readonly ModelRecord[]
 
 export type ModelOperation =
@@ -30,11 +36,7 @@ export type ModelOperation =
   | { readonly type: 'putIfAbsent'; readonly record: ModelRecord }
   | { readonly type: 'del'; readonly key: string }
   | { readonly type: 'delRecord'; readonly record: ModelRecord }
-  | {
-      readonly type: 'delWhere'
-      readonly fields: ReadonlyMap<string, string>
-      readonly compared?: readonly ComparedField[]
-    }
+  | ({ readonly type: 'delWhere' } & ModelWhere)
   | { readonly type: 'clear'; readonly range?: ModelRange }
 
 /** Bounds are texts of keys. */
@@ -68,9 +70,7 @@ function changeOf(operation: ModelOperation): Change<ModelRecord, string> {
     case 'delWhere':
       return {
         kind: 'delWhere',
-        hides: record =>
-          matches(record, operation.fields) &&
-          (operation.compared ?? []).every(({ name, holds }) => holds(record.fields.get(name)!)),
+        hides: record => matchesWhere(record, operation),
       }
     case 'clear': {
       const { range } = operation
@@ -78,6 +78,11 @@ function changeOf(operation: ModelOperation): Change<ModelRecord, string> {
       return { kind: 'delWhere', hides: ({ key }) => holdsKey(range, key) }
     }
   }
+}
+
+/** Whether a *delete where* hides the record, and a filter finds it. */
+export function matchesWhere(record: ModelRecord, { fields, compared = [] }: ModelWhere): boolean {
+  return matches(record, fields) && compared.every(({ name, holds }) => holds(record.fields.get(name)!))
 }
 
 /** Whether the record has these values: 0 and -0 are one, as all NaN are. */

@@ -23,6 +23,19 @@ describe('the types of arguments', () => {
       void table.putColumns(columns, { putIfAbsent: true })
       // @ts-expect-error a put alone has its own method
       void table.put(1n, { id: 1 }, { ifAbsent: true })
+      void table.entries({ where: { id: { gte: 1, lt: 5 } }, prefix: undefined })
+      expectTypeOf(table.count({ where: { id: 42 } })).toEqualTypeOf<Promise<number>>()
+      expectTypeOf(table.count(1n)).toEqualTypeOf<Promise<number>>()
+      // @ts-expect-error there is no such field
+      void table.entries({ where: { name: 42 } })
+      // @ts-expect-error fields are compared with lt, lte, gt, gte
+      void table.scanColumns({ where: { id: { ne: 42 } } })
+      // @ts-expect-error a count has no direction
+      void table.count({ reverse: true })
+      // @ts-expect-error a set has no fields
+      void set.keys({ where: { value: 1 } })
+      // @ts-expect-error delWhere deletes by values
+      void table.clear({ where: { id: 42 } })
       void table.clear()
       void table.clear({ gte: 8n, lt: 9n, sync: true })
       void table.clear({ gt: undefined })
