@@ -10,6 +10,18 @@ export function jsonOption(): Option {
   return new Option('--json', 'print the result as JSON')
 }
 
+/** `--dry-run`, of commands that delete. */
+export function dryRunOption(): Option {
+  return new Option('--dry-run', 'count the records, and change nothing')
+}
+
+/** A whole number from 0. */
+export function parseCount(text: string): number {
+  const count = /^\d{1,15}$/.test(text) ? Number(text) : -1
+  if (count < 0) throw new UsageError('It must be a whole number from 0, such as 100.')
+  return count
+}
+
 /** `--wait SECONDS`, of commands that write; becomes milliseconds. */
 export function waitOption(): Option {
   const option = new Option('--wait <seconds>', 'how long to wait for another program to close the table')

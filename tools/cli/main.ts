@@ -9,7 +9,9 @@ import { Command } from 'commander'
 import { visible } from '../../src/base/describe-value.js'
 import { diskError } from '../../src/base/errors.js'
 import { defineCheckpoint } from './commands/checkpoint.js'
+import { defineClear } from './commands/clear.js'
 import { defineCompact } from './commands/compact.js'
+import { defineDelete } from './commands/delete.js'
 import { defineGet } from './commands/get.js'
 import { defineImport } from './commands/import.js'
 import { defineRepair } from './commands/repair.js'
@@ -62,6 +64,8 @@ function commandLine(): Command {
     defineRepair,
     defineStats,
     defineGet,
+    defineDelete,
+    defineClear,
     defineCheckpoint,
   ])
     define(program)

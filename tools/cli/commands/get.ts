@@ -1,8 +1,8 @@
 /** `flashtable get DIR KEY`: all records of a key; the table is opened only for reading. */
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import type { StoredSchema } from '../../../src/encoding/stored-schema.js'
 import { FlashTable } from '../../../src/index.js'
-import { jsonOption, parseDirectory } from '../arguments.js'
+import { jsonOption, parseCount, parseDirectory, single } from '../arguments.js'
 import { closing } from '../closing.js'
 import { readableEncodings } from '../encodings.js'
 import { parseKey } from '../key.js'
@@ -13,7 +13,11 @@ const DETAILS = `
 KEY is 4660 or 0x1234 if the keys are integers, 0a0b0c... (two hexadecimal digits a byte) if they are bytes.
 
 Prints a line of field names, then one line for each record, oldest first, separated by tabs, for cut and awk.
-Like grep, it prints nothing and exits with 1 if there is no record.`
+With --reverse the newest comes first. Like grep, it prints nothing and exits with 1 if there is no record.
+
+Examples:
+  flashtable get fingerprints.table 0x1234
+  flashtable get fingerprints.table 0x1234 --reverse --limit 1`
 
 export function defineGet(program: Command): void {
   program
@@ -22,20 +26,31 @@ export function defineGet(program: Command): void {
     .description('Prints all records of KEY in the table in DIR. Changes nothing.')
     .argument('<dir>', 'directory of the table', parseDirectory)
     .argument('<key>', 'key of the records')
+    .addOption(single(new Option('--limit <count>', 'the most records').argParser(parseCount)))
+    .addOption(single(new Option('--offset <count>', 'records to pass over first').argParser(parseCount)))
+    .addOption(new Option('--reverse', 'newest first'))
     .addOption(jsonOption())
     .addHelpText('after', DETAILS)
     .action(runGet)
 }
 
-async function runGet(directory: string, keyText: string, options: { readonly json?: true }): Promise<void> {
+interface Options {
+  readonly limit?: number
+  readonly offset?: number
+  readonly reverse?: true
+  readonly json?: true
+}
+
+async function runGet(directory: string, keyText: string, options: Options): Promise<void> {
+  const { json, ...wanted } = options
   const schema = await readSchema(directory)
   const key = parseKey(keyText, schema.key)
   const opening = FlashTable.open(directory, { ...readableEncodings(schema), readOnly: true })
-  const values = await closing(await opening, table => table.getAll(key))
+  const values = await closing(await opening, table => table.getAll(key, wanted))
   const records = values.map(value => fieldsOf(schema, keyText, value))
   if (records.length === 0) process.exitCode = EXIT.failed
-  if (records.length === 0 && options.json !== true) return
-  report(options.json, { directory, key: keyText, records }, () => recordLines(records).join('\n'))
+  if (records.length === 0 && json !== true) return
+  report(json, { directory, key: keyText, records }, () => recordLines(records).join('\n'))
 }
 
 /** A heading, and one line for each record. */
