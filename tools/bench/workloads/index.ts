@@ -1,9 +1,12 @@
 /** All workloads, in the order in which they run. */
 import type { Workload } from '../workload.js'
+import { clearRange } from './clear-range.js'
 import { crashOpen } from './crash-open.js'
 import { deleteWhere } from './delete-where.js'
+import { expiry } from './expiry.js'
 import { growth } from './growth.js'
 import { hits } from './hits.js'
+import { ifAbsent } from './if-absent.js'
 import { keeping } from './keeping.js'
 import { load } from './load.js'
 import { lookups } from './lookups.js'
@@ -34,6 +37,9 @@ export const WORKLOADS: readonly Workload[] = [
   memory,
   crashOpen,
   deleteWhere,
+  expiry,
+  clearRange,
+  ifAbsent,
   keeping,
   mergeLatency,
 ]
