@@ -117,6 +117,8 @@ export class BucketFileWriter {
     deleteWords.append(wordsOf(deleteBytes))
     const deleteWherePages = await this.#writeSection(deleteWords, DELETE_WHERE_PAGE)
     const fencePages = await this.#writeSection(fences, FENCE_PAGE)
+    filter.clear()
+    fences.clear()
     writeFooter(
       {
         ...this.#target,

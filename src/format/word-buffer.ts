@@ -1,13 +1,17 @@
 /**
  * A growing list of words: filter and fences of a bucket file that is being written.
  *
- * Kept in chunks, so that growing copies nothing: the filter of a hundred million records has 125 MB.
+ * Kept in chunks, so that growing copies nothing: the filter of a hundred million records has 125 MB. Chunks of one that was
+ * written serve the next one of the thread: the garbage collector would let them pile up.
  */
 import { newColumn } from '../kernels/kernels.js'
 
 const CHUNK_WORDS = 2 ** 16
 /** Up to this many words lie in the memory of the kernels, where there is some: more would leave too little for columns. */
 const KERNEL_WORDS_MAX = 2 ** 23
+
+/** Chunks, not of the kernels, that nobody uses; they go with the thread, which ends when it is idle. */
+const spareChunks: Uint32Array[] = []
 
 export class WordBuffer {
   readonly #chunks: Uint32Array[] = []
@@ -36,8 +40,15 @@ export class WordBuffer {
   }
 
   #addChunk(): void {
-    const inKernels = this.#length < KERNEL_WORDS_MAX
-    this.#chunks.push(inKernels ? newColumn(CHUNK_WORDS) : new Uint32Array(CHUNK_WORDS))
+    const chunk = this.#length < KERNEL_WORDS_MAX ? newColumn(CHUNK_WORDS) : spareChunks.pop()
+    this.#chunks.push(chunk ?? new Uint32Array(CHUNK_WORDS))
+  }
+
+  /** Drops all words; others will use their memory. */
+  clear(): void {
+    spareChunks.push(...this.#chunks.slice(KERNEL_WORDS_MAX / CHUNK_WORDS))
+    this.#chunks.length = 0
+    this.#length = 0
   }
 
   /** A copy of all words. */

@@ -12,9 +12,9 @@ const SYNC_RECORDS = 50
 /** One every 5 s, which is what `syncIntervalMs` makes of it by default. */
 const SYNCS_PER_HOUR = 720
 const FIRST_SYNCS = 500
-/** Small, so that segments are soon recycled; large enough that the trickle stays in one of them. */
-const MEMTABLE_BYTES = 4 * 2 ** 20
-const SEALS = 4
+/** Small, so that segments are soon recycled; large enough that the trickle stays in one of them, a ninth of it. */
+const BUFFER_BYTES = 32 * 2 ** 20
+const FLUSHES = 4
 
 export const trickle: Workload = {
   name: 'trickle',
@@ -57,13 +57,13 @@ async function trickleInto({ load }: Pick<Store, 'load'>, from: number, to: numb
 
 async function recycledSyncBytes(directory: string, device: string): Promise<number> {
   mkdirSync(directory)
-  const table = await openTable(directory, { bufferBytes: MEMTABLE_BYTES })
+  const table = await openTable(directory, { bufferBytes: BUFFER_BYTES })
   const perBatch = BATCH_RECORDS * RECORD_BYTES
-  const sealRecords = Math.floor(MEMTABLE_BYTES / perBatch) * BATCH_RECORDS
-  for (let seal = 0; seal <= SEALS; seal++) {
-    // The last one fills no memtable: its segment is a recycled one, and goes on.
-    const from = seal * sealRecords
-    await putRandom(table, from, seal < SEALS ? from + sealRecords : from + BATCH_RECORDS)
+  const flushRecords = Math.floor(BUFFER_BYTES / perBatch) * BATCH_RECORDS
+  for (let flush = 0; flush <= FLUSHES; flush++) {
+    // The last one fills nothing: its segment is a recycled one, and goes on.
+    const from = flush * flushRecords
+    await putRandom(table, from, flush < FLUSHES ? from + flushRecords : from + BATCH_RECORDS)
     await settled(table)
   }
   const before = deviceBytes(device, directory)
@@ -71,7 +71,7 @@ async function recycledSyncBytes(directory: string, device: string): Promise<num
   await trickleInto({ load }, 0, FIRST_SYNCS)
   const bytes = deviceBytes(device, directory) - before
   const { files } = await table.stats()
-  check(files.length === SEALS, () => `${files.length} files: a memtable was sealed in the trickle`)
+  check(files.length === FLUSHES, () => `${files.length} files: more was flushed in the trickle`)
   await table.close()
   return bytes / FIRST_SYNCS
 }
