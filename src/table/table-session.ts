@@ -14,6 +14,7 @@ import type { GivenColumns } from '../encoding/given-columns.js'
 import type { CompactOptions } from '../compaction/compactor.js'
 import { Jobs } from '../jobs/jobs.js'
 import type { ResolvedLoad, ResolvedOptions } from '../options/options.js'
+import type { JsonObject } from '../manifest/meta.js'
 import { Pins } from '../state/pins.js'
 import type { View } from '../state/table-state.js'
 import { writeCheckpoint } from './checkpoint.js'
@@ -189,6 +190,21 @@ export class TableSession {
       compactor.holdMergesAtOnce(() => stopped(() => compactor.holdSeals(empty))),
     )
     return this.finish(cleared)
+  }
+
+  /**
+   * Replaces the metadata. It has a turn among the commits: everything that was put before the call is on the device
+   * before the metadata are, so that they are never ahead of the records.
+   */
+  setMeta(meta: JsonObject): Promise<void> {
+    const { committer, wal } = this.writer()
+    const { state } = this.#parts
+    const replace = async (): Promise<void> => {
+      // Crash: until the new manifest is installed the old metadata stand, beside more records than they tell of.
+      await wal.sync()
+      await state.installMeta(meta)
+    }
+    return this.finish(committer.inTurn(stopped => stopped(replace)))
   }
 
   /** Loads the columns into this table, which must never have been written to. */
