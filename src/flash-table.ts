@@ -107,7 +107,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /**
    * Builds a table from an (async) iterable of columns, without the log, as one file, all or nothing. Resolves to the
-   * open table. Errors as `open` (`FLASHTABLE_EXISTS` if there are records already) and `putColumns`, or what the
+   * open table. The table is new, or empty after `clear()`. Errors as `open` (`FLASHTABLE_EXISTS` if it is not empty) and `putColumns`, or what the
    * source throws. Cost: writes what fits `memoryBytes` once, the rest twice.
    */
   static async bulkLoad<const K extends KeyEncoding, const V extends ValueEncoding = undefined>(

@@ -128,6 +128,13 @@ export class TableState {
     return this.#version.active
   }
 
+  /** Whether no operation is in the table, not even a delete: not in a file, and not in memory, so not in the log. */
+  get isEmpty(): boolean {
+    const { stored, runs, sealed, active } = this.#version
+    const { firstSequence, endSequence } = active.memtable
+    return stored.length + runs.length + sealed.length === 0 && firstSequence === endSequence
+  }
+
   /** A number that no file of the table has had in this epoch. */
   takeFileNumber(): number {
     return this.#nextFileNumber++
@@ -293,12 +300,13 @@ export class TableState {
   }
 
   /**
-   * Installs the one file of a bulk load in the empty table. Requires: nothing is committed or compacted meanwhile, and
-   * nothing ever was.
+   * Installs the one file of a bulk load in the empty table: its sequence numbers go on from what was cleared. Requires:
+   * nothing is committed or compacted meanwhile.
    */
   async installLoaded(entry: BucketFileEntry): Promise<void> {
     const { endSequence } = entry
     await this.#installing.runExclusive(async () => {
+      assert(this.isEmpty, 'a bulk load is all that there is in its table')
       const file = await BucketFile.open(this.options, entry)
       try {
         const manifest = {

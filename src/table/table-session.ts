@@ -207,13 +207,14 @@ export class TableSession {
     return this.finish(committer.inTurn(stopped => stopped(replace)))
   }
 
-  /** Loads the columns into this table, which must never have been written to. */
+  /** Loads the columns into this table, which must be empty: no operation is in a file or in the log. */
   async load(source: ColumnSource<unknown>, load: ResolvedLoad): Promise<void> {
     const writer = this.writer()
-    if (this.#parts.state.manifest.nextSequence > 0) {
+    if (!this.#parts.state.isEmpty) {
       throw new FlashTableError(
         'FLASHTABLE_EXISTS',
-        `a bulk load makes a new table: ${this.#parts.directory} has been written to`,
+        `a bulk load needs an empty table: there is something in ${this.#parts.directory}; ` +
+          'clear() the table first, or load into a new directory',
       )
     }
     await this.finish(bulkLoad(this.#parts, writer, source, load))
