@@ -17,6 +17,7 @@ import type {
   ValueOut,
   WhereIn,
 } from './encoding/types.js'
+import type { JsonObject } from './manifest/meta.js'
 import { invalidOption, refuseExtra } from './options/arguments.js'
 import { absolutePath, locationText } from './options/location.js'
 import { resolveLoadOptions, resolveOptions, type Duplicates, type TableOptions } from './options/options.js'
@@ -107,7 +108,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
 
   /**
    * Builds a table from an (async) iterable of columns, without the log, as one file, all or nothing. Resolves to the
-   * open table. Errors as `open` (`FLASHTABLE_EXISTS` if there are records already) and `putColumns`, or what the
+   * open table. The table is new, or empty after `clear()`. Errors as `open` (`FLASHTABLE_EXISTS` if it is not empty) and `putColumns`, or what the
    * source throws. Cost: writes what fits `memoryBytes` once, the rest twice.
    */
   static async bulkLoad<const K extends KeyEncoding, const V extends ValueEncoding = undefined>(
@@ -181,6 +182,14 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   /** What the table was created with: bytes of a page. */
   get pageBytes(): number {
     return this.#session.parts.state.manifest.pageBytes
+  }
+
+  /**
+   * The metadata that the last `setMeta` has left, `{}` at first; deeply frozen. Of a table opened with `readOnly` those of
+   * its open, or of its last `refresh`.
+   */
+  get meta(): JsonObject {
+    return this.#session.parts.state.manifest.meta
   }
 
   /**
@@ -443,6 +452,17 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    */
   clear(range?: ClearOptions<KeyIn<K>>, ...extra: never[]): Promise<void> {
     return this.#writes.clear(range, extra)
+  }
+
+  /**
+   * Replaces `meta` as a whole: a plain JSON object of at most 64 KiB and 32 levels, kept by checkpoints, `clear`,
+   * `bulkLoad` and repair. When it resolves, the object and everything put before the call are on the device; in a crash
+   * the old one or the new one is left, and the records that were put before. Rejects with `FLASHTABLE_INVALID_VALUE` for
+   * what JSON would change or drop, `_DISK_FULL` (nothing changed), `_POISONED`, `_READ_ONLY`. Cost: a sync of the log,
+   * and a manifest.
+   */
+  setMeta(meta: JsonObject, ...extra: never[]): Promise<void> {
+    return this.#writes.setMeta(meta, extra)
   }
 
   /** A reader moves on to the newest state. Rejects for a table opened for writing, which always sees it. */

@@ -10,6 +10,7 @@ import { assert } from '../base/assert.js'
 import { corruption, FlashTableError } from '../base/errors.js'
 import { crc32 } from '../format/checksum.js'
 import type { BucketFileEntry } from './bucket-file-entry.js'
+import { copyMeta, type JsonObject } from './meta.js'
 import type { SegmentInfo } from './segment-info.js'
 import { validateManifest } from './validate.js'
 
@@ -54,6 +55,8 @@ export interface Manifest {
   /** Written by `close()`: the log consists only of the closed segments. */
   readonly clean: boolean
   readonly counters: ManifestCounters
+  /** The program's own; frozen. */
+  readonly meta: JsonObject
 }
 
 const FIRST_LINE = /^flashtable manifest ([1-9]\d{0,8}) /
@@ -79,7 +82,7 @@ export function countingItself(manifest: Manifest): Manifest {
 export function serializeManifest(manifest: Manifest): Uint8Array {
   const problem = validateManifest(manifest)
   assert(problem === undefined, `a manifest is valid before it is written: ${problem}`)
-  const json = Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`)
+  const json = Buffer.from(textOf(manifest))
   const checksum = crc32(json).toString(16).padStart(8, '0')
   const bytes = Buffer.concat([
     Buffer.from(`flashtable manifest ${MANIFEST_VERSION} ${checksum} ${json.byteLength}\n`),
@@ -87,6 +90,12 @@ export function serializeManifest(manifest: Manifest): Uint8Array {
   ])
   assert(bytes.byteLength <= MANIFEST_BYTES_MAX, 'a manifest fits its size limit')
   return bytes
+}
+
+/** The metadata are on one line: indented, they could take many times their size. */
+function textOf({ meta, ...others }: Manifest): string {
+  const text = JSON.stringify({ ...others, meta: {} }, undefined, 2)
+  return `${text.slice(0, -'{}\n}'.length)}${JSON.stringify(meta)}\n}\n`
 }
 
 /**
@@ -131,7 +140,8 @@ function parseJson(json: Uint8Array, path: string, offset: number): Manifest {
   }
   const problem = validateManifest(value)
   if (problem !== undefined) throw corruption(path, offset, 'a manifest', problem)
-  return value as Manifest
+  const manifest = value as Manifest
+  return { ...manifest, meta: copyMeta(manifest.meta) }
 }
 
 function quote(text: string): string {

@@ -6,8 +6,10 @@
  * written. docs/file-format.md, Manifest.
  */
 import { describeValue } from '../base/describe-value.js'
+import { hasCode, messageOf } from '../base/errors.js'
 import { U48_MAX } from '../format/little-endian.js'
 import { MAX_PAGE_BYTES, MIN_PAGE_BYTES } from '../options/options.js'
+import { copyMeta } from './meta.js'
 
 /** Bucket files, and closed segments, of one table. */
 const ENTRIES_MAX = 65_536
@@ -35,6 +37,7 @@ const MANIFEST_FIELDS = [
   'nextFileNumber',
   'clean',
   'counters',
+  'meta',
 ]
 const FILE_FIELDS = ['number', 'epoch', 'level', 'pages', 'records', 'firstSequence', 'endSequence']
 /** Fields of files that another table wrote. */
@@ -73,6 +76,7 @@ function checkManifest(value: unknown): void {
   checkDepth(fieldsOf(manifest['schema'], 'schema'))
   const counters = fieldsOf(manifest['counters'], 'counters', COUNTER_FIELDS)
   for (const name of COUNTER_FIELDS) integer(counters, name, 0, Number.MAX_SAFE_INTEGER)
+  checkMeta(manifest['meta'])
 
   const bounds: Bounds = {
     tableId,
@@ -187,6 +191,15 @@ function integer(fields: Fields, field: string, min: number, max: number, name?:
   const fits = typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max
   need(fits, name === undefined ? field : `${name}.${field}`, expected, value)
   return value
+}
+
+/** The metadata are what could be given. */
+function checkMeta(meta: unknown): void {
+  try {
+    copyMeta(meta)
+  } catch (error) {
+    throw hasCode(error, 'FLASHTABLE_INVALID_VALUE') ? new Problem(messageOf(error)) : error
+  }
 }
 
 /** A schema may be walked recursively. */

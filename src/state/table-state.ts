@@ -1,6 +1,6 @@
 /**
  * What the table consists of right now: manifest, version, active memtable. Everything else reads it here, and changes it
- * only through `seal` and the installs: `install`, `installRun`, `installLoaded`, `installClean`, `clear`.
+ * only through `seal` and the installs: `install`, `installRun`, `installLoaded`, `installMeta`, `installClean`, `clear`.
  *
  * Invariant: active memtable, sealed memtables, runs and bucket files on disk hold, in this order of age and without overlap, every
  * operation up to the next sequence number. docs/internals.md, State.
@@ -14,6 +14,7 @@ import type { FileMemory } from '../io/memory-file.js'
 import { meteredFileSystem } from '../io/metered-file-system.js'
 import { tableIdText, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import { countingItself, type Manifest } from '../manifest/manifest.js'
+import type { JsonObject } from '../manifest/meta.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
 import { installManifest } from '../manifest/store.js'
 import type { Memtable } from '../memtable/memtable.js'
@@ -33,6 +34,9 @@ const FIRST_TOLD_ROWS = 4096
 const PACKED_SHARE = 0.8
 /** ... and that many pages. A job takes more if it needs more. */
 const RUN_PAGES_MIN = 8
+
+/** The table stays what it is. */
+const NO_CHANGE: StateChange = { removeFiles: [], removeRuns: 0 }
 
 /** A point in time: the version, and how much of the active memtable belongs to it. */
 export interface View {
@@ -122,6 +126,13 @@ export class TableState {
 
   get active(): MemtableHandle {
     return this.#version.active
+  }
+
+  /** Whether no operation is in the table, not even a delete: not in a file, and not in memory, so not in the log. */
+  get isEmpty(): boolean {
+    const { stored, runs, sealed, active } = this.#version
+    const { firstSequence, endSequence } = active.memtable
+    return stored.length + runs.length + sealed.length === 0 && firstSequence === endSequence
   }
 
   /** A number that no file of the table has had in this epoch. */
@@ -289,12 +300,13 @@ export class TableState {
   }
 
   /**
-   * Installs the one file of a bulk load in the empty table. Requires: nothing is committed or compacted meanwhile, and
-   * nothing ever was.
+   * Installs the one file of a bulk load in the empty table: its sequence numbers go on from what was cleared. Requires:
+   * nothing is committed or compacted meanwhile.
    */
   async installLoaded(entry: BucketFileEntry): Promise<void> {
     const { endSequence } = entry
     await this.#installing.runExclusive(async () => {
+      assert(this.isEmpty, 'a bulk load is all that there is in its table')
       const file = await BucketFile.open(this.options, entry)
       try {
         const manifest = {
@@ -313,6 +325,11 @@ export class TableState {
       }
       this.#setVersion({ stored: [file], active: this.#memtables.make(endSequence) })
     })
+  }
+
+  /** Replaces the metadata. */
+  async installMeta(meta: JsonObject): Promise<void> {
+    await this.#installing.runExclusive(() => this.#write({ ...this.#changedManifest(NO_CHANGE), meta }))
   }
 
   /** Runs `action` while no manifest is installed: the files that the version names stay in the directory. */

@@ -6,6 +6,7 @@ import type { Poison } from '../base/poison.js'
 import type { Schema } from '../encoding/schema.js'
 import { TABLE_ID_BYTES } from '../format/checksum.js'
 import { countingItself, type Manifest } from '../manifest/manifest.js'
+import type { JsonObject } from '../manifest/meta.js'
 import { installManifest } from '../manifest/store.js'
 import { assertNoTableFiles } from '../manifest/table-directory.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type ResolvedOptions } from '../options/options.js'
@@ -15,7 +16,7 @@ import type { Environment } from './environment.js'
 export async function createTable(
   directory: string,
   schema: Schema,
-  options: Pick<ResolvedOptions, 'pageBytes' | 'duplicates'>,
+  options: Pick<ResolvedOptions, 'pageBytes' | 'duplicates'> & { readonly meta?: JsonObject },
   environment: Environment,
   poison: Poison,
 ): Promise<Manifest> {
@@ -34,6 +35,7 @@ export async function createTable(
     nextFileNumber: 1,
     clean: false,
     counters: { walBytes: 0, bucketBytes: 0, manifestBytes: 0, recordBytes: 0, records: 0 },
+    meta: options.meta ?? {},
   })
   // Crash: the directory may be new, made by the user or by an open that was cut off. Without its entry everything is
   // lost.

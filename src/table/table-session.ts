@@ -14,6 +14,7 @@ import type { GivenColumns } from '../encoding/given-columns.js'
 import type { CompactOptions } from '../compaction/compactor.js'
 import { Jobs } from '../jobs/jobs.js'
 import type { ResolvedLoad, ResolvedOptions } from '../options/options.js'
+import type { JsonObject } from '../manifest/meta.js'
 import { Pins } from '../state/pins.js'
 import type { View } from '../state/table-state.js'
 import { writeCheckpoint } from './checkpoint.js'
@@ -191,13 +192,29 @@ export class TableSession {
     return this.finish(cleared)
   }
 
-  /** Loads the columns into this table, which must never have been written to. */
+  /**
+   * Replaces the metadata. It has a turn among the commits: everything that was put before the call is on the device
+   * before the metadata are, so that they are never ahead of the records.
+   */
+  setMeta(meta: JsonObject): Promise<void> {
+    const { committer, wal } = this.writer()
+    const { state } = this.#parts
+    const replace = async (): Promise<void> => {
+      // Crash: until the new manifest is installed the old metadata stand, beside more records than they tell of.
+      await wal.sync()
+      await state.installMeta(meta)
+    }
+    return this.finish(committer.inTurn(stopped => stopped(replace)))
+  }
+
+  /** Loads the columns into this table, which must be empty: no operation is in a file or in the log. */
   async load(source: ColumnSource<unknown>, load: ResolvedLoad): Promise<void> {
     const writer = this.writer()
-    if (this.#parts.state.manifest.nextSequence > 0) {
+    if (!this.#parts.state.isEmpty) {
       throw new FlashTableError(
         'FLASHTABLE_EXISTS',
-        `a bulk load makes a new table: ${this.#parts.directory} has been written to`,
+        `a bulk load needs an empty table: there is something in ${this.#parts.directory}; ` +
+          'clear() the table first, or load into a new directory',
       )
     }
     await this.finish(bulkLoad(this.#parts, writer, source, load))

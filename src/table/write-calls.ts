@@ -5,6 +5,7 @@
 import type { Call } from '../commit/committer.js'
 import { appendOperations } from '../encoding/given-operations.js'
 import type { Schema } from '../encoding/schema.js'
+import { copyMeta } from '../manifest/meta.js'
 import { refuseExtra } from '../options/arguments.js'
 import { checkClear } from '../query/range-options.js'
 import { inclusiveBounds } from '../records/key-range.js'
@@ -94,6 +95,16 @@ export class WriteCalls {
       return ifAbsent
         ? this.#session.commitColumnsIfAbsent(given, sync)
         : this.#session.commitColumns(given, sync)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  setMeta(meta: unknown, extra: readonly unknown[]): Promise<void> {
+    try {
+      this.#session.writer()
+      refuseExtra('setMeta', extra)
+      return this.#session.setMeta(copyMeta(meta))
     } catch (error) {
       return Promise.reject(error)
     }

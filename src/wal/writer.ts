@@ -73,7 +73,7 @@ export class WalWriter {
   /**
    * Sets the next sequence number. Lower ones are already durable in bucket files (bulk load).
    *
-   * Requires: nothing was ever appended.
+   * Requires: this writer has appended nothing.
    */
   setNextSequence(sequence: number): void {
     const isNew = this.#pool.segments.length === 0 && this.#appending === undefined

@@ -2,13 +2,21 @@
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { bytes, FlashTable, struct, type LoadOptions, type TableOptions } from '../../src/index.js'
+import {
+  bytes,
+  FlashTable,
+  struct,
+  verifyTable,
+  type LoadOptions,
+  type TableOptions,
+} from '../../src/index.js'
 import { Random } from '../support/random.js'
 import {
   collect,
   FINGERPRINT,
   fingerprint,
   fingerprintColumns,
+  type FingerprintTable,
   SMALL,
   spreadKey,
   testTables,
@@ -301,7 +309,120 @@ describe('bulkLoad', () => {
     }
   })
 
-  test('makes new tables alone: one that has been written to is refused, and stays as it was', async () => {
+  describe('into a table that was cleared', () => {
+    /** A table that had 3,000 records, in files and in the log. */
+    async function cleared(options: TableOptions = {}): Promise<string> {
+      const table = await tables.open(tables.path(), { ...OPTIONS, ...options })
+      for (let from = 0; from < 3000; from += 500)
+        await table.putColumns(fingerprintColumns(from, from + 500, spreadKey))
+      await table.delWhere({ flags: 1 })
+      await table.clear()
+      await table.close()
+      return table.location
+    }
+
+    test.each(MEMORIES)(
+      'has the new records alone, with %i bytes; numbers and counters go on',
+      async memoryBytes => {
+        const location = await cleared()
+        const columns = source(2500, 300, n => spreadKey(n + 2900))
+        const loaded = await FlashTable.bulkLoad(location, { ...OPTIONS, memoryBytes }, columns)
+        expect(await loaded.stats()).toMatchObject({
+          records: 2500,
+          recordsAreExact: true,
+          recordsPut: 5500,
+          sequence: { next: 5501, synced: 5501 },
+        })
+        expect((await loaded.stats()).files).toHaveLength(1)
+        expect(await loaded.get(spreadKey(2950))).toEqual(fingerprint(50))
+        expect(await loaded.get(spreadKey(2899))).toBeUndefined()
+        await loaded.put(1n, fingerprint(1))
+        await loaded.del(spreadKey(2950))
+        await loaded.close()
+        const again = await tables.open(location, OPTIONS)
+        expect(await collect(again.keys())).toHaveLength(2500)
+        await again.compact()
+        expect(await collect(again.keys())).toHaveLength(2500)
+        expect((await verifyTable(location)).problems).toEqual([])
+      },
+    )
+
+    test('keeps encodings, pages and the kind of table; others are refused', async () => {
+      const location = await cleared({ duplicates: 'replace', pageBytes: 8192 })
+      const other = { keyEncoding: 'u32', valueEncoding: FINGERPRINT.valueEncoding } as const
+      await expect(FlashTable.bulkLoad(location, other as never, source(10, 10))).rejects.toMatchObject({
+        code: 'FLASHTABLE_SCHEMA_MISMATCH',
+      })
+      const loaded = await FlashTable.bulkLoad(
+        location,
+        OPTIONS,
+        source(3000, 300, n => BigInt(n % 7)),
+      )
+      expect([loaded.duplicates, loaded.pageBytes]).toEqual(['replace', 8192])
+      expect(await collect(loaded.values())).toEqual(
+        [2996, 2997, 2998, 2999, 2993, 2994, 2995].toSorted((a, b) => (a % 7) - (b % 7)).map(fingerprint),
+      )
+      await loaded.close()
+    })
+
+    test('leaves it empty if the source fails, and may be done again', async () => {
+      const location = await cleared()
+      const failing = async function* () {
+        yield* source(2000, 500)
+        throw new Error('no more')
+      }
+      await expect(FlashTable.bulkLoad(location, OPTIONS, failing())).rejects.toThrow('no more')
+      expect(await recordFiles(location)).toEqual([])
+      const loaded = await FlashTable.bulkLoad(location, OPTIONS, source(10, 10))
+      expect(await collect(loaded.keys())).toHaveLength(10)
+      await loaded.close()
+    })
+
+    test('leaves a reader and its snapshot what they had, until it refreshes', async () => {
+      const table = await load(source(1000, 100))
+      const reader = await tables.open(table.location, { ...OPTIONS, readOnly: true })
+      const snapshot = reader.snapshot()
+      const before = await collect(reader.entries())
+      await table.clear()
+      await table.close()
+      await (await FlashTable.bulkLoad(table.location, OPTIONS, source(20, 10))).close()
+      expect(await collect(reader.entries())).toEqual(before)
+      await reader.refresh()
+      expect(await collect(reader.keys())).toHaveLength(20)
+      expect(await collect(reader.entries({ snapshot }))).toEqual(before)
+      await snapshot.close()
+    })
+  })
+
+  test.each<[string, (table: FingerprintTable) => Promise<void>]>([
+    ['a record in the log', table => table.put(1n, fingerprint(1))],
+    ['a delete of a key alone', table => table.del(1n)],
+    ['a cleared range alone', table => table.clear({ gte: 1n })],
+    [
+      'records that are all deleted',
+      async table => {
+        await table.putColumns(fingerprintColumns(0, 200, spreadKey))
+        await table.delWhere({ flags: { gte: 0 } })
+      },
+    ],
+  ])('refuses a table with %s, and takes it once it is cleared', async (_, write) => {
+    const table = await tables.fingerprints()
+    await write(table)
+    await table.close()
+    await expect(FlashTable.bulkLoad(table.location, OPTIONS, source(10, 10))).rejects.toMatchObject({
+      code: 'FLASHTABLE_EXISTS',
+      message: expect.stringMatching(/needs an empty table: .* clear\(\) the table first/) as string,
+    })
+    const again = await tables.open(table.location, OPTIONS)
+    expect(await again.has(spreadKey(5))).toBe(false)
+    await again.clear()
+    await again.close()
+    const loaded = await FlashTable.bulkLoad(table.location, OPTIONS, source(10, 10))
+    expect(await collect(loaded.keys())).toHaveLength(10)
+    await loaded.close()
+  })
+
+  test('refuses a table with records, which stays as it was', async () => {
     const table = await load(source(1000, 100))
     await table.close()
     await expect(FlashTable.bulkLoad(table.location, OPTIONS, source(10, 10))).rejects.toMatchObject({

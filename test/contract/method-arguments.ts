@@ -105,6 +105,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
   },
   checkpoint: { args: ['<new>'] },
   clear: { args: [], optionsAt: 0, options: { ...bounds, ...write } },
+  setMeta: { args: [{ upTo: 1 }] },
   refresh: { args: [] },
   stats: { args: [] },
   close: { args: [] },

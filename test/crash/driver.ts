@@ -105,6 +105,16 @@ export class Driver {
     return this.#call([{ kind: 'clear' }], true, () => this.table.clear())
   }
 
+  /** Metadata that tell how many calls have been written: with them, these calls are durable. */
+  async setMeta(): Promise<void> {
+    const { history } = this
+    const upTo = history.written
+    history.metas.push(upTo)
+    await this.table.setMeta({ upTo })
+    history.meta = upTo
+    history.acknowledge(upTo, true)
+  }
+
   /** Lets what runs in the background come to rest. */
   async settle(): Promise<void> {
     for (let quiet = 0; quiet < 4;) {
@@ -140,7 +150,8 @@ export class Driver {
 
   /** A checkpoint holds at least what was acknowledged when it was asked for. */
   async checkpoint(directory: string): Promise<void> {
-    const copy = { directory, from: this.history.written, done: false }
+    const { written: from, meta } = this.history
+    const copy = { directory, from, meta, done: false }
     this.history.copies.push(copy)
     await this.table.checkpoint(directory)
     copy.done = true
@@ -151,7 +162,8 @@ export class Driver {
     directory: string,
     before: () => Promise<void> = () => Promise.resolve(),
   ): Promise<void> {
-    const copy = { directory, from: this.history.written, done: false }
+    const { written: from, meta } = this.history
+    const copy = { directory, from, meta, done: false }
     const reader = await openOn(this.disk, { ...this.options, readOnly: true })
     await before()
     this.history.copies.push(copy)

@@ -12,7 +12,7 @@ import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import type { CallName } from '../support/simulated-file-system.js'
 import { Driver } from './driver.js'
 import { History } from './history.js'
-import { contents, openOn } from './table.js'
+import { contents, metaOf, openOn } from './table.js'
 import { WORKLOADS } from './workloads/index.js'
 import type { Workload } from './workloads/workload.js'
 
@@ -44,8 +44,9 @@ interface Run {
 /** What a disk holds, and how many calls it takes to open it. */
 interface Held {
   readonly table: string
+  readonly meta: number
   /** Of each copy; `undefined`: it is no table. */
-  readonly copies: readonly (string | undefined)[]
+  readonly copies: readonly ({ readonly table: string; readonly meta: number } | undefined)[]
   readonly openCalls: number
 }
 
@@ -167,23 +168,36 @@ class Explorer {
     }
   }
 
-  #expectPromised({ table, copies }: Held, processOnly: boolean): void {
+  #expectPromised({ table, meta, copies }: Held, processOnly: boolean): void {
     const { history } = this.#run
     const promised = processOnly ? history.written : history.durable
     const prefix = this.#prefixes.lastIndexOf(table)
     if (prefix < 0)
       throw new Error(`no prefix of the history has this state: ${difference(table, this.#prefixes)}`)
     if (prefix < promised) throw new Error(`the state behind ${prefix} calls, but ${promised} were promised`)
-    for (const [i, { directory, from, done }] of history.copies.entries()) {
+    this.#expectMeta(meta, prefix, history.meta)
+    for (const [i, { directory, from, meta: metaFrom, done }] of history.copies.entries()) {
       const copy = copies[i]
       if (copy === undefined) {
         if (done) throw new Error(`${directory} is no table, although the checkpoint was complete`)
-      } else if (this.#prefixes.lastIndexOf(copy) < from) {
+        continue
+      }
+      const copied = this.#prefixes.lastIndexOf(copy.table)
+      if (copied < from) {
         throw new Error(
-          `${directory} holds no state behind ${from} calls or more: ${difference(copy, this.#prefixes)}`,
+          `${directory} holds no state behind ${from} calls or more: ${difference(copy.table, this.#prefixes)}`,
         )
       }
+      this.#expectMeta(copy.meta, copied, metaFrom)
     }
+  }
+
+  /** Metadata that were asked for, not older than `from`, and not ahead of the records: these are behind `prefix` calls. */
+  #expectMeta(meta: number, prefix: number, from: number): void {
+    if (meta < from) throw new Error(`the metadata tell of ${meta} calls, but those of ${from} were set`)
+    if (meta > prefix) throw new Error(`the metadata tell of ${meta} calls, the records are behind ${prefix}`)
+    if (meta > 0 && !this.#run.history.metas.includes(meta))
+      throw new Error(`nobody set the metadata ${meta}`)
   }
 
   /** A first recovery; then put, sync, power cut and a second one. */
@@ -192,23 +206,28 @@ class Explorer {
     const table = await openOn(disk, options)
     const openCalls = disk.calls
     const held = await contents(table)
+    const meta = metaOf(table)
     await table.put(1_000_000, { time: 1, id: 1 }, { sync: true })
     const cut = disk.crashState(this.#step + seed)
     disk.crashNow()
-    const found = await contents(await openOn(cut, options))
+    const next = await openOn(cut, options)
+    const found = await contents(next)
+    if (metaOf(next) !== meta)
+      throw new Error(`after recovery the metadata ${metaOf(next)} instead of ${meta}`)
     cut.crashNow()
     const expected = held === '' ? '1000000:1:1' : `${held} 1000000:1:1`
     if (found !== expected)
       throw new Error(`after recovery, put and sync: '${found}' instead of '${expected}'`)
-    const copies: (string | undefined)[] = []
+    const copies: Held['copies'][number][] = []
     for (const { directory } of this.#run.history.copies)
       copies.push(await this.#copyIn(disk.clone(), directory))
-    return { table: held, copies, openCalls }
+    return { table: held, meta, copies, openCalls }
   }
 
-  async #copyIn(disk: SimulatedFileSystem, directory: string): Promise<string | undefined> {
+  async #copyIn(disk: SimulatedFileSystem, directory: string): Promise<Held['copies'][number]> {
     try {
-      return await contents(await openOn(disk, { ...this.#options, createIfMissing: false }, directory))
+      const copy = await openOn(disk, { ...this.#options, createIfMissing: false }, directory)
+      return { table: await contents(copy), meta: metaOf(copy) }
     } catch (error) {
       if ((error as { code?: unknown }).code === 'FLASHTABLE_NOT_FOUND') return undefined
       throw error
@@ -219,9 +238,11 @@ class Explorer {
   async #checkReader(disk: SimulatedFileSystem): Promise<void> {
     const before = identityOf(disk)
     let found: string
+    let meta = 0
     try {
       const reader = await openOn(disk, { ...this.#options, readOnly: true })
       found = await contents(reader)
+      meta = metaOf(reader)
       await reader.close()
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'FLASHTABLE_NOT_FOUND') throw error
@@ -234,6 +255,7 @@ class Explorer {
     if (!this.#prefixes.includes(found)) {
       throw new Error(`a reader sees no prefix of the history: ${difference(found, this.#prefixes)}`)
     }
+    this.#expectMeta(meta, this.#prefixes.lastIndexOf(found), 0)
   }
 
   /** A recovery is stopped at a call of its own; the next one finds the same. */

@@ -28,6 +28,8 @@ export type Effect =
 export interface Copy {
   readonly directory: string
   readonly from: number
+  /** The metadata that it has at least. */
+  readonly meta: number
   /** The call has resolved: a copy that is no table is an error now. */
   done: boolean
 }
@@ -36,6 +38,10 @@ export interface Copy {
 export class History {
   readonly calls: (readonly Effect[])[] = []
   readonly copies: Copy[] = []
+  /** What metadata were asked for, in order: each is how many calls had been written when they were. */
+  readonly metas: number[] = []
+  /** The newest that were acknowledged. */
+  meta = 0
   /** Calls [0, written) survive the end of the process, calls [0, durable) a power cut. */
   written = 0
   durable = 0

@@ -49,6 +49,11 @@ export async function bulkLoadOn(
   return table as unknown as CrashTable
 }
 
+/** What the metadata tell: how many calls had been written; 0 if nobody has set them. */
+export function metaOf({ meta }: CrashTable): number {
+  return Number(meta['upTo'] ?? 0)
+}
+
 /** Columns as `putColumns` takes them. */
 export function columnsOf(records: readonly CrashRecord[]) {
   return {

@@ -9,8 +9,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
 import { MANIFEST_VERSION } from '../../src/manifest/manifest.js'
 import { verifyTable } from '../../src/offline/verify.js'
-import { goldenText, type GoldenRecord } from '../support/golden-text.js'
-import { readTable } from '../support/independent-reader.js'
+import { GOLDEN_META, goldenText, type GoldenRecord } from '../support/golden-text.js'
+import { readManifest, readTable } from '../support/independent-reader.js'
 
 const GOLDEN = join(import.meta.dirname, '../fixtures/golden')
 const RELEASES = await readdir(GOLDEN)
@@ -63,6 +63,7 @@ describe.each(RELEASES)('the golden tables of %s', release => {
         const ofKey = records.filter(record => goldenText(record.key) === goldenText(key))
         expect(await table.getAll(key)).toEqual(ofKey.map(record => record.value))
       }
+      expect(table.meta).toEqual(GOLDEN_META)
       await table.close()
     },
   )
@@ -97,6 +98,7 @@ describe.each(RELEASES)('the golden tables of %s', release => {
     const { location, expected } = await copyOf(release, name)
     const records = readTable(location).map(({ key, fields }) => ({ key, value: fields }))
     expect(records.map(textAsStored)).toEqual(byKey(expected))
+    expect(readManifest(location).meta).toEqual(GOLDEN_META)
   })
 })
 

@@ -61,11 +61,12 @@ export class HeldStates {
     const { random } = this.#run
     if (this.#run.reader === undefined) {
       const table = await this.#run.world.open(this.#run.world.directory, { readOnly: true, cacheBytes: 0 })
-      this.#run.reader = { table, state: this.#run.state }
+      this.#run.reader = { table, state: this.#run.state, meta: this.#run.meta }
       this.#run.detail('opened')
     } else if (random.chance(0.5)) {
       await this.#run.reader.table.refresh()
       this.#run.reader.state = this.#run.state
+      this.#run.reader.meta = this.#run.meta
       this.#run.detail('refreshed')
     } else {
       const { table, state } = this.#run.reader
@@ -75,7 +76,9 @@ export class HeldStates {
       await table.close()
       return
     }
-    await this.#run.compareAll(this.#run.reader.table, this.#run.reader.state, 'the reader')
+    const { table, state, meta } = this.#run.reader
+    await this.#run.compareAll(table, state, 'the reader')
+    this.#run.compareMeta(table, meta, 'the reader')
   }
 }
 

@@ -26,6 +26,7 @@ export class Lives {
     this.#run.table = await this.#run.world.open(this.#run.world.directory, { ...created, ...options })
     this.#run.capacity = (await this.#run.table.stats()).memtable.capacity
     await this.#run.compareAll(this.#run.table, this.#run.state, 'the table just opened')
+    this.#run.compareMeta(this.#run.table, this.#run.meta, 'the table just opened')
   }
 
   async close(): Promise<void> {
@@ -64,6 +65,7 @@ export class Lives {
         bufferBytes: 1024,
       })
       await this.#run.compareAll(reader, this.#run.state, 'a reader after a crash')
+      this.#run.compareMeta(reader, this.#run.meta, 'a reader after a crash')
       await reader.close()
     }
     await this.open()

@@ -1,5 +1,5 @@
 /** What a run of random operations has at any moment, and what all its steps do with it. */
-import type { FlashTable, KeyEncoding, Snapshot, ValueEncoding } from '../../src/index.js'
+import type { FlashTable, JsonObject, KeyEncoding, Snapshot, ValueEncoding } from '../../src/index.js'
 import { appliedAll, type ModelOperation, type State } from '../support/model.js'
 import { Random } from '../support/random.js'
 import { type Key, rowsOf, type SchemaCase, valueText } from '../support/schemas.js'
@@ -53,12 +53,14 @@ export class RunState {
   table!: AnyTable
   /** What the table must show. */
   state: State = []
+  /** Its metadata. */
+  meta: JsonObject = {}
   /** Records that fit into a memtable. */
   capacity = 0
   snapshots: Held[] = []
   scans: Scan[] = []
   /** A table opened for reading, and what it must show. */
-  reader: { readonly table: AnyTable; state: State } | undefined
+  reader: { readonly table: AnyTable; state: State; meta: JsonObject } | undefined
   /** Compactions that nobody awaits yet. */
   background: Promise<void>[] = []
   readonly #replace: boolean
@@ -118,6 +120,10 @@ export class RunState {
 
   async compareAll(table: AnyTable, state: State, what: string, snapshot?: Snapshot): Promise<void> {
     same(what, await this.allRows(table, snapshot), rowsInOrder(state))
+  }
+
+  compareMeta(table: AnyTable, meta: JsonObject, what: string): void {
+    same(`the metadata of ${what}`, [JSON.stringify(table.meta)], [JSON.stringify(meta)])
   }
 
   async allRows(table: AnyTable, snapshot?: Snapshot): Promise<string[]> {

@@ -60,6 +60,7 @@ export class TableRun {
       [world.cutPower === undefined ? 0 : 1, 'power cut', () => lives.cutPower()],
       [1, 'reader', () => held.readOnly()],
       [1, 'checkpoint', () => upkeep.checkpoint()],
+      [1, 'metadata', () => upkeep.setMeta()],
       [0.3, 'clear', () => writes.clear()],
     ]
   }

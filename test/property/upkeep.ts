@@ -58,7 +58,16 @@ export class Upkeep {
     const found = await this.#run.allRows(copy)
     const held = states.find(state => sameRows(found, rowsInOrder(state))) ?? states[0]!
     same('a checkpoint', found, rowsInOrder(held))
+    this.#run.compareMeta(copy, this.#run.meta, 'a checkpoint')
     await copy.close()
+  }
+
+  async setMeta(): Promise<void> {
+    const { random, table } = this.#run
+    const names = Array.from({ length: random.below(20) }, (_, i) => [`name ${random.below(50)}`, i] as const)
+    this.#run.meta = { upTo: random.next(), names: Object.fromEntries(names) }
+    await table.setMeta(this.#run.meta)
+    this.#run.compareMeta(table, this.#run.meta, 'the table')
   }
 
   async stats(): Promise<void> {

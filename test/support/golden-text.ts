@@ -7,6 +7,9 @@ export interface GoldenRecord {
   readonly value: Readonly<Record<string, GoldenValue>>
 }
 
+/** The metadata of the golden tables. */
+export const GOLDEN_META = { upTo: 789, names: { 'é 😀': [1, -0.5, true, null, 'a "text"\n'] } } as const
+
 /** JSON in which bigints are `"12n"`, bytes `"0x..."`, and numbers that JSON cannot hold `"-0"`, `"Infinity"`. */
 export function goldenText(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) => {

@@ -530,6 +530,7 @@ interface Manifest {
   readonly firstLogSequence: number
   readonly nextSequence: number
   readonly clean: boolean
+  readonly meta: Readonly<Record<string, unknown>>
 }
 
 function readLog(

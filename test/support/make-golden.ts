@@ -14,7 +14,7 @@ import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../../src/format/frame-layo
 import { bytes, FlashTable, fixed, struct } from '../../src/index.js'
 import { nodeFileSystem } from '../../src/io/node-file-system.js'
 import { nodeEnvironment } from '../../src/table/environment.js'
-import { goldenText, type GoldenRecord, type GoldenValue } from './golden-text.js'
+import { GOLDEN_META, goldenText, type GoldenRecord, type GoldenValue } from './golden-text.js'
 import { fileSeed, lanesOf, readFrame, readManifest } from './independent-reader.js'
 import { Random } from './random.js'
 import { until } from './until.js'
@@ -149,6 +149,7 @@ async function makeClean(directory: string): Promise<GoldenRecord[]> {
     if (i % 100 === 0) await table.sync()
     await settled(table)
   }
+  await table.setMeta(GOLDEN_META)
   await table.close()
   return model.records
 }
@@ -167,6 +168,7 @@ async function makeUnclean(directory: string): Promise<GoldenRecord[]> {
     pageBytes: 8192,
     walBytes: 65_536,
   })
+  await table.setMeta(GOLDEN_META)
   const put = async (sync: boolean): Promise<void> => {
     const key = Uint8Array.of(0, random.below(2), 0, 0, 1, random.below(90))
     const value = everyType(random)

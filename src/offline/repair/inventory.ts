@@ -68,7 +68,14 @@ export async function takeInventory(
     throw new FlashTableError('FLASHTABLE_CORRUPTION', message, { path })
   }
   const { duplicates, pageBytes } = options
-  const known = { schema: Schema.create(options), isSure: false, duplicates, pageBytes, loss: 'the manifest' }
+  const known = {
+    schema: Schema.create(options),
+    isSure: false,
+    duplicates,
+    pageBytes,
+    meta: {},
+    loss: 'the manifest',
+  }
   return findFiles(fileSystem, directory, listing, options, known)
 }
 
@@ -103,9 +110,9 @@ async function inventoryOfManifest(
   const end = Math.max(manifest.nextSequence, survey.parts.at(-1)?.endSequence ?? 0)
   const better = await betterThan(place, manifest, listing.buckets, end)
   if (better !== undefined) {
-    const { duplicates } = manifest
+    const { duplicates, meta } = manifest
     const loss = `the manifest: ${better} is newer, so the files themselves tell what counts`
-    const known = { schema, isSure: true, duplicates, pageBytes, loss }
+    const known = { schema, isSure: true, duplicates, pageBytes, meta, loss }
     return findFiles(fileSystem, directory, listing, options, known)
   }
   const losses = [...survey.gaps.map(gapLoss), ...brokenEnds(survey, closed)]
@@ -120,6 +127,7 @@ async function inventoryOfManifest(
     schema,
     pageBytes,
     duplicates: manifest.duplicates,
+    meta: manifest.meta,
     items: [
       ...manifest.files.map(entry => ({
         path: `${directory}/${bucketName(entry.number)}`,

@@ -1,6 +1,7 @@
 /** What repair is given, what it finds, and what it reports. */
 import type { GivenEncodings, Schema } from '../../encoding/schema.js'
 import type { Manifest } from '../../manifest/manifest.js'
+import type { JsonObject } from '../../manifest/meta.js'
 import type { Duplicates } from '../../options/options.js'
 import type { Environment } from '../../table/environment.js'
 import type { RunPart } from '../../wal/log-parts.js'
@@ -60,6 +61,8 @@ export interface Inventory {
   readonly schema: Schema
   readonly pageBytes: number
   readonly duplicates: Duplicates
+  /** Empty if no manifest tells. */
+  readonly meta: JsonObject
   /** Oldest first. */
   readonly items: readonly (SourceFile | SourcePiece)[]
   readonly losses: readonly Loss[]

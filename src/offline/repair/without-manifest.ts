@@ -8,6 +8,7 @@ import { FlashTableError } from '../../base/errors.js'
 import type { Schema } from '../../encoding/schema.js'
 import { MANIFEST_NAME } from '../../io/file-names.js'
 import type { FileSystem } from '../../io/file-system.js'
+import type { JsonObject } from '../../manifest/meta.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type Duplicates } from '../../options/options.js'
 import { clip, partsOf, type RunPart } from '../../wal/log-parts.js'
 import { findBuckets, type FoundFile, type RangedFile } from './found-buckets.js'
@@ -33,6 +34,7 @@ export interface Known {
   readonly isSure: boolean
   readonly duplicates: Duplicates | undefined
   readonly pageBytes: number | undefined
+  readonly meta: JsonObject
   /** What is lost with the manifest. */
   readonly loss: string
 }
@@ -65,6 +67,7 @@ export async function findFiles(
     schema,
     pageBytes,
     duplicates: known.duplicates ?? DEFAULT_DUPLICATES,
+    meta: known.meta,
     items: [...chosen.files, ...placed, ...pieces]
       .sort((a, b) => a.firstSequence - b.firstSequence)
       .map(item => ('run' in item ? item : item.file)),

@@ -1,4 +1,4 @@
-/** Workloads that begin with a bulk load. */
+/** Workloads with a bulk load, into a new table or into one that was cleared. */
 import type { Driver } from '../driver.js'
 import { MEMTABLE_RECORDS } from '../table.js'
 import { countOf, expectReached, type Workloads } from './workload.js'
@@ -18,6 +18,24 @@ export const BULK_LOADS: Workloads = {
   bulkInMemory: {
     async run(driver) {
       await driver.bulkLoad(driver.records(200), 45, MEMTABLE_RECORDS * 20)
+      await liveOn(driver)
+    },
+  },
+
+  /** A bulk load into a table that was cleared, after records in files and in the log: the old ones are gone for good. */
+  bulkAfterClear: {
+    async run(driver) {
+      await driver.open()
+      await driver.columns(driver.records(MEMTABLE_RECORDS), true)
+      await driver.columns(driver.records(40))
+      await driver.clear()
+      await driver.close()
+      await driver.bulkLoad(driver.records(150), 45, 0)
+      await driver.columns(driver.records(30), true)
+      await driver.clear()
+      // kill -9: what clear has done stays.
+      await driver.settle()
+      await driver.bulkLoad(driver.records(20), 45, 0)
       await liveOn(driver)
     },
   },

@@ -5,11 +5,12 @@
 import { BULK_LOADS } from './bulk-load.js'
 import { LOG } from './log.js'
 import { MERGES } from './merges.js'
+import { META } from './meta.js'
 import { READS_AND_COPIES } from './reads-and-copies.js'
 import { RUN_WORKLOADS } from './runs.js'
 import type { Workload, Workloads } from './workload.js'
 
-const ALL: Workloads = { ...LOG, ...MERGES, ...RUN_WORKLOADS, ...READS_AND_COPIES, ...BULK_LOADS }
+const ALL: Workloads = { ...LOG, ...MERGES, ...RUN_WORKLOADS, ...READS_AND_COPIES, ...BULK_LOADS, ...META }
 
 /** Each workload twice: its jobs run at once, or later and beside other calls. */
 export const WORKLOADS: Workloads = Object.fromEntries(

@@ -38,6 +38,13 @@ function changed(path: string, value: unknown): unknown {
   return manifest
 }
 
+/** That many objects within each other. */
+function nested(depth: number): object {
+  let value = {}
+  for (let i = 1; i < depth; i++) value = { value }
+  return value
+}
+
 test('a manifest comes back as it was', () => {
   for (const clean of [false, true]) {
     const manifest = sampleManifest({ clean, nextSequence: clean ? 5000 : 5001 })
@@ -51,6 +58,15 @@ test('a manifest is text that a person can read', () => {
     /^flashtable manifest 2 [0-9a-f]{8} \d+\n\{\n {2}"tableId": "0123456789abcdef0123456789abcdef",\n/,
   )
   expect(text.endsWith('\n}\n')).toBe(true)
+})
+
+test('metadata take one line of a manifest, and come back frozen', () => {
+  const meta = { a: [[['}\n}\n', { meta: {} }]]], b: '$&' }
+  const bytes = serializeManifest(sampleManifest({ meta }))
+  expect(Buffer.from(bytes).toString().split('\n').at(-3)).toBe(`  "meta": ${JSON.stringify(meta)}`)
+  const back = parseManifest(bytes, PATH).meta
+  expect(back).toEqual(meta)
+  expect(Object.isFrozen((back['a'] as unknown[])[0])).toBe(true)
 })
 
 describe('damage', () => {
@@ -199,6 +215,10 @@ describe('a hostile manifest', () => {
     ['counters', [], /^counters: /],
     ['counters.records', -1, /^records: /],
     ['counters.walBytes', null, /^walBytes: expected .*, found null$/],
+    ['meta', undefined, /^the manifest: expected a field 'meta', found undefined$/],
+    ['meta', [], /^meta: expected a plain object, found an array$/],
+    ['meta.deep', nested(32), /^meta: expected at most 32 levels, /],
+    ['meta.text', 'x'.repeat(65_536), /^meta: expected at most 65536 bytes of JSON, /],
     ['counters.more', 1, /^counters: expected only known fields, found 'more'$/],
   ])('with %s %o is refused', (path, value, problem) => {
     expect(validateManifest(changed(path, value))).toMatch(problem)

@@ -34,6 +34,7 @@ export function sampleManifest(changes: Partial<Manifest> = {}): Manifest {
     nextFileNumber: 30,
     clean: false,
     counters: { walBytes: 1, bucketBytes: 2, manifestBytes: 3, recordBytes: 4, records: 5 },
+    meta: { upTo: 17, names: { é: [1, null] } },
     ...changes,
   }
 }
