@@ -65,7 +65,11 @@ export function readWhere(
 ): ReadonlyMap<string, unknown> {
   const place: Place = { code: 'FLASHTABLE_INVALID_VALUE', what: call }
   if (fields.length === 0)
-    throw invalidType(place.code, `${call}: this table is a set of keys and has no fields; use keys`)
+    throw invalidType(
+      place.code,
+      `${call}: this table is a set of keys and has no fields; ` +
+        (call === 'delWhere' ? 'use del(key)' : 'leave it out'),
+    )
   const names = fields.map(field => field.name)
   const expected = `one or more of the fields ${names.join(', ')}`
   const given = readProperties(place, expected, names, where)

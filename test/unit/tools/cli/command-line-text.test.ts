@@ -121,7 +121,7 @@ describe('a key in text', () => {
     expect(parseKey('héé', { type: 'fixed', encoding: 'utf8', bytes: 5 })).toBe('héé')
     expect(parseKey('00ff', { type: 'fixed', encoding: 'view', bytes: 2 })).toEqual(Uint8Array.of(0, 255))
     expect(parseKey('[1]', { type: 'fixed', encoding: 'json', bytes: 3 })).toEqual([1])
-    expect(() => parseKey('[1', { type: 'fixed', encoding: 'json', bytes: 3 })).toThrow('the keys are JSON')
+    expect(() => parseKey('[1', { type: 'fixed', encoding: 'json', bytes: 3 })).toThrow('it is JSON')
   })
 
   test('is refused where only a program knows its encoding', () => {
