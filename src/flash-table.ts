@@ -184,6 +184,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return this.#session.parts.state.manifest.pageBytes
   }
 
+  /** What the table was created with: permissions of its files. */
+  get mode(): number {
+    return this.#session.parts.state.manifest.mode
+  }
+
   /**
    * The metadata that the last `setMeta` has left, `{}` at first; deeply frozen. Of a table opened with `readOnly` those of
    * its open, or of its last `refresh`.

@@ -13,6 +13,7 @@ export interface Descriptor {
   /** Data and size are on the device when it resolves. */
   syncData(): Promise<void>
   sync(): Promise<void>
+  setMode(mode: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -37,6 +38,7 @@ async function openNumber(path: string, flags: number, mode?: number): Promise<D
     number,
     syncData: () => call(HAS_DATA_SYNC ? fs.fdatasync : fs.fsync),
     sync: () => call(fs.fsync),
+    setMode: mode => call((number, done) => fs.fchmod(number, mode, done)),
     close: () => call(fs.close),
   }
 }
@@ -47,6 +49,7 @@ async function openHandle(path: string, flags: number, mode?: number): Promise<D
     number: handle.fd,
     syncData: () => withPathOf(path, HAS_DATA_SYNC ? handle.datasync() : handle.sync()),
     sync: () => withPathOf(path, handle.sync()),
+    setMode: mode => withPathOf(path, handle.chmod(mode)),
     close: () => withPathOf(path, handle.close()),
   }
 }

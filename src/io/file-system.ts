@@ -38,7 +38,7 @@ export interface DirectoryHandle {
 
 /**
  * How to open: `read` an existing file; `create` a new one for reading and writing, an error (`EEXIST`) if one exists;
- * `update` an existing one for reading and writing, its content kept. New files have mode 0600.
+ * `update` an existing one for reading and writing, its content kept.
  */
 export type OpenMode = 'read' | 'create' | 'update'
 
@@ -60,7 +60,8 @@ export interface Stamp {
 }
 
 export interface FileSystem {
-  open(path: string, mode: OpenMode): Promise<FileHandle>
+  /** `fileMode`: the permissions of a new file, whatever the umask is. Default: 0600. */
+  open(path: string, mode: OpenMode, fileMode?: number): Promise<FileHandle>
   /** Atomic; replaces an existing target. */
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
@@ -69,10 +70,10 @@ export interface FileSystem {
   /** Names in the directory, in no order. */
   list(directory: string): Promise<string[]>
   /**
-   * Creates the directory (mode 0700) and its parents, and syncs the entries of those it creates; does nothing if it
-   * exists. Resolves to the topmost directory that it has created, if any.
+   * Creates the directory and its parents, and syncs the entries of those it creates; does nothing if it exists. Those
+   * who may read files of `fileMode` may enter; default: 0600, so they have 0700. Resolves to the topmost directory that it has created, if any.
    */
-  makeDirectory(directory: string): Promise<string | undefined>
+  makeDirectory(directory: string, fileMode?: number): Promise<string | undefined>
   /** `ENOTEMPTY` if something is in it. */
   removeDirectory(directory: string): Promise<void>
   /** After it resolves, creates, renames and unlinks in the directory survive a power cut. */

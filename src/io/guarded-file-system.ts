@@ -35,7 +35,7 @@ export function guardedFileSystem(inner: FileSystem, guard: Guard): FileSystem {
     }
   }
   return {
-    open: (path, mode) => guarded([path], () => inner.open(path, mode), mode === 'read'),
+    open: (path, mode, fileMode) => guarded([path], () => inner.open(path, mode, fileMode), mode === 'read'),
     unlink: path => guarded([path], () => inner.unlink(path)),
     link: (existing, path) => guarded([existing, path], () => inner.link(existing, path)),
     rename: (from, to) =>
@@ -67,7 +67,7 @@ export function guardedFileSystem(inner: FileSystem, guard: Guard): FileSystem {
     stamp: path => inner.stamp(path),
     digest: path => inner.digest(path),
     freeBytes: path => inner.freeBytes(path),
-    makeDirectory: directory => inner.makeDirectory(directory),
+    makeDirectory: (directory, fileMode) => inner.makeDirectory(directory, fileMode),
     removeDirectory: directory => inner.removeDirectory(directory),
   }
 }

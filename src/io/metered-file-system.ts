@@ -11,15 +11,15 @@ export function meteredFileSystem(
 ): FileSystem {
   if (onWritten === undefined) return fileSystem
   return {
-    async open(path, mode) {
-      const file = await fileSystem.open(path, mode)
+    async open(path, mode, fileMode) {
+      const file = await fileSystem.open(path, mode, fileMode)
       return mode === 'read' ? file : meteredHandle(file, onWritten)
     },
     rename: (from, to) => fileSystem.rename(from, to),
     unlink: path => fileSystem.unlink(path),
     link: (existing, path) => fileSystem.link(existing, path),
     list: directory => fileSystem.list(directory),
-    makeDirectory: directory => fileSystem.makeDirectory(directory),
+    makeDirectory: (directory, fileMode) => fileSystem.makeDirectory(directory, fileMode),
     removeDirectory: directory => fileSystem.removeDirectory(directory),
     syncDirectory: directory => fileSystem.syncDirectory(directory),
     openDirectory: directory => fileSystem.openDirectory(directory),

@@ -10,6 +10,7 @@ import * as fs from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { codeOf, hasCode } from '../base/errors.js'
 import { openDescriptor, promised, withPath, type Descriptor } from './descriptor.js'
+import { DEFAULT_FILE_MODE, directoryModeOf } from '../base/file-mode.js'
 import type { DirectoryHandle, EntryInfo, FileHandle, FileSystem, OpenMode, Stamp } from './file-system.js'
 import { readFully } from './transfer.js'
 
@@ -24,6 +25,10 @@ const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
 
 /** `stat` counts in blocks of this many bytes, whatever the block size of the file system is. */
 const BLOCK_BYTES = 512
+/** Permission bits. The others are `setgid` and the like, which a directory may have from its parent. */
+const PERMISSIONS = 0o777
+/** What file systems without permissions say (FAT, some of FUSE): the owner of a file may set its mode everywhere else. */
+const NO_MODES: ReadonlySet<unknown> = new Set(['EPERM', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
 const NO_DIRECTORY_SYNC: ReadonlySet<unknown> = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
 
 function refusal(code: string, reason: string, syscall: string, path: string): Error {
@@ -107,17 +112,30 @@ function stampOf({ dev, ino, size, mtimeNs }: fs.BigIntStats): Stamp {
   return { identity: `${dev}:${ino}`, bytes: Number(size), changed: String(mtimeNs) }
 }
 
-async function open(path: string, mode: OpenMode): Promise<FileHandle> {
-  const descriptor = await openDescriptor(path, OPEN_FLAGS[mode], 0o600)
+async function open(path: string, mode: OpenMode, fileMode = DEFAULT_FILE_MODE): Promise<FileHandle> {
+  const descriptor = await openDescriptor(path, OPEN_FLAGS[mode], fileMode)
   try {
     const stats = await promised<fs.Stats>(path, done => fs.fstat(descriptor.number, done))
     if (stats.isDirectory()) throw refusal('EISDIR', 'illegal operation on a directory', 'open', path)
     if (!stats.isFile()) throw refusal('EINVAL', 'not a regular file', 'open', path)
+    if (mode === 'create') await ensureMode(stats, fileMode, wanted => descriptor.setMode(wanted))
   } catch (error) {
     await descriptor.close()
     throw error
   }
   return new NodeFileHandle(path, descriptor)
+}
+
+/** Sets the permissions of something new that the umask, or the access control list of its directory, has changed. */
+async function ensureMode(
+  { mode }: fs.Stats,
+  wanted: number,
+  setMode: (mode: number) => Promise<unknown>,
+): Promise<void> {
+  if ((mode & PERMISSIONS) === wanted) return
+  await setMode((mode & 0o7000) | wanted).catch((error: unknown) => {
+    if (!NO_MODES.has(codeOf(error))) throw error
+  })
 }
 
 async function openDirectory(directory: string): Promise<DirectoryHandle> {
@@ -153,15 +171,16 @@ async function syncDirectory(directory: string): Promise<void> {
  * Not by a recursive `mkdir`: it returns a path as the disk spells it, which may not be the beginning of the path that
  * was asked for.
  */
-async function makeDirectory(directory: string): Promise<string | undefined> {
+async function makeDirectory(directory: string, fileMode = DEFAULT_FILE_MODE): Promise<string | undefined> {
+  const mode = directoryModeOf(fileMode)
   const missing: string[] = []
   let path = resolve(directory)
-  let outcome = await makeOne(path)
+  let outcome = await makeOne(path, mode)
   // Each step makes the path shorter, and the root exists.
   while (outcome === 'no parent' && dirname(path) !== path) {
     missing.push(path)
     path = dirname(path)
-    outcome = await makeOne(path)
+    outcome = await makeOne(path, mode)
   }
   if (outcome === 'no parent') throw refusal('ENOENT', 'no such file or directory', 'mkdir', path)
   let topmost: string | undefined
@@ -173,16 +192,18 @@ async function makeDirectory(directory: string): Promise<string | undefined> {
     const next = missing.pop()
     if (next === undefined) return topmost
     path = next
-    outcome = await makeOne(path)
+    outcome = await makeOne(path, mode)
     // Somebody removes what was just made.
     if (outcome === 'no parent') throw refusal('ENOENT', 'no such file or directory', 'mkdir', path)
   }
 }
 
-async function makeOne(directory: string): Promise<'made' | 'there' | 'no parent'> {
+async function makeOne(directory: string, mode: number): Promise<'made' | 'there' | 'no parent'> {
   try {
-    await promised<unknown>(directory, done =>
-      fs.mkdir(directory, { mode: 0o700 }, done as fs.NoParamCallback),
+    await promised<unknown>(directory, done => fs.mkdir(directory, { mode }, done as fs.NoParamCallback))
+    const stats = await promised<fs.Stats>(directory, done => fs.lstat(directory, done))
+    await ensureMode(stats, mode, wanted =>
+      promised<unknown>(directory, done => fs.chmod(directory, wanted, done as fs.NoParamCallback)),
     )
     return 'made'
   } catch (error) {

@@ -48,6 +48,7 @@ import {
   lockTemporaryName,
   parseLockHelper,
 } from './file-names.js'
+import { LOCK_FILE_MODE } from '../base/file-mode.js'
 import { cannotLink, type FileHandle, type FileSystem } from './file-system.js'
 import type { ProcessIdentity } from './process-identity.js'
 import { readFully, writeFully } from './transfer.js'
@@ -194,7 +195,7 @@ export class PidFile {
 
   async #publishDirectory(name: string): Promise<boolean> {
     const directory = this.#path(lockDirectoryName(this.#record.token))
-    await this.#fileSystem.makeDirectory(directory)
+    await this.#fileSystem.makeDirectory(directory, LOCK_FILE_MODE)
     try {
       await this.#writeRecord(join(directory, LOCK_RECORD_NAME))
       await this.#fileSystem.rename(directory, this.#path(name))
@@ -230,7 +231,7 @@ export class PidFile {
   async #writeRecord(path: string): Promise<void> {
     let file: FileHandle
     try {
-      file = await this.#fileSystem.open(path, 'create')
+      file = await this.#fileSystem.open(path, 'create', LOCK_FILE_MODE)
     } catch (error) {
       if (hasCode(error, 'EEXIST')) return
       throw error

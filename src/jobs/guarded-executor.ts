@@ -4,6 +4,7 @@
  */
 import { Buffer } from 'node:buffer'
 import { MANIFEST_NAME } from '../io/file-names.js'
+import { modedFileSystem } from '../io/moded-file-system.js'
 import { isSameStamp, type FileSystem, type Stamp } from '../io/file-system.js'
 import { guardedFileSystem } from '../io/guarded-file-system.js'
 import { movedError, type Home } from '../io/home.js'
@@ -40,8 +41,9 @@ export function guardedExecutor(executor: Executor, home: Home): Executor {
  * does. It cannot know which manifest is the last one, because others are installed meanwhile; it knows its table and
  * epoch.
  */
-export function jobFileSystem(fileSystem: FileSystem, job: Job): FileSystem {
-  const { directory, home } = job
+export function jobFileSystem(inner: FileSystem, job: Job): FileSystem {
+  const { directory, home, fileMode } = job
+  const fileSystem = fileMode === undefined ? inner : modedFileSystem(inner, fileMode)
   if (home === undefined) return fileSystem
   /** The stamp of the last manifest that was found to be ours. */
   let known: Stamp | undefined

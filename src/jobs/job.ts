@@ -19,6 +19,8 @@ interface Place {
   readonly home?: string | undefined
   /** Part of a recovery: the manifest still has the previous epoch. */
   readonly ofRecovery?: boolean | undefined
+  /** Permissions of the files that it makes: `Jobs` adds them. Absent: those of a table for its owner alone. */
+  readonly fileMode?: number | undefined
 }
 
 export interface CompactionJob extends Place, TableFormat {

@@ -61,11 +61,13 @@ export interface JobsOfTable {
 
 export class Jobs {
   readonly #executor: Executor
+  readonly #fileMode: number
   readonly #table: JobsOfTable | undefined
 
-  /** `table`: left out if the jobs only write to other directories. */
-  constructor(executor: Executor, table?: JobsOfTable) {
+  /** `fileMode`: permissions of the files that jobs make. `table`: left out if the jobs only write to other directories. */
+  constructor(executor: Executor, fileMode: number, table?: JobsOfTable) {
     this.#executor = executor
+    this.#fileMode = fileMode
     this.#table = table
   }
 
@@ -86,7 +88,8 @@ export class Jobs {
       memtables.map(({ memtable }) => memtable),
     )
     try {
-      return await this.#executor.run(mergeJob(inputs, target), this.#counted(target, control))
+      const job = { ...mergeJob(inputs, target), fileMode: this.#fileMode }
+      return await this.#executor.run(job, this.#counted(target, control))
     } finally {
       await release()
     }
@@ -103,7 +106,8 @@ export class Jobs {
     try {
       const scratch = sealed[0]!.memtable.image()
       const image = active.memtable.image()
-      return await this.#executor.spill({ ...job, memtable: image, scratch }, this.#counted(job, control))
+      const whole = { ...job, memtable: image, scratch, fileMode: this.#fileMode }
+      return await this.#executor.spill(whole, this.#counted(job, control))
     } finally {
       await release()
     }

@@ -39,6 +39,8 @@ export interface Manifest {
   readonly schema: object
   readonly pageBytes: number
   readonly duplicates: 'keep' | 'replace'
+  /** Permissions of its files. */
+  readonly mode: number
   /** Oldest first; their sequence ranges ascend, their levels do not. */
   readonly files: readonly BucketFileEntry[]
   readonly log: {

@@ -8,6 +8,7 @@
 import { describeValue } from '../base/describe-value.js'
 import { hasCode, messageOf } from '../base/errors.js'
 import { U48_MAX } from '../format/little-endian.js'
+import { isFileMode } from '../base/file-mode.js'
 import { MAX_PAGE_BYTES, MIN_PAGE_BYTES } from '../options/options.js'
 import { copyMeta } from './meta.js'
 
@@ -30,6 +31,7 @@ const MANIFEST_FIELDS = [
   'schema',
   'pageBytes',
   'duplicates',
+  'mode',
   'files',
   'log',
   'firstLogSequence',
@@ -73,6 +75,8 @@ function checkManifest(value: unknown): void {
   need(typeof clean === 'boolean', 'clean', 'true or false', clean)
   const pageBytes = integer(manifest, 'pageBytes', MIN_PAGE_BYTES, MAX_PAGE_BYTES)
   need(Number.isInteger(Math.log2(pageBytes)), 'pageBytes', 'a power of two', pageBytes)
+  const mode = integer(manifest, 'mode', 0, 0o777)
+  need(isFileMode(mode), 'mode', 'permissions of a file of a table', mode)
   checkDepth(fieldsOf(manifest['schema'], 'schema'))
   const counters = fieldsOf(manifest['counters'], 'counters', COUNTER_FIELDS)
   for (const name of COUNTER_FIELDS) integer(counters, name, 0, Number.MAX_SAFE_INTEGER)

@@ -5,6 +5,7 @@ import { absolutePath } from '../options/location.js'
 import {
   optionalDuplicates,
   optionalBufferBytes,
+  optionalFileMode,
   optionalPageBytes,
   type Duplicates,
 } from '../options/options.js'
@@ -22,12 +23,13 @@ export interface VerifyOptions {
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
 }
 
-/** Options of `repairTable`. The encodings, `duplicates` and `pageBytes` are needed only if the manifest is lost. */
+/** Options of `repairTable`. The encodings, `duplicates`, `pageBytes` and `mode` are needed only if the manifest is lost. */
 export interface RepairOptions extends VerifyOptions {
   readonly keyEncoding?: KeyEncoding | undefined
   readonly valueEncoding?: ValueEncoding | undefined
   readonly duplicates?: Duplicates | undefined
   readonly pageBytes?: number | undefined
+  readonly mode?: number | undefined
   /** Memory that the repair may take, as for `open`. */
   readonly bufferBytes?: number | undefined
 }
@@ -44,6 +46,7 @@ const REPAIR_OPTIONS = {
   valueEncoding: asGiven,
   duplicates: optionalDuplicates,
   pageBytes: optionalPageBytes,
+  mode: optionalFileMode,
   bufferBytes: optionalBufferBytes,
 }
 

@@ -4,6 +4,7 @@
  * `pageBytes` and `duplicates` are stored when a table is created and stay `undefined` here if the caller left them
  * out. The encodings pass through untouched: encoding/ checks them. docs/api.md, Options.
  */
+import { isFileMode } from '../base/file-mode.js'
 import process from 'node:process'
 import {
   invalidOption,
@@ -56,6 +57,11 @@ export interface TableOptions {
   readonly pageBytes?: number | undefined
   /** Stored at creation: see {@link Duplicates}. Default: `'keep'`, or what the table was created with. */
   readonly duplicates?: Duplicates | undefined
+  /**
+   * Stored at creation: permissions of all files, whatever the umask is; directories that are made let in who may read.
+   * 0o600, with nothing, 4 or 6 for the group and for others. Default: 0o600, or what the table was created with.
+   */
+  readonly mode?: number | undefined
 }
 
 /** What `FlashTable.bulkLoad` takes besides the options of an open. */
@@ -90,6 +96,8 @@ export interface ResolvedOptions {
   readonly pageBytes: number | undefined
   /** `undefined`: as stored, {@link DEFAULT_DUPLICATES} at creation. */
   readonly duplicates: Duplicates | undefined
+  /** `undefined`: as stored, {@link DEFAULT_FILE_MODE} at creation. */
+  readonly mode: number | undefined
   /** As given; encoding/ checks it. */
   readonly keyEncoding: unknown
   /** As given; encoding/ checks it. */
@@ -136,6 +144,7 @@ const OPEN_OPTIONS = {
   valueEncoding: asGiven,
   duplicates: optionalDuplicates,
   pageBytes: optionalPageBytes,
+  mode: optionalFileMode,
   readOnly: optionalBoolean,
   createIfMissing: optionalBoolean,
   errorIfExists: optionalBoolean,
@@ -235,6 +244,14 @@ export function optionalPageBytes(value: unknown, name: string): number | undefi
 export function optionalDuplicates(value: unknown, name: string): Duplicates | undefined {
   if (value === undefined || value === 'keep' || value === 'replace') return value
   throw unexpected(name, "'keep' or 'replace'", value)
+}
+
+export function optionalFileMode(value: unknown, name: string): number | undefined {
+  if (value === undefined) return undefined
+  const expected = 'permissions of files, 0o600 and besides 4 or 6 for group and others, such as 0o640'
+  if (typeof value !== 'number') throw unexpected(name, expected, value)
+  if (!isFileMode(value)) throw outside(name, expected, value)
+  return value
 }
 
 function conflict(one: string, other: string): TypeError {

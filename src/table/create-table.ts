@@ -5,6 +5,8 @@ import { hasCode } from '../base/errors.js'
 import type { Poison } from '../base/poison.js'
 import type { Schema } from '../encoding/schema.js'
 import { TABLE_ID_BYTES } from '../format/checksum.js'
+import { DEFAULT_FILE_MODE } from '../base/file-mode.js'
+import { modedFileSystem } from '../io/moded-file-system.js'
 import { countingItself, type Manifest } from '../manifest/manifest.js'
 import type { JsonObject } from '../manifest/meta.js'
 import { installManifest } from '../manifest/store.js'
@@ -16,11 +18,12 @@ import type { Environment } from './environment.js'
 export async function createTable(
   directory: string,
   schema: Schema,
-  options: Pick<ResolvedOptions, 'pageBytes' | 'duplicates'> & { readonly meta?: JsonObject },
+  options: Pick<ResolvedOptions, 'pageBytes' | 'duplicates' | 'mode'> & { readonly meta?: JsonObject },
   environment: Environment,
   poison: Poison,
 ): Promise<Manifest> {
-  const { fileSystem } = environment
+  const { mode = DEFAULT_FILE_MODE } = options
+  const fileSystem = modedFileSystem(environment.fileSystem, mode)
   await assertNoTableFiles(fileSystem, directory)
   const manifest = countingItself({
     tableId: newTableId(environment),
@@ -28,6 +31,7 @@ export async function createTable(
     schema: { ...schema.stored },
     pageBytes: options.pageBytes ?? DEFAULT_PAGE_BYTES,
     duplicates: options.duplicates ?? DEFAULT_DUPLICATES,
+    mode,
     files: [],
     log: { closed: [], firstSegment: 1 },
     firstLogSequence: 0,

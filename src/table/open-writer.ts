@@ -101,7 +101,7 @@ async function prepareDirectory(
   if (info !== undefined) return
   // Throws if the options say too little to create a table.
   if (options.keyEncoding === undefined) Schema.create(options)
-  await fileSystem.makeDirectory(directory)
+  await fileSystem.makeDirectory(directory, options.mode)
 }
 
 /** Holds the directory and takes its lock; starts again if another directory has its path by then. */
@@ -141,7 +141,8 @@ async function openLocked(opening: Opening, held: Held): Promise<TableParts> {
     loaded === undefined ? Schema.create(options) : openSchema(directory, loaded.manifest, options)
   const manifest = loaded?.manifest ?? (await createTable(directory, schema, options, environment, poison))
   const counters = new LifetimeCounters(manifest.counters, schema.layout.recordBytes)
-  const jobs = new Jobs(environment.newExecutor(), { directory, onWritten: counters.countBuckets })
+  const written = { directory, onWritten: counters.countBuckets }
+  const jobs = new Jobs(environment.newExecutor(), manifest.mode, written)
   try {
     const recovery = recoveryOptions(directory, manifest, schema, options, environment)
     const recovered =
@@ -205,7 +206,7 @@ function wire(
   const onBuffered = (bytes: number): void => share.set(bytes)
   const state = new TableState({ ...recovery, poison, onBuffered }, recovered, counters)
   const wal = new WalWriter({
-    fileSystem: meteredFileSystem(environment.fileSystem, counters.countLog),
+    fileSystem: meteredFileSystem(recovery.fileSystem, counters.countLog),
     directory,
     tableId: recovery.tableId,
     layout,

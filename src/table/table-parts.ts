@@ -8,6 +8,8 @@ import type { Committer } from '../commit/committer.js'
 import type { Compactor } from '../compaction/compactor.js'
 import { Schema } from '../encoding/schema.js'
 import { MANIFEST_NAME } from '../io/file-names.js'
+import { fileModeText } from '../base/file-mode.js'
+import { modedFileSystem } from '../io/moded-file-system.js'
 import type { Home } from '../io/home.js'
 import type { Jobs } from '../jobs/jobs.js'
 import { tableIdBytes } from '../manifest/bucket-file-entry.js'
@@ -57,14 +59,20 @@ export interface TableLock {
 /** The stored schema, checked against the encodings and options that the caller asks for. */
 export function openSchema(directory: string, manifest: Manifest, options: ResolvedOptions): Schema {
   const path = `${directory}/${MANIFEST_NAME}`
-  for (const name of ['pageBytes', 'duplicates'] as const) {
+  for (const name of ['pageBytes', 'duplicates', 'mode'] as const) {
     if (options[name] === undefined || options[name] === manifest[name]) continue
     throw new FlashTableError(
       'FLASHTABLE_SCHEMA_MISMATCH',
-      `${path}: the table was created with ${name} ${manifest[name]}, but ${options[name]} was given; leave it out`,
+      `${path}: the table was created with ${name} ${storedText(name, manifest[name])}, but ${storedText(name, options[name])} was given; ` +
+        'leave it out',
     )
   }
   return Schema.open(manifest.schema, path, options)
+}
+
+/** The value of a stored option. */
+function storedText(name: string, value: number | string | undefined): string {
+  return name === 'mode' ? fileModeText(value as number) : String(value)
 }
 
 /** The page cache of the process, or one of the table's own: if it was asked for, or if freed memory is watched. */
@@ -88,7 +96,7 @@ export function recoveryOptions(
   const bufferRecords = Math.min(BUFFER_RECORDS_MAX, Math.floor(options.bufferBytes / layout.recordBytes))
   const memtables = runsPerFlush ?? memtablesOfBuffer(options.bufferBytes)
   return {
-    fileSystem,
+    fileSystem: modedFileSystem(fileSystem, manifest.mode),
     directory,
     tableId: tableIdBytes(manifest.tableId),
     layout,

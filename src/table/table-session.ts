@@ -226,7 +226,7 @@ export class TableSession {
 
   async #checkpoint(directory: string): Promise<void> {
     const { state, options, writer } = this.#parts
-    const jobs = writer?.jobs ?? new Jobs(this.#environment.newExecutor())
+    const jobs = writer?.jobs ?? new Jobs(this.#environment.newExecutor(), state.manifest.mode)
     // A refresh of the reader would release the state.
     const pin = writer === undefined ? this.pins.pin(state) : undefined
     try {

@@ -88,6 +88,7 @@ describe('open', () => {
     ['a value that is no struct', { keyEncoding: 'u64', valueEncoding: bytes(8) }],
     ["duplicates: 'replace'", { duplicates: 'replace' }],
     ['another page size', { pageBytes: 8192 }],
+    ['another mode', { mode: 0o640 }],
   ])('refuses %s than those of the table, and changes nothing', async (_, options) => {
     const path = await closedTable()
     const before = await imageOf(path)

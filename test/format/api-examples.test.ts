@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DEFAULT_FILE_MODE } from '../../src/base/file-mode.js'
 import * as flashtable from '../../src/index.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, resolveOptions } from '../../src/options/options.js'
 import { codeOf, readDocument, sectionOf, sectionsOf, type CodeBlock } from '../support/markdown.js'
@@ -140,7 +141,8 @@ describe('docs/api.md', () => {
 
   test('names every option with its default', () => {
     const [table] = sectionOf(API, 'Options').tables
-    const defaults = { ...resolveOptions({}), pageBytes: DEFAULT_PAGE_BYTES, duplicates: DEFAULT_DUPLICATES }
+    const stored = { pageBytes: DEFAULT_PAGE_BYTES, duplicates: DEFAULT_DUPLICATES, mode: DEFAULT_FILE_MODE }
+    const defaults = { ...resolveOptions({}), ...stored }
     const documented = new Map(table!.map(row => [row['option']!.replaceAll('`', ''), row['default']!]))
     expect([...documented.keys()].sort()).toEqual(Object.keys(defaults).sort())
     for (const [name, value] of Object.entries(defaults)) {
@@ -199,7 +201,7 @@ function isGetter(name: string): boolean {
 
 /** `32 MiB`, `5000`, `` `true` ``. */
 function valueOf(text: string): unknown {
-  const [, number, unit] = /^(\d+)(?: (KiB|MiB))?$/.exec(text) ?? []
+  const [, number, unit] = /^(0o[0-7]+|\d+)(?: (KiB|MiB))?$/.exec(text) ?? []
   if (number !== undefined) return Number(number) * (unit === 'KiB' ? 2 ** 10 : unit === 'MiB' ? 2 ** 20 : 1)
   const plain = text.replaceAll(/[`']/g, '')
   return plain === 'true' ? true : plain === 'false' ? false : plain

@@ -525,6 +525,7 @@ interface Manifest {
   readonly schema: { readonly key: StoredType; readonly value: StoredType | StoredStruct | null }
   readonly pageBytes: number
   readonly duplicates: 'keep' | 'replace'
+  readonly mode: number
   readonly files: readonly FileEntry[]
   readonly log: { readonly closed: readonly ClosedSegment[]; readonly firstSegment: number }
   readonly firstLogSequence: number

@@ -114,7 +114,7 @@ async function open(directory: string, options: object): Promise<Writer & FlashT
 async function makeClean(directory: string): Promise<GoldenRecord[]> {
   const random = new Random(1)
   const model = new Model(false)
-  let table = await open(directory, FINGERPRINT)
+  let table = await open(directory, { ...FINGERPRINT, mode: 0o640 })
   for (let i = 0; i < 790; i++) {
     if (i === 770 || i === 781) {
       await table.close()

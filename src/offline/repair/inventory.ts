@@ -67,12 +67,13 @@ export async function takeInventory(
     const message = `${why}; give the schema of the table to repair it without the manifest`
     throw new FlashTableError('FLASHTABLE_CORRUPTION', message, { path })
   }
-  const { duplicates, pageBytes } = options
+  const { duplicates, pageBytes, mode } = options
   const known = {
     schema: Schema.create(options),
     isSure: false,
     duplicates,
     pageBytes,
+    mode,
     meta: {},
     loss: 'the manifest',
   }
@@ -110,9 +111,9 @@ async function inventoryOfManifest(
   const end = Math.max(manifest.nextSequence, survey.parts.at(-1)?.endSequence ?? 0)
   const better = await betterThan(place, manifest, listing.buckets, end)
   if (better !== undefined) {
-    const { duplicates, meta } = manifest
+    const { duplicates, mode, meta } = manifest
     const loss = `the manifest: ${better} is newer, so the files themselves tell what counts`
-    const known = { schema, isSure: true, duplicates, pageBytes, meta, loss }
+    const known = { schema, isSure: true, duplicates, pageBytes, mode, meta, loss }
     return findFiles(fileSystem, directory, listing, options, known)
   }
   const losses = [...survey.gaps.map(gapLoss), ...brokenEnds(survey, closed)]
@@ -127,6 +128,7 @@ async function inventoryOfManifest(
     schema,
     pageBytes,
     duplicates: manifest.duplicates,
+    mode: manifest.mode,
     meta: manifest.meta,
     items: [
       ...manifest.files.map(entry => ({

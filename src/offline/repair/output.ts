@@ -64,7 +64,7 @@ export class RepairOutput {
   ): Promise<RepairOutput> {
     const { fileSystem } = environment
     await assertEmpty(fileSystem, directory)
-    const made = await fileSystem.makeDirectory(directory)
+    const made = await fileSystem.makeDirectory(directory, inventory.mode)
     const hidden: Environment = {
       ...environment,
       fileSystem: unfinished(fileSystem, directory),
@@ -191,12 +191,12 @@ function unfinished(fileSystem: FileSystem, directory: string): FileSystem {
   const at = (path: string): string => (path === manifest ? `${directory}/${UNFINISHED_MANIFEST_NAME}` : path)
   return {
     list: directory => fileSystem.list(directory),
-    makeDirectory: directory => fileSystem.makeDirectory(directory),
+    makeDirectory: (directory, fileMode) => fileSystem.makeDirectory(directory, fileMode),
     removeDirectory: directory => fileSystem.removeDirectory(directory),
     syncDirectory: directory => fileSystem.syncDirectory(directory),
     openDirectory: directory => fileSystem.openDirectory(directory),
     freeBytes: path => fileSystem.freeBytes(path),
-    open: (path, mode) => fileSystem.open(at(path), mode),
+    open: (path, mode, fileMode) => fileSystem.open(at(path), mode, fileMode),
     rename: (from, to) => fileSystem.rename(at(from), at(to)),
     unlink: path => fileSystem.unlink(at(path)),
     link: (existing, path) => fileSystem.link(at(existing), at(path)),

@@ -18,7 +18,12 @@ import { codeOf, diskError, outOfRange } from '../../base/errors.js'
 import { Schema } from '../../encoding/schema.js'
 import { isWithin, type FileSystem } from '../../io/file-system.js'
 import { optionalCallback, optionalSignal, readOptions } from '../../options/arguments.js'
-import { optionalDuplicates, optionalBufferBytes, optionalPageBytes } from '../../options/options.js'
+import {
+  optionalDuplicates,
+  optionalBufferBytes,
+  optionalFileMode,
+  optionalPageBytes,
+} from '../../options/options.js'
 import { nodeEnvironment, type Environment } from '../../table/environment.js'
 import { assertDirectory, assertUnchanged, takeInventory } from './inventory.js'
 import { RepairOutput } from './output.js'
@@ -36,6 +41,7 @@ const REPAIR_OPTIONS = {
   valueEncoding: asGiven,
   duplicates: optionalDuplicates,
   pageBytes: optionalPageBytes,
+  mode: optionalFileMode,
   bufferBytes: optionalBufferBytes,
   signal: optionalSignal,
   onProgress: optionalCallback<NonNullable<RepairOptions['onProgress']>>(),

@@ -146,7 +146,7 @@ function readingAs(inner: FileSystem, directory: string, names: ReadonlyMap<stri
     return name === undefined ? path : `${start}${name}`
   }
   return {
-    open: (path, mode) => inner.open(real(path), mode),
+    open: (path, mode, fileMode) => inner.open(real(path), mode, fileMode),
     info: path => inner.info(real(path)),
     stamp: path => inner.stamp(real(path)),
     digest: path => inner.digest(real(path)),
@@ -155,7 +155,7 @@ function readingAs(inner: FileSystem, directory: string, names: ReadonlyMap<stri
     rename: (from, to) => inner.rename(from, to),
     unlink: path => inner.unlink(path),
     link: (existing, path) => inner.link(existing, path),
-    makeDirectory: path => inner.makeDirectory(path),
+    makeDirectory: (path, fileMode) => inner.makeDirectory(path, fileMode),
     removeDirectory: path => inner.removeDirectory(path),
     syncDirectory: path => inner.syncDirectory(path),
     openDirectory: path => inner.openDirectory(path),

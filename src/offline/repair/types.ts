@@ -23,6 +23,8 @@ export interface RepairOptions extends GivenEncodings {
   readonly duplicates?: Duplicates | undefined
   /** As in the lost manifest, if no bucket file tells it. */
   readonly pageBytes?: number | undefined
+  /** As in the lost manifest, if that was not 0o600. */
+  readonly mode?: number | undefined
   /** Memory that the repair may take, as for an open. */
   readonly bufferBytes?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -61,6 +63,7 @@ export interface Inventory {
   readonly schema: Schema
   readonly pageBytes: number
   readonly duplicates: Duplicates
+  readonly mode: number
   /** Empty if no manifest tells. */
   readonly meta: JsonObject
   /** Oldest first. */

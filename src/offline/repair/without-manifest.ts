@@ -7,6 +7,7 @@
 import { FlashTableError } from '../../base/errors.js'
 import type { Schema } from '../../encoding/schema.js'
 import { MANIFEST_NAME } from '../../io/file-names.js'
+import { DEFAULT_FILE_MODE } from '../../base/file-mode.js'
 import type { FileSystem } from '../../io/file-system.js'
 import type { JsonObject } from '../../manifest/meta.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type Duplicates } from '../../options/options.js'
@@ -34,6 +35,7 @@ export interface Known {
   readonly isSure: boolean
   readonly duplicates: Duplicates | undefined
   readonly pageBytes: number | undefined
+  readonly mode: number | undefined
   readonly meta: JsonObject
   /** What is lost with the manifest. */
   readonly loss: string
@@ -67,6 +69,7 @@ export async function findFiles(
     schema,
     pageBytes,
     duplicates: known.duplicates ?? DEFAULT_DUPLICATES,
+    mode: known.mode ?? DEFAULT_FILE_MODE,
     meta: known.meta,
     items: [...chosen.files, ...placed, ...pieces]
       .sort((a, b) => a.firstSequence - b.firstSequence)

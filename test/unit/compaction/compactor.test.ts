@@ -31,7 +31,7 @@ function newCompactor(
   const kinds: string[] = []
   const compactor: Compactor = new Compactor({
     state,
-    jobs: new Jobs({ ...executor, run }),
+    jobs: new Jobs({ ...executor, run }, 0o600),
     fanout,
     runsPerFlush,
     filterBitsPerRecord: 10,

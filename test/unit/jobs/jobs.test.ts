@@ -67,7 +67,7 @@ describe('the memory of a memtable', () => {
     async (_what, settle) => {
       const { freed, pool, sealed, active, version } = sealedVersion()
       const { jobs, executor } = heldExecutor()
-      const sealing = new Jobs(executor).merge(inputsOf(version, sealed), TARGET).catch(() => {})
+      const sealing = new Jobs(executor, 0o600).merge(inputsOf(version, sealed), TARGET).catch(() => {})
       await version.release()
       // The job holds what it reads, not all of the version.
       expect(freed).toEqual([active.memtable.memory])
@@ -84,7 +84,7 @@ describe('the memory of a memtable', () => {
     const { sealed, version } = sealedVersion()
     const { jobs, executor } = heldExecutor()
     await version.release()
-    await expect(new Jobs(executor).merge(inputsOf(version, sealed), TARGET)).rejects.toThrow(
+    await expect(new Jobs(executor, 0o600).merge(inputsOf(version, sealed), TARGET)).rejects.toThrow(
       'retained from a version that is in use',
     )
     expect(jobs).toEqual([])
@@ -94,7 +94,7 @@ describe('the memory of a memtable', () => {
     const { version } = sealedVersion()
     const other = sealedVersion()
     const { jobs, executor } = heldExecutor()
-    await expect(new Jobs(executor).merge(inputsOf(version, other.sealed), TARGET)).rejects.toThrow(
+    await expect(new Jobs(executor, 0o600).merge(inputsOf(version, other.sealed), TARGET)).rejects.toThrow(
       'part of the version',
     )
     expect(jobs).toEqual([])
@@ -110,8 +110,8 @@ test('a job of a part of a memtable has the sequence numbers and delete-where en
   memtable.append(rows, 1, 2)
   const { jobs, executor } = heldExecutor()
   const part = { version, files: [], memtables: [{ memtable: sealed, rows: 1, before: 1 }] }
-  void new Jobs(executor).merge(part, TARGET)
-  void new Jobs(executor).merge(inputsOf(version, sealed), TARGET)
+  void new Jobs(executor, 0o600).merge(part, TARGET)
+  void new Jobs(executor, 0o600).merge(inputsOf(version, sealed), TARGET)
   const told = jobs.map(({ job: { output, deletes, ownDeletes } }) => [
     output.firstSequence,
     output.endSequence,

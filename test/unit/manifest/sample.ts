@@ -8,6 +8,7 @@ export function sampleManifest(changes: Partial<Manifest> = {}): Manifest {
     schema: { key: { type: 'u64' }, value: { type: 'struct', fields: [{ name: 'id', type: 'i32' }] } },
     pageBytes: 4096,
     duplicates: 'keep',
+    mode: 0o640,
     files: [
       {
         tableId: 'fedcba9876543210fedcba9876543210',
