@@ -1,10 +1,12 @@
 /**
- * What is left of sorted operations: drops what deletes hide, and with `duplicates: 'replace'` what was replaced.
+ * What is left of sorted operations: drops what deletes hide, and with `duplicates: 'replace'` what was replaced; with
+ * `combine` the records of a key become one.
  *
  * One key at a time, from its newest operation to its oldest. A delete is dropped with what it hides only if nothing
  * older can exist (`keepDeletes` false): in a scan, or in a merge that includes the oldest file (Bitcask #82).
  * docs/internals.md, Deletes.
  */
+import { Combiner, NOWHERE } from '../records/combine.js'
 import { compareRows } from '../records/compare.js'
 import { DELETE_KEY, DELETE_RECORD, PUT, type OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
@@ -20,6 +22,11 @@ export interface ResolveOptions {
 
 /** Resolves the rows in place. Requires: sorted by key, within a key oldest first, all operations of each key. */
 export function resolve(rows: OperationBuffer, options: ResolveOptions): void {
+  const combiner = Combiner.of(options.layout)
+  if (combiner !== undefined) {
+    resolveCombined(rows, options, combiner)
+    return
+  }
   if (rows.kinds === undefined && !options.replace) return
   const { layout, keepDeletes } = options
   const { keyLaneCount } = layout
@@ -73,4 +80,46 @@ function resolveReplaced(
     if (hidden && keepDeletes) rows.ensureKinds()[row] = DELETE_KEY
     return
   }
+}
+
+/**
+ * With `combine`: for each key the newest delete, if deletes stay, and all newer puts as one. Such a table has no deletes of
+ * records; where a repair finds some, they hide nothing.
+ */
+function resolveCombined(
+  rows: OperationBuffer,
+  { layout, keepDeletes }: ResolveOptions,
+  combiner: Combiner,
+): void {
+  const { lanes, kinds, count } = rows
+  const { keyLaneCount } = layout
+  const places = new Uint32Array(count)
+  // The next place; where the rows of the key begin; and whether the last one is a record of it.
+  let next = 0
+  let begin = 0
+  let hasRecord = false
+  for (let row = 0; row < count; row++) {
+    if (row > 0 && !isSameKey(lanes, row, keyLaneCount)) {
+      begin = next
+      hasRecord = false
+    }
+    const kind = kinds === undefined ? PUT : kinds[row]!
+    if (kind === PUT) places[row] = hasRecord ? next - 1 : next++
+    else if (kind === DELETE_KEY) {
+      // What was put before goes.
+      next = begin
+      places[row] = keepDeletes ? next++ : NOWHERE
+    } else places[row] = NOWHERE
+    if (kind !== DELETE_RECORD) hasRecord = kind === PUT
+  }
+  if (next === count) return
+  combiner.combineRows(rows, places, keyLaneCount)
+  rows.truncate(next)
+}
+
+/** Whether a row has the key of the row before. Hot: the last lanes differ most. */
+function isSameKey(lanes: readonly Uint32Array[], row: number, keyLaneCount: number): boolean {
+  for (let lane = keyLaneCount - 1; lane >= 0; lane--)
+    if (lanes[lane]![row] !== lanes[lane]![row - 1]) return false
+  return true
 }

@@ -15,7 +15,7 @@ import type { Environment } from './environment.js'
 export async function createTable(
   directory: string,
   schema: Schema,
-  options: Pick<ResolvedOptions, 'pageBytes' | 'duplicates'>,
+  options: Pick<ResolvedOptions, 'pageBytes'> & { readonly duplicates: Manifest['duplicates'] | undefined },
   environment: Environment,
   poison: Poison,
 ): Promise<Manifest> {
@@ -26,7 +26,7 @@ export async function createTable(
     epoch: 1,
     schema: { ...schema.stored },
     pageBytes: options.pageBytes ?? DEFAULT_PAGE_BYTES,
-    duplicates: options.duplicates ?? DEFAULT_DUPLICATES,
+    duplicates: schema.combine ?? options.duplicates ?? DEFAULT_DUPLICATES,
     files: [],
     log: { closed: [], firstSegment: 1 },
     firstLogSequence: 0,

@@ -11,7 +11,7 @@ import { MANIFEST_NAME } from '../io/file-names.js'
 import type { Home } from '../io/home.js'
 import type { Jobs } from '../jobs/jobs.js'
 import { tableIdBytes } from '../manifest/bucket-file-entry.js'
-import type { Manifest } from '../manifest/manifest.js'
+import { combineOf, type Manifest } from '../manifest/manifest.js'
 import type { ResolvedOptions } from '../options/options.js'
 import { TableReader } from '../query/reader.js'
 import type { TableState } from '../state/table-state.js'
@@ -59,12 +59,14 @@ export function openSchema(directory: string, manifest: Manifest, options: Resol
   const path = `${directory}/${MANIFEST_NAME}`
   for (const name of ['pageBytes', 'duplicates'] as const) {
     if (options[name] === undefined || options[name] === manifest[name]) continue
+    const stored =
+      combineOf(manifest) === undefined || name === 'pageBytes' ? `${name} ${manifest[name]}` : 'combine'
     throw new FlashTableError(
       'FLASHTABLE_SCHEMA_MISMATCH',
-      `${path}: the table was created with ${name} ${manifest[name]}, but ${options[name]} was given; leave it out`,
+      `${path}: the table was created with ${stored}, but ${name} ${options[name]} was given; leave it out`,
     )
   }
-  return Schema.open(manifest.schema, path, options)
+  return Schema.open(manifest.schema, path, options, combineOf(manifest))
 }
 
 /** The page cache of the process, or one of the table's own: if it was asked for, or if freed memory is watched. */

@@ -18,7 +18,13 @@ import { codeOf, diskError, outOfRange } from '../../base/errors.js'
 import { Schema } from '../../encoding/schema.js'
 import { isWithin, type FileSystem } from '../../io/file-system.js'
 import { optionalCallback, optionalSignal, readOptions } from '../../options/arguments.js'
-import { optionalDuplicates, optionalBufferBytes, optionalPageBytes } from '../../options/options.js'
+import {
+  checkCombine,
+  optionalBufferBytes,
+  optionalCombine,
+  optionalDuplicates,
+  optionalPageBytes,
+} from '../../options/options.js'
 import { nodeEnvironment, type Environment } from '../../table/environment.js'
 import { assertDirectory, assertUnchanged, takeInventory } from './inventory.js'
 import { RepairOutput } from './output.js'
@@ -35,6 +41,7 @@ const REPAIR_OPTIONS = {
   keyEncoding: asGiven,
   valueEncoding: asGiven,
   duplicates: optionalDuplicates,
+  combine: optionalCombine,
   pageBytes: optionalPageBytes,
   bufferBytes: optionalBufferBytes,
   signal: optionalSignal,
@@ -56,6 +63,7 @@ export async function repairTable(
   given: RepairOptions = {},
 ): Promise<RepairResult> {
   const options = readOptions('repair', given, REPAIR_OPTIONS)
+  checkCombine(options)
   Schema.check(options)
   return withProgress(options, control => repairInto(directory, into, { ...options, ...control }))
 }

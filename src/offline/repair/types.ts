@@ -59,7 +59,7 @@ export interface SourcePiece extends RunPart {
 export interface Inventory {
   readonly schema: Schema
   readonly pageBytes: number
-  readonly duplicates: Duplicates
+  readonly duplicates: Manifest['duplicates']
   /** Oldest first. */
   readonly items: readonly (SourceFile | SourcePiece)[]
   readonly losses: readonly Loss[]

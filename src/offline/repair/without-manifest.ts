@@ -8,7 +8,8 @@ import { FlashTableError } from '../../base/errors.js'
 import type { Schema } from '../../encoding/schema.js'
 import { MANIFEST_NAME } from '../../io/file-names.js'
 import type { FileSystem } from '../../io/file-system.js'
-import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type Duplicates } from '../../options/options.js'
+import type { Manifest } from '../../manifest/manifest.js'
+import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES } from '../../options/options.js'
 import { clip, partsOf, type RunPart } from '../../wal/log-parts.js'
 import { findBuckets, type FoundFile, type RangedFile } from './found-buckets.js'
 import { findSegments, type FoundSegment } from './found-segments.js'
@@ -31,7 +32,7 @@ export interface Known {
   readonly schema: Schema
   /** The schema comes from a manifest, not from the caller. */
   readonly isSure: boolean
-  readonly duplicates: Duplicates | undefined
+  readonly duplicates: Manifest['duplicates'] | undefined
   readonly pageBytes: number | undefined
   /** What is lost with the manifest. */
   readonly loss: string
