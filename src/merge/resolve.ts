@@ -6,12 +6,13 @@
  * older can exist (`keepDeletes` false): in a scan, or in a merge that includes the oldest file (Bitcask #82).
  * docs/internals.md, Deletes.
  */
-import { Combiner, NOWHERE } from '../records/combine.js'
+import { Combiner } from '../records/combine.js'
 import { compareRows } from '../records/compare.js'
 import { DELETE_KEY, DELETE_RECORD, PUT, type OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { RecordSet } from '../records/record-set.js'
 import { NewestFirstJudge } from './key-judge.js'
+import { RowMoves } from './row-moves.js'
 
 export interface ResolveOptions {
   readonly layout: RecordLayout
@@ -82,44 +83,17 @@ function resolveReplaced(
   }
 }
 
-/**
- * With `combine`: for each key the newest delete, if deletes stay, and all newer puts as one. Such a table has no deletes of
- * records; where a repair finds some, they hide nothing.
- */
+/** With `combine`: for each key the newest delete, if deletes stay, and all newer puts as one. */
 function resolveCombined(
   rows: OperationBuffer,
   { layout, keepDeletes }: ResolveOptions,
   combiner: Combiner,
 ): void {
-  const { lanes, kinds, count } = rows
-  const { keyLaneCount } = layout
-  const places = new Uint32Array(count)
-  // The next place; where the rows of the key begin; and whether the last one is a record of it.
-  let next = 0
-  let begin = 0
-  let hasRecord = false
-  for (let row = 0; row < count; row++) {
-    if (row > 0 && !isSameKey(lanes, row, keyLaneCount)) {
-      begin = next
-      hasRecord = false
-    }
-    const kind = kinds === undefined ? PUT : kinds[row]!
-    if (kind === PUT) places[row] = hasRecord ? next - 1 : next++
-    else if (kind === DELETE_KEY) {
-      // What was put before goes.
-      next = begin
-      places[row] = keepDeletes ? next++ : NOWHERE
-    } else places[row] = NOWHERE
-    if (kind !== DELETE_RECORD) hasRecord = kind === PUT
-  }
-  if (next === count) return
-  combiner.combineRows(rows, places, keyLaneCount)
-  rows.truncate(next)
-}
-
-/** Whether a row has the key of the row before. Hot: the last lanes differ most. */
-function isSameKey(lanes: readonly Uint32Array[], row: number, keyLaneCount: number): boolean {
-  for (let lane = keyLaneCount - 1; lane >= 0; lane--)
-    if (lanes[lane]![row] !== lanes[lane]![row - 1]) return false
-  return true
+  const { count } = rows
+  const moves = new RowMoves(count)
+  if (rows.kinds === undefined) moves.planPuts(rows, layout.keyLaneCount)
+  else moves.plan(rows, rows.kinds, layout.keyLaneCount, keepDeletes)
+  if (moves.kept === count) return
+  combiner.combineEach(rows.lanes, moves.older, moves.newer, moves.pairs)
+  moves.apply(rows)
 }

@@ -5,7 +5,6 @@
  * integers that have overflowed on the way. Hot: nothing is allocated for a record.
  */
 import type { CombineOperator } from '../options/options.js'
-import { DELETE_KEY, PUT, type WideOperations } from './operations.js'
 import type { CombineRule, RecordLayout } from './record-layout.js'
 
 type Lanes = readonly Uint32Array[]
@@ -26,20 +25,11 @@ const words = new Uint32Array(cell)
 const doubles = new Float64Array(cell)
 const singles = new Float32Array(cell)
 
-/** The place of a row that goes without a trace. */
-export const NOWHERE = 2 ** 32 - 1
-
-interface CombinedField {
-  readonly lane: number
-  readonly laneCount: number
-  readonly write: Write
-}
-
 export class Combiner {
-  readonly #fields: readonly CombinedField[]
+  readonly #fields: readonly Write[]
 
   private constructor(rules: readonly CombineRule[], { laneBytes }: RecordLayout) {
-    this.#fields = rules.map(rule => ({ ...rule, write: writeOf(rule, laneBytes[rule.lane]!) }))
+    this.#fields = rules.map(rule => writeOf(rule, laneBytes[rule.lane]!))
   }
 
   /** `undefined`: the table does not combine. */
@@ -50,50 +40,14 @@ export class Combiner {
   /** Writes the fields of both records, combined, into row `at` of `into`, which may be one of the two. */
   combine(older: Lanes, o: number, newer: Lanes, n: number, into: Lanes, at: number): void {
     const fields = this.#fields
-    for (let field = 0; field < fields.length; field++) fields[field]!.write(older, o, newer, n, into, at)
+    for (let field = 0; field < fields.length; field++) fields[field]!(older, o, newer, n, into, at)
   }
 
-  /**
-   * Moves each row to its place, field by field. Of neighbours with one place puts are combined, oldest first, and a put
-   * replaces another operation. Requires: no row moves to a higher place.
-   */
-  combineRows({ lanes, kinds, count }: WideOperations, places: Uint32Array, keyLaneCount: number): void {
-    const isFirst = firstsOf(places, kinds, count)
-    for (let lane = 0; lane < keyLaneCount; lane++) {
-      const column = lanes[lane]!
-      for (let row = 0; row < count; row++) if (isFirst[row] === 1) column[places[row]!] = column[row]!
-    }
-    for (const { lane, laneCount, write } of this.#fields) {
-      for (let row = 0; row < count; row++) {
-        const place = places[row]!
-        if (place === NOWHERE) continue
-        if (isFirst[row] === 1) copy(lanes, row, lanes, place, lane, laneCount)
-        else write(lanes, place, lanes, row, lanes, place)
-      }
-    }
-    if (kinds === undefined) return
-    for (let row = 0; row < count; row++) if (places[row] !== NOWHERE) kinds[places[row]!] = kinds[row]!
+  /** For i below `pairs`, in this order: row `newer[i]` takes in row `older[i]`. Field by field. */
+  combineEach(lanes: Lanes, older: Uint32Array, newer: Uint32Array, pairs: number): void {
+    for (const write of this.#fields)
+      for (let i = 0; i < pairs; i++) write(lanes, older[i]!, lanes, newer[i]!, lanes, newer[i]!)
   }
-}
-
-/** 1 for each row that begins its place, or begins it again. */
-function firstsOf(places: Uint32Array, kinds: Uint8Array | undefined, count: number): Uint8Array {
-  const isFirst = new Uint8Array(count)
-  let before = NOWHERE
-  let isPut = false
-  for (let row = 0; row < count; row++) {
-    const place = places[row]!
-    if (place === NOWHERE) {
-      // A delete of the key: what follows takes the place of what was there.
-      if (kinds![row] === DELETE_KEY) isPut = false
-      continue
-    }
-    const kind = kinds === undefined ? PUT : kinds[row]!
-    isFirst[row] = place === before && isPut && kind === PUT ? 0 : 1
-    before = place
-    isPut = kind === PUT
-  }
-  return isFirst
 }
 
 function writeOf(rule: CombineRule, bytes: number): Write {
