@@ -20,7 +20,14 @@ import type {
 import type { JsonObject } from './manifest/meta.js'
 import { invalidOption, refuseExtra } from './options/arguments.js'
 import { absolutePath, locationText } from './options/location.js'
-import { resolveLoadOptions, resolveOptions, type Duplicates, type TableOptions } from './options/options.js'
+import {
+  resolveLoadOptions,
+  resolveOptions,
+  type CombineFields,
+  type CombineOption,
+  type Duplicates,
+  type TableOptions,
+} from './options/options.js'
 import { DELETE_KEY, DELETE_RECORD, PUT } from './records/operations.js'
 import { Snapshot } from './state/snapshot.js'
 import { checkSource, readCompactOptions } from './table/call-options.js'
@@ -33,7 +40,7 @@ import {
 } from './table/describe.js'
 import { nodeEnvironment, type Environment } from './table/environment.js'
 import { ReadCalls } from './table/read-calls.js'
-import type { TableStats } from './table/stats.js'
+import { copyOfCombine, duplicatesOf, type TableStats } from './table/stats.js'
 import { TableSession } from './table/table-session.js'
 import type {
   BatchOperation,
@@ -85,7 +92,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     location: string | URL,
     options: OpenOptions<K, V>,
   ): Promise<FlashTable<K, V>>
-  static open(location: string | URL, options?: TableOptions): Promise<FlashTable>
+  static open(location: string | URL, options?: TableOptions & CombineOption): Promise<FlashTable>
   static async open(location: string | URL, options?: unknown, ...extra: unknown[]): Promise<FlashTable> {
     refuseExtra('open', extra, 'open(location, options) returns a promise')
     return FlashTable.openIn(location, options, nodeEnvironment)
@@ -174,9 +181,14 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return this.#encodings().valueEncoding as V
   }
 
-  /** What the table was created with: `'keep'` or `'replace'`. */
-  get duplicates(): Duplicates {
-    return this.#session.parts.state.manifest.duplicates
+  /** What the table was created with: `'keep'` or `'replace'`; `undefined`: `combine`. */
+  get duplicates(): Duplicates | undefined {
+    return duplicatesOf(this.#session.parts.state.manifest)
+  }
+
+  /** What the table was created with: an operator for each field; `undefined`: it does not combine. */
+  get combine(): CombineFields | undefined {
+    return copyOfCombine(this.#session.parts.state.manifest)
   }
 
   /** What the table was created with: bytes of a page. */

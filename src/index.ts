@@ -32,6 +32,7 @@ export type { LevelEncodingName } from './encoding/encodings.js'
 export type {
   ColumnsIn,
   ColumnsOut,
+  Combine,
   Comparison,
   EncodingOptions,
   FieldEncoding,
@@ -54,8 +55,15 @@ export type {
 export { FlashTableError } from './base/errors.js'
 export type { FlashTableErrorCode, MisuseErrorCode } from './base/errors.js'
 export type { ColumnSource } from './bulk-load/bulk-load.js'
-export type { Duplicates, LoadOptions, TableOptions } from './options/options.js'
 export type { JsonObject, JsonValue } from './manifest/meta.js'
+export type {
+  CombineFields,
+  CombineOperator,
+  CombineOption,
+  Duplicates,
+  LoadOptions,
+  TableOptions,
+} from './options/options.js'
 export type { TableStatus } from './table/describe.js'
 export type { FileStats, TableStats } from './table/stats.js'
 export type { StoredField, StoredFieldType, StoredSchema, StoredValue } from './encoding/stored-schema.js'

@@ -25,6 +25,8 @@ export function leavesOutFile(
   isOldest: boolean,
   replace: boolean,
 ): boolean {
+  // Its records are parts of combined ones, which may match.
+  if (layout.combine !== undefined) return false
   if (!isOldest && (replace || footer.deleteKeys > 0)) return false
   const records = footer.records + footer.deleteRecords
   return !mayMatch(layout, terms, { ...footer, records })

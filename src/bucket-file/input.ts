@@ -84,8 +84,9 @@ export class BucketInput implements SortedInput {
     this.#keys = options.keys ?? new PageKeys(layout, pageBytes)
     this.#hidden = new HiddenPages(file, hiding.deletes.cleared, hiding.before)
     this.#pageLayout = dataPageLayout(layout, pageBytes)
-    // A delete of a key hides what matches, whatever its value is, and so does a put that replaces.
-    this.#where = footer.deleteKeys === 0 && !hiding.replace ? options.where : undefined
+    // A delete of a key hides what matches, whatever its value is; so does a put that replaces, and another becomes part of it.
+    const isAlone = footer.deleteKeys === 0 && !hiding.replace && layout.combine === undefined
+    this.#where = isAlone ? options.where : undefined
     this.#isFirst = options.firstReadPages === undefined && file.hasCache
     this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)

@@ -114,6 +114,7 @@ export async function buildRange(
   pause: () => Promise<void> | void,
 ): Promise<BuiltPages> {
   const { layout, pageBytes, replace, output } = job
+  const isResolved = replace || layout.combine !== undefined
   const input = new SpillInput({ fileSystem, ...job })
   const builder = new PageBuilder(layout, pageBytes, output.filterBitsPerRecord)
   const chunks: Uint8Array<ArrayBuffer>[] = []
@@ -137,7 +138,7 @@ export async function buildRange(
       if (!(await input.next(rows))) break
       throwIfAborted(signal)
       // Rows left from the previous batch are already resolved and share no key with the new ones.
-      if (replace) resolve(rows, { layout, replace, keepDeletes: false })
+      if (isResolved) resolve(rows, { layout, replace, keepDeletes: false })
       build(false)
       await pause()
     }

@@ -4,6 +4,10 @@ import type { FileSystem } from '../io/file-system.js'
 import { meteredFileSystem } from '../io/metered-file-system.js'
 import type { CompactionControl, SpillJob } from '../jobs/job.js'
 import { Memtable } from '../memtable/memtable.js'
+import { SealInput } from '../memtable/seal-input.js'
+import { resolve } from '../merge/resolve.js'
+import { DeleteWhereIndex } from '../records/delete-where-index.js'
+import { OperationBuffer } from '../records/operations.js'
 import { spillToMemory } from '../spill/memory-spill.js'
 import { splitIntoPieces } from '../spill/pieces.js'
 import type { Spill } from '../spill/spill.js'
@@ -16,9 +20,12 @@ export async function spillMemtable(
   { signal, onWritten }: CompactionControl,
   pause: () => Promise<void> | void,
 ): Promise<Spill[]> {
-  const { layout, scratch, target } = job
-  const memtable = Memtable.fromImage(layout, job.memtable)
-  const { lanes } = Memtable.fromImage(layout, scratch)
+  const { layout, target } = job
+  const given = Memtable.fromImage(layout, job.memtable)
+  const scratch = Memtable.fromImage(layout, job.scratch)
+  const isCombined = layout.combine !== undefined
+  if (isCombined) await combineInto(scratch, given, pause)
+  const [memtable, { lanes }] = isCombined ? [scratch, given] : [given, scratch]
   if (target.kind === 'memory') return spillToMemory(layout, memtable, lanes, target.shares)
   const pieces = splitIntoPieces(layout, memtable, lanes, true)
   const metered = meteredFileSystem(fileSystem, onWritten)
@@ -26,4 +33,25 @@ export async function spillMemtable(
     throwIfAborted(signal)
     await pause()
   })
+}
+
+/** Appends the rows to an empty memtable, the records of each key as one, so that less is set aside. */
+async function combineInto(
+  empty: Memtable,
+  rows: Memtable,
+  pause: () => Promise<void> | void,
+): Promise<void> {
+  const { layout } = rows
+  const input = new SealInput(rows, {
+    deletes: new DeleteWhereIndex(layout),
+    before: Infinity,
+    replace: false,
+  })
+  const part = new OperationBuffer(layout)
+  for (; await input.next(part); part.clear()) {
+    resolve(part, { layout, replace: false, keepDeletes: false })
+    empty.append(part, 0, part.count)
+    await pause()
+  }
+  await input.close()
 }

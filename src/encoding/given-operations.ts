@@ -5,11 +5,11 @@
  */
 import { describeValue } from '../base/describe-value.js'
 import { invalidType } from '../base/errors.js'
-import { hasProperty } from '../options/arguments.js'
+import { hasProperty, invalidOption } from '../options/arguments.js'
 import { DELETE_KEY, DELETE_RECORD, PUT, PUT_IF_ABSENT, type OperationBuffer } from '../records/operations.js'
 import type { Schema } from './schema.js'
 
-/** Appends the operations of a batch. Throws with `FLASHTABLE_INVALID_KEY` or `_VALUE`, and what the iterable throws. */
+/** Appends the operations of a batch. Throws with `FLASHTABLE_INVALID_KEY`, `_VALUE` or `_OPTION`, and what the iterable throws. */
 export function appendOperations(into: OperationBuffer, schema: Schema, operations: unknown): void {
   if (!isIterable(operations)) {
     throw invalid(
@@ -25,6 +25,8 @@ export function appendOperations(into: OperationBuffer, schema: Schema, operatio
     const { type, key, value } = operation as { type?: unknown; key?: unknown; value?: unknown }
     if (type === 'put') into.appendRecord(PUT, schema.encodeRecord(key, value))
     else if (type === 'putIfAbsent') into.appendRecord(PUT_IF_ABSENT, schema.encodeRecord(key, value))
+    else if (type === 'delRecord' && schema.combine !== undefined)
+      throw invalidOption("batch: the table combines the records of a key; read them, and use type 'del'")
     else if (type === 'delRecord') into.appendRecord(DELETE_RECORD, schema.encodeRecord(key, value))
     else if (type !== 'del')
       throw invalid(`expected type 'put', 'putIfAbsent', 'del' or 'delRecord', found ${describeValue(type)}`)

@@ -11,6 +11,8 @@ import { recordLayout, type RecordLayout } from '../records/record-layout.js'
 
 import { typedArrayName } from '../base/describe-value.js'
 import { FlashTableError, outOfRange } from '../base/errors.js'
+import type { CombineFields } from '../options/options.js'
+import { combineProblem, combineRules, combineText, storedCombine } from './combine.js'
 import { checkColumns, checkKeyColumn, type GivenColumns } from './given-columns.js'
 import { checkRecordBytes, keyTypeOf, keyTypeOfStored, valueTypeOf, valueTypeOfStored } from './resolve.js'
 import { wrongType, type FieldType, type OwnColumn, type Place } from './field-type.js'
@@ -28,6 +30,7 @@ import { whereTerms } from './where.js'
 export interface GivenEncodings {
   readonly keyEncoding?: unknown
   readonly valueEncoding?: unknown
+  readonly combine?: CombineFields | undefined
 }
 
 /** Lanes of keys, all of one length. */
@@ -42,6 +45,8 @@ export class Schema {
   readonly layout: RecordLayout
   /** For the manifest. */
   readonly stored: StoredSchema
+  /** How the records of a key become one, for the manifest; in the order of the fields. */
+  readonly combine: CombineFields | undefined
   readonly #key: FieldType
   readonly #value: ValueType
   /**
@@ -50,23 +55,29 @@ export class Schema {
    */
   #record: Uint32Array | undefined
 
-  private constructor(key: FieldType, value: ValueType) {
+  /** Requires: `combine` fits the value. */
+  private constructor(key: FieldType, value: ValueType, combine: CombineFields | undefined) {
     this.#key = key
     this.#value = value
     this.stored = { key: key.stored, value: value.stored }
     const floats = value.fields
       .filter(({ type }) => isFloatName(type.stored.type))
       .map(({ type, at }) => ({ lane: key.laneBytes.length + at, laneCount: type.laneBytes.length }))
-    this.layout = recordLayout(key.laneBytes, value.laneBytes, floats)
+    const { fields } = value
+    this.combine = combine && storedCombine(combine, fields)
+    const rules = combine && combineRules(combine, fields, key.laneBytes.length)
+    this.layout = recordLayout(key.laneBytes, value.laneBytes, floats, rules)
     checkRecordBytes('keyEncoding and valueEncoding', this.layout.recordBytes)
   }
 
   /** The schema of a new table. Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_OPTION`. */
-  static create({ keyEncoding, valueEncoding }: GivenEncodings): Schema {
+  static create({ keyEncoding, valueEncoding, combine }: GivenEncodings): Schema {
     if (keyEncoding === undefined) {
       throw invalidOption('keyEncoding: needed to create a table, found undefined')
     }
-    return new Schema(keyTypeOf(keyEncoding), valueTypeOf(valueEncoding))
+    const value = valueTypeOf(valueEncoding)
+    checkCombine(combine, value)
+    return new Schema(keyTypeOf(keyEncoding), value, combine)
   }
 
   /** Throws what `create` and `open` throw for wrong encodings, whatever table there is. */
@@ -80,19 +91,23 @@ export class Schema {
    *
    * If `keyEncoding` is given, the encodings must be those of its creation. If neither is given, they are taken from
    * `stored`. Throws `FLASHTABLE_CORRUPTION` if `stored` is damaged, `FLASHTABLE_SCHEMA_MISMATCH` if it is another
-   * schema, `FLASHTABLE_INVALID_OPTION`.
+   * schema, `FLASHTABLE_INVALID_OPTION`. The same for `combine`, which is stored beside the schema.
    */
-  static open(stored: unknown, path: string, given: GivenEncodings): Schema {
-    const schema = Schema.#ofStored(parseStoredSchema(stored, path), path)
-    if (given.keyEncoding === undefined && given.valueEncoding === undefined) return schema
-    if (given.keyEncoding === undefined) throw valueEncodingAlone()
-    const asked = Schema.create(given)
+  static open(stored: unknown, path: string, given: GivenEncodings, combine?: CombineFields): Schema {
+    const schema = Schema.#ofStored(parseStoredSchema(stored, path), path, combine)
+    if (given.keyEncoding === undefined) {
+      if (given.valueEncoding !== undefined) throw valueEncodingAlone()
+      checkSameCombine(path, schema, given.combine)
+      return schema
+    }
+    const asked = Schema.create({ ...given, combine: undefined })
     checkSame(path, 'keyEncoding', schema.#key, asked.#key)
     checkSame(path, 'valueEncoding', schema.#value, asked.#value)
-    return asked
+    checkSameCombine(path, schema, given.combine)
+    return new Schema(asked.#key, asked.#value, combine)
   }
 
-  static #ofStored(stored: StoredSchema, path: string): Schema {
+  static #ofStored(stored: StoredSchema, path: string, combine: CombineFields | undefined): Schema {
     const key = keyTypeOfStored(stored.key)
     const value = valueTypeOfStored(stored.value)
     const recordBytes = key.byteLength + value.byteLength
@@ -103,7 +118,10 @@ export class Schema {
           `${MAX_RECORD_BYTES} bytes, found ${key.byteLength} and ${recordBytes}`,
       )
     }
-    return new Schema(key, value)
+    const problem = combine && combineProblem(combine, value.fields)
+    if (problem !== undefined)
+      throw new FlashTableError('FLASHTABLE_CORRUPTION', `${path} is damaged at duplicates: ${problem}`)
+    return new Schema(key, value, combine)
   }
 
   /**
@@ -286,6 +304,25 @@ function checkSame(
     'FLASHTABLE_SCHEMA_MISMATCH',
     `${path}: the table was created with another ${option}: expected ${stored.text}, found ${given.text}; ` +
       'leave the encodings out to open it as it was created',
+  )
+}
+
+/** Refuses operators that do not fit the value; throws `FLASHTABLE_INVALID_OPTION`. */
+function checkCombine(combine: CombineFields | undefined, value: ValueType): void {
+  const problem = combine && combineProblem(combine, value.fields)
+  if (problem !== undefined) throw invalidOption(`option 'combine': ${problem}`)
+}
+
+/** Whether a table that was opened combines as the caller says; all of its fields are in the schema. */
+function checkSameCombine(path: string, { combine, stored }: Schema, given: CombineFields | undefined): void {
+  if (given === undefined) return
+  checkCombine(given, valueTypeOfStored(stored.value))
+  const names = Object.keys(given)
+  if (combine !== undefined && names.every(name => combine[name] === given[name])) return
+  const found = combine === undefined ? 'without combine' : `with combine ${combineText(combine)}`
+  throw new FlashTableError(
+    'FLASHTABLE_SCHEMA_MISMATCH',
+    `${path}: the table was created ${found}, but ${combineText(given)} was given; leave it out`,
   )
 }
 

@@ -3,6 +3,7 @@
  *
  * Only types: nothing of this file exists at run time. docs/api.md, Types.
  */
+import type { CombineOperator } from '../options/options.js'
 import type { ScalarKeyName, ScalarName } from './stored-schema.js'
 
 /** An encoding of level-transcoder with the format `'view'` and one width for all values. */
@@ -158,6 +159,27 @@ export type ValueColumnsOut<V extends ValueEncoding> = ValueColumns<V, ArrayBuff
 export type ColumnsOut<K extends KeyEncoding, V extends ValueEncoding> = {
   key: KeyColumn<K, ArrayBuffer>
 } & ValueColumnsOut<V>
+
+type ScalarOperator<N extends ScalarName> = N extends 'f32' | 'f64'
+  ? Exclude<CombineOperator, 'or' | 'and'>
+  : CombineOperator
+
+/** What a field may be combined by: bits are those of integers, and bytes are no numbers. */
+type FieldOperator<E> = E extends ScalarName
+  ? ScalarOperator<E>
+  : E extends ScalarEncoding<infer N>
+    ? ScalarOperator<N>
+    : 'first' | 'last'
+
+/** An operator for each field of the value: how the records of a key become one. A set has nothing to combine. */
+export type Combine<V extends ValueEncoding> =
+  IsUnknown<V, ValueEncoding> extends true
+    ? Readonly<Record<string, CombineOperator>>
+    : V extends undefined
+      ? never
+      : V extends { readonly fields: infer F extends StructFields }
+        ? { readonly [N in keyof F]: FieldOperator<F[N]> }
+        : { readonly value: FieldOperator<V> }
 
 interface LessThan<T> {
   readonly lt: T

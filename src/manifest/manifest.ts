@@ -9,6 +9,7 @@ import { TextDecoder } from 'node:util'
 import { assert } from '../base/assert.js'
 import { corruption, FlashTableError } from '../base/errors.js'
 import { crc32 } from '../format/checksum.js'
+import type { CombineFields, Duplicates } from '../options/options.js'
 import type { BucketFileEntry } from './bucket-file-entry.js'
 import { copyMeta, type JsonObject } from './meta.js'
 import type { SegmentInfo } from './segment-info.js'
@@ -38,7 +39,8 @@ export interface Manifest {
   /** The schema as JSON; encoding/ knows what is in it. */
   readonly schema: object
   readonly pageBytes: number
-  readonly duplicates: 'keep' | 'replace'
+  /** What becomes of the records of one key: an object combines them, with an operator for each field. */
+  readonly duplicates: Duplicates | CombineFields
   /** Permissions of its files. */
   readonly mode: number
   /** Oldest first; their sequence ranges ascend, their levels do not. */
@@ -59,6 +61,11 @@ export interface Manifest {
   readonly counters: ManifestCounters
   /** The program's own; frozen. */
   readonly meta: JsonObject
+}
+
+/** How the records of a key become one; `undefined`: they do not. */
+export function combineOf({ duplicates }: Pick<Manifest, 'duplicates'>): CombineFields | undefined {
+  return typeof duplicates === 'string' ? undefined : duplicates
 }
 
 const FIRST_LINE = /^flashtable manifest ([1-9]\d{0,8}) /

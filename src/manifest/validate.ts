@@ -9,7 +9,7 @@ import { describeValue } from '../base/describe-value.js'
 import { hasCode, messageOf } from '../base/errors.js'
 import { U48_MAX } from '../format/little-endian.js'
 import { isFileMode } from '../base/file-mode.js'
-import { MAX_PAGE_BYTES, MIN_PAGE_BYTES } from '../options/options.js'
+import { COMBINE_OPERATORS, isCombineOperator, MAX_PAGE_BYTES, MIN_PAGE_BYTES } from '../options/options.js'
 import { copyMeta } from './meta.js'
 
 /** Bucket files, and closed segments, of one table. */
@@ -71,7 +71,7 @@ function checkManifest(value: unknown): void {
   const manifest = fieldsOf(value, 'the manifest', MANIFEST_FIELDS)
   const { tableId, duplicates, clean } = manifest
   need(isTableId(tableId), 'tableId', '32 hexadecimal digits', tableId)
-  need(duplicates === 'keep' || duplicates === 'replace', 'duplicates', "'keep' or 'replace'", duplicates)
+  checkDuplicates(duplicates)
   need(typeof clean === 'boolean', 'clean', 'true or false', clean)
   const pageBytes = integer(manifest, 'pageBytes', MIN_PAGE_BYTES, MAX_PAGE_BYTES)
   need(Number.isInteger(Math.log2(pageBytes)), 'pageBytes', 'a power of two', pageBytes)
@@ -103,6 +103,15 @@ function checkManifest(value: unknown): void {
     `${end}, where the log has ended cleanly`,
     nextSequence,
   )
+}
+
+/** Of an object, encoding/ checks the names. */
+function checkDuplicates(duplicates: unknown): void {
+  if (duplicates === 'keep' || duplicates === 'replace') return
+  const isObject = typeof duplicates === 'object' && duplicates !== null && !Array.isArray(duplicates)
+  need(isObject, 'duplicates', "'keep', 'replace' or an object", duplicates)
+  for (const [name, operator] of Object.entries<unknown>({ ...(duplicates as object) }))
+    need(isCombineOperator(operator), `duplicates.${name}`, COMBINE_OPERATORS.join(', '), operator)
 }
 
 /** Files are oldest first, with levels that do not rise, and all older than the log. */

@@ -24,13 +24,15 @@ export interface KeyMergeOptions extends ResolveOptions {
 
 export class KeyMerge {
   readonly #options: KeyMergeOptions
+  /** Whether one row is left of the key, and perhaps a delete: `duplicates: 'replace'`, or `combine`. */
+  readonly #leavesOne: boolean
   /** In the order in which they come: forward the oldest first. */
   readonly #feeds: readonly Feed[]
   #key!: Uint32Array
   #feed = 0
   /** The piece that was handed out. */
   #rows: OperationBuffer
-  /** With `duplicates: 'replace'` what is left of the pieces so far. */
+  /** What is left of the pieces so far, where one row is left at the end. */
   #held: OperationBuffer
   /** `undefined`: nothing hides anything. */
   #judge: KeyJudge | undefined
@@ -39,6 +41,7 @@ export class KeyMerge {
   /** `feeds`: oldest first. */
   constructor(feeds: readonly Feed[], options: KeyMergeOptions) {
     this.#options = options
+    this.#leavesOne = options.replace || options.layout.combine !== undefined
     this.#feeds = options.reverse ? feeds.toReversed() : feeds
     this.#rows = options.buffers.take()
     this.#held = options.buffers.take()
@@ -54,9 +57,8 @@ export class KeyMerge {
   /** The next piece, as {@link Merge.next} gives it, which may be empty; `undefined` behind the last one. */
   async next(): Promise<WideOperations | undefined> {
     if (!this.#isBegun) await this.#prepare()
-    const { replace } = this.#options
     for (let piece = await this.#take(); piece !== undefined; piece = await this.#take()) {
-      if (!replace) return this.#judged(piece)
+      if (!this.#leavesOne) return this.#judged(piece)
       this.#hold(piece)
     }
     if (this.#held.count === 0) return undefined
@@ -75,8 +77,8 @@ export class KeyMerge {
   async #prepare(): Promise<void> {
     this.#isBegun = true
     this.#judge = undefined
-    const { layout, replace, reverse, keepDeletes } = this.#options
-    if (replace || !this.#feeds.some(({ input }) => input.hasDeletes)) return
+    const { layout, reverse, keepDeletes } = this.#options
+    if (this.#leavesOne || !this.#feeds.some(({ input }) => input.hasDeletes)) return
     if (reverse) this.#judge = new NewestFirstJudge(layout, keepDeletes)
     else {
       const judge = new ForwardJudge(layout, keepDeletes)
@@ -144,7 +146,7 @@ export class KeyMerge {
     return piece
   }
 
-  /** Of a key whose records are replaced only the newest counts: what is left of the pieces is short. */
+  /** Of a key whose records are replaced or combined what is left of the pieces is short. */
   #hold(piece: OperationBuffer): void {
     if (this.#options.reverse) {
       piece.append(this.#held, 0, this.#held.count)

@@ -1,15 +1,18 @@
 /**
- * What is left of sorted operations: drops what deletes hide, and with `duplicates: 'replace'` what was replaced.
+ * What is left of sorted operations: drops what deletes hide, and with `duplicates: 'replace'` what was replaced; with
+ * `combine` the records of a key become one.
  *
  * One key at a time, from its newest operation to its oldest. A delete is dropped with what it hides only if nothing
  * older can exist (`keepDeletes` false): in a scan, or in a merge that includes the oldest file (Bitcask #82).
  * docs/internals.md, Deletes.
  */
+import { Combiner } from '../records/combine.js'
 import { compareRows } from '../records/compare.js'
 import { DELETE_KEY, DELETE_RECORD, PUT, type OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { RecordSet } from '../records/record-set.js'
 import { NewestFirstJudge } from './key-judge.js'
+import { RowMoves } from './row-moves.js'
 
 export interface ResolveOptions {
   readonly layout: RecordLayout
@@ -20,6 +23,11 @@ export interface ResolveOptions {
 
 /** Resolves the rows in place. Requires: sorted by key, within a key oldest first, all operations of each key. */
 export function resolve(rows: OperationBuffer, options: ResolveOptions): void {
+  const combiner = Combiner.of(options.layout)
+  if (combiner !== undefined) {
+    resolveCombined(rows, options, combiner)
+    return
+  }
   if (rows.kinds === undefined && !options.replace) return
   const { layout, keepDeletes } = options
   const { keyLaneCount } = layout
@@ -73,4 +81,19 @@ function resolveReplaced(
     if (hidden && keepDeletes) rows.ensureKinds()[row] = DELETE_KEY
     return
   }
+}
+
+/** With `combine`: for each key the newest delete, if deletes stay, and all newer puts as one. */
+function resolveCombined(
+  rows: OperationBuffer,
+  { layout, keepDeletes }: ResolveOptions,
+  combiner: Combiner,
+): void {
+  const { count } = rows
+  const moves = new RowMoves(count)
+  if (rows.kinds === undefined) moves.planPuts(rows, layout.keyLaneCount)
+  else moves.plan(rows, rows.kinds, layout.keyLaneCount, keepDeletes)
+  if (moves.kept === count) return
+  combiner.combineEach(rows.lanes, moves.older, moves.newer, moves.pairs)
+  moves.apply(rows)
 }

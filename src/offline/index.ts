@@ -3,10 +3,12 @@ import type { KeyEncoding, ValueEncoding } from '../encoding/types.js'
 import { optionalCallback, optionalSignal, readOptions, refuseExtra } from '../options/arguments.js'
 import { absolutePath } from '../options/location.js'
 import {
+  optionalCombine,
   optionalDuplicates,
   optionalBufferBytes,
   optionalFileMode,
   optionalPageBytes,
+  type CombineFields,
   type Duplicates,
 } from '../options/options.js'
 import { repairTable as repairDirectory, type RepairResult } from './repair/repair.js'
@@ -23,11 +25,12 @@ export interface VerifyOptions {
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
 }
 
-/** Options of `repairTable`. The encodings, `duplicates`, `pageBytes` and `mode` are needed only if the manifest is lost. */
+/** Options of `repairTable`. The encodings and what else is stored at creation are needed only if the manifest is lost. */
 export interface RepairOptions extends VerifyOptions {
   readonly keyEncoding?: KeyEncoding | undefined
   readonly valueEncoding?: ValueEncoding | undefined
   readonly duplicates?: Duplicates | undefined
+  readonly combine?: CombineFields | undefined
   readonly pageBytes?: number | undefined
   readonly mode?: number | undefined
   /** Memory that the repair may take, as for `open`. */
@@ -45,6 +48,7 @@ const REPAIR_OPTIONS = {
   keyEncoding: asGiven,
   valueEncoding: asGiven,
   duplicates: optionalDuplicates,
+  combine: optionalCombine,
   pageBytes: optionalPageBytes,
   mode: optionalFileMode,
   bufferBytes: optionalBufferBytes,

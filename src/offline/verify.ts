@@ -13,7 +13,7 @@ import { MANIFEST_NAME, MANIFEST_TEMPORARY_NAME, bucketName, spillName, walName 
 import type { FileSystem } from '../io/file-system.js'
 import { nodeFileSystem } from '../io/node-file-system.js'
 import { tableIdBytes, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
-import type { Manifest } from '../manifest/manifest.js'
+import { combineOf, type Manifest } from '../manifest/manifest.js'
 import { optionalCallback, optionalSignal, readOptions } from '../options/arguments.js'
 import { listTable, requireManifest, sameFiles } from '../manifest/table-directory.js'
 import { checkLog, type CheckedLog } from '../wal/check.js'
@@ -123,7 +123,7 @@ class Verifier {
     const path = `${this.#directory}/${MANIFEST_NAME}`
     let schema: Schema
     try {
-      schema = Schema.open(manifest.schema, path, {})
+      schema = Schema.open(manifest.schema, path, {}, combineOf(manifest))
     } catch (error) {
       return this.#unreadable(error)
     }

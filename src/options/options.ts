@@ -21,6 +21,22 @@ import {
 /** `'keep'`: a multimap, every put adds a record. `'replace'`: a put replaces all older records of its key. */
 export type Duplicates = 'keep' | 'replace'
 
+/** What makes one value of those that a field has in the records of a key. */
+export type CombineOperator = 'sum' | 'min' | 'max' | 'or' | 'and' | 'first' | 'last'
+
+export const COMBINE_OPERATORS: readonly CombineOperator[] = [
+  'sum',
+  'min',
+  'max',
+  'or',
+  'and',
+  'first',
+  'last',
+]
+
+/** How the records of a key become one: an operator for each field of the value. */
+export type CombineFields = Readonly<Record<string, CombineOperator>>
+
 /** The options of `FlashTable.open` besides the encodings. */
 export interface TableOptions {
   /**
@@ -64,6 +80,15 @@ export interface TableOptions {
   readonly mode?: number | undefined
 }
 
+/** The option `combine` where the fields are not known to the compiler. */
+export interface CombineOption {
+  /**
+   * Stored at creation, instead of `duplicates`: an operator for each field of the value. The records of a key become one.
+   * Default: none, or what the table was created with.
+   */
+  readonly combine?: CombineFields | undefined
+}
+
 /** What `FlashTable.bulkLoad` takes besides the options of an open. */
 export interface LoadOptions {
   /**
@@ -98,6 +123,8 @@ export interface ResolvedOptions {
   readonly duplicates: Duplicates | undefined
   /** `undefined`: as stored, {@link DEFAULT_FILE_MODE} at creation. */
   readonly mode: number | undefined
+  /** `undefined`: as stored, none at creation. encoding/ checks the fields. */
+  readonly combine: CombineFields | undefined
   /** As given; encoding/ checks it. */
   readonly keyEncoding: unknown
   /** As given; encoding/ checks it. */
@@ -143,6 +170,7 @@ const OPEN_OPTIONS = {
   keyEncoding: asGiven,
   valueEncoding: asGiven,
   duplicates: optionalDuplicates,
+  combine: optionalCombine,
   pageBytes: optionalPageBytes,
   mode: optionalFileMode,
   readOnly: optionalBoolean,
@@ -194,6 +222,7 @@ export function resolveLoadOptions(options: unknown): { open: ResolvedOptions; l
 
 function resolveGiven(given: Checked<typeof OPEN_OPTIONS>): ResolvedOptions {
   const { readOnly = false, createIfMissing, errorIfExists = false } = given
+  checkCombine(given)
   if (readOnly && createIfMissing === true) throw conflict('readOnly', 'createIfMissing')
   if (readOnly && errorIfExists) throw conflict('readOnly', 'errorIfExists')
   if (createIfMissing === false && errorIfExists) {
@@ -252,6 +281,31 @@ export function optionalFileMode(value: unknown, name: string): number | undefin
   if (typeof value !== 'number') throw unexpected(name, expected, value)
   if (!isFileMode(value)) throw outside(name, expected, value)
   return value
+}
+
+/** The operators by field, in a copy; encoding/ knows the fields. */
+export function optionalCombine(value: unknown, name: string): CombineFields | undefined {
+  if (value === undefined) return undefined
+  const expected = `an object with one of ${COMBINE_OPERATORS.join(', ')} for each field of the value`
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw unexpected(name, expected, value)
+  const fields = Object.entries<unknown>({ ...value })
+  for (const [field, operator] of fields)
+    if (!isCombineOperator(operator))
+      throw unexpected(`${name}.${field}`, COMBINE_OPERATORS.join(', '), operator)
+  return Object.fromEntries(fields) as CombineFields
+}
+
+export function isCombineOperator(value: unknown): value is CombineOperator {
+  return (COMBINE_OPERATORS as readonly unknown[]).includes(value)
+}
+
+/** Refuses both ways to say what becomes of the records of a key. */
+export function checkCombine(given: { readonly duplicates: unknown; readonly combine: unknown }): void {
+  if (given.duplicates === undefined || given.combine === undefined) return
+  throw invalidOption(
+    "options 'duplicates' and 'combine' exclude each other: records that are combined are neither kept nor replaced",
+  )
 }
 
 function conflict(one: string, other: string): TypeError {

@@ -68,7 +68,8 @@ export class FirstLast {
     this.#lookup = new Lookup(layout, pageBytes, replace)
     this.#newest = new NewestRecord(layout, pageBytes)
     this.#pageKeys = new PageKeys(layout, pageBytes)
-    this.#replace = replace
+    // With `combine` a lookup gives the one record.
+    this.#replace = replace || layout.combine !== undefined
     this.#key = new Uint32Array(layout.keyLaneCount)
     this.#other = new Uint32Array(layout.keyLaneCount)
   }

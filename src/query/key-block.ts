@@ -7,6 +7,7 @@ import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { BlockSearch, SOUGHT } from '../format/block-search.js'
 import { NEVER_CLEARED } from '../records/cleared-keys.js'
+import { Combiner } from '../records/combine.js'
 import { hashKey } from '../records/hash.js'
 import type { OperationBuffer } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
@@ -24,6 +25,8 @@ export class KeyBlock {
   readonly #replace: boolean
   /** The keys of the block, a column a lane. */
   readonly #keys: readonly Uint32Array[]
+  /** With `combine`: all puts of a key make its record. */
+  readonly #combiner: Combiner | undefined
   #count = 0
   readonly #hashes = new Uint32Array(KEYS_PER_BLOCK)
   /** Whether the hashes are those of the keys: only a filter needs them. */
@@ -52,6 +55,7 @@ export class KeyBlock {
     this.#layout = layout
     this.#pageBytes = pageBytes
     this.#replace = replace
+    this.#combiner = Combiner.of(layout)
     this.#key = new Uint32Array(layout.keyLaneCount)
     this.#keys = Array.from({ length: layout.keyLaneCount }, () => new Uint32Array(KEYS_PER_BLOCK))
   }
@@ -72,7 +76,8 @@ export class KeyBlock {
     this.#hashed = false
     this.#findCleared(view)
     // Of a newest record that is hidden by its values the older ones may be wanted.
-    const newestSettles = this.#replace || (limit === 1 && view.deletes.matchers === 0)
+    const newestSettles =
+      this.#combiner === undefined && (this.#replace || (limit === 1 && view.deletes.matchers === 0))
     this.#askMemtables(view, newestSettles)
     while (this.#searches.length < files.length)
       this.#searches.push(new BlockSearch(this.#layout, this.#pageBytes, KEYS_PER_BLOCK))
@@ -86,15 +91,27 @@ export class KeyBlock {
    */
   take(view: View, place: number, limit: number, into: OperationBuffer): boolean {
     if (this.#general[place] === 1) return false
-    const wantsNewest = limit === 1 || this.#replace
+    const wantsNewest = this.#combiner === undefined && (limit === 1 || this.#replace)
     const inMemtable = this.#inMemtable[place] === 1
     if (inMemtable && wantsNewest)
       return this.#memtables.appendNewest(view, this.#keyAt(place), this.#replace, into)
     const before = into.count
     this.#takeOfFiles(view, place, wantsNewest, into)
-    if (!inMemtable || this.#memtables.appendAll(view, this.#keyAt(place), into)) return true
+    if (!inMemtable || this.#memtables.appendAll(view, this.#keyAt(place), into)) {
+      this.#combine(into, before)
+      return true
+    }
     into.count = before
     return false
+  }
+
+  /** Makes one of the rows from `from` on. */
+  #combine(rows: OperationBuffer, from: number): void {
+    const combiner = this.#combiner
+    if (combiner === undefined || rows.count === from) return
+    const { lanes } = rows
+    for (let row = from + 1; row < rows.count; row++) combiner.combine(lanes, from, lanes, row, lanes, from)
+    rows.count = from + 1
   }
 
   #takeOfFiles(view: View, place: number, wantsNewest: boolean, into: OperationBuffer): void {

@@ -37,7 +37,8 @@ export async function scanKey(
   into?: OperationBuffer,
 ): Promise<number> {
   const taker = new Taker(wanted, into, options.where)
-  if (options.replace || inputs.some(({ hasDeletes }) => hasDeletes)) await merged(inputs, taker, options)
+  const isMerged = options.replace || options.layout.combine !== undefined
+  if (isMerged || inputs.some(({ hasDeletes }) => hasDeletes)) await merged(inputs, taker, options)
   else await oneAfterTheOther(inputs, taker, options)
   return taker.found
 }

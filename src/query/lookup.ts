@@ -8,6 +8,7 @@ import type { BucketFile } from '../bucket-file/reader.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import type { Memtable } from '../memtable/memtable.js'
 import { NEVER_CLEARED } from '../records/cleared-keys.js'
+import { Combiner } from '../records/combine.js'
 import { hashKeyLanes } from '../records/hash.js'
 import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
@@ -67,10 +68,13 @@ export class Lookup {
   #keepRows = true
   #hits!: OperationBuffer
   #deleted: RecordSet | undefined
+  /** With `combine`: a key has one record, the last hit so far, into which older ones go. */
+  readonly #combiner: Combiner | undefined
 
   constructor(layout: RecordLayout, pageBytes: number, replace: boolean) {
     this.#layout = layout
     this.#replace = replace
+    this.#combiner = Combiner.of(layout)
     this.#page = new DataPageReader(layout, pageBytes)
     this.#pageEffort = pageBytes / BYTES_PER_EFFORT
     this.#missingPagesMax = MISSING_BYTES_MAX / pageBytes
@@ -91,7 +95,9 @@ export class Lookup {
   ): number {
     this.#view = view
     this.#key = key
-    this.#limit = limit
+    // All puts of a key make one record; whether there is one, the newest tells.
+    const combines = this.#combiner !== undefined && keepRows
+    this.#limit = combines ? Infinity : limit
     this.#offset = offset
     this.#effort = effort
     this.#found = 0
@@ -99,7 +105,8 @@ export class Lookup {
     this.#keepRows = keepRows
     this.#deleted = undefined
     const before = hits.count
-    const progress = limit > 0 ? this.#search(pages) : SETTLED
+    const isWanted = limit > 0 && (this.#combiner === undefined || offset === 0)
+    const progress = isWanted ? this.#search(pages) : SETTLED
     if (progress >= GO_ON) return this.#found
     hits.count = before
     return progress
@@ -120,7 +127,8 @@ export class Lookup {
     if (reverse) return this.collect(view, key, limit, hits, pages, { offset, effort })
     const before = hits.count
     let found: number
-    if (limit === Infinity && offset === 0) found = this.collect(view, key, limit, hits, pages, { effort })
+    if ((limit === Infinity && offset === 0) || this.#combiner !== undefined)
+      found = this.collect(view, key, limit, hits, pages, { offset, effort })
     else {
       const count = this.collect(view, key, Infinity, hits, pages, { keepRows: false, effort })
       if (count < 0) return count
@@ -227,7 +235,13 @@ export class Lookup {
   /** Passes over as many of the next puts, `rows` in all, as are not wanted or only counted, if nothing can hide them. */
   #passOver(rows: number, sequence: number): number {
     if (this.#offset === 0 && this.#keepRows) return 0
-    if (this.#replace || this.#deleted !== undefined || this.#view.deletes.mayHide(sequence)) return 0
+    if (
+      this.#replace ||
+      this.#combiner !== undefined ||
+      this.#deleted !== undefined ||
+      this.#view.deletes.mayHide(sequence)
+    )
+      return 0
     const passed = Math.min(rows, this.#offset)
     this.#offset -= passed
     if (this.#keepRows) return passed
@@ -243,10 +257,12 @@ export class Lookup {
     if (kind === DELETE_KEY) return SETTLED
     if (--this.#effort < 0) return TOO_MANY
     if (kind === DELETE_RECORD) {
+      if (this.#combiner !== undefined) return GO_ON
       this.#deleted ??= new RecordSet(this.#layout)
       this.#deleted.add(hits.lanes, row)
       return GO_ON
     }
+    if (this.#combiner !== undefined) return this.#combine(this.#combiner)
     const { deletes } = this.#view
     const hidden =
       this.#deleted?.has(hits.lanes, row) === true ||
@@ -260,5 +276,17 @@ export class Lookup {
     }
     // What the newest put replaced stays replaced, even where that put is hidden.
     return this.#replace || this.#found === this.#limit ? SETTLED : GO_ON
+  }
+  /** Takes a put of a key whose puts become one record. */
+  #combine(combiner: Combiner): Progress {
+    const { lanes, count } = this.#hits
+    if (this.#found++ === 0) {
+      if (!this.#keepRows) return SETTLED
+      this.#hits.count++
+      return GO_ON
+    }
+    this.#found = 1
+    combiner.combine(lanes, count, lanes, count - 1, lanes, count - 1)
+    return GO_ON
   }
 }

@@ -29,11 +29,14 @@ export class NewestRecord {
   readonly #layout: RecordLayout
   readonly #pageLayout: DataPageLayout
   readonly #page: DataPageReader
+  /** With `combine` the newest put of a key is not its record. */
+  readonly #combines: boolean
   /** The key at hand was cleared by an operation with this sequence number. */
   #clearedAt = NEVER_CLEARED
 
   constructor(layout: RecordLayout, pageBytes: number) {
     this.#layout = layout
+    this.#combines = layout.combine !== undefined
     this.#pageLayout = dataPageLayout(layout, pageBytes)
     this.#page = new DataPageReader(layout, pageBytes)
   }
@@ -41,6 +44,9 @@ export class NewestRecord {
   /** Puts the lanes of the value into row 0 of `record`. Pages that are missing are read if it may block. */
   find(view: View, key: Uint32Array, record: readonly Uint32Array[], mayBlock: boolean): Finding {
     const { version, active, length, deletes, sequence } = view
+    // In a file alone its puts are one.
+    const isAlone = version.files.length === 1 && version.sealed.length === 0 && length === 0
+    if (this.#combines && !isAlone) return GENERAL
     this.#clearedAt = deletes.cleared.size === 0 ? NEVER_CLEARED : deletes.cleared.newestOf(key, sequence)
     let answer = this.#findInMemtable(view, active.memtable, length, key, record)
     for (let i = version.sealed.length - 1; i >= 0 && answer === GO_ON; i--) {

@@ -219,6 +219,12 @@ export class OperationBuffer implements WideOperations {
     if (puts) this.kinds = undefined
   }
 
+  /** Keeps the first `rows` rows. */
+  truncate(rows: number): void {
+    this.count = rows
+    if (countPuts(this) === rows) this.kinds = undefined
+  }
+
   /** Drops all rows and keeps the room. */
   clear(): void {
     this.count = 0

@@ -6,10 +6,22 @@
  * numbers. Everything below `encoding/` sees only lanes. docs/file-format.md, Lanes.
  */
 
+import type { CombineOperator } from '../options/options.js'
+
 /** A float: its first lane, which is the high word if there are two. */
 export interface FloatLanes {
   readonly lane: number
   readonly laneCount: number
+}
+
+/** How a field of the records of one key is combined. */
+export interface CombineRule {
+  readonly operator: CombineOperator
+  /** Its first lane within the record. */
+  readonly lane: number
+  readonly laneCount: number
+  /** `undefined`: bytes, of which the first or the last are kept. */
+  readonly number: 'unsigned' | 'signed' | 'float' | undefined
 }
 
 /** The lanes of a record; plain data, which worker threads get too. */
@@ -24,6 +36,8 @@ export interface RecordLayout {
   readonly recordBytes: number
   /** The lanes that are floats: they are compared by value, all others by their bits. */
   readonly floats: readonly FloatLanes[]
+  /** How the records of a key become one, a rule for each field; `undefined`: they do not. */
+  readonly combine?: readonly CombineRule[] | undefined
 }
 
 /** The layout of a record whose lanes have these natural widths; `floats` are among those of the value. */
@@ -31,6 +45,7 @@ export function recordLayout(
   keyLaneBytes: readonly number[],
   valueLaneBytes: readonly number[],
   floats: readonly FloatLanes[] = [],
+  combine?: readonly CombineRule[],
 ): RecordLayout {
   const laneBytes = [...keyLaneBytes, ...valueLaneBytes]
   return {
@@ -39,5 +54,6 @@ export function recordLayout(
     laneBytes,
     recordBytes: laneBytes.reduce((sum, bytes) => sum + bytes, 0),
     floats,
+    combine,
   }
 }

@@ -38,7 +38,11 @@ export function rangeParts(
     const upper = next.every(lane => lane === 0) ? part.upper : next
     const hot: KeyRange = { lower: key, upper, upperExclusive: true }
     if (rowsIn(spills, hot) <= HOT_RANGES * rows) return whole
-    const parts = keyParts(spills, hot, rows, replace)
+    const parts =
+      layout.combine === undefined
+        ? keyParts(spills, hot, rows, replace)
+        : // All of them make one record.
+          [{ range: hot, spills, isLast: true }]
     return upper === part.upper
       ? parts
       : [...parts, { range: { ...part, lower: next }, spills, isLast: true }]

@@ -18,7 +18,10 @@ import type { Environment } from './environment.js'
 export async function createTable(
   directory: string,
   schema: Schema,
-  options: Pick<ResolvedOptions, 'pageBytes' | 'duplicates' | 'mode'> & { readonly meta?: JsonObject },
+  options: Pick<ResolvedOptions, 'pageBytes' | 'mode'> & {
+    readonly duplicates: Manifest['duplicates'] | undefined
+    readonly meta?: JsonObject
+  },
   environment: Environment,
   poison: Poison,
 ): Promise<Manifest> {
@@ -30,7 +33,7 @@ export async function createTable(
     epoch: 1,
     schema: { ...schema.stored },
     pageBytes: options.pageBytes ?? DEFAULT_PAGE_BYTES,
-    duplicates: options.duplicates ?? DEFAULT_DUPLICATES,
+    duplicates: schema.combine ?? options.duplicates ?? DEFAULT_DUPLICATES,
     mode,
     files: [],
     log: { closed: [], firstSegment: 1 },

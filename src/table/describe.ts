@@ -2,7 +2,7 @@
 import { declaredKey, declaredValue } from '../encoding/declared.js'
 import { copyOfSchema } from '../encoding/stored-schema.js'
 import type { KeyEncoding, ValueEncoding } from '../encoding/types.js'
-import { countRecords } from './stats.js'
+import { copyOfCombine, countRecords, duplicatesOf } from './stats.js'
 import type { TableParts } from './table-parts.js'
 
 /** `'closing'`: `close()` was called, and has not settled. */
@@ -27,13 +27,14 @@ export function encodingsOf({ options, schema }: TableParts): TableEncodings {
 /** What `JSON.stringify` shows of a table. */
 export function tableAsJson(parts: TableParts, status: TableStatus): object {
   const { state, schema, directory: location, writer } = parts
-  const { duplicates, pageBytes } = state.manifest
+  const { pageBytes } = state.manifest
+  const combine = copyOfCombine(state.manifest)
   return {
     location,
     status,
     readOnly: writer === undefined,
     schema: copyOfSchema(schema.stored),
-    duplicates,
+    ...(combine === undefined ? { duplicates: duplicatesOf(state.manifest) } : { combine }),
     pageBytes,
     ...countRecords(state),
   }
@@ -42,14 +43,15 @@ export function tableAsJson(parts: TableParts, status: TableStatus): object {
 /** What `util.inspect` shows of a table. */
 export function tableAsFields(parts: TableParts, status: TableStatus, encodings: TableEncodings): object {
   const { state, directory: location, writer, poison } = parts
-  const { duplicates, pageBytes } = state.manifest
+  const { pageBytes } = state.manifest
+  const combine = copyOfCombine(state.manifest)
   return {
     location,
     status,
     ...(poison.latched ? { poisoned: poison.reason } : {}),
     readOnly: writer === undefined,
     ...encodings,
-    duplicates,
+    ...(combine === undefined ? { duplicates: duplicatesOf(state.manifest) } : { combine }),
     pageBytes,
     ...countRecords(state),
   }

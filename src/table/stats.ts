@@ -7,7 +7,8 @@ import { copyOfSchema, type StoredSchema } from '../encoding/stored-schema.js'
 import { diskUse } from '../io/disk-use.js'
 import { bucketName, parseFileName } from '../io/file-names.js'
 import { keyBounds, type KeyBounds } from '../memtable/key-bounds.js'
-import type { Duplicates } from '../options/options.js'
+import { combineOf, type Manifest } from '../manifest/manifest.js'
+import type { CombineFields, Duplicates } from '../options/options.js'
 import { compareKeys } from '../records/compare.js'
 import type { Pins } from '../state/pins.js'
 import type { TableState, View } from '../state/table-state.js'
@@ -29,12 +30,15 @@ export interface FileStats {
 export interface TableStats {
   /** What a record is, as it is stored: types by name. */
   readonly schema: StoredSchema
-  readonly duplicates: Duplicates
+  /** `undefined`: it combines. */
+  readonly duplicates: Duplicates | undefined
+  /** How the records of a key become one; `undefined`: they do not. */
+  readonly combine: CombineFields | undefined
   /** Bytes of a page. */
   readonly pageBytes: number
   /** Puts that are stored and not known to be hidden by deletes. */
   readonly records: number
-  /** Whether `records` is exact: nothing was deleted or replaced that no merge has dropped yet. */
+  /** Whether `records` is exact: nothing was deleted, replaced or combined that no merge has dropped yet. */
   readonly recordsAreExact: boolean
   /**
    * No record has a smaller key. If `recordsAreExact`, a record has this one; otherwise a deleted record may have had
@@ -143,7 +147,8 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
   const files = version.stored.map(file => fileStats(file, manifest.pageBytes))
   return {
     schema: copyOfSchema(schema.stored),
-    duplicates: manifest.duplicates,
+    duplicates: duplicatesOf(manifest),
+    combine: copyOfCombine(manifest),
     pageBytes: manifest.pageBytes,
     ...countRecords(state),
     recordsPut: records,
@@ -211,9 +216,19 @@ export function countRecords({ version, manifest }: TableState): {
     ) || memtables.some(({ memtable }) => memtable.deletes.length > 0 || memtable.puts < memtable.count)
   // One bucket file holds a key once. Several files or a memtable may hold it more than once.
   const replaced =
-    manifest.duplicates === 'replace' &&
+    manifest.duplicates !== 'keep' &&
     (version.files.length > 1 || memtables.some(({ memtable }) => memtable.count > 0))
   return { records, recordsAreExact: !hidden && !replaced }
+}
+
+export function duplicatesOf({ duplicates }: Manifest): Duplicates | undefined {
+  return typeof duplicates === 'string' ? duplicates : undefined
+}
+
+/** A copy for a caller, who may change it. */
+export function copyOfCombine(manifest: Manifest): CombineFields | undefined {
+  const combine = combineOf(manifest)
+  return combine && { ...combine }
 }
 
 function memoryOf({ version, options, spareBytes }: TableState): TableStats['memory'] {

@@ -13,7 +13,7 @@ import { modedFileSystem } from '../io/moded-file-system.js'
 import type { Home } from '../io/home.js'
 import type { Jobs } from '../jobs/jobs.js'
 import { tableIdBytes } from '../manifest/bucket-file-entry.js'
-import type { Manifest } from '../manifest/manifest.js'
+import { combineOf, type Manifest } from '../manifest/manifest.js'
 import type { ResolvedOptions } from '../options/options.js'
 import { TableReader } from '../query/reader.js'
 import type { TableState } from '../state/table-state.js'
@@ -61,13 +61,15 @@ export function openSchema(directory: string, manifest: Manifest, options: Resol
   const path = `${directory}/${MANIFEST_NAME}`
   for (const name of ['pageBytes', 'duplicates', 'mode'] as const) {
     if (options[name] === undefined || options[name] === manifest[name]) continue
+    const isCombined = name === 'duplicates' && combineOf(manifest) !== undefined
+    const stored = isCombined ? 'combine' : `${name} ${storedText(name, manifest[name] as number | string)}`
     throw new FlashTableError(
       'FLASHTABLE_SCHEMA_MISMATCH',
-      `${path}: the table was created with ${name} ${storedText(name, manifest[name])}, but ${storedText(name, options[name])} was given; ` +
+      `${path}: the table was created with ${stored}, but ${isCombined ? 'duplicates ' : ''}${storedText(name, options[name])} was given; ` +
         'leave it out',
     )
   }
-  return Schema.open(manifest.schema, path, options)
+  return Schema.open(manifest.schema, path, options, combineOf(manifest))
 }
 
 /** The value of a stored option. */

@@ -2,6 +2,7 @@
 export type { CompactOptions } from '../compaction/compactor.js'
 import type {
   ColumnsOut,
+  Combine,
   EncodingOptions,
   KeyEncoding,
   ValueColumnsOut,
@@ -87,7 +88,14 @@ export type NearColumns<K extends KeyEncoding, V extends ValueEncoding> = {
 } & ColumnsOut<K, V>
 
 /** What `open` takes: encodings and options. */
-export type OpenOptions<K extends KeyEncoding, V extends ValueEncoding> = EncodingOptions<K, V> & TableOptions
+export type OpenOptions<K extends KeyEncoding, V extends ValueEncoding> = EncodingOptions<K, V> &
+  TableOptions & {
+    /**
+     * Stored at creation, instead of `duplicates`: an operator for each field of the value. The records of a key become
+     * one. Default: none, or what the table was created with.
+     */
+    readonly combine?: Combine<V> | undefined
+  }
 
 /** What `bulkLoad` takes: those of `open`, and its own. */
 export type BulkLoadOptions<K extends KeyEncoding, V extends ValueEncoding> = OpenOptions<K, V> & LoadOptions

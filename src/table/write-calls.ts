@@ -6,11 +6,11 @@ import type { Call } from '../commit/committer.js'
 import { appendOperations } from '../encoding/given-operations.js'
 import type { Schema } from '../encoding/schema.js'
 import { copyMeta } from '../manifest/meta.js'
-import { refuseExtra } from '../options/arguments.js'
+import { invalidOption, refuseExtra } from '../options/arguments.js'
 import { checkClear } from '../query/range-options.js'
 import { inclusiveBounds } from '../records/key-range.js'
 import { canMatch } from '../records/lane-ranges.js'
-import { DELETE_KEY, OperationBuffer } from '../records/operations.js'
+import { DELETE_KEY, DELETE_RECORD, OperationBuffer } from '../records/operations.js'
 import { adviceFor, readPutColumnsOptions, readSync } from './call-options.js'
 import type { TableSession } from './table-session.js'
 
@@ -30,6 +30,7 @@ export class WriteCalls {
       this.#session.writer()
       const sync = given.length > optionsAt && checkWrite(call, given[optionsAt], given.slice(optionsAt + 1))
       const { schema } = this.#session.parts
+      if (kind === DELETE_RECORD) refuseCombined(call, schema)
       const record = kind === DELETE_KEY ? schema.encodeDeleteKey(key) : schema.encodeRecord(key, given[0])
       // Checked again: a custom encoding may have closed the table.
       return this.#session.writer().committer.commitRow(kind, record, sync)
@@ -49,6 +50,7 @@ export class WriteCalls {
 
   delWhere(where: unknown, options: unknown, extra: readonly unknown[]): Promise<void> {
     return this.#commit('delWhere', options, extra, schema => {
+      refuseCombined('delWhere', schema)
       const terms = schema.whereLanes(where)
       // What no record can match is not written; the call waits for its turn among the others anyway.
       const deletes = canMatch(terms) ? [{ position: 0, ...terms }] : []
@@ -129,6 +131,14 @@ export class WriteCalls {
       return Promise.reject(error)
     }
   }
+}
+
+/** A table with `combine` has no records of single puts: what a reader sees may lie in several files. */
+function refuseCombined(call: string, { combine }: Schema): void {
+  if (combine === undefined) return
+  throw invalidOption(
+    `${call}: the table combines the records of a key; read them, and use del(key) or clear(range)`,
+  )
 }
 
 /** Refuses what a write does not take, before anything is read. Returns whether it waits for the device. */

@@ -87,6 +87,26 @@ test('with duplicates: replace a record that was replaced is not found by its ol
   await table.close()
 })
 
+test('of combined records the combined values are compared, wherever their parts are', async () => {
+  const options = { keyEncoding: 'u32', valueEncoding: 'u32', combine: { value: 'sum' } } as const
+  const table = await FlashTable.open(tables.path(), { ...options, bufferBytes: 4096, walBytes: 4096 })
+  const key = Uint32Array.from({ length: 400 }, (_, i) => i)
+  for (let value = 1; value <= 3; value++)
+    await table.putColumns({
+      key: key.subarray(100 * (value - 1)),
+      value: new Uint32Array(500 - 100 * value).fill(value),
+    })
+  for (let round = 0; round < 2; round++) {
+    expect(await table.count({ where: { value: 1 } })).toBe(100)
+    expect(await table.count({ where: { value: 3 } })).toBe(100)
+    expect(await collect(table.keys({ where: { value: { gt: 3 } } }))).toEqual([...key.subarray(200)])
+    expect(await collect(table.keys({ where: { value: 2 } }))).toEqual([])
+    expect(await table.count()).toBe(400)
+    await table.compact()
+  }
+  await table.close()
+})
+
 test('deletes in a file none of whose records match still hide older ones that do', async () => {
   const table = await tables.fingerprints({ bufferBytes: 4096, walBytes: 4096, fanout: 64 })
   await table.putColumns(fingerprintColumns(0, 200, BigInt))

@@ -64,7 +64,10 @@ export async function run(workload: string, step?: number): Promise<Run> {
   const disk = new SimulatedFileSystem({ seed: 1, crashAt: step })
   disk.writeFile('/tables/.keep', new Uint8Array(0))
   const { options = {}, run } = workloadOf(workload)
-  const history = new History(options.duplicates === 'replace')
+  const { duplicates, combine } = options
+  const history = new History(
+    duplicates === 'replace' ? 'replaced' : combine === undefined ? 'kept' : 'combined',
+  )
   try {
     await run(new Driver(disk, history, options))
   } catch (error) {

@@ -45,11 +45,15 @@ export class History {
   /** Calls [0, written) survive the end of the process, calls [0, durable) a power cut. */
   written = 0
   durable = 0
-  readonly #replace: boolean
+  readonly #rules: Rules<CrashRecord, number>
 
-  /** `replace`: of a table in which a put replaces the older records of its key. */
-  constructor(replace = false) {
-    this.#replace = replace
+  /** Of a table in which a put replaces the older records of its key, or is combined with them as {@link COMBINE} says. */
+  constructor(made: 'kept' | 'replaced' | 'combined' = 'kept') {
+    this.#rules = {
+      ...RULES,
+      replace: made === 'replaced',
+      combine: made === 'combined' ? combined : undefined,
+    }
   }
 
   /** Notes a call that is about to be made; returns how many there are now. */
@@ -65,15 +69,21 @@ export class History {
 
   /** The state behind each prefix, as text: position k is the state behind k calls. */
   states(): string[] {
-    const rules = { ...RULES, replace: this.#replace }
     let records: readonly CrashRecord[] = []
     const states = [stateText(records)]
     for (const effects of this.calls) {
-      for (const effect of effects) records = after(records, changeOf(effect), rules)
+      for (const effect of effects) records = after(records, changeOf(effect), this.#rules)
       states.push(stateText(records))
     }
     return states
   }
+}
+
+/** Of a record that counts twice the sum shows it. */
+export const COMBINE = { time: 'sum', id: 'last' } as const
+
+function combined(older: CrashRecord, newer: CrashRecord): CrashRecord {
+  return { ...newer, time: Math.min(65_535, older.time + newer.time) }
 }
 
 const RULES: Omit<Rules<CrashRecord, number>, 'replace'> = {

@@ -20,8 +20,8 @@ export class Lives {
       filterBitsPerRecord: random.pick([0, 2, 10]),
       syncIntervalMs: random.pick([0, Infinity]),
     }
-    const { keyEncoding, valueEncoding, duplicates, pageBytes } = this.#run.schema
-    const created = { keyEncoding, valueEncoding, duplicates, pageBytes }
+    const { keyEncoding, valueEncoding, duplicates, combine, pageBytes } = this.#run.schema
+    const created = { keyEncoding, valueEncoding, duplicates, combine, pageBytes }
     this.#run.detail(JSON.stringify(options))
     this.#run.table = await this.#run.world.open(this.#run.world.directory, { ...created, ...options })
     this.#run.capacity = (await this.#run.table.stats()).memtable.capacity

@@ -1,8 +1,8 @@
 /** What a run of random operations has at any moment, and what all its steps do with it. */
 import type { FlashTable, JsonObject, KeyEncoding, Snapshot, ValueEncoding } from '../../src/index.js'
-import { appliedAll, type ModelOperation, type State } from '../support/model.js'
+import { appliedAll, type KeyRules, type ModelOperation, type State } from '../support/model.js'
 import { Random } from '../support/random.js'
-import { type Key, rowsOf, type SchemaCase, valueText } from '../support/schemas.js'
+import { combineRule, type Key, rowsOf, type SchemaCase, valueText } from '../support/schemas.js'
 import { rowsInOrder, rowText, same } from './texts.js'
 
 const LOG_LINES = 40
@@ -63,13 +63,13 @@ export class RunState {
   reader: { readonly table: AnyTable; state: State; meta: JsonObject } | undefined
   /** Compactions that nobody awaits yet. */
   background: Promise<void>[] = []
-  readonly #replace: boolean
+  readonly #rules: KeyRules
 
   constructor(world: World, schema: SchemaCase, seed: number) {
     this.world = world
     this.schema = schema
     this.random = new Random(seed)
-    this.#replace = schema.duplicates === 'replace'
+    this.#rules = { replace: schema.duplicates === 'replace', combine: combineRule(schema) }
   }
 
   note(line: string): void {
@@ -98,7 +98,7 @@ export class RunState {
     this.state = appliedAll(
       this.state,
       operations.map(({ model }) => model),
-      this.#replace,
+      this.#rules,
     )
   }
 

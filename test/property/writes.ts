@@ -96,7 +96,7 @@ export class Writes {
       () => void calls.push(this.putColumns(random.between(1, Math.min(12, this.#run.capacity)))),
       () => void calls.push(this.#putColumnsIfAbsent(random.between(1, Math.min(12, this.#run.capacity)))),
       () => {
-        if (this.#run.schema.fields.size === 0) return
+        if (this.#run.schema.fields.size === 0 || this.#run.schema.combine !== undefined) return
         const operation = this.#delWhere()
         calls.push(this.#call(operation.call))
         this.#run.apply([operation])
@@ -191,7 +191,7 @@ export class Writes {
         ? random.chance(0.15)
           ? this.#putIfAbsent()
           : this.#record()
-        : random.chance(0.5)
+        : random.chance(0.5) || this.#run.schema.combine !== undefined
           ? this.#del()
           : this.#delRecord(),
     )

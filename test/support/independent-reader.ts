@@ -6,6 +6,7 @@
  */
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { combinedValue } from './combine.js'
 
 /** A value as the API gives it. */
 export type Value = number | bigint | Uint8Array
@@ -524,7 +525,7 @@ interface Manifest {
   readonly epoch: number
   readonly schema: { readonly key: StoredType; readonly value: StoredType | StoredStruct | null }
   readonly pageBytes: number
-  readonly duplicates: 'keep' | 'replace'
+  readonly duplicates: 'keep' | 'replace' | Readonly<Record<string, string>>
   readonly mode: number
   readonly files: readonly FileEntry[]
   readonly log: { readonly closed: readonly ClosedSegment[]; readonly firstSegment: number }
@@ -656,21 +657,30 @@ export function readTable(directory: string): ReadRecord[] {
   const operations = sources.flatMap(source => source.operations)
   // Sorting is stable: within a key they keep their age order.
   const sorted = operations.sort((a, b) => compareKeys(a, b, lanes.keyLanes))
-  const live: Operation[] = []
+  const { duplicates } = manifest
+  const live: Operation[][] = []
   for (let from = 0; from < sorted.length;) {
     let to = from + 1
     while (to < sorted.length && compareKeys(sorted[from]!, sorted[to]!, lanes.keyLanes) === 0) to++
-    live.push(...liveOf(sorted.slice(from, to), deletes, manifest.duplicates === 'replace', lanes))
+    const ofKey = liveOf(sorted.slice(from, to), deletes, duplicates === 'replace', lanes)
+    if (typeof duplicates === 'string') live.push(...ofKey.map(operation => [operation]))
+    else if (ofKey.length > 0) live.push(ofKey)
     from = to
   }
-  return live.map(operation => {
+  return live.map(parts => {
     let at = lanes.keyLanes
     const values = fields.map(field => {
       const lane = at
       at += widthsOf(field).length
-      return [field.name, valueOf(field, operation.lanes.slice(lane, at))] as const
+      const values = parts.map(part => valueOf(field, part.lanes.slice(lane, at)))
+      if (typeof duplicates === 'string') return [field.name, values[0]!] as const
+      const operator = duplicates[field.name]!
+      return [
+        field.name,
+        values.reduce((older, newer) => combinedValue(field.type, operator, older, newer) as Value),
+      ] as const
     })
-    return { key: valueOf(key, operation.lanes.slice(0, lanes.keyLanes)), fields: Object.fromEntries(values) }
+    return { key: valueOf(key, parts[0]!.lanes.slice(0, lanes.keyLanes)), fields: Object.fromEntries(values) }
   })
 }
 

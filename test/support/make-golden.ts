@@ -1,7 +1,7 @@
 /**
  * Makes the golden tables of a release: `npx tsx test/support/make-golden.ts 0.1`.
  *
- * Run once for each release that changes the format, never to make a test pass: later releases must read these very
+ * Run once for each release that changes the format, never to make a test pass; tables that are there stay as they are: later releases must read these very
  * files. Beside each table stands `expected.json`, which holds the records that a plain model has after the same calls.
  * test/format/golden.test.ts reads them.
  */
@@ -14,6 +14,7 @@ import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../../src/format/frame-layo
 import { bytes, FlashTable, fixed, struct } from '../../src/index.js'
 import { nodeFileSystem } from '../../src/io/node-file-system.js'
 import { nodeEnvironment } from '../../src/table/environment.js'
+import { combinedValue } from './combine.js'
 import { GOLDEN_META, goldenText, type GoldenRecord, type GoldenValue } from './golden-text.js'
 import { fileSeed, lanesOf, readFrame, readManifest } from './independent-reader.js'
 import { Random } from './random.js'
@@ -31,15 +32,29 @@ interface Writer {
 /** What a table is, without a table. */
 class Model {
   readonly #replace: boolean
+  readonly #combine: Readonly<Record<string, readonly [type: string, operator: string]>> | undefined
   records: GoldenRecord[] = []
 
-  constructor(replace: boolean) {
+  constructor(
+    replace: boolean,
+    combine?: Readonly<Record<string, readonly [type: string, operator: string]>>,
+  ) {
     this.#replace = replace
+    this.#combine = combine
   }
 
   put(key: GoldenValue, value: Readonly<Record<string, GoldenValue>>): void {
-    if (this.#replace) this.del(key)
-    this.records.push({ key, value })
+    const older = this.records.find(record => goldenText(record.key) === goldenText(key))
+    if (this.#replace || this.#combine !== undefined) this.del(key)
+    if (this.#combine === undefined || older === undefined) {
+      this.records.push({ key, value })
+      return
+    }
+    const combined = Object.entries(this.#combine).map(
+      ([name, [type, operator]]) =>
+        [name, combinedValue(type, operator, older.value[name], value[name]) as GoldenValue] as const,
+    )
+    this.records.push({ key, value: Object.fromEntries(combined) })
   }
 
   del(key: GoldenValue): void {
@@ -206,6 +221,44 @@ async function makeUnclean(directory: string): Promise<GoldenRecord[]> {
   return records
 }
 
+/** Each operator once at least, and each width. Sums that overflow are unsigned. */
+const COMBINED = {
+  a: ['u8', 'sum'],
+  b: ['u16', 'and'],
+  c: ['u32', 'min'],
+  d: ['u64', 'sum'],
+  e: ['i8', 'or'],
+  f: ['i16', 'min'],
+  g: ['i32', 'and'],
+  h: ['i64', 'max'],
+  i: ['f32', 'max'],
+  j: ['f64', 'min'],
+  k: ['bytes', 'first'],
+  l: ['hex', 'last'],
+} as const
+
+/** A table with all types of fields that combines, with deletes, in files of several levels and in the log. */
+async function makeCombined(directory: string): Promise<GoldenRecord[]> {
+  const random = new Random(3)
+  const model = new Model(false, COMBINED)
+  const combine = Object.fromEntries(Object.entries(COMBINED).map(([name, [, operator]]) => [name, operator]))
+  const table = await open(directory, { ...EVERY_TYPE, combine, walBytes: 65_536 })
+  for (let i = 0; i < 240; i++) {
+    const key = Uint8Array.of(0, random.below(2), 0, 0, 1, random.below(30))
+    const value = everyType(random)
+    await table.put(key, value)
+    model.put(key, value)
+    if (i % 19 === 0) {
+      const chosen = random.pick(model.records)
+      await table.del(chosen.key)
+      model.del(chosen.key)
+    }
+    await settled(table)
+  }
+  await table.close()
+  return model.records
+}
+
 function everyType(random: Random): Readonly<Record<string, GoldenValue>> {
   const signed64 = BigInt.asIntN(64, (BigInt(random.next()) << 32n) | BigInt(random.next()))
   return {
@@ -256,10 +309,15 @@ async function settled(table: FlashTable): Promise<void> {
 const version = process.argv[2]
 if (version === undefined || !/^\d+\.\d+$/.test(version)) throw new Error('usage: make-golden.ts MAJOR.MINOR')
 const target = join(import.meta.dirname, '../fixtures/golden', version)
-if (existsSync(target)) throw new Error(`${target} exists: golden tables are made once`)
 const work = await mkdtemp(join(tmpdir(), 'flashtable-golden-'))
 try {
-  for (const [name, make] of Object.entries({ clean: makeClean, unclean: makeUnclean })) {
+  for (const [name, make] of Object.entries({
+    clean: makeClean,
+    unclean: makeUnclean,
+    combined: makeCombined,
+  })) {
+    // Golden tables are made once.
+    if (existsSync(join(target, name))) continue
     const records = await make(join(work, name))
     await mkdir(join(target, name), { recursive: true })
     for (const file of await readdir(join(work, name))) {

@@ -49,14 +49,17 @@ export interface ModelRange {
   readonly limit?: number | undefined
 }
 
-const RULES: Omit<Rules<ModelRecord, string>, 'replace'> = {
+/** What becomes of the records of a key. */
+export type KeyRules = Pick<Rules<ModelRecord, string>, 'replace' | 'combine'>
+
+const RULES: Omit<Rules<ModelRecord, string>, keyof KeyRules> = {
   keyOf: ({ key }) => key,
   isSame: (record, { key, fields }) => record.key === key && matches(record, fields),
 }
 
 /** The state after the operation. */
-export function applied(state: State, operation: ModelOperation, replace: boolean): State {
-  return after(state, changeOf(operation), { ...RULES, replace })
+export function applied(state: State, operation: ModelOperation, rules: KeyRules): State {
+  return after(state, changeOf(operation), { ...RULES, ...rules })
 }
 
 function changeOf(operation: ModelOperation): Change<ModelRecord, string> {
@@ -91,11 +94,12 @@ function matches(record: ModelRecord, fields: ReadonlyMap<string, string>): bool
   return [...fields].every(([name, text]) => valueOf(record.fields.get(name)) === valueOf(text))
 }
 
-export function appliedAll(state: State, operations: readonly ModelOperation[], replace: boolean): State {
-  if (!replace && operations.every(({ type }) => type === 'put')) {
+export function appliedAll(state: State, operations: readonly ModelOperation[], rules: KeyRules): State {
+  const keeps = !rules.replace && rules.combine === undefined
+  if (keeps && operations.every(({ type }) => type === 'put')) {
     return [...state, ...operations.map(operation => (operation as { record: ModelRecord }).record)]
   }
-  return operations.reduce((before, operation) => applied(before, operation, replace), state)
+  return operations.reduce((before, operation) => applied(before, operation, rules), state)
 }
 
 /** The records of each key, oldest first. */

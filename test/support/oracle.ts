@@ -21,14 +21,19 @@ export interface Rules<R, K> {
   isSame(a: R, b: R): boolean
   /** `duplicates: 'replace'`. */
   readonly replace: boolean
+  /** With `combine`: the one record that two of a key become. */
+  combine?: ((older: R, newer: R) => R) | undefined
 }
 
 /** The records after the change, in insertion order. The array that was given stays as it was. */
 export function after<R, K>(records: readonly R[], change: Change<R, K>, rules: Rules<R, K>): readonly R[] {
-  const { keyOf, isSame, replace } = rules
+  const { keyOf, isSame, replace, combine } = rules
   switch (change.kind) {
     case 'put': {
       const key = keyOf(change.record)
+      const found = records.find(record => keyOf(record) === key)
+      if (combine !== undefined && found !== undefined)
+        return [...records.filter(record => record !== found), combine(found, change.record)]
       const kept = replace ? records.filter(record => keyOf(record) !== key) : records
       return [...kept, change.record]
     }

@@ -2,6 +2,8 @@
  * Schemas for tests with random operations: keys and values of few choices, so that deletes hit, extremes among them.
  */
 import { bytes, fixed, struct, type KeyEncoding, type ValueEncoding } from '../../src/index.js'
+import type { CombineFields } from '../../src/index.js'
+import { combinedValue } from './combine.js'
 import type { ModelRecord } from './model.js'
 import type { Random } from './random.js'
 
@@ -29,7 +31,8 @@ interface FieldKind {
 
 export interface SchemaCase {
   readonly name: string
-  readonly duplicates: 'keep' | 'replace'
+  readonly duplicates: 'keep' | 'replace' | undefined
+  readonly combine: CombineFields | undefined
   readonly pageBytes: number
   readonly keyEncoding: KeyEncoding
   readonly valueEncoding: ValueEncoding
@@ -78,6 +81,7 @@ const KINDS = {
 
 interface CaseOptions {
   readonly duplicates?: 'keep' | 'replace'
+  readonly combine?: CombineFields
   readonly pageBytes?: number
   /** Keys below this are drawn most of the time. */
   readonly keys?: number
@@ -86,7 +90,7 @@ interface CaseOptions {
 function schemaCase(
   keyName: string,
   value: Record<string, FieldKind> | FieldKind | undefined,
-  { duplicates = 'keep', pageBytes = 4096, keys = 40 }: CaseOptions = {},
+  { combine, duplicates = 'keep', pageBytes = 4096, keys = 40 }: CaseOptions = {},
 ): SchemaCase {
   const { encoding, Column, width, make } = keyKindOf(keyName)
   const isStruct = value !== undefined && !('encoding' in value)
@@ -95,8 +99,9 @@ function schemaCase(
   const encodings = Object.entries(fields).map(([name, { encoding }]) => [name, encoding] as const)
   const valueEncoding: ValueEncoding = isStruct ? struct(Object.fromEntries(encodings)) : encodings[0]?.[1]
   return {
-    name: `${keyName} -> ${isStruct ? Object.keys(fields).join() : (encodings[0]?.[0] ?? 'set')}, ${duplicates}, ${pageBytes}`,
-    duplicates,
+    name: `${keyName} -> ${isStruct ? Object.keys(fields).join() : (encodings[0]?.[0] ?? 'set')}, ${combine === undefined ? duplicates : Object.values(combine).join(' ')}, ${pageBytes}`,
+    duplicates: combine === undefined ? duplicates : undefined,
+    combine,
     pageBytes,
     keyEncoding: encoding,
     valueEncoding,
@@ -158,7 +163,10 @@ function keyKindOf(name: string): KeyKind {
   }
 }
 
-/** All key types and value types, sets, and both kinds of duplicates. */
+/**
+ * All key types and value types, sets, both kinds of duplicates, and tables that combine: by what is associative, as the
+ * model does not know what is combined first.
+ */
 export const SCHEMA_CASES: readonly SchemaCase[] = [
   schemaCase('u64', { time: KINDS.u16, flags: KINDS.u8, id: KINDS.i32 }),
   schemaCase('u64', { time: KINDS.u16, id: KINDS.i32 }, { duplicates: 'replace', keys: 300 }),
@@ -171,7 +179,39 @@ export const SCHEMA_CASES: readonly SchemaCase[] = [
   schemaCase('bytes(16)', KINDS.bytes9, { keys: 200 }),
   schemaCase('bytes(32)', { n: KINDS.u32, m: KINDS.i64 }, { keys: 5, pageBytes: 16_384 }),
   schemaCase('hex(7)', { f: KINDS.f64, g: KINDS.u8 }, { duplicates: 'replace', keys: 60 }),
+  schemaCase('u64', KINDS.u32, { combine: { value: 'sum' }, keys: 300 }),
+  schemaCase(
+    'u16',
+    { n: KINDS.u64, a: KINDS.i64, f: KINDS.f32, b: KINDS.bytes9, c: KINDS.i8 },
+    { combine: { n: 'sum', a: 'min', f: 'max', b: 'first', c: 'or' } },
+  ),
+  schemaCase(
+    'bytes(5)',
+    { d: KINDS.f64, z: KINDS.hex2, o: KINDS.u64, i: KINDS.i16, s: KINDS.u8 },
+    { combine: { d: 'min', z: 'last', o: 'and', i: 'max', s: 'sum' }, keys: 20, pageBytes: 8192 },
+  ),
 ]
+
+/** What two records of a key become in the model; `undefined`: both stay, or the newer one. */
+export function combineRule({
+  combine,
+  fields,
+}: SchemaCase): ((older: ModelRecord, newer: ModelRecord) => ModelRecord) | undefined {
+  if (combine === undefined) return undefined
+  return (older, newer) => {
+    const combined = new Map(
+      [...fields].map(([name, { encoding }]) => {
+        const operator = combine[name]!
+        const [a, b] = [older.fields.get(name)!, newer.fields.get(name)!]
+        if (operator === 'first' || operator === 'last') return [name, operator === 'first' ? a : b]
+        const type = encoding as string
+        const valueOf = type.endsWith('64') && type !== 'f64' ? BigInt : Number
+        return [name, textOf(combinedValue(type, operator, valueOf(a), valueOf(b)))]
+      }),
+    )
+    return { key: older.key, fields: combined, value: [...combined.values()].join() }
+  }
+}
 
 /** What is read, as text: 0 and -0 are told apart, as are all values but NaN of different bits. */
 export function textOf(value: unknown): string {

@@ -7,6 +7,7 @@ import { afterEach, beforeEach } from 'vitest'
 import { inlineExecutor } from '../../src/executor/inline-executor.js'
 import {
   FlashTable,
+  type CombineOption,
   type KeyEncoding,
   type OpenOptions,
   type TableOptions,
@@ -40,7 +41,7 @@ export interface TestTables {
     options: OpenOptions<K, V>,
   ): Promise<FlashTable<K, V>>
   /** As it was created. */
-  open(location: string, options?: TableOptions): Promise<FlashTable>
+  open(location: string, options?: TableOptions & CombineOption): Promise<FlashTable>
   /** A table of fingerprints in a fresh directory. */
   fingerprints(options?: TableOptions): Promise<FingerprintTable>
   /** Closes the table and opens it again, with `options` in place of {@link SMALL}. */

@@ -9,7 +9,7 @@ import { fileSeed } from '../../format/checksum.js'
 import { MANIFEST_NAME, bucketName } from '../../io/file-names.js'
 import type { FileSystem } from '../../io/file-system.js'
 import { tableIdBytes, writerOf, type BucketFileEntry } from '../../manifest/bucket-file-entry.js'
-import type { Manifest } from '../../manifest/manifest.js'
+import { combineOf, type Manifest } from '../../manifest/manifest.js'
 import { loadManifest } from '../../manifest/store.js'
 import { listTable, sameFiles } from '../../manifest/table-directory.js'
 import type { LogGap } from '../../wal/log-parts.js'
@@ -87,7 +87,7 @@ async function inventoryOfManifest(
   options: RepairOptions,
   listing: Listing,
 ): Promise<Inventory> {
-  const schema = Schema.open(manifest.schema, `${directory}/${MANIFEST_NAME}`, options)
+  const schema = Schema.open(manifest.schema, `${directory}/${MANIFEST_NAME}`, options, combineOf(manifest))
   const tableId = tableIdBytes(manifest.tableId)
   const { pageBytes, log, clean, epoch } = manifest
   const closed = new Set(log.closed.map(segment => segment.number))

@@ -19,8 +19,10 @@ import { Schema } from '../../encoding/schema.js'
 import { isWithin, type FileSystem } from '../../io/file-system.js'
 import { optionalCallback, optionalSignal, readOptions } from '../../options/arguments.js'
 import {
-  optionalDuplicates,
+  checkCombine,
   optionalBufferBytes,
+  optionalCombine,
+  optionalDuplicates,
   optionalFileMode,
   optionalPageBytes,
 } from '../../options/options.js'
@@ -40,6 +42,7 @@ const REPAIR_OPTIONS = {
   keyEncoding: asGiven,
   valueEncoding: asGiven,
   duplicates: optionalDuplicates,
+  combine: optionalCombine,
   pageBytes: optionalPageBytes,
   mode: optionalFileMode,
   bufferBytes: optionalBufferBytes,
@@ -62,6 +65,7 @@ export async function repairTable(
   given: RepairOptions = {},
 ): Promise<RepairResult> {
   const options = readOptions('repair', given, REPAIR_OPTIONS)
+  checkCombine(options)
   Schema.check(options)
   return withProgress(options, control => repairInto(directory, into, { ...options, ...control }))
 }

@@ -62,7 +62,7 @@ export interface SourcePiece extends RunPart {
 export interface Inventory {
   readonly schema: Schema
   readonly pageBytes: number
-  readonly duplicates: Duplicates
+  readonly duplicates: Manifest['duplicates']
   readonly mode: number
   /** Empty if no manifest tells. */
   readonly meta: JsonObject

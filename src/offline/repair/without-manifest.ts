@@ -9,8 +9,9 @@ import type { Schema } from '../../encoding/schema.js'
 import { MANIFEST_NAME } from '../../io/file-names.js'
 import { DEFAULT_FILE_MODE } from '../../base/file-mode.js'
 import type { FileSystem } from '../../io/file-system.js'
+import type { Manifest } from '../../manifest/manifest.js'
 import type { JsonObject } from '../../manifest/meta.js'
-import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type Duplicates } from '../../options/options.js'
+import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES } from '../../options/options.js'
 import { clip, partsOf, type RunPart } from '../../wal/log-parts.js'
 import { findBuckets, type FoundFile, type RangedFile } from './found-buckets.js'
 import { findSegments, type FoundSegment } from './found-segments.js'
@@ -33,7 +34,7 @@ export interface Known {
   readonly schema: Schema
   /** The schema comes from a manifest, not from the caller. */
   readonly isSure: boolean
-  readonly duplicates: Duplicates | undefined
+  readonly duplicates: Manifest['duplicates'] | undefined
   readonly pageBytes: number | undefined
   readonly mode: number | undefined
   readonly meta: JsonObject

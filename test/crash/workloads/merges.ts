@@ -1,5 +1,6 @@
 /** Workloads that seal and merge: bucket files come, are merged, and are removed. */
 import type { Driver } from '../driver.js'
+import { COMBINE } from '../history.js'
 import { MEMTABLE_RECORDS } from '../table.js'
 import { countOf, expectReached, put, type Workloads } from './workload.js'
 
@@ -27,6 +28,9 @@ export const MERGES: Workloads = {
 
   /** The same where a put replaces the older records of its key. */
   replace: { options: { duplicates: 'replace' }, run: deletes },
+
+  /** Records of a key become one, over seals, merges and lives: each put counts once, or not at all. */
+  combine: { options: { combine: COMBINE }, run: combining },
 
   /** Several lives: clean ends, so that closed segments pile up. */
   lives: {
@@ -255,6 +259,31 @@ async function deletes(driver: Driver): Promise<void> {
   await driver.del(second[7]!.key, true)
   await driver.columns(driver.records(MEMTABLE_RECORDS))
   await driver.columns(driver.records(MEMTABLE_RECORDS))
+  await driver.close()
+}
+
+export async function combining(driver: Driver): Promise<void> {
+  await driver.open()
+  await driver.columns(driver.records(60))
+  await driver.columns(driver.records(60), true)
+  const [first, second] = driver.records(2)
+  await driver.del(first!.key)
+  await driver.batch([put(first!), { kind: 'del', key: second!.key }, put(second!), put(second!)])
+  for (let i = 0; i < 4; i++) await driver.columns(driver.records(MEMTABLE_RECORDS), i === 1)
+  await driver.clearKeys(20, 40)
+  await driver.columns(driver.records(60))
+  await driver.settle()
+  const merged = countOf(driver, 'unlink', '.bucket')
+  expectReached('a merge', `${merged} bucket files removed`, merged >= 2)
+  await driver.del(driver.record().key, true)
+  await driver.close()
+  // Put from the log into memory, and after a kill into files.
+  for (let life = 0; life < 2; life++) {
+    await driver.open()
+    await driver.columns(driver.records(30), life === 0)
+  }
+  await driver.table.compact()
+  await driver.put(driver.record(), true)
   await driver.close()
 }
 

@@ -1,5 +1,7 @@
 /** Workloads with several runs to a flush: sealed memtables are runs in memory, and only the log has their records. */
+import { COMBINE } from '../history.js'
 import { MEMTABLE_RECORDS } from '../table.js'
+import { combining } from './merges.js'
 import { countOf, expectReached, put, type Workloads } from './workload.js'
 
 const RUNS = 3
@@ -30,6 +32,9 @@ export const RUN_WORKLOADS: Workloads = {
 
   /** The same where a put replaces the older records of its key. */
   runsReplace: { options: { runsPerFlush: RUNS, duplicates: 'replace' }, run: deletes },
+
+  /** The same where the records of a key become one. */
+  runsCombine: { options: { runsPerFlush: RUNS, combine: COMBINE }, run: combining },
 
   /** Clean ends with runs in memory: the next life finds their records in the log, and goes on. */
   runsLives: {

@@ -1,12 +1,13 @@
 /** What a workload is, and what workloads share. */
 import type { JobForm } from '../../support/simulated-environment.js'
 import type { Driver } from '../driver.js'
-import type { CrashRecord } from '../history.js'
+import type { COMBINE, CrashRecord } from '../history.js'
 
 export interface Workload {
   /** Of every open. */
   readonly options?: {
     readonly duplicates?: 'replace'
+    readonly combine?: typeof COMBINE
     readonly syncIntervalMs?: number
     readonly walBytes?: number
     readonly jobs?: JobForm

@@ -7,6 +7,7 @@ import { bytes, encodings, fixed, struct } from '../../../src/encoding/encodings
 import type {
   ColumnsIn,
   ColumnsOut,
+  Combine,
   EncodingOptions,
   KeyColumn,
   KeyEncoding,
@@ -30,6 +31,10 @@ interface Table<K extends KeyEncoding, V extends ValueEncoding> {
   values(): ValueColumnsOut<V>
   delWhere(where: WhereIn<V>): void
 }
+
+declare function combining<K extends KeyEncoding, V extends ValueEncoding = undefined>(
+  options: EncodingOptions<K, V> & { combine: Combine<V> },
+): void
 
 declare function open(): Table<KeyEncoding, ValueEncoding>
 declare function open<K extends KeyEncoding, V extends ValueEncoding = undefined>(
@@ -196,6 +201,30 @@ describe('types that are inferred from the encodings', () => {
     expectTypeOf(table.values()['time']).toExtend<ArrayBufferView | undefined>()
     table.putColumns({ key: new Uint8Array(1), time: new Uint16Array(1) })
     table.delWhere({ time: 1 })
+  })
+
+  test('of combine are an operator for each field, of those that its type has', () => {
+    const valueEncoding = struct({ n: 'i64', f: 'f32', raw: bytes(3), g: encodings.f64 })
+    const given = { keyEncoding: 'u64', valueEncoding } as const
+    expectTypeOf<Combine<typeof valueEncoding>['raw']>().toEqualTypeOf<'first' | 'last'>()
+    expectTypeOf(() => {
+      combining({ ...given, combine: { n: 'or', f: 'sum', raw: 'last', g: 'min' } })
+      combining({ keyEncoding: 'u8', valueEncoding: 'u32', combine: { value: 'sum' } })
+      // @ts-expect-error a missing field
+      combining({ ...given, combine: { n: 'or', f: 'sum', raw: 'last' } })
+      // @ts-expect-error another field
+      combining({ ...given, combine: { n: 'or', f: 'sum', raw: 'last', g: 'min', h: 'sum' } })
+      // @ts-expect-error no such operator
+      combining({ ...given, combine: { n: 'add', f: 'sum', raw: 'last', g: 'min' } })
+      // @ts-expect-error bits of a float
+      combining({ ...given, combine: { n: 'or', f: 'and', raw: 'last', g: 'min' } })
+      // @ts-expect-error bits of a float given as an object
+      combining({ ...given, combine: { n: 'or', f: 'sum', raw: 'last', g: 'or' } })
+      // @ts-expect-error a sum of bytes
+      combining({ ...given, combine: { n: 'or', f: 'sum', raw: 'sum', g: 'min' } })
+      // @ts-expect-error a set has nothing to combine
+      combining({ keyEncoding: 'u8', combine: {} })
+    }).toBeFunction()
   })
 
   test('refuse what is no encoding of a key, a value or a field', () => {

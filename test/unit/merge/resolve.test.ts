@@ -2,7 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { resolve } from '../../../src/merge/resolve.js'
 import { DELETE_KEY, DELETE_RECORD, PUT } from '../../../src/records/operations.js'
+import { recordLayout } from '../../../src/records/record-layout.js'
 import { applied, byKey, histories } from '../../support/history.js'
+import { after } from '../../support/oracle.js'
 import { columnsOf, meaningOf, rowsOf, wideLayout, type Row } from '../../support/rows.js'
 
 const layout = wideLayout(1, 2)
@@ -110,5 +112,74 @@ describe('with duplicates: replace', () => {
     const rows = [deleteRecord(1), deleteRecord(2)]
     expect(resolved(rows, true, true)).toEqual(rows)
     expect(resolved(rows, true, false)).toEqual([])
+  })
+})
+
+describe('with combine', () => {
+  const combining = recordLayout(
+    [4],
+    [4, 4],
+    [],
+    [
+      { operator: 'sum', lane: 1, laneCount: 1, number: 'unsigned' },
+      { operator: 'last', lane: 2, laneCount: 1, number: 'unsigned' },
+    ],
+  )
+  const rules = {
+    keyOf: ({ key }: Row) => key,
+    isSame: () => false,
+    replace: false,
+    combine: (a: Row, b: Row): Row => ({ ...b, values: [a.values[0]! + b.values[0]!, b.values[1]!] }),
+  }
+  const recordsOf = (rows: readonly Row[], records: readonly Row[] = []): readonly Row[] =>
+    rows.reduce(
+      (left, row) =>
+        after(left, row.kind === PUT ? { kind: 'put', record: row } : { kind: 'del', key: row.key }, rules),
+      records,
+    )
+  const left = (rows: readonly Row[], keepDeletes: boolean): Row[] => {
+    const columns = columnsOf(combining, byKey(rows))
+    resolve(columns, { layout: combining, replace: false, keepDeletes })
+    return rowsOf(combining, columns)
+  }
+  const puts = operations.map(rows =>
+    rows.map(row => ({ ...row, kind: row.kind === DELETE_RECORD ? PUT : row.kind })),
+  )
+
+  test('is a record for each key, where nothing older can exist', () => {
+    fc.assert(
+      fc.property(puts, rows => {
+        expect(left(rows, false)).toEqual(byKey(recordsOf(rows)))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('does to everything older what all would do, in two rows of a key at most', () => {
+    fc.assert(
+      fc.property(puts, puts, (older, rows) => {
+        const records = recordsOf(older)
+        const kept = left(rows, true)
+        expect(byKey(recordsOf(kept, records))).toEqual(byKey(recordsOf(rows, records)))
+        for (const { key } of kept) {
+          const kinds = kept.filter(row => row.key === key).map(({ kind }) => kind)
+          expect([[PUT], [DELETE_KEY], [DELETE_KEY, PUT]]).toContainEqual(kinds)
+        }
+        expect(left(kept, true)).toEqual(kept)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('has no column of kinds where only puts are left', () => {
+    const columns = columnsOf(combining, [
+      { key: 1n, values: [1, 1], kind: PUT },
+      { key: 1n, values: [0, 0], kind: DELETE_KEY },
+      { key: 1n, values: [2, 2], kind: PUT },
+      { key: 1n, values: [3, 4], kind: PUT },
+    ])
+    resolve(columns, { layout: combining, replace: false, keepDeletes: false })
+    expect(columns.kinds).toBeUndefined()
+    expect(rowsOf(combining, columns)).toEqual([{ key: 1n, values: [5, 4], kind: PUT }])
   })
 })

@@ -4,6 +4,7 @@ import type { TableStats } from '../../../src/index.js'
 import { jsonOption, parseDirectory } from '../arguments.js'
 import { formatKey } from '../key.js'
 import { formatBytes, formatCount, report, textList } from '../output.js'
+import { combineText } from '../../../src/encoding/combine.js'
 import { schemaText } from '../schema.js'
 import { readStats, writtenText } from '../table-stats.js'
 
@@ -38,10 +39,10 @@ async function runStats(directory: string, options: { readonly json?: true }): P
 }
 
 /** What the table was created with. */
-function tableText({ schema, duplicates, pageBytes }: TableStats): Row[] {
+function tableText({ schema, duplicates, combine, pageBytes }: TableStats): Row[] {
   return [
     ['schema', schemaText(schema)],
-    ['duplicates', duplicates],
+    combine === undefined ? ['duplicates', duplicates!] : ['combine', combineText(combine)],
     ['page', formatBytes(pageBytes)],
   ]
 }
