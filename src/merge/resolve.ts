@@ -83,6 +83,9 @@ function resolveReplaced(
   }
 }
 
+/** Its memory serves all resolves of the thread, which do not wait for anything. */
+const moves = new RowMoves()
+
 /** With `combine`: for each key the newest delete, if deletes stay, and all newer puts as one. */
 function resolveCombined(
   rows: OperationBuffer,
@@ -90,9 +93,7 @@ function resolveCombined(
   combiner: Combiner,
 ): void {
   const { count } = rows
-  const moves = new RowMoves(count)
-  if (rows.kinds === undefined) moves.planPuts(rows, layout.keyLaneCount)
-  else moves.plan(rows, rows.kinds, layout.keyLaneCount, keepDeletes)
+  moves.plan(rows, layout.keyLaneCount, keepDeletes)
   if (moves.kept === count) return
   combiner.combineEach(rows.lanes, moves.older, moves.newer, moves.pairs)
   moves.apply(rows)

@@ -10,31 +10,39 @@ import { DELETE_KEY, PUT, type OperationBuffer } from '../records/operations.js'
 /** The place of a row that goes without a trace. */
 const NOWHERE = 2 ** 32 - 1
 
+/** Its memory is kept for as many rows; one key may have many more. */
+const ROWS_KEPT_MAX = 2 ** 17
+
 export class RowMoves {
   /** The place of each row, not above its own. */
-  readonly #places: Uint32Array
+  #places = new Uint32Array(0)
   /** Puts that become one: row `newer[i]` takes in row `older[i]`, in this order. */
-  readonly older: Uint32Array
-  readonly newer: Uint32Array
+  older = new Uint32Array(0)
+  newer = new Uint32Array(0)
   pairs = 0
   /** Rows that are left. */
   kept = 0
 
-  constructor(count: number) {
-    this.#places = new Uint32Array(count)
-    this.older = new Uint32Array(count)
-    this.newer = new Uint32Array(count)
+  /** Plans the moves of these rows. With `keepDeletes` the newest delete of each key stays. */
+  plan(rows: OperationBuffer, keyLaneCount: number, keepDeletes: boolean): void {
+    this.pairs = this.kept = 0
+    if (this.#places.length < rows.count) {
+      this.#places = new Uint32Array(rows.count)
+      this.older = new Uint32Array(rows.count)
+      this.newer = new Uint32Array(rows.count)
+    }
+    if (rows.kinds !== undefined) this.#planAll(rows, rows.kinds, keyLaneCount, keepDeletes)
+    else if (rows.count > 0) this.#planPuts(rows, keyLaneCount)
   }
 
-  /** Where all are puts. */
-  planPuts({ lanes, count }: OperationBuffer, keyLaneCount: number): void {
-    if (count === 0) return
+  #planPuts({ lanes, count }: OperationBuffer, keyLaneCount: number): void {
     const places = this.#places
     const { older, newer } = this
     const high = lanes[0]!
     const low = lanes[keyLaneCount - 1]!
     let place = 0
     let pairs = 0
+    places[0] = 0
     for (let row = 1; row < count; row++) {
       let different = (high[row]! ^ high[row - 1]!) | (low[row]! ^ low[row - 1]!)
       for (let lane = 1; lane < keyLaneCount - 1; lane++)
@@ -53,7 +61,7 @@ export class RowMoves {
   }
 
   /** With deletes: a delete of the key stays in the first place of its key, or goes. Those of records hide nothing. */
-  plan(
+  #planAll(
     { lanes, count }: OperationBuffer,
     kinds: Uint8Array,
     keyLaneCount: number,
@@ -91,6 +99,8 @@ export class RowMoves {
     if (kinds === undefined) for (const lane of lanes) moveAll(lane, this.#places, count)
     else for (const column of [...lanes, kinds]) moveSome(column, this.#places, count)
     rows.truncate(this.kept)
+    if (count <= ROWS_KEPT_MAX) return
+    this.#places = this.older = this.newer = new Uint32Array(0)
   }
 }
 
