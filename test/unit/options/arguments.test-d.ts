@@ -1,6 +1,13 @@
 /** What a method does not take is an error of types too. */
 import { describe, expectTypeOf, test } from 'vitest'
-import { bytes, fixed, struct, type FlashTable, type StructEncoding } from '../../../src/index.js'
+import {
+  bytes,
+  fixed,
+  struct,
+  type FlashTable,
+  type JsonObject,
+  type StructEncoding,
+} from '../../../src/index.js'
 
 type Table = FlashTable<'u64', StructEncoding<{ id: 'i32' }>>
 type Set = FlashTable<'u64', undefined>
@@ -36,6 +43,15 @@ describe('the types of arguments', () => {
       void set.keys({ where: { value: 1 } })
       // @ts-expect-error delWhere deletes by values
       void table.clear({ where: { id: 42 } })
+      void table.setMeta({ upTo: 1, names: { a: ['b', null, true] } })
+      void table.setMeta(table.meta)
+      expectTypeOf(table.meta).toEqualTypeOf<JsonObject>()
+      // @ts-expect-error a date is no JSON
+      void table.setMeta({ at: new Date() })
+      // @ts-expect-error neither is undefined
+      void table.setMeta({ at: undefined })
+      // @ts-expect-error it is frozen
+      table.meta['a'] = 1
       void table.clear()
       void table.clear({ gte: 8n, lt: 9n, sync: true })
       void table.clear({ gt: undefined })
