@@ -255,10 +255,26 @@ describe('what deletes of keys and of records hide', () => {
   })
 })
 
+/** The records of a key become one. */
+const combining: RecordLayout = {
+  ...wide,
+  combine: [
+    {
+      operator: 'last',
+      lane: wide.keyLaneCount,
+      laneCount: wide.laneCount - wide.keyLaneCount,
+      number: undefined,
+    },
+  ],
+}
+
 describe("with duplicates: 'replace'", () => {
-  test('records of keys that a newer file has go in a merge with it', async () => {
+  test.each([
+    ['and', { replace: true }],
+    ['or combine', { layout: combining }],
+  ])('%s: records of keys that a newer file has go in a merge with it', async (_, options) => {
     const contents = [{ rows: puts(0, 400) }, { rows: puts(200, 300) }, { rows: puts(100, 200) }]
-    const table = await tableOf(contents, { replace: true })
+    const table = await tableOf(contents, options)
     const [oldest, second] = await table.estimate()
     expect(oldest!.masked[0]).toBe(0)
     expect(oldest!.masked[1]! / 400).toBeCloseTo(0.5, 1)
