@@ -287,9 +287,9 @@ export class DataPageEncoder {
     this.#offsets.subtract(count - 1, shift)
     const span = this.#offsets.offset
     const code = { bits: Infinity, lowBits: 0, buckets: 0 }
-    // The best is close to where there are as many buckets as rows.
+    // The best is close to where there are as many buckets as rows: one or two bits more than that, or one less.
     const about = floorLog2((offsetNumber(span) + 1) / count)
-    const last = Math.min(LOW_BITS_MAX, about + 1)
+    const last = Math.min(LOW_BITS_MAX, about + 2)
     for (let lowBits = Math.max(0, about - 1); lowBits <= last || code.bits === Infinity; lowBits++) {
       const buckets = bucketOf(span, lowBits) + 1
       if (buckets > BUCKETS_MAX) continue

@@ -243,6 +243,7 @@ async function makeCombined(directory: string): Promise<GoldenRecord[]> {
   const model = new Model(false, COMBINED)
   const combine = Object.fromEntries(Object.entries(COMBINED).map(([name, [, operator]]) => [name, operator]))
   const table = await open(directory, { ...EVERY_TYPE, combine, walBytes: 65_536 })
+  await table.setMeta(GOLDEN_META)
   for (let i = 0; i < 240; i++) {
     const key = Uint8Array.of(0, random.below(2), 0, 0, 1, random.below(30))
     const value = everyType(random)

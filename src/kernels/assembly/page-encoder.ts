@@ -283,7 +283,7 @@ function accepts(it: Encoder, extent: Extent, highs: usize, highMask: u64, lows:
   let bits: u32 = u32.MAX_VALUE
   let bestLow: u32 = 0
   let bestBuckets: u32 = 0
-  const last = about + 1
+  const last = about + 2
   for (let lowBits = max(0, about - 1); lowBits <= last || bits == u32.MAX_VALUE; lowBits++) {
     const upper = lowBits >= 64 ? 0 : span >> <u64>lowBits
     if (upper >= BUCKETS_MAX) continue
