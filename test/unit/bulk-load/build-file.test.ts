@@ -379,6 +379,39 @@ describe('a file built in ranges', () => {
     },
   )
 
+  test('with combine has one record of a key, of which spills have very many', async () => {
+    const last = { operator: 'last', lane: layout.keyLaneCount, laneCount: 1, number: undefined } as const
+    const combine = layout.laneBytes
+      .slice(layout.keyLaneCount)
+      .map((_, i) => ({ ...last, lane: last.lane + i }))
+    const combining = { ...TABLE, layout: { ...layout, combine } }
+    const memtables = memtablesWith(3, 20_000)
+    const disk = await freshDisk()
+    const keys = new Set(
+      memtables.flatMap(memtable => Array.from(memtable.keyLanes.at(-1)!.subarray(0, memtable.count))),
+    )
+    // Set aside as they are, so that the parts of a key are many.
+    const job = {
+      ...combining,
+      replace: false,
+      spills: await spill(disk, memtables),
+      output: outputOf(memtables),
+    }
+    const result = await buildInRanges(disk, inlineExecutor(disk), job, {}, { rangeRows: RANGE_ROWS })
+    const { rows } = await contentOf(disk, result)
+    const replaced = await compacted(memtables, true)
+    expect(rows).toEqual((await contentOf(replaced.disk, replaced.result)).rows)
+    expect(rows.length).toBeLessThanOrEqual(keys.size)
+    // And what is set aside for such a table has each key once.
+    const [memtable] = memtables
+    const target = { kind: 'memory', shares: 4 } as const
+    const aside = { ...combining, memtable: memtable!.image(), scratch: scratchFor(memtable!), target }
+    const spills = await inlineExecutor(disk).spill(aside, {})
+    expect(spills.reduce((sum, { starts }) => sum + starts.at(-1)! - starts[0]!, 0)).toBeLessThanOrEqual(
+      keys.size,
+    )
+  })
+
   test.each([
     ['a range', 'build'],
     ['a write of pages', 'write'],
