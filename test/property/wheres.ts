@@ -32,8 +32,16 @@ function comparison({ random, schema }: RunState, name: string): ComparedField &
     name,
     where: Object.fromEntries(chosen),
     text: chosen.map(([operator, bound]) => `${operator} ${textOf(bound)}`).join(' '),
-    holds: text => chosen.every(([operator, bound]) => isSo(valueOf.get(text), operator, bound)),
+    holds: text => {
+      const value = valueOf.has(text) ? valueOf.get(text) : combinedValue(text, bounds[0])
+      return chosen.every(([operator, bound]) => isSo(value, operator, bound))
+    },
   }
+}
+
+/** A value that nobody put: a sum, of the kind of `like`. */
+function combinedValue(text: string, like: unknown): number | bigint {
+  return typeof like === 'bigint' ? BigInt(text) : Number(text)
 }
 
 /** Numbers as JavaScript compares them, byte strings and hex digits byte by byte. */
