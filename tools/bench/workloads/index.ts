@@ -8,6 +8,7 @@ import { growth } from './growth.js'
 import { hits } from './hits.js'
 import { ifAbsent } from './if-absent.js'
 import { keeping } from './keeping.js'
+import { kmers } from './kmers.js'
 import { load } from './load.js'
 import { lookups } from './lookups.js'
 import { memory } from './memory.js'
@@ -40,6 +41,7 @@ export const WORKLOADS: readonly Workload[] = [
   expiry,
   clearRange,
   ifAbsent,
+  kmers,
   keeping,
   mergeLatency,
 ]
