@@ -116,8 +116,9 @@ export class GarbageEstimates {
 
   /** The probability that the newer file masks a record of the older one, if it has the key. */
   #maskingShare(newer: BucketFile, older: BucketFile): number {
-    // Of the two a merge leaves one.
-    if (this.#options.replace || this.#options.layout.combine !== undefined) return 1
+    if (this.#options.replace) return 1
+    // Of the two a merge leaves one. Nothing is hidden, so it counts half: a merge for that alone must drop more to be worth it.
+    if (this.#options.layout.combine !== undefined) return 0.5
     const { deleteKeys, deleteRecords, distinctKeys } = newer.footer
     // A delete of a record masks one of the records of its key.
     const recordsOfKey = Math.max(1, older.footer.records / Math.max(1, older.footer.distinctKeys))

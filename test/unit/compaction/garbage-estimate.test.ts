@@ -270,16 +270,18 @@ const combining: RecordLayout = {
 
 describe("with duplicates: 'replace'", () => {
   test.each([
-    ['and', { replace: true }],
-    ['or combine', { layout: combining }],
-  ])('%s: records of keys that a newer file has go in a merge with it', async (_, options) => {
+    ['and', { replace: true }, 1],
+    // Half: a merge that only combines must drop more to be worth it.
+    ['or combine', { layout: combining }, 0.5],
+  ])('%s: records of keys that a newer file has go in a merge with it', async (_, options, share) => {
     const contents = [{ rows: puts(0, 400) }, { rows: puts(200, 300) }, { rows: puts(100, 200) }]
     const table = await tableOf(contents, options)
     const [oldest, second] = await table.estimate()
     expect(oldest!.masked[0]).toBe(0)
-    expect(oldest!.masked[1]! / 400).toBeCloseTo(0.5, 1)
-    expect(oldest!.masked[2]! / 400).toBeCloseTo(0.75, 1)
-    expect(second!.masked[1]! / 300).toBeCloseTo(1 / 3, 1)
+    expect(oldest!.masked[1]! / 400).toBeCloseTo(0.5 * share, 1)
+    // A quarter of its keys is in both newer files.
+    expect(oldest!.masked[2]! / 400).toBeCloseTo((2 * share + 1 - (1 - share) ** 2) / 4, 1)
+    expect(second!.masked[1]! / 300).toBeCloseTo(share / 3, 1)
   })
 
   test.each([10, 4])('filters of %i bits that are wrong now and then do not add up', async bits => {
