@@ -2,7 +2,8 @@
  * Which pages of a bucket file hold cleared keys alone. The fences tell, so nothing is read for it, and such pages are never
  * read again.
  *
- * The keys of a page lie between its first key and that of the next page, both included: a key may go on there.
+ * A page has keys from its first key up to the first key of the next page. That one is included, because the rows of a key
+ * may go on in the next page.
  */
 import type { ClearedKeys } from '../records/cleared-keys.js'
 import { compareLanes } from '../records/lane-ranges.js'

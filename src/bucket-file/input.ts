@@ -2,8 +2,8 @@
  * A bucket file as the input of a merge or a scan: its pages in key order.
  *
  * The first read is one page, each further one twice as many up to 256 KiB: a short scan reads little, a long one
- * sequentially. Pages of cleared keys are passed over. The first few pages of a scan go through the page cache, so that short ranges that are asked again and
- * again read nothing; all else goes past it and pushes nothing out of it.
+ * sequentially. Pages of cleared keys are passed over. The first few pages of a scan go through the page cache, so that
+ * short ranges that are asked again and again read nothing; all else goes past it and pushes nothing out of it.
  */
 import { corruption, type FlashTableError } from '../base/errors.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'

@@ -117,9 +117,11 @@ export class GarbageEstimates {
   /** The probability that the newer file masks a record of the older one, if it has the key. */
   #maskingShare(newer: BucketFile, older: BucketFile): number {
     if (this.#options.replace) return 1
-    // Of the two a merge leaves one. Nothing is hidden, so it counts half: a merge for that alone must drop more to be worth it.
-    if (this.#options.layout.combine !== undefined) return 0.5
     const { deleteKeys, deleteRecords, distinctKeys } = newer.footer
+    // A delete drops what is older. Of two puts a merge leaves one, but nothing is hidden: that counts half, because a merge
+    // for that alone must drop more to be worth it.
+    if (this.#options.layout.combine !== undefined)
+      return 0.5 + 0.5 * Math.min(1, deleteKeys / Math.max(1, distinctKeys))
     // A delete of a record masks one of the records of its key.
     const recordsOfKey = Math.max(1, older.footer.records / Math.max(1, older.footer.distinctKeys))
     return Math.min(1, (deleteKeys + deleteRecords / recordsOfKey) / Math.max(1, distinctKeys))

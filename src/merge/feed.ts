@@ -52,7 +52,7 @@ export class Feed {
     return this.#reverse ? -order : order
   }
 
-  /** The first row that does not lie before the key, with `after` the first one behind it. */
+  /** The first row with this key or a later one; with `after`, the first row with a later key. */
   placeOf(key: Uint32Array, after: boolean): number {
     let low = this.from
     let high = this.rows.count

@@ -54,7 +54,7 @@ export class KeyMerge {
     this.#isBegun = false
   }
 
-  /** The next piece, as {@link Merge.next} gives it, which may be empty; `undefined` behind the last one. */
+  /** The next piece, in the form of {@link Merge.next}; it may be empty. `undefined`: the last one has been given. */
   async next(): Promise<WideOperations | undefined> {
     if (!this.#isBegun) await this.#prepare()
     for (let piece = await this.#take(); piece !== undefined; piece = await this.#take()) {

@@ -12,7 +12,7 @@ import type { TableReader } from './reader.js'
 export interface ScanOptions {
   readonly range: KeyRange
   readonly reverse: boolean
-  /** Rows, or with `distinctKeys` keys, at most. */
+  /** Rows at most. */
   readonly limit: number
   /** Only rows that match. */
   readonly where?: WhereFilter | undefined

@@ -284,6 +284,12 @@ describe("with duplicates: 'replace'", () => {
     expect(second!.masked[1]! / 300).toBeCloseTo(share / 3, 1)
   })
 
+  test('or combine: records of keys that a newer file deletes go as a whole', async () => {
+    const contents = [{ rows: puts(0, 400) }, { rows: puts(200, 400, DELETE_KEY) }]
+    const [oldest] = await (await tableOf(contents, { layout: combining })).estimate()
+    expect(oldest!.masked[1]! / 400).toBeCloseTo(0.5, 1)
+  })
+
   test.each([10, 4])('filters of %i bits that are wrong now and then do not add up', async bits => {
     const contents = Array.from({ length: 40 }, (_, i) => ({ rows: puts(i * 1000, 400) }))
     const table = await tableOf(contents, { replace: true, filterBitsPerRecord: bits })

@@ -30,3 +30,21 @@ test('a copy that reaches beyond the end leaves the rest as it is', () => {
   words.copyTo(target, 1)
   expect(target).toEqual(Uint32Array.of(2, 3, 9, 9))
 })
+
+test('the memory of a large buffer that was cleared serves the next one, which begins empty', () => {
+  const count = 2 ** 23 + 200_000
+  const words = new WordBuffer()
+  const piece = new Uint32Array(2 ** 16).fill(7)
+  while (words.length < count) words.append(piece)
+  words.clear()
+  expect(words.length).toBe(0)
+  expect(words.toArray()).toEqual(new Uint32Array())
+  const next = new WordBuffer()
+  const other = new Uint32Array(2 ** 16).fill(9)
+  while (next.length < count) next.append(other)
+  expect(next.toArray().every(word => word === 9)).toBe(true)
+  // What was cleared takes words again, and disturbs nothing.
+  while (words.length < count) words.append(piece)
+  expect(words.toArray().every(word => word === 7)).toBe(true)
+  expect(next.toArray().every(word => word === 9)).toBe(true)
+})
