@@ -19,7 +19,7 @@ import { defineStats } from './commands/stats.js'
 import { defineVerify } from './commands/verify.js'
 import { reportFailure } from './failure.js'
 import { EXIT } from './output.js'
-import { outputFailure, printError, printText } from './streams.js'
+import { hasGivenUpOutput, outputFailure, printError, printText } from './streams.js'
 
 const EXIT_CODES = `
 Exit codes:
@@ -79,3 +79,5 @@ function packageVersion(): string {
 }
 
 process.exitCode = await main(process.argv.slice(2))
+// What its reader does not take would keep it alive.
+if (hasGivenUpOutput()) process.exit()

@@ -7,8 +7,10 @@
 import { visible } from '../../src/base/describe-value.js'
 
 let failure: Error | undefined
+/** Whether an interrupted command waits no more for a reader that does not read. */
+let isGivenUp = false
 /** Texts that standard output has not taken yet, or refused. */
-const pending = new Set<Promise<void>>()
+const pending = new Set<Promise<unknown>>()
 
 process.stdout.on('error', error => void (failure ??= error))
 // There is nowhere left to report it.
@@ -16,10 +18,33 @@ process.stderr.on('error', () => {})
 
 /** Writes text to standard output: lines and columns are kept, other control characters are shown as `\u001b`. */
 export function printText(text: string): void {
-  if (failure !== undefined) return
-  const written = new Promise<void>(resolve => {
+  pending.add(printed(visible(text, '\n\t')))
+}
+
+/** Rejects with the reason of the signal as soon as that is aborted: the reader may never take what is pending. */
+async function untilAborted(signal: AbortSignal | undefined, writing: Promise<boolean>): Promise<boolean> {
+  if (signal === undefined) return writing
+  let abort: () => void
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => {
+      isGivenUp = true
+      reject(signal.reason as Error)
+    }
+    signal.addEventListener('abort', abort, { once: true })
+  })
+  try {
+    return await Promise.race([writing, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort!)
+  }
+}
+
+/** Resolves when it is written, to whether standard output has not failed. */
+async function printed(chunk: string | Uint8Array): Promise<boolean> {
+  if (failure !== undefined || isGivenUp) return false
+  await new Promise<void>(resolve => {
     try {
-      process.stdout.write(visible(text, '\n\t'), error => {
+      process.stdout.write(chunk, error => {
         failure ??= error ?? undefined
         resolve()
       })
@@ -28,7 +53,23 @@ export function printText(text: string): void {
       resolve()
     }
   })
-  pending.add(written)
+  return failure === undefined
+}
+
+/**
+ * Writes bytes of long results to standard output, and resolves when it has taken them: whether it goes on to take more. A
+ * terminal gets them made safe, all others as they are.
+ */
+export async function printChunk(chunk: Uint8Array, signal?: AbortSignal): Promise<boolean> {
+  return untilAborted(
+    signal,
+    printed(process.stdout.isTTY ? visible(Buffer.from(chunk).toString(), '\n\t') : chunk),
+  )
+}
+
+/** Whether the process must be ended, because standard output has not taken all and nobody waits for that. */
+export function hasGivenUpOutput(): boolean {
+  return isGivenUp
 }
 
 /** Writes one line to standard error. */

@@ -1,19 +1,15 @@
 /** `flashtable clear DIR`: all records of a range of keys, or all of the table. */
-import type { Command } from 'commander'
-import { Option } from 'commander'
-import type { StoredSchema } from '../../../src/encoding/stored-schema.js'
+import { Option, type Command } from 'commander'
 import { FlashTable } from '../../../src/index.js'
-import { dryRunOption, jsonOption, parseDirectory, single, waitOption } from '../arguments.js'
+import { dryRunOption, jsonOption, parseDirectory, waitOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import { readableEncodings } from '../encodings.js'
 import { interruptible } from '../interrupt.js'
-import { parseBytes, parseKey } from '../key.js'
 import { report } from '../output.js'
+import { addRangeOptions, hasRange, parseRange, type RangeTexts } from '../range.js'
 import { readSchema } from '../table-schema.js'
 import { UsageError } from '../usage.js'
 import { deletedText } from './delete.js'
-
-const BOUNDS = ['gt', 'gte', 'lt', 'lte'] as const
 
 const DETAILS = `
 Keys are written as for get. Of a range without a bound at one side all keys at that side are cleared.
@@ -30,11 +26,7 @@ export function defineClear(program: Command): void {
       'Deletes all records whose keys are in the range from the table in DIR, or with --all all records.',
     )
     .argument('<dir>', 'directory of the table', parseDirectory)
-  const names = { gt: 'above', gte: 'from', lt: 'below', lte: 'up to' }
-  for (const bound of BOUNDS)
-    command.addOption(single(new Option(`--${bound} <key>`, `keys ${names[bound]} this one`)))
-  command
-    .addOption(single(new Option('--prefix <hex>', 'keys whose bytes begin so')))
+  addRangeOptions(command)
     .addOption(new Option('--all', 'all records'))
     .addOption(dryRunOption())
     .addOption(waitOption())
@@ -43,12 +35,7 @@ export function defineClear(program: Command): void {
     .action(runClear)
 }
 
-interface Options {
-  readonly gt?: string
-  readonly gte?: string
-  readonly lt?: string
-  readonly lte?: string
-  readonly prefix?: string
+interface Options extends RangeTexts {
   readonly all?: true
   readonly dryRun?: true
   readonly wait?: number
@@ -56,10 +43,10 @@ interface Options {
 }
 
 async function runClear(directory: string, options: Options): Promise<void> {
-  const isRange = [...BOUNDS.map(bound => options[bound]), options.prefix].some(text => text !== undefined)
+  const isRange = hasRange(options)
   if (isRange === (options.all === true)) throw new UsageError('give a range of keys, or --all, and not both')
   const schema = await readSchema(directory)
-  const range = rangeOf(schema, options)
+  const range = parseRange(schema, options)
   const { dryRun = false, wait } = options
   const records = await interruptible(async signal => {
     const opening = dryRun ? { readOnly: true } : { createIfMissing: false, lockTimeoutMs: wait }
@@ -71,22 +58,4 @@ async function runClear(directory: string, options: Options): Promise<void> {
     })
   })
   report(options.json, { directory, records, dryRun }, () => deletedText(records, dryRun))
-}
-
-function rangeOf({ key }: StoredSchema, options: Options): Record<string, unknown> {
-  for (const [open, closed] of [
-    ['gt', 'gte'],
-    ['lt', 'lte'],
-  ] as const) {
-    if (options[open] !== undefined && options[closed] !== undefined)
-      throw new UsageError(`give --${open} or --${closed}, not both`)
-  }
-  const range: Record<string, unknown> = {}
-  for (const bound of BOUNDS) {
-    const text = options[bound]
-    if (text !== undefined) range[bound] = parseKey(text, key)
-  }
-  if (options.prefix === undefined) return range
-  if (!('bytes' in key)) throw new UsageError(`--prefix is for keys of bytes, the keys are ${key.type}`)
-  return { ...range, prefix: parseBytes(options.prefix, key.bytes, 'the prefix', true) }
 }
