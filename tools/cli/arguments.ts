@@ -22,6 +22,24 @@ export function parseCount(text: string): number {
   return count
 }
 
+/** `key,id`: names. */
+export function parseNames(text: string): readonly string[] {
+  return text.split(',').map(name => name.trim())
+}
+
+/** `key=hash,id=track`: names and what they stand for. */
+export function parsePairs(text: string, example: string): Readonly<Record<string, string>> {
+  const pairs = new Map<string, string>()
+  for (const part of text.split(',')) {
+    const [, name, value] = /^\s*([^\s=]+)\s*=\s*(.*?)\s*$/.exec(part) ?? []
+    if (name === undefined || value === undefined || value === '')
+      throw new UsageError(`"${part}" is not of the form ${example}.`)
+    if (pairs.has(name)) throw new UsageError(`"${name}" is given twice.`)
+    pairs.set(name, value)
+  }
+  return Object.fromEntries(pairs)
+}
+
 /** `--wait SECONDS`, of commands that write; becomes milliseconds. */
 export function waitOption(): Option {
   const option = new Option('--wait <seconds>', 'how long to wait for another program to close the table')

@@ -12,6 +12,7 @@ import { defineCheckpoint } from './commands/checkpoint.js'
 import { defineClear } from './commands/clear.js'
 import { defineCompact } from './commands/compact.js'
 import { defineDelete } from './commands/delete.js'
+import { defineExport } from './commands/export.js'
 import { defineGet } from './commands/get.js'
 import { defineImport } from './commands/import.js'
 import { defineRepair } from './commands/repair.js'
@@ -59,6 +60,7 @@ function commandLine(): Command {
     .addHelpText('afterAll', EXIT_CODES)
   for (const define of [
     defineImport,
+    defineExport,
     defineCompact,
     defineVerify,
     defineRepair,

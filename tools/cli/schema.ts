@@ -24,6 +24,8 @@ export interface Field {
   readonly byteLength: number
   /** Where in the record it begins. */
   readonly offset: number
+  /** Whether the highest byte of a number comes first. */
+  readonly bigEndian?: boolean
 }
 
 /** The fields of a record, in the order of the file. */

@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander'
 import { repairTable, type Loss, type RepairResult } from '../../../src/offline/repair/repair.js'
 import { MAX_PAGE_BYTES, MIN_PAGE_BYTES } from '../../../src/options/options.js'
 import { jsonOption, parseDirectory, single } from '../arguments.js'
-import { encodingsOf } from '../encodings.js'
+import { encodingsOf } from '../../../src/exchange/target-encodings.js'
 import { interruptible } from '../interrupt.js'
 import { formatKey } from '../key.js'
 import { EXIT, formatCount, report } from '../output.js'
@@ -58,7 +58,7 @@ interface Options {
 }
 
 async function runRepair(directory: string, options: Options): Promise<void> {
-  const encodings = options.schema === undefined ? {} : encodingsOf(options.schema)
+  const encodings = options.schema === undefined ? {} : encodingsOf(options.schema.fields)
   const duplicates = options.replace === true ? 'replace' : undefined
   const result = await interruptible(signal =>
     withProgress('repairing', update =>

@@ -3,7 +3,8 @@
  * would not survive as numbers. docs/decisions/interop.md.
  */
 import type { ParseResult } from 'papaparse'
-import type { FileBatch, FileField, RecordSource } from './columns.js'
+import type { SourceField } from '../../../src/exchange/columns.js'
+import type { FileBatch, RecordSource } from './columns.js'
 import type { InputFile } from './input-file.js'
 import { loadPackage } from './packages.js'
 import { checkText, textPieces, type TextPiece } from './text-pieces.js'
@@ -16,7 +17,7 @@ export class CsvSource implements RecordSource {
   readonly #papa: Papa
   readonly #delimiter: string
   readonly #hasHeader: boolean
-  readonly fields: readonly FileField[]
+  readonly fields: readonly SourceField[]
 
   private constructor(file: InputFile, papa: Papa, first: ParseResult<string[]>, hasHeader: boolean) {
     this.#file = file
@@ -26,7 +27,9 @@ export class CsvSource implements RecordSource {
     const names = (first.data[0] ?? []).map((name, column) => (hasHeader ? name.trim() : String(column + 1)))
     const twice = names.find((name, column) => names.indexOf(name) !== column)
     if (twice !== undefined)
-      throw new WrongFileError(`${file.path} has two columns "${twice}"; with --no-header they are 1, 2 and so on`)
+      throw new WrongFileError(
+        `${file.path} has two columns "${twice}"; with --no-header they are 1, 2 and so on`,
+      )
     this.fields = names.map(name => ({ name, type: undefined, byteLength: 0 }))
   }
 
@@ -86,7 +89,11 @@ export class CsvSource implements RecordSource {
       line += quoted ? 1 + endsOfLine(row) : 1
     }
     const filled = data.map(row => !isEmpty(row))
-    return { data: data.filter((_, row) => filled[row]), lines: lines.filter((_, row) => filled[row]), end: line }
+    return {
+      data: data.filter((_, row) => filled[row]),
+      lines: lines.filter((_, row) => filled[row]),
+      end: line,
+    }
   }
 
   #wrongWidths(rows: readonly (readonly string[])[]): ReadonlyMap<number, string> {

@@ -1,12 +1,13 @@
 /** Reads JSON lines: an object on each line. Integers keep all digits, also where `JSON.parse` would round them. */
-import type { FileBatch, FileField, RecordSource } from './columns.js'
+import type { SourceField } from '../../../src/exchange/columns.js'
+import type { FileBatch, RecordSource } from './columns.js'
 import type { InputFile } from './input-file.js'
 import { checkText, textPieces } from './text-pieces.js'
 import { WrongFileError } from './wrong-file.js'
 
 export class JsonLinesSource implements RecordSource {
   readonly #file: InputFile
-  readonly fields: readonly FileField[]
+  readonly fields: readonly SourceField[]
 
   private constructor(file: InputFile, names: readonly string[]) {
     this.#file = file
@@ -71,7 +72,8 @@ function objectOf(line: string): Readonly<Record<string, unknown>> | string {
   } catch (error) {
     return `: no JSON (${(error as Error).message})`
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>
   return ': no JSON object'
 }
 

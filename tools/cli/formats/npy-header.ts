@@ -3,6 +3,7 @@
  * many there are. Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 import type { ScalarName } from '../../../src/encoding/stored-schema.js'
+import type { TargetField } from '../../../src/exchange/mapping.js'
 import type { Field, RecordSchema } from '../schema.js'
 import { WrongFileError } from './wrong-file.js'
 
@@ -32,14 +33,17 @@ export function npyHeaderBytes(path: string, prefix: Buffer): number {
   if (major !== 1 && major !== 2 && major !== 3)
     throw new WrongFileError(`${path} is a NumPy file of version ${major}; versions 1 to 3 are known`)
   const length = major === 1 ? prefix.readUInt16LE(8) : prefix.readUInt32LE(8)
-  if (length > LONGEST_TEXT) throw new WrongFileError(`${path} is damaged: its header would have ${length} bytes`)
+  if (length > LONGEST_TEXT)
+    throw new WrongFileError(`${path} is damaged: its header would have ${length} bytes`)
   return (major === 1 ? 10 : NPY_PREFIX_BYTES) + length
 }
 
 /** Reads a header: all of its bytes. Throws a {@link WrongFileError} that says what cannot be imported. */
 export function parseNpyHeader(path: string, header: Buffer): NpyHeader {
   const start = npyHeaderBytes(path, header)
-  const text = header.subarray(header[NPY_MAGIC.byteLength] === 1 ? 10 : NPY_PREFIX_BYTES, start).toString('utf8')
+  const text = header
+    .subarray(header[NPY_MAGIC.byteLength] === 1 ? 10 : NPY_PREFIX_BYTES, start)
+    .toString('utf8')
   const wrong = (what: string): WrongFileError => new WrongFileError(`${path}: ${what}`)
   let literal: PythonLiteral
   try {
@@ -47,18 +51,26 @@ export function parseNpyHeader(path: string, header: Buffer): NpyHeader {
   } catch (error) {
     throw wrong(`its header is damaged: ${(error as Error).message}`)
   }
-  const { descr, shape, fortran_order: isFortran } = (literal ?? {}) as Record<string, PythonLiteral | undefined>
+  const {
+    descr,
+    shape,
+    fortran_order: isFortran,
+  } = (literal ?? {}) as Record<string, PythonLiteral | undefined>
   if (descr === undefined || !isShape(shape) || typeof isFortran !== 'boolean')
     throw wrong('its header is damaged: it needs descr, fortran_order and shape')
   if (shape.length === 0 || shape.length > 2)
-    throw wrong(`it has ${shape.length} dimensions; arrays of records have 1, or 2 with a column for each field`)
+    throw wrong(
+      `it has ${shape.length} dimensions; arrays of records have 1, or 2 with a column for each field`,
+    )
   const [rows, columns = 1] = shape as [number, number?]
   if (isFortran && columns > 1) throw wrong('it is stored by columns; save numpy.ascontiguousarray(array)')
   return { schema: schemaOf(wrong, descr, shape.length === 2 ? columns : undefined), rows, start }
 }
 
 function isShape(shape: PythonLiteral | undefined): shape is readonly number[] {
-  return Array.isArray(shape) && shape.every(length => Number.isSafeInteger(length) && (length as number) >= 0)
+  return (
+    Array.isArray(shape) && shape.every(length => Number.isSafeInteger(length) && (length as number) >= 0)
+  )
 }
 
 /** `columns`: of an array of two dimensions. */
@@ -100,7 +112,8 @@ function structuredSchema(
     const [name, descr, shape] = Array.isArray(entry) ? entry : []
     // A title and a name, in this order.
     const fieldName = Array.isArray(name) ? name[1] : name
-    if (typeof fieldName !== 'string' || descr === undefined) throw wrong('its header is damaged: a field has no name')
+    if (typeof fieldName !== 'string' || descr === undefined)
+      throw wrong('its header is damaged: a field has no name')
     const type = fieldType(descr, shape)
     if (type === undefined) throw wrong(unknownType(`its field "${fieldName}"`, entry))
     // What NumPy calls padding has no name.
@@ -169,7 +182,7 @@ const TYPES: Readonly<Record<ScalarName, string>> = {
 }
 
 /** The header of a structured array of these records. Bytes become `V`, which keeps zeros at the end. */
-export function npyHeader(fields: readonly Field[], rows: number): Buffer {
+export function npyHeader(fields: readonly TargetField[], rows: number): Buffer {
   const types = fields.map(({ name, type, byteLength }) => {
     const text = type === 'bytes' ? `|V${byteLength}` : TYPES[type]
     return `('${name}', '${text}')`
@@ -189,11 +202,13 @@ export function npyHeader(fields: readonly Field[], rows: number): Buffer {
   return header
 }
 
-type PythonLiteral = string | number | boolean | null | readonly PythonLiteral[] | { readonly [key: string]: PythonLiteral }
+type PythonLiteral =
+  string | number | boolean | null | readonly PythonLiteral[] | { readonly [key: string]: PythonLiteral }
 
 /** Reads the literals that headers have: texts, whole numbers, True, False, None, tuples, lists and dictionaries. */
 function parsePython(text: string): PythonLiteral {
-  const tokens = text.match(/'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+L?|True|False|None|[()[\]{}:,]|[^\s]/g) ?? []
+  const tokens =
+    text.match(/'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+L?|True|False|None|[()[\]{}:,]|[^\s]/g) ?? []
   let at = 0
   const close = { '(': ')', '[': ']' } as Readonly<Record<string, string>>
 

@@ -43,13 +43,21 @@ export class NpySource implements RecordSource {
     const { recordBytes } = schema
     let bytesRead = start
     let records = 0
-    for await (const piece of this.#file.pieces(Math.max(1, Math.floor(PIECE_BYTES / recordBytes)) * recordBytes, start)) {
+    for await (const piece of this.#file.pieces(
+      Math.max(1, Math.floor(PIECE_BYTES / recordBytes)) * recordBytes,
+      start,
+    )) {
       const rows = Math.floor(piece.byteLength / recordBytes)
       const first = records
       bytesRead += piece.byteLength
       records += rows
       if (rows > 0)
-        yield { columns: unpackRecords(piece, rows, wanted), rows, bytesRead, place: row => `row ${first + row}` }
+        yield {
+          columns: unpackRecords(piece, rows, wanted),
+          rows,
+          bytesRead,
+          place: row => `row ${first + row}`,
+        }
     }
     checkBytes(this.path, this.#header, bytesRead - start)
   }

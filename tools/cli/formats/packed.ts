@@ -1,19 +1,20 @@
 /** Packed records to columns and back: `records` files, memory-mapped tables, and the records of npy files. */
 import type { OwnColumn } from '../../../src/encoding/field-type.js'
 import type { Field, RecordSchema } from '../schema.js'
-import { bytesOf, emptyColumn } from './columns.js'
+import { emptyColumn } from '../../../src/exchange/columns.js'
+import { bytesOf } from './columns.js'
 import { copyStrided } from './strided.js'
 
 /** The columns of `rows` records that stand in a row in `records`, by field name. */
 export function unpackRecords(
-  records: Uint8Array,
+  records: Uint8Array<ArrayBuffer>,
   rows: number,
   { fields, recordBytes }: RecordSchema,
 ): Map<string, OwnColumn> {
   return new Map(
     fields.map(field => {
-      const { name, type, byteLength, offset } = field
-      const column = emptyColumn(type, byteLength, rows)
+      const { name, byteLength, offset } = field
+      const column = emptyColumn(field, rows)
       const from = { bytes: records, offset, stride: recordBytes }
       copyStrided(from, { bytes: bytesOf(column), offset: 0, stride: byteLength }, byteLength, rows)
       if (field.bigEndian === true) swapBytes(column, field)

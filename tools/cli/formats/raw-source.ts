@@ -59,7 +59,8 @@ export class RawSource implements RecordSource {
     for await (const piece of this.#file.pieces(whole, bytesRead)) {
       bytesRead += piece.byteLength
       const found = Math.floor(piece.byteLength / recordBytes)
-      if (found * recordBytes < piece.byteLength) checkSize(this.path, bytesRead - startOf(this.#layout), this.#layout)
+      if (found * recordBytes < piece.byteLength)
+        checkSize(this.path, bytesRead - startOf(this.#layout), this.#layout)
       const rows = this.#usedFirst(piece, found, slots)
       const first = records
       slots += found
@@ -79,7 +80,7 @@ export class RawSource implements RecordSource {
   }
 
   /** Moves the slots in use to the front, and counts them; `firstSlot` is the number of the first one in the file. */
-  #usedFirst(piece: Buffer, found: number, firstSlot: number): number {
+  #usedFirst(piece: Buffer<ArrayBuffer>, found: number, firstSlot: number): number {
     const { shape, schema } = this.#layout
     if (shape === undefined) return found
     const { recordBytes, fields } = schema
@@ -89,7 +90,8 @@ export class RawSource implements RecordSource {
     let used = 0
     for (let slot = 0, at = 0; slot < found; slot++, at += recordBytes) {
       const isHead = (firstSlot + slot) % shape.slots === 0
-      if (!isHead && (piece[at + flagsOffset]! & 1) === 1) piece.copyWithin(recordBytes * used++, at, at + recordBytes)
+      if (!isHead && (piece[at + flagsOffset]! & 1) === 1)
+        piece.copyWithin(recordBytes * used++, at, at + recordBytes)
     }
     return used
   }
@@ -108,7 +110,11 @@ function checkFlags(schema: RecordSchema): void {
   }
 }
 
-function checkSize(path: string, found: number, { schema: { recordBytes }, shape, start = 0 }: RawLayout): void {
+function checkSize(
+  path: string,
+  found: number,
+  { schema: { recordBytes }, shape, start = 0 }: RawLayout,
+): void {
   const after = start === 0 ? '' : ` after the first ${start}`
   if (found < 0) throw new WrongFileError(`${path} does not fit: it has no ${start} bytes to pass over`)
   if (shape === undefined) {

@@ -2,7 +2,7 @@
 
 /** Where values stand: value i begins at `offset + i * stride` of the bytes. */
 export interface Strided {
-  readonly bytes: Uint8Array
+  readonly bytes: Uint8Array<ArrayBuffer>
   readonly offset: number
   readonly stride: number
 }
@@ -24,7 +24,8 @@ export function copyStrided(from: Strided, to: Strided, width: number, rows: num
   let read = 0
   let write = 0
   if (words === 1) {
-    for (let row = 0; row < rows; row++, read += sourceStep, write += targetStep) target[write] = source[read]!
+    for (let row = 0; row < rows; row++, read += sourceStep, write += targetStep)
+      target[write] = source[read]!
   } else if (words === 2) {
     for (let row = 0; row < rows; row++, read += sourceStep, write += targetStep) {
       target[write] = source[read]!

@@ -44,5 +44,6 @@ export async function* textPieces(
 /** Throws if bytes cannot be text. */
 export async function checkText(file: InputFile, format: string): Promise<void> {
   const head = await file.head(4096)
-  if (head.includes(0)) throw new WrongFileError(`${file.path} is no ${format}: it has bytes that text does not have`)
+  if (head.includes(0))
+    throw new WrongFileError(`${file.path} is no ${format}: it has bytes that text does not have`)
 }

@@ -1,9 +1,9 @@
 /** Rows of a file that do not fit the table: the first one is told, and more than were allowed end the import. */
 import type { OwnColumn } from '../../../src/encoding/field-type.js'
+import { typeRange } from '../../../src/exchange/convert.js'
 import { inLine } from '../output.js'
-import type { Field } from '../schema.js'
+import type { TargetField } from '../../../src/exchange/mapping.js'
 import type { FileBatch } from './columns.js'
-import { typeRange } from './convert.js'
 import { WrongFileError } from './wrong-file.js'
 
 const LONGEST_VALUE = 60
@@ -28,7 +28,7 @@ export class WrongRows {
    */
   leaveOut(
     batch: FileBatch,
-    fields: readonly Field[],
+    fields: readonly TargetField[],
     columns: Readonly<Record<string, OwnColumn>>,
     wrong: ReadonlyMap<number, string>,
   ): Record<string, OwnColumn> {
@@ -53,8 +53,8 @@ export class WrongRows {
 }
 
 /** What is wrong with a value, after the place of its row. */
-export function wrongValue(column: string, field: Field, found: unknown): string {
-  const range = typeRange(field.type, field.byteLength)
+export function wrongValue(column: string, field: TargetField, found: unknown): string {
+  const range = typeRange(field)
   if (found === undefined || found === null) return `, column ${inLine(column)}: no value; it is ${range}`
   return `, column ${inLine(column)}: ${valueText(found)} does not fit; it is ${range}`
 }

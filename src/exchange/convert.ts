@@ -1,38 +1,49 @@
 /**
- * Columns of files to columns of a table. What does not fit is not changed until it does: its row is marked.
+ * Columns that come from elsewhere to columns of a table. What does not fit is not changed until it does: its row is marked.
  *
  * Hot: the loops are plain, and a value that fits is stored once and compared once.
  */
-import type { OwnColumn } from '../../../src/encoding/field-type.js'
-import type { ScalarName } from '../../../src/encoding/stored-schema.js'
-import type { Field } from '../schema.js'
-import { COLUMN_OF, emptyColumn, type FileColumn, type FileField } from './columns.js'
+import { Buffer } from 'node:buffer'
+import type { OwnColumn } from '../encoding/field-type.js'
+import {
+  COLUMN_OF,
+  emptyColumn,
+  scalarBytes,
+  type SourceColumn,
+  type SourceField,
+  type TargetType,
+} from './columns.js'
 
 /** Is told each row whose value does not fit, and the value. */
 export type Mark = (row: number, found: unknown) => void
 
 /** The column as one of this field. Marked rows hold anything. */
 export function convertColumn(
-  column: FileColumn,
+  column: SourceColumn,
   rows: number,
-  from: FileField,
-  to: Pick<Field, 'type' | 'byteLength'>,
+  from: SourceField,
+  to: TargetType,
   mark: Mark,
 ): OwnColumn {
-  const sameType = from.type === to.type && from.byteLength === to.byteLength
-  if (sameType && ArrayBuffer.isView(column)) return column as OwnColumn
+  if (isAlready(column, from, to)) return column
   const { type, byteLength } = to
-  if (type === 'bytes') return toBytes(valuesOf(column, rows, from), byteLength, mark)
-  const values = valuesOf(column, rows, from) as readonly unknown[]
-  const target = emptyColumn(type, byteLength, rows)
+  const values = valuesOf(column, rows, from)
+  if (type === 'bytes') return toBytes(values, byteLength, mark)
+  const target = emptyColumn(to, rows)
   if (type === 'u64' || type === 'i64') toBigIntegers(values, target as BigUint64Array, mark)
   else if (type === 'f32' || type === 'f64') toFloats(values, target as Float64Array, mark)
   else toIntegers(values, target as Int32Array, mark)
   return target
 }
 
+/** Whether it is a column of the table as it is. Parquet has narrow integers in wide arrays. */
+function isAlready(column: SourceColumn, from: SourceField, to: TargetType): column is OwnColumn {
+  if (!ArrayBuffer.isView(column) || from.type !== to.type) return false
+  return to.type === 'bytes' ? from.byteLength === to.byteLength : column.constructor === COLUMN_OF[to.type]
+}
+
 /** Values one by one, which those of `bytes` in a row are not. */
-function valuesOf(column: FileColumn, rows: number, { type, byteLength }: FileField): readonly unknown[] {
+function valuesOf(column: SourceColumn, rows: number, { type, byteLength }: SourceField): readonly unknown[] {
   if (type !== 'bytes' || !ArrayBuffer.isView(column)) return column as readonly unknown[]
   const bytes = column as Uint8Array
   return Array.from({ length: rows }, (_, row) => bytes.subarray(row * byteLength, (row + 1) * byteLength))
@@ -85,7 +96,11 @@ function toBytes(values: readonly unknown[], byteLength: number, mark: Mark): Ow
 }
 
 function isHex(value: unknown, byteLength: number): value is string {
-  return typeof value === 'string' && /^(?:0x)?[\da-f]*$/i.test(value) && value.replace(/^0x/i, '').length === 2 * byteLength
+  return (
+    typeof value === 'string' &&
+    /^(?:0x)?[\da-f]*$/i.test(value) &&
+    value.replace(/^0x/i, '').length === 2 * byteLength
+  )
 }
 
 /** `NaN`, which fits no integer type, if it is none. */
@@ -125,10 +140,10 @@ function floatOf(value: unknown): number | undefined {
 }
 
 /** What a type takes, for messages. */
-export function typeRange(type: ScalarName | 'bytes', byteLength: number): string {
+export function typeRange({ type, byteLength }: TargetType): string {
   if (type === 'bytes') return `bytes(${byteLength}), in text ${2 * byteLength} hexadecimal digits`
   if (type === 'f32' || type === 'f64') return `${type}, a number`
-  const bits = BigInt(COLUMN_OF[type].BYTES_PER_ELEMENT * 8)
+  const bits = BigInt(scalarBytes(type) * 8)
   const [least, above] = type.startsWith('u') ? [0n, 1n << bits] : [-(1n << (bits - 1n)), 1n << (bits - 1n)]
   return `${type}, an integer from ${least} to ${above - 1n}`
 }

@@ -4,11 +4,15 @@
  * Records may begin with any bytes. So each sign here is in records by chance in at most one of a million files, and
  * `--force` imports anyway. README.md, Import.
  */
-import { stat, type FileHandle } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { isOnDisk, type DiskFile, type InputFile } from './input-file.js'
 
-interface Sign {
+/** What files of a format begin with. */
+export interface Sign {
   readonly what: string
+  /** The format that imports them, if there is one. */
+  readonly format?: 'npy' | 'parquet' | 'arrow'
   readonly bytes: Buffer
   /** Their offset in the file. */
   readonly at?: number
@@ -17,13 +21,17 @@ interface Sign {
 /** Bytes, written as one character each. */
 const sign = (what: string, text: string, at = 0): Sign => ({ what, bytes: Buffer.from(text, 'latin1'), at })
 
-const NUMPY = 'a NumPy file (.npy), which has a header: write the records alone with array.tofile(path)'
+function known(format: 'npy' | 'parquet' | 'arrow', what: string, text: string): Sign {
+  return { ...sign(`${what}: --format ${format} imports it`, text), format }
+}
+
 const COMPRESSED = 'compressed: unpack it first'
 
 const SIGNS: readonly Sign[] = [
-  sign(NUMPY, '\x93NUMPY'),
-  sign('a Parquet file', 'PAR1'),
-  sign('an Arrow file', 'ARROW1'),
+  known('npy', 'a NumPy file (.npy)', '\x93NUMPY'),
+  known('parquet', 'a Parquet file', 'PAR1'),
+  known('arrow', 'an Arrow file', 'ARROW1'),
+  known('arrow', 'an Arrow stream', '\xff\xff\xff\xff\x70\x00\x00\x00'),
   sign('a Feather file', 'FEA1'),
   sign('an ORC file', 'ORC'),
   sign('an Avro file', 'Obj\x01'),
@@ -52,25 +60,27 @@ const HEAD_BYTES = 4096
 /** A bucket file has its magic here in its last page. */
 const FOOTER_MAGIC = { bytes: Buffer.from('FTBK'), at: 8, pageBytes: [4096, 8192, 16_384, 32_768, 65_536] }
 
+/** What a file is that begins so. */
+export function signOf(head: Buffer): Sign | undefined {
+  return SIGNS.find(({ bytes, at = 0 }) => head.subarray(at, at + bytes.byteLength).equals(bytes))
+}
+
 /** What the file is, if it is not records. */
-export async function foreignFormat(
-  path: string,
-  file: FileHandle,
-  bytes: number,
-): Promise<string | undefined> {
-  const head = await readAt(file, 0, Math.min(bytes, HEAD_BYTES))
-  const found = SIGNS.find(({ bytes, at = 0 }) => head.subarray(at, at + bytes.byteLength).equals(bytes))
+export async function foreignFormat(file: InputFile): Promise<string | undefined> {
+  const head = await file.head(HEAD_BYTES)
+  const found = signOf(head)
   if (found !== undefined) return found.what
-  if (isText(head)) return 'text, such as CSV or JSON: records are packed little-endian numbers and bytes'
-  return (await isTableFile(path, file, bytes)) ? 'a file of a flashtable' : undefined
+  if (isText(head)) return 'text, such as CSV or JSON: records are packed numbers and bytes'
+  return isOnDisk(file) && (await isTableFile(file)) ? 'a file of a flashtable' : undefined
 }
 
 /** A bucket file by its footer; a log segment, which has no magic, by its name beside a manifest. */
-async function isTableFile(path: string, file: FileHandle, bytes: number): Promise<boolean> {
+async function isTableFile(file: DiskFile): Promise<boolean> {
+  const { path, bytes } = file
   for (const pageBytes of FOOTER_MAGIC.pageBytes) {
     if (bytes < pageBytes || bytes % pageBytes !== 0) continue
     const at = bytes - pageBytes + FOOTER_MAGIC.at
-    const magic = await readAt(file, at, FOOTER_MAGIC.bytes.byteLength)
+    const magic = await file.read(at, at + FOOTER_MAGIC.bytes.byteLength)
     if (magic.equals(FOOTER_MAGIC.bytes)) return true
   }
   if (!/^\d{6,15}\.(wal|bucket)$/.test(basename(path))) return false
@@ -82,22 +92,11 @@ async function isTableFile(path: string, file: FileHandle, bytes: number): Promi
  * Whether it is lines of several values, or begins like JSON. Records of characters, such as hex digests, are not lines
  * and pass.
  */
-function isText(head: Buffer): boolean {
+export function isText(head: Buffer): boolean {
   const text = head.toString('latin1').replace(/^\xef\xbb\xbf/, '')
   // Printable ASCII, white space, and the bytes of UTF-8.
   if (text.length < 2 || /[^\t\n\r -~\x80-\xf4]/.test(text)) return false
   if (/^\s*[[{]\s*["\d[{\]}-]/.test(text)) return true
   const [first, ...others] = text.split('\n')
   return others.length > 0 && /[,;\t|]/.test(first!)
-}
-
-async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.alloc(length)
-  let done = 0
-  while (done < length) {
-    const { bytesRead } = await file.read(bytes, done, length - done, position + done)
-    if (bytesRead === 0) break
-    done += bytesRead
-  }
-  return bytes.subarray(0, done)
 }

@@ -1,0 +1,115 @@
+/** Reads Arrow IPC files and streams with apache-arrow, one record batch after another. docs/decisions/interop.md. */
+import type { RecordBatch, RecordBatchReader, Schema } from 'apache-arrow'
+import type { SourceField } from '../../../src/exchange/columns.js'
+import type { FileBatch, RecordSource } from './columns.js'
+import type { InputFile } from './input-file.js'
+import { loadPackage } from './packages.js'
+import { WrongFileError } from './wrong-file.js'
+
+type Arrow = typeof import('apache-arrow')
+type Columns = typeof import('../../../src/exchange/arrow-columns.js')
+
+const PIECE_BYTES = 1024 * 1024
+/** What a file begins with; from byte 8 on it is a stream, with a table of contents after its end. */
+export const ARROW_MAGIC = 'ARROW1'
+const STREAM_START = 8
+
+export class ArrowSource implements RecordSource {
+  readonly #file: InputFile
+  readonly #arrow: Arrow
+  readonly #columns: Columns
+  readonly #schema: Schema
+  /** Of standard input, which can be read once: what has been opened. */
+  #opened: RecordBatchReader | undefined
+  #bytesRead = 0
+
+  private constructor(file: InputFile, arrow: Arrow, columns: Columns, reader: RecordBatchReader) {
+    this.#file = file
+    this.#arrow = arrow
+    this.#columns = columns
+    this.#schema = reader.schema
+    this.#opened = reader
+  }
+
+  static async open(file: InputFile): Promise<ArrowSource> {
+    const arrow = await loadPackage<Arrow>('apache-arrow', 'Arrow')
+    const columns = await import('../../../src/exchange/arrow-columns.js')
+    return reading(file.path, async () => {
+      const reader = await openReader(arrow, file, () => {})
+      return new ArrowSource(file, arrow, columns, reader)
+    })
+  }
+
+  get path(): string {
+    return this.#file.path
+  }
+
+  get bytes(): number | undefined {
+    return this.#file.bytes
+  }
+
+  get fields(): readonly SourceField[] {
+    return this.#columns.arrowFieldsOf(this.#schema)
+  }
+
+  async *batches(names: readonly string[]): AsyncGenerator<FileBatch> {
+    this.#bytesRead = 0
+    const reader = await this.#reader()
+    let before = 0
+    for (;;) {
+      const next = await reading(this.path, async () => (await reader.next()) as IteratorResult<RecordBatch>)
+      if (next.done === true) return
+      const batch = next.value
+      const first = before
+      before += batch.numRows
+      yield {
+        columns: new Map(names.map(name => [name, this.#columns.arrowColumnOf(batch, name)])),
+        rows: batch.numRows,
+        bytesRead: this.#bytesRead,
+        place: row => `row ${first + row}`,
+      }
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#file.close()
+  }
+
+  async #reader(): Promise<RecordBatchReader> {
+    const opened = this.#file.bytes === undefined ? this.#opened : undefined
+    this.#opened = undefined
+    if (opened !== undefined) return opened
+    return reading(this.path, () => openReader(this.#arrow, this.#file, bytes => (this.#bytesRead += bytes)))
+  }
+}
+
+async function openReader(
+  arrow: Arrow,
+  file: InputFile,
+  onRead: (bytes: number) => void,
+): Promise<RecordBatchReader> {
+  const isFile = (await file.head(ARROW_MAGIC.length)).toString('latin1') === ARROW_MAGIC
+  async function* pieces() {
+    for await (const piece of file.pieces(PIECE_BYTES, isFile ? STREAM_START : 0)) {
+      onRead(piece.byteLength)
+      yield piece
+    }
+  }
+  const reader = await arrow.RecordBatchReader.from(pieces())
+  await reader.open({ autoDestroy: false })
+  // Of something else the library reads no message, and gives no schema.
+  if (reader.schema === undefined || reader.schema.fields.length === 0)
+    throw new WrongFileError(`${file.path} is no Arrow file or stream: it has no schema`)
+  return reader
+}
+
+async function reading<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) throw error
+    const message = error instanceof Error ? error.message : String(error)
+    const advice = message.includes('codec') ? '; write it without compression' : ''
+    throw new WrongFileError(`${path} cannot be read as Arrow: ${message}${advice}`)
+  }
+}

@@ -1,0 +1,46 @@
+/** Gathers batches of columns into larger ones: what a format writes at once. */
+import { emptyColumn } from '../../../src/exchange/columns.js'
+import type { TargetField } from '../../../src/exchange/mapping.js'
+import { rowsOf } from '../../../src/exchange/target-encodings.js'
+import type { Columns } from './record-writer.js'
+
+/** The same rows, `batchRows` of them at a time; the last batch may have fewer. The columns are new ones. */
+export async function* gatherRows(
+  batches: AsyncIterable<Columns>,
+  fields: readonly TargetField[],
+  batchRows: number,
+): AsyncGenerator<{ columns: Columns; rows: number }, void> {
+  let gathered = emptyColumns(fields, batchRows)
+  let filled = 0
+  for await (const batch of batches) {
+    const rows = rowsOf(fields[0]!, batch)
+    for (let from = 0; from < rows;) {
+      const count = Math.min(rows - from, batchRows - filled)
+      for (const { name, type, byteLength } of fields) {
+        const values = type === 'bytes' ? byteLength : 1
+        const part = batch[name]!.subarray(from * values, (from + count) * values)
+        ;(gathered[name] as Uint8Array).set(part as Uint8Array, filled * values)
+      }
+      from += count
+      filled += count
+      if (filled < batchRows) continue
+      yield { columns: gathered, rows: filled }
+      gathered = emptyColumns(fields, batchRows)
+      filled = 0
+    }
+  }
+  if (filled > 0) yield { columns: firstRows(gathered, fields, filled), rows: filled }
+}
+
+function emptyColumns(fields: readonly TargetField[], rows: number): Columns {
+  return Object.fromEntries(fields.map(field => [field.name, emptyColumn(field, rows)]))
+}
+
+function firstRows(columns: Columns, fields: readonly TargetField[], rows: number): Columns {
+  return Object.fromEntries(
+    fields.map(({ name, type, byteLength }) => [
+      name,
+      columns[name]!.slice(0, rows * (type === 'bytes' ? byteLength : 1)),
+    ]),
+  )
+}
