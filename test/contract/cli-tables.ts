@@ -17,7 +17,7 @@ export const ENCODINGS = {
 
 /** The command line, and a directory for its tables. */
 export interface TestCli {
-  readonly cli: Pick<Cli, 'run' | 'json' | 'start' | 'startInto'>
+  readonly cli: Pick<Cli, 'run' | 'runWith' | 'json' | 'start' | 'startWith' | 'startInto'>
   readonly directory: string
   /** A path that nothing has. */
   freshPath(): string
@@ -43,8 +43,10 @@ export function testCli(): TestCli {
   return {
     cli: {
       run: (...args) => cli.run(...args),
+      runWith: (...args) => cli.runWith(...args),
       json: (...args) => cli.json(...args),
       start: (...args) => cli.start(...args),
+      startWith: (...args) => cli.startWith(...args),
       startInto: (...args) => cli.startInto(...args),
     },
     get directory() {

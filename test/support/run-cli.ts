@@ -46,6 +46,20 @@ export class Cli {
     return startNode(this.#script, ...args)
   }
 
+  /** Starts a command that can be given a standard input. */
+  startWith(...args: string[]): { child: ChildProcess; result: Promise<CliResult> } {
+    return startNodeWith('pipe', this.#script, ...args)
+  }
+
+  /** Runs a command with this standard input to its end. */
+  async runWith(input: string | Uint8Array, ...args: string[]): Promise<CliResult> {
+    const { child, result } = this.startWith(...args)
+    // The command may end before it has read all.
+    child.stdin!.on('error', () => {})
+    child.stdin!.end(input)
+    return result
+  }
+
   /** Starts a command whose standard output is an open file. */
   startInto(stdout: number | 'pipe', ...args: string[]): ChildProcess {
     return spawn(process.execPath, [this.#script, ...args], { cwd: ROOT, stdio: ['ignore', stdout, 'pipe'] })
@@ -82,8 +96,15 @@ export class Cli {
 
 /** Starts Node.js in the root of the project. */
 export function startNode(...args: string[]): { child: ChildProcess; result: Promise<CliResult> } {
-  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
-  const result = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]).then(
+  return startNodeWith('ignore', ...args)
+}
+
+function startNodeWith(
+  stdin: 'ignore' | 'pipe',
+  ...args: string[]
+): { child: ChildProcess; result: Promise<CliResult> } {
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: [stdin, 'pipe', 'pipe'] })
+  const result = Promise.all([once(child, 'close'), text(child.stdout!), text(child.stderr!)]).then(
     ([[code], stdout, stderr]) => ({ code: code as number | null, stdout, stderr }),
   )
   return { child, result }

@@ -11,11 +11,14 @@ import { diskError } from '../../src/base/errors.js'
 import { defineCheckpoint } from './commands/checkpoint.js'
 import { defineClear } from './commands/clear.js'
 import { defineCompact } from './commands/compact.js'
+import { defineCount } from './commands/count.js'
 import { defineDelete } from './commands/delete.js'
 import { defineExport } from './commands/export.js'
 import { defineGet } from './commands/get.js'
 import { defineImport } from './commands/import.js'
+import { definePut } from './commands/put.js'
 import { defineRepair } from './commands/repair.js'
+import { defineScan } from './commands/scan.js'
 import { defineStats } from './commands/stats.js'
 import { defineVerify } from './commands/verify.js'
 import { reportFailure } from './failure.js'
@@ -66,6 +69,9 @@ function commandLine(): Command {
     defineRepair,
     defineStats,
     defineGet,
+    defineScan,
+    defineCount,
+    definePut,
     defineDelete,
     defineClear,
     defineCheckpoint,

@@ -7,6 +7,7 @@ import { readableEncodings } from '../encodings.js'
 import { interruptible } from '../interrupt.js'
 import { report } from '../output.js'
 import { addRangeOptions, hasRange, parseRange, type RangeTexts } from '../range.js'
+import { countRecords } from '../records.js'
 import { readSchema } from '../table-schema.js'
 import { UsageError } from '../usage.js'
 import { deletedText } from './delete.js'
@@ -52,7 +53,7 @@ async function runClear(directory: string, options: Options): Promise<void> {
     const opening = dryRun ? { readOnly: true } : { createIfMissing: false, lockTimeoutMs: wait }
     const table = await FlashTable.open(directory, { ...readableEncodings(schema), ...opening, signal })
     return closing(table, async table => {
-      const records = await (isRange ? table.count(range) : table.count())
+      const records = await countRecords(table, schema, { ...range, signal })
       if (!dryRun && records > 0) await (isRange ? table.clear({ ...range, sync: true }) : table.clear())
       return records
     })

@@ -1,4 +1,4 @@
-/** `flashtable delete DIR`: the records of a key, or those whose fields have or compare with values. */
+/** `flashtable delete DIR`: the records of a key, one of them, or those whose fields have or compare with values. */
 import type { Command } from 'commander'
 import type { StoredSchema } from '../../../src/encoding/stored-schema.js'
 import { FlashTable } from '../../../src/index.js'
@@ -8,25 +8,29 @@ import { readableEncodings } from '../encodings.js'
 import { interruptible } from '../interrupt.js'
 import { parseKey } from '../key.js'
 import { formatCount, report } from '../output.js'
+import { parseValue } from '../record-text.js'
+import { countRecords, type AnyTable } from '../records.js'
 import { readSchema } from '../table-schema.js'
 import { UsageError } from '../usage.js'
 import { parseWhere, whereOption } from '../where.js'
 
 const DETAILS = `
-Give a KEY, as for get, or one --where or more. The deletes are one entry of the log, on the device when the command
-ends; their space comes back with merges.
+Give a KEY, as for get, or one --where or more. A KEY with all fields deletes the records that equal this one. The
+deletes are one entry of the log, on the device when the command ends; their space comes back with merges.
 
 Examples:
   flashtable delete fingerprints.table 0x1234
+  flashtable delete fingerprints.table 0x1234 time=17 flags=1 id=-2
   flashtable delete fingerprints.table --where 'time<1700000' --where id=42 --dry-run`
 
 export function defineDelete(program: Command): void {
   program
     .command('delete')
-    .summary('delete the records of a key, or those that match')
-    .description('Deletes the records of KEY, or those that match, from the table in DIR.')
+    .summary('delete the records of a key, one record, or those that match')
+    .description('Deletes the records of KEY, one record, or those that match, from the table in DIR.')
     .argument('<dir>', 'directory of the table', parseDirectory)
     .argument('[key]', 'key of the records')
+    .argument('[fields...]', 'all fields of one record, as name=value')
     .addOption(whereOption())
     .addOption(dryRunOption())
     .addOption(waitOption())
@@ -42,11 +46,16 @@ interface Options {
   readonly json?: true
 }
 
-async function runDelete(directory: string, keyText: string | undefined, options: Options): Promise<void> {
+async function runDelete(
+  directory: string,
+  keyText: string | undefined,
+  fields: readonly string[],
+  options: Options,
+): Promise<void> {
   if ((keyText === undefined) === (options.where === undefined))
     throw new UsageError('give a key, or --where, and not both')
   const schema = await readSchema(directory)
-  const chosen = choose(schema, keyText, options.where)
+  const chosen = choose(schema, keyText, fields, options.where)
   const records = await interruptible(async signal => {
     const { dryRun = false, wait } = options
     const opening = dryRun ? { readOnly: true } : { createIfMissing: false, lockTimeoutMs: wait }
@@ -68,17 +77,30 @@ export function deletedText(records: number, dryRun: boolean): string {
 }
 
 /** The records that are meant. */
-function choose(schema: StoredSchema, keyText: string | undefined, terms: readonly string[] | undefined) {
+function choose(
+  schema: StoredSchema,
+  keyText: string | undefined,
+  fields: readonly string[],
+  terms: readonly string[] | undefined,
+) {
   if (keyText !== undefined) {
     const key = parseKey(keyText, schema.key)
+    if (fields.length > 0) {
+      const value = parseValue(schema, fields)
+      const where = schema.value?.type === 'struct' ? (value as Record<string, unknown>) : { value }
+      return {
+        count: (table: AnyTable) => countRecords(table, schema, { gte: key, lte: key, where }),
+        delete: (table: AnyTable) => table.delRecord(key, value, { sync: true }),
+      }
+    }
     return {
-      count: (table: FlashTable) => table.count(key),
-      delete: (table: FlashTable) => table.del(key, { sync: true }),
+      count: (table: AnyTable) => table.count(key),
+      delete: (table: AnyTable) => table.del(key, { sync: true }),
     }
   }
   const where = parseWhere(terms!, schema)
   return {
-    count: (table: FlashTable) => table.count({ where }),
-    delete: (table: FlashTable) => table.delWhere(where, { sync: true }),
+    count: (table: AnyTable) => countRecords(table, schema, { where }),
+    delete: (table: AnyTable) => table.delWhere(where, { sync: true }),
   }
 }

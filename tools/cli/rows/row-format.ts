@@ -23,6 +23,8 @@ export interface RowFormat {
   readonly head: string
   /** The records from row `from` to row `to`, as text of some 64 KiB at a time. */
   chunks(columns: RowColumns, from: number, to: number): Generator<Buffer, void>
+  /** What stands after them, or nothing. */
+  readonly tail: string
 }
 
 /** As RFC 4180 says, with a line of names; lines end with a line feed alone, as the tools of Unix want them. */
@@ -39,11 +41,25 @@ export function jsonLinesFormat(
   return rowFormat(fields, '', { before, after: '}\n' }, { quote64, quote: '"', text: jsonText })
 }
 
-/** The elements of a JSON array, one a line: each begins with a comma, the first one too. */
-export function jsonElementsFormat(fields: readonly RowField[]): RowFormat {
+/** One JSON object, for one text: `members`, and all records as the array `records`, one a line. */
+export function jsonFormat(
+  fields: readonly RowField[],
+  members: Readonly<Record<string, string>>,
+): RowFormat {
   const [first, ...more] = objectKeys(fields)
   const before = [`,\n${first}`, ...more]
-  return rowFormat(fields, '', { before, after: '}' }, { quote64: '"', quote: '"', text: jsonText })
+  const elements = rowFormat(fields, '', { before, after: '}' }, { quote64: '"', quote: '"', text: jsonText })
+  let isFirst = true
+  return {
+    head: visible(JSON.stringify(members)).replace(/\}$/, ',"records":['),
+    *chunks(columns, from, to) {
+      for (const chunk of elements.chunks(columns, from, to)) {
+        yield isFirst ? chunk.subarray(1) : chunk
+        isFirst = false
+      }
+    },
+    tail: '\n]}\n',
+  }
 }
 
 /** A line of names, and columns separated by tabs, for cut and awk. */
@@ -81,11 +97,13 @@ function rowFormat(fields: readonly RowField[], head: string, frame: Frame, styl
     before.reduce((sum, text) => sum + text.byteLength, 0)
   return {
     head,
+    tail: '',
     *chunks(columns, from, to) {
       const writers = cells.map((cell, i) => cell.writer(columns[fields[i]!.name]!))
       for (let row = from; row < to;) {
         // Never used again: who is given it may keep it.
-        const bytes = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, rowBytes))
+        const length = Math.min(Math.max(CHUNK_BYTES, rowBytes), (to - row) * rowBytes)
+        const bytes = Buffer.allocUnsafeSlow(length)
         const last = bytes.byteLength - rowBytes
         let at = 0
         for (; row < to && at <= last; row++) {

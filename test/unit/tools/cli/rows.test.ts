@@ -4,7 +4,7 @@ import type { StoredFieldType } from '../../../../src/encoding/stored-schema.js'
 import { writeSigned64, writeUnsigned, writeUnsigned64 } from '../../../../tools/cli/rows/digits.js'
 import {
   csvFormat,
-  jsonElementsFormat,
+  jsonFormat,
   jsonLinesFormat,
   tableFormat,
   type RowColumns,
@@ -101,10 +101,16 @@ test('JSON lines are valid JSON: 64-bit integers and numbers that JSON does not 
   )
 })
 
-test('elements of a JSON array are the same objects', () => {
-  const text = textOf(jsonElementsFormat(FIELDS), COLUMNS, 2)
+test('a JSON object has all records, in however many chunks they come', () => {
+  const format = jsonFormat(FIELDS, { directory: 'a"b\u009b' })
+  const chunks = [0, 1].flatMap(row => [...format.chunks(COLUMNS, row, row + 1)])
+  const text = format.head + Buffer.concat(chunks).toString() + format.tail
   const lines = textOf(jsonLinesFormat(FIELDS), COLUMNS, 2).trimEnd().split('\n')
-  expect(JSON.parse(`[${text.slice(1)}]`)).toEqual(lines.map(line => JSON.parse(line) as unknown))
+  const records = lines.map(line => JSON.parse(line) as unknown)
+  expect(JSON.parse(text)).toEqual({ directory: 'a"b\u009b', records })
+  const empty = jsonFormat(FIELDS, { directory: 'x' })
+  expect(JSON.parse(empty.head + empty.tail)).toEqual({ directory: 'x', records: [] })
+  expect(text).not.toContain('\u009b')
 })
 
 test('a table keeps each record on its line', () => {
