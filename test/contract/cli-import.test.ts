@@ -98,7 +98,7 @@ describe('flashtable import', () => {
     const args = ['import', file, path, '--format', 'records', '--schema', FINGERPRINT]
     const { code, stderr } = await cli.run(...args)
     expect(code).toBe(1)
-    expect(stderr).toContain('array.tofile(path)')
+    expect(stderr).toContain('--format npy imports it')
     expect(existsSync(path)).toBe(false)
     expect((await cli.run(...args, '--append')).code).toBe(1)
     expect((await cli.json(...args, '--force'))['records']).toBe(9)

@@ -2,7 +2,7 @@
 import type { RecordBatch, RecordBatchReader, Schema } from 'apache-arrow'
 import type { SourceField } from '../../../src/exchange/columns.js'
 import type { FileBatch, RecordSource } from './columns.js'
-import type { InputFile } from './input-file.js'
+import { isOnDisk, type InputFile } from './input-file.js'
 import { loadPackage } from './packages.js'
 import { WrongFileError } from './wrong-file.js'
 
@@ -10,9 +10,8 @@ type Arrow = typeof import('apache-arrow')
 type Columns = typeof import('../../../src/exchange/arrow-columns.js')
 
 const PIECE_BYTES = 1024 * 1024
-/** What a file begins with; from byte 8 on it is a stream, with a table of contents after its end. */
-export const ARROW_MAGIC = 'ARROW1'
-const STREAM_START = 8
+/** What a file begins with, and a stream does not. */
+const ARROW_MAGIC = 'ARROW1'
 
 export class ArrowSource implements RecordSource {
   readonly #file: InputFile
@@ -89,18 +88,25 @@ async function openReader(
   onRead: (bytes: number) => void,
 ): Promise<RecordBatchReader> {
   const isFile = (await file.head(ARROW_MAGIC.length)).toString('latin1') === ARROW_MAGIC
+  if (isFile && !isOnDisk(file))
+    throw new WrongFileError(
+      'standard input is an Arrow file, which is read from its end: give its path, or a stream',
+    )
   async function* pieces() {
-    for await (const piece of file.pieces(PIECE_BYTES, isFile ? STREAM_START : 0)) {
+    for await (const piece of file.pieces(PIECE_BYTES)) {
       onRead(piece.byteLength)
       yield piece
     }
   }
-  const reader = await arrow.RecordBatchReader.from(pieces())
+  const reader = await (isFile && isOnDisk(file)
+    ? arrow.RecordBatchReader.from(file.handle as never)
+    : arrow.RecordBatchReader.from(pieces()))
+  // Else it closes the file at the end, which may be read again.
   await reader.open({ autoDestroy: false })
-  // Of something else the library reads no message, and gives no schema.
-  if (reader.schema === undefined || reader.schema.fields.length === 0)
+  // Where nothing is, it has no schema, and says nothing.
+  if (reader.schema === undefined)
     throw new WrongFileError(`${file.path} is no Arrow file or stream: it has no schema`)
-  return reader
+  return reader as RecordBatchReader
 }
 
 async function reading<Result>(path: string, work: () => Promise<Result>): Promise<Result> {

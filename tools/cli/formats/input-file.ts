@@ -21,6 +21,8 @@ export interface InputFile {
 /** A file on disk, which can be read anywhere. */
 export interface DiskFile extends InputFile {
   readonly bytes: number
+  /** For libraries that read it by themselves. It is closed with the file. */
+  readonly handle: FileHandle
   /** Bytes from `start` to `end`. Throws a {@link WrongFileError} if there are fewer. */
   read(start: number, end: number): Promise<Buffer<ArrayBuffer>>
   /** Throws a {@link WrongFileError} if another program has written to it since it was opened. */
@@ -59,13 +61,13 @@ class RegularFile implements DiskFile {
   readonly path: string
   readonly bytes: number
   readonly #changedMs: number
-  readonly #handle: FileHandle
+  readonly handle: FileHandle
 
   constructor(path: string, info: Stats, handle: FileHandle) {
     this.path = path
     this.bytes = info.size
     this.#changedMs = info.mtimeMs
-    this.#handle = handle
+    this.handle = handle
   }
 
   head(length: number): Promise<Buffer> {
@@ -82,7 +84,7 @@ class RegularFile implements DiskFile {
     // Not from the pool: columns are cut from it as words, so it must be aligned.
     const buffer = Buffer.allocUnsafeSlow(end - start)
     for (let done = 0; done < buffer.byteLength;) {
-      const { bytesRead } = await this.#handle.read(buffer, done, buffer.byteLength - done, start + done)
+      const { bytesRead } = await this.handle.read(buffer, done, buffer.byteLength - done, start + done)
       if (bytesRead === 0) throw new WrongFileError(`${this.path} became shorter while it was read`)
       done += bytesRead
     }
@@ -91,13 +93,13 @@ class RegularFile implements DiskFile {
 
   /** If another program writes to the file meanwhile, its parts are from different states. */
   async checkUnchanged(): Promise<void> {
-    const { size, mtimeMs } = await this.#handle.stat()
+    const { size, mtimeMs } = await this.handle.stat()
     if (size === this.bytes && mtimeMs === this.#changedMs) return
     throw new WrongFileError(`${this.path} was written to while it was read; import it when it is complete`)
   }
 
   close(): Promise<void> {
-    return this.#handle.close()
+    return this.handle.close()
   }
 }
 

@@ -63,28 +63,20 @@ function linesOf(text: string): string[] {
   return lines
 }
 
+/** A number that may be rounded; within a text it does no harm. */
+const LONG_INTEGER = /[:[,]\s*-?\d{16}/
+
 /** The object of a line, or what is wrong with it. */
 function objectOf(line: string): Readonly<Record<string, unknown>> | string {
   let value: unknown
   try {
-    value = JSON.parse(line)
-    if (hasLongInteger(value)) value = JSON.parse(quoteLongIntegers(line))
+    value = JSON.parse(LONG_INTEGER.test(line) ? quoteLongIntegers(line) : line)
   } catch (error) {
     return `: no JSON (${(error as Error).message})`
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return value as Record<string, unknown>
   return ': no JSON object'
-}
-
-/** Whether a number may have been rounded. */
-function hasLongInteger(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  for (const name in value) {
-    const member = (value as Record<string, unknown>)[name]
-    if (typeof member === 'number' && Math.abs(member) > Number.MAX_SAFE_INTEGER) return true
-  }
-  return false
 }
 
 /** Texts are matched first, so that digits within them stay as they are. */

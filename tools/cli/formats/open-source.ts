@@ -34,10 +34,11 @@ export interface OpenedSource {
 
 /** Throws a `WrongFileError` if the file is of another format, or a {@link UsageError} for options that do not fit. */
 export async function openSource(path: string, options: SourceOptions): Promise<OpenedSource> {
+  if (options.format !== undefined) checkOptions(options.format, options)
   const file = await openInput(path)
   try {
     const format = options.format ?? (await importFormatOf(file))
-    checkOptions(format, options)
+    if (options.format === undefined) checkOptions(format, options)
     return { format, source: await sourceOf(file, format, options) }
   } catch (error) {
     await file.close().catch(() => {})
@@ -53,10 +54,19 @@ function checkOptions(format: ImportFormat, options: SourceOptions): void {
   const { schema, shape, offset, bigEndian, hasHeader } = options
   if (isRaw(format) && schema === undefined) throw new UsageError(`--format ${format} needs --schema`)
   if (format === 'memmap' && shape === undefined) throw new UsageError('--format memmap needs --shape')
+  if (format === 'memmap') checkFlags(schema!)
   if (format !== 'memmap' && shape !== undefined) throw new UsageError('--shape is for --format memmap')
   if (!isRaw(format) && (offset !== undefined || bigEndian === true))
     throw new UsageError('--offset and --big-endian are for --format records and memmap')
   if (format !== 'csv' && hasHeader === false) throw new UsageError('--no-header is for --format csv')
+}
+
+function checkFlags(schema: RecordSchema): void {
+  const flags = schema.fields.find(field => field.name === 'flags')
+  if (flags !== undefined && /^[ui]/.test(flags.type)) return
+  throw new UsageError(
+    'a memmap needs an integer field named "flags": its bit 0 tells which slots are in use',
+  )
 }
 
 async function sourceOf(

@@ -83,6 +83,8 @@ function encodingOf({ type }: TargetField, encoding: 'plain' | 'delta'): Encodin
 
 function valuesOf({ name, type, byteLength }: TargetField, columns: Columns, rows: number): DecodedArray {
   const column = columns[name]!
+  // Of a Uint32Array it refuses values from 2^31 on, of an array it does not (0.17.0).
+  if (type === 'u32') return Array.from(column as Uint32Array)
   if (type !== 'bytes') return column as DecodedArray
   const bytes = column as Uint8Array
   return Array.from({ length: rows }, (_, row) => bytes.subarray(row * byteLength, (row + 1) * byteLength))

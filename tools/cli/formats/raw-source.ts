@@ -7,7 +7,6 @@
  */
 import type { RecordSchema } from '../schema.js'
 import type { Shape } from '../shape.js'
-import { UsageError } from '../usage.js'
 import type { FileBatch, RecordSource } from './columns.js'
 import { isOnDisk, type InputFile } from './input-file.js'
 import { unpackRecords } from './packed.js'
@@ -19,7 +18,7 @@ const PIECE_BYTES = 1024 * 1024
 /** Where the records are in the file. */
 export interface RawLayout {
   readonly schema: RecordSchema
-  /** Of a memory-mapped table; without it the file holds plain records. */
+  /** Of a memory-mapped table, which has a field `flags`; without it the file holds plain records. */
   readonly shape?: Shape | undefined
   /** Bytes before the first record. */
   readonly start?: number | undefined
@@ -31,7 +30,6 @@ export class RawSource implements RecordSource {
 
   /** Throws a {@link WrongFileError} if the size of the file does not fit. */
   constructor(file: InputFile, layout: RawLayout) {
-    if (layout.shape !== undefined) checkFlags(layout.schema)
     if (isOnDisk(file)) checkSize(file.path, file.bytes - startOf(layout), layout)
     this.#file = file
     this.#layout = layout
@@ -99,15 +97,6 @@ export class RawSource implements RecordSource {
 
 function startOf({ start }: RawLayout): number {
   return start ?? 0
-}
-
-function checkFlags(schema: RecordSchema): void {
-  const flags = schema.fields.find(field => field.name === 'flags')
-  if (flags === undefined || !/^[ui]/.test(flags.type)) {
-    throw new UsageError(
-      'a memmap needs an integer field named "flags": its bit 0 tells which slots are in use',
-    )
-  }
 }
 
 function checkSize(

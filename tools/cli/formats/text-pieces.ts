@@ -2,7 +2,7 @@
 import type { InputFile } from './input-file.js'
 import { WrongFileError } from './wrong-file.js'
 
-const PIECE_BYTES = 512 * 1024
+const PIECE_BYTES = 128 * 1024
 /** A line that is longer is none, and would be gathered in memory. */
 const LONGEST_LINE = 16 * 1024 * 1024
 

@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { FlashTable } from '../../../../src/index.js'
-import { RecordFile } from '../../../../tools/cli/record-file.js'
-import { parseSchema } from '../../../../tools/cli/schema.js'
+import { FlashTable } from '../../../../../src/index.js'
+import { openSource } from '../../../../../tools/cli/formats/open-source.js'
+import type { RawSource } from '../../../../../tools/cli/formats/raw-source.js'
+import type { Shape } from '../../../../../tools/cli/shape.js'
+import { parseSchema, type RecordSchema } from '../../../../../tools/cli/schema.js'
 
 /** Of one byte, so that every size fits. */
 const BYTES = parseSchema('key:u8')
@@ -19,6 +21,17 @@ beforeAll(async () => {
 afterAll(async () => {
   await rm(directory, { recursive: true })
 })
+
+/** A file of records, or with a shape of a memory-mapped table. */
+async function openRaw(
+  path: string,
+  schema: RecordSchema,
+  shape?: Shape,
+  force?: boolean,
+): Promise<RawSource> {
+  const format = shape === undefined ? 'records' : 'memmap'
+  return (await openSource(path, { format, schema, shape, force })).source as RawSource
+}
 
 let files = 0
 async function fileOf(content: Uint8Array | string): Promise<string> {
@@ -48,7 +61,7 @@ function npy(array: Uint8Array): Buffer {
 }
 
 const FOREIGN: [string, Uint8Array | string, string][] = [
-  ['.npy', npy(Uint8Array.of(1, 2, 3, 4)), 'array.tofile(path)'],
+  ['.npy', npy(Uint8Array.of(1, 2, 3, 4)), '--format npy'],
   ['Parquet', padded('PAR1'), 'Parquet'],
   ['Arrow', padded('ARROW1\0\0'), 'Arrow'],
   ['Feather', padded('FEA1'), 'Feather'],
@@ -75,13 +88,11 @@ describe('a file of another format', () => {
     async (_, content, says) => {
       const path = await fileOf(content)
       const refused = { code: 'WRONG_FILE', message: expect.stringContaining(says) as string }
-      await expect(RecordFile.open(path, BYTES)).rejects.toMatchObject(refused)
+      await expect(openRaw(path, BYTES)).rejects.toMatchObject(refused)
       const bytes = Buffer.from(content as string, 'latin1').byteLength
       const shape = { buckets: 1, slots: bytes }
-      await expect(RecordFile.open(path, parseSchema('key:u8,flags:u8'), shape)).rejects.toMatchObject(
-        refused,
-      )
-      const forced = await RecordFile.open(path, BYTES, undefined, true)
+      await expect(openRaw(path, parseSchema('key:u8,flags:u8'), shape)).rejects.toMatchObject(refused)
+      const forced = await openRaw(path, BYTES, undefined, true)
       expect(forced.bytes).toBe(bytes)
       await forced.close()
     },
@@ -98,7 +109,7 @@ describe('a file of another format', () => {
     const log = '000001.wal'
     await writeFile(join(location, log), new Uint8Array(4096), { flag: 'a' })
     for (const name of [files[0]!.name, log, 'MANIFEST']) {
-      await expect(RecordFile.open(join(location, name), BYTES)).rejects.toMatchObject({
+      await expect(openRaw(join(location, name), BYTES)).rejects.toMatchObject({
         message: expect.stringContaining('flashtable') as string,
       })
     }
@@ -117,7 +128,7 @@ describe('records', () => {
     ['of one byte', '{'],
     ['none at all', ''],
   ])('%s are records', async (_, content) => {
-    const file = await RecordFile.open(await fileOf(content), BYTES)
+    const file = await openRaw(await fileOf(content), BYTES)
     expect(file.bytes).toBe(content.length)
     await file.close()
   })
@@ -128,9 +139,9 @@ describe('records', () => {
       () => appendFile(path, new Uint8Array(8)),
       () => utimes(path, new Date(), new Date(5)),
     ]) {
-      const file = await RecordFile.open(path, BYTES)
+      const file = await openRaw(path, BYTES)
       const read = async () => {
-        for await (const { rows } of file.chunks()) {
+        for await (const { rows } of file.batches([])) {
           expect(rows).toBeGreaterThan(0)
           await change()
         }
@@ -146,9 +157,9 @@ describe('records', () => {
   test('are not read from a directory or a pipe', async () => {
     const folder = join(directory, 'folder')
     await mkdir(folder)
-    await expect(RecordFile.open(folder, BYTES)).rejects.toThrow('not a regular file but a directory')
+    await expect(openRaw(folder, BYTES)).rejects.toThrow('not a regular file but a directory')
     const pipe = join(directory, 'pipe')
     expect(spawnSync('mkfifo', [pipe]).status).toBe(0)
-    await expect(RecordFile.open(pipe, BYTES)).rejects.toThrow('not a regular file but a pipe')
+    await expect(openRaw(pipe, BYTES)).rejects.toThrow('not a regular file but a pipe')
   })
 })
