@@ -147,6 +147,7 @@ describe('flashtable dump', () => {
     })
     expect((await cli.run('dump', path, '--json')).stderr).toContain('--json needs a FILE')
     expect((await cli.run('dump', path, '-', '--force')).code).toBe(2)
+    expect((await cli.run('dump', path, '')).code).toBe(2)
     expect((await cli.run('dump', freshPath(), freshPath())).code).toBe(1)
   })
 
@@ -209,6 +210,7 @@ describe('flashtable load', () => {
       expect((await cli.run('count', path)).stdout).toBe('0\n')
       expect((await cli.runWith(dump, 'load', '-', path)).code).toBe(0)
     }
+    expect((await cli.run('load', '', freshPath())).code).toBe(2)
     const directory = freshPath()
     await mkdir(directory)
     for (const [file, says] of [

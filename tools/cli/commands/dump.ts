@@ -1,7 +1,7 @@
 /** `flashtable dump DIR [FILE]`: a table as text, which survives formats, diffs, and goes through pipes. */
 import { Option, type Command } from 'commander'
 import { FlashTable } from '../../../src/index.js'
-import { jsonOption, parseDirectory } from '../arguments.js'
+import { jsonOption, parseDirectory, parseFile } from '../arguments.js'
 import { closing } from '../closing.js'
 import { writeDump } from '../dump/write-dump.js'
 import { readableEncodings } from '../encodings.js'
@@ -27,7 +27,7 @@ export function defineDump(program: Command): void {
     .summary('write a table as text')
     .description('Writes the table in DIR as text to FILE, or to standard output. Changes nothing in DIR.')
     .argument('<dir>', 'directory of the table', parseDirectory)
-    .argument('[file]', 'file to write, - for standard output', '-')
+    .argument('[file]', 'file to write, - for standard output', parseFile, '-')
     .addOption(new Option('--force', 'replace FILE if it is there'))
     .addOption(jsonOption())
     .addHelpText('after', DETAILS)

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import type { Command } from 'commander'
 import { FlashTable } from '../../../src/index.js'
-import { jsonOption, parseDirectory, waitOption } from '../arguments.js'
+import { jsonOption, parseDirectory, parseFile, waitOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import type { DumpHeader } from '../dump/header.js'
 import { DumpReader } from '../dump/read-dump.js'
@@ -32,7 +32,7 @@ export function defineLoad(program: Command): void {
     .description(
       'Makes a table in the new directory NEW from the text in FILE that flashtable dump has written.',
     )
-    .argument('<file>', 'file to read, - for standard input')
+    .argument('<file>', 'file to read, - for standard input', parseFile)
     .argument('<new>', 'directory of the table', parseDirectory)
     .addOption(waitOption())
     .addOption(jsonOption())
