@@ -214,6 +214,11 @@ export class Schema {
     return { count, lanes }
   }
 
+  /** A new column of the keys of the rows `from` to `to`. */
+  keyColumn(lanes: readonly Uint32Array[], from: number, to: number): OwnColumn {
+    return this.#key.columnFromLanes(lanes, 0, from, to)
+  }
+
   /** New columns of the rows `from` to `to`: the fields of the value, and `key` if `withKey` is true. */
   lanesToColumns(
     lanes: readonly Uint32Array[],
@@ -222,7 +227,7 @@ export class Schema {
     withKey: boolean,
   ): Record<string, OwnColumn> {
     const columns: Record<string, OwnColumn> = {}
-    if (withKey) columns['key'] = this.#key.columnFromLanes(lanes, 0, from, to)
+    if (withKey) columns['key'] = this.keyColumn(lanes, from, to)
     for (const { name, type, at } of this.#value.fields) {
       columns[name] = type.columnFromLanes(lanes, this.layout.keyLaneCount + at, from, to)
     }

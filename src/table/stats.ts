@@ -270,7 +270,7 @@ function keyOf(schema: Schema, key: Uint32Array): unknown {
     return schema.decodeKey(lanes, 0)
   } catch {
     // Its encoding is a custom one, and was not given to this open.
-    return schema.lanesToColumns(lanes, 0, 1, true)['key']
+    return schema.keyColumn(lanes, 0, 1)
   }
 }
 

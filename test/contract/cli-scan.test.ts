@@ -1,10 +1,12 @@
 /** `flashtable scan`, `count`, `get` of several keys and `put`, as a user sees them. */
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { bytes, fixed, FlashTable, struct } from '../../src/index.js'
-import { until } from '../support/until.js'
 import { ENCODINGS, imageOf, testCli } from './cli-tables.js'
 
 const { cli, freshPath, smallTable } = testCli()
@@ -130,15 +132,16 @@ describe('flashtable scan', () => {
   })
 
   test('waits for a reader that does not read, and can be interrupted meanwhile', async () => {
-    const child = cli.startInto('pipe', 'scan', await largeTable(), '--json')
-    await until('it has written something', () => child.stdout!.readableLength > 0 || child.exitCode !== null)
-    child.stdout!.pause()
-    expect(child.exitCode).toBe(null)
+    const pipe = freshPath()
+    await promisify(execFile)('mkfifo', [pipe])
+    const reader = await open(pipe, 'r+')
+    const child = cli.startInto(reader.fd, 'scan', await largeTable(), '--json')
+    await reader.read(Buffer.alloc(1))
     child.kill('SIGINT')
-    const [[code], stderr] = await Promise.all([once(child, 'exit'), text(child.stderr!)])
+    const [[code], stderr] = await Promise.all([once(child, 'close'), text(child.stderr!)])
+    await reader.close()
     expect(code).toBe(130)
     expect(stderr).toBe('flashtable: INTERRUPTED: interrupted by SIGINT\n')
-    child.stdout!.destroy()
   })
 })
 
@@ -210,6 +213,18 @@ describe('flashtable get', () => {
     expect([wrong.code, wrong.stdout]).toEqual([2, ''])
     expect(wrong.stderr).toContain('line 3 of standard input: "seven"')
     expect((await cli.runWith('', 'get', path, '-')).code).toBe(1)
+  })
+
+  test('ends when its reader has gone, though there may be more keys', async () => {
+    const path = await table()
+    const { child, result } = cli.startWith('get', path, '3', '-')
+    await once(child.stdout!, 'data')
+    child.stdout!.destroy()
+    child.stdin!.on('error', () => {})
+    child.stdin!.write('4\n5\n')
+    // Its standard output is destroyed: no result comes of it.
+    result.catch(() => {})
+    expect(await once(child, 'exit')).toEqual([0, null])
   })
 
   test('that waits for keys can be interrupted', async () => {

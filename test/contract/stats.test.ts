@@ -2,7 +2,7 @@
 import { cp, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { fixed } from '../../src/index.js'
+import { fixed, struct } from '../../src/index.js'
 import {
   fingerprint,
   fingerprintColumns,
@@ -92,8 +92,12 @@ describe('stats', () => {
       encode: (text: string) => Buffer.from([...text].toReversed().join('')),
       decode: (bytes: Uint8Array) => [...Buffer.from(bytes).toString()].toReversed().join(''),
     } as const
-    const table = await tables.open(tables.path(), { keyEncoding: fixed(encoding, 2) })
-    await table.put('ab')
+    const options = {
+      keyEncoding: fixed(encoding, 2),
+      valueEncoding: struct({ big: 'i64', small: 'u8' }),
+    } as const
+    const table = await tables.open(tables.path(), options)
+    await table.put('ab', { big: 1n, small: 2 })
     expect(await table.stats()).toMatchObject({ leastKey: 'ab' })
     const reader = await tables.open(table.location, { readOnly: true })
     expect((await reader.stats()).leastKey).toEqual(new Uint8Array(Buffer.from('ba')))

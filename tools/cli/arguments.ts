@@ -62,6 +62,12 @@ export function parseDirectory(text: string): string {
   return text.startsWith('file:') ? `./${text}` : text
 }
 
+/** The path of a file, or `-` for standard input or output. */
+export function parseFile(text: string): string {
+  if (text === '') throw new UsageError('It must be the path of a file, or -.')
+  return text
+}
+
 function parseWait(text: string): number {
   const seconds = /^\d{1,7}(\.\d{1,3})?$/.test(text) ? Number(text) : Infinity
   if (seconds > LONGEST_WAIT_SECONDS) {

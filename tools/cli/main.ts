@@ -13,9 +13,11 @@ import { defineClear } from './commands/clear.js'
 import { defineCompact } from './commands/compact.js'
 import { defineCount } from './commands/count.js'
 import { defineDelete } from './commands/delete.js'
+import { defineDump } from './commands/dump.js'
 import { defineExport } from './commands/export.js'
 import { defineGet } from './commands/get.js'
 import { defineImport } from './commands/import.js'
+import { defineLoad } from './commands/load.js'
 import { definePut } from './commands/put.js'
 import { defineRepair } from './commands/repair.js'
 import { defineScan } from './commands/scan.js'
@@ -75,6 +77,8 @@ function commandLine(): Command {
     defineDelete,
     defineClear,
     defineCheckpoint,
+    defineDump,
+    defineLoad,
   ])
     define(program)
   return program

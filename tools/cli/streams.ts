@@ -4,6 +4,7 @@
  * Writing may fail: at once (a full disk, `/dev/full`), or later (a pipe). A reader that has seen enough, such as
  * `head`, closes the pipe: that is no failure. Everything written is made safe for a terminal first.
  */
+import { unlessAborted } from '../../src/async/abort.js'
 import { visible } from '../../src/base/describe-value.js'
 
 let failure: Error | undefined
@@ -19,24 +20,6 @@ process.stderr.on('error', () => {})
 /** Writes text to standard output: lines and columns are kept, other control characters are shown as `\u001b`. */
 export function printText(text: string): void {
   pending.add(printed(visible(text, '\n\t')))
-}
-
-/** Rejects with the reason of the signal as soon as that is aborted: the reader may never take what is pending. */
-async function untilAborted(signal: AbortSignal | undefined, writing: Promise<boolean>): Promise<boolean> {
-  if (signal === undefined) return writing
-  let abort: () => void
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => {
-      isGivenUp = true
-      reject(signal.reason as Error)
-    }
-    signal.addEventListener('abort', abort, { once: true })
-  })
-  try {
-    return await Promise.race([writing, aborted])
-  } finally {
-    signal.removeEventListener('abort', abort!)
-  }
 }
 
 /** Resolves when it is written, to whether standard output has not failed. */
@@ -61,10 +44,14 @@ async function printed(chunk: string | Uint8Array): Promise<boolean> {
  * terminal gets them made safe, all others as they are.
  */
 export async function printChunk(chunk: Uint8Array, signal?: AbortSignal): Promise<boolean> {
-  return untilAborted(
-    signal,
-    printed(process.stdout.isTTY ? visible(Buffer.from(chunk).toString(), '\n\t') : chunk),
-  )
+  const printing = printed(process.stdout.isTTY ? visible(Buffer.from(chunk).toString(), '\n\t') : chunk)
+  try {
+    return await unlessAborted(printing, signal)
+  } catch (error) {
+    // Interrupted: the reader may never take what is pending.
+    isGivenUp = true
+    throw error
+  }
 }
 
 /** Whether the process must be ended, because standard output has not taken all and nobody waits for that. */

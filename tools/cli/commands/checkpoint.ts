@@ -8,6 +8,11 @@ import { interruptible } from '../interrupt.js'
 import { formatBytes, formatCount, report } from '../output.js'
 import { readStats } from '../table-stats.js'
 
+const EXAMPLES = `
+Examples:
+  flashtable checkpoint fingerprints.table backup.table
+  flashtable checkpoint fingerprints.table "backup-$(date +%F).table"`
+
 export function defineCheckpoint(program: Command): void {
   program
     .command('checkpoint')
@@ -19,6 +24,7 @@ export function defineCheckpoint(program: Command): void {
     .argument('<dir>', 'directory of the table', parseDirectory)
     .argument('<new>', 'directory of the copy', parseDirectory)
     .addOption(jsonOption())
+    .addHelpText('after', EXAMPLES)
     .action(runCheckpoint)
 }
 

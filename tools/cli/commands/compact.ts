@@ -13,6 +13,11 @@ import { formatCount, report, textTable } from '../output.js'
 import { withProgress } from '../progress.js'
 import { filesOf, type FileTotals } from '../table-stats.js'
 
+const EXAMPLES = `
+Examples:
+  flashtable compact fingerprints.table
+  flashtable compact fingerprints.table --wait 60 --json`
+
 export function defineCompact(program: Command): void {
   program
     .command('compact')
@@ -23,6 +28,7 @@ export function defineCompact(program: Command): void {
     .argument('<dir>', 'directory of the table', parseDirectory)
     .addOption(waitOption())
     .addOption(jsonOption())
+    .addHelpText('after', EXAMPLES)
     .action(runCompact)
 }
 

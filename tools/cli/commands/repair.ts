@@ -11,6 +11,11 @@ import { withProgress } from '../progress.js'
 import { parseSchema, type RecordSchema } from '../schema.js'
 import { UsageError } from '../usage.js'
 
+const EXAMPLES = `
+Examples:
+  flashtable repair fingerprints.table --into repaired.table
+  flashtable repair broken.table --into repaired.table --schema key:u64,time:u16,flags:u16,id:i32`
+
 export function defineRepair(program: Command): void {
   program
     .command('repair')
@@ -46,6 +51,7 @@ export function defineRepair(program: Command): void {
       ),
     )
     .addOption(jsonOption())
+    .addHelpText('after', EXAMPLES)
     .action(runRepair)
 }
 

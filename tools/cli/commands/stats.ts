@@ -10,6 +10,11 @@ import { readStats, writtenText } from '../table-stats.js'
 
 type Row = [label: string, value: string]
 
+const EXAMPLES = `
+Examples:
+  flashtable stats fingerprints.table
+  flashtable stats fingerprints.table --json | jq .records`
+
 export function defineStats(program: Command): void {
   program
     .command('stats')
@@ -17,6 +22,7 @@ export function defineStats(program: Command): void {
     .description('Shows what the table in DIR holds and what it has written in its life. Changes nothing.')
     .argument('<dir>', 'directory of the table', parseDirectory)
     .addOption(jsonOption())
+    .addHelpText('after', EXAMPLES)
     .action(runStats)
 }
 

@@ -10,6 +10,11 @@ import { interruptible } from '../interrupt.js'
 import { EXIT, formatCount, report } from '../output.js'
 import { withProgress } from '../progress.js'
 
+const EXAMPLES = `
+Examples:
+  flashtable verify fingerprints.table
+  flashtable verify fingerprints.table --json | jq .problems`
+
 export function defineVerify(program: Command): void {
   program
     .command('verify')
@@ -20,6 +25,7 @@ export function defineVerify(program: Command): void {
     )
     .argument('<dir>', 'directory of the table', parseDirectory)
     .addOption(jsonOption())
+    .addHelpText('after', EXAMPLES)
     .action(runVerify)
 }
 
