@@ -243,7 +243,9 @@ class _View:
 
         `parts`: `_Rows`, oldest first, each sorted by key; with all the rows of these keys.
         """
-        parts = [part for part in parts if len(part.keys)] or [self.log.rows.take(np.arange(0))]
+        parts = [part for part in parts if len(part.keys)]
+        if not parts:
+            return np.empty(0, self.schema.key_dtype), np.empty(0, self.schema.dtype)
         keys = np.concatenate([part.keys for part in parts])
         # One after another, before they are sorted: a record is moved once, as a whole.
         whole = np.dtype(f'V{self.schema.dtype.itemsize}')

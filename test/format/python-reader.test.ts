@@ -1,0 +1,348 @@
+/**
+ * The Python reader, tools/python/flashtable.py, against the library: the same answers, byte for byte, or an error.
+ *
+ * One Python process reads all tables: test/support/read-table.py.
+ */
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { FlashTable, struct } from '../../src/index.js'
+import { readClips, readFingerprints } from '../../tools/demo/fixtures.js'
+import { GOLDEN_META } from '../support/golden-text.js'
+import { PYTHON, PythonReader, type ReadColumns } from '../support/python-reader.js'
+import { Random } from '../support/random.js'
+import {
+  columnsOf,
+  randomRecord,
+  SCHEMA_CASES,
+  textOf,
+  type Key,
+  type SchemaCase,
+} from '../support/schemas.js'
+
+const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000_000)
+const GOLDEN = join(import.meta.dirname, '../fixtures/golden')
+const RELEASES = await readdir(GOLDEN)
+
+/** As one type: what tables of any schema take. */
+interface AnyTable {
+  readonly location: string
+  put(key: unknown, value: unknown): Promise<void>
+  putColumns(columns: unknown): Promise<unknown>
+  del(key: unknown): Promise<void>
+  delRecord(key: unknown, value: unknown): Promise<void>
+  delWhere(where: object): Promise<void>
+  clear(range?: object): Promise<void>
+  scanColumns(range?: object): AsyncIterable<Record<string, ArrayBufferView>>
+  getColumns(keys: unknown): Promise<Record<string, ArrayBufferView>>
+  sync(): Promise<void>
+  compact(): Promise<void>
+  close(): Promise<void>
+}
+
+let directory = ''
+let reader: PythonReader
+let tables: AnyTable[] = []
+
+async function opened(name: string, options: object = {}): Promise<AnyTable> {
+  const table = (await FlashTable.open(join(directory, name), options as never)) as unknown as AnyTable
+  tables.push(table)
+  return table
+}
+
+function bytesOf(views: readonly ArrayBufferView[]): Buffer {
+  return Buffer.concat(views.map(view => Buffer.from(view.buffer, view.byteOffset, view.byteLength)))
+}
+
+async function libraryScan(table: AnyTable, range: object = {}): Promise<Record<string, Buffer>> {
+  const parts: Record<string, ArrayBufferView>[] = []
+  for await (const columns of table.scanColumns(range)) parts.push(columns)
+  const names = Object.keys(parts[0] ?? {})
+  return Object.fromEntries(names.map(name => [name, bytesOf(parts.map(part => part[name]!))]))
+}
+
+/** Every byte of every column. */
+function same(found: ReadColumns, wanted: Readonly<Record<string, Buffer>>): void {
+  if (Object.keys(wanted).length === 0) {
+    expect(found.count).toBe(0)
+    return
+  }
+  expect(Object.keys(found.columns).sort()).toEqual(Object.keys(wanted).sort())
+  for (const [name, bytes] of Object.entries(wanted))
+    if (!found.columns[name]!.equals(bytes)) expect([name, hex(found.columns[name]!)]).toEqual([name, hex(bytes)])
+}
+
+function hex(bytes: Buffer): string {
+  return bytes.toString('hex')
+}
+
+async function sameAsLibrary(table: AnyTable, bounds: Readonly<Record<string, Key>> = {}): Promise<number> {
+  const texts = Object.fromEntries(Object.entries(bounds).map(([name, key]) => [name, textOf(key)]))
+  const found = await reader.scan(table.location, texts)
+  same(found, await libraryScan(table, bounds))
+  return found.count
+}
+
+const title = 'the Python reader'
+const reason = PYTHON === undefined ? ', SKIPPED: there is no python3 (3.11 or later) with numpy' : ''
+
+describe.skipIf(PYTHON === undefined)(`${title}${reason}`, () => {
+  beforeAll(() => {
+    reader = new PythonReader(PYTHON!)
+  })
+  afterAll(() => reader.close())
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'flashtable-python-'))
+  })
+  afterEach(async () => {
+    await Promise.allSettled(tables.map(table => table.close()))
+    tables = []
+    await rm(directory, { recursive: true })
+  })
+
+  describe.each(RELEASES)('reads the golden tables of %s', release => {
+    test.each(['clean', 'unclean', 'combined'])('%s', async name => {
+      await cp(join(GOLDEN, release, name), join(directory, name), { recursive: true })
+      const location = join(directory, name)
+      // Read first: an open for writing changes the files.
+      const found = await reader.scan(location)
+      const meta = await reader.value(location, 'json.dumps(table.meta)'.replace('json.dumps', ''))
+      const lines = (await readFile(join(location, 'expected.json'), 'utf8')).split('\n').slice(1, -2)
+      expect(found.count).toBe(lines.length)
+      expect(meta).toContain(`'upTo': ${GOLDEN_META.upTo}`)
+      same(found, await libraryScan(await opened(name)))
+    })
+  })
+
+  test('reads 140,287 music fingerprints, and finds those of a clip', async () => {
+    const { key, time, flags, id } = readFingerprints()
+    const valueEncoding = struct({ time: 'u16', flags: 'u16', id: 'i32' })
+    const options = { keyEncoding: 'u64', valueEncoding, bufferBytes: 2 ** 19 }
+    const table = await opened('music', options)
+    for (let at = 0; at < key.length; at += 9000) {
+      const part = <T extends { subarray(from: number, to: number): T }>(column: T) =>
+        column.subarray(at, at + 9000)
+      await table.putColumns({ key: part(key), time: part(time), flags: part(flags), id: part(id) })
+    }
+    expect(await sameAsLibrary(table)).toBe(140_287)
+    const clip = readClips()[0]!
+    const keys = Array.from(clip.key, String)
+    const found = await reader.lookup(table.location, keys, [0, 1, 2])
+    const { query, ...wanted } = await table.getColumns(clip.key)
+    expect(found.query).toEqual(Array.from(query as Uint32Array))
+    expect(found.count).toBeGreaterThan(100)
+    const { key: _, ...fields } = found.columns
+    same({ count: found.count, columns: fields }, columnBytes(wanted))
+    await table.compact()
+    expect(await sameAsLibrary(table)).toBe(140_287)
+  }, 30_000)
+
+  describe(`answers as the library does (seed ${SEED})`, () => {
+    test.each(SCHEMA_CASES)(
+      '$name',
+      async schema => {
+        const random = new Random(SEED)
+        const { keyEncoding, valueEncoding, duplicates, combine, pageBytes } = schema
+        const stored = { keyEncoding, valueEncoding, duplicates, combine, pageBytes }
+        const small = { bufferBytes: 2048, walBytes: 8192, fanout: 4, syncIntervalMs: random.pick([0, Infinity]) }
+        let table = await opened('random', { ...stored, ...small })
+        for (let round = 0; round < 8; round++) {
+          for (let step = 0; step < 12; step++) await write(table, schema, random)
+          if (round === 4) await table.compact()
+          if (round === 6) {
+            await table.close()
+            table = await opened('random', { ...stored, ...small })
+          }
+          await sameAsLibrary(table)
+          await sameRangesAndLookups(table, schema, random)
+        }
+        await table.close()
+        const before = await reader.scan(table.location)
+        same(before, await libraryScan(await opened('random', { readOnly: true })))
+      },
+      30_000,
+    )
+  })
+
+  test('reads while a writer goes on, and sees a prefix of what was put each time', async () => {
+    const small = { bufferBytes: 4096, walBytes: 8192, fanout: 2, syncIntervalMs: 0 }
+    const table = await opened('busy', { keyEncoding: 'u8', valueEncoding: 'i64', ...small })
+    const until = 15_000
+    let isDone = false
+    const watching = reader.ask('watch', table.location, { until }).finally(() => (isDone = true))
+    for (let number = 0; !isDone && number < 10 * until; number += 60) {
+      const rows = number < until ? 60 : 0
+      const value = BigInt64Array.from({ length: rows }, (_, i) => BigInt(number + i))
+      await table.putColumns({ key: new Uint8Array(rows).fill(7), value })
+      await new Promise(resolve => setTimeout(resolve, 1))
+    }
+    expect((await watching)['seen']).toBe(until)
+    expect((await watching)['reads']).toBeGreaterThan(3)
+  }, 30_000)
+
+  test('a scan that was begun goes on as it was, whatever the writer does', async () => {
+    const table = await opened('held', { keyEncoding: 'u32', valueEncoding: 'u32', bufferBytes: 65_536 })
+    const key = Uint32Array.from({ length: 400_000 }, (_, i) => i)
+    for (let at = 0; at < key.length; at += 4000)
+      await table.putColumns({ key: key.subarray(at, at + 4000), value: key.subarray(at, at + 4000) })
+    await table.compact()
+    const held = '[table.__dict__.update(held=table.scan()), len(next(table.held))][1]'
+    const first = Number(await reader.value(table.location, held))
+    expect(first).toBeLessThan(400_000)
+    await table.clear()
+    await table.compact()
+    expect(await reader.value(table.location, 'table.count()')).toBe('0')
+    expect(Number(await reader.value(table.location, 'sum(map(len, table.held))'))).toBe(400_000 - first)
+  })
+
+  describe('of a damaged table gives an error or the right answer', () => {
+    /** A table with all kinds of pages, and with all kinds of frames, that was closed. */
+    async function anyTable(): Promise<string> {
+      const random = new Random(SEED)
+      const schema = SCHEMA_CASES[0]!
+      const { keyEncoding, valueEncoding } = schema
+      const small = { bufferBytes: 4096, walBytes: 16_384, fanout: 8 }
+      const table = await opened('damaged', { keyEncoding, valueEncoding, ...small })
+      for (let step = 0; step < 30; step++) await write(table, schema, random, 100)
+      await table.compact()
+      for (let step = 0; step < 60; step++) await write(table, schema, random, 60)
+      await table.close()
+      return table.location
+    }
+
+    test.each([
+      ['flip', 60],
+      ['cut', 10],
+      ['remove', 1],
+      ['refit', 60],
+    ])(
+      '%s',
+      async (kind, times) => {
+        const location = await anyTable()
+        const names = await readdir(location)
+        expect(names.filter(name => name.endsWith('.bucket')).length).toBeGreaterThan(1)
+        const counts = await reader.ask('damage', location, { kind, times, seed: SEED })
+        expect({ ...counts, seed: SEED }).toMatchObject({ wrong: [], seed: SEED })
+        expect(counts['refused']).toBeGreaterThan(2)
+        if (kind !== 'refit') expect(counts['other']).toBe(0)
+      },
+      30_000,
+    )
+
+    test('two bucket files in place of each other', async () => {
+      const location = await anyTable()
+      const [a, b] = (await readdir(location)).filter(name => name.endsWith('.bucket'))
+      await cp(join(location, a!), join(location, b!))
+      const { error } = await reader.ask('error', location, { use: 'table.count()' })
+      expect(error).toBe('Corruption')
+    })
+
+    test('a log that ends in the middle of a frame ends quietly before it', async () => {
+      const table = await opened('torn', { keyEncoding: 'u64', valueEncoding: 'u32', syncIntervalMs: Infinity })
+      for (let i = 0; i < 10; i++) await table.put(BigInt(i), i)
+      const copy = join(directory, 'copy')
+      await cp(table.location, copy, { recursive: true })
+      const [name] = (await readdir(copy)).filter(name => name.endsWith('.wal'))
+      const log = await readFile(join(copy, name!))
+      // Ten small frames: 16 bytes of header, 12 bytes of record.
+      await writeFile(join(copy, name!), log.subarray(0, 28 * 9 + 10))
+      expect((await reader.scan(copy)).count).toBe(9)
+      expect((await reader.scan(table.location)).count).toBe(10)
+    })
+  })
+
+  test.each([
+    ['MANIFEST', / manifest 2 /, ' manifest 3 '],
+    ['.bucket', /FTBK\u0002/, 'FTBK\u0003'],
+  ])('refuses %s of another version', async (ending, before, after) => {
+    const location = join(directory, 'version')
+    await cp(join(GOLDEN, RELEASES[0]!, 'clean'), location, { recursive: true })
+    const name = (await readdir(location)).find(found => found.endsWith(ending))!
+    const text = await readFile(join(location, name), 'latin1')
+    await writeFile(join(location, name), text.replace(before, after), 'latin1')
+    expect(await reader.ask('error', location, { use: 'table.count()' })).toMatchObject({
+      error: 'UnsupportedFormat',
+      message: expect.stringMatching(/version 3; this reader knows 2/) as string,
+    })
+  })
+
+  test.each([
+    ['table.get(-1)', 'ValueError', /u64/],
+    ['table.get(1 << 64)', 'ValueError', /u64/],
+    ['table.get(1.5)', 'TypeError', /u64/],
+    ["table.get('1')", 'TypeError', /u64/],
+    ['table.lookup(np.array([-1]))', 'ValueError', /u64/],
+    ['table.lookup(np.zeros((2, 2), int))', 'ValueError', /dimension/],
+    ['table.scan(gt=1, gte=1)', 'ValueError', /gte or gt/],
+    ['[table.close(), table.close(), table.get(1)]', 'ValueError', /closed/],
+    ['[scan := table.scan(), table.close(), list(scan)]', 'ValueError', /closed/],
+  ])('%s is a %s', async (use, error, message) => {
+    const location = join(directory, 'arguments')
+    await cp(join(GOLDEN, RELEASES[0]!, 'clean'), location, { recursive: true })
+    expect(await reader.ask('error', location, { use })).toMatchObject({
+      error,
+      message: expect.stringMatching(message) as string,
+    })
+  })
+
+  test('where there is no table it says so', async () => {
+    const { error } = await reader.ask('error', join(directory, 'nothing'), { use: 'table.count()' })
+    expect(error).toBe('FileNotFoundError')
+  })
+})
+
+function columnBytes(columns: Record<string, ArrayBufferView>): Record<string, Buffer> {
+  return Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, bytesOf([column])]))
+}
+
+/** A random change of the table. */
+async function write(table: AnyTable, schema: SchemaCase, random: Random, rows = 40): Promise<void> {
+  const { combine, fields } = schema
+  const record = randomRecord(schema, random)
+  switch (random.below(10)) {
+    case 0:
+      return table.del(record.key)
+    case 1:
+      return combine === undefined ? table.delRecord(record.key, record.value) : table.del(record.key)
+    case 2:
+      return combine === undefined && fields.size > 0 ? table.delWhere(randomWhere(schema, random)) : undefined
+    case 3: {
+      const [a, b] = [record.key, schema.randomKey(random)]
+      return random.chance(0.1) ? table.clear({ gt: a, lt: b }) : table.clear({ gte: a, lte: a })
+    }
+    case 4:
+    case 5:
+      return table.put(record.key, record.value)
+    case 6:
+      return table.sync()
+    default: {
+      const length = random.between(1, rows)
+      await table.putColumns(columnsOf(schema, Array.from({ length }, () => randomRecord(schema, random))))
+    }
+  }
+}
+
+/** All fields but one are asked for, so that not everything goes each time. */
+function randomWhere({ fields }: SchemaCase, random: Random): object {
+  const where = [...fields].map(([name, { values }]) => {
+    const value = random.pick(values)
+    const isNumber = !Number.isNaN(value)
+    const compared = random.pick(['lt', 'lte', 'gt', 'gte'])
+    return [name, isNumber && random.chance(0.4) ? { [compared]: value } : value] as const
+  })
+  const without = where.length > 1 && random.chance(0.5) ? random.below(where.length) : -1
+  return Object.fromEntries(where.filter((_, i) => i !== without))
+}
+
+async function sameRangesAndLookups(table: AnyTable, schema: SchemaCase, random: Random): Promise<void> {
+  const [a, b] = [schema.randomKey(random), schema.randomKey(random)]
+  await sameAsLibrary(table, { [random.pick(['gte', 'gt'])]: a })
+  await sameAsLibrary(table, { [random.pick(['gte', 'gt'])]: a, [random.pick(['lte', 'lt'])]: b })
+  const keys = Array.from({ length: 30 }, () => schema.randomKey(random))
+  const found = await reader.lookup(table.location, keys.map(textOf), [0])
+  const { query, ...wanted } = await table.getColumns(keys)
+  expect(found.query).toEqual(Array.from(query as Uint32Array))
+  const { key: _, ...fields } = found.columns
+  if (schema.fields.size > 0) same({ count: found.count, columns: fields }, columnBytes(wanted))
+}
