@@ -3,11 +3,10 @@
  *
  * One Python process reads all tables: test/support/read-table.py.
  */
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { FlashTable, struct } from '../../src/index.js'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { struct } from '../../src/index.js'
 import { readClips, readFingerprints } from '../../tools/demo/fixtures.js'
 import { GOLDEN_META } from '../support/golden-text.js'
 import { PYTHON, PythonReader, type ReadColumns } from '../support/python-reader.js'
@@ -20,6 +19,7 @@ import {
   type Key,
   type SchemaCase,
 } from '../support/schemas.js'
+import { testTables } from '../support/tables.js'
 
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000_000)
 const GOLDEN = join(import.meta.dirname, '../fixtures/golden')
@@ -43,12 +43,10 @@ interface AnyTable {
 
 let directory = ''
 let reader: PythonReader
-let tables: AnyTable[] = []
+const tables = testTables()
 
 async function opened(name: string, options: object = {}): Promise<AnyTable> {
-  const table = (await FlashTable.open(join(directory, name), options as never)) as unknown as AnyTable
-  tables.push(table)
-  return table
+  return (await tables.open(join(directory, name), options)) as unknown as AnyTable
 }
 
 function bytesOf(views: readonly ArrayBufferView[]): Buffer {
@@ -93,12 +91,8 @@ describe.skipIf(PYTHON === undefined)(`${title}${reason}`, () => {
   })
   afterAll(() => reader.close())
   beforeEach(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'flashtable-python-'))
-  })
-  afterEach(async () => {
-    await Promise.allSettled(tables.map(table => table.close()))
-    tables = []
-    await rm(directory, { recursive: true })
+    directory = tables.path()
+    await mkdir(directory)
   })
 
   describe.each(RELEASES)('reads the golden tables of %s', release => {

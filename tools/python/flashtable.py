@@ -203,15 +203,22 @@ class _View:
         end = len(cuts) if high is None else np.searchsorted(cuts, high[0], 'left')
         inner = [(cut, 'left') for cut in cuts[begin:end]]
         for a, b in zip([low, *inner], [*inner, high]):
-            parts = []
-            for file in self.files:
-                # The page before the first one that begins in the range may reach into it.
-                first = 0 if a is None else max(0, np.searchsorted(file.fences, a[0], 'left') - 1)
-                last = file.data_pages if b is None else np.searchsorted(file.fences, b[0], b[1])
-                if first < last:
-                    parts.append(file.read(np.arange(first, last)).between(a, b))
-            parts.append(self.log.rows.between(a, b))
-            yield self.records(parts)[1]
+            yield from self._between(a, b)
+
+    def _between(self, low, high):
+        """The records of a range, in one array; in more where pages have very many rows."""
+        numbers = [file.pages_between(low, high) for file in self.files]
+        pages = self._load(numbers)
+        if (pages.view('<u4')[:, 1] >> 16).sum() > 4 * BATCH_ROWS:
+            fences = np.unique(np.concatenate([file.fences[part] for file, part in zip(self.files, numbers)]))
+            first = 0 if low is None else np.searchsorted(fences, low[0], 'right')
+            fences = fences[first : None if high is None else np.searchsorted(fences, high[0], 'left')]
+            if len(fences) > 1:
+                middle = fences[len(fences) // 2], 'left'
+                yield from self._between(low, middle)
+                yield from self._between(middle, high)
+                return
+        yield self.records([self._rows(numbers, pages), self.log.rows.between(low, high)], low, high)[1]
 
     def split(self, keys):
         """Parts of the ascending keys, each in so few pages that they are decoded together."""
@@ -225,44 +232,75 @@ class _View:
 
     def lookup(self, keys):
         """The records of these keys, which ascend: as `records`."""
-        parts = []
-        for file in self.files:
-            first, last = file.pages_of(keys)
-            pages = np.unique(_ranges(first, last - first))
-            if len(pages):
-                rows = file.read(pages)
-                place = np.minimum(np.searchsorted(keys, rows.keys), len(keys) - 1)
-                parts.append(rows.take(np.flatnonzero(keys[place] == rows.keys)))
+        ranges = [file.pages_of(keys) for file in self.files]
+        numbers = [np.unique(_ranges(first, last - first)) for first, last in ranges]
+        rows = self._rows(numbers, self._load(numbers))
+        place = np.minimum(np.searchsorted(keys, rows.keys), len(keys) - 1)
         first = np.searchsorted(self.log.rows.keys, keys, 'left')
         counts = np.searchsorted(self.log.rows.keys, keys, 'right') - first
-        return self.records([*parts, self.log.rows.take(_ranges(first, counts))])
+        found = np.flatnonzero(keys[place] == rows.keys)
+        return self.records([rows.take(found), self.log.rows.take(_ranges(first, counts))])
 
-    def records(self, parts):
+    def _load(self, numbers):
+        """Data pages, of each file those with the ascending `numbers`: u8, pages x page bytes. Their checksums fit."""
+        parts = [file.load(part) for file, part in zip(self.files, numbers) if len(part)]
+        empty = np.empty((0, self.manifest['pageBytes']), np.uint8)
+        return parts[0] if len(parts) == 1 else np.concatenate([empty, *parts])
+
+    def _rows(self, numbers, pages):
+        """The rows of pages that were loaded, as `_Rows`: file after file, in each by key, those of a key by age."""
+
+        def fail(page, problem):
+            for file, part in zip(self.files, numbers):
+                if page < len(part):
+                    raise Corruption(file.path, int(part[page]) * file.page_bytes, problem)
+                page -= len(part)
+
+        if not len(pages):
+            return self.log.rows.take(np.arange(0))
+        counts, keys, lanes, kinds = _decode_pages(self.schema, pages, fail)
+        starts = np.cumsum(counts) - counts
+        files = np.repeat(np.arange(len(numbers)), [len(part) for part in numbers])
+        sequences = np.array([file.end_sequence - 1 for file in self.files], np.int64)
+        rows = _Rows(keys, lanes, kinds, np.repeat(sequences[files], counts))
+        begins = np.concatenate([[True], files[1:] != files[:-1]])
+        descends = np.setdiff1d(np.flatnonzero(keys[1:] < keys[:-1]) + 1, starts[begins])
+        if len(descends):
+            fail(int(np.searchsorted(starts, descends[0], 'right')) - 1, 'keys that do not ascend')
+        fences = np.concatenate([file.fences[part] for file, part in zip(self.files, numbers)])
+        if (keys[starts] != fences).any():
+            fail(int((keys[starts] != fences).argmax()), 'another first key than its fence says')
+        wrong = self.schema.misfit(rows)
+        if wrong is not None:
+            fail(int(np.searchsorted(starts, wrong, 'right')) - 1, 'a number that its type does not have')
+        return rows
+
+    def records(self, parts, low=None, high=None):
         """
-        The records that are left of rows of some keys, `(keys, records)`: by key, those of a key in insertion order.
+        The records that are left of rows, `(keys, records)`: by key, those of a key in insertion order.
 
-        `parts`: `_Rows`, oldest first, each sorted by key; with all the rows of these keys.
+        `parts`: `_Rows`, from old to new, with all the rows of the keys in the range.
         """
         parts = [part for part in parts if len(part.keys)]
         if not parts:
             return np.empty(0, self.schema.key_dtype), np.empty(0, self.schema.dtype)
         keys = np.concatenate([part.keys for part in parts])
-        # One after another, before they are sorted: a record is moved once, as a whole.
-        whole = np.dtype(f'V{self.schema.dtype.itemsize}')
-        records = np.concatenate([self.schema.records(part).view(whole) for part in parts])
         order = None
-        if len(parts) > 1:
+        if (keys[1:] < keys[:-1]).any():
             # Stable, so rows of a key stay in age order. Sorted runs are merged, not sorted anew.
             order = np.argsort(keys, kind='stable')
             keys = keys[order]
+        first = 0 if low is None else np.searchsorted(keys, *low)
+        last = len(keys) if high is None else np.searchsorted(keys, *high)
+        keys = keys[first:last]
+        order = np.arange(first, last) if order is None else order[first:last]
         if self.replace or self.deletes or any(part.kinds is not None for part in parts):
-            rows = _Rows.joined(parts)
-            alive = np.flatnonzero(self._alive(rows if order is None else rows.take(order)))
-            keys = keys[alive]
-            order = alive if order is None else order[alive]
-        if order is not None:
-            records = records[order]
-        records = records.view(self.schema.dtype)
+            alive = np.flatnonzero(self._alive(_Rows.joined(parts).take(order))) if len(keys) else order
+            keys, order = keys[alive], order[alive]
+        # As bytes: numpy moves them as a whole then.
+        whole = np.dtype(f'V{self.schema.dtype.itemsize}')
+        records = np.concatenate([self.schema.records(part).view(whole) for part in parts])
+        records = records[order].view(self.schema.dtype)
         if self.combine is not None and len(keys):
             starts = np.flatnonzero(_begins(keys))
             records, keys = _combined(records, starts, self.schema.fields, self.combine), keys[starts]
@@ -337,7 +375,6 @@ class _Rows:
         )
 
     def take(self, rows):
-        """`rows`: places, or a slice."""
         kinds = None if self.kinds is None else self.kinds[rows]
         return _Rows(self.keys[rows], self.lanes[:, rows], kinds, self.sequences[rows])
 
@@ -420,17 +457,16 @@ class _Schema:
             out[field.name] = field.values(number, lanes)
         return out.view(self.dtype)
 
-    def check(self, rows, fail):
-        """Calls `fail` with what is wrong where keys or values have numbers that their types do not have."""
+    def misfit(self, rows):
+        """The first row with a number in its key or value that the type does not have; None where there is none."""
         width = self.key.widths[-1]
-        if width < 4 and len(rows.keys) and (self._lanes_of(rows.keys)[-1] >> (8 * width)).any():
-            fail('a key that its type does not have')
+        wrong = np.zeros(len(rows.keys), bool)
+        if width < 4:
+            wrong |= self._lanes_of(rows.keys)[-1] >> (8 * width) != 0
         for lane, end in self.narrow:
-            if not (wrong := rows.lanes[lane] >= end).any():
-                continue
             # Where a key is deleted the values mean nothing.
-            if rows.kinds is None or (wrong & (rows.kinds != DELETE_KEY)).any():
-                fail('a value that its type does not have')
+            wrong |= (rows.lanes[lane] >= end) & (rows.kinds is None or rows.kinds != DELETE_KEY)
+        return int(wrong.argmax()) if wrong.any() else None
 
     def _lanes_of(self, keys):
         """Keys as lanes: u32, K x n."""
@@ -828,26 +864,17 @@ class _BucketFile:
         first = np.maximum(np.searchsorted(self.fences, keys, 'left') - 1, 0)
         return np.minimum(first, last), last
 
-    def read(self, numbers):
-        """The rows of these data pages, which ascend: `_Rows`."""
+    def pages_between(self, low, high):
+        """The numbers of the data pages that may have keys of a range; see `_View.scan`."""
+        # The page before the first one that begins in the range may reach into it.
+        first = 0 if low is None else max(0, np.searchsorted(self.fences, low[0], 'left') - 1)
+        return np.arange(first, self.data_pages if high is None else np.searchsorted(self.fences, *high))
+
+    def load(self, numbers):
+        """The data pages with these numbers, which ascend: u8, pages x page bytes."""
         runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
         parts = [self._pages(int(run[0]), len(run), DATA_PAGE) for run in runs]
-        pages = parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-        def fail(page, problem):
-            self._fail_at(int(numbers[page]))(problem)
-
-        counts, keys, lanes, kinds = _decode_pages(self.schema, pages, fail)
-        starts = np.cumsum(counts) - counts
-        descends = np.flatnonzero(keys[1:] < keys[:-1])
-        if len(descends):
-            fail(np.searchsorted(starts, descends[0] + 1, 'right') - 1, 'keys that do not ascend')
-        other = keys[starts] != self.fences[numbers]
-        if other.any():
-            fail(int(other.argmax()), 'another first key than its fence says')
-        rows = _Rows(keys, lanes, kinds, np.full(len(keys), self.end_sequence - 1, np.int64))
-        self.schema.check(rows, lambda problem: fail(0, f'here or in the next {len(numbers)} pages, {problem}'))
-        return rows
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _decode_pages(schema, pages, fail):
@@ -1205,7 +1232,8 @@ def _decode_frame(schema, path, offset, frame, raw, packed, deletes):
     if encoding == 2:
         packed.append((lanes, kinds.astype(np.uint8), np.array(numbers, np.int64)))
         key = _number(lanes[: schema.key_lanes])
-        schema.check(_Rows(key, lanes[schema.key_lanes :], kinds, None), fail)
+        if schema.misfit(_Rows(key, lanes[schema.key_lanes :], kinds, None)) is not None:
+            fail('a number that its type does not have')
     else:
         raw.append((rows, kinds, numbers))
 
@@ -1241,121 +1269,117 @@ def _no_number(text):
     raise ValueError(f'{text} is no number')
 
 
-def _need(condition, what):
+def _need(condition, problem):
     if not condition:
-        raise ValueError(what)
+        raise ValueError(problem)
 
 
-def _has(value, name, fields, maybe=()):
-    """Checks that it is an object with just these fields."""
-    _need(isinstance(value, dict), f'{name} is no object')
-    _need(set(fields) <= set(value) <= {*fields, *maybe}, f'{name} has other fields')
-    return value
+# What values are: a tuple, an integer from .. to; a list, a list of such; a dict, an object of just these fields, those
+# with a ? may be missing; a pattern, a text; a class, one of it; None, anything.
+_ID = re.compile('[0-9a-f]{32}')
+_RANGE = {'firstSequence': (0, U48_MAX), 'endSequence': (1, U48_MAX)}
+_NAMED = {'number': (1, 10**15 - 2), 'epoch': (1, U48_MAX), **_RANGE}
+_COUNTERS = dict.fromkeys(['walBytes', 'bucketBytes', 'manifestBytes', 'recordBytes', 'records'], (0, SAFE_MAX))
+_MANIFEST = {
+    'tableId': _ID,
+    'epoch': (1, U48_MAX),
+    'schema': {'key': dict, 'value': None},
+    'pageBytes': (4096, 65536),
+    'duplicates': None,
+    'mode': (0, 0o777),
+    'files': [{'tableId?': _ID, 'level': (0, 63), 'pages': (1, SAFE_MAX >> 12), 'records': (0, U48_MAX), **_NAMED}],
+    'log': {'closed': [{'bytes': (4, SAFE_MAX), **_NAMED}], 'firstSegment': (1, 10**15 - 1)},
+    'firstLogSequence': (0, U48_MAX),
+    'nextSequence': (0, U48_MAX),
+    'nextFileNumber': (1, 10**15 - 1),
+    'clean': bool,
+    'counters': _COUNTERS,
+    'meta': dict,
+}
 
 
-def _int(value, field, low, high):
-    number = value[field]
-    _need(type(number) is int and low <= number <= high, f'{field} is no integer from {low} to {high}')
-    return number
-
-
-def _entries(value, name):
-    _need(isinstance(value, list) and len(value) <= 65536, f'{name} is no list of at most 65536')
-    return value
-
-
-def _is_table_id(value):
-    return isinstance(value, str) and re.fullmatch('[0-9a-f]{32}', value) is not None
+def _check(value, shape, name):
+    """Raises ValueError where the value is not of this shape."""
+    if isinstance(shape, tuple):
+        _need(type(value) is int and shape[0] <= value <= shape[1], f'{name} is no integer from {shape[0]} to {shape[1]}')
+    elif isinstance(shape, list):
+        _need(isinstance(value, list) and len(value) <= 65536, f'{name} is no list of at most 65536')
+        for item in value:
+            _check(item, shape[0], name)
+    elif isinstance(shape, dict):
+        needed = {field for field in shape if field[-1] != '?'}
+        known = {field.rstrip('?'): inner for field, inner in shape.items()}
+        _need(isinstance(value, dict) and needed <= set(value) <= set(known), f'{name} has other fields')
+        for field, inner in value.items():
+            _check(inner, known[field], field)
+    elif isinstance(shape, re.Pattern):
+        _need(isinstance(value, str) and shape.fullmatch(value), f'{name} is another text')
+    elif shape is not None:
+        _need(isinstance(value, shape), f'{name} is no {shape.__name__}')
 
 
 def _check_manifest(manifest):
-    """Raises ValueError for what docs/file-format.md, Manifest, does not allow and a reader relies on."""
-    names = 'tableId epoch schema pageBytes duplicates mode files log firstLogSequence nextSequence nextFileNumber'
-    _has(manifest, 'the manifest', [*names.split(), 'clean', 'counters', 'meta'])
-    table_id = manifest['tableId']
-    _need(_is_table_id(table_id), 'tableId is none')
-    epoch = _int(manifest, 'epoch', 1, U48_MAX)
-    page_bytes = _int(manifest, 'pageBytes', 4096, 65536)
-    _need(page_bytes & (page_bytes - 1) == 0, 'pageBytes is no power of two')
-    _int(manifest, 'mode', 0, 0o777)
-    _need(isinstance(manifest['clean'], bool), 'clean is neither true nor false')
-    _need(isinstance(manifest['meta'], dict), 'meta is no object')
-    for name in (names := ['walBytes', 'bucketBytes', 'manifestBytes', 'recordBytes', 'records']):
-        _int(_has(manifest['counters'], 'counters', names), name, 0, SAFE_MAX)
-    next_number = _int(manifest, 'nextFileNumber', 1, 10**15 - 1)
-    next_sequence = _int(manifest, 'nextSequence', 0, U48_MAX)
-    first_log_sequence = _int(manifest, 'firstLogSequence', 0, next_sequence)
-    numbers, end, level = set(), 0, 63
-    names = ['number', 'epoch', 'level', 'pages', 'records', 'firstSequence', 'endSequence']
-    for file in _entries(manifest['files'], 'files'):
-        _has(file, 'a file', names, ['tableId'])
-        other = file.get('tableId', '0' * 32)
-        _need('tableId' not in file or _is_table_id(other) and other != table_id, 'tableId of a file is none')
-        numbers.add(_int(file, 'number', 1, next_number - 1))
-        _int(file, 'epoch', 1, epoch)
-        level = _int(file, 'level', 0, level)
-        _int(file, 'pages', 1, SAFE_MAX // page_bytes)
-        _int(file, 'records', 0, U48_MAX)
-        end = _int(file, 'endSequence', _int(file, 'firstSequence', end, first_log_sequence) + 1, first_log_sequence)
-    log = _has(manifest['log'], 'log', ['closed', 'firstSegment'])
-    first_segment = _int(log, 'firstSegment', 1, next_number)
-    end, least = first_log_sequence, 1
-    names = ['number', 'epoch', 'bytes', 'firstSequence', 'endSequence']
-    for segment in _entries(log['closed'], 'log.closed'):
-        _has(segment, 'a segment', names)
-        least = _int(segment, 'number', least, first_segment - 1) + 1
-        numbers.add(least - 1)
-        _int(segment, 'epoch', 1, epoch)
-        _need(_int(segment, 'bytes', 4, SAFE_MAX) % 4 == 0, 'bytes is no multiple of 4')
-        end = _int(segment, 'endSequence', _int(segment, 'firstSequence', end, end) + 1, U48_MAX)
-    _need(len(numbers) == len(manifest['files']) + len(log['closed']), 'two files have one number')
-    _need(end == next_sequence if manifest['clean'] else end <= next_sequence, 'nextSequence is not where the log ends')
-    _check_schema(manifest['schema'])
-    _check_duplicates(manifest['duplicates'], manifest['schema']['value'])
+    """Raises ValueError for what docs/file-format.md, Manifest, does not allow."""
+    _check(manifest, _MANIFEST, 'the manifest')
+    log, files, closed = manifest['log'], manifest['files'], manifest['log']['closed']
+    _need(manifest['pageBytes'] & (manifest['pageBytes'] - 1) == 0, 'pageBytes is no power of two')
+    _need(log['firstSegment'] <= manifest['nextFileNumber'], 'firstSegment is too high')
+    numbers = [entry['number'] for entry in [*files, *closed]]
+    _need(len(set(numbers)) == len(numbers), 'two files have one number')
+    _need(max(numbers, default=0) < manifest['nextFileNumber'], 'a number is too high')
+    _need(all(entry['epoch'] <= manifest['epoch'] for entry in [*files, *closed]), 'an epoch is too high')
+    _need(all(file.get('tableId') != manifest['tableId'] for file in files), 'a file names this table')
+    levels = [file['level'] for file in files]
+    _need(levels == sorted(levels, reverse=True), 'levels rise')
+    end = 0
+    for file in files:
+        _need(end <= file['firstSequence'] < file['endSequence'], 'sequence ranges of files overlap')
+        end = file['endSequence']
+    _need(end <= manifest['firstLogSequence'] <= manifest['nextSequence'], 'the log begins elsewhere')
+    end = manifest['firstLogSequence']
+    for segment in closed:
+        _need(end == segment['firstSequence'] < segment['endSequence'], 'sequence ranges of segments have gaps')
+        _need(segment['bytes'] % 4 == 0, 'bytes is no multiple of 4')
+        end = segment['endSequence']
+    order = [segment['number'] for segment in closed] + [log['firstSegment']]
+    _need(order == sorted(order), 'segments are not in order')
+    _need(end == manifest['nextSequence'] if manifest['clean'] else end <= manifest['nextSequence'], 'the log ends elsewhere')
+    _check_schema(manifest['schema'], manifest['duplicates'])
 
 
-def _check_schema(schema):
-    _has(schema, 'schema', ['key', 'value'])
-    _check_type(schema['key'], 'schema.key', {})
-    key = schema['key']
-    _need(key['type'] in ('u8', 'u16', 'u32', 'u64') or key.get('bytes', 33) <= 32, 'no type of key')
-    value, fields = schema['value'], []
-    if value is not None and isinstance(value, dict) and value.get('type') == 'struct':
-        fields = _has(value, 'schema.value', ['type', 'fields'])['fields']
-        _need(isinstance(fields, list) and 1 <= len(fields) <= 64, 'a struct has 1 to 64 fields')
+def _check_schema(schema, duplicates):
+    key, value, fields = schema['key'], schema['value'], []
+    if isinstance(value, dict) and value.get('type') == 'struct':
+        _check(value, {'type': str, 'fields': list}, 'schema.value')
+        fields = value['fields']
+        _need(1 <= len(fields) <= 64, 'a struct has 1 to 64 fields')
         for field in fields:
-            _check_type(field, 'a field', ['name'])
-            name = field['name']
-            _need(isinstance(name, str) and re.fullmatch(r'[^\W\d][\w$\u200c\u200d]{0,63}|\$[\w$]{0,63}', name) is not None, f'no name of a field: {name!r}')
-            _need(name not in ('key', 'query', 'value', '__proto__'), f'no name of a field: {name}')
-        _need(len({field['name'] for field in fields}) == len(fields), 'two fields have one name')
+            _check_type(field, {'name': re.compile('.{1,64}')})
+        names = [field['name'] for field in fields]
+        _need(len({*names, 'key', 'query', 'value', '__proto__'}) == len(names) + 4, 'a name is taken')
     elif value is not None:
-        _check_type(value, 'schema.value', [])
-        fields = [value]
-    sizes = [item['bytes'] if 'bytes' in item else _SCALARS[item['type']] for item in [key, *fields]]
-    _need(sum(sizes) <= 1024, 'a record has at most 1024 bytes')
-
-
-def _check_type(value, name, more):
-    kind = value.get('type') if isinstance(value, dict) else None
-    _need(isinstance(kind, str) and (kind in _SCALARS or kind in ('bytes', 'fixed', 'custom')), f'{name} has no type')
-    if kind in _SCALARS:
-        _has(value, name, ['type', *more])
-    else:
-        _has(value, name, ['type', 'bytes', *more, *([] if kind == 'bytes' else ['encoding'])])
-        _int(value, 'bytes', 1, 1024)
-
-
-def _check_duplicates(duplicates, value):
+        _check_type(value, {})
+        fields = [{**value, 'name': 'value'}]
+    _check_type(key, {})
+    _need(key['type'] in ('u8', 'u16', 'u32', 'u64') or key.get('bytes', 33) <= 32, 'schema.key has no type of key')
+    size = sum(item['bytes'] if 'bytes' in item else _SCALARS[item['type']] for item in [key, *fields])
+    _need(size <= 1024, 'a record has at most 1024 bytes')
     if duplicates in ('keep', 'replace'):
         return
-    fields = [] if value is None else value['fields'] if value['type'] == 'struct' else [{**value, 'name': 'value'}]
-    _has(duplicates, 'duplicates', [field['name'] for field in fields])
+    _check(duplicates, {field['name']: str for field in fields}, 'duplicates')
     for field in fields:
-        known = ['first', 'last']
-        if field['type'] in _SCALARS:
-            known += ['sum', 'min', 'max'] + ([] if field['type'][0] == 'f' else ['or', 'and'])
+        kind = field['type'] if field['type'] in _SCALARS else 'bytes'
+        known = ['first', 'last', *(['sum', 'min', 'max'] if kind[0] in 'uif' else []), *(['or', 'and'] if kind[0] in 'ui' else [])]
         _need(duplicates[field['name']] in known, 'duplicates has an operator that its field does not have')
+
+
+def _check_type(value, more):
+    kind = value.get('type') if isinstance(value, dict) else None
+    shape = {'type': str, **more}
+    if kind not in _SCALARS:
+        shape.update({'bytes': (1, 1024)} if kind == 'bytes' else {'bytes': (1, 1024), 'encoding': str})
+    _check(value, shape, 'a type')
+    _need(kind in _SCALARS or kind in ('bytes', 'fixed', 'custom'), 'an unknown type')
 
 
 def _same_files(before, after):
