@@ -35,7 +35,8 @@ export class PythonReader {
       else resolve(answer)
     })
     this.#process.on('close', () => {
-      for (const { reject } of this.#waiting) reject(new Error(`the Python reader has ended: ${this.#errors}`))
+      for (const { reject } of this.#waiting)
+        reject(new Error(`the Python reader has ended: ${this.#errors}`))
     })
   }
 

@@ -78,10 +78,11 @@ def open(path):
 
 class Table:
     """
-    A table as it was at its open, or at its last `refresh`. A context manager. Not to be used by two threads at once.
+    A table as it was at its open, or at its last `refresh`. A context manager. Not for two threads at once.
 
     `dtype`: of a record, packed: `key`, then the fields of the value (`value` where it is no struct; nothing in a set).
-    Integers and floats are of their own type, little-endian; byte strings, and what `fixed` encodes, are `V` of n bytes.
+    Integers and floats are of their own type, little-endian; byte strings, and what `fixed` encodes, are `V` of n
+    bytes.
     `schema`, `duplicates`, `meta`: as in the manifest.
 
     Reads raise `Corruption` where a file is damaged, OSError where it cannot be read, ValueError once it is closed.
@@ -410,7 +411,7 @@ class _Field:
 
     def values(self, number, lanes):
         """
-        The bits of values. `number`: the lanes as one number, where there are no more than two; `lanes`: u32, lanes x n.
+        The bits of n values. `number`: their lanes as one number, of scalars; `lanes`: u32, lanes x n.
         """
         if self.is_bytes:
             big_endian = np.ascontiguousarray(lanes.T.astype('>u4')).view(np.uint8).reshape(lanes.shape[1], -1)
@@ -532,7 +533,7 @@ def _integer(key, name):
 
 
 def _number(lanes):
-    """Lanes, a list or array of u32 arrays with the highest first, as a 1-D array that sorts and compares as they do."""
+    """Lanes, u32, lanes x n with the highest first, as a 1-D array that sorts and compares as they do."""
     if len(lanes) == 1:
         return lanes[0].astype(np.uint64)
     if len(lanes) == 2:
@@ -564,7 +565,7 @@ def _combined(records, starts, fields, operators):
 def _sums(column, starts, counts):
     """Sums of the values of each key, added up from the oldest on: saturated, or rounded, each time."""
     sums = column[starts]
-    # The j-th value of all keys that have so many; keys with very many, one by one.
+    # The j-th value of all keys that have one; keys with very many, one by one.
     for j in range(1, min(64, counts.max())):
         active = np.flatnonzero(counts > j)
         sums[active] = _sum(sums[active], column[starts[active] + j])
@@ -760,7 +761,7 @@ class _File:
         self.size = os.fstat(self.fd).st_size
 
     def read(self, offset, count):
-        """So many bytes; fewer where the file ends."""
+        """`count` bytes; fewer where the file ends."""
         if self.fd is None:
             raise ValueError('the table is closed')
         parts = []
@@ -954,7 +955,7 @@ def _decode_pages(schema, pages, fail):
 
 
 def _alike(counts, low_bits, shifts, buckets, widths):
-    """The numbers of the pages in groups: alike in all widths, and in the number of their rows but for a factor of 2."""
+    """The numbers of the pages, in groups that have the same widths, and about as many rows: within a factor of 2."""
     sizes = np.frexp(counts)[1]
     shape = np.column_stack([sizes, low_bits, shifts, buckets > 0, widths]).astype(np.uint8)
     groups = {}
@@ -1301,7 +1302,8 @@ _MANIFEST = {
 def _check(value, shape, name):
     """Raises ValueError where the value is not of this shape."""
     if isinstance(shape, tuple):
-        _need(type(value) is int and shape[0] <= value <= shape[1], f'{name} is no integer from {shape[0]} to {shape[1]}')
+        low, high = shape
+        _need(type(value) is int and low <= value <= high, f'{name} is no integer from {low} to {high}')
     elif isinstance(shape, list):
         _need(isinstance(value, list) and len(value) <= 65536, f'{name} is no list of at most 65536')
         for item in value:
@@ -1343,7 +1345,8 @@ def _check_manifest(manifest):
         end = segment['endSequence']
     order = [segment['number'] for segment in closed] + [log['firstSegment']]
     _need(order == sorted(order), 'segments are not in order')
-    _need(end == manifest['nextSequence'] if manifest['clean'] else end <= manifest['nextSequence'], 'the log ends elsewhere')
+    following = manifest['nextSequence']
+    _need(end == following if manifest['clean'] else end <= following, 'the log ends elsewhere')
     _check_schema(manifest['schema'], manifest['duplicates'])
 
 
@@ -1369,8 +1372,8 @@ def _check_schema(schema, duplicates):
     _check(duplicates, {field['name']: str for field in fields}, 'duplicates')
     for field in fields:
         kind = field['type'] if field['type'] in _SCALARS else 'bytes'
-        known = ['first', 'last', *(['sum', 'min', 'max'] if kind[0] in 'uif' else []), *(['or', 'and'] if kind[0] in 'ui' else [])]
-        _need(duplicates[field['name']] in known, 'duplicates has an operator that its field does not have')
+        known = 'first last' + ' sum min max' * (kind[0] in 'uif') + ' or and' * (kind[0] in 'ui')
+        _need(duplicates[field['name']] in known.split(), 'duplicates has an operator that its field does not have')
 
 
 def _check_type(value, more):
