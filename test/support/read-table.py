@@ -101,6 +101,38 @@ def is_place_of(error):
     return 0 <= error.offset <= size
 
 
+def patch(_, command):
+    """Writes bytes into a file, and lets the checksum around them fit."""
+    with open(os.path.join(command['path'], 'MANIFEST'), 'rb') as opened:
+        manifest = json.loads(opened.read().split(b'\n', 1)[1])
+    name, at, new = command['name'], command['at'], bytes.fromhex(command['hex'])
+    with open(os.path.join(command['path'], name), 'r+b') as opened:
+        data = bytearray(opened.read())
+        data[at : at + len(new)] = new
+        opened.seek(0)
+        opened.write(refitted(manifest, name, data, at))
+    return {}
+
+
+def overtaken(_, command):
+    """Opens a table that becomes `next` after its manifest was read, before its log is: how many records, and reads."""
+    path, reads, read_log = command['path'], [], flashtable._read_log
+
+    def late(*arguments):
+        if not reads:
+            os.rename(path, path + '.before')
+            os.rename(command['next'], path)
+        reads.append(arguments)
+        return read_log(*arguments)
+
+    flashtable._read_log = late
+    try:
+        with flashtable.open(path) as table:
+            return {'count': table.count(), 'reads': len(reads)}
+    finally:
+        flashtable._read_log = read_log
+
+
 def damage(_, command):
     """
     Damages one file after another, and reads the table each time: how often it was `same`, and `refused`; what was
@@ -116,12 +148,11 @@ def damage(_, command):
         file = os.path.join(path, name)
         with open(file, 'rb') as opened:
             before = opened.read()
-        times = 1 if kind == 'remove' else min(len(before), command['times'])
-        # Every byte of a page header, of a footer and of a first line counts; what is behind them mostly is more of the same.
+        times = 1 if kind == 'remove' else min(len(before), command['times'] * (4 if name == 'MANIFEST' else 1))
         places = choose.sample(range(len(before)), times) if before else []
         for i, at in enumerate(places):
-            # Headers, the fields of data pages and of the footer.
-            at = at // 4096 * 4096 + choose.randrange(128) if i % 2 and kind != 'cut' else at
+            # Every other one is in the header of a page or frame, or behind it: there are lengths.
+            at = at // 4096 * 4096 + choose.randrange(128) if i % 2 and kind != 'cut' and name != 'MANIFEST' else at
             at = min(at, len(before) - 1)
             data = bytearray(before)
             if kind == 'cut':
@@ -187,7 +218,7 @@ def forget(_, command):
     return {}
 
 
-COMMANDS = {'use': use, 'forget': forget, 'watch': watch, 'damage': damage, 'error': error_of}
+COMMANDS = {'use': use, 'forget': forget, 'watch': watch, 'damage': damage, 'patch': patch, 'overtaken': overtaken, 'error': error_of}
 
 
 def main():

@@ -49,7 +49,7 @@ class Corruption(Error):
 
     def __init__(self, path, offset, problem):
         super().__init__(f'{path} is damaged at offset {offset}: {problem}')
-        self.path, self.offset = path, offset
+        self.path, self.offset, self.problem = path, offset, problem
 
 
 class UnsupportedFormat(Error):
@@ -1411,7 +1411,7 @@ def _open_view(directory):
                 continue
             if isinstance(error, FileNotFoundError):
                 raise Corruption(error.filename, 0, 'the file is missing') from error
-            raise
+            raise Corruption(error.path, error.offset, error.problem) from None
         after = _read_manifest(directory)
         if after['tableId'] == manifest['tableId'] and log.end >= after['firstLogSequence']:
             return _View(manifest, schema, files, log)
