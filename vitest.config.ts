@@ -7,7 +7,7 @@ const SLOW = [
   'test/contract/{close,counters,deletes,floats,hidden-data,says-what-it-is,turns}.test.ts',
   'test/contract/{few-descriptors,keeps-alive,locations,locking,lookups,maintenance,many-records,many-tables,moved,open}.test.ts',
   'test/contract/{packed-package,ranges,readers,repair,short-lives,signals,space,types}.test.ts',
-  'test/format/{api-examples,golden}.test.ts',
+  'test/format/{api-examples,golden,python-reader}.test.ts',
   'test/unit/{bulk-load/build-file,compaction/policy,io/lock,io/lock-processes,sort/sort,spill/spill,wal/crash}.test.ts',
   'test/unit/table/recover-reader.test.ts',
 ]

@@ -16,7 +16,7 @@ import type { StoredSchema } from '../../../src/encoding/stored-schema.js'
 import { parseStoredSchema } from '../../../src/encoding/stored-schema.js'
 import type { FlashTable, JsonObject } from '../../../src/index.js'
 import { visible } from '../../../src/base/describe-value.js'
-import { WrongFileError } from '../record-file.js'
+import { WrongFileError } from '../formats/wrong-file.js'
 import { separated, type RowFormat } from '../rows/row-format.js'
 import { storedFields } from '../table-schema.js'
 

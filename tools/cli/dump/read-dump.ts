@@ -4,7 +4,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { OwnColumn } from '../../../src/encoding/field-type.js'
-import { WrongFileError } from '../record-file.js'
+import { WrongFileError } from '../formats/wrong-file.js'
 import type { RowColumns } from '../rows/row-format.js'
 import { schemaText } from '../schema.js'
 import { storedFields } from '../table-schema.js'
