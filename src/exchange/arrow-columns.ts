@@ -20,6 +20,7 @@ import {
   type Data,
   type Vector,
 } from 'apache-arrow'
+import { typedArrayName } from '../base/describe-value.js'
 import type { OwnColumn } from '../encoding/field-type.js'
 import type { ScalarName } from '../encoding/stored-schema.js'
 import { scalarBytes, type SourceColumn, type SourceField } from './columns.js'
@@ -108,7 +109,7 @@ export function arrowColumnOf(batch: RecordBatch, name: string): SourceColumn {
 
 /** Arrow gives dates as halves of their 64 bits. */
 function wide(values: OwnColumn, type: ScalarName | undefined): OwnColumn {
-  if (type !== 'i64' || values instanceof BigInt64Array) return values
+  if (type !== 'i64' || typedArrayName(values) === 'BigInt64Array') return values
   return new BigInt64Array(values.buffer, values.byteOffset, values.byteLength / 8)
 }
 

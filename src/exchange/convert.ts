@@ -4,6 +4,7 @@
  * Hot: the loops are plain, and a value that fits is stored once and compared once.
  */
 import { Buffer } from 'node:buffer'
+import { typedArrayName } from '../base/describe-value.js'
 import type { OwnColumn } from '../encoding/field-type.js'
 import {
   COLUMN_OF,
@@ -71,7 +72,7 @@ function toBigIntegers(values: readonly unknown[], target: BigUint64Array, mark:
   }
 }
 
-/** Rounds to the type: of an f32 whoever gives it asks for that. Numbers that become infinite do not fit. */
+/** Rounds to the type: who has a field of f32 asks for that. Numbers that become infinite do not fit. */
 function toFloats(values: readonly unknown[], target: Float64Array, mark: Mark): void {
   for (let row = 0; row < values.length; row++) {
     const value = values[row]
@@ -88,11 +89,16 @@ function toBytes(values: readonly unknown[], byteLength: number, mark: Mark): Ow
   const target = Buffer.alloc(values.length * byteLength)
   for (let row = 0; row < values.length; row++) {
     const value = values[row]
-    if (value instanceof Uint8Array && value.byteLength === byteLength) target.set(value, row * byteLength)
+    if (isBytes(value) && value.byteLength === byteLength) target.set(value, row * byteLength)
     else if (isHex(value, byteLength)) target.write(value.replace(/^0x/i, ''), row * byteLength, 'hex')
     else mark(row, value)
   }
   return new Uint8Array(target.buffer, target.byteOffset, target.byteLength)
+}
+
+/** From any realm. */
+function isBytes(value: unknown): value is Uint8Array {
+  return typedArrayName(value) === 'Uint8Array'
 }
 
 function isHex(value: unknown, byteLength: number): value is string {

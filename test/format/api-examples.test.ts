@@ -51,7 +51,11 @@ function moduleOf({ source }: Example, indexUrl: string): string {
     `function looksLike(value: unknown, text: string): void {`,
     `  strictEqual(inspect(value, { compact: true, breakLength: Infinity, depth: Infinity }), text)`,
     `}`,
-    ...lines.map(line => line.replace(/ from 'flashtable'$/, ` from '${indexUrl}'`)),
+    ...lines.map(line =>
+      line
+        .replace(/ from 'flashtable'$/, ` from '${indexUrl}'`)
+        .replace(/ from 'flashtable\/arrow'$/, ` from '${indexUrl.replace('index', 'arrow')}'`),
+    ),
     // Whatever the example leaves open; idempotent.
     ...(source.includes('const table = ') ? ['await table.close()'] : []),
   ].join('\n')

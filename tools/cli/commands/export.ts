@@ -146,10 +146,15 @@ function checkOptions(file: string, format: ExportFormat, options: Options): voi
 /** npy has the number of records before them; the others take it for the progress. */
 async function countOf(
   table: FlashTable,
-  { limit = Infinity, reverse: _, ...range }: Wanted,
+  { limit = Infinity, ...wanted }: Wanted,
   signal: AbortSignal,
 ): Promise<number> {
-  return Math.min(limit, await table.count({ ...range, signal }))
+  return Math.min(limit, await table.count({ ...withoutOrder(wanted), signal }))
+}
+
+/** A count has no order. */
+function withoutOrder(wanted: Omit<Wanted, 'limit'>): KeyRange {
+  return Object.fromEntries(Object.entries(wanted).filter(([name]) => name !== 'reverse'))
 }
 
 async function writeAll(

@@ -1,4 +1,4 @@
-/** Packages that only some formats need: they are loaded when the format is, and npm does not install them by itself. */
+/** Packages that only some formats need: npm does not install them, and they are loaded when the format is asked for. */
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'

@@ -16,7 +16,7 @@ type Compressors = typeof import('hyparquet-compressors')
 
 /** Rows that are read at once where pages can be found. */
 const STRETCH_ROWS = 128 * 1024
-/** What hyparquet unpacks by itself. */
+/** What hyparquet unpacks without another package. */
 const BUILT_IN: readonly CompressionCodec[] = ['UNCOMPRESSED', 'SNAPPY']
 
 /** Times stay the integers that they are. */
