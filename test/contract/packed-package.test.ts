@@ -2,7 +2,7 @@
  * The package as its users get it: packed, installed in an empty project, and run with plain node - as ES modules,
  * through `require`, under strict TypeScript, by its command line, without a compiler for `fs-ext`.
  */
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -12,11 +12,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { inlineExecutor } from '../../src/executor/inline-executor.js'
 import { FlashTable } from '../../src/index.js'
 import { nodeFileSystem } from '../../src/io/node-file-system.js'
+import { codeOf, readDocument } from '../support/markdown.js'
 import { allSealed } from '../support/all-sealed.js'
 import { nodeEnvironment } from '../../src/table/environment.js'
 
 const REPOSITORY = resolve(import.meta.dirname, '../..')
 let project: string
+let tarball: string
 
 async function run(command: string, args: readonly string[], cwd = project): Promise<string> {
   const { stdout } = await promisify(execFile)(command, args, { cwd, maxBuffer: 2 ** 24 })
@@ -28,9 +30,9 @@ beforeAll(async () => {
   const packed = join(project, 'packed')
   await mkdir(packed)
   await run('npm', ['pack', '--pack-destination', packed], REPOSITORY)
-  const [tarball] = await readdir(packed)
+  tarball = join(packed, (await readdir(packed))[0]!)
   await writeFile(join(project, 'package.json'), '{ "name": "user", "private": true, "type": "module" }')
-  await run('npm', ['install', '--ignore-scripts', '--prefer-offline', join(packed, tarball!)])
+  await run('npm', ['install', '--ignore-scripts', '--prefer-offline', tarball])
 }, 180_000)
 
 afterAll(() => rm(project, { recursive: true, force: true }))
@@ -67,6 +69,55 @@ test('the command line is there', async () => {
   const output = await run('npx', ['flashtable', 'verify', 'table', '--json'])
   expect(JSON.parse(output)).toMatchObject({ problems: [], records: 60_001 })
 })
+
+test('a format whose package is missing says what to install, and the others work', async () => {
+  const cli = (...args: string[]) =>
+    run('npx', ['flashtable', ...args]).catch((error: { stderr: string }) => error.stderr)
+  for (const [args, missing] of [
+    [
+      ['export', 'table', 'x.parquet'],
+      'MISSING_PACKAGE: Parquet needs the package hyparquet-writer; install it: npm install',
+    ],
+    [['export', 'table', 'x.arrow'], 'npm install apache-arrow'],
+  ] as const)
+    expect(await cli(...args)).toContain(missing)
+  expect(await readdir(project)).not.toContain('x.parquet')
+  expect(await cli('export', 'table', 'x.npy')).toContain('60,001 records')
+  expect(await cli('import', 'x.npy', 'again')).toContain('60,001 records')
+  await run('npm', ['install', '--ignore-scripts', '--prefer-offline', 'apache-arrow'])
+  expect(await cli('export', 'table', 'x.arrow')).toContain('60,001 records')
+  const program = `import { arrowBatches } from 'flashtable/arrow'
+    import { FlashTable } from 'flashtable'
+    const table = await FlashTable.open('./table', { readOnly: true })
+    let rows = 0
+    for await (const batch of arrowBatches(table)) rows += batch.numRows
+    console.log(rows)
+    await table.close()`
+  expect(await run(process.execPath, ['--input-type=module', '-e', program])).toBe('60001\n')
+})
+
+/** The commands of a document, one after another. */
+function commandsOf(document: string): string {
+  const blocks = codeOf(readDocument(document)).filter(({ info }) => info === 'sh')
+  return blocks.map(({ text }) => text).join('\n')
+}
+
+const NUMPY = spawnSync('python3', ['-c', 'import numpy']).status === 0
+
+test.runIf(NUMPY)(
+  `the commands of docs/guide/ways-in-and-out.md${NUMPY ? '' : ' (skipped: no numpy)'}`,
+  async () => {
+    const folder = join(project, 'guide')
+    await mkdir(folder)
+    const commands = commandsOf('docs/guide/ways-in-and-out.md').replace(
+      'npm install flashtable',
+      `npm install --prefer-offline --ignore-scripts ${tarball}`,
+    )
+    const output = await run('bash', ['-euo', 'pipefail', '-c', commands], folder)
+    expect(output).toContain('120000 records, equal to the first byte')
+  },
+  120_000,
+)
 
 test('strict TypeScript takes right columns and refuses wrong ones', async () => {
   await writeFile(
