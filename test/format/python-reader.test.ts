@@ -287,6 +287,8 @@ describe.skipIf(PYTHON === undefined)(`${title}${reason}`, () => {
       for (let step = 0; step < 60; step++) await write(table, schema, random, 60)
       // In the log they stay.
       for (let step = 0; step < 4; step++) await putRandom(table, schema, random, 30)
+      // Frames of more rows have a checksum of their own for them.
+      for (let step = 0; step < 2; step++) await putRandom(table, schema, random, 100)
       await table.setMeta({ text: 'a'.repeat(200) })
       await table.close()
       return table.location

@@ -29,6 +29,7 @@ export const NAMES: Record<StoreName, string> = {
   lmdb: 'LMDB',
   sqlite: 'SQLite',
   memmap: 'numpy.memmap',
+  duckdb: 'DuckDB',
 }
 export const OUR_COLOUR = '#1b7f5c'
 export const THEIR_COLOUR = '#9aa5b1'

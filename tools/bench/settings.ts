@@ -9,6 +9,7 @@ export const SETTINGS: Readonly<Record<StoreName, string>> = {
   lmdb: 'defaults; dupSort, no compression',
   sqlite: 'defaults; journal_mode WAL, synchronous FULL for batches and NORMAL for single puts',
   memmap: '32 slots of 16 bytes a bucket, flush() after each batch',
+  duckdb: 'defaults; a database file',
 }
 
 function flashtableDefaults(): string {

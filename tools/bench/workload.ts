@@ -1,8 +1,9 @@
 /** What a workload is, and what it is given. Each workload is a file in workloads/; each run is a process. */
 
-/** The stores; the first is ours. */
+/** The stores of records by key; the first is ours. */
 export const STORES = ['flashtable', 'rocksdb', 'leveldb', 'lmdb', 'sqlite', 'memmap'] as const
-export type StoreName = (typeof STORES)[number]
+/** DuckDB is a peer in what it reads and writes. */
+export type StoreName = (typeof STORES)[number] | 'duckdb'
 
 /** What a figure counts. */
 export interface FigureKind {

@@ -10,6 +10,15 @@ export function jsonOption(): Option {
   return new Option('--json', 'print the result as JSON')
 }
 
+/** `--memory MIB`, of commands that load; becomes bytes. */
+export function memoryOption(): Option {
+  const option = new Option(
+    '--memory <MiB>',
+    'records that wait in memory; with less, more is written; default: a quarter of what is available',
+  )
+  return single(option.argParser(text => parseCount(text) * 2 ** 20))
+}
+
 /** `--dry-run`, of commands that delete. */
 export function dryRunOption(): Option {
   return new Option('--dry-run', 'count the records, and change nothing')

@@ -86,8 +86,8 @@ class Table:
     `schema`, `duplicates`, `meta`: as in the manifest.
 
     Reads raise `Corruption` where a file is damaged, OSError where it cannot be read, ValueError once it is closed.
-    Memory: what is in the log, 8 to 64 bytes a page of the bucket files, and some 100 MiB for a scan; but all records
-    of one key are in memory at once.
+    Memory: what is in the log, some bytes for each page of the bucket files, and what a scan decodes at once; but all
+    records of one key are in memory at once.
     """
 
     def __init__(self, path):

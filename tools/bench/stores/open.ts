@@ -16,5 +16,7 @@ export async function openStore(name: StoreName, directory: string): Promise<Sto
       return (await import('./sqlite.js')).openSqlite(directory)
     case 'memmap':
       throw new Skipped('numpy.memmap runs in the load workload alone')
+    case 'duckdb':
+      throw new Skipped('DuckDB runs in the interop workload alone')
   }
 }

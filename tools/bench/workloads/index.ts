@@ -7,6 +7,7 @@ import { expiry } from './expiry.js'
 import { growth } from './growth.js'
 import { hits } from './hits.js'
 import { ifAbsent } from './if-absent.js'
+import { interop } from './interop.js'
 import { keeping } from './keeping.js'
 import { kmers } from './kmers.js'
 import { load } from './load.js'
@@ -43,5 +44,6 @@ export const WORKLOADS: readonly Workload[] = [
   ifAbsent,
   kmers,
   keeping,
+  interop,
   mergeLatency,
 ]

@@ -7,7 +7,15 @@ import { Option, type Command } from 'commander'
 import { encodingsOf, targetFieldsOf, type Encodings } from '../../../src/exchange/target-encodings.js'
 import type { FieldMap } from '../../../src/exchange/mapping.js'
 import { FlashTable, FlashTableError, type CombineFields, type StoredSchema } from '../../../src/index.js'
-import { jsonOption, parseCount, parseDirectory, parsePairs, single, waitOption } from '../arguments.js'
+import {
+  jsonOption,
+  memoryOption,
+  parseCount,
+  parseDirectory,
+  parsePairs,
+  single,
+  waitOption,
+} from '../arguments.js'
 import { closing } from '../closing.js'
 import { readableEncodings } from '../encodings.js'
 import { failWith } from '../failure.js'
@@ -62,6 +70,8 @@ export interface Import extends SourceOptions {
   readonly combine?: CombineFields | undefined
   /** Adds to an existing table; without it, a table that holds anything is `FLASHTABLE_EXISTS`. */
   readonly append?: boolean | undefined
+  /** Bytes of records that may wait in memory. */
+  readonly memory?: number | undefined
   /** Milliseconds to wait for another writer. */
   readonly wait?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -101,7 +111,7 @@ export async function importFile(options: Import): Promise<Imported> {
 
 /** Loads into a new table, or into an empty one such as an interrupted import leaves. */
 async function loadAll(source: TableSource, encodings: Encodings, options: Import): Promise<number> {
-  const { directory, wait, signal, onProgress, replace, combine } = options
+  const { directory, memory, wait, signal, onProgress, replace, combine } = options
   const bytes = source.bytes ?? 0
   let records = 0
   async function* columns() {
@@ -117,6 +127,7 @@ async function loadAll(source: TableSource, encodings: Encodings, options: Impor
       ...encodings,
       ...(replace === true ? { duplicates: 'replace' as const } : {}),
       ...(combine === undefined ? {} : { combine: combine as never }),
+      memoryBytes: memory,
       lockTimeoutMs: wait,
       signal,
       onProgress: ({ done, total }) => onProgress?.(bytes * (1 + done / total), 2 * bytes),
@@ -216,6 +227,7 @@ export function defineImport(program: Command): void {
     )
     .option('--append', 'add to an existing table')
     .option('--force', 'import FILE as records even if it is recognised as another format')
+    .addOption(memoryOption())
     .addOption(waitOption())
     .addOption(jsonOption())
     .addHelpText('after', DETAILS)
@@ -235,6 +247,7 @@ interface ImportOptions {
   readonly combine?: FieldMap
   readonly append?: true
   readonly force?: true
+  readonly memory?: number
   readonly wait?: number
   readonly json?: true
 }

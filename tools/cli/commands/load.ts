@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import type { Command } from 'commander'
 import { FlashTable } from '../../../src/index.js'
-import { jsonOption, parseDirectory, parseFile, waitOption } from '../arguments.js'
+import { jsonOption, memoryOption, parseDirectory, parseFile, waitOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import type { DumpHeader } from '../dump/header.js'
 import { DumpReader } from '../dump/read-dump.js'
@@ -34,6 +34,7 @@ export function defineLoad(program: Command): void {
     )
     .argument('<file>', 'file to read, - for standard input', parseFile)
     .argument('<new>', 'directory of the table', parseDirectory)
+    .addOption(memoryOption())
     .addOption(waitOption())
     .addOption(jsonOption())
     .addHelpText('after', DETAILS)
@@ -41,18 +42,19 @@ export function defineLoad(program: Command): void {
 }
 
 interface Options {
+  readonly memory?: number
   readonly wait?: number
   readonly json?: true
 }
 
-async function runLoad(file: string, directory: string, { wait, json }: Options): Promise<void> {
+async function runLoad(file: string, directory: string, { memory, wait, json }: Options): Promise<void> {
   const name = file === '-' ? 'standard input' : file
   const records = await interruptible(signal =>
     withProgress('loading', onProgress =>
       withInput(file, signal, async input => {
         const reader = new DumpReader(name, input)
         const header = await reader.header()
-        const loading = load(reader, header, directory, { wait, signal, onProgress })
+        const loading = load(reader, header, directory, { memory, wait, signal, onProgress })
         await loading.catch((error: unknown) => failWith(error, `nothing of ${name} is in ${directory}`))
         return header.records
       }),
@@ -68,6 +70,8 @@ async function runLoad(file: string, directory: string, { wait, json }: Options)
 }
 
 interface Loading {
+  /** Bytes of records that may wait in memory. */
+  readonly memory: number | undefined
   readonly wait: number | undefined
   readonly signal: AbortSignal
   readonly onProgress: Update
@@ -78,7 +82,7 @@ async function load(
   reader: DumpReader,
   header: DumpHeader,
   directory: string,
-  { wait, signal, onProgress }: Loading,
+  { memory, wait, signal, onProgress }: Loading,
 ): Promise<void> {
   async function* columns() {
     for await (const { columns, records } of reader.batches(header)) {
@@ -93,6 +97,7 @@ async function load(
     combine,
     pageBytes,
     mode,
+    memoryBytes: memory,
     lockTimeoutMs: wait,
     signal,
     onProgress: ({ done, total }: { done: number; total: number }) => onProgress(total + done, 2 * total),

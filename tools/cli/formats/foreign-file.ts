@@ -31,7 +31,6 @@ const SIGNS: readonly Sign[] = [
   known('npy', 'a NumPy file (.npy)', '\x93NUMPY'),
   known('parquet', 'a Parquet file', 'PAR1'),
   known('arrow', 'an Arrow file', 'ARROW1'),
-  known('arrow', 'an Arrow stream', '\xff\xff\xff\xff\x70\x00\x00\x00'),
   sign('a Feather file', 'FEA1'),
   sign('an ORC file', 'ORC'),
   sign('an Avro file', 'Obj\x01'),
@@ -60,9 +59,19 @@ const HEAD_BYTES = 4096
 /** A bucket file has its magic here in its last page. */
 const FOOTER_MAGIC = { bytes: Buffer.from('FTBK'), at: 8, pageBytes: [4096, 8192, 16_384, 32_768, 65_536] }
 
+const ARROW_STREAM = known('arrow', 'an Arrow stream', '\xff\xff\xff\xff')
+
+/** A mark, the length of a message, and the message: a table of FlatBuffers, which begins soon. */
+function isArrowStream(head: Buffer): boolean {
+  if (head.byteLength < 12 || !head.subarray(0, 4).equals(ARROW_STREAM.bytes)) return false
+  const [length, root] = [head.readUInt32LE(4), head.readUInt32LE(8)]
+  return length % 8 === 0 && length >= 16 && length < 2 ** 20 && root >= 8 && root <= 32 && root % 4 === 0
+}
+
 /** What a file is that begins so. */
 export function signOf(head: Buffer): Sign | undefined {
-  return SIGNS.find(({ bytes, at = 0 }) => head.subarray(at, at + bytes.byteLength).equals(bytes))
+  const found = SIGNS.find(({ bytes, at = 0 }) => head.subarray(at, at + bytes.byteLength).equals(bytes))
+  return found ?? (isArrowStream(head) ? ARROW_STREAM : undefined)
 }
 
 /** What the file is, if it is not records. */

@@ -4,12 +4,19 @@ import type { TargetField } from '../../../src/exchange/mapping.js'
 import { rowsOf } from '../../../src/exchange/target-encodings.js'
 import type { Columns } from './record-writer.js'
 
-/** The same rows, `batchRows` of them at a time; the last batch may have fewer. The columns are new ones. */
+/**
+ * The same rows, `batchRows` of them at a time; the last batch may have fewer. The columns are new ones, or without
+ * `batchRows` those that came.
+ */
 export async function* gatherRows(
   batches: AsyncIterable<Columns>,
   fields: readonly TargetField[],
-  batchRows: number,
+  batchRows: number | undefined,
 ): AsyncGenerator<{ columns: Columns; rows: number }, void> {
+  if (batchRows === undefined) {
+    for await (const columns of batches) yield { columns, rows: rowsOf(fields[0]!, columns) }
+    return
+  }
   let gathered = emptyColumns(fields, batchRows)
   let filled = 0
   for await (const batch of batches) {

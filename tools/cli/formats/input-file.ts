@@ -1,6 +1,7 @@
 /** A file that is imported, or standard input: its first bytes, and all of them in pieces of one size. */
 import type { Stats } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
+import { addAbortSignal } from 'node:stream'
 import { WrongFileError } from './wrong-file.js'
 
 /** How standard input is named on the command line. */
@@ -33,9 +34,9 @@ export function isOnDisk(file: InputFile): file is DiskFile {
   return file.bytes !== undefined
 }
 
-/** Opens a file; `-` is standard input. Throws a {@link WrongFileError} if it is a directory, a pipe or a device. */
-export async function openInput(path: string): Promise<InputFile> {
-  if (path === STANDARD) return new StandardInput()
+/** Opens a file; `-` is standard input, for which the signal ends the wait. Throws a {@link WrongFileError} if it is a directory, a pipe or a device. */
+export async function openInput(path: string, signal?: AbortSignal): Promise<InputFile> {
+  if (path === STANDARD) return new StandardInput(signal)
   // Not by its handle: opening a pipe would wait for a writer.
   checkRegular(path, await stat(path))
   const handle = await open(path, 'r')
@@ -106,10 +107,17 @@ class RegularFile implements DiskFile {
 class StandardInput implements InputFile {
   readonly path = 'standard input'
   readonly bytes = undefined
-  readonly #chunks = process.stdin[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  readonly #signal: AbortSignal | undefined
+  readonly #chunks: AsyncIterator<Buffer>
   /** What was read and not given out. */
   #waiting: Buffer[] = []
   #waitingBytes = 0
+
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal
+    const stream = signal === undefined ? process.stdin : addAbortSignal(signal, process.stdin)
+    this.#chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  }
 
   async head(length: number): Promise<Buffer> {
     await this.#fill(length)
@@ -136,10 +144,19 @@ class StandardInput implements InputFile {
 
   async #fill(length: number): Promise<void> {
     while (this.#waitingBytes < length) {
-      const next = await this.#chunks.next()
+      const next = await this.#next()
       if (next.done === true) return
       this.#waiting.push(next.value)
       this.#waitingBytes += next.value.byteLength
+    }
+  }
+
+  async #next(): Promise<IteratorResult<Buffer>> {
+    try {
+      return await this.#chunks.next()
+    } catch (error) {
+      this.#signal?.throwIfAborted()
+      throw error
     }
   }
 

@@ -24,6 +24,8 @@ export interface SourceOptions {
   readonly hasHeader?: boolean | undefined
   /** Takes the bytes of a raw file even if it is recognised as something else. */
   readonly force?: boolean | undefined
+  /** Ends the wait for standard input. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A source, and whether the schema is the order of its fields in the file. */
@@ -35,7 +37,7 @@ export interface OpenedSource {
 /** Throws a `WrongFileError` if the file is of another format, or a {@link UsageError} for options that do not fit. */
 export async function openSource(path: string, options: SourceOptions): Promise<OpenedSource> {
   if (options.format !== undefined) checkOptions(options.format, options)
-  const file = await openInput(path)
+  const file = await openInput(path, options.signal)
   try {
     const format = options.format ?? (await importFormatOf(file))
     if (options.format === undefined) checkOptions(format, options)

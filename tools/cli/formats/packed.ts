@@ -23,18 +23,17 @@ export function unpackRecords(
   )
 }
 
-/** The records of some columns, one after another. */
+/** Writes the records of some columns, one after another, to the start of `records`. */
 export function packRecords(
   columns: Readonly<Record<string, OwnColumn>>,
   rows: number,
   { fields, recordBytes }: RecordSchema,
-): Uint8Array<ArrayBuffer> {
-  const records = new Uint8Array(rows * recordBytes)
+  records: Uint8Array<ArrayBuffer>,
+): void {
   for (const { name, byteLength, offset } of fields) {
     const from = { bytes: bytesOf(columns[name]!), offset: 0, stride: byteLength }
     copyStrided(from, { bytes: records, offset, stride: recordBytes }, byteLength, rows)
   }
-  return records
 }
 
 function swapBytes(column: OwnColumn, { type, byteLength }: Field): void {

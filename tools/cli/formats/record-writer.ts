@@ -11,8 +11,8 @@ import { packRecords } from './packed.js'
 export type Columns = Readonly<Record<string, OwnColumn>>
 
 export interface RecordWriter {
-  /** How many rows it wants at once; it takes fewer. */
-  readonly batchRows: number
+  /** How many rows it wants at once, if it matters; it takes fewer. */
+  readonly batchRows?: number
   write(columns: Columns, rows: number): Promise<void>
   /** What stands after the last record. */
   end(): Promise<void>
@@ -38,8 +38,6 @@ export type Compression = (typeof COMPRESSIONS)[number]
 
 export const PARQUET_ENCODINGS = ['plain', 'delta'] as const
 export type ParquetEncoding = (typeof PARQUET_ENCODINGS)[number]
-
-const BATCH_ROWS = 16 * 1024
 
 export async function openWriter(
   format: ExportFormat,
@@ -70,7 +68,6 @@ export async function openWriter(
 async function textWriter(output: Output, format: RowFormat): Promise<RecordWriter> {
   await output.write(format.head)
   return {
-    batchRows: BATCH_ROWS,
     async write(columns, rows) {
       for (const chunk of format.chunks(columns, 0, rows)) await output.write(chunk)
     },
@@ -80,9 +77,15 @@ async function textWriter(output: Output, format: RowFormat): Promise<RecordWrit
 
 function packedWriter(output: Output, { fields }: Written): RecordWriter {
   const schema = packedSchema(fields)
+  // Used again: what was written before is out.
+  let records = new Uint8Array()
   return {
-    batchRows: BATCH_ROWS,
-    write: (columns, rows) => output.write(packRecords(columns, rows, schema)),
+    async write(columns, rows) {
+      const bytes = rows * schema.recordBytes
+      if (records.byteLength < bytes) records = new Uint8Array(bytes)
+      packRecords(columns, rows, schema, records)
+      await output.write(records.subarray(0, bytes))
+    },
     async end() {},
   }
 }

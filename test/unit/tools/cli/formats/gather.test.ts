@@ -23,6 +23,12 @@ async function* batches(...counts: number[]) {
   }
 }
 
+test('without a number of rows the batches are passed on', async () => {
+  const found: number[] = []
+  for await (const { rows: count } of gatherRows(batches(3, 5), FIELDS, undefined)) found.push(count)
+  expect(found).toEqual([3, 5])
+})
+
 test.each([
   [[], []],
   [[3], [3]],
