@@ -49,6 +49,12 @@ export interface StoredSchema {
   readonly value: StoredValue
 }
 
+/** Key and values as fields: `key`, and those of the value; a value that is not a struct is the field `value`. */
+export function storedFields({ key, value }: StoredSchema): readonly StoredField[] {
+  const values = value === null ? [] : value.type === 'struct' ? value.fields : [{ name: 'value', ...value }]
+  return [{ name: 'key', ...key }, ...values]
+}
+
 /** Bytes of a raw record, key and value. */
 export const MAX_RECORD_BYTES = 1024
 export const MAX_KEY_BYTES = 32

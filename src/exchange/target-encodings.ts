@@ -1,6 +1,6 @@
 /** From fields to the encodings that a table is created with, and back. */
 import { bytes, struct } from '../encoding/encodings.js'
-import type { StoredSchema } from '../encoding/stored-schema.js'
+import { storedFields, type StoredSchema } from '../encoding/stored-schema.js'
 import type { FieldEncoding, KeyEncoding, ValueEncoding } from '../encoding/types.js'
 import type { OwnColumn } from '../encoding/field-type.js'
 import { invalidOption } from '../options/arguments.js'
@@ -30,9 +30,8 @@ function encodingOf({ type, byteLength }: TargetType): FieldEncoding {
 }
 
 /** The fields of a table as its columns have them: of `fixed` and custom encodings the encoded bytes. */
-export function targetFieldsOf({ key, value }: StoredSchema): TargetField[] {
-  const values = value === null ? [] : value.type === 'struct' ? value.fields : [{ name: 'value', ...value }]
-  return [{ name: 'key', ...key }, ...values].map(field => {
+export function targetFieldsOf(schema: StoredSchema): TargetField[] {
+  return storedFields(schema).map(field => {
     const { name, type } = field
     if ('bytes' in field) return { name, type: 'bytes', byteLength: field.bytes }
     const scalar = type as Exclude<TargetType['type'], 'bytes'>

@@ -153,6 +153,12 @@ describe('importArrow', () => {
     await table?.close()
   })
 
+  test('tells the row of a wrong value among all batches', async () => {
+    const right = batchOf({ key: arrow.makeVector(BigInt64Array.of(1n, 2n, 3n)) })
+    const wrong = batchOf({ key: arrow.makeVector(BigInt64Array.of(1n, -2n)) })
+    await expect(importArrow(freshPath(), {}, [right, wrong])).rejects.toThrow(/row 4: -2/)
+  })
+
   test('refuses a source without batches, and options that no table has', async () => {
     await expect(importArrow(freshPath(), {}, [])).rejects.toMatchObject({
       code: 'FLASHTABLE_INVALID_OPTION',

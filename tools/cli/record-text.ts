@@ -1,7 +1,7 @@
 /** A record on the command line: its fields as `time=17 id=-2`, each once. */
 import type { StoredSchema } from '../../src/encoding/stored-schema.js'
 import { parseField } from './key.js'
-import { storedFields } from './table-schema.js'
+import { storedFields } from '../../src/encoding/stored-schema.js'
 import { UsageError } from './usage.js'
 
 /** The value of a record as the library takes it. Throws a {@link UsageError} that says what would do. */

@@ -10,6 +10,7 @@ import {
   MAX_KEY_BYTES,
   SCALAR_KEY_NAMES,
   SCALAR_NAMES,
+  storedFields,
   type ScalarName,
   type StoredFieldType,
   type StoredSchema,
@@ -81,9 +82,10 @@ function checkKey(fields: readonly Field[]): void {
 }
 
 /** The schema of a table as text: `import` and `repair` take it where all types are plain. */
-export function schemaText({ key, value }: StoredSchema): string {
-  const values = value === null ? [] : value.type === 'struct' ? value.fields : [{ name: 'value', ...value }]
-  return [{ name: 'key', ...key }, ...values].map(field => `${field.name}:${typeText(field)}`).join(',')
+export function schemaText(schema: StoredSchema): string {
+  return storedFields(schema)
+    .map(field => `${field.name}:${typeText(field)}`)
+    .join(',')
 }
 
 function typeText(type: StoredFieldType): string {

@@ -14,7 +14,8 @@ import { withOutput } from '../output-file.js'
 import { rowsOf, scan, type AnyTable } from '../records.js'
 import { jsonFormat, tableFormat, type RowColumns, type RowField } from '../rows/row-format.js'
 import { RowWriter } from '../rows/row-writer.js'
-import { readSchema, storedFields } from '../table-schema.js'
+import { storedFields } from '../../../src/encoding/stored-schema.js'
+import { readSchema } from '../table-schema.js'
 import { UsageError } from '../usage.js'
 
 const DETAILS = `

@@ -20,7 +20,8 @@ import {
   type RowFormat,
 } from '../rows/row-format.js'
 import { RowWriter } from '../rows/row-writer.js'
-import { readSchema, storedFields } from '../table-schema.js'
+import { storedFields } from '../../../src/encoding/stored-schema.js'
+import { readSchema } from '../table-schema.js'
 import { UsageError } from '../usage.js'
 import { parseWhere, whereOption } from '../where.js'
 

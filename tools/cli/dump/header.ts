@@ -18,7 +18,7 @@ import type { FlashTable, JsonObject } from '../../../src/index.js'
 import { visible } from '../../../src/base/describe-value.js'
 import { WrongFileError } from '../formats/wrong-file.js'
 import { separated, type RowFormat } from '../rows/row-format.js'
-import { storedFields } from '../table-schema.js'
+import { storedFields } from '../../../src/encoding/stored-schema.js'
 
 const FORMAT = 'flashtable dump'
 const VERSION = 1

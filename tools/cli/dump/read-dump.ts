@@ -7,7 +7,7 @@ import type { OwnColumn } from '../../../src/encoding/field-type.js'
 import { WrongFileError } from '../formats/wrong-file.js'
 import type { RowColumns } from '../rows/row-format.js'
 import { schemaText } from '../schema.js'
-import { storedFields } from '../table-schema.js'
+import { storedFields } from '../../../src/encoding/stored-schema.js'
 import { crcText, parseEnd, parseHeader, type DumpHeader } from './header.js'
 import { filledColumn, type FilledColumn } from './read-cells.js'
 
