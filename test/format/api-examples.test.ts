@@ -54,7 +54,10 @@ function moduleOf({ source }: Example, indexUrl: string): string {
     ...lines.map(line =>
       line
         .replace(/ from 'flashtable'$/, ` from '${indexUrl}'`)
-        .replace(/ from 'flashtable\/arrow'$/, ` from '${indexUrl.replace('index', 'arrow')}'`),
+        .replace(
+          / from 'flashtable\/(\w+)'$/,
+          (_, name: string) => ` from '${indexUrl.replace(/index(?=\.[jt]s)/, name)}'`,
+        ),
     ),
     // Whatever the example leaves open; idempotent.
     ...(source.includes('const table = ') ? ['await table.close()'] : []),

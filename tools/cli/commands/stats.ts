@@ -1,19 +1,29 @@
 /** `flashtable stats DIR`: what a table holds and what it has written; it is opened only for reading. */
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
+import { basename, resolve } from 'node:path'
+import { metricsOfStats, toPrometheus } from '../../../src/metrics.js'
 import type { TableStats } from '../../../src/index.js'
 import { jsonOption, parseDirectory } from '../arguments.js'
 import { formatKey } from '../key.js'
 import { formatBytes, formatCount, report, textList } from '../output.js'
 import { combineText } from '../../../src/encoding/combine.js'
 import { schemaText } from '../schema.js'
+import { printText } from '../streams.js'
 import { readStats, writtenText } from '../table-stats.js'
+import { UsageError } from '../usage.js'
+
+interface Options {
+  readonly format?: 'text' | 'prometheus'
+  readonly json?: true
+}
 
 type Row = [label: string, value: string]
 
 const EXAMPLES = `
 Examples:
   flashtable stats fingerprints.table
-  flashtable stats fingerprints.table --json | jq .records`
+  flashtable stats fingerprints.table --json | jq .records
+  flashtable stats fingerprints.table --format prometheus > /var/lib/node_exporter/fingerprints.prom`
 
 export function defineStats(program: Command): void {
   program
@@ -21,13 +31,22 @@ export function defineStats(program: Command): void {
     .summary('show what a table holds and has written')
     .description('Shows what the table in DIR holds and what it has written in its life. Changes nothing.')
     .argument('<dir>', 'directory of the table', parseDirectory)
+    .addOption(
+      new Option('--format <format>', 'prometheus: metrics, with the name of the directory as label').choices(
+        ['text', 'prometheus'],
+      ),
+    )
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLES)
     .action(runStats)
 }
 
-async function runStats(directory: string, options: { readonly json?: true }): Promise<void> {
+async function runStats(directory: string, options: Options): Promise<void> {
+  if (options.json === true && options.format !== undefined)
+    throw new UsageError('give --json or --format, not both')
   const stats = await readStats(directory)
+  if (options.format === 'prometheus')
+    return printText(toPrometheus(metricsOfStats(stats, { table: basename(resolve(directory)) })))
   report(options.json, { directory, ...stats }, () =>
     textList([
       ...tableText(stats),

@@ -1,0 +1,68 @@
+/** What a monitor is told, and in which form. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { FlashTable } from '../../../src/index.js'
+import { metricsOf, metricsOfStats, toPrometheus, type Metric } from '../../../src/metrics.js'
+
+async function withTable<Result>(work: (table: FlashTable<'u64', undefined>) => Promise<Result>): Promise<Result> {
+  const directory = await mkdtemp(join(tmpdir(), 'flashtable-metrics-'))
+  const table = await FlashTable.open(directory, { keyEncoding: 'u64' })
+  try {
+    return await work(table)
+  } finally {
+    await table.close()
+    await rm(directory, { recursive: true })
+  }
+}
+
+test('the numbers are those of stats()', () =>
+  withTable(async table => {
+    for (let key = 0n; key < 10n; key++) await table.put(key, undefined)
+    const stats = await table.stats()
+    const metrics = metricsOfStats(stats, { table: 'a' })
+    const valueOf = (name: string, label?: string): number | undefined =>
+      metrics.find(
+        metric =>
+          metric.name === name && (label === undefined || Object.values(metric.labels).includes(label)),
+      )?.value
+    expect(valueOf('flashtable_records')).toBe(10)
+    expect(valueOf('flashtable_put_bytes_total')).toBe(80)
+    expect(valueOf('flashtable_written_bytes_total', 'log')).toBe(stats.bytesWritten.wal)
+    expect(valueOf('flashtable_poisoned')).toBe(0)
+    expect(metrics.every(({ labels }) => labels['table'] === 'a')).toBe(true)
+    expect((await metricsOf(table)).map(({ name }) => name)).toEqual(metrics.map(({ name }) => name))
+  }))
+
+test('the text is that of Prometheus: each name once, with all its samples', () =>
+  withTable(async table => {
+    const stats = await table.stats()
+    const text = toPrometheus([
+      ...metricsOfStats(stats, { table: 'a' }),
+      ...metricsOfStats(stats, { table: 'b' }),
+    ])
+    const lines = text.split('\n')
+    expect(lines.pop()).toBe('')
+    const LINE = /^(# (HELP|TYPE) flashtable_[a-z_]+ .+|flashtable_[a-z_]+\{([a-z]+="[^"]*",?)+\} [\d.e+-]+)$/
+    expect(lines.filter(line => !LINE.test(line))).toEqual([])
+    const types = lines.filter(line => line.startsWith('# TYPE'))
+    expect(new Set(types).size).toBe(types.length)
+    // Counters, and only they, end so.
+    expect(types.filter(line => line.endsWith('counter') !== line.includes('_total '))).toEqual([])
+    expect(text).toContain('flashtable_written_bytes_total{table="b",purpose="log"} ')
+  }))
+
+test('labels and values that the format writes otherwise', () => {
+  const metric = (value: number): Metric => ({
+    name: 'a',
+    help: 'A.',
+    type: 'gauge',
+    value,
+    labels: { b: 'c"\\\n' },
+  })
+  expect(toPrometheus([metric(NaN), metric(Infinity), metric(-Infinity)])).toBe(
+    '# HELP a A.\n# TYPE a gauge\n' +
+      ['NaN', '+Inf', '-Inf'].map(value => `a{b="c\\"\\\\\\n"} ${value}\n`).join(''),
+  )
+})
