@@ -42,6 +42,12 @@ export function orderedForm(words: readonly number[]): number[] {
   return words.map((word, i) => (word ^ (i === 0 || flip === -1 ? flip : 0)) >>> 0)
 }
 
+/** The words of a float whose ordered form is this. */
+export function wordsOfOrdered(ordered: readonly number[]): number[] {
+  const isPositive = ordered[0]! >= SIGN_BIT
+  return ordered.map((word, i) => (isPositive ? (i === 0 ? word - SIGN_BIT : word) : ~word >>> 0))
+}
+
 /** Whether the lanes of the range are those of one float. */
 export function isFloatRange({ floats }: RecordLayout, { lane, lower }: LaneRange): boolean {
   return floats.some(float => float.lane === lane && float.laneCount === lower.length)

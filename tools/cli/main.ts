@@ -17,6 +17,7 @@ import { defineDump } from './commands/dump.js'
 import { defineExport } from './commands/export.js'
 import { defineGet } from './commands/get.js'
 import { defineImport } from './commands/import.js'
+import { defineInspect } from './commands/inspect.js'
 import { defineLoad } from './commands/load.js'
 import { definePut } from './commands/put.js'
 import { defineRepair } from './commands/repair.js'
@@ -70,6 +71,7 @@ function commandLine(): Command {
     defineVerify,
     defineRepair,
     defineStats,
+    defineInspect,
     defineGet,
     defineScan,
     defineCount,

@@ -20,11 +20,11 @@ export function textTable(head: readonly string[], rows: readonly (readonly stri
     chars: OPEN_SIDES,
   })
   for (const row of rows) table.push([...row])
-  return table.toString()
+  return table.toString().replaceAll(/ +$/gm, '')
 }
 
 function isNumber(text: string): boolean {
-  return /^[\d.,]*$/.test(text)
+  return /^-?[\d.,]*$/.test(text)
 }
 
 /** Labels and their values, one on each line. */
