@@ -11,7 +11,7 @@ import {
 } from '../../../src/records/operations.js'
 import { inLine } from '../output.js'
 import { jsonLinesFormat, type RowField } from '../rows/row-format.js'
-import { storedFields } from '../table-schema.js'
+import { storedFields } from '../../../src/encoding/stored-schema.js'
 
 /** A value as JSON has it: 64-bit integers are strings, bytes are hexadecimal digits. */
 export type Cell = unknown
