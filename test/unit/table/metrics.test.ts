@@ -6,7 +6,9 @@ import { expect, test } from 'vitest'
 import { FlashTable } from '../../../src/index.js'
 import { metricsOf, metricsOfStats, toPrometheus, type Metric } from '../../../src/metrics.js'
 
-async function withTable<Result>(work: (table: FlashTable<'u64', undefined>) => Promise<Result>): Promise<Result> {
+async function withTable<Result>(
+  work: (table: FlashTable<'u64', undefined>) => Promise<Result>,
+): Promise<Result> {
   const directory = await mkdtemp(join(tmpdir(), 'flashtable-metrics-'))
   const table = await FlashTable.open(directory, { keyEncoding: 'u64' })
   try {
