@@ -70,7 +70,13 @@ async function importOldTable(directory: string): Promise<void> {
   const [buckets, slots] = MEMMAP_SHAPE
   const schema = parseSchema('key:u64,time:u16,flags:u16,id:i32')
   const start = performance.now()
-  const { records } = await importFile({ file, directory: table, format: 'memmap', schema, shape: { buckets, slots } })
+  const { records } = await importFile({
+    file,
+    directory: table,
+    format: 'memmap',
+    schema,
+    shape: { buckets, slots },
+  })
   heading('The old table, imported')
   print(
     `${formatCount(records)} records from a numpy.memmap hash table of ${formatBytes(bytes.byteLength)}, ` +
