@@ -1,9 +1,11 @@
 // The second half of `npm run build`, after tsc: bundles parts of dist, so that what a user's bundler, test runner or
 // single executable makes of the package needs nothing at run time. docs/decisions/embedded-worker.md.
 import { build } from 'esbuild'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import process from 'node:process'
+import { pathToFileURL } from 'node:url'
+import { manPage } from './man-page.mjs'
 
 /** Where tsc has put its output, for the package or for the benchmarks. */
 const OUT = process.argv[2] ?? 'dist'
@@ -61,3 +63,15 @@ function declarationsWithoutMemory() {
 }
 
 declarationsWithoutMemory()
+
+/** What `man flashtable` shows after a global install: the field `man` of package.json names it. */
+async function writeManPage() {
+  const program = resolve(OUT, 'tools/cli/program.js')
+  // The benchmarks build the library alone.
+  if (!existsSync(program)) return
+  const { commandLine, EXIT_CODES } = await import(pathToFileURL(program).href)
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  writeFileSync(join(OUT, 'flashtable.1'), manPage(commandLine(), { version, exitCodes: EXIT_CODES }))
+}
+
+await writeManPage()

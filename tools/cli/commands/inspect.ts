@@ -1,4 +1,4 @@
-/** `flashtable inspect DIR [FILE]`: what is in the files of a table; nothing is changed, nothing locked. */
+/** `flashtable inspect DIR [NAME]`: what is in the files of a table; nothing is changed, nothing locked. */
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
 import { diskError } from '../../../src/base/errors.js'
@@ -24,8 +24,8 @@ import { UsageError } from '../usage.js'
 const FRAMES = 100
 
 const DETAILS = `
-Without FILE: the manifest, the bucket files with their keys and bits a record, the segments of the log, and what hides
-records. FILE is the name of a bucket file (its footer, sections, widths of columns and fullest pages; with --page one
+Without NAME: the manifest, the bucket files with their keys and bits a record, the segments of the log, and what hides
+records. NAME is the name of a bucket file (its footer, sections, widths of columns and fullest pages; with --page one
 page, row by row) or of a segment of the log (its frames, and where it ends and why; ${FRAMES} frames without --limit).
 What is damaged is told with file and offset, the rest is shown, and the exit code is 1. To check all, use verify.
 
@@ -41,7 +41,7 @@ export function defineInspect(program: Command): void {
       'Shows what is in the files of the table in DIR, also beside a program that writes it. Changes nothing.',
     )
     .argument('<dir>', 'directory of the table', parseDirectory)
-    .argument('[file]', 'name of a bucket file or a log segment')
+    .argument('[name]', 'name of a bucket file or a log segment')
     .addOption(single(new Option('--page <number>', 'one page of a bucket file').argParser(parseCount)))
     .addOption(single(new Option('--limit <count>', 'the most rows or frames').argParser(parseCount)))
     .addOption(
@@ -79,7 +79,7 @@ async function runInspect(directory: string, file: string | undefined, options: 
 
 function checkOptions(file: string | undefined, { page, limit, offset }: Options): void {
   if (file === undefined && (page ?? limit ?? offset) !== undefined)
-    throw new UsageError('--page, --limit and --offset are for a FILE: name one')
+    throw new UsageError('--page, --limit and --offset are for a NAME: give one')
   const isBucket = file?.endsWith('.bucket') === true
   if (file !== undefined && !isBucket && page !== undefined)
     throw new UsageError('--page is for a bucket file, such as 000031.bucket')

@@ -216,13 +216,11 @@ class BucketInspection {
     for (let from = 0; from < pages; from += PAGES_PER_STEP) {
       signal.throwIfAborted()
       const to = Math.min(pages, from + PAGES_PER_STEP)
+      // What cannot be read is shorter than a page.
       const count = await readFully(file, bytes.subarray(0, (to - from) * pageBytes), from * pageBytes).catch(
-        (error: unknown) => {
-          this.#add(problemOf(error, file.path))
-          return undefined
-        },
+        () => 0,
       )
-      for (let page = from; count !== undefined && page < to; page++) {
+      for (let page = from; page < to; page++) {
         const at = (page - from) * pageBytes
         try {
           checkPage(options, file.path, bytes.subarray(at, at + pageBytes), seed, page, count - at)

@@ -173,11 +173,9 @@ function frameOf(
   { kinds, count }: OperationBuffer,
   follows: boolean,
 ): Omit<InspectedFrame, 'deleteWheres'> {
-  let [dels, delRecords] = [0, 0]
-  for (let row = 0; kinds !== undefined && row < count; row++) {
-    if (kinds[row] === DELETE_KEY) dels++
-    else if (kinds[row] === DELETE_RECORD) delRecords++
-  }
+  const countOf = (kind: number): number =>
+    kinds === undefined ? 0 : kinds.subarray(0, count).filter(other => other === kind).length
+  const [dels, delRecords] = [countOf(DELETE_KEY), countOf(DELETE_RECORD)]
   const { packed, hasKinds, payloadChecksum, operationCount, deleteWhereCount } = header
   const size = payloadChecksum === undefined ? 'small' : 'large'
   const what = [

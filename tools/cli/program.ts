@@ -1,0 +1,72 @@
+/** All commands of the command line: one file for each in commands/; they share the files beside this one. */
+import { createRequire } from 'node:module'
+import { Command } from 'commander'
+import { visible } from '../../src/base/describe-value.js'
+import { defineCheckpoint } from './commands/checkpoint.js'
+import { defineClear } from './commands/clear.js'
+import { defineCompact } from './commands/compact.js'
+import { defineCompletion } from './commands/completion.js'
+import { defineCount } from './commands/count.js'
+import { defineDelete } from './commands/delete.js'
+import { defineDump } from './commands/dump.js'
+import { defineExport } from './commands/export.js'
+import { defineGet } from './commands/get.js'
+import { defineImport } from './commands/import.js'
+import { defineInspect } from './commands/inspect.js'
+import { defineLoad } from './commands/load.js'
+import { definePut } from './commands/put.js'
+import { defineRepair } from './commands/repair.js'
+import { defineScan } from './commands/scan.js'
+import { defineStats } from './commands/stats.js'
+import { defineVerify } from './commands/verify.js'
+import { printError, printText } from './streams.js'
+
+/** What the help of every command ends with. */
+export const EXIT_CODES = `
+Exit codes:
+  0    done
+  1    failed, or a problem was found
+  2    wrong usage, nothing was tried
+  130  interrupted (Ctrl-C); what was done so far is safe`
+
+/** The program, which `parseAsync` runs. It is described by its help, by completion.ts, and by the manual page. */
+export function commandLine(): Command {
+  const program = new Command('flashtable')
+    .description('Offline tools for flashtable directories')
+    .version(packageVersion())
+    .exitOverride()
+    .configureOutput({
+      writeOut: printText,
+      writeErr: text => printError(visible(text, '\n')),
+      // reportFailure prints it in the form of all errors.
+      outputError: () => {},
+    })
+    .addHelpText('afterAll', EXIT_CODES)
+  for (const define of [
+    defineImport,
+    defineExport,
+    defineCompact,
+    defineVerify,
+    defineRepair,
+    defineStats,
+    defineInspect,
+    defineGet,
+    defineScan,
+    defineCount,
+    definePut,
+    defineDelete,
+    defineClear,
+    defineCheckpoint,
+    defineDump,
+    defineLoad,
+    defineCompletion,
+  ])
+    define(program)
+  return program
+}
+
+/** Found by the name of the package, which works from `tools/` and from `dist/tools/`. */
+function packageVersion(): string {
+  const require = createRequire(import.meta.url)
+  return (require('flashtable/package.json') as { version: string }).version
+}
