@@ -21,6 +21,7 @@ import {
   type Vector,
 } from 'apache-arrow'
 import { typedArrayName } from '../base/describe-value.js'
+import { invalidType } from '../base/errors.js'
 import type { OwnColumn } from '../encoding/field-type.js'
 import type { ScalarName } from '../encoding/stored-schema.js'
 import { scalarBytes, type SourceColumn, type SourceField } from './columns.js'
@@ -99,12 +100,38 @@ export function arrowColumnOf(batch: RecordBatch, name: string): SourceColumn {
   // Another batch of the same stream may not have it.
   if (vector === null) return Array.from({ length: batch.numRows })
   const type = vector.type as DataType
+  for (const data of vector.data) checkRows(name, data)
+  if (vector.length !== batch.numRows) throw wrongRows(name, batch.numRows)
   const [data] = vector.data
   const isPlain = scalarOf(type) !== undefined || DataType.isFixedSizeBinary(type)
   if (!isPlain || vector.nullCount > 0 || vector.data.length !== 1 || data === undefined)
     return valuesOf(vector)
   const length = DataType.isFixedSizeBinary(type) ? vector.length * type.byteWidth : vector.length
   return wide(data.values as OwnColumn, scalarOf(type)).subarray(0, length) as OwnColumn
+}
+
+/** A damaged file may say any number of rows: the buffers must have them. */
+function checkRows(name: string, data: Data): void {
+  if (data.length >= 0 && data.length <= rowsIn(data)) return
+  throw wrongRows(name, data.length)
+}
+
+function wrongRows(name: string, rows: number): Error {
+  return invalidType(
+    'FLASHTABLE_INVALID_VALUE',
+    `column '${name}': ${rows} rows, and not as many values: it is damaged`,
+  )
+}
+
+/** For how many rows there are values, or places of values. */
+function rowsIn({ type, values, valueOffsets }: Data): number {
+  const bytes = (values as Uint8Array | undefined)?.byteLength ?? 0
+  if (DataType.isBool(type)) return bytes * 8
+  if (DataType.isFixedSizeBinary(type)) return Math.floor(bytes / type.byteWidth)
+  if (DataType.isDictionary(type)) return Math.floor(bytes / scalarBytes(scalarOf(type.indices)!))
+  const scalar = scalarOf(type as DataType)
+  if (scalar !== undefined) return Math.floor(bytes / scalarBytes(scalar))
+  return ((valueOffsets as Int32Array | undefined)?.length ?? 1) - 1
 }
 
 /** Arrow gives dates as halves of their 64 bits. */

@@ -13,6 +13,7 @@ import { FlashTable, fixed, struct } from '../../src/index.js'
 import { importFile, type Import } from '../../tools/cli/commands/import.js'
 import { parseSchema } from '../../tools/cli/schema.js'
 import { readStats } from '../../tools/cli/table-stats.js'
+import { Random } from '../support/random.js'
 import { ALL_TYPES_SCHEMA, bitsOf, makeAllTypes } from '../support/all-types.js'
 import { ENCODINGS, FINGERPRINT, testCli, untilOrEnd } from './cli-tables.js'
 
@@ -576,6 +577,28 @@ describe('flashtable import', () => {
         await writeFile(damaged, bytes.subarray(0, cut))
         const importing = importFile({ file: damaged, directory: freshPath() })
         await expect(importing, `${ending} of ${cut} bytes`).rejects.toMatchObject({ code: 'WRONG_FILE' })
+      }
+    }
+  })
+
+  test('changed bytes of npy and Parquet lead to an answer with a code, or are values', async () => {
+    const table = freshPath()
+    await makeAllTypes(table)
+    const random = new Random(17)
+    for (const ending of ['npy', 'parquet']) {
+      const file = `${freshPath()}.${ending}`
+      await cli.json('export', table, file)
+      const bytes = await readFile(file)
+      for (let change = 0; change < 40; change++) {
+        const damaged = `${freshPath()}.${ending}`
+        const copy = Buffer.from(bytes)
+        copy[random.below(copy.length)] = random.below(256)
+        await writeFile(damaged, copy)
+        const error = await importFile({ file: damaged, directory: freshPath() }).then(
+          () => undefined,
+          (error: { code?: string }) => error.code ?? error,
+        )
+        expect([undefined, 'WRONG_FILE', 'FLASHTABLE_INVALID_OPTION']).toContain(error)
       }
     }
   })

@@ -28,9 +28,8 @@ describe('flashtable', () => {
     { args: ['stats'], says: "missing required argument 'dir'" },
     { args: ['stats', 'a', 'b'], says: 'too many arguments' },
     { args: ['stats', 'a', '--nonsense'], says: "unknown option '--nonsense'" },
-    { args: ['import', 'a', 'b', '--format', 'records'], says: "required option '--schema" },
-    { args: ['import', 'a', 'b', '--schema', FINGERPRINT], says: "required option '--format" },
-    { args: ['import', 'a', 'b', '--format', 'csv', '--schema', FINGERPRINT], says: 'Allowed choices are' },
+    { args: ['import', 'a', 'b', '--format', 'records'], says: '--format records needs --schema' },
+    { args: ['import', 'a', 'b', '--format', 'xml', '--schema', FINGERPRINT], says: 'Allowed choices are' },
     { args: ['import', 'a', 'b', '--format', 'records', '--schema', 'key:u63'], says: 'has the type "u63"' },
     { args: ['import', 'a', 'b', '--format', 'memmap', '--schema', FINGERPRINT], says: 'needs --shape' },
     {

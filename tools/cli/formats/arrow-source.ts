@@ -2,9 +2,9 @@
 import type { RecordBatch, RecordBatchReader, Schema } from 'apache-arrow'
 import type { SourceField } from '../../../src/exchange/columns.js'
 import type { FileBatch, RecordSource } from './columns.js'
-import { isOnDisk, type InputFile } from './input-file.js'
+import { isOnDisk, type DiskFile, type InputFile } from './input-file.js'
 import { loadPackage } from './packages.js'
-import { WrongFileError } from './wrong-file.js'
+import { readingAs, WrongFileError } from './wrong-file.js'
 
 type Arrow = typeof import('apache-arrow')
 type Columns = typeof import('../../../src/exchange/arrow-columns.js')
@@ -99,23 +99,67 @@ async function openReader(
     }
   }
   const reader = await (isFile && isOnDisk(file)
-    ? arrow.RecordBatchReader.from(file.handle as never)
+    ? arrow.RecordBatchReader.from(boundedHandle(file) as never)
     : arrow.RecordBatchReader.from(pieces()))
   // Else it closes the file at the end, which may be read again.
   await reader.open({ autoDestroy: false })
+  checkLengths(reader as unknown as Partial<ReaderInside>)
   // Where nothing is, it has no schema, and says nothing.
   if (reader.schema === undefined)
     throw new WrongFileError(`${file.path} is no Arrow file or stream: it has no schema`)
   return reader as RecordBatchReader
 }
 
-async function reading<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) throw error
-    const message = error instanceof Error ? error.message : String(error)
-    const advice = message.includes('codec') ? '; write it without compression' : ''
-    throw new WrongFileError(`${path} cannot be read as Arrow: ${message}${advice}`)
+/** How often the library may read the same bytes: more often it does where a damaged file leads it in circles. */
+const MOST_READS = 16
+
+/**
+ * The file as the library takes it. In a damaged file it would read for ever: behind its end, or the same message, which is
+ * not the one that it looks for.
+ */
+function boundedHandle(file: DiskFile): object {
+  const reads = new Map<number, number>()
+  return {
+    fd: file.handle.fd,
+    stat: () => file.handle.stat(),
+    close: async () => {},
+    async read(buffer: Uint8Array, offset: number, length: number, position: number) {
+      if (!(position >= 0 && length >= 0 && position + length <= file.bytes))
+        throw new Error(`bytes ${position} to ${position + length} are not in the file`)
+      const times = (reads.get(position) ?? 0) + 1
+      if (times > MOST_READS) throw new Error(`its parts are not in order at byte ${position}`)
+      reads.set(position, times)
+      buffer.set(await file.read(position, position + length), offset)
+      return { bytesRead: length, buffer }
+    },
   }
 }
+
+/** The part of a reader that makes a batch of a message. */
+interface ReaderInside {
+  readonly _impl: {
+    _loadRecordBatch(header: BatchHeader, body: Uint8Array, ...more: unknown[]): RecordBatch
+  }
+}
+
+interface BatchHeader {
+  readonly nodes: readonly { readonly length: number }[]
+  readonly compression: unknown
+}
+
+/**
+ * Refuses messages that say more rows than their bytes can hold: the library would make room for them, of a damaged file
+ * until no memory is left. There is no other place for that check; a test notices when there is none.
+ */
+function checkLengths({ _impl: inside }: Partial<ReaderInside>): void {
+  if (typeof inside?._loadRecordBatch !== 'function') return
+  const load = inside._loadRecordBatch.bind(inside)
+  inside._loadRecordBatch = (header, body, ...more) => {
+    const most = header.compression === null ? 8 * body.byteLength : Infinity
+    const wrong = header.nodes.find(({ length }) => !(length >= 0 && length <= most))
+    if (wrong !== undefined) throw new Error(`a batch of ${wrong.length} rows in ${body.byteLength} bytes`)
+    return load(header, body, ...more)
+  }
+}
+
+const reading = readingAs('Arrow')

@@ -9,7 +9,7 @@ import type { ScalarName } from '../../../src/encoding/stored-schema.js'
 import type { FileBatch, RecordSource } from './columns.js'
 import type { DiskFile } from './input-file.js'
 import { loadPackage } from './packages.js'
-import { WrongFileError } from './wrong-file.js'
+import { readingAs, WrongFileError } from './wrong-file.js'
 
 type Hyparquet = typeof import('hyparquet')
 type Compressors = typeof import('hyparquet-compressors')
@@ -127,26 +127,19 @@ export class ParquetSource implements RecordSource {
   }
 }
 
-/** hyparquet tells of damage by errors of any kind. */
-async function reading<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) throw error
-    throw new WrongFileError(
-      `${path} cannot be read as Parquet: ${error instanceof Error ? error.message : String(error)}`,
-    )
-  }
-}
+const reading = readingAs('Parquet')
 
 function asyncBuffer(file: DiskFile): AsyncBuffer {
   return {
     byteLength: file.bytes,
-    async slice(start, end = file.bytes) {
+    slice(start, end = file.bytes) {
       const from = start < 0 ? file.bytes + start : start
-      if (from < 0 || end < from || end > file.bytes)
+      // Thrown at once, and rejections are noted here: the library asks for several parts ahead, and may never look at them.
+      if (!(from >= 0 && end >= from && end <= file.bytes))
         throw new RangeError(`bytes ${from} to ${end} are not in the file`)
-      return (await file.read(from, end)).buffer
+      const reading = file.read(from, end).then(({ buffer }) => buffer)
+      reading.catch(() => {})
+      return reading
     },
   }
 }
