@@ -140,21 +140,23 @@ describe.runIf(has('zsh'))('zsh (skipped where there is none)', () => {
   test('completes commands, options, choices, directories and files', async () => {
     const script = await scriptOf('zsh')
     // A shell on a terminal of its own, in which the command prints the line as it was completed.
+    const startup = `
+      PS1=; unset zle_bracketed_paste; autoload -Uz compinit; compinit -D -u; source "${script}"
+      flashtable() { print -r -- "RAN:$*:" }
+      print READY`
+    await writeFile(join(place, '.zshrc'), startup)
     const driver = `
       zmodload zsh/zpty
-      zpty shell zsh -f -i
-      zpty -w shell 'PS1=; autoload -Uz compinit; compinit -D -u; source "'$1'"; cd "'$2'"
-        flashtable() { print -r -- "RAN:$*:" }; print READY'
-      zpty -r -m shell out '*READY*READY*'
-      zpty -w -n shell $3$'\\t'
-      sleep 0.7
-      zpty -w shell ''
+      zpty shell "TERM=dumb ZDOTDIR=$1 zsh -i"
+      zpty -r -m shell out '*READY*'
+      zpty -w -n shell "$2"$'\\t'
+      sleep 0.5
+      zpty -w -n shell $'\\n'
       zpty -r -m shell out '*RAN:*:*'
       print -r -- \${\${out##*RAN:}%%:*}`
     const complete = async (line: string): Promise<string> => {
-      const { stdout } = await run('zsh', ['-f', '-c', driver, 'zsh', script, place, line], {
-        timeout: 20_000,
-      })
+      const options = { cwd: place, timeout: 20_000 }
+      const { stdout } = await run('zsh', ['-f', '-c', driver, 'zsh', place, line], options)
       return stdout.trim()
     }
     const lines = [
@@ -162,8 +164,8 @@ describe.runIf(has('zsh'))('zsh (skipped where there is none)', () => {
       ['flashtable scan x --limi', 'scan x --limit'],
       ['flashtable scan x --format j', 'scan x --format jsonl'],
       ['flashtable completion f', 'completion fish'],
-      ['flashtable verify o', 'verify other/'],
-      ['flashtable repair x --into a', 'repair x --into a table/'],
+      ['flashtable verify o', 'verify other'],
+      ['flashtable repair x --into a', 'repair x --into a table'],
       ['flashtable import rec', 'import records.csv'],
     ] as const
     for (const [line, completed] of lines) expect([line, await complete(line)]).toEqual([line, completed])

@@ -1,7 +1,7 @@
 /** Filters of scans: the same rows as a *delete where* with the same terms hides. */
 import { expect, test } from 'vitest'
 import { DeleteWhereIndex } from '../../../src/records/delete-where-index.js'
-import { orderedForm } from '../../../src/records/lane-ranges.js'
+import { orderedForm, wordsOfOrdered } from '../../../src/records/lane-ranges.js'
 import { OperationBuffer, type LaneRange } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
 import { WhereFilter } from '../../../src/records/where-filter.js'
@@ -65,4 +65,9 @@ test('find what a delete where with these terms hides', () => {
     const wantedTexts = expected.map(row => rows.lanes.map(lane => lane[row]).join())
     expect(texts, `seed ${seed}`).toEqual(wantedTexts)
   }
+})
+
+test('the ordered form of a float tells its words again', () => {
+  for (const words of [[0x3f800000], [0xbf800000], [0], [0x80000000], [0xc0000000, 5], [0x40000000, 7]])
+    expect(wordsOfOrdered(orderedForm(words))).toEqual(words)
 })
