@@ -15,6 +15,7 @@ import { nodeFileSystem } from '../../src/io/node-file-system.js'
 import { codeOf, readDocument } from '../support/markdown.js'
 import { allSealed } from '../support/all-sealed.js'
 import { nodeEnvironment } from '../../src/table/environment.js'
+import { testExamples } from './examples.js'
 
 const REPOSITORY = resolve(import.meta.dirname, '../..')
 let project: string
@@ -95,6 +96,11 @@ test('a format whose package is missing says what to install, and the others wor
     await table.close()`
   expect(await run(process.execPath, ['--input-type=module', '-e', program])).toBe('60001\n')
 })
+
+testExamples(
+  () => project,
+  (args, cwd) => run(process.execPath, args, cwd),
+)
 
 /** The commands of a document, one after another. */
 function commandsOf(document: string): string {
