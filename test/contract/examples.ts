@@ -2,6 +2,8 @@
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { FlashTable } from '../../src/index.js'
+import { metricsOf } from '../../src/metrics.js'
 import { codeOf, readDocument } from '../support/markdown.js'
 
 const EXAMPLES = resolve(import.meta.dirname, '../../docs/examples')
@@ -28,6 +30,20 @@ export function testExamples(
     test('all of them are run here', async () => {
       const entries = await readdir(EXAMPLES, { withFileTypes: true })
       expect(entries.filter(entry => entry.isDirectory()).map(({ name }) => name)).toEqual(EXAMPLE_NAMES)
+    })
+
+    test('every metric of the dashboard is there', async () => {
+      const table = await FlashTable.open(join(project(), 'dashboard'), { keyEncoding: 'u8' })
+      const names = (await metricsOf(table)).map(({ name }) => name)
+      await table.close()
+      const dashboard = JSON.parse(readDocument('docs/examples/metrics/grafana-dashboard.json')) as {
+        panels: { targets: { expr: string }[] }[]
+      }
+      const used = dashboard.panels.flatMap(({ targets }) =>
+        targets.flatMap(({ expr }) => expr.match(/flashtable_\w+/g) ?? []),
+      )
+      expect(used.length).toBeGreaterThan(10)
+      expect(names).toEqual(expect.arrayContaining(used))
     })
 
     test.each(EXAMPLE_NAMES)('%s is short, and prints at last what its README says', async name => {

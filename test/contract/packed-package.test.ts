@@ -108,6 +108,25 @@ function commandsOf(document: string): string {
   return blocks.map(({ text }) => text).join('\n')
 }
 
+test('the commands of docs/guide/tutorial.md', async () => {
+  const folder = join(project, 'tutorial')
+  await mkdir(folder)
+  const commands = commandsOf('docs/guide/tutorial.md').replace(
+    'npm install flashtable',
+    `npm install --prefer-offline --ignore-scripts ${tarball}`,
+  )
+  const output = await run('bash', ['-euo', 'pipefail', '-c', commands], folder)
+  expect(output).toContain(
+    [
+      `[ { page: 7, ms: 120 }, { page: 8, ms: 95 } ]`,
+      `1000 rows by columns`,
+      `3 visits from 42 on`,
+      `true false`,
+      `files: 1, exact: true`,
+    ].join('\n'),
+  )
+}, 120_000)
+
 const NUMPY = spawnSync('python3', ['-c', 'import numpy']).status === 0
 
 test.runIf(NUMPY)(

@@ -54,7 +54,9 @@ async function addFile(table, fileNumber, content, totals) {
 
 async function filesIn(folder) {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath ?? entry.path, entry.name))
+  return entries
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath ?? entry.path, entry.name))
 }
 
 /** Adds all files; `prefix` is put before each. */

@@ -24,9 +24,13 @@ function parseNpy(bytes) {
   if (bytes.toString('latin1', 1, 6) !== 'NUMPY') throw new Error('this is no .npy file')
   const [headerAt, headerBytes] = bytes[6] === 1 ? [10, bytes.readUInt16LE(8)] : [12, bytes.readUInt32LE(8)]
   const header = bytes.toString('latin1', headerAt, headerAt + headerBytes)
-  const fields = [...header.matchAll(/\('(\w+)', '([|<>]\w\d+)'\)/g)].map(([, name, type]) => ({ name, type }))
+  const fields = [...header.matchAll(/\('(\w+)', '([|<>]\w\d+)'\)/g)].map(([, name, type]) => ({
+    name,
+    type,
+  }))
   const [, rows] = /'shape': \((\d+),\)/.exec(header) ?? []
-  if (fields.length === 0 || rows === undefined) throw new Error('this is no structured array of one dimension')
+  if (fields.length === 0 || rows === undefined)
+    throw new Error('this is no structured array of one dimension')
   for (const { name, type } of fields)
     if (TYPES[type] === undefined) throw new Error(`${name} has the type ${type}`)
   return { fields, rows: Number(rows), data: bytes.subarray(headerAt + headerBytes) }

@@ -98,9 +98,13 @@ for await (const { key, count } of table.scanColumns()) {
     if (times > most.count) most = { kmer: key[row], count: times }
   }
 }
-const letters = Array.from({ length: K }, (_, i) => 'ACGT'[(most.kmer >> BigInt(2 * (K - 1 - i))) & 3n]).join('')
+const letters = Array.from({ length: K }, (_, i) => 'ACGT'[(most.kmer >> BigInt(2 * (K - 1 - i))) & 3n]).join(
+  '',
+)
 const { records, dataBytesOnDisk } = await table.stats()
-console.log(`${total} k-mers, ${records} different ones, ${(dataBytesOnDisk / records).toFixed(1)} bytes each`)
+console.log(
+  `${total} k-mers, ${records} different ones, ${(dataBytesOnDisk / records).toFixed(1)} bytes each`,
+)
 for (const times of [1, 2, 3, 4]) console.log(`  ${times} times: ${histogram.get(times) ?? 0}`)
 console.log(`the most frequent one: ${letters}, ${most.count} times`)
 await table.close()

@@ -24,7 +24,10 @@ function isNew(table, url, day) {
 /** Many at a time: as fast as the hashes. Gives those that are new. */
 async function newOnes(table, urls, day) {
   const key = BigUint64Array.from(urls, hashOf)
-  const wasAdded = await table.putColumns({ key, day: new Uint16Array(key.length).fill(day) }, { ifAbsent: true })
+  const wasAdded = await table.putColumns(
+    { key, day: new Uint16Array(key.length).fill(day) },
+    { ifAbsent: true },
+  )
   return urls.filter((_, row) => wasAdded[row] === 1)
 }
 

@@ -60,7 +60,11 @@ async function averageOf(table, range) {
 /** All sensors, without a look at their values: from the first key of one to the first key of the next. */
 async function sensorsOf(table) {
   const sensors = []
-  for (let entry = await table.first(); entry; entry = await table.first({ gte: keyOf(sensors.at(-1) + 1, 0) }))
+  for (
+    let entry = await table.first();
+    entry;
+    entry = await table.first({ gte: keyOf(sensors.at(-1) + 1, 0) })
+  )
     sensors.push(sensorOf(entry[0]))
   return sensors
 }

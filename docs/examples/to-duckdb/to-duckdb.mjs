@@ -63,6 +63,7 @@ if (missing.length > 0) {
     const slowest = await query(
       `select page, count(*) as visits, round(avg(ms), 1) as ms from 'table.parquet' group by page order by ms desc limit 2`,
     )
-    for (const { page, visits, ms } of slowest) console.log(`page ${page}: ${visits} visits, ${ms} ms on average`)
+    for (const { page, visits, ms } of slowest)
+      console.log(`page ${page}: ${visits} visits, ${ms} ms on average`)
   }
 }
