@@ -15,6 +15,7 @@ import { nodeFileSystem } from '../../src/io/node-file-system.js'
 import { codeOf, readDocument } from '../support/markdown.js'
 import { allSealed } from '../support/all-sealed.js'
 import { nodeEnvironment } from '../../src/table/environment.js'
+import { testExamples } from './examples.js'
 
 const REPOSITORY = resolve(import.meta.dirname, '../..')
 let project: string
@@ -96,11 +97,35 @@ test('a format whose package is missing says what to install, and the others wor
   expect(await run(process.execPath, ['--input-type=module', '-e', program])).toBe('60001\n')
 })
 
+testExamples(
+  () => project,
+  (args, cwd) => run(process.execPath, args, cwd),
+)
+
 /** The commands of a document, one after another. */
 function commandsOf(document: string): string {
   const blocks = codeOf(readDocument(document)).filter(({ info }) => info === 'sh')
   return blocks.map(({ text }) => text).join('\n')
 }
+
+test('the commands of docs/guide/tutorial.md', async () => {
+  const folder = join(project, 'tutorial')
+  await mkdir(folder)
+  const commands = commandsOf('docs/guide/tutorial.md').replace(
+    'npm install flashtable',
+    `npm install --prefer-offline --ignore-scripts ${tarball}`,
+  )
+  const output = await run('bash', ['-euo', 'pipefail', '-c', commands], folder)
+  expect(output).toContain(
+    [
+      `[ { page: 7, ms: 120 }, { page: 8, ms: 95 } ]`,
+      `1000 rows by columns`,
+      `3 visits from 42 on`,
+      `true false`,
+      `files: 1, exact: true`,
+    ].join('\n'),
+  )
+}, 120_000)
 
 const NUMPY = spawnSync('python3', ['-c', 'import numpy']).status === 0
 
