@@ -73,24 +73,31 @@ export async function importArrow(
 ): Promise<FlashTable> {
   const { map = {}, ...open } = options
   const batches = iteratorOf(source)
-  const first = await batches.next()
-  if (first.done === true)
-    throw invalidOption('the source has no batch, so nothing tells the fields of the table')
-  const fields = mapFields(arrowFieldsOf(first.value.schema), map)
-  async function* columns() {
-    let rows = 0
-    for (let next: IteratorResult<RecordBatch> = first as IteratorResult<RecordBatch>; next.done !== true;) {
-      yield columnsOf(next.value, fields, rows)
-      rows += next.value.numRows
-      next = await batches.next()
-    }
+  try {
+    const first = await batches.next()
+    if (first.done === true)
+      throw invalidOption('the source has no batch, so nothing tells the fields of the table')
+    const fields = mapFields(arrowFieldsOf(first.value.schema), map)
+    const options = { ...open, ...encodingsOf(fields.map(({ target }) => target)) }
+    const columns = columnsOfAll(first.value, batches, fields)
+    return (await FlashTable.bulkLoad(location, options, columns as never)) as unknown as FlashTable
+  } finally {
+    // The source may have something to close, also where not all of it was read.
+    await batches.return()
   }
-  const encodings = encodingsOf(fields.map(({ target }) => target))
-  return (await FlashTable.bulkLoad(
-    location,
-    { ...open, ...encodings },
-    columns() as never,
-  )) as unknown as FlashTable
+}
+
+async function* columnsOfAll(
+  first: RecordBatch,
+  others: AsyncGenerator<RecordBatch, void>,
+  fields: readonly MappedField[],
+): AsyncGenerator<Record<string, unknown>, void> {
+  yield columnsOf(first, fields, 0)
+  let rows = first.numRows
+  for await (const batch of others) {
+    yield columnsOf(batch, fields, rows)
+    rows += batch.numRows
+  }
 }
 
 async function* iteratorOf(source: ArrowSource): AsyncGenerator<RecordBatch, void> {

@@ -3,7 +3,6 @@
  *
  * Names and units are those that Prometheus recommends: https://prometheus.io/docs/practices/naming/. docs/api.md, Metrics.
  */
-import type { FlashTable } from './flash-table.js'
 import type { TableStats } from './table/stats.js'
 
 /** One number, and what it means. */
@@ -31,7 +30,7 @@ interface Family {
 
 /** The metrics of a table. Rejects, and costs, as `table.stats()` does. */
 export async function metricsOf(
-  table: { stats(): Promise<TableStats> } | FlashTable,
+  table: { stats(): Promise<TableStats> },
   labels: MetricLabels = {},
 ): Promise<Metric[]> {
   return metricsOfStats(await table.stats(), labels)

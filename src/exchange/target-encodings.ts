@@ -45,8 +45,9 @@ export function selectFields<F extends { readonly name: string }>(
   names?: readonly string[],
 ): readonly F[] {
   if (names === undefined) return fields
-  if (names.length === 0 || new Set(names).size < names.length)
-    throw invalidOption('columns: expected names of columns, each once')
+  if (names.length === 0) throw invalidOption('columns: expected at least one name')
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) throw invalidOption(`columns: "${twice}" is given twice`)
   return names.map(name => {
     const field = fields.find(field => field.name === name)
     if (field !== undefined) return field

@@ -167,6 +167,23 @@ describe('importArrow', () => {
     await expect(wrong).rejects.toMatchObject({ code: 'FLASHTABLE_INVALID_OPTION' })
   })
 
+  test('closes the source, also where it was not read to its end', async () => {
+    let closed = 0
+    async function* batches(...columns: Record<string, arrow.Vector>[]) {
+      try {
+        for (const each of columns) yield batchOf(each)
+      } finally {
+        closed++
+      }
+    }
+    const wrong = { key: arrow.makeVector(BigInt64Array.of(-1n)) }
+    await expect(importArrow(freshPath(), {}, batches({ hash: KEY, n: KEY }, { key: KEY }))).rejects.toThrow()
+    await expect(importArrow(freshPath(), {}, batches(wrong, wrong, wrong))).rejects.toThrow()
+    expect(closed).toBe(2)
+    await (await importArrow(freshPath(), {}, batches({ key: KEY }))).close()
+    expect(closed).toBe(3)
+  })
+
   test('rejects with what the source throws', async () => {
     async function* broken() {
       yield batchOf({ key: KEY })

@@ -12,6 +12,7 @@ import { describe, expect, test } from 'vitest'
 import { FlashTable, fixed, struct } from '../../src/index.js'
 import { importFile, type Import } from '../../tools/cli/commands/import.js'
 import { parsePairs } from '../../tools/cli/arguments.js'
+import { commandLine } from '../../tools/cli/program.js'
 import { parseSchema } from '../../tools/cli/schema.js'
 import { readStats } from '../../tools/cli/table-stats.js'
 import { Random } from '../support/random.js'
@@ -312,10 +313,23 @@ describe('flashtable export', () => {
     expect(stdout).toBe('key,name,n\n1,"a""b,",2\n')
   })
 
+  test('exports tables whose keys are objects, with the right number of records before them', async () => {
+    const path = freshPath()
+    const table = await FlashTable.open(path, { keyEncoding: fixed('json', 7), valueEncoding: 'u8' })
+    for (const a of [1, 2, 3]) await table.put({ a }, a)
+    await table.close()
+    for (const options of [[], ['--where', 'value>1']]) {
+      const file = `${freshPath()}.npy`
+      const records = options.length === 0 ? 3 : 2
+      expect(await cli.json('export', path, file, ...options)).toMatchObject({ records })
+      expect((await readFile(file)).toString('latin1')).toContain(`'shape': (${records},)`)
+    }
+  })
+
   test.each([
     { args: ['x.txt'], says: 'the format of x.txt is not told by its ending' },
     { args: ['x.csv', '--columns', 'key,nothing'], says: 'there is no "nothing"; the table has key, time' },
-    { args: ['x.csv', '--columns', 'key,key'], says: 'each once' },
+    { args: ['x.csv', '--columns', 'key,key'], says: 'given twice' },
     { args: ['x.csv', '--compress', 'gzip'], says: '--compress and --encoding are for --format parquet' },
     { args: ['x.csv', '--json-numbers'], says: '--json-numbers is for --format jsonl' },
     { args: ['-', '--format', 'csv', '--json'], says: 'standard output has the records' },
@@ -323,6 +337,21 @@ describe('flashtable export', () => {
     const { code, stderr } = await cli.run('export', await smallTable(), ...args)
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(says) as string })
     expect(existsSync('x.csv')).toBe(false)
+  })
+
+  test('does not write to a terminal what that cannot show', async () => {
+    const { isTTY } = process.stdout
+    process.stdout.isTTY = true
+    try {
+      for (const format of ['npy', 'parquet', 'arrow', 'arrow-stream', 'records']) {
+        const exporting = commandLine().parseAsync(['export', await smallTable(), '-', '--format', format], {
+          from: 'user',
+        })
+        await expect(exporting).rejects.toThrow('is not for a terminal')
+      }
+    } finally {
+      process.stdout.isTTY = isTTY
+    }
   })
 
   test('leaves a file alone that is there, unless it is forced', async () => {
@@ -484,8 +513,9 @@ describe('flashtable import', () => {
 
   test('interrupted while it waits for standard input, it ends', async () => {
     const { child, result } = cli.startWith('import', '-', freshPath(), '--format', 'csv', ...SCHEMA)
-    child.stdin!.write('key,time\n1,2\n')
-    await new Promise(resolve => setTimeout(resolve, 1000))
+    // More than a pipe holds: when it is taken, the command waits for more.
+    const rows = `key,time\n${'1,2\n'.repeat(300_000)}`
+    await new Promise(resolve => child.stdin!.write(rows, resolve))
     child.kill('SIGINT')
     expect(await result).toMatchObject({
       code: 130,

@@ -13,20 +13,25 @@ import {
   COMPRESSIONS,
   openWriter,
   PARQUET_ENCODINGS,
-  type Columns,
   type Compression,
   type ParquetEncoding,
+  type RecordWriter,
   type Written,
 } from '../formats/record-writer.js'
 import { interruptible } from '../interrupt.js'
 import { formatBytes, formatCount, report, textList } from '../output.js'
 import { withOutput } from '../output-file.js'
 import { withProgress, type Update } from '../progress.js'
-import { addRangeOptions, parseRange, type KeyRange, type RangeTexts } from '../range.js'
+import { addRangeOptions, parseRange, type RangeTexts } from '../range.js'
+import { countRecords, scan } from '../records.js'
+import type { RowColumns } from '../rows/row-format.js'
 import { storedFields } from '../../../src/encoding/stored-schema.js'
 import { readSchema } from '../table-schema.js'
 import { UsageError } from '../usage.js'
 import { parseWhere, whereOption } from '../where.js'
+
+/** Formats that a terminal can show. */
+const TEXTS: readonly ExportFormat[] = ['csv', 'jsonl']
 
 const DETAILS = `
 FILE may be - for standard output. Formats, which the ending of FILE tells:
@@ -91,13 +96,6 @@ interface Options extends RangeTexts {
   readonly json?: true
 }
 
-/** The records that are exported, as the library takes them. */
-interface Wanted extends KeyRange {
-  readonly where?: Record<string, unknown>
-  readonly limit?: number
-  readonly reverse?: boolean
-}
-
 async function runExport(directory: string, file: string, options: Options): Promise<void> {
   const { json, force } = options
   const format = options.format ?? exportFormatOf(file)
@@ -105,21 +103,22 @@ async function runExport(directory: string, file: string, options: Options): Pro
   const schema = await readSchema(directory)
   const stored = selectFields(storedFields(schema), options.columns)
   const fields = selectFields(targetFieldsOf(schema), options.columns)
-  const wanted: Wanted = {
-    ...parseRange(schema, options),
-    ...(options.where === undefined ? {} : { where: parseWhere(options.where, schema) }),
-    ...(options.limit === undefined ? {} : { limit: options.limit }),
-    ...(options.reverse === true ? { reverse: true } : {}),
-  }
+  const range = parseRange(schema, options)
+  const where = options.where === undefined ? undefined : parseWhere(options.where, schema)
+  const { limit = Infinity, reverse } = options
   const records = await interruptible(signal =>
     withProgress('exporting', async onProgress => {
       const opening = FlashTable.open(directory, { ...readableEncodings(schema), readOnly: true, signal })
       return closing(await opening, async table => {
-        const rows = await countOf(table, wanted, signal)
+        // npy has the number of records before them. For the others it is progress: to look at each record would take as long
+        // as to export it.
+        const counted = format === 'npy' ? { ...range, where } : range
+        const rows = Math.min(limit, await countRecords(table, schema, { ...counted, signal }))
         const { compress: compression, encoding, jsonNumbers } = options
         const written = { stored, fields, rows, compression, encoding, jsonNumbers }
-        return withOutput({ path: file, force, signal }, output =>
-          writeAll(table, wanted, written, onProgress, signal, () => openWriter(format, output, written)),
+        const batches = scan(table, { ...range, where, limit, reverse, signal })
+        return withOutput({ path: file, force, signal }, async output =>
+          writeAll(batches, written, await openWriter(format, output, written), onProgress),
         )
       })
     }),
@@ -138,36 +137,20 @@ async function runExport(directory: string, file: string, options: Options): Pro
 function checkOptions(file: string, format: ExportFormat, options: Options): void {
   if (file === '-' && options.json === true)
     throw new UsageError('standard output has the records: --json has no place there')
+  if (file === '-' && process.stdout.isTTY && !TEXTS.includes(format))
+    throw new UsageError(`${format} is not for a terminal: name a FILE, or send it through a pipe`)
   if (format !== 'parquet' && (options.compress !== undefined || options.encoding !== undefined))
     throw new UsageError('--compress and --encoding are for --format parquet')
   if (format !== 'jsonl' && options.jsonNumbers === true)
     throw new UsageError('--json-numbers is for --format jsonl')
 }
 
-/** npy has the number of records before them; the others take it for the progress. */
-async function countOf(
-  table: FlashTable,
-  { limit = Infinity, ...wanted }: Wanted,
-  signal: AbortSignal,
-): Promise<number> {
-  return Math.min(limit, await table.count({ ...withoutOrder(wanted), signal }))
-}
-
-/** A count has no order. */
-function withoutOrder(wanted: Omit<Wanted, 'limit'>): KeyRange {
-  return Object.fromEntries(Object.entries(wanted).filter(([name]) => name !== 'reverse'))
-}
-
 async function writeAll(
-  table: FlashTable,
-  wanted: Wanted,
+  batches: AsyncIterable<RowColumns>,
   { fields, rows: total }: Written,
+  writer: RecordWriter,
   onProgress: Update,
-  signal: AbortSignal,
-  open: () => ReturnType<typeof openWriter>,
 ): Promise<number> {
-  const writer = await open()
-  const batches = table.scanColumns({ ...wanted, signal }) as unknown as AsyncIterable<Columns>
   let records = 0
   for await (const { columns, rows } of gatherRows(batches, fields, writer.batchRows)) {
     await writer.write(columns, rows)

@@ -15,7 +15,8 @@ import {
   type Problem,
 } from '../inspect/open-table.js'
 import { inspectPage, pageText } from '../inspect/page.js'
-import { inspectTable, tableText } from '../inspect/table.js'
+import { inspectTable } from '../inspect/table.js'
+import { tableText } from '../inspect/table-text.js'
 import { interruptible } from '../interrupt.js'
 import { EXIT, formatCount, inLine, report, textTable } from '../output.js'
 import { UsageError } from '../usage.js'

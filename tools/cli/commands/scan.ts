@@ -1,9 +1,10 @@
 /** `flashtable scan DIR`: the records of a table, or of a range of keys, one a line; in bounded memory. */
 import { Option, type Command } from 'commander'
 import type { OwnColumn } from '../../../src/encoding/field-type.js'
-import type { StoredSchema } from '../../../src/encoding/stored-schema.js'
+import { storedFields, type StoredSchema } from '../../../src/encoding/stored-schema.js'
+import { selectFields } from '../../../src/exchange/target-encodings.js'
 import { FlashTable } from '../../../src/index.js'
-import { jsonOption, parseCount, parseDirectory, single } from '../arguments.js'
+import { jsonOption, parseCount, parseDirectory, parseNames, single } from '../arguments.js'
 import { closing } from '../closing.js'
 import { readableEncodings } from '../encodings.js'
 import { interruptible } from '../interrupt.js'
@@ -20,7 +21,6 @@ import {
   type RowFormat,
 } from '../rows/row-format.js'
 import { RowWriter } from '../rows/row-writer.js'
-import { storedFields } from '../../../src/encoding/stored-schema.js'
 import { readSchema } from '../table-schema.js'
 import { UsageError } from '../usage.js'
 import { parseWhere, whereOption } from '../where.js'
@@ -50,7 +50,9 @@ export function defineScan(program: Command): void {
     .addOption(new Option('--reverse', 'from the last record to the first'))
     .addOption(single(new Option('--limit <count>', 'the most records, or keys').argParser(parseCount)))
     .addOption(new Option('--keys', 'each key once, without the fields'))
-    .addOption(single(new Option('--columns <names>', 'fields to print, separated by commas')))
+    .addOption(
+      single(new Option('--columns <names>', 'fields to print, separated by commas').argParser(parseNames)),
+    )
     .addOption(single(new Option('--format <format>', 'how to print them').choices(Object.keys(FORMATS))))
     .addOption(jsonOption())
     .addHelpText('after', DETAILS)
@@ -62,7 +64,7 @@ interface Options extends RangeTexts {
   readonly reverse?: true
   readonly limit?: number
   readonly keys?: true
-  readonly columns?: string
+  readonly columns?: readonly string[]
   readonly format?: keyof typeof FORMATS
   readonly json?: true
 }
@@ -98,16 +100,7 @@ function chooseFields(schema: StoredSchema, { keys, columns }: Options): readonl
   const fields = storedFields(schema)
   if (keys === true && columns !== undefined) throw new UsageError('give --keys or --columns, not both')
   if (keys === true) return fields.slice(0, 1)
-  if (columns === undefined) return fields
-  const names = columns.split(',').map(name => name.trim())
-  return names.map((name, i) => {
-    if (names.indexOf(name) !== i) throw new UsageError(`field "${name}" is given twice`)
-    const field = fields.find(field => field.name === name)
-    if (field !== undefined) return field
-    throw new UsageError(
-      `there is no field "${name}": the table has ${fields.map(({ name }) => name).join(', ')}`,
-    )
-  })
+  return selectFields(fields, columns)
 }
 
 /** The key column alone, each key once, `limit` keys at most. Keys that are equal follow each other. */

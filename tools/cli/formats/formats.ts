@@ -1,4 +1,4 @@
-/** The formats of files: how they are told from each other, and what reads and writes them. */
+/** The formats of files, and how they are told from each other. */
 import { extname } from 'node:path'
 import { UsageError } from '../usage.js'
 import { isText, signOf } from './foreign-file.js'

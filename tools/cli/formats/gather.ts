@@ -2,17 +2,17 @@
 import { emptyColumn } from '../../../src/exchange/columns.js'
 import type { TargetField } from '../../../src/exchange/mapping.js'
 import { rowsOf } from '../../../src/exchange/target-encodings.js'
-import type { Columns } from './record-writer.js'
+import type { RowColumns } from '../rows/row-format.js'
 
 /**
  * The same rows, `batchRows` of them at a time; the last batch may have fewer. The columns are new ones, or without
  * `batchRows` those that came.
  */
 export async function* gatherRows(
-  batches: AsyncIterable<Columns>,
+  batches: AsyncIterable<RowColumns>,
   fields: readonly TargetField[],
   batchRows: number | undefined,
-): AsyncGenerator<{ columns: Columns; rows: number }, void> {
+): AsyncGenerator<{ columns: RowColumns; rows: number }, void> {
   if (batchRows === undefined) {
     for await (const columns of batches) yield { columns, rows: rowsOf(fields[0]!, columns) }
     return
@@ -39,11 +39,11 @@ export async function* gatherRows(
   if (filled > 0) yield { columns: firstRows(gathered, fields, filled), rows: filled }
 }
 
-function emptyColumns(fields: readonly TargetField[], rows: number): Columns {
+function emptyColumns(fields: readonly TargetField[], rows: number): RowColumns {
   return Object.fromEntries(fields.map(field => [field.name, emptyColumn(field, rows)]))
 }
 
-function firstRows(columns: Columns, fields: readonly TargetField[], rows: number): Columns {
+function firstRows(columns: RowColumns, fields: readonly TargetField[], rows: number): RowColumns {
   return Object.fromEntries(
     fields.map(({ name, type, byteLength }) => [
       name,

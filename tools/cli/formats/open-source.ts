@@ -28,7 +28,7 @@ export interface SourceOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** A source, and whether the schema is the order of its fields in the file. */
+/** A source, and the format that was given or found. */
 export interface OpenedSource {
   readonly source: RecordSource
   readonly format: ImportFormat

@@ -5,7 +5,8 @@ import type { ScalarName } from '../../../src/encoding/stored-schema.js'
 import type { TargetField } from '../../../src/exchange/mapping.js'
 import type { Output } from '../output-file.js'
 import { loadPackage } from './packages.js'
-import type { Columns, RecordWriter, Written } from './record-writer.js'
+import type { RowColumns } from '../rows/row-format.js'
+import type { RecordWriter, Written } from './record-writer.js'
 
 type Hyparquet = typeof import('hyparquet-writer')
 
@@ -81,7 +82,7 @@ function encodingOf({ type }: TargetField, encoding: 'plain' | 'delta'): Encodin
   return encoding === 'delta' && /^[ui]/.test(type) ? 'DELTA_BINARY_PACKED' : 'PLAIN'
 }
 
-function valuesOf({ name, type, byteLength }: TargetField, columns: Columns, rows: number): DecodedArray {
+function valuesOf({ name, type, byteLength }: TargetField, columns: RowColumns, rows: number): DecodedArray {
   const column = columns[name]!
   // Of a Uint32Array it refuses values from 2^31 on, of an array it does not (0.17.0).
   if (type === 'u32') return Array.from(column as Uint32Array)

@@ -1,19 +1,22 @@
 /** Writes the records of a table in the format of a file. */
-import type { OwnColumn } from '../../../src/encoding/field-type.js'
 import type { TargetField } from '../../../src/exchange/mapping.js'
 import type { Output } from '../output-file.js'
-import { csvFormat, jsonLinesFormat, type RowField, type RowFormat } from '../rows/row-format.js'
+import {
+  csvFormat,
+  jsonLinesFormat,
+  type RowColumns,
+  type RowField,
+  type RowFormat,
+} from '../rows/row-format.js'
 import type { RecordSchema } from '../schema.js'
 import type { ExportFormat } from './formats.js'
 import { npyHeader } from './npy-header.js'
 import { packRecords } from './packed.js'
 
-export type Columns = Readonly<Record<string, OwnColumn>>
-
 export interface RecordWriter {
   /** How many rows it wants at once, if it matters; it takes fewer. */
   readonly batchRows?: number
-  write(columns: Columns, rows: number): Promise<void>
+  write(columns: RowColumns, rows: number): Promise<void>
   /** What stands after the last record. */
   end(): Promise<void>
 }

@@ -6,10 +6,8 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FlashTable } from '../../../../../src/index.js'
-import { openSource } from '../../../../../tools/cli/formats/open-source.js'
-import type { RawSource } from '../../../../../tools/cli/formats/raw-source.js'
-import type { Shape } from '../../../../../tools/cli/shape.js'
-import { parseSchema, type RecordSchema } from '../../../../../tools/cli/schema.js'
+import { parseSchema } from '../../../../../tools/cli/schema.js'
+import { openRaw } from '../../../../support/open-raw.js'
 
 /** Of one byte, so that every size fits. */
 const BYTES = parseSchema('key:u8')
@@ -21,17 +19,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await rm(directory, { recursive: true })
 })
-
-/** A file of records, or with a shape of a memory-mapped table. */
-async function openRaw(
-  path: string,
-  schema: RecordSchema,
-  shape?: Shape,
-  force?: boolean,
-): Promise<RawSource> {
-  const format = shape === undefined ? 'records' : 'memmap'
-  return (await openSource(path, { format, schema, shape, force })).source as RawSource
-}
 
 let files = 0
 async function fileOf(content: Uint8Array | string): Promise<string> {

@@ -2,10 +2,10 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openSource } from '../../../../../tools/cli/formats/open-source.js'
 import type { RawSource } from '../../../../../tools/cli/formats/raw-source.js'
 import { WrongFileError } from '../../../../../tools/cli/formats/wrong-file.js'
-import { parseSchema, type RecordSchema } from '../../../../../tools/cli/schema.js'
+import { parseSchema } from '../../../../../tools/cli/schema.js'
+import { openRaw } from '../../../../support/open-raw.js'
 import type { Shape } from '../../../../../tools/cli/shape.js'
 import { UsageError } from '../../../../../tools/cli/usage.js'
 import {
@@ -25,17 +25,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await rm(directory, { recursive: true })
 })
-
-/** A file of records, or with a shape of a memory-mapped table. */
-async function openRaw(
-  path: string,
-  schema: RecordSchema,
-  shape?: Shape,
-  force?: boolean,
-): Promise<RawSource> {
-  const format = shape === undefined ? 'records' : 'memmap'
-  return (await openSource(path, { format, schema, shape, force })).source as RawSource
-}
 
 let files = 0
 async function fileOf(bytes: Uint8Array): Promise<string> {
