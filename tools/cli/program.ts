@@ -13,6 +13,7 @@ import { defineExport } from './commands/export.js'
 import { defineGet } from './commands/get.js'
 import { defineImport } from './commands/import.js'
 import { defineInspect } from './commands/inspect.js'
+import { defineLog } from './commands/log.js'
 import { defineLoad } from './commands/load.js'
 import { definePut } from './commands/put.js'
 import { defineRepair } from './commands/repair.js'
@@ -49,6 +50,7 @@ export function commandLine(): Command {
     defineVerify,
     defineRepair,
     defineStats,
+    defineLog,
     defineInspect,
     defineGet,
     defineScan,
