@@ -73,7 +73,7 @@ function drawCurve(result: WorkloadResult) {
     },
     y: { label: 'bytes written / record bytes', domain: [0, 3], grid: true },
     marks: [
-      plot.ruleY([2.25], { stroke: '#c0392b', strokeDasharray: '4,3' }),
+      plot.ruleY([2.3], { stroke: '#c0392b', strokeDasharray: '4,3' }),
       plot.line(points, { x: 'millions', y: 'amplification', stroke: OUR_COLOUR }),
       plot.dot(points, { x: 'millions', y: 'amplification', fill: OUR_COLOUR }),
     ],
