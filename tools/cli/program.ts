@@ -19,6 +19,7 @@ import { definePut } from './commands/put.js'
 import { defineRepair } from './commands/repair.js'
 import { defineScan } from './commands/scan.js'
 import { defineStats } from './commands/stats.js'
+import { defineTop } from './commands/top.js'
 import { defineVerify } from './commands/verify.js'
 import { printError, printText } from './streams.js'
 
@@ -51,6 +52,7 @@ export function commandLine(): Command {
     defineRepair,
     defineStats,
     defineLog,
+    defineTop,
     defineInspect,
     defineGet,
     defineScan,
