@@ -41,6 +41,11 @@ export class Cli {
     return new Cli(directory)
   }
 
+  /** A command as a shell takes it. */
+  command(...args: string[]): string {
+    return [process.execPath, this.#script, ...args].map(word => `'${word}'`).join(' ')
+  }
+
   /** Starts a command; `result` resolves when it has ended. */
   start(...args: string[]): { child: ChildProcess; result: Promise<CliResult> } {
     return startNode(this.#script, ...args)

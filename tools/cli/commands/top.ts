@@ -2,6 +2,7 @@
 import { Option, type Command } from 'commander'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { throwIfAborted } from '../../../src/async/abort.js'
 import { totalBytes } from '../../../src/event-log/event.js'
 import { jsonOption, parseDirectory, single } from '../arguments.js'
 import { interruptible } from '../interrupt.js'
@@ -95,7 +96,8 @@ async function printLooks(
   for (let goesOn = true; goesOn;) {
     samples = await lookAgain(observer, samples)
     goesOn = (await printChunk(Buffer.from(`${JSON.stringify(lineOf(samples))}\n`), signal)) && !once
-    if (goesOn) await sleep(pauseAfter(samples.at(-1)!, interval), undefined, { signal })
+    if (goesOn) await sleep(pauseAfter(samples.at(-1)!, interval), undefined, { signal }).catch(() => {})
+    throwIfAborted(signal)
   }
 }
 
@@ -115,6 +117,7 @@ async function showLooks(
       await sleep(pauseAfter(samples.at(-1)!, interval), undefined, { signal: ended }).catch(() => {})
     }
   })
+  throwIfAborted(signal)
 }
 
 async function lookAgain(observer: Observer, samples: readonly Sample[]): Promise<readonly Sample[]> {

@@ -40,8 +40,3 @@ function bytesPerSecond({ timeMs, events, writtenBytes }: Sample): number | unde
   const seconds = (timeMs - Math.max(Date.parse(before.time), from)) / 1000
   return seconds <= 0 ? undefined : Math.max(0, writtenBytes - totalBytes(before.written)) / seconds
 }
-
-/** What has been put beyond the last look at the manifest. */
-export function percentText(share: number): string {
-  return `${(100 * share).toFixed(0)} %`
-}

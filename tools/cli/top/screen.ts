@@ -3,6 +3,7 @@ import { visible } from '../../../src/base/describe-value.js'
 import { bytesText, durationText, EVENT_HEAD, eventText } from '../event-text.js'
 import { formatCount } from '../output.js'
 import { ratesOf } from './rates.js'
+import type { TableStats } from '../../../src/index.js'
 import type { Sample } from './sample.js'
 
 /** Files of a level are drawn up to this many. */
@@ -18,12 +19,13 @@ export function screenOf(
   const now = samples.at(-1)!
   const head = [headLine(directory, now), '', ...rowsOf(samples).map(lineOf), '']
   const room = Math.max(0, rows - head.length - 1)
-  // The newest first: what does not fit is old.
-  const events = now.events.slice(-room).toReversed().map(eventText)
+  // The newest first: what does not fit is old. Seals come many a second, and the rows above tell what they do.
+  const events = now.events.filter(({ event }) => event !== 'seal')
+  const lines = events.slice(-room).toReversed().map(eventText)
   const last =
-    events.length === 0
+    now.events.length === 0
       ? ['No event log: the writer does not keep one, or was never open.']
-      : [EVENT_HEAD, ...events]
+      : [EVENT_HEAD, ...lines]
   return [...head, ...last].slice(0, rows).map(line => visible(line).slice(0, columns))
 }
 
@@ -52,7 +54,7 @@ function rowsOf(samples: readonly Sample[]): Row[] {
       'written',
       `${bytesText(now.writtenBytes)}, ${rateText(rates.bytesPerSecond, bytesText)} in the last minute, ${amplificationText(now)}`,
     ],
-    ['wear', wearText(now)],
+    ...wearRows(now),
     [
       'on disk',
       `${bytesText(stats.bytesOnDisk)}, of it log ${bytesText(stats.logBytesOnDisk)}, spare segments ${bytesText(stats.spareBytesOnDisk)}`,
@@ -81,20 +83,22 @@ function amplificationText({ stats, writtenBytes }: Sample): string {
   return recordBytesPut === 0 ? 'nothing put yet' : `${(writtenBytes / recordBytesPut).toFixed(2)} a byte put`
 }
 
-function wearText({ stats: { wear, budget } }: Sample): string {
-  const parts = [
-    `${bytesText(wear.lastHour.bytes)} in ${spanText(wear.lastHour.ms, 'the last hour')}`,
-    `${bytesText(wear.lastDay.bytes)} in ${spanText(wear.lastDay.ms, 'the last day')}`,
-  ]
-  if (wear.bytesPerDay !== undefined) parts.push(`${bytesText(wear.bytesPerDay)} a day at this rate`)
-  if (budget !== undefined) parts.push(`budget ${bytesText(budget.bytesPerDay)} a day`)
-  return parts.join(', ')
+function wearRows({ stats: { wear, budget } }: Sample): Row[] {
+  const { lastHour, lastDay, bytesPerDay } = wear
+  const rate = bytesPerDay === undefined ? '' : `, ${bytesText(bytesPerDay)} a day at this rate`
+  const rows: Row[] = [['wear', `${spanText(lastHour)}, ${spanText(lastDay)}${rate}`]]
+  if (budget !== undefined) {
+    const waits = budget.waiting ? ', a merge waits for it' : ''
+    rows.push([
+      'budget',
+      `${bytesText(budget.usedBytes)} of ${bytesText(budget.bytesPerDay)} a day are used${waits}`,
+    ])
+  }
+  return rows
 }
 
-/** A span that is not known whole says how much of it is. */
-function spanText(ms: number, whole: string): string {
-  const full = whole === 'the last hour' ? 3_600_000 : 86_400_000
-  return ms >= 0.99 * full ? whole : `${durationText(ms)} (all that is known of ${whole})`
+function spanText({ bytes, ms }: TableStats['wear']['lastDay']): string {
+  return `${bytesText(bytes)} in the last ${durationText(ms)}`
 }
 
 function memoryText({ writer }: Sample, processorShare: number | undefined): string {

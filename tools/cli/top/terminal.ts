@@ -20,7 +20,7 @@ export interface ScreenSize {
   readonly rows: number
 }
 
-/** Draws the lines that fit the screen; again by itself when its size changes. */
+/** Draws the lines that fit the screen; again on its own when its size changes. */
 export type Draw = (linesFor: (size: ScreenSize) => readonly string[]) => void
 
 /**
