@@ -18,6 +18,7 @@ export default defineConfig({
     // By default one processor is left free: of two that is half of them.
     maxWorkers: '100%',
     hookTimeout: 60_000,
+    globalSetup: 'test/support/built-cli.ts',
     coverage: { include: ['src/**'], reporter: ['text-summary', 'json-summary'] },
     projects: [
       {

@@ -37,7 +37,6 @@ export function testCli(): TestCli {
   })
   afterAll(async () => {
     await rm(directory, { recursive: true })
-    await cli.remove()
   })
   const freshPath = (): string => join(directory, `${names++}`)
   return {
