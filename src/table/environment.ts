@@ -23,7 +23,7 @@ export interface Environment {
   readonly randomBytes: (count: number) => Uint8Array
   /** Resolves after `ms` milliseconds, or when the signal aborts. Does not keep the process alive. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
-  /** Milliseconds from any moment on: how long a read took. */
+  /** Milliseconds from any moment on: how long a read, or a job, took. */
   readonly now: () => number
   /** Milliseconds since 1970: when something happened. */
   readonly date: () => number

@@ -4,7 +4,6 @@
  * The steps: make the directory, take its lock, load or create the manifest, recover what is on disk, wire the parts.
  * A failure releases everything. docs/durability.md, Recovery.
  */
-import { performance } from 'node:perf_hooks'
 import { throwIfAborted } from '../async/abort.js'
 import { FlashTableError } from '../base/errors.js'
 import type { TableEvent } from '../base/events.js'
@@ -198,14 +197,14 @@ function newTable(recovery: RecoveryOptions, manifest: Manifest): RecoveredWrite
 }
 
 async function recover(
-  { options, poison, budget }: BudgetedOpening,
+  { options, poison, budget, environment }: BudgetedOpening,
   recovery: RecoveryOptions,
   manifest: Manifest,
   jobs: Jobs,
   counters: LifetimeCounters,
 ): Promise<{ recovered: RecoveredWriter; event: TableEvent }> {
   const { filterBitsPerRecord, fanout } = options
-  const startMs = performance.now()
+  const startMs = environment.now()
   const recovered = await recoverWriter(
     {
       ...recovery,
@@ -220,7 +219,7 @@ async function recover(
     manifest,
   )
   const { operationsReplayed: operations, bytesWritten } = recovered
-  const durationMs = performance.now() - startMs
+  const durationMs = environment.now() - startMs
   const reason = manifest.clean ? 'clean-end' : 'unclean-end'
   return { recovered, event: { kind: 'recovery', reason, operations, bytesWritten, durationMs } }
 }
@@ -235,7 +234,6 @@ function wire(
   recovered: RecoveredWriter,
   counters: LifetimeCounters,
 ): TableParts & { readonly writer: WriterParts } {
-  const { layout } = schema
   const { manifest } = recovered
   const onBuffered = joinBudget(environment, () => void flushSoon(committer, compactor))
   const state = new TableState({ ...recovery, poison, onBuffered }, recovered, counters)
@@ -244,7 +242,7 @@ function wire(
     fileSystem: meteredFileSystem(recovery.fileSystem, countLog),
     directory,
     tableId: recovery.tableId,
-    layout,
+    layout: schema.layout,
     pageBytes: manifest.pageBytes,
     epoch: manifest.epoch,
     segmentBytes: options.walBytes,
@@ -265,6 +263,7 @@ function wire(
     retireSegments: numbers => wal.retire(numbers),
     syncLog: () => wal.sync(),
     wait: environment.wait,
+    now: environment.now,
     publish,
     budget,
   })
@@ -273,7 +272,7 @@ function wire(
     state,
     wal,
     poison,
-    layout,
+    layout: schema.layout,
     memtableRecords: recovery.memtableRecords,
     syncIntervalMs: options.syncIntervalMs,
     presence: {

@@ -4,7 +4,6 @@
  * The face checks and encodes, and the parts do the work. This file has what concerns the table as a whole: refresh,
  * clear, compact, checkpoint, bulk load, close. docs/internals.md, State.
  */
-import { performance } from 'node:perf_hooks'
 import { abortReason } from '../async/abort.js'
 import { keepAlive } from '../async/keep-alive.js'
 import { FlashTableError, callError, outOfRange } from '../base/errors.js'
@@ -227,14 +226,14 @@ export class TableSession {
       )
     }
     const { counters } = this.#parts.state
-    const [before, startMs] = [counters.read(), performance.now()]
+    const [before, startMs] = [counters.read(), this.#environment.now()]
     await this.finish(bulkLoad(this.#parts, writer, source, load))
     const after = counters.read()
     writer.eventLog.note({
       event: 'bulk-load',
       records: after.records - before.records,
       bytes: after.bucketBytes - before.bucketBytes,
-      ms: performance.now() - startMs,
+      ms: this.#environment.now() - startMs,
     })
   }
 
