@@ -78,6 +78,8 @@ export interface TableOptions {
    * 0o600, with nothing, 4 or 6 for the group and for others. Default: 0o600, or what the table was created with.
    */
   readonly mode?: number | undefined
+  /** Whether `stats().latency` tells how long puts, commits, syncs and lookups take. Default: false. */
+  readonly latency?: boolean | undefined
 }
 
 /** The option `combine` where the fields are not known to the compiler. */
@@ -129,6 +131,7 @@ export interface ResolvedOptions {
   readonly keyEncoding: unknown
   /** As given; encoding/ checks it. */
   readonly valueEncoding: unknown
+  readonly latency: boolean
 }
 
 const KIB = 1024
@@ -184,6 +187,7 @@ const OPEN_OPTIONS = {
   filterBitsPerRecord: optionalInteger(0, MAX_FILTER_BITS),
   fanout: optionalInteger(MIN_FANOUT, MAX_FANOUT),
   signal: optionalSignal,
+  latency: optionalBoolean,
 }
 
 const LOAD_OPTIONS = {
@@ -240,6 +244,7 @@ function resolveGiven(given: Checked<typeof OPEN_OPTIONS>): ResolvedOptions {
     syncIntervalMs: given.syncIntervalMs ?? 5000,
     filterBitsPerRecord: given.filterBitsPerRecord ?? 10,
     fanout: given.fanout ?? 16,
+    latency: given.latency ?? false,
   }
 }
 

@@ -1,4 +1,5 @@
 /** Opens a table for reading: takes no lock, writes nothing. docs/durability.md, Recovery. */
+import type { Latency } from '../base/latency.js'
 import { Poison } from '../base/poison.js'
 import type { Schema } from '../encoding/schema.js'
 import { movedError } from '../io/home.js'
@@ -18,6 +19,7 @@ export async function openReader(
   directory: string,
   options: ResolvedOptions,
   environment: Environment,
+  latency: Latency | undefined,
   tableId?: string,
 ): Promise<TableParts> {
   let schema!: Schema
@@ -36,7 +38,8 @@ export async function openReader(
     schema,
     poison,
     state: new TableState({ ...recovered.options, poison }, recovered, recovered.counters),
-    reader: newReader(recovered.options, recovered.manifest, environment),
+    reader: newReader(recovered.options, recovered.manifest, environment, latency),
     writer: undefined,
+    latency,
   }
 }

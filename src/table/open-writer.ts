@@ -10,6 +10,7 @@ import { FlashTableError } from '../base/errors.js'
 import type { TableEvent } from '../base/events.js'
 import { Poison } from '../base/poison.js'
 import { Committer } from '../commit/committer.js'
+import type { Presence } from '../commit/conditional-puts.js'
 import { Compactor } from '../compaction/compactor.js'
 import { Schema } from '../encoding/schema.js'
 import { MANIFEST_NAME } from '../io/file-names.js'
@@ -20,14 +21,14 @@ import { Jobs } from '../jobs/jobs.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { loadManifest } from '../manifest/store.js'
 import type { ResolvedOptions } from '../options/options.js'
-import { ALL } from '../query/reader.js'
+import { ALL, type TableReader } from '../query/reader.js'
 import { LifetimeCounters } from '../state/lifetime-counters.js'
 import { newMemtable } from '../state/memtable-pool.js'
-import { processBudget, type BufferOwner } from '../state/buffer-budget.js'
+import { processBudget } from '../state/buffer-budget.js'
 import { TableState } from '../state/table-state.js'
 import { WalWriter } from '../wal/writer.js'
 import { createTable } from './create-table.js'
-import type { Environment } from './environment.js'
+import { latencyOf, type Environment } from './environment.js'
 import type { RecoveryOptions } from './recovered.js'
 import { recoverWriter, sparesMax, type RecoveredWriter } from './recover-writer.js'
 import { newReader, openSchema, recoveryOptions, type TableLock, type TableParts } from './table-parts.js'
@@ -201,9 +202,9 @@ function wire(
   const { layout } = schema
   const { manifest } = recovered
   const budget = environment.budget ?? processBudget()
-  const owner: BufferOwner = { flushEarly: () => void flushSoon(committer, compactor) }
-  const share = budget.join(owner)
+  const share = budget.join({ flushEarly: () => void flushSoon(committer, compactor) })
   const onBuffered = (bytes: number): void => share.set(bytes)
+  const latency = latencyOf(options, environment)
   const state = new TableState({ ...recovery, poison, onBuffered }, recovered, counters)
   const wal = new WalWriter({
     fileSystem: meteredFileSystem(recovery.fileSystem, counters.countLog),
@@ -219,6 +220,7 @@ function wire(
     sparesMax: sparesMax(recovery.runsPerFlush),
     poison,
     checkHome: () => home.check(),
+    latency,
   })
   const compactor: Compactor = new Compactor({
     state,
@@ -232,7 +234,7 @@ function wire(
     wait: environment.wait,
     publish,
   })
-  const reader = newReader(recovery, manifest, environment)
+  const reader = newReader(recovery, manifest, environment, latency)
   const committer: Committer = new Committer({
     state,
     wal,
@@ -240,13 +242,11 @@ function wire(
     layout,
     memtableRecords: recovery.memtableRecords,
     syncIntervalMs: options.syncIntervalMs,
-    presence: {
-      hasEach: keys => reader.hasEach(state.view(), keys),
-      recordsOf: key => reader.find(state.view(), key, ALL),
-    },
+    presence: presenceIn(state, reader),
     seals: compactor,
     wait: environment.wait,
     publish,
+    latency,
   })
   compactor.wake()
   return {
@@ -257,6 +257,15 @@ function wire(
     state,
     reader,
     writer: { wal, committer, compactor, jobs, home, lock },
+    latency,
+  }
+}
+
+/** What conditional puts ask for. */
+function presenceIn(state: TableState, reader: TableReader): Presence {
+  return {
+    hasEach: keys => reader.hasEach(state.view(), keys),
+    recordsOf: key => reader.find(state.view(), key, ALL),
   }
 }
 
