@@ -42,7 +42,7 @@ describe('flashtable bench', () => {
     ])
       expect(stdout).toMatch(new RegExp(`^ *[\\d,.]+  (records|puts|keys) +${by},`, 'm'))
     expect(stdout).toMatch(/^written by putColumns +\d+\.\d\d bytes a byte of records: log [\d,]+,/m)
-    expect(stdout).toMatch(/^of which the device +(\d+\.\d\d bytes a byte of records: |not measured: )/m)
+    expect(stdout).toMatch(/^written by the device +(\d+\.\d\d bytes a byte of records: |not measured: )/m)
     expect(await readdir(directory)).toEqual([])
   })
 

@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander'
 import { jsonOption, parseCount, parseDirectory, single } from '../arguments.js'
 import { runBench, type BenchResult, type Rates } from '../bench/run.js'
 import { interruptible } from '../interrupt.js'
-import { formatBytes, formatCount, inLine, report, textList, textTable } from '../output.js'
+import { formatCount, inLine, report, textList, textTable } from '../output.js'
 import { UsageError } from '../usage.js'
 
 /** About a minute on two cores, and more than the records that wait in memory. */
@@ -87,10 +87,10 @@ function writtenText(result: BenchResult): [label: string, value: string][] {
         `manifest ${formatCount(manifest)}`,
     ],
     [
-      'of which the device',
+      'written by the device',
       device === undefined
         ? `not measured: ${notMeasured['device']}`
-        : `${perByte(device.writeAmplification)}: ${formatBytes(device.bytesWritten)} that ${device.name} wrote meanwhile, for all programs`,
+        : `${perByte(device.writeAmplification)}: ${formatCount(device.bytesWritten)} by all programs on ${device.name}`,
     ],
     ...(notMeasured['getColumnsCold'] === undefined
       ? []
