@@ -69,6 +69,7 @@ export type {
   TableOptions,
 } from './options/options.js'
 export type { TableStatus } from './table/describe.js'
+export type { DurationStats, LatencyStats } from './base/latency.js'
 export type { FileStats, TableStats } from './table/stats.js'
 export type { StoredField, StoredFieldType, StoredSchema, StoredValue } from './encoding/stored-schema.js'
 

@@ -85,6 +85,8 @@ export interface TableOptions {
    * 0o600, with nothing, 4 or 6 for the group and for others. Default: 0o600, or what the table was created with.
    */
   readonly mode?: number | undefined
+  /** Whether `stats().latency` tells how long puts, commits, syncs and lookups take. Default: false. */
+  readonly latency?: boolean | undefined
 }
 
 /** The option `combine` where the fields are not known to the compiler. */
@@ -138,6 +140,7 @@ export interface ResolvedOptions {
   readonly keyEncoding: unknown
   /** As given; encoding/ checks it. */
   readonly valueEncoding: unknown
+  readonly latency: boolean
 }
 
 const KIB = 1024
@@ -195,6 +198,7 @@ const OPEN_OPTIONS = {
   eventLog: optionalBoolean,
   writeBudget: optionalWriteBudget,
   signal: optionalSignal,
+  latency: optionalBoolean,
 }
 
 const LOAD_OPTIONS = {
@@ -252,6 +256,7 @@ function resolveGiven(given: Checked<typeof OPEN_OPTIONS>): ResolvedOptions {
     filterBitsPerRecord: given.filterBitsPerRecord ?? 10,
     fanout: given.fanout ?? 16,
     eventLog: given.eventLog ?? true,
+    latency: given.latency ?? false,
   }
 }
 

@@ -6,11 +6,13 @@
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Latency } from '../base/latency.js'
 import { newExecutor } from '../executor/worker-executor.js'
 import type { FileSystem } from '../io/file-system.js'
 import { acquireLock } from '../io/lock.js'
 import { nodeFileSystem } from '../io/node-file-system.js'
 import type { Executor } from '../jobs/job.js'
+import type { ResolvedOptions } from '../options/options.js'
 import type { BufferBudget } from '../state/buffer-budget.js'
 
 export interface Environment {
@@ -38,6 +40,11 @@ export interface Environment {
    * rubbish, so that a read after the release is noticed.
    */
   readonly memoryFreed?: ((memory: Uint8Array) => void) | undefined
+}
+
+/** Where it is noted how long things take, if the options ask for it. */
+export function latencyOf({ latency }: ResolvedOptions, { now }: Environment): Latency | undefined {
+  return latency ? new Latency(now) : undefined
 }
 
 /** The real world. */

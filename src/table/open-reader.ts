@@ -1,4 +1,5 @@
 /** Opens a table for reading: takes no lock, writes nothing. docs/durability.md, Recovery. */
+import type { Latency } from '../base/latency.js'
 import { Poison } from '../base/poison.js'
 import type { Schema } from '../encoding/schema.js'
 import { totalBytes } from '../event-log/event.js'
@@ -21,6 +22,7 @@ export async function openReader(
   directory: string,
   options: ResolvedOptions,
   environment: Environment,
+  latency: Latency | undefined,
   tableId?: string,
 ): Promise<TableParts> {
   let schema!: Schema
@@ -41,12 +43,13 @@ export async function openReader(
     schema,
     poison,
     state: new TableState({ ...recovered.options, poison }, recovered, counters),
-    reader: newReader(recovered.options, recovered.manifest, environment),
+    reader: newReader(recovered.options, recovered.manifest, environment, latency),
     async wear() {
       const nowMs = date()
       const bytes = totalBytes(totalsOf(counters).written)
       return (await historyIn(fileSystem, directory, nowMs, bytes)).wear(nowMs, bytes)
     },
     writer: undefined,
+    latency,
   }
 }

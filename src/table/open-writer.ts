@@ -9,7 +9,8 @@ import { FlashTableError } from '../base/errors.js'
 import type { TableEvent } from '../base/events.js'
 import { Poison } from '../base/poison.js'
 import { Committer } from '../commit/committer.js'
-import { Compactor } from '../compaction/compactor.js'
+import type { Presence } from '../commit/conditional-puts.js'
+import { Compactor, type CompactorOptions } from '../compaction/compactor.js'
 import { WriteBudget } from '../compaction/write-budget.js'
 import { Schema } from '../encoding/schema.js'
 import { totalBytes } from '../event-log/event.js'
@@ -22,14 +23,14 @@ import { Jobs } from '../jobs/jobs.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { loadManifest } from '../manifest/store.js'
 import type { ResolvedOptions } from '../options/options.js'
-import { ALL } from '../query/reader.js'
+import { ALL, type TableReader } from '../query/reader.js'
 import { LifetimeCounters } from '../state/lifetime-counters.js'
 import { newMemtable } from '../state/memtable-pool.js'
 import { processBudget } from '../state/buffer-budget.js'
 import { TableState } from '../state/table-state.js'
 import { WalWriter } from '../wal/writer.js'
 import { createTable } from './create-table.js'
-import type { Environment } from './environment.js'
+import { latencyOf, type Environment } from './environment.js'
 import type { RecoveryOptions } from './recovered.js'
 import { noteEvents, totalsOf } from './note-events.js'
 import { recoverWriter, sparesMax, type RecoveredWriter } from './recover-writer.js'
@@ -226,7 +227,7 @@ async function recover(
 
 /** Makes the parts of a writer and connects them: state, log, compactor, committer, reader. */
 function wire(
-  { directory, options, environment, publish: tell, poison, budget }: BudgetedOpening,
+  opening: BudgetedOpening,
   { home, lock }: Held,
   schema: Schema,
   jobs: Jobs,
@@ -234,8 +235,10 @@ function wire(
   recovered: RecoveredWriter,
   counters: LifetimeCounters,
 ): TableParts & { readonly writer: WriterParts } {
+  const { directory, options, environment, publish: tell, poison, budget } = opening
   const { manifest } = recovered
   const onBuffered = joinBudget(environment, () => void flushSoon(committer, compactor))
+  const latency = latencyOf(options, environment)
   const state = new TableState({ ...recovery, poison, onBuffered }, recovered, counters)
   const { eventLog, publish, countLog } = noteEvents(state, options.eventLog, environment, tell)
   const wal = new WalWriter({
@@ -252,22 +255,10 @@ function wire(
     sparesMax: sparesMax(recovery.runsPerFlush),
     poison,
     checkHome: () => home.check(),
+    latency,
   })
-  const compactor: Compactor = new Compactor({
-    state,
-    jobs,
-    fanout: options.fanout,
-    runsPerFlush: recovery.runsPerFlush,
-    filterBitsPerRecord: options.filterBitsPerRecord,
-    replace: manifest.duplicates === 'replace',
-    retireSegments: numbers => wal.retire(numbers),
-    syncLog: () => wal.sync(),
-    wait: environment.wait,
-    now: environment.now,
-    publish,
-    budget,
-  })
-  const reader = newReader(recovery, manifest, environment)
+  const compactor = newCompactor(opening, recovery, { state, jobs, wal, publish })
+  const reader = newReader(recovery, manifest, environment, latency)
   const committer: Committer = new Committer({
     state,
     wal,
@@ -275,13 +266,11 @@ function wire(
     layout: schema.layout,
     memtableRecords: recovery.memtableRecords,
     syncIntervalMs: options.syncIntervalMs,
-    presence: {
-      hasEach: keys => reader.hasEach(state.view(), keys),
-      recordsOf: key => reader.find(state.view(), key, ALL),
-    },
+    presence: presenceIn(state, reader),
     seals: compactor,
     wait: environment.wait,
     publish,
+    latency,
   })
   compactor.wake()
   return {
@@ -293,6 +282,34 @@ function wire(
     reader,
     wear: () => eventLog.wear(),
     writer: { wal, committer, compactor, jobs, home, eventLog, budget, lock, publish },
+    latency,
+  }
+}
+
+function newCompactor(
+  { options, environment, budget }: BudgetedOpening,
+  { runsPerFlush }: RecoveryOptions,
+  { wal, ...parts }: Pick<CompactorOptions, 'state' | 'jobs' | 'publish'> & { readonly wal: WalWriter },
+): Compactor {
+  return new Compactor({
+    ...parts,
+    fanout: options.fanout,
+    runsPerFlush,
+    filterBitsPerRecord: options.filterBitsPerRecord,
+    replace: parts.state.manifest.duplicates === 'replace',
+    retireSegments: numbers => wal.retire(numbers),
+    syncLog: () => wal.sync(),
+    wait: environment.wait,
+    now: environment.now,
+    budget,
+  })
+}
+
+/** What conditional puts ask for. */
+function presenceIn(state: TableState, reader: TableReader): Presence {
+  return {
+    hasEach: keys => reader.hasEach(state.view(), keys),
+    recordsOf: key => reader.find(state.view(), key, ALL),
   }
 }
 

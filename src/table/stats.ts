@@ -1,6 +1,7 @@
 /** What `stats()` reports: a table at one moment. docs/api.md, Statistics. */
 import { Buffer } from 'node:buffer'
 import { typedArrayName } from '../base/describe-value.js'
+import type { Latency, LatencyStats } from '../base/latency.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import type { Schema } from '../encoding/schema.js'
 import { copyOfSchema, type StoredSchema } from '../encoding/stored-schema.js'
@@ -129,6 +130,8 @@ export interface TableStats {
   readonly poisoned: string | undefined
   /** Snapshots and scans that pin files. */
   readonly pins: number
+  /** How long things have taken since the open; `undefined`: opened without `latency`. */
+  readonly latency: LatencyStats | undefined
 }
 
 /**
@@ -201,6 +204,17 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
     waitingForResources: writer?.compactor.waitingFor === 'resources',
     poisoned: parts.poison.reason,
     pins,
+    latency: parts.latency && latencyStats(parts.latency, writer !== undefined),
+  }
+}
+
+/** A reader only looks up. */
+function latencyStats({ puts, commits, syncs, lookups }: Latency, writes: boolean): LatencyStats {
+  return {
+    puts: writes ? puts.read() : undefined,
+    commits: writes ? commits.read() : undefined,
+    syncs: writes ? syncs.read() : undefined,
+    lookups: lookups.read(),
   }
 }
 

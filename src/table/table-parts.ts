@@ -1,6 +1,7 @@
 /** The parts that an open table consists of, and how each role - writer or reader - makes those that both have. */
 import { FlashTableError } from '../base/errors.js'
 import type { TableEvent } from '../base/events.js'
+import type { Latency } from '../base/latency.js'
 import type { Poison } from '../base/poison.js'
 import { PageCache } from '../bucket-file/page-cache.js'
 import { ReadPace } from '../bucket-file/read-pace.js'
@@ -45,6 +46,8 @@ export interface TableParts {
   readonly wear: () => Promise<Wear>
   /** `undefined`: opened with `readOnly`. */
   readonly writer: WriterParts | undefined
+  /** `undefined`: opened without it. */
+  readonly latency: Latency | undefined
 }
 
 /** The parts that only a writer has. */
@@ -133,6 +136,7 @@ export function newReader(
   { layout, pageBytes }: RecoveryOptions,
   { duplicates }: Manifest,
   { keyRows }: Environment,
+  latency: Latency | undefined,
 ): TableReader {
-  return new TableReader({ layout, pageBytes, replace: duplicates === 'replace', keyRows })
+  return new TableReader({ layout, pageBytes, replace: duplicates === 'replace', keyRows, latency })
 }

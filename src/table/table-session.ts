@@ -278,10 +278,11 @@ export class TableSession {
   }
 
   async #refresh(): Promise<void> {
-    const { directory, options, state } = this.#parts
+    const { directory, options, state, latency } = this.#parts
     // The signal was for the open.
     const reopening = { ...options, signal: undefined }
-    this.#parts = await openReader(directory, reopening, this.#environment, state.manifest.tableId)
+    const { tableId } = state.manifest
+    this.#parts = await openReader(directory, reopening, this.#environment, latency, tableId)
     await state.close()
   }
 

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { Command } from 'commander'
 import { visible } from '../../src/base/describe-value.js'
+import { defineBench } from './commands/bench.js'
 import { defineCheckpoint } from './commands/checkpoint.js'
 import { defineClear } from './commands/clear.js'
 import { defineCompact } from './commands/compact.js'
@@ -63,6 +64,7 @@ export function commandLine(): Command {
     defineCheckpoint,
     defineDump,
     defineLoad,
+    defineBench,
     defineCompletion,
   ])
     define(program)

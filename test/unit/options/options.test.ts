@@ -23,6 +23,7 @@ describe('options of an open', () => {
       duplicates: undefined,
       keyEncoding: undefined,
       valueEncoding: undefined,
+      latency: false,
     })
   })
 
