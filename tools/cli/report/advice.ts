@@ -62,7 +62,7 @@ export function damaged({ problems, isVerified, directory }: Figures): Advice | 
   if (problems === 0) return undefined
   return {
     urgency: 'act',
-    title: `Damage: run flashtable repair`,
+    title: 'Run flashtable repair: there is damage',
     text:
       'Reads of what is damaged fail; they never return a wrong record. Repair saves every record whose page or ' +
       'frame is intact into a new table, tells what is lost, and changes nothing here. Then look for the cause: a ' +
@@ -79,7 +79,7 @@ export function poisoned({ poisoned: reason }: Figures): Advice | undefined {
   if (reason === undefined) return undefined
   return {
     urgency: 'act',
-    title: 'Writes were stopped by a failure: open the table again',
+    title: 'Open the table again: a failure has stopped all writes',
     text:
       'A program has the table open, or had it, and every write is refused since. Remove the cause, close the table ' +
       'and open it again: what was acknowledged is still there.',
@@ -92,7 +92,7 @@ export function waits({ waitingFor, freeBytes, bucketBytes }: Figures): Advice |
   const isSpace = waitingFor === 'space'
   return {
     urgency: 'act',
-    title: isSpace ? 'A merge waits for space on the disk' : `A merge waits for ${waitingFor}`,
+    title: isSpace ? 'Make room: a merge waits for space on the disk' : `A merge waits for ${waitingFor}`,
     text: isSpace
       ? 'Until there is room, files pile up and puts become slower, and then wait. Make room: a merge needs as much ' +
         'as the files that it merges.'
@@ -114,7 +114,7 @@ export function compactFrees(figures: Figures): Advice | undefined {
   const left = bucketBytes * (1 - share)
   return {
     urgency: 'consider',
-    title: `Compact would free about ${percentText(share)} of the bucket files`,
+    title: `Compact: it would free about ${percentText(share)} of the bucket files`,
     text:
       `Deletes and newer records hide what is still in the files. Compact drops it, and writes about ${sizeText(left)} ` +
       'to one new file; the old ones go when that is done. In a program that has the table open, call compact().',
@@ -128,16 +128,22 @@ export function compactFrees(figures: Figures): Advice | undefined {
 }
 
 /** Less than what {@link compactFrees} asks for: merges drop it in time. */
-export function someHidden({ hiddenRecords, recordsInFiles, deletes }: Figures): Advice | undefined {
+export function someHidden({
+  hiddenRecords,
+  recordsInFiles,
+  deletes,
+  deleteWheres,
+}: Figures): Advice | undefined {
   if (hiddenRecords === undefined || hiddenRecords === 0 || recordsInFiles === 0) return undefined
   if (hiddenRecords / recordsInFiles >= FREED_SHARE) return undefined
   return {
     urgency: 'know',
-    title: `About ${percentText(hiddenRecords / recordsInFiles)} of the records in files are hidden`,
+    title: `Of the records in files ${percentText(hiddenRecords / recordsInFiles)} are hidden, by an estimate`,
     text: 'Deletes and newer records hide them. Merges drop them in time; that few cost little.',
     figures: {
       'hidden records, estimated': `${formatCount(hiddenRecords)} of ${formatCount(recordsInFiles)}`,
-      'deletes in files and log': formatCount(deletes),
+      'deletes of keys and records': formatCount(deletes),
+      'deletes by fields or range': formatCount(deleteWheres),
     },
   }
 }
@@ -146,7 +152,7 @@ export function manyDeleteWheres({ deleteWheres, directory }: Figures): Advice |
   if (deleteWheres <= DELETE_WHERES_MAX) return undefined
   return {
     urgency: 'consider',
-    title: 'Many deletes by field values or by range are pending',
+    title: `Compact: ${formatCount(deleteWheres)} deletes by field values or range are pending`,
     text:
       'Each read of an older record is compared with them until a merge has applied them. Compact applies all. To ' +
       'forget by time, call delWhere once with a later bound rather than often.',
@@ -159,7 +165,7 @@ export function noFilter({ filesWithoutFilter, files, directory }: Figures): Adv
   if (filesWithoutFilter === 0) return undefined
   return {
     urgency: 'consider',
-    title: 'Files have no filter: a lookup of a key that is not there reads pages',
+    title: 'Compact: files have no filter, so a lookup of a key that is not there reads pages',
     text:
       'They were written with filterBitsPerRecord: 0. That is right if nearly all lookups hit. Otherwise compact, ' +
       'which writes filters of 10 bits a key, and leave the option out in your program.',
@@ -172,7 +178,7 @@ export function manyFiles({ files, bucketBytes, meanFiles, directory }: Figures)
   if (files <= FILES_MAX) return undefined
   return {
     urgency: 'consider',
-    title: `There are many files: ${formatCount(files)}`,
+    title: `Compact: there are ${formatCount(files)} files`,
     text:
       'A lookup asks the filter of each file whose range the key is in. A program that has the table open merges ' +
       'them in the background; compact makes one of all.',
@@ -202,7 +208,7 @@ export function largeLog({ logBytes, logRecords, bucketBytes, directory }: Figur
   if (logBytes < LOG_LEAST_BYTES || logBytes < bucketBytes) return undefined
   return {
     urgency: 'consider',
-    title: 'The log is larger than the bucket files',
+    title: 'Compact: the log is larger than the bucket files',
     text:
       'Each open reads it, and holds its records in memory. They wait for more, up to bufferBytes, to be written as ' +
       'one file. If nothing will be put for a while, compact writes them now; or open with a smaller bufferBytes.',
@@ -237,7 +243,7 @@ export function highWear({ recordBytesPut, written }: Figures): Advice | undefin
         : 'Most of it went to manifests: keep the table open rather than opening it for each batch.'
   return {
     urgency: 'consider',
-    title: `${roundText(all / recordBytesPut)} bytes were written for each byte put`,
+    title: `Write less: ${roundText(all / recordBytesPut)} bytes were written for each byte put`,
     text: advice,
     figures: {
       put: sizeText(recordBytesPut),
@@ -252,7 +258,7 @@ export function littleSpace({ freeBytes, bucketBytes, waitingFor }: Figures): Ad
     return undefined
   return {
     urgency: 'consider',
-    title: 'The disk has less room than a merge of all files may need',
+    title: 'Make room: the disk has less than a merge of all files may need',
     text: 'A merge writes its output before it removes its inputs. Make room before the table grows or is compacted.',
     figures: { ...freeFigure(freeBytes), 'bucket files': sizeText(bucketBytes) },
   }
@@ -333,7 +339,7 @@ export function headLine(advice: readonly Advice[], { records, openFailure, isVe
   const more = others > 0 ? ` And ${countText(others, 'other thing')} below.` : ''
   if (act.length > 0) return `Act now. ${first!.title}.${more}`
   const state = isVerified ? 'The table is healthy' : 'Nothing wrong was seen'
-  if (first !== undefined) return `${state}. Worth doing: ${lowerFirst(first.title)}.${more}`
+  if (first !== undefined) return `${state}, but something is worth doing. ${first.title}.${more}`
   return records === 0 && openFailure === undefined
     ? 'Nothing to do: the table is empty.'
     : `Nothing to do. ${state}.`
@@ -348,12 +354,9 @@ function sentence(message: string): string {
   return /[.!?]$/.test(message) ? message : `${message}.`
 }
 
-function lowerFirst(text: string): string {
-  return `${text[0]!.toLowerCase()}${text.slice(1)}`
-}
-
 /** A path that a shell takes for one word. */
 function shellText(path: string): string {
-  if (/^[\w./@:+,-]+$/.test(path) && !path.startsWith('-')) return path
-  return `'${path.replaceAll("'", `'\\''`)}'`
+  // Not an option.
+  const word = path.startsWith('-') ? `./${path}` : path
+  return /^[\w./@:+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }

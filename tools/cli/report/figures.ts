@@ -50,7 +50,8 @@ export function figuresOf(facts: Facts): Figures {
   const { opened, inspected, keySpace, verification, wear } = facts
   const files = inspected?.files ?? []
   const stats = opened?.stats
-  const torn = inspected?.tornAt ?? undefined
+  // Without a segment there is no place to tell.
+  const torn = inspected?.tornAt?.file.endsWith('.wal') === true ? inspected.tornAt : undefined
   return {
     directory: facts.directory,
     openFailure: facts.openFailure,

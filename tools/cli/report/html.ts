@@ -1,19 +1,19 @@
-/** Pieces of HTML. A text within {@link html} is escaped: names and paths of a table may hold anything. */
+/** Pieces of HTML. A text within {@link markup} is escaped: names and paths of a table may hold anything. */
 import { visible } from '../../../src/base/describe-value.js'
 
 /** Markup that is ready for a page. Requires: every text in it was escaped. */
 export class Html {
-  readonly markup: string
+  readonly text: string
 
-  constructor(markup: string) {
-    this.markup = markup
+  constructor(text: string) {
+    this.text = text
   }
 }
 
 type Value = string | Html | readonly Html[]
 
-/** `` html`<p>${'a & b'}</p>` ``: texts are escaped, markup is taken as it is, lists are joined. */
-export function html(parts: TemplateStringsArray, ...values: readonly Value[]): Html {
+/** `` markup`<p>${'a & b'}</p>` ``: texts are escaped, markup is taken as it is, lists are joined. */
+export function markup(parts: TemplateStringsArray, ...values: readonly Value[]): Html {
   return new Html(parts.map((part, i) => part + (i < values.length ? markupOf(values[i]!) : '')).join(''))
 }
 
@@ -21,7 +21,7 @@ export const NOTHING = new Html('')
 
 function markupOf(value: Value): string {
   if (typeof value === 'string') return escaped(value)
-  return value instanceof Html ? value.markup : value.map(({ markup }) => markup).join('')
+  return value instanceof Html ? value.text : value.map(({ text }) => text).join('')
 }
 
 /** What would act in a page, or turn the text around, does not. */
@@ -41,22 +41,22 @@ export function htmlTable(
   rows: readonly (readonly (string | Html)[])[],
   numbers: readonly number[] = [],
 ): Html {
-  const kind = (column: number): Html => (numbers.includes(column) ? html` class="number"` : NOTHING)
-  return html`<div class="scroll" role="region" tabindex="0" aria-label="${caption}">
+  const kind = (column: number): Html => (numbers.includes(column) ? markup` class="number"` : NOTHING)
+  return markup`<div class="scroll" role="region" tabindex="0" aria-label="${caption}">
     <table>
       <caption>
         ${caption}
       </caption>
       <thead>
         <tr>
-          ${head.map((name, i) => html`<th scope="col" ${kind(i)}>${name}</th>`)}
+          ${head.map((name, i) => markup`<th scope="col" ${kind(i)}>${name}</th>`)}
         </tr>
       </thead>
       <tbody>
         ${rows.map(
           row =>
-            html`<tr>
-              ${row.map((cell, i) => (i === 0 ? html`<th scope="row" ${kind(i)}>${cell}</th>` : html`<td${kind(i)}>${cell}</td>`))}
+            markup`<tr>
+              ${row.map((cell, i) => (i === 0 ? markup`<th scope="row" ${kind(i)}>${cell}</th>` : markup`<td${kind(i)}>${cell}</td>`))}
             </tr> `,
         )}
       </tbody>
@@ -66,10 +66,10 @@ export function htmlTable(
 
 /** Names and what they are, without a head. */
 export function htmlList(rows: readonly (readonly [name: string, value: string | Html])[]): Html {
-  return html`<dl>
+  return markup`<dl>
     ${rows.map(
       ([name, value]) =>
-        html`<div>
+        markup`<div>
           <dt>${name}</dt>
           <dd>${value}</dd>
         </div> `,

@@ -124,11 +124,7 @@ function placer(
   return key => (numberOf(key) - from) / (to - from)
 }
 
-function binOf(place: number): number {
-  return Math.min(BINS - 1, Math.floor(place * BINS))
-}
-
-/** The records between two fences count as spread evenly over the bins between them. */
+/** The records between two fences count as spread evenly over the keys between them. */
 function binsOf(
   files: readonly Fences[],
   spans: readonly FileSpan[],
@@ -137,13 +133,23 @@ function binsOf(
   const bins = Array.from({ length: BINS }, () => ({ records: 0, files: 0 }))
   for (const { records, keys } of files) {
     const each = records / (keys.length - 1)
-    for (let i = 0; i + 1 < keys.length; i++) {
-      const [from, to] = [binOf(place(keys[i]!)), binOf(place(keys[i + 1]!))]
-      for (let bin = from; bin <= to; bin++) bins[bin]!.records += each / (to - from + 1)
+    const places = keys.map(key => place(key) * BINS)
+    for (let i = 0; i + 1 < places.length; i++) {
+      const [from, to] = [places[i]!, places[i + 1]!]
+      for (let bin = binOf(from); bin <= binOf(to); bin++) {
+        const within = Math.min(to, bin + 1) - Math.max(from, bin)
+        bins[bin]!.records += to > from ? (each * within) / (to - from) : each
+      }
     }
   }
-  for (const { from, to } of spans) for (let bin = binOf(from); bin <= binOf(to); bin++) bins[bin]!.files++
+  for (const { from, to } of spans)
+    for (let bin = binOf(from * BINS); bin <= binOf(to * BINS); bin++) bins[bin]!.files++
   return bins
+}
+
+/** The greatest key is in the last bin. */
+function binOf(place: number): number {
+  return Math.min(BINS - 1, Math.floor(place))
 }
 
 function placesOf({ schema }: InspectedTable, files: readonly Fences[]): unknown[] {

@@ -2,7 +2,7 @@
 import { headLine, type Advice, type Urgency } from './advice.js'
 import type { Facts } from './facts.js'
 import type { Figures } from './figures.js'
-import { Html, html, htmlList, NOTHING } from './html.js'
+import { Html, markup, htmlList, NOTHING } from './html.js'
 import type { Plot } from './plot.js'
 import { bitsSection, filesSection, keysSection, wearSection } from './sections.js'
 import { STYLE } from './style.js'
@@ -29,7 +29,7 @@ export interface Page {
 }
 
 export function pageOf(plot: Plot, { facts, figures, advice, version }: Page): string {
-  const page = html`<!doctype html>
+  const page = markup`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
@@ -64,16 +64,16 @@ export function pageOf(plot: Plot, { facts, figures, advice, version }: Page): s
         <footer>Made by flashtable ${version}. This page loads nothing and runs nothing.</footer>
       </body>
     </html> `
-  return page.markup
+  return page.text
 }
 
 function adviceSection(advice: readonly Advice[], figures: Figures): Html {
   const urgency = advice[0]?.urgency ?? 'know'
-  return html`<p class="verdict ${urgency}">${headLine(advice, figures)}</p>
+  return markup`<p class="verdict ${urgency}">${headLine(advice, figures)}</p>
     ${
       advice.length === 0
         ? NOTHING
-        : html`<ul class="advice">
+        : markup`<ul class="advice">
             ${advice.map(adviceItem)}
           </ul>`
     }`
@@ -81,10 +81,10 @@ function adviceSection(advice: readonly Advice[], figures: Figures): Html {
 
 function adviceItem({ urgency, title, text, command, figures }: Advice): Html {
   const rows = Object.entries(figures)
-  return html`<li class="${urgency}">
+  return markup`<li class="${urgency}">
     <h3><span class="urgency">${URGENCIES[urgency]}:</span> ${title}</h3>
     <p>${text}</p>
-    ${command === undefined ? NOTHING : html`<pre><code>${command}</code></pre>`}
+    ${command === undefined ? NOTHING : markup`<pre><code>${command}</code></pre>`}
     ${rows.length === 0 ? NOTHING : htmlList(rows)}
   </li>`
 }
@@ -108,10 +108,10 @@ function tiles({ opened, verification }: Facts, figures: Figures): Html {
     ['bucket files', formatCount(figures.files)],
     ['verified', verified],
   ]
-  return html`<dl class="tiles">
+  return markup`<dl class="tiles">
     ${rows.map(
       ([name, value]) =>
-        html`<div>
+        markup`<div>
           <dt>${name!}</dt>
           <dd>${value!}</dd>
         </div>`,

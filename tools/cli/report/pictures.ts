@@ -2,7 +2,7 @@
 import type { InspectedWhole } from '../inspect/table.js'
 import { KINDS_COLUMN } from '../inspect/page-columns.js'
 import { storedFields, type StoredFieldType, type StoredSchema } from '../../../src/encoding/stored-schema.js'
-import type { KeyCounts } from './key-counts.js'
+import type { KeyCounts, KeyGroup } from './key-counts.js'
 import type { KeySpace } from './key-space.js'
 import type { Plot } from './plot.js'
 import { countText, percentText, roundText, shortText, sizeText, unitOf } from './words.js'
@@ -16,7 +16,10 @@ export interface Picture {
 }
 
 const NARROW = 340
-const WIDE = 760
+const WIDE = 740
+
+/** The label of an axis, where it covers no number. */
+const CENTRED = { labelAnchor: 'center', labelArrow: 'none' } as const
 
 /** The colours of the style sheet: `--c1` and so on. */
 const COLOURS = 5
@@ -56,10 +59,11 @@ export function drawTotals(plot: Plot, put: number, written: Written): Picture {
     width =>
       plot.draw(alt, {
         width,
-        height: 130,
+        height: 140,
         marginLeft: 70,
         marginRight: 20,
-        x: { label: unit.name, grid: true, nice: true, ticks: width / 100 },
+        marginBottom: 44,
+        x: { label: unit.name, ...CENTRED, grid: true, nice: true, ticks: width / 100 },
         y: { label: null, domain: ['put', 'written'] },
         color: { type: 'identity' },
         marks: [
@@ -95,7 +99,8 @@ export function drawWear(plot: Plot, points: readonly WearPoint[]): Picture {
         height: width === NARROW ? 240 : 300,
         marginLeft: 50,
         marginRight: 20,
-        x: { type: 'utc', label: 'time (UTC)', ticks: width / 110 },
+        marginBottom: 48,
+        x: { type: 'utc', label: 'time (UTC)', ...CENTRED, ticks: width / 110 },
         y: { label: `${unit.name} since the table was made`, grid: true, nice: true, ticks: 5 },
         color: { domain: CAUSES, range: CAUSES.map((_, i) => colour(i)) },
         marks: [
@@ -175,8 +180,7 @@ export function drawFiles(plot: Plot, space: KeySpace): Picture {
         domain: [0, 1],
         ticks: [0, 1],
         label: 'key',
-        labelAnchor: 'center',
-        labelArrow: 'none',
+        ...CENTRED,
         tickFormat: () => '',
       },
       y: { domain: [0, files.length], ticks: [], label: 'files, newest on top' },
@@ -215,7 +219,9 @@ export interface ColumnBits {
 export function columnBits({ bitsPerRecord, manifest }: InspectedWhole): ColumnBits[] | undefined {
   if (bitsPerRecord === null) return undefined
   const raw = rawBits(manifest.schema)
-  const columns = Object.entries(bitsPerRecord).filter(([name]) => name !== 'all')
+  const columns = Object.entries(bitsPerRecord).filter(
+    ([name, bits]) => name !== 'all' && (name !== KINDS_COLUMN || bits > 0),
+  )
   const used = columns.reduce((sum, [, bits]) => sum + bits, 0)
   return [
     ...columns.map(([name, bits]) => ({
@@ -240,10 +246,11 @@ export function drawBits(plot: Plot, columns: readonly ColumnBits[]): Picture {
     width =>
       plot.draw(alt, {
         width,
-        height: 60 + 24 * columns.length,
+        height: 70 + 24 * columns.length,
+        marginBottom: 44,
         marginLeft: 120,
         marginRight: 20,
-        x: { label: 'bits a record', grid: true, nice: true, ticks: width / 90 },
+        x: { label: 'bits a record', ...CENTRED, grid: true, nice: true, ticks: width / 90 },
         y: {
           label: null,
           domain: rows.map(({ row }) => row),
@@ -275,7 +282,7 @@ export function groupText({ least, most }: { readonly least: number; readonly mo
 }
 
 export function drawKeyCounts(plot: Plot, { groups, keys }: KeyCounts): Picture {
-  const bars = groups.map(group => ({ label: groupText(group), share: (100 * group.keys) / keys }))
+  const bars = withGaps(groups).map(group => ({ label: groupText(group), share: (100 * group.keys) / keys }))
   const alt = `Bars, share of the keys by how many records they have: ${groups.map(group => `${groupText(group)}: ${percentText(group.keys / keys)}`).join(', ')}.`
   return both(width =>
     plot.draw(alt, {
@@ -294,4 +301,14 @@ export function drawKeyCounts(plot: Plot, { groups, keys }: KeyCounts): Picture 
       marks: [plot.marks.barY(bars, { x: 'label', y: 'share', fill: colour(0) }), plot.marks.ruleY([0])],
     }),
   )
+}
+
+/** With the groups between them that no key is in: an axis without them would lie. */
+function withGaps(groups: readonly KeyGroup[]): KeyGroup[] {
+  return groups.flatMap((group, i) => {
+    const gaps: KeyGroup[] = []
+    for (let most = i === 0 ? group.most : groups[i - 1]!.most * 2; most < group.most; most *= 2)
+      gaps.push({ least: Math.floor(most / 2) + 1, most, keys: 0, records: 0 })
+    return [...gaps, group]
+  })
 }

@@ -1,7 +1,7 @@
 /** The sections of a report that have a picture. Each says the same in words or as a table. */
 import { formatCount } from '../output.js'
 import type { Facts, Failure } from './facts.js'
-import { html, htmlList, htmlTable, NOTHING, Html } from './html.js'
+import { markup, htmlList, htmlTable, NOTHING, Html } from './html.js'
 import {
   columnBits,
   dayText,
@@ -25,26 +25,26 @@ const KEY_LETTERS = 42
 function figure({ narrow, wide, legend }: Picture): Html {
   const keys = legend.map(({ colour, label }) =>
     colour === 0
-      ? html`<span class="key none">${label}</span> `
-      : html`<span class="key c${String(colour)}">${label}</span> `,
+      ? markup`<span class="key none">${label}</span> `
+      : markup`<span class="key c${String(colour)}">${label}</span> `,
   )
-  return html`<figure>
+  return markup`<figure>
     <div class="narrow">${new Html(narrow)}</div>
     <div class="wide">${new Html(wide)}</div>
-    ${keys.length === 0 ? NOTHING : html`<figcaption>${keys}</figcaption>`}
+    ${keys.length === 0 ? NOTHING : markup`<figcaption>${keys}</figcaption>`}
   </figure>`
 }
 
 /** A picture, and beside it on a wide screen what it says. */
 function beside(picture: Picture, words: Html): Html {
-  return html`<div class="beside">
+  return markup`<div class="beside">
     ${figure(picture)}
     <div>${words}</div>
   </div>`
 }
 
 export function failureText(what: string, failure: Failure | undefined): Html {
-  return failure === undefined ? NOTHING : html`<p>${what} could not be read: ${failure.message}</p>`
+  return failure === undefined ? NOTHING : markup`<p>${what} could not be read: ${failure.message}</p>`
 }
 
 export function wearSection(plot: Plot, { opened, wear, wearFailure }: Facts): Html {
@@ -53,7 +53,7 @@ export function wearSection(plot: Plot, { opened, wear, wearFailure }: Facts): H
   const written = {
     log: bytesWritten.wal,
     buckets: bytesWritten.buckets,
-    // Of the event log, if there is one, too: whatever else was written.
+    // What is left: the manifest, and the event log if there is one.
     other: Math.max(
       0,
       Math.round(writeAmplification * recordBytesPut) - bytesWritten.wal - bytesWritten.buckets,
@@ -68,7 +68,7 @@ export function wearSection(plot: Plot, { opened, wear, wearFailure }: Facts): H
     ['cause', 'written', 'share', 'for a byte put'],
     (
       [
-        ['bucket files: flushes, merges, loads', written.buckets],
+        ['bucket files', written.buckets],
         ['log', written.log],
         ['manifest and events', written.other],
         ['all', all],
@@ -84,14 +84,14 @@ export function wearSection(plot: Plot, { opened, wear, wearFailure }: Facts): H
   const points = wear?.points ?? []
   const isCurve = points.length > 1 && points[0]!.time.getTime() < points.at(-1)!.time.getTime()
   const picture = isCurve ? drawWear(plot, points) : drawTotals(plot, recordBytesPut, written)
-  return html`<section>
+  return markup`<section>
     <h2>What it has written to the disk</h2>
     <p>
       ${formatCount(recordsPut)} records of ${sizeText(recordBytesPut)} were put, and ${sizeText(all)} were
       written for them: ${ratio} bytes for a byte put. With 1.0, as much is written as was put; below it,
       packing has saved more than merges have cost.
     </p>
-    ${wear === undefined ? html`<p>There is no event log, so nothing is known of when: these are the sums of the whole life.</p>` : NOTHING}
+    ${wear === undefined ? markup`<p>There is no event log, so nothing is known of when: these are the sums of the whole life.</p>` : NOTHING}
     ${failureText('The event log', wearFailure)} ${beside(picture, causes)}
     ${wear === undefined ? NOTHING : eventTable(wear)}
   </section>`
@@ -116,13 +116,13 @@ export function filesSection(plot: Plot, { inspected, keySpace }: Facts): Html {
   if (inspected === undefined) return NOTHING
   const { files } = inspected
   if (files.length === 0)
-    return html`<section>
+    return markup`<section>
       <h2>Files over the range of keys</h2>
       <p>There is no bucket file yet: all records are in the log.</p>
     </section>`
   const words =
     keySpace === undefined
-      ? html`<p>No file with keys can be read.</p>`
+      ? markup`<p>No file with keys can be read.</p>`
       : htmlList([
           ['files', formatCount(files.length)],
           ['least key', keySpace.leastKey],
@@ -136,7 +136,7 @@ export function filesSection(plot: Plot, { inspected, keySpace }: Facts): Html {
             `the fullest tenth of the range has ${percentText(keySpace.fullestTenth)} of the records; spread evenly it would be 10 %`,
           ],
         ])
-  return html`<section>
+  return markup`<section>
     <h2>Files over the range of keys</h2>
     <p>
       A bar is a bucket file, from its first key to its last. A lookup asks the filter of each file whose bar
@@ -165,16 +165,16 @@ function fileTable({ files }: NonNullable<Facts['inspected']>): Html {
     htmlTable(caption, head, rows.slice(from, to), [1, 2, 3, 4, 5])
   const rest = rows.length - FILES_SHOWN
   const left = files.length - rows.length
-  return html`${table(rest > 0 ? `The newest ${FILES_SHOWN} files` : 'Files, newest first', 0, FILES_SHOWN)}
+  return markup`${table(rest > 0 ? `The newest ${FILES_SHOWN} files` : 'Files, newest first', 0, FILES_SHOWN)}
   ${
     rest > 0
-      ? html`<details>
+      ? markup`<details>
           <summary>${countText(rest, 'older file')}</summary>
           ${table('Older files', FILES_SHOWN)}
         </details>`
       : NOTHING
   }
-  ${left > 0 ? html`<p>And ${formatCount(left)} more: <code>flashtable inspect</code> lists all.</p>` : NOTHING}`
+  ${left > 0 ? markup`<p>And ${formatCount(left)} more: <code>flashtable inspect</code> lists all.</p>` : NOTHING}`
 }
 
 function keyText(cell: unknown): string {
@@ -206,7 +206,7 @@ export function bitsSection(plot: Plot, { inspected }: Facts): Html {
     ],
     [1, 2],
   )
-  return html`<section>
+  return markup`<section>
     <h2>Bits a record</h2>
     <p>
       A record takes ${roundText(all)} bits in data pages, in a raw record ${String(raw)}. Its columns fill
@@ -221,7 +221,7 @@ export function keysSection(plot: Plot, { opened }: Facts): Html {
   if (opened === undefined || opened.stats.records === 0) return NOTHING
   const { keyCounts, keyFailure, stats } = opened
   if (keyCounts === undefined)
-    return html`<section>
+    return markup`<section>
       <h2>Records a key</h2>
       ${failureText('The keys', keyFailure)}
     </section>`
@@ -233,7 +233,7 @@ export function keysSection(plot: Plot, { opened }: Facts): Html {
         ? `A sample: ${countText(keys, 'key')} with ${countText(records, 'record')} that follow each other at ${formatCount(places)} places, of about ${formatCount(stats.records)} records.`
         : `The first ${countText(records, 'record')} by key, of about ${formatCount(stats.records)}.`
   if (keys === 0 || fullest === undefined)
-    return html`<section>
+    return markup`<section>
       <h2>Records a key</h2>
       <p>${counted}</p>
     </section>`
@@ -252,9 +252,9 @@ export function keysSection(plot: Plot, { opened }: Facts): Html {
       percentText(group.keys / keys),
       percentText(group.records / records),
     ]),
-    [1, 2, 3],
+    [0, 1, 2, 3],
   )
-  return html`<section>
+  return markup`<section>
     <h2>Records a key</h2>
     <p>
       A key has ${roundText(records / keys)} records on average. The key with the most that was seen,

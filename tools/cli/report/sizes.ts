@@ -5,7 +5,7 @@ import { combineOf, MANIFEST_VERSION } from '../../../src/manifest/manifest.js'
 import { formatBytes, formatCount } from '../output.js'
 import { schemaText } from '../schema.js'
 import type { Facts } from './facts.js'
-import { html, htmlList, htmlTable, NOTHING, type Html } from './html.js'
+import { markup, htmlList, htmlTable, NOTHING, type Html } from './html.js'
 import { failureText } from './sections.js'
 import { countText, shortText, sizeText } from './words.js'
 
@@ -25,15 +25,15 @@ export function verifySection({
   const said =
     verification === undefined
       ? verifyFailure === undefined
-        ? html`<p>It was not run.</p>`
-        : html`<p>It gave up: ${verifyFailure.message}</p>`
-      : html`<p>
+        ? markup`<p>It was not run.</p>`
+        : markup`<p>It gave up: ${verifyFailure.message}</p>`
+      : markup`<p>
           It has read ${countText(verification.files, 'file')} with ${countText(verification.pages, 'page')},
           ${countText(verification.frames, 'frame')} of the log and
           ${countText(verification.records, 'record')}:
           ${problems.length === 0 ? 'no problem.' : countText(problems.length, 'problem')}
         </p>`
-  return html`<section>
+  return markup`<section>
     <h2>What verify says</h2>
     ${said} ${failureText('The manifest', inspectFailure)}
     ${
@@ -50,7 +50,7 @@ export function verifySection({
             [1],
           )
     }
-    ${left === 0 ? NOTHING : html`<p>And ${formatCount(left)} more: <code>flashtable verify</code> lists all.</p>`}
+    ${left === 0 ? NOTHING : markup`<p>And ${formatCount(left)} more: <code>flashtable verify</code> lists all.</p>`}
   </section>`
 }
 
@@ -76,8 +76,9 @@ export function tableSection({ inspected, opened, directory, freeBytes }: Facts)
           ['spare log segments', stats.spareBytesOnDisk],
           ['all, as the file system counts', stats.bytesOnDisk],
         ]
-  return html`<section>
+  return markup`<section>
     <h2>What the table is</h2>
+    <div class="beside"><div>
     ${htmlList([
       ['directory', directory],
       ['schema', schemaText(manifest.schema)],
@@ -108,6 +109,7 @@ export function tableSection({ inspected, opened, directory, freeBytes }: Facts)
       ['log segments', formatCount(log.length)],
       ['free on the disk', freeBytes === undefined ? 'not known' : sizeText(freeBytes)],
     ])}
+    </div><div>
     ${
       sizes.length === 0
         ? NOTHING
@@ -121,9 +123,10 @@ export function tableSection({ inspected, opened, directory, freeBytes }: Facts)
     ${
       meta === '' || meta === '{}'
         ? NOTHING
-        : html`<h3>Metadata</h3>
+        : markup`<h3>Metadata</h3>
             <pre>${meta.length > META_LETTERS ? `${shortLines(meta)}…` : meta}</pre>`
     }
+    </div></div>
   </section>`
 }
 
@@ -140,7 +143,7 @@ function shortLines(text: string): string {
 /** What there is, where no manifest says what it means. */
 export function directorySection({ directoryFiles, inspected }: Facts): Html {
   if (inspected !== undefined) return NOTHING
-  return html`<section>
+  return markup`<section>
     <h2>What is in the directory</h2>
     <p>The manifest says which of the files count, and how to read them. It cannot be read.</p>
     ${htmlTable(

@@ -16,7 +16,7 @@ export const STYLE = `
 }
 * { box-sizing: border-box; }
 html { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, 'DejaVu Sans', sans-serif; }
-body { margin: 0 auto; max-width: 1240px; padding: 16px; overflow-wrap: anywhere; }
+body { margin: 0 auto; max-width: 1320px; padding: 16px; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0; }
 h2 { font-size: 1.2rem; margin: 2.5rem 0 0.5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 h3 { font-size: 1rem; margin: 0; }
@@ -56,15 +56,17 @@ figcaption { font-size: 0.85rem; margin-top: 0.25rem; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 caption { text-align: left; padding-bottom: 0.25rem; }
-th, td { padding: 0.2rem 0.9rem 0.2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+th, td { padding: 0.2rem 0.8rem 0.2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; }
+thead th, thead .number { white-space: normal; vertical-align: bottom; }
 tbody th { font-weight: 400; }
-.number { text-align: right; }
+.number { text-align: right; white-space: nowrap; }
 summary { cursor: pointer; }
 footer { margin-top: 3rem; font-size: 0.85rem; color: var(--soft); }
 @media (max-width: 820px) { .narrow { display: block; } .wide { display: none; } }
 @media (min-width: 1200px) {
-  .beside { display: grid; grid-template-columns: 780px 1fr; gap: 0 2rem; align-items: start; }
+  .beside figure + div dl > div { grid-template-columns: 1fr; margin-bottom: 0.5rem; }
+  .beside { display: grid; grid-template-columns: 740px 1fr; gap: 0 2.5rem; align-items: start; }
 }
 @media (max-width: 500px) { section dl > div, li dl > div { grid-template-columns: 1fr; margin-bottom: 0.4rem; } }
 @media print { .scroll { overflow: visible; } }
