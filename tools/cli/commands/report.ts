@@ -6,7 +6,7 @@ import { interruptible } from '../interrupt.js'
 import { EXIT, formatBytes, report, textList } from '../output.js'
 import { withOutput } from '../output-file.js'
 import { advise, headLine, type Advice } from '../report/advice.js'
-import { gatherFacts } from '../report/facts.js'
+import { gatherFacts, type FactOptions } from '../report/facts.js'
 import { figuresOf } from '../report/figures.js'
 import { pageOf } from '../report/page.js'
 import { Plot } from '../report/plot.js'
@@ -54,31 +54,50 @@ interface Options {
 }
 
 async function runReport(directory: string, options: Options): Promise<void> {
-  const { output: file, verify, force, json } = options
+  const { output: file, force, json } = options
   if (file === '-' && json === true)
     throw new UsageError('standard output has the page: --json has no place there')
   const plot = await Plot.load()
-  const told = await interruptible(signal =>
+  const made = await interruptible(signal =>
     withOutput({ path: file, force, signal }, async output => {
-      const facts = await gatherFacts(directory, { verify, signal })
-      const figures = figuresOf(facts)
-      const advice = advise(figures)
-      await output.write(pageOf(plot, { facts, figures, advice, version: packageVersion() }))
-      const isBroken = figures.problems > 0 || figures.openFailure !== undefined
-      return { headLine: headLine(advice, figures), advice, isBroken }
+      const made = await makeReport(plot, directory, { verify: options.verify, signal })
+      await output.write(made.page)
+      return made
     }),
   )
-  if (told === undefined) return
-  if (told.isBroken) process.exitCode = EXIT.failed
+  if (made === undefined) return
+  const { advice, verdict, isBroken } = made
+  if (isBroken) process.exitCode = EXIT.failed
   if (file === '-') return
   const bytes = (await stat(file)).size
-  const { headLine: verdict, advice } = told
-  report(json, { directory, file, bytes, headLine: verdict, advice }, () =>
-    [`${file}: ${formatBytes(bytes)}`, verdict, ...adviceText(advice)].join('\n'),
+  report(json, { directory, file, bytes, verdict, advice }, () =>
+    [`${file}: ${formatBytes(bytes)}`, verdict, ...commandsText(advice)].join('\n'),
   )
 }
 
-function adviceText(advice: readonly Advice[]): string[] {
+/** A page, and what is said beside it. */
+export interface Made {
+  readonly page: string
+  readonly verdict: string
+  readonly advice: readonly Advice[]
+  /** There is damage, or the table cannot be opened. */
+  readonly isBroken: boolean
+}
+
+/** Rejects with `FLASHTABLE_NOT_FOUND` if there is no table, or with the reason of the signal. */
+export async function makeReport(plot: Plot, directory: string, options: FactOptions): Promise<Made> {
+  const facts = await gatherFacts(directory, options)
+  const figures = figuresOf(facts)
+  const advice = advise(figures)
+  return {
+    page: pageOf(plot, { facts, figures, advice, version: packageVersion() }),
+    verdict: headLine(advice, figures),
+    advice,
+    isBroken: figures.problems > 0 || figures.openFailure !== undefined,
+  }
+}
+
+function commandsText(advice: readonly Advice[]): string[] {
   const commands = advice.flatMap(({ title, command }) =>
     command === undefined ? [] : [[title, command] as const],
   )

@@ -25,7 +25,7 @@ function markupOf(value: Value): string {
 }
 
 /** What would act in a page, or turn the text around, does not. */
-function escaped(text: string): string {
+export function escaped(text: string): string {
   return visible(text, '\n')
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')

@@ -4,8 +4,9 @@
  */
 import type { OwnColumn } from '../../../src/encoding/field-type.js'
 import type { StoredFieldType } from '../../../src/encoding/stored-schema.js'
-import { formatKey } from '../key.js'
+import { cellText } from '../inspect/records.js'
 import { scan, type AnyTable } from '../records.js'
+import { jsonLinesFormat } from '../rows/row-format.js'
 
 /** Records of a table whose keys are all counted: a second or two. */
 export const COUNTED_MAX = 1_000_000
@@ -69,7 +70,7 @@ export async function countKeys(table: AnyTable, options: CountOptions): Promise
 /** Counts equal keys that follow each other, over batches. */
 class KeyCounter {
   readonly #width: number
-  readonly #isBytes: boolean
+  readonly #type: StoredFieldType
   /** By the logarithm of the number of records, rounded up. */
   readonly #groups = new Map<number, { keys: number; records: number }>()
   #key: OwnColumn | undefined
@@ -80,7 +81,7 @@ class KeyCounter {
   records = 0
 
   constructor(type: StoredFieldType) {
-    this.#isBytes = 'bytes' in type
+    this.#type = type
     this.#width = 'bytes' in type ? type.bytes : 1
   }
 
@@ -110,10 +111,7 @@ class KeyCounter {
     const groups = [...this.#groups]
       .sort(([a], [b]) => a - b)
       .map(([log, group]) => ({ least: log === 0 ? 1 : 2 ** (log - 1) + 1, most: 2 ** log, ...group }))
-    const fullest = this.#fullest && {
-      ...this.#fullest,
-      key: formatKey(this.#isBytes ? Uint8Array.from(this.#fullest.key as Uint8Array) : this.#fullest.key[0]),
-    }
+    const fullest = this.#fullest && { ...this.#fullest, key: keyText(this.#type, this.#fullest.key) }
     return { keys: groups.reduce((sum, { keys }) => sum + keys, 0), records: this.records, groups, fullest }
   }
 
@@ -133,4 +131,10 @@ class KeyCounter {
     for (let i = 0; i < this.#width; i++) if (keys[at + i] !== this.#key![i]) return false
     return true
   }
+}
+
+/** As `inspect` shows it. */
+function keyText(type: StoredFieldType, key: OwnColumn): string {
+  const [line] = jsonLinesFormat([{ name: 'key', ...type }]).chunks({ key }, 0, 1)
+  return cellText((JSON.parse(line!.toString()) as { key: unknown }).key)
 }

@@ -48,6 +48,8 @@ interface Fences {
   readonly records: number
   /** First keys of pages, ascending, and the last key of the file. */
   readonly keys: readonly Uint32Array[]
+  /** Of each key but the last the share of the file's data pages that are from it to the next one. */
+  readonly shares: readonly number[]
 }
 
 /** `undefined`: no bucket file has keys, or none can be read. */
@@ -98,13 +100,15 @@ async function fencesOf({ manifest, options, schema, signal }: InspectedTable): 
     }
     const { dataPages, lastKey } = file.footer
     const count = Math.min(dataPages, FENCES_MAX)
-    const keys = Array.from({ length: count }, (_, i) => {
+    const pages = Array.from({ length: count }, (_, i) => Math.floor((i * dataPages) / count))
+    const keys = pages.map(page => {
       const key = new Uint32Array(keyLaneCount)
-      file.readFirstKey(Math.floor((i * dataPages) / count), key)
+      file.readFirstKey(page, key)
       return key
     })
+    const shares = pages.map((page, i) => ((pages[i + 1] ?? dataPages) - page) / dataPages)
     const { number, level, records } = entry
-    if (count > 0) all.push({ name: bucketName(number), level, records, keys: [...keys, lastKey] })
+    if (count > 0) all.push({ name: bucketName(number), level, records, keys: [...keys, lastKey], shares })
     await file.close()
   }
   return all
@@ -131,11 +135,11 @@ function binsOf(
   place: (key: Uint32Array) => number,
 ): { records: number; files: number }[] {
   const bins = Array.from({ length: BINS }, () => ({ records: 0, files: 0 }))
-  for (const { records, keys } of files) {
-    const each = records / (keys.length - 1)
+  for (const { records, keys, shares } of files) {
     const places = keys.map(key => place(key) * BINS)
     for (let i = 0; i + 1 < places.length; i++) {
       const [from, to] = [places[i]!, places[i + 1]!]
+      const each = records * shares[i]!
       for (let bin = binOf(from); bin <= binOf(to); bin++) {
         const within = Math.min(to, bin + 1) - Math.max(from, bin)
         bins[bin]!.records += to > from ? (each * within) / (to - from) : each

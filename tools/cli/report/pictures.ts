@@ -139,10 +139,11 @@ export function drawFiles(plot: Plot, space: KeySpace): Picture {
     top: i + 1 - gap,
     fill: colour(levels.indexOf(level)),
   }))
-  const dense = bins.map(({ records }, i) => ({
-    from: i / bins.length,
-    to: (i + 1) / bins.length,
-    records: records / Math.max(1, Math.max(...bins.map(bin => bin.records))),
+  const fullest = Math.max(1, ...bins.map(bin => bin.records))
+  // The last bin ends where the axis does.
+  const dense = [...bins, bins.at(-1)!].map(({ records }, i) => ({
+    at: i / bins.length,
+    records: records / fullest,
   }))
   const alt =
     `${countText(files.length, 'bucket file')} over the range of keys from ${shortText(leastKey, 40)} to ` +
@@ -160,14 +161,7 @@ export function drawFiles(plot: Plot, space: KeySpace): Picture {
       x: { domain: [0, 1], axis: null },
       y: { label: 'records', ticks: [], domain: [0, 1] },
       marks: [
-        plot.marks.rect(dense, {
-          x1: 'from',
-          x2: 'to',
-          y1: () => 0,
-          y2: 'records',
-          fill: 'var(--soft)',
-          inset: 0,
-        }),
+        plot.marks.areaY(dense, { x: 'at', y: 'records', curve: 'step-after', fill: 'var(--soft)' }),
         plot.marks.ruleY([0]),
       ],
     })
@@ -287,18 +281,13 @@ export function drawKeyCounts(plot: Plot, { groups, keys }: KeyCounts): Picture 
   return both(width =>
     plot.draw(alt, {
       width,
-      height: width === NARROW ? 220 : 260,
-      marginLeft: 50,
+      height: 70 + 24 * bars.length,
+      marginLeft: 90,
       marginRight: 20,
-      marginBottom: bars.length > 5 ? 70 : 40,
-      x: {
-        label: 'records of a key',
-        domain: bars.map(({ label }) => label),
-        tickRotate: bars.length > 5 ? -45 : 0,
-        padding: Math.max(0.2, 1 - bars.length / 6),
-      },
-      y: { label: '% of the keys', grid: true, nice: true, domain: [0, 100], ticks: 5 },
-      marks: [plot.marks.barY(bars, { x: 'label', y: 'share', fill: colour(0) }), plot.marks.ruleY([0])],
+      marginBottom: 44,
+      x: { label: '% of the keys', ...CENTRED, grid: true, domain: [0, 100], ticks: 5 },
+      y: { label: 'records of a key', labelArrow: 'none', domain: bars.map(({ label }) => label) },
+      marks: [plot.marks.barX(bars, { x: 'share', y: 'label', fill: colour(0) }), plot.marks.ruleX([0])],
     }),
   )
 }

@@ -1,4 +1,5 @@
 /** Draws with Observable Plot on a document of linkedom: two packages that only a report needs. docs/decisions/observable-plot.md. */
+import { escaped } from './html.js'
 import { loadPackage, MissingPackageError } from '../formats/packages.js'
 
 /** The part of @observablehq/plot that is used here. */
@@ -27,6 +28,8 @@ interface Dom {
   parseHTML(html: string): { readonly document: object }
 }
 
+/** Stands in for the text, in which linkedom would leave `<` as it is. */
+const ALT = 'alt'
 const FONT_SIZE = '12'
 const PACKAGES = ['@observablehq/plot', 'linkedom'] as const
 
@@ -65,7 +68,7 @@ export class Plot {
     if (alt === undefined) drawing.setAttribute('aria-hidden', 'true')
     else {
       drawing.setAttribute('role', 'img')
-      drawing.setAttribute('aria-label', alt)
+      drawing.setAttribute('aria-label', ALT)
     }
     drawing.setAttribute('font-size', FONT_SIZE)
     for (const name of ['class', 'font-family']) drawing.removeAttribute(name)
@@ -73,8 +76,9 @@ export class Plot {
     // One text tells it all.
     for (const part of drawing.querySelectorAll('g[aria-label]')) part.removeAttribute('aria-label')
     // A hundredth of a pixel is enough, and a third of the bytes.
-    return drawing.outerHTML.replaceAll(/(?<=[ "(,MLHVZ-])\d+\.\d{3,}(?=[ ",)MLHVZ-])/g, number =>
+    const svg = drawing.outerHTML.replaceAll(/(?<=[ "(,MLHVZ-])\d+\.\d{3,}(?=[ ",)MLHVZ-])/g, number =>
       String(Number(Number(number).toFixed(2))),
     )
+    return alt === undefined ? svg : svg.replace(`"${ALT}"`, () => `"${escaped(alt)}"`)
   }
 }

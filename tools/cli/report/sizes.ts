@@ -6,6 +6,7 @@ import { formatBytes, formatCount } from '../output.js'
 import { schemaText } from '../schema.js'
 import type { Facts } from './facts.js'
 import { markup, htmlList, htmlTable, NOTHING, type Html } from './html.js'
+import type { Problem } from '../inspect/open-table.js'
 import { failureText } from './sections.js'
 import { countText, shortText, sizeText } from './words.js'
 
@@ -36,22 +37,22 @@ export function verifySection({
   return markup`<section>
     <h2>What verify says</h2>
     ${said} ${failureText('The manifest', inspectFailure)}
-    ${
-      shown.length === 0
-        ? NOTHING
-        : htmlTable(
-            'Problems',
-            ['file', 'offset', 'what is wrong'],
-            shown.map(({ file, offset, message }) => [
-              file.startsWith(`${directory}/`) ? file.slice(directory.length + 1) : file,
-              typeof offset === 'number' ? formatCount(offset) : '',
-              message,
-            ]),
-            [1],
-          )
-    }
+    <ul>
+      ${shown.map(problem => problemItem(problem, directory))}
+    </ul>
     ${left === 0 ? NOTHING : markup`<p>And ${formatCount(left)} more: <code>flashtable verify</code> lists all.</p>`}
   </section>`
+}
+
+/** Without the directory, which the page has at its top. */
+function problemItem(
+  { file, offset, message }: Pick<Problem, 'file' | 'message'> & { readonly offset: unknown },
+  directory: string,
+): Html {
+  const place = `${file}${typeof offset === 'number' ? `:${offset}` : ''}`
+  const within = (text: string): string => text.replaceAll(`${directory}/`, '')
+  return markup`<li><code>${within(place)}</code> ${within(message)}</li>
+`
 }
 
 export function tableSection({ inspected, opened, directory, freeBytes }: Facts): Html {
