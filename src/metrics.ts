@@ -132,13 +132,13 @@ function sizes(stats: TableStats): readonly Family[] {
 
 /** What was done in the life of the table, or since it was opened. */
 function counters(stats: TableStats): readonly Family[] {
-  const { wal, buckets, manifest } = stats.bytesWritten
+  const { wal, buckets, manifest, events } = stats.bytesWritten
   return [
     counter('put_records', 'Records put in the life of the table.', stats.recordsPut),
     counter('put_bytes', 'Bytes of the records put in the life of the table.', stats.recordBytesPut),
     counter('written_bytes', 'Bytes handed to write calls in the life of the table, by purpose.', {
       label: 'purpose',
-      of: { log: wal, buckets, manifest },
+      of: { log: wal, buckets, manifest, events },
     }),
     gauge('write_amplification', 'Bytes written / bytes of the records put.', stats.writeAmplification),
     counter('page_reads', 'Pages of bucket files read from disk since the open.', stats.pageReads),

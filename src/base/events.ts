@@ -1,6 +1,14 @@
 /** What happens inside a table, on `node:diagnostics_channel`: no cost without a subscriber. docs/api.md, Events. */
 import { channel } from 'node:diagnostics_channel'
 
+/**
+ * Why runs become a file: there are enough of them; the log is mostly padding; other tables need the memory; or
+ * `compact()` was called.
+ */
+export type FlushReason = 'full' | 'padded-log' | 'memory-budget' | 'compact'
+/** Why bucket files are merged: there are `fanout` in a level, or much in them is hidden. */
+export type MergeReason = 'level-full' | 'garbage'
+
 export type TableEvent =
   /**
    * A memtable has become a run in memory (`seal`), runs have become a bucket file (`flush`), bucket files have become one
@@ -8,6 +16,8 @@ export type TableEvent =
    */
   | {
       readonly kind: 'seal' | 'flush' | 'merge' | 'compact' | 'drop'
+      /** Why, where the compactor has decided it: {@link FlushReason}, {@link MergeReason}, `hidden`. */
+      readonly reason?: FlushReason | MergeReason | 'hidden'
       readonly inputFiles: number
       readonly operations: number
       readonly bytesWritten: number
@@ -20,6 +30,8 @@ export type TableEvent =
   | {
       readonly kind: 'wait'
       readonly reason: 'seal' | 'merge' | 'space' | 'resources'
+      /** Whether it was tried before, and waits for the same once more. */
+      readonly again: boolean
       readonly durationMs: number
     }
   /**
@@ -30,6 +42,8 @@ export type TableEvent =
   /** An open has replayed the log; `bytesWritten` if it wrote bucket files from it. */
   | {
       readonly kind: 'recovery'
+      /** How the last life has ended. */
+      readonly reason: 'clean-end' | 'unclean-end'
       readonly operations: number
       readonly bytesWritten: number
       readonly durationMs: number

@@ -423,7 +423,7 @@ export class Committer {
     const durationMs = performance.now() - startMs
     this.delays++
     this.delayedMs += durationMs
-    publish({ kind: 'wait', reason: 'merge', durationMs })
+    publish({ kind: 'wait', reason: 'merge', again: false, durationMs })
   }
 
   async #nextTurn(): Promise<void> {
@@ -493,7 +493,7 @@ export class Committer {
     }
     const durationMs = performance.now() - startMs
     this.waitedMs += durationMs
-    publish({ kind: 'wait', reason: 'seal', durationMs })
+    publish({ kind: 'wait', reason: 'seal', again: false, durationMs })
   }
 
   /** Gives the group's *delete where* entries their sequence numbers; operations take the numbers between them. */

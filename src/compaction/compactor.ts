@@ -33,7 +33,7 @@ import { newDeferred, type Deferred } from '../async/deferred.js'
 import { Progress } from '../async/progress.js'
 import { assert } from '../base/assert.js'
 import { FlashTableError, diskError, hasCode, isPassing } from '../base/errors.js'
-import type { TableEvent } from '../base/events.js'
+import type { FlushReason, MergeReason, TableEvent } from '../base/events.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { bucketName } from '../io/file-names.js'
 import type { FileMemory } from '../io/memory-file.js'
@@ -46,7 +46,7 @@ import { GarbageEstimates } from './garbage-estimate.js'
 import { hiddenFiles, isHiddenBy } from './hidden-files.js'
 import { JobQueue, type Lacking } from './job-queue.js'
 import { garbageMerge, levelOf, nextMerge, sizeLevels, storedLevel, type PlannedMerge } from './policy.js'
-import { debtOfFiles, debtOfRuns, isFlushDue, runsMax } from './pressure.js'
+import { debtOfFiles, debtOfRuns, dueFlush, runsMax } from './pressure.js'
 import { operationsIn } from './run.js'
 
 /** How long a job that lacks something waits before the next try. */
@@ -83,6 +83,9 @@ const RESTART = new Error('the compaction starts again')
 
 /** The result of a job that had nothing to read. */
 const NOTHING_LEFT: CompactionResult = { entry: undefined, bytesWritten: 0, operationsRead: 0 }
+
+/** What is published of a job. */
+type CompactionEvent = Extract<TableEvent, { inputFiles: number }>
 
 /** What a job reads, and the place of its output. */
 interface Inputs {
@@ -289,7 +292,7 @@ export class Compactor {
     const runs = new Set(state.version.runs)
     while (state.version.runs.some(run => runs.has(run))) {
       throwIfAborted(signal)
-      await unlessAborted(this.#flush(), signal)
+      await unlessAborted(this.#flush('compact'), signal)
     }
     await this.#compactInputs([], signal, progress)
   }
@@ -305,7 +308,12 @@ export class Compactor {
     const records = files.reduce((sum, file) => sum + file.entry.records, 0)
     await this.#requireRoomFor(files)
     const level = this.levelFor(records)
-    await this.#run('compact', { files: stored, runs, includesOldest: true, level }, signal, progress)
+    await this.#run(
+      { kind: 'compact' },
+      { files: stored, runs, includesOldest: true, level },
+      signal,
+      progress,
+    )
   }
 
   /** Steps 2 and 3, while there are sealed memtables. */
@@ -384,9 +392,11 @@ export class Compactor {
   async #runFlushes(): Promise<void> {
     const { state } = this.#options
     try {
-      while (this.#isFlushDue() && !state.options.poison.latched) {
+      for (;;) {
+        const reason = this.#dueFlush()
+        if (reason === undefined || state.options.poison.latched) return
         try {
-          await this.#flush()
+          await this.#flush(reason)
           this.#flushes.waitingFor = undefined
         } catch (error) {
           const lacking = lackingOf(error)
@@ -407,12 +417,14 @@ export class Compactor {
     this.wake()
   }
 
-  #isFlushDue(): boolean {
+  /** Why a flush is due, if one is. */
+  #dueFlush(): FlushReason | undefined {
     const { state, runsPerFlush } = this.#options
     const { bufferRecords, layout } = state.options
     const { runs } = state.version
+    const due = dueFlush(runs, runsPerFlush, bufferRecords, layout.recordBytes)
     const wasAskedFor = runs.length > 0 && runs[0]!.firstSequence < this.#flushBelow
-    return wasAskedFor || isFlushDue(runs, runsPerFlush, bufferRecords, layout.recordBytes)
+    return due ?? (wasAskedFor ? 'memory-budget' : undefined)
   }
 
   /** Whether seals have to wait for a flush. */
@@ -422,13 +434,14 @@ export class Compactor {
   }
 
   /** Turns all runs into one bucket file; tells the seals that wait, and the calls that wait for them, how that ended. */
-  async #flush(): Promise<void> {
+  async #flush(reason: FlushReason): Promise<void> {
     const { state } = this.#options
     try {
       await this.#flushes.hold(async () => {
         const { runs, stored } = state.version
         const includesOldest = stored.length === 0
-        if (runs.length > 0) await this.#run('flush', { files: [], runs, includesOldest, level: 0 })
+        if (runs.length === 0) return
+        await this.#run({ kind: 'flush', reason }, { files: [], runs, includesOldest, level: 0 })
       })
     } catch (error) {
       // They wait for a seal that this flush holds up.
@@ -444,8 +457,9 @@ export class Compactor {
 
   /** Waits before the next try of the queue, and publishes that it waits. */
   async #pause(queue: JobQueue, lacking: Lacking): Promise<void> {
+    const again = queue.waitingFor === lacking
     queue.waitingFor = lacking
-    this.#options.publish({ kind: 'wait', reason: lacking, durationMs: PAUSE_MS })
+    this.#options.publish({ kind: 'wait', reason: lacking, again, durationMs: PAUSE_MS })
     await this.#options.wait(PAUSE_MS, this.#closing.signal)
   }
 
@@ -468,7 +482,9 @@ export class Compactor {
           const level = storedLevel(planned.level)
           const includesOldest = planned.from === 0
           this.#merging = inputs
-          await this.#run('merge', { files: inputs, runs: [], includesOldest, level }, abort.signal)
+          const { reason } = planned
+          const files = { files: inputs, runs: [], includesOldest, level }
+          await this.#run({ kind: 'merge', reason }, files, abort.signal)
           return true
         })
         this.#merges.waitingFor = undefined
@@ -500,6 +516,7 @@ export class Compactor {
     }
     publish({
       kind: 'drop',
+      reason: 'hidden',
       inputFiles: hidden.length,
       operations: operationsIn({ files: hidden.map(({ entry }) => entry), memtables: [] }),
       bytesWritten: 0,
@@ -517,15 +534,19 @@ export class Compactor {
   }
 
   /** The merge that is due: of a full level, or else of files that hold much garbage. */
-  async #plan(version: Version, signal: AbortSignal): Promise<PlannedMerge | undefined> {
+  async #plan(
+    version: Version,
+    signal: AbortSignal,
+  ): Promise<(PlannedMerge & { readonly reason: MergeReason }) | undefined> {
     const { state, fanout } = this.#options
     const { stored } = version
     const entries = stored.map(file => file.entry)
     const full = nextMerge(sizeLevels(entries, state.options.bufferRecords, fanout), fanout)
-    if (full !== undefined) return full
+    if (full !== undefined) return { ...full, reason: 'level-full' }
     const release = version.retainInputs(stored, [])
     try {
-      return garbageMerge(await this.#garbage.of(stored, state.view().deletes, signal))
+      const due = garbageMerge(await this.#garbage.of(stored, state.view().deletes, signal))
+      return due && { ...due, reason: 'garbage' }
     } finally {
       await release()
     }
@@ -545,7 +566,7 @@ export class Compactor {
   }
 
   async #run(
-    kind: 'flush' | 'merge' | 'compact',
+    what: Pick<CompactionEvent, 'kind' | 'reason'>,
     inputs: Inputs,
     signal?: AbortSignal,
     progress?: Progress,
@@ -575,7 +596,7 @@ export class Compactor {
         removeRuns: inputs.runs.length,
       })
     } catch (error) {
-      throw await this.#failed(kind, target, error, signal)
+      throw await this.#failed(what.kind, target, error, signal)
     } finally {
       if (inputs.runs.length > 0) this.#endFlush()
     }
@@ -585,7 +606,7 @@ export class Compactor {
       inputs.runs.flatMap(({ segments }) => segments).filter(number => !needed.has(number)),
     )
     this.#options.publish({
-      kind,
+      ...what,
       inputFiles: files.length,
       operations: total,
       bytesWritten: result.bytesWritten,

@@ -5,12 +5,15 @@ export const MANIFEST_NAME = 'MANIFEST'
 export const MANIFEST_TEMPORARY_NAME = 'MANIFEST.tmp'
 /** The manifest of a table that a repair is writing; under this name it makes no table. */
 export const UNFINISHED_MANIFEST_NAME = 'MANIFEST.unfinished-repair'
+/** What has happened in the table, for people; and the older part of it. Nothing depends on them. */
+export const EVENT_LOG_NAME = 'LOG.jsonl'
+export const OLD_EVENT_LOG_NAME = 'LOG.old.jsonl'
 /** The pid file of the writer. Names that begin with it and a dot are helper files of pid-file.ts. */
 export const LOCK_NAME = 'LOCK'
 
 /** What a name in the table's directory stands for. */
 export type TableFile =
-  | { readonly kind: 'manifest' | 'manifest-temporary' | 'manifest-unfinished' | 'lock' }
+  | { readonly kind: 'manifest' | 'manifest-temporary' | 'manifest-unfinished' | 'lock' | 'event-log' }
   | { readonly kind: NumberedKind; readonly number: number }
 
 type NumberedKind = 'wal' | 'bucket' | 'spill'
@@ -76,6 +79,7 @@ export function parseFileName(name: string): TableFile | undefined {
   if (name === MANIFEST_TEMPORARY_NAME) return { kind: 'manifest-temporary' }
   if (name === UNFINISHED_MANIFEST_NAME) return { kind: 'manifest-unfinished' }
   if (name === LOCK_NAME || parseLockHelper(name) !== undefined) return { kind: 'lock' }
+  if (name === EVENT_LOG_NAME || name === OLD_EVENT_LOG_NAME) return { kind: 'event-log' }
   const match = /^(\d{6,15})\.(wal|bucket|spill)$/.exec(name)
   if (match === null) return undefined
   const number = Number(match[1])

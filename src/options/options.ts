@@ -67,6 +67,8 @@ export interface TableOptions {
   readonly filterBitsPerRecord?: number | undefined
   /** How many bucket files of a level are merged into one of the next. Default: 8. */
   readonly fanout?: number | undefined
+  /** Whether what happens is noted in `LOG.jsonl`, see `readEventLog`. Default: true. */
+  readonly eventLog?: boolean | undefined
   /** Ends a waiting or running open: it rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined
   /** Stored at creation: bytes of a page, a power of two. Default: 4096, or what the table was created with. */
@@ -116,6 +118,7 @@ export interface ResolvedOptions {
   readonly syncIntervalMs: number
   readonly filterBitsPerRecord: number
   readonly fanout: number
+  readonly eventLog: boolean
   readonly signal: AbortSignal | undefined
   /** `undefined`: as stored, {@link DEFAULT_PAGE_BYTES} at creation. */
   readonly pageBytes: number | undefined
@@ -183,6 +186,7 @@ const OPEN_OPTIONS = {
   syncIntervalMs: optionalMilliseconds,
   filterBitsPerRecord: optionalInteger(0, MAX_FILTER_BITS),
   fanout: optionalInteger(MIN_FANOUT, MAX_FANOUT),
+  eventLog: optionalBoolean,
   signal: optionalSignal,
 }
 
@@ -240,6 +244,7 @@ function resolveGiven(given: Checked<typeof OPEN_OPTIONS>): ResolvedOptions {
     syncIntervalMs: given.syncIntervalMs ?? 5000,
     filterBitsPerRecord: given.filterBitsPerRecord ?? 10,
     fanout: given.fanout ?? 16,
+    eventLog: given.eventLog ?? true,
   }
 }
 

@@ -25,6 +25,8 @@ export interface Environment {
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
   /** Milliseconds from any moment on: how long a read took. */
   readonly now: () => number
+  /** Milliseconds since 1970: when something happened. */
+  readonly date: () => number
   /** Runs that are flushed together; absent: as many as the size of the buffer makes. */
   readonly runsPerFlush?: number | undefined
   /** Rows of one key that are looked through or merged together; absent: some thousand. */
@@ -45,5 +47,6 @@ export const nodeEnvironment: Environment = {
   newExecutor,
   randomBytes: count => Uint8Array.from(randomBytes(count)),
   now: () => performance.now(),
+  date: () => Date.now(),
   wait: (ms, signal) => sleep(ms, undefined, { ref: false, signal }).catch(() => {}),
 }

@@ -23,14 +23,22 @@ import type { ResolvedOptions } from '../options/options.js'
 import { ALL } from '../query/reader.js'
 import { LifetimeCounters } from '../state/lifetime-counters.js'
 import { newMemtable } from '../state/memtable-pool.js'
-import { processBudget, type BufferOwner } from '../state/buffer-budget.js'
+import { processBudget, type BufferShare } from '../state/buffer-budget.js'
 import { TableState } from '../state/table-state.js'
 import { WalWriter } from '../wal/writer.js'
 import { createTable } from './create-table.js'
 import type { Environment } from './environment.js'
 import type { RecoveryOptions } from './recovered.js'
+import { noteEvents } from './note-events.js'
 import { recoverWriter, sparesMax, type RecoveredWriter } from './recover-writer.js'
-import { newReader, openSchema, recoveryOptions, type TableLock, type TableParts } from './table-parts.js'
+import {
+  newReader,
+  openSchema,
+  recoveryOptions,
+  type TableLock,
+  type TableParts,
+  type WriterParts,
+} from './table-parts.js'
 
 /** An open starts again if its directory was replaced while it waited for the lock, at most this often. */
 const ATTEMPTS_MAX = 50
@@ -145,11 +153,16 @@ async function openLocked(opening: Opening, held: Held): Promise<TableParts> {
   const jobs = new Jobs(environment.newExecutor(), manifest.mode, written)
   try {
     const recovery = recoveryOptions(directory, manifest, schema, options, environment)
-    const recovered =
-      loaded === undefined
-        ? newTable(recovery, manifest)
-        : await recover(opening, recovery, manifest, jobs, counters)
-    return wire(opening, held, schema, jobs, recovery, recovered, counters)
+    if (loaded === undefined) {
+      const parts = wire(opening, held, schema, jobs, recovery, newTable(recovery, manifest), counters)
+      parts.writer.eventLog.note({ event: 'open', reason: 'created' })
+      return parts
+    }
+    const { recovered, event } = await recover(opening, recovery, manifest, jobs, counters)
+    const parts = wire(opening, held, schema, jobs, recovery, recovered, counters)
+    parts.writer.eventLog.note({ event: 'open' })
+    parts.writer.publish(event)
+    return parts
   } catch (error) {
     await jobs.close()
     throw error
@@ -163,12 +176,12 @@ function newTable(recovery: RecoveryOptions, manifest: Manifest): RecoveredWrite
 }
 
 async function recover(
-  { options, poison, publish }: Opening,
+  { options, poison }: Opening,
   recovery: RecoveryOptions,
   manifest: Manifest,
   jobs: Jobs,
   counters: LifetimeCounters,
-): Promise<RecoveredWriter> {
+): Promise<{ recovered: RecoveredWriter; event: TableEvent }> {
   const { filterBitsPerRecord, fanout } = options
   const startMs = performance.now()
   const recovered = await recoverWriter(
@@ -184,29 +197,29 @@ async function recover(
     manifest,
   )
   const { operationsReplayed: operations, bytesWritten } = recovered
-  publish({ kind: 'recovery', operations, bytesWritten, durationMs: performance.now() - startMs })
-  return recovered
+  const durationMs = performance.now() - startMs
+  const reason = manifest.clean ? 'clean-end' : 'unclean-end'
+  return { recovered, event: { kind: 'recovery', reason, operations, bytesWritten, durationMs } }
 }
 
 /** Makes the parts of a writer and connects them: state, log, compactor, committer, reader. */
 function wire(
-  { directory, options, environment, publish, poison }: Opening,
+  { directory, options, environment, publish: tell, poison }: Opening,
   { home, lock }: Held,
   schema: Schema,
   jobs: Jobs,
   recovery: RecoveryOptions,
   recovered: RecoveredWriter,
   counters: LifetimeCounters,
-): TableParts {
+): TableParts & { readonly writer: WriterParts } {
   const { layout } = schema
   const { manifest } = recovered
-  const budget = environment.budget ?? processBudget()
-  const owner: BufferOwner = { flushEarly: () => void flushSoon(committer, compactor) }
-  const share = budget.join(owner)
+  const share = joinBudget(environment, () => void flushSoon(committer, compactor))
   const onBuffered = (bytes: number): void => share.set(bytes)
   const state = new TableState({ ...recovery, poison, onBuffered }, recovered, counters)
+  const { eventLog, publish, countLog } = noteEvents(state, options.eventLog, environment, tell)
   const wal = new WalWriter({
-    fileSystem: meteredFileSystem(recovery.fileSystem, counters.countLog),
+    fileSystem: meteredFileSystem(recovery.fileSystem, countLog),
     directory,
     tableId: recovery.tableId,
     layout,
@@ -256,8 +269,13 @@ function wire(
     poison,
     state,
     reader,
-    writer: { wal, committer, compactor, jobs, home, lock },
+    writer: { wal, committer, compactor, jobs, home, eventLog, lock, publish },
   }
+}
+
+/** The share of the table in what all tables may have in memory; `flushEarly`: called when others need it. */
+function joinBudget({ budget = processBudget() }: Environment, flushEarly: () => void): BufferShare {
+  return budget.join({ flushEarly })
 }
 
 /** Seals what is in memory, and flushes it soon. Never rejects. */

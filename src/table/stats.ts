@@ -52,7 +52,13 @@ export interface TableStats {
   /** Bytes of the records put in the life of the table. */
   readonly recordBytesPut: number
   /** Bytes handed to write calls in the life of the table, by purpose. */
-  readonly bytesWritten: { readonly wal: number; readonly buckets: number; readonly manifest: number }
+  readonly bytesWritten: {
+    readonly wal: number
+    readonly buckets: number
+    readonly manifest: number
+    /** The event log. */
+    readonly events: number
+  }
   /** All bytes written / bytes of the records put; 0 if none was put. */
   readonly writeAmplification: number
   /** What the directory takes on the disk, as `du` counts it: its own blocks, and those of all files in it. */
@@ -142,8 +148,8 @@ type StatsInMemory = Omit<TableStats, 'leastKey' | 'greatestKey' | keyof StatsOn
 function statsInMemory(parts: TableParts, { version, active }: View, pins: number): StatsInMemory {
   const { state, writer, schema } = parts
   const { manifest } = state
-  const { walBytes, bucketBytes, manifestBytes, recordBytes, records } = state.counters.read()
-  const written = walBytes + bucketBytes + manifestBytes
+  const { walBytes, bucketBytes, manifestBytes, eventBytes, recordBytes, records } = state.counters.read()
+  const written = walBytes + bucketBytes + manifestBytes + eventBytes
   const files = version.stored.map(file => fileStats(file, manifest.pageBytes))
   return {
     schema: copyOfSchema(schema.stored),
@@ -153,7 +159,7 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
     ...countRecords(state),
     recordsPut: records,
     recordBytesPut: recordBytes,
-    bytesWritten: { wal: walBytes, buckets: bucketBytes, manifest: manifestBytes },
+    bytesWritten: { wal: walBytes, buckets: bucketBytes, manifest: manifestBytes, events: eventBytes },
     writeAmplification: recordBytes === 0 ? 0 : written / recordBytes,
     dataBytesOnDisk: sum(files.map(file => file.dataBytes)),
     levels: levelsOf(files),

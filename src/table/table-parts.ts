@@ -1,5 +1,6 @@
 /** The parts that an open table consists of, and how each role - writer or reader - makes those that both have. */
 import { FlashTableError } from '../base/errors.js'
+import type { TableEvent } from '../base/events.js'
 import type { Poison } from '../base/poison.js'
 import { PageCache } from '../bucket-file/page-cache.js'
 import { ReadPace } from '../bucket-file/read-pace.js'
@@ -7,6 +8,7 @@ import { sharedPageCache } from '../bucket-file/shared-page-cache.js'
 import type { Committer } from '../commit/committer.js'
 import type { Compactor } from '../compaction/compactor.js'
 import { Schema } from '../encoding/schema.js'
+import type { EventLog } from '../event-log/event-log.js'
 import { MANIFEST_NAME } from '../io/file-names.js'
 import { fileModeText } from '../base/file-mode.js'
 import { modedFileSystem } from '../io/moded-file-system.js'
@@ -48,7 +50,10 @@ export interface WriterParts {
   readonly compactor: Compactor
   readonly jobs: Jobs
   readonly home: Home
+  readonly eventLog: EventLog
   readonly lock: TableLock
+  /** Tells subscribers and the event log. */
+  readonly publish: (event: TableEvent) => void
 }
 
 /** The table's lock, and the directory that is held with it. */

@@ -4,6 +4,7 @@
  * The face checks and encodes, and the parts do the work. This file has what concerns the table as a whole: refresh,
  * clear, compact, checkpoint, bulk load, close. docs/internals.md, State.
  */
+import { performance } from 'node:perf_hooks'
 import { abortReason } from '../async/abort.js'
 import { keepAlive } from '../async/keep-alive.js'
 import { FlashTableError, callError, outOfRange } from '../base/errors.js'
@@ -176,7 +177,7 @@ export class TableSession {
    * before the call and nothing else.
    */
   clear(): Promise<void> {
-    const { committer, compactor, wal } = this.writer()
+    const { committer, compactor, wal, eventLog } = this.writer()
     const { state } = this.#parts
     const empty = async (): Promise<void> => {
       // The log segment ends only after a manifest without it is installed: a clear that fails leaves the log as it
@@ -185,11 +186,19 @@ export class TableSession {
       wal.rotate()
       await wal.retire(segments)
       await wal.trimSpares()
+      eventLog.note({ event: 'clear', reason: 'whole' })
     }
     const cleared = committer.inTurn(stopped =>
       compactor.holdMergesAtOnce(() => stopped(() => compactor.holdSeals(empty))),
     )
     return this.finish(cleared)
+  }
+
+  /** Deletes the records of a range by an operation like any other: `call` has it. */
+  async clearRange(call: Call, sync: boolean): Promise<void> {
+    const { eventLog } = this.writer()
+    await this.commit(call, sync)
+    if (call.deletes.length > 0) eventLog.note({ event: 'clear', reason: 'range' })
   }
 
   /**
@@ -217,7 +226,16 @@ export class TableSession {
           'clear() the table first, or load into a new directory',
       )
     }
+    const { counters } = this.#parts.state
+    const [before, startMs] = [counters.read(), performance.now()]
     await this.finish(bulkLoad(this.#parts, writer, source, load))
+    const after = counters.read()
+    writer.eventLog.note({
+      event: 'bulk-load',
+      records: after.records - before.records,
+      bytes: after.bucketBytes - before.bucketBytes,
+      ms: performance.now() - startMs,
+    })
   }
 
   checkpoint(directory: string): Promise<void> {

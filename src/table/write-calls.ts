@@ -70,7 +70,7 @@ export class WriteCalls {
       // Of a range without keys nothing is written; the call waits for its turn among the others anyway.
       const deletes =
         bounds === undefined ? [] : [{ position: 0, lanes: [], values: [], ranges: [{ lane: 0, ...bounds }] }]
-      return this.#session.commit({ operations: new OperationBuffer(schema.layout, 1), deletes }, sync)
+      return this.#session.clearRange({ operations: new OperationBuffer(schema.layout, 1), deletes }, sync)
     } catch (error) {
       return Promise.reject(error)
     }

@@ -12,6 +12,7 @@ import { defineExport } from './commands/export.js'
 import { defineGet } from './commands/get.js'
 import { defineImport } from './commands/import.js'
 import { defineInspect } from './commands/inspect.js'
+import { defineLog } from './commands/log.js'
 import { defineLoad } from './commands/load.js'
 import { definePut } from './commands/put.js'
 import { defineRepair } from './commands/repair.js'
@@ -50,6 +51,7 @@ export function commandLine(): Command {
     defineVerify,
     defineRepair,
     defineStats,
+    defineLog,
     defineInspect,
     defineReport,
     defineGet,
