@@ -1,7 +1,7 @@
 /** What the owner of a table should do now. Each rule is a pure function of figures, and tells those that it used. */
 import { formatCount } from '../output.js'
 import type { Figures } from './figures.js'
-import { countText, durationText, percentText, roundText, sizeText } from './words.js'
+import { countText, percentText, roundText, sizeText, timeText } from './words.js'
 
 const MIB = 2 ** 20
 
@@ -33,7 +33,6 @@ const LOG_LEAST_BYTES = 64 * MIB
 const SPARE_LEAST_BYTES = 64 * MIB
 const DELETE_WHERES_MAX = 1000
 const OVERLAP_LEAST = 8
-const WAITED_LEAST_MS = 10_000
 
 export function cannotBeOpened({ openFailure, directory }: Figures): Advice | undefined {
   if (openFailure === undefined) return undefined
@@ -87,7 +86,7 @@ export function poisoned({ poisoned: reason }: Figures): Advice | undefined {
   }
 }
 
-export function waits({ waitingFor, freeBytes, bucketBytes }: Figures): Advice | undefined {
+export function waits({ waitingFor, waitingSince, freeBytes, bucketBytes }: Figures): Advice | undefined {
   if (waitingFor === undefined) return undefined
   const isSpace = waitingFor === 'space'
   return {
@@ -100,6 +99,7 @@ export function waits({ waitingFor, freeBytes, bucketBytes }: Figures): Advice |
         'process, or close what it does not need.',
     figures: {
       'waits for': waitingFor,
+      ...(waitingSince === undefined ? {} : { since: timeText(waitingSince) }),
       ...freeFigure(freeBytes),
       'bucket files': sizeText(bucketBytes),
     },
@@ -264,16 +264,6 @@ export function littleSpace({ freeBytes, bucketBytes, waitingFor }: Figures): Ad
   }
 }
 
-export function slowPuts({ putsWaitedMs }: Figures): Advice | undefined {
-  if (putsWaitedMs < WAITED_LEAST_MS) return undefined
-  return {
-    urgency: 'know',
-    title: `Puts have waited ${durationText(putsWaitedMs)} in all for seals and merges`,
-    text: 'They came faster than merges could follow. A larger bufferBytes, or bulkLoad for large loads, waits less.',
-    figures: { waited: durationText(putsWaitedMs) },
-  }
-}
-
 export function leftovers({ orphans, tornAt }: Figures): Advice | undefined {
   if (orphans === 0 && tornAt === undefined) return undefined
   return {
@@ -316,7 +306,6 @@ export const RULES: readonly Rule[] = [
   littleSpace,
   skewedOverlap,
   someHidden,
-  slowPuts,
   spareSegments,
   leftovers,
   notVerified,

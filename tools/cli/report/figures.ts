@@ -14,7 +14,7 @@ export interface Figures {
   readonly poisoned: string | undefined
   /** From the event log: what a flush or merge waits for. */
   readonly waitingFor: string | undefined
-  readonly putsWaitedMs: number
+  readonly waitingSince: Date | undefined
   readonly freeBytes: number | undefined
 
   readonly files: number
@@ -60,7 +60,7 @@ export function figuresOf(facts: Facts): Figures {
     verifyFailure: facts.verifyFailure?.message,
     poisoned: wear?.poisoned,
     waitingFor: wear?.waiting?.reason,
-    putsWaitedMs: wear?.putsWaitedMs ?? 0,
+    waitingSince: wear?.waiting?.since,
     freeBytes: facts.freeBytes,
     files: files.length,
     bucketBytes: sum(files.map(file => file.bytes)),
@@ -80,7 +80,7 @@ export function figuresOf(facts: Facts): Figures {
     written: {
       log: stats?.bytesWritten.wal ?? 0,
       buckets: stats?.bytesWritten.buckets ?? 0,
-      other: stats?.bytesWritten.manifest ?? 0,
+      other: (stats?.bytesWritten.manifest ?? 0) + (stats?.bytesWritten.events ?? 0),
     },
     orphans: inspected?.orphans.length ?? 0,
     tornAt: torn === undefined ? undefined : `${torn.file}:${torn.offset}`,

@@ -7,8 +7,7 @@ import type { Plot } from './plot.js'
 import { bitsSection, filesSection, keysSection, wearSection } from './sections.js'
 import { STYLE } from './style.js'
 import { directorySection, tableSection, verifySection } from './sizes.js'
-import { dayText } from './pictures.js'
-import { roundText, sizeText } from './words.js'
+import { roundText, sizeText, timeText } from './words.js'
 import { formatCount } from '../output.js'
 
 /** Nothing is loaded and nothing runs, whatever a text of the table would be taken for. */
@@ -46,7 +45,7 @@ export function pageOf(plot: Plot, { facts, figures, advice, version }: Page): s
         <header>
           <h1>${facts.name}</h1>
           <p class="soft">
-            A table of flashtable in <code>${facts.directory}</code>, looked at on ${dayText(facts.madeAt)}
+            A table of flashtable in <code>${facts.directory}</code>, looked at on ${timeText(facts.madeAt)}
           </p>
         </header>
         <main>

@@ -5,7 +5,7 @@ import { storedFields, type StoredFieldType, type StoredSchema } from '../../../
 import type { KeyCounts, KeyGroup } from './key-counts.js'
 import type { KeySpace } from './key-space.js'
 import type { Plot } from './plot.js'
-import { countText, percentText, roundText, shortText, sizeText, unitOf } from './words.js'
+import { countText, percentText, roundText, shortText, sizeText, timeText, unitOf } from './words.js'
 import type { WearPoint } from './wear.js'
 
 export interface Picture {
@@ -90,7 +90,7 @@ export function drawWear(plot: Plot, points: readonly WearPoint[]): Picture {
   )
   const line = points.map(({ time, put }) => ({ time, bytes: put / unit.bytes }))
   const alt =
-    `Curves over time from ${dayText(points[0]!.time)} to ${dayText(last.time)}: ${sizeText(last.put)} put, ` +
+    `Curves over time from ${timeText(points[0]!.time)} to ${timeText(last.time)}: ${sizeText(last.put)} put, ` +
     `${sizeText(all)} written, of which ${CAUSES.map((cause, i) => `${cause} ${sizeText(parts[i]!)}`).join(', ')}.`
   return both(
     width =>
@@ -117,10 +117,6 @@ export function drawWear(plot: Plot, points: readonly WearPoint[]): Picture {
       }),
     [...CAUSE_LEGEND, { colour: 0, label: 'dashed: bytes put, where one byte is written for each' }],
   )
-}
-
-export function dayText(time: Date): string {
-  return `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
 /** Files as bars over the range of keys, the oldest at the bottom, below where the records are dense. */

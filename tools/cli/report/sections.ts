@@ -4,7 +4,6 @@ import type { Facts, Failure } from './facts.js'
 import { markup, htmlList, htmlTable, NOTHING, Html } from './html.js'
 import {
   columnBits,
-  dayText,
   drawBits,
   drawFiles,
   drawKeyCounts,
@@ -14,7 +13,7 @@ import {
   type Picture,
 } from './pictures.js'
 import type { Plot } from './plot.js'
-import { countText, durationText, percentText, roundText, shortText, sizeText } from './words.js'
+import { countText, durationText, percentText, roundText, shortText, sizeText, timeText } from './words.js'
 
 /** Files that are listed at once, and those that are listed on demand. */
 const FILES_SHOWN = 10
@@ -49,16 +48,11 @@ export function failureText(what: string, failure: Failure | undefined): Html {
 
 export function wearSection(plot: Plot, { opened, wear, wearFailure }: Facts): Html {
   if (opened === undefined) return NOTHING
-  const { recordBytesPut, recordsPut, bytesWritten, writeAmplification } = opened.stats
+  const { recordBytesPut, recordsPut, bytesWritten } = opened.stats
   const written = {
     log: bytesWritten.wal,
     buckets: bytesWritten.buckets,
-    // What is left: the manifest, and the event log if there is one.
-    other: Math.max(
-      0,
-      Math.round(writeAmplification * recordBytesPut) - bytesWritten.wal - bytesWritten.buckets,
-      bytesWritten.manifest,
-    ),
+    other: bytesWritten.manifest + bytesWritten.events,
   }
   const all = written.log + written.buckets + written.other
   const ratio = recordBytesPut === 0 ? '-' : roundText(all / recordBytesPut)
@@ -91,17 +85,17 @@ export function wearSection(plot: Plot, { opened, wear, wearFailure }: Facts): H
       written for them: ${ratio} bytes for a byte put. With 1.0, as much is written as was put; below it,
       packing has saved more than merges have cost.
     </p>
-    ${wear === undefined ? markup`<p>There is no event log, so nothing is known of when: these are the sums of the whole life.</p>` : NOTHING}
+    ${wear === undefined ? markup`<p>There is no event log, so it is not known when: these are the sums of its whole life.</p>` : NOTHING}
     ${failureText('The event log', wearFailure)} ${beside(picture, causes)}
     ${wear === undefined ? NOTHING : eventTable(wear)}
   </section>`
 }
 
 function eventTable({ sums, events, points }: NonNullable<Facts['wear']>): Html {
-  const since = points.length === 0 ? '' : `, since ${dayText(points[0]!.time)}`
+  const since = points.length === 0 ? '' : `, since ${timeText(points[0]!.time)}`
   return htmlTable(
     `${countText(events, 'event')} of the event log${since}`,
-    ['event', 'times', 'written', 'time taken'],
+    ['event', 'times', 'wrote', 'took'],
     sums.map(({ event, count, bytes, ms }) => [
       shortText(event, 40),
       formatCount(count),

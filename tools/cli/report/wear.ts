@@ -1,5 +1,5 @@
 /** What a table has written over its life, from its event log: a curve of bounded length, and sums by kind of event. */
-import type { LogEvent } from './event-log.js'
+import type { LoggedEvent } from '../../../src/index.js'
 
 /** The most points of the curve. Of more events, points at even distances are kept. */
 const POINTS_MAX = 400
@@ -14,8 +14,9 @@ export interface WearPoint {
   readonly other: number
 }
 
-/** All events of one kind. */
+/** All events of one kind and reason. */
 export interface EventSum {
+  /** `merge: level-full`; failures are all `poisoned`. */
   readonly event: string
   readonly count: number
   readonly bytes: number
@@ -27,8 +28,6 @@ export interface Wear {
   /** Ascending in time. */
   readonly points: readonly WearPoint[]
   readonly sums: readonly EventSum[]
-  /** Puts have waited for seals and merges, in all. */
-  readonly putsWaitedMs: number
   /** Why the last life was poisoned, if no other life has followed. */
   readonly poisoned: string | undefined
   /** What a flush or merge waits for since when, if none has ended since. */
@@ -36,26 +35,26 @@ export interface Wear {
 }
 
 /** Reads all events once. `undefined`: there are none. */
-export async function wearOf(events: AsyncIterable<LogEvent>): Promise<Wear | undefined> {
+export async function wearOf(events: AsyncIterable<LoggedEvent>): Promise<Wear | undefined> {
   const sums = new Map<string, { count: number; bytes: number; ms: number }>()
   const curve = new Curve()
-  let [count, putsWaitedMs] = [0, 0]
+  let count = 0
   let poisoned: string | undefined
   let waiting: Wear['waiting']
   for await (const event of events) {
-    count++
-    const sum = sums.get(event.event) ?? { count: 0, bytes: 0, ms: 0 }
-    sum.count++
+    const { times = 1 } = event
+    count += times
+    const kind = kindOf(event)
+    const sum = sums.get(kind) ?? { count: 0, bytes: 0, ms: 0 }
+    sum.count += times
     sum.bytes += event.bytes ?? 0
     sum.ms += event.ms ?? 0
-    sums.set(event.event, sum)
+    sums.set(kind, sum)
     curve.add(event)
     const time = new Date(event.time)
     switch (event.event) {
       case 'wait':
-        if (event.reason === 'space' || event.reason === 'resources')
-          waiting = { reason: event.reason, since: waiting?.since ?? time }
-        else putsWaitedMs += event.ms ?? 0
+        waiting = { reason: event.reason ?? 'resources', since: waiting?.since ?? time }
         break
       case 'poisoned':
         poisoned = event.reason ?? 'the reason is not known'
@@ -80,10 +79,13 @@ export async function wearOf(events: AsyncIterable<LogEvent>): Promise<Wear | un
     sums: [...sums]
       .map(([event, sum]) => ({ event, ...sum }))
       .sort((a, b) => b.bytes - a.bytes || b.count - a.count),
-    putsWaitedMs,
     poisoned,
     waiting,
   }
+}
+
+function kindOf({ event, reason }: LoggedEvent): string {
+  return reason === undefined || event === 'poisoned' ? event : `${event}: ${reason}`
 }
 
 /** Keeps the last event, and before it each `step`-th one: a step that doubles when there are too many. */
@@ -93,8 +95,7 @@ class Curve {
   #step = 1
   #seen = 0
 
-  add({ time, put, written }: LogEvent): void {
-    if (put === undefined || written === undefined) return
+  add({ time, put, written }: LoggedEvent): void {
     const point = {
       time: new Date(time),
       put: put.bytes,
@@ -102,7 +103,6 @@ class Curve {
       buckets: written.buckets,
       other: written.manifest + written.events,
     }
-    if (Number.isNaN(point.time.getTime())) return
     this.#last = point
     if (this.#seen++ % this.#step !== 0) return
     this.#kept.push(point)

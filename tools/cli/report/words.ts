@@ -47,3 +47,8 @@ export function shortText(text: string, length: number): string {
   const characters = Array.from(visible(text))
   return characters.length <= length ? characters.join('') : `${characters.slice(0, length - 1).join('')}…`
 }
+
+/** `2026-11-29 03:24 UTC`. */
+export function timeText(time: Date): string {
+  return `${time.toISOString().slice(0, 'YYYY-MM-DDTHH:MM'.length).replace('T', ' ')} UTC`
+}

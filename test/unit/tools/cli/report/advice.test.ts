@@ -13,7 +13,7 @@ const HEALTHY: Figures = {
   verifyFailure: undefined,
   poisoned: undefined,
   waitingFor: undefined,
-  putsWaitedMs: 0,
+  waitingSince: undefined,
   freeBytes: 10_000 * MIB,
   files: 4,
   bucketBytes: 100 * MIB,
@@ -83,9 +83,14 @@ const RULES: readonly (readonly [
   [
     'Make room: a merge waits for space on the disk',
     'act',
-    { waitingFor: 'space', freeBytes: MIB },
+    { waitingFor: 'space', waitingSince: new Date(0), freeBytes: MIB },
     {},
-    { 'waits for': 'space', 'free on the disk': '1.00 MiB', 'bucket files': '100 MiB' },
+    {
+      'waits for': 'space',
+      since: '1970-01-01 00:00 UTC',
+      'free on the disk': '1.00 MiB',
+      'bucket files': '100 MiB',
+    },
   ],
   [
     'A merge waits for resources',
@@ -171,13 +176,6 @@ const RULES: readonly (readonly [
     { freeBytes: 99 * MIB },
     { freeBytes: undefined },
     { 'free on the disk': '99.0 MiB', 'bucket files': '100 MiB' },
-  ],
-  [
-    'Puts have waited 90.0 s in all for seals and merges',
-    'know',
-    { putsWaitedMs: 90_000 },
-    { putsWaitedMs: 9000 },
-    { waited: '90.0 s' },
   ],
   [
     'A program writes the table right now, or the last one did not close it',

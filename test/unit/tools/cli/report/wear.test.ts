@@ -1,20 +1,21 @@
 import { expect, test } from 'vitest'
-import type { LogEvent } from '../../../../../tools/cli/report/event-log.js'
+import type { EventName, LoggedEvent } from '../../../../../src/index.js'
 import { wearOf } from '../../../../../tools/cli/report/wear.js'
 
 const START = Date.UTC(2026, 0, 1)
 
-function event(minute: number, name: string, changes: Partial<LogEvent> = {}): LogEvent {
+function event(minute: number, name: EventName, changes: Partial<LoggedEvent> = {}): LoggedEvent {
   return {
     time: new Date(START + minute * 60_000).toISOString(),
     event: name,
+    files: 1,
     put: { records: minute, bytes: 16 * minute },
     written: { wal: 8 * minute, buckets: 12 * minute, manifest: minute, events: minute },
     ...changes,
-  } as LogEvent
+  }
 }
 
-async function* from(events: Iterable<LogEvent>): AsyncGenerator<LogEvent> {
+async function* from(events: Iterable<LoggedEvent>): AsyncGenerator<LoggedEvent> {
   yield* events
 }
 
@@ -22,16 +23,16 @@ test('a log without events is none', async () => {
   expect(await wearOf(from([]))).toBeUndefined()
 })
 
-test('events become a curve of sums, and sums by kind, those that wrote most first', async () => {
+test('events become a curve of sums, and sums by kind and reason, those that wrote most first', async () => {
   const wear = await wearOf(
     from([
       event(0, 'open'),
-      event(1, 'flush', { bytes: 100, ms: 5 }),
-      event(2, 'merge', { bytes: 300, ms: 9 }),
-      event(3, 'flush', { bytes: 100, ms: 6 }),
+      event(1, 'flush', { reason: 'full', bytes: 100, ms: 5 }),
+      event(2, 'merge', { reason: 'garbage', bytes: 300, ms: 9 }),
+      event(3, 'flush', { reason: 'full', bytes: 200, ms: 6, times: 2 }),
     ]),
   )
-  expect(wear).toMatchObject({ events: 4, poisoned: undefined, waiting: undefined, putsWaitedMs: 0 })
+  expect(wear).toMatchObject({ events: 5, poisoned: undefined, waiting: undefined })
   expect(wear!.points).toHaveLength(4)
   expect(wear!.points.at(-1)).toEqual({
     time: new Date(START + 180_000),
@@ -41,8 +42,8 @@ test('events become a curve of sums, and sums by kind, those that wrote most fir
     other: 6,
   })
   expect(wear!.sums).toEqual([
-    { event: 'merge', count: 1, bytes: 300, ms: 9 },
-    { event: 'flush', count: 2, bytes: 200, ms: 11 },
+    { event: 'flush: full', count: 3, bytes: 300, ms: 11 },
+    { event: 'merge: garbage', count: 1, bytes: 300, ms: 9 },
     { event: 'open', count: 1, bytes: 0, ms: 0 },
   ])
 })
@@ -69,17 +70,15 @@ test('a poisoned life is told until the next open', async () => {
   expect((await wearOf(from([...life, event(2, 'open')])))!.poisoned).toBeUndefined()
 })
 
-test('a wait for space is told until a merge has ended; waits of puts are added up', async () => {
+test('a wait for space is told until a merge has ended', async () => {
   const waits = [
-    event(0, 'wait', { reason: 'merge', ms: 20 }),
-    event(1, 'wait', { reason: 'space', ms: 500 }),
-    event(2, 'wait', { reason: 'space', ms: 500 }),
-    event(3, 'wait', { reason: 'seal', ms: 30 }),
+    event(1, 'wait', { reason: 'space' }),
+    event(2, 'wait', { reason: 'space' }),
+    event(3, 'wait', { reason: 'resources' }),
   ]
   expect(await wearOf(from(waits))).toMatchObject({
-    waiting: { reason: 'space', since: new Date(START + 60_000) },
-    putsWaitedMs: 50,
+    waiting: { reason: 'resources', since: new Date(START + 60_000) },
   })
-  for (const name of ['flush', 'merge', 'compact', 'close', 'open'])
+  for (const name of ['flush', 'merge', 'compact', 'close', 'open'] as const)
     expect((await wearOf(from([...waits, event(4, name)])))!.waiting).toBeUndefined()
 })
