@@ -148,6 +148,20 @@ export function someHidden({
   }
 }
 
+/** The estimate of what is hidden knows the entries of bucket files alone. */
+export function deletesInLog({ logDeleteWheres, recordsInFiles, directory }: Figures): Advice | undefined {
+  if (logDeleteWheres === 0 || recordsInFiles === 0) return undefined
+  return {
+    urgency: 'know',
+    title: 'What the newest deletes hide is not known yet',
+    text:
+      'They are only in the log, and no estimate here counts what they hide. A flush and merges apply them in time; ' +
+      'if they were to give much space back, compact does it now.',
+    command: `flashtable compact ${shellText(directory)}`,
+    figures: { 'deletes by fields or range in the log': formatCount(logDeleteWheres) },
+  }
+}
+
 export function manyDeleteWheres({ deleteWheres, directory }: Figures): Advice | undefined {
   if (deleteWheres <= DELETE_WHERES_MAX) return undefined
   return {
@@ -306,6 +320,7 @@ export const RULES: readonly Rule[] = [
   littleSpace,
   skewedOverlap,
   someHidden,
+  deletesInLog,
   spareSegments,
   leftovers,
   notVerified,

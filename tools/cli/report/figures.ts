@@ -26,6 +26,8 @@ export interface Figures {
   /** Deletes of keys and of records, and *delete where* entries, in files and log. */
   readonly deletes: number
   readonly deleteWheres: number
+  /** Of these, entries that are only in the log: estimates of what is hidden leave them out. */
+  readonly logDeleteWheres: number
   /** Files with keys that have no filter. */
   readonly filesWithoutFilter: number
   /** Files whose range a record's key is in: on average, and the most. */
@@ -68,6 +70,8 @@ export function figuresOf(facts: Facts): Figures {
     hiddenRecords: inspected?.hiding.hiddenRecords ?? undefined,
     deletes: (inspected?.hiding.deleteKeys ?? 0) + (inspected?.hiding.deleteRecords ?? 0),
     deleteWheres: inspected?.hiding.deleteWheres ?? 0,
+    logDeleteWheres:
+      (inspected?.hiding.deleteWheres ?? 0) - sum(files.map(file => file.footer?.deleteWheres ?? 0)),
     filesWithoutFilter: files.filter(file => (file.dataPages ?? 0) > 0 && file.filterBitsPerKey === 0).length,
     meanFiles: keySpace?.meanFiles ?? 0,
     mostFiles: keySpace?.mostFiles ?? 0,

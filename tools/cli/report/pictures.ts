@@ -85,8 +85,15 @@ export function drawWear(plot: Plot, points: readonly WearPoint[]): Picture {
   const parts = byCause(last)
   const all = parts.reduce((sum, bytes) => sum + bytes, 0)
   const unit = unitOf(Math.max(last.put, all))
+  // One on top of the other.
   const areas = CAUSES.flatMap((cause, i) =>
-    points.map(point => ({ time: point.time, cause, bytes: byCause(point)[i]! / unit.bytes })),
+    points.map(point => {
+      const below =
+        byCause(point)
+          .slice(0, i)
+          .reduce((sum, bytes) => sum + bytes, 0) / unit.bytes
+      return { time: point.time, cause, below, above: below + byCause(point)[i]! / unit.bytes }
+    }),
   )
   const line = points.map(({ time, put }) => ({ time, bytes: put / unit.bytes }))
   const alt =
@@ -104,7 +111,7 @@ export function drawWear(plot: Plot, points: readonly WearPoint[]): Picture {
         y: { label: `${unit.name} since the table was made`, grid: true, nice: true, ticks: 5 },
         color: { domain: CAUSES, range: CAUSES.map((_, i) => colour(i)) },
         marks: [
-          plot.marks.areaY(areas, { x: 'time', y: 'bytes', fill: 'cause', fillOpacity: 0.85 }),
+          plot.marks.areaY(areas, { x: 'time', y1: 'below', y2: 'above', fill: 'cause' }),
           plot.marks.line(line, {
             x: 'time',
             y: 'bytes',

@@ -86,8 +86,7 @@ export function wearSection(plot: Plot, { opened, wear, wearFailure }: Facts): H
       packing has saved more than merges have cost.
     </p>
     ${wear === undefined ? markup`<p>There is no event log, so it is not known when: these are the sums of its whole life.</p>` : NOTHING}
-    ${failureText('The event log', wearFailure)} ${beside(picture, causes)}
-    ${wear === undefined ? NOTHING : eventTable(wear)}
+    ${failureText('The event log', wearFailure)} ${beside(picture, wear === undefined ? causes : markup`${causes}${eventTable(wear)}`)}
   </section>`
 }
 

@@ -21,6 +21,7 @@ const HEALTHY: Figures = {
   hiddenRecords: 0,
   deletes: 0,
   deleteWheres: 0,
+  logDeleteWheres: 0,
   filesWithoutFilter: 0,
   meanFiles: 4,
   mostFiles: 4,
@@ -127,6 +128,13 @@ const RULES: readonly (readonly [
     { deleteWheres: 1001 },
     { deleteWheres: 1000 },
     { 'delWhere and clear entries': '1,001' },
+  ],
+  [
+    'What the newest deletes hide is not known yet',
+    'know',
+    { logDeleteWheres: 2 },
+    { logDeleteWheres: 2, recordsInFiles: 0 },
+    { 'deletes by fields or range in the log': '2' },
   ],
   [
     'Compact: files have no filter, so a lookup of a key that is not there reads pages',
