@@ -231,12 +231,12 @@ describe('a report', () => {
   test('is made beside a program that writes the table', async () => {
     const path = freshPath()
     const table = await FlashTable.open(path, { ...ENCODINGS, bufferBytes: 64 * 1024 })
-    let isDone = false
+    const done = new AbortController()
     const writing = (async () => {
-      for (let i = 0n; !isDone; i++) await table.put(i, { time: 1, flags: 2, id: 3 })
+      for (let i = 0n; !done.signal.aborted; i++) await table.put(i, { time: 1, flags: 2, id: 3 })
     })()
     const { verdict, isBroken, text } = await make(path)
-    isDone = true
+    done.abort()
     await writing
     await table.close()
     expect(isBroken).toBe(false)

@@ -18,8 +18,8 @@ The page says in words what to do now. It shows what was written by cause, files
 column, records a key, what verify says, and what the table is. It is one HTML file without scripts, which loads nothing,
 for light and dark screens and for phones. It needs the packages @observablehq/plot and linkedom.
 
-The table may be open in a program, or be damaged: then the page tells what can be read, and the exit code is 1. All
-files are read once to verify them. Keys are counted up to a million records; of larger tables a sample is read.
+The table may be open in a program. Of a damaged one the page tells what can be read, and the exit code is 1. All files
+are read once to verify them. Keys are counted up to a million records; of larger tables a sample is read.
 
 Examples:
   flashtable report fingerprints.table -o report.html
@@ -98,8 +98,8 @@ export async function makeReport(plot: Plot, directory: string, options: FactOpt
 }
 
 function commandsText(advice: readonly Advice[]): string[] {
-  const commands = advice.flatMap(({ title, command }) =>
-    command === undefined ? [] : [[title, command] as const],
+  const commands = advice.flatMap(({ urgency, title, command }) =>
+    command === undefined || urgency === 'know' ? [] : [[title, command] as const],
   )
   return commands.length === 0 ? [] : ['', textList(commands)]
 }

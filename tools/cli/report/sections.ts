@@ -55,7 +55,6 @@ export function wearSection(plot: Plot, { opened, wear, wearFailure }: Facts): H
     other: bytesWritten.manifest + bytesWritten.events,
   }
   const all = written.log + written.buckets + written.other
-  const ratio = recordBytesPut === 0 ? '-' : roundText(all / recordBytesPut)
   const share = (bytes: number): string => (all === 0 ? '-' : percentText(bytes / all))
   const causes = htmlTable(
     'Bytes written since the table was made, by cause',
@@ -80,11 +79,15 @@ export function wearSection(plot: Plot, { opened, wear, wearFailure }: Facts): H
   const picture = isCurve ? drawWear(plot, points) : drawTotals(plot, recordBytesPut, written)
   return markup`<section>
     <h2>What it has written to the disk</h2>
-    <p>
+    ${
+      recordBytesPut === 0
+        ? markup`<p>Nothing was put yet. To make the table, ${sizeText(all)} were written.</p>`
+        : markup`<p>
       ${formatCount(recordsPut)} records of ${sizeText(recordBytesPut)} were put, and ${sizeText(all)} were
-      written for them: ${ratio} bytes for a byte put. With 1.0, as much is written as was put; below it,
-      packing has saved more than merges have cost.
-    </p>
+      written for them: ${roundText(all / recordBytesPut)} bytes for a byte put. With 1.0, as much is written as
+      was put; below it, packing has saved more than merges have cost.
+    </p>`
+    }
     ${wear === undefined ? markup`<p>There is no event log, so it is not known when: these are the sums of its whole life.</p>` : NOTHING}
     ${failureText('The event log', wearFailure)} ${beside(picture, wear === undefined ? causes : markup`${causes}${eventTable(wear)}`)}
   </section>`
@@ -111,7 +114,7 @@ export function filesSection(plot: Plot, { inspected, keySpace }: Facts): Html {
   if (files.length === 0)
     return markup`<section>
       <h2>Files over the range of keys</h2>
-      <p>There is no bucket file yet: all records are in the log.</p>
+      <p>There is no bucket file yet${inspected.logRecords > 0 ? ': all records are in the log' : ''}.</p>
     </section>`
   const words =
     keySpace === undefined
