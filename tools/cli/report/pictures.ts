@@ -112,6 +112,8 @@ export function drawWear(plot: Plot, points: readonly WearPoint[]): Picture {
         color: { domain: CAUSES, range: CAUSES.map((_, i) => colour(i)) },
         marks: [
           plot.marks.areaY(areas, { x: 'time', y1: 'below', y2: 'above', fill: 'cause' }),
+          // With a rim, to be seen on every colour.
+          plot.marks.line(line, { x: 'time', y: 'bytes', stroke: 'var(--paper)', strokeWidth: 5 }),
           plot.marks.line(line, {
             x: 'time',
             y: 'bytes',
@@ -245,13 +247,13 @@ export function drawBits(plot: Plot, columns: readonly ColumnBits[]): Picture {
         width,
         height: 70 + 24 * columns.length,
         marginBottom: 44,
-        marginLeft: 120,
+        marginLeft: width === NARROW ? 120 : 220,
         marginRight: 20,
         x: { label: 'bits a record', ...CENTRED, grid: true, nice: true, ticks: width / 90 },
         y: {
           label: null,
           domain: rows.map(({ row }) => row),
-          tickFormat: (row: number) => shortText(columns[row]!.name, 16),
+          tickFormat: (row: number) => shortText(columns[row]!.name, width === NARROW ? 16 : 32),
         },
         marks: [
           plot.marks.barX(rows, { x: 'bits', y: 'row', fill: colour(0) }),
@@ -289,7 +291,13 @@ export function drawKeyCounts(plot: Plot, { groups, keys }: KeyCounts): Picture 
       marginRight: 20,
       marginBottom: 44,
       x: { label: '% of the keys', ...CENTRED, grid: true, domain: [0, 100], ticks: 5 },
-      y: { label: 'records of a key', labelArrow: 'none', domain: bars.map(({ label }) => label) },
+      marginTop: 24,
+      y: {
+        label: 'records of a key',
+        labelAnchor: 'top',
+        labelArrow: 'none',
+        domain: bars.map(({ label }) => label),
+      },
       marks: [plot.marks.barX(bars, { x: 'share', y: 'label', fill: colour(0) }), plot.marks.ruleX([0])],
     }),
   )

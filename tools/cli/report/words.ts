@@ -14,7 +14,7 @@ export function unitOf(bytes: number): { readonly name: string; readonly bytes: 
 export function sizeText(bytes: number): string {
   const unit = unitOf(bytes)
   const value = bytes / unit.bytes
-  return `${unit.bytes === 1 ? formatCount(value) : roundText(value)} ${unit.name}`
+  return unit.bytes === 1 ? countText(value, 'byte') : `${roundText(value)} ${unit.name}`
 }
 
 /** Three digits: 1.38, 13.8, 138, 1,380. */
