@@ -1,6 +1,8 @@
 /** flashtable: an embedded multimap of fixed-width records that a flash device only sees as sequential, full-page writes. */
 export { FlashTable } from './flash-table.js'
 export { repairTable, verifyTable } from './offline/index.js'
+export { projectedLifeDays } from './event-log/wear.js'
+export type { Wear, WrittenSpan } from './event-log/wear.js'
 export { readEventLog } from './event-log/read-event-log.js'
 export type { EventName, LoggedEvent, WrittenBytes } from './event-log/event.js'
 export type {

@@ -140,8 +140,28 @@ function counters(stats: TableStats): readonly Family[] {
       label: 'purpose',
       of: { log: wal, buckets, manifest, events },
     }),
+    ...wearOf(stats),
     gauge('write_amplification', 'Bytes written / bytes of the records put.', stats.writeAmplification),
     counter('page_reads', 'Pages of bucket files read from disk since the open.', stats.pageReads),
+  ]
+}
+
+/** How fast the table writes, and what it may write. */
+function wearOf({ wear, budget }: TableStats): readonly Family[] {
+  const { lastHour, lastDay, bytesPerDay } = wear
+  return [
+    gauge('written_last_hour_bytes', 'Bytes written in the last hour, as far as is known.', lastHour.bytes),
+    gauge('written_last_day_bytes', 'Bytes written in the last day, as far as is known.', lastDay.bytes),
+    ...(bytesPerDay === undefined
+      ? []
+      : [gauge('written_bytes_per_day', 'Bytes a day, at the rate of the last day.', bytesPerDay)]),
+    ...(budget === undefined
+      ? []
+      : [
+          gauge('budget_bytes_per_day', 'What the option writeBudget allows.', budget.bytesPerDay),
+          gauge('budget_used_bytes', 'What of the budget is used.', budget.usedBytes),
+          gauge('waiting_for_budget', '1 if a merge waits for the budget.', budget.waiting),
+        ]),
   ]
 }
 

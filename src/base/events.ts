@@ -25,11 +25,12 @@ export type TableEvent =
     }
   /**
    * Puts have waited for a seal, or because flushes and merges are behind (`merge`); or a seal, flush or merge waits, before
-   * it is tried again, for space on the disk, or for descriptors, memory or threads (`resources`).
+   * it is tried again, for space on the disk, or for descriptors, memory or threads (`resources`); or a
+   * merge is due, and `writeBudget` does not allow it yet (`budget`).
    */
   | {
       readonly kind: 'wait'
-      readonly reason: 'seal' | 'merge' | 'space' | 'resources'
+      readonly reason: 'seal' | 'merge' | 'space' | 'resources' | 'budget'
       /** Whether it was tried before, and waits for the same once more. */
       readonly again: boolean
       readonly durationMs: number

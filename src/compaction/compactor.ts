@@ -46,11 +46,14 @@ import { GarbageEstimates } from './garbage-estimate.js'
 import { hiddenFiles, isHiddenBy } from './hidden-files.js'
 import { JobQueue, type Lacking } from './job-queue.js'
 import { garbageMerge, levelOf, nextMerge, sizeLevels, storedLevel, type PlannedMerge } from './policy.js'
-import { debtOfFiles, debtOfRuns, dueFlush, runsMax } from './pressure.js'
+import { debtOfFiles, debtOfRuns, dueFlush, filesBeyondFree, runsMax } from './pressure.js'
 import { operationsIn } from './run.js'
+import type { WriteBudget } from './write-budget.js'
 
 /** How long a job that lacks something waits before the next try. */
 const PAUSE_MS = 1000
+/** How long merges wait for the budget at a time. */
+const BUDGET_LOOK_MS = 3_600_000
 /** `compact` takes runs as inputs if the files hold at most this many times what is in memory before a flush. */
 const SMALL_TABLE_BUFFERS = 2
 export interface CompactorOptions {
@@ -68,6 +71,8 @@ export interface CompactorOptions {
   /** Resolves after that number of milliseconds, or when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
   readonly publish: (event: TableEvent) => void
+  /** What merges may write, if that is limited. */
+  readonly budget?: WriteBudget | undefined
 }
 
 /** Options of `compact`. */
@@ -110,6 +115,10 @@ export class Compactor {
   #merging: readonly BucketFile[] = []
   /** There are hidden files that the merge queue has not seen yet. */
   #dropDue = false
+  /** Files that have come while merges waited for the budget, and are still too many: they are no debt. */
+  #excusedFiles = 0
+  /** Whether the merges are woken when the budget allows them. */
+  #isBudgetTimed = false
   /** Aborts each `compactAll`, which then starts again or ends. */
   readonly #compactions = new Set<AbortController>()
   /** Runs with operations below this sequence number are flushed soon. */
@@ -125,21 +134,27 @@ export class Compactor {
   }
 
   /**
-   * How far flushes and merges are behind: from 0, they keep up, to 1. What waits for space or resources does not count: it
-   * would go no faster if puts were slower.
+   * How far flushes and merges are behind: from 0, they keep up, to 1. What waits for space, resources or the budget does
+   * not count: it would go no faster if puts were slower.
    */
   get debt(): number {
     const { state, fanout, runsPerFlush } = this.#options
     const { stored, runs } = state.version
     return Math.max(
-      this.#merges.waitingFor === undefined ? debtOfFiles(stored.length, fanout) : 0,
+      this.#merges.waitingFor === undefined ? debtOfFiles(stored.length - this.#excusedFiles, fanout) : 0,
       this.#flushes.waitingFor === undefined ? debtOfRuns(runs.length, runsPerFlush) : 0,
     )
   }
 
   /** What a seal, a flush or a merge waits for before it is tried again. */
   get waitingFor(): Lacking | undefined {
-    return this.#seals.waitingFor ?? this.#flushes.waitingFor ?? this.#merges.waitingFor
+    const lacking = [this.#seals, this.#flushes, this.#merges].map(queue => queue.waitingFor)
+    return lacking.find((what): what is Lacking => what !== undefined && what !== 'budget')
+  }
+
+  /** Whether a merge is due, and waits for the budget. */
+  get waitsForBudget(): boolean {
+    return this.#merges.waitingFor === 'budget'
   }
 
   /** Starts what is due. Call it after each seal. Never rejects: failures are latched. */
@@ -468,6 +483,7 @@ export class Compactor {
     const { state } = this.#options
     for (;;) {
       if (this.#closing.signal.aborted || state.options.poison.latched) return
+      this.#excuseFiles(this.#excusedFiles)
       const abort = newAbortController()
       try {
         const more = await this.#merges.hold(async () => {
@@ -477,6 +493,7 @@ export class Compactor {
           const planned = await this.#plan(state.version, abort.signal)
           // A flush may have ended while samples were read.
           if (planned === undefined) return state.version.stored !== stored
+          if (this.#isOverBudget()) return 'later'
           const inputs = stored.slice(planned.from, planned.to)
           await this.#requireRoomFor(inputs)
           const level = storedLevel(planned.level)
@@ -487,6 +504,7 @@ export class Compactor {
           await this.#run({ kind: 'merge', reason }, files, abort.signal)
           return true
         })
+        if (more === 'later') return
         this.#merges.waitingFor = undefined
         if (!more) return
       } catch (error) {
@@ -498,6 +516,33 @@ export class Compactor {
         this.#merging = []
       }
     }
+  }
+
+  /**
+   * Whether a merge that is due has to wait for the budget. Then the queue does not wait - hidden files are dropped
+   * meanwhile, and `compact` need not ask -, but is woken again.
+   */
+  #isOverBudget(): boolean {
+    const { budget, publish, wait } = this.#options
+    const waitMs = budget?.waitMs ?? 0
+    if (waitMs === 0) return false
+    const again = this.waitsForBudget
+    this.#merges.waitingFor = 'budget'
+    this.#excuseFiles(Infinity)
+    if (!again) publish({ kind: 'wait', reason: 'budget', again, durationMs: waitMs })
+    if (this.#isBudgetTimed) return true
+    this.#isBudgetTimed = true
+    void wait(Math.min(waitMs, BUDGET_LOOK_MS), this.#closing.signal).then(() => {
+      this.#isBudgetTimed = false
+      if (!this.#closing.signal.aborted) this.#merges.wake()
+    })
+    return true
+  }
+
+  /** Excuses at most that many of the files beyond those with which puts are free. */
+  #excuseFiles(most: number): void {
+    const { state, fanout } = this.#options
+    this.#excusedFiles = Math.min(most, filesBeyondFree(state.version.stored.length, fanout))
   }
 
   /** Drops files whose records are all hidden; returns whether there were any. Requires: the merges are held. */

@@ -42,6 +42,11 @@ export function debtOfFiles(files: number, fanout: number): number {
   return shareOf(files, FILES_FREE * filesMax, filesMax)
 }
 
+/** Files beyond those with which puts are free. */
+export function filesBeyondFree(files: number, fanout: number): number {
+  return Math.max(0, files - Math.floor(FILES_FREE * (Math.max(FILES_MAX, 2 * fanout) - 1)))
+}
+
 /** How far flushes are behind, in the same way. */
 export function debtOfRuns(runs: number, runsPerFlush: number): number {
   return shareOf(runs, runsPerFlush + 1, runsMax(runsPerFlush))

@@ -14,6 +14,7 @@ import { EVENT_LOG_NAME, OLD_EVENT_LOG_NAME } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { readFully, writeFully } from '../io/transfer.js'
 import { eventLine, joined, totalBytes, type NotedEvent, type TableTotals } from './event.js'
+import { historyIn, MARK_MS, WrittenHistory, type Wear } from './wear.js'
 
 /** A file that would be larger is put aside. */
 export const EVENT_LOG_BYTES_MAX = 2 ** 20
@@ -21,15 +22,13 @@ export const EVENT_LOG_BYTES_MAX = 2 ** 20
 const GATHER_MS = 1000
 /** Of more lines than this, those of one kind and reason become one. */
 const LINES_MAX = 16
-/** A line says that something was written, if none else has said so for that long. */
-export const MARK_MS = 10 * 60 * 1000
 const NEWLINE = 0x0a
 
 export interface EventLogOptions {
   /** Checks that the directory is still the table's, gives new files its permissions, and counts what is written. */
   readonly fileSystem: FileSystem
   readonly directory: string
-  /** False: nothing is written. */
+  /** False: nothing is written, but what this life writes is known in memory. */
   readonly isWritten: boolean
   /** Milliseconds since 1970. */
   readonly date: () => number
@@ -59,19 +58,25 @@ export class EventLog {
   #givenUp: boolean
   /** What the newest line says of bytes written, the event log's own left out. */
   #toldBytes: number
+  /** What this life has written by when; and the same with what the lines of earlier ones tell, once that is asked for. */
+  readonly #own = new WrittenHistory()
+  #earlier: Promise<WrittenHistory> | undefined
   /** Whether the file is known to end with a whole line. */
   #endsWhole = false
 
   constructor(options: EventLogOptions) {
     this.#options = options
     this.#givenUp = !options.isWritten
-    this.#toldBytes = tableBytes(options.totals())
+    const totals = options.totals()
+    this.#toldBytes = tableBytes(totals)
+    this.#own.add(options.date(), totalBytes(totals.written))
   }
 
   /** Notes what has just happened. */
   note(noted: NotedEvent): void {
-    if (this.#givenUp || this.#closed !== undefined) return
+    if (this.#closed !== undefined) return
     this.#add(noted)
+    if (this.#lines.length === 0) return
     this.#writing ??= this.#writeInTime()
   }
 
@@ -85,6 +90,14 @@ export class EventLog {
     void this.#markInTime()
   }
 
+  /** How fast the table writes. The first call reads what earlier lives have left. */
+  async wear(): Promise<Wear> {
+    const { fileSystem, directory, date, totals } = this.#options
+    this.#earlier ??= historyIn(fileSystem, directory, date())
+    const history = this.#own.after(await this.#earlier)
+    return history.wear(date(), totalBytes(totals().written))
+  }
+
   /** Writes what waits, with a last event. Idempotent, and never rejects. */
   close(last?: NotedEvent): Promise<void> {
     this.#closed ??= this.#close(last)
@@ -94,7 +107,7 @@ export class EventLog {
   async #close(last: NotedEvent | undefined): Promise<void> {
     this.#closing.abort()
     await this.#writing
-    if (last !== undefined && !this.#givenUp) this.#add(last)
+    if (last !== undefined) this.#add(last)
     await this.#writeLines()
   }
 
@@ -103,6 +116,8 @@ export class EventLog {
     const lines = this.#lines
     const now = { timeMs: date(), totals: totals() }
     this.#toldBytes = tableBytes(now.totals)
+    this.#own.add(now.timeMs, totalBytes(now.totals.written))
+    if (this.#givenUp) return
     const same = lines.findLastIndex(
       ({ noted: { event, reason } }) => event === noted.event && reason === noted.reason,
     )

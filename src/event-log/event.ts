@@ -69,6 +69,8 @@ export type TableTotals = Pick<LoggedEvent, 'files' | 'put' | 'written'>
 
 /** A longer reason is cut: a line is short. */
 const REASON_CHARACTERS_MAX = 500
+/** No line has fewer bytes. */
+export const LINE_BYTES_MIN = 100
 /** The most bytes of a line that counts. */
 export const LINE_BYTES_MAX = 8192
 const NUMBERS = ['inputFiles', 'records', 'bytes', 'ms', 'times'] as const

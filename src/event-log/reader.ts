@@ -8,7 +8,7 @@ import { FlashTableError, diskError, hasCode } from '../base/errors.js'
 import { EVENT_LOG_NAME, MANIFEST_NAME, OLD_EVENT_LOG_NAME } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { readFully } from '../io/transfer.js'
-import { LINE_BYTES_MAX, parseEventLine, type LoggedEvent } from './event.js'
+import { LINE_BYTES_MAX, LINE_BYTES_MIN, parseEventLine, type LoggedEvent } from './event.js'
 
 /** Of a larger file only the end is read: it is not the writer's. */
 const FILE_BYTES_MAX = 2 ** 22
@@ -140,8 +140,9 @@ class OpenLog {
   #addLines(bytes: Buffer, events: LoggedEvent[]): void {
     let from = 0
     for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, from)) {
-      const event =
-        end - from > LINE_BYTES_MAX ? undefined : parseEventLine(bytes.toString('utf8', from, end))
+      const size = end - from
+      const mayBeLine = size >= LINE_BYTES_MIN && size <= LINE_BYTES_MAX
+      const event = mayBeLine ? parseEventLine(bytes.toString('utf8', from, end)) : undefined
       if (event !== undefined) events.push(event)
       from = end + 1
     }

@@ -69,6 +69,11 @@ export interface TableOptions {
   readonly fanout?: number | undefined
   /** Whether what happens is noted in `LOG.jsonl`, see `readEventLog`. Default: true. */
   readonly eventLog?: boolean | undefined
+  /**
+   * What the table may write: background merges wait while it has written more, after a burst of a day at most. Nothing
+   * else waits. Default: no limit.
+   */
+  readonly writeBudget?: { readonly bytesPerDay: number } | undefined
   /** Ends a waiting or running open: it rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined
   /** Stored at creation: bytes of a page, a power of two. Default: 4096, or what the table was created with. */
@@ -119,6 +124,7 @@ export interface ResolvedOptions {
   readonly filterBitsPerRecord: number
   readonly fanout: number
   readonly eventLog: boolean
+  readonly writeBudget: { readonly bytesPerDay: number } | undefined
   readonly signal: AbortSignal | undefined
   /** `undefined`: as stored, {@link DEFAULT_PAGE_BYTES} at creation. */
   readonly pageBytes: number | undefined
@@ -187,6 +193,7 @@ const OPEN_OPTIONS = {
   filterBitsPerRecord: optionalInteger(0, MAX_FILTER_BITS),
   fanout: optionalInteger(MIN_FANOUT, MAX_FANOUT),
   eventLog: optionalBoolean,
+  writeBudget: optionalWriteBudget,
   signal: optionalSignal,
 }
 
@@ -264,6 +271,21 @@ function optionalMilliseconds(value: unknown, name: string): number | undefined 
   if (typeof value !== 'number') throw unexpected(name, expected, value)
   if (!Number.isInteger(value) || value < 0 || value > MAX_TIMER_MS) throw outside(name, expected, value)
   return value
+}
+
+function optionalWriteBudget(value: unknown, name: string): { readonly bytesPerDay: number } | undefined {
+  if (value === undefined) return undefined
+  const expected = 'an object { bytesPerDay } with a number of bytes'
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw unexpected(name, expected, value)
+  const { bytesPerDay, ...others } = value as { readonly bytesPerDay?: unknown }
+  const [other] = Object.keys(others)
+  if (other !== undefined) throw unexpected(`${name}.${other}`, 'no other field than bytesPerDay', value)
+  const bounds = `a number from 1 to ${Number.MAX_SAFE_INTEGER}`
+  if (typeof bytesPerDay !== 'number') throw unexpected(`${name}.bytesPerDay`, bounds, bytesPerDay)
+  if (!(bytesPerDay >= 1 && bytesPerDay <= Number.MAX_SAFE_INTEGER))
+    throw outside(`${name}.bytesPerDay`, bounds, bytesPerDay)
+  return { bytesPerDay }
 }
 
 export function optionalPageBytes(value: unknown, name: string): number | undefined {

@@ -11,7 +11,10 @@ import type { TableEvent } from '../base/events.js'
 import { Poison } from '../base/poison.js'
 import { Committer } from '../commit/committer.js'
 import { Compactor } from '../compaction/compactor.js'
+import { WriteBudget } from '../compaction/write-budget.js'
 import { Schema } from '../encoding/schema.js'
+import { totalBytes } from '../event-log/event.js'
+import { historyIn } from '../event-log/wear.js'
 import { MANIFEST_NAME } from '../io/file-names.js'
 import { Home } from '../io/home.js'
 import { meteredFileSystem } from '../io/metered-file-system.js'
@@ -23,13 +26,13 @@ import type { ResolvedOptions } from '../options/options.js'
 import { ALL } from '../query/reader.js'
 import { LifetimeCounters } from '../state/lifetime-counters.js'
 import { newMemtable } from '../state/memtable-pool.js'
-import { processBudget, type BufferShare } from '../state/buffer-budget.js'
+import { processBudget } from '../state/buffer-budget.js'
 import { TableState } from '../state/table-state.js'
 import { WalWriter } from '../wal/writer.js'
 import { createTable } from './create-table.js'
 import type { Environment } from './environment.js'
 import type { RecoveryOptions } from './recovered.js'
-import { noteEvents } from './note-events.js'
+import { noteEvents, totalsOf } from './note-events.js'
 import { recoverWriter, sparesMax, type RecoveredWriter } from './recover-writer.js'
 import {
   newReader,
@@ -51,6 +54,11 @@ interface Opening {
   readonly environment: Environment
   readonly publish: (event: TableEvent) => void
   readonly poison: Poison
+}
+
+/** The same, once the counters are known. */
+interface BudgetedOpening extends Opening {
+  readonly budget: WriteBudget | undefined
 }
 
 /** The directory that is held, and its lock. */
@@ -150,16 +158,17 @@ async function openLocked(opening: Opening, held: Held): Promise<TableParts> {
   const manifest = loaded?.manifest ?? (await createTable(directory, schema, options, environment, poison))
   const counters = new LifetimeCounters(manifest.counters, schema.layout.recordBytes)
   const written = { directory, onWritten: counters.countBuckets }
+  const budgeted = { ...opening, budget: await openBudget(opening, counters) }
   const jobs = new Jobs(environment.newExecutor(), manifest.mode, written)
   try {
     const recovery = recoveryOptions(directory, manifest, schema, options, environment)
     if (loaded === undefined) {
-      const parts = wire(opening, held, schema, jobs, recovery, newTable(recovery, manifest), counters)
+      const parts = wire(budgeted, held, schema, jobs, recovery, newTable(recovery, manifest), counters)
       parts.writer.eventLog.note({ event: 'open', reason: 'created' })
       return parts
     }
-    const { recovered, event } = await recover(opening, recovery, manifest, jobs, counters)
-    const parts = wire(opening, held, schema, jobs, recovery, recovered, counters)
+    const { recovered, event } = await recover(budgeted, recovery, manifest, jobs, counters)
+    const parts = wire(budgeted, held, schema, jobs, recovery, recovered, counters)
     parts.writer.eventLog.note({ event: 'open' })
     parts.writer.publish(event)
     return parts
@@ -169,6 +178,19 @@ async function openLocked(opening: Opening, held: Held): Promise<TableParts> {
   }
 }
 
+/** The budget of what is written, if there is one. What the last day took of it is taken: an open does not renew it. */
+async function openBudget(
+  { directory, options: { writeBudget }, environment: { fileSystem, date, now } }: Opening,
+  counters: LifetimeCounters,
+): Promise<WriteBudget | undefined> {
+  if (writeBudget === undefined) return undefined
+  const nowMs = date()
+  const writtenBytes = (): number => totalBytes(totalsOf(counters).written)
+  const history = await historyIn(fileSystem, directory, nowMs)
+  const { lastDay } = history.wear(nowMs, writtenBytes())
+  return new WriteBudget({ ...writeBudget, usedBytes: lastDay.bytes, now, writtenBytes })
+}
+
 /** The contents of a table that was just created. */
 function newTable(recovery: RecoveryOptions, manifest: Manifest): RecoveredWriter {
   const active = newMemtable(recovery, manifest.nextSequence)
@@ -176,7 +198,7 @@ function newTable(recovery: RecoveryOptions, manifest: Manifest): RecoveredWrite
 }
 
 async function recover(
-  { options, poison }: Opening,
+  { options, poison, budget }: BudgetedOpening,
   recovery: RecoveryOptions,
   manifest: Manifest,
   jobs: Jobs,
@@ -193,6 +215,7 @@ async function recover(
       replace: manifest.duplicates === 'replace',
       filterBitsPerRecord,
       fanout,
+      mergeOverdue: budget === undefined || budget.waitMs === 0,
     },
     manifest,
   )
@@ -204,7 +227,7 @@ async function recover(
 
 /** Makes the parts of a writer and connects them: state, log, compactor, committer, reader. */
 function wire(
-  { directory, options, environment, publish: tell, poison }: Opening,
+  { directory, options, environment, publish: tell, poison, budget }: BudgetedOpening,
   { home, lock }: Held,
   schema: Schema,
   jobs: Jobs,
@@ -214,8 +237,7 @@ function wire(
 ): TableParts & { readonly writer: WriterParts } {
   const { layout } = schema
   const { manifest } = recovered
-  const share = joinBudget(environment, () => void flushSoon(committer, compactor))
-  const onBuffered = (bytes: number): void => share.set(bytes)
+  const onBuffered = joinBudget(environment, () => void flushSoon(committer, compactor))
   const state = new TableState({ ...recovery, poison, onBuffered }, recovered, counters)
   const { eventLog, publish, countLog } = noteEvents(state, options.eventLog, environment, tell)
   const wal = new WalWriter({
@@ -244,6 +266,7 @@ function wire(
     syncLog: () => wal.sync(),
     wait: environment.wait,
     publish,
+    budget,
   })
   const reader = newReader(recovery, manifest, environment)
   const committer: Committer = new Committer({
@@ -269,13 +292,15 @@ function wire(
     poison,
     state,
     reader,
-    writer: { wal, committer, compactor, jobs, home, eventLog, lock, publish },
+    wear: () => eventLog.wear(),
+    writer: { wal, committer, compactor, jobs, home, eventLog, budget, lock, publish },
   }
 }
 
-/** The share of the table in what all tables may have in memory; `flushEarly`: called when others need it. */
-function joinBudget({ budget = processBudget() }: Environment, flushEarly: () => void): BufferShare {
-  return budget.join({ flushEarly })
+/** Gives what is told how much waits in memory here, of all tables; `flushEarly`: called when others need it. */
+function joinBudget({ budget = processBudget() }: Environment, flushEarly: () => void) {
+  const share = budget.join({ flushEarly })
+  return (bytes: number): void => share.set(bytes)
 }
 
 /** Seals what is in memory, and flushes it soon. Never rejects. */

@@ -7,8 +7,10 @@ import { ReadPace } from '../bucket-file/read-pace.js'
 import { sharedPageCache } from '../bucket-file/shared-page-cache.js'
 import type { Committer } from '../commit/committer.js'
 import type { Compactor } from '../compaction/compactor.js'
+import type { WriteBudget } from '../compaction/write-budget.js'
 import { Schema } from '../encoding/schema.js'
 import type { EventLog } from '../event-log/event-log.js'
+import type { Wear } from '../event-log/wear.js'
 import { MANIFEST_NAME } from '../io/file-names.js'
 import { fileModeText } from '../base/file-mode.js'
 import { modedFileSystem } from '../io/moded-file-system.js'
@@ -39,6 +41,8 @@ export interface TableParts {
   readonly poison: Poison
   readonly state: TableState
   readonly reader: TableReader
+  /** How fast the table writes. */
+  readonly wear: () => Promise<Wear>
   /** `undefined`: opened with `readOnly`. */
   readonly writer: WriterParts | undefined
 }
@@ -51,6 +55,8 @@ export interface WriterParts {
   readonly jobs: Jobs
   readonly home: Home
   readonly eventLog: EventLog
+  /** `undefined`: what merges write is not limited. */
+  readonly budget: WriteBudget | undefined
   readonly lock: TableLock
   /** Tells subscribers and the event log. */
   readonly publish: (event: TableEvent) => void

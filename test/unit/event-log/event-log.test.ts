@@ -1,7 +1,8 @@
 /** The writer of the event log, on a simulated disk and a clock that the test moves. */
 import { Buffer } from 'node:buffer'
 import { describe, expect, test } from 'vitest'
-import { EVENT_LOG_BYTES_MAX, EventLog, MARK_MS } from '../../../src/event-log/event-log.js'
+import { EVENT_LOG_BYTES_MAX, EventLog } from '../../../src/event-log/event-log.js'
+import { MARK_MS } from '../../../src/event-log/wear.js'
 import { EventLogReader } from '../../../src/event-log/reader.js'
 import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
 

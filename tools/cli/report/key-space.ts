@@ -1,6 +1,6 @@
 /**
  * Where the bucket files of a table lie among its keys: which ranges they span, where the records are dense, and how many
- * files overlap. From footers and fences alone: no data page is read.
+ * files overlap. From footers and fences, and the last data page of each file.
  */
 import { BucketFile } from '../../../src/bucket-file/reader.js'
 import { FlashTableError } from '../../../src/base/errors.js'
@@ -8,6 +8,7 @@ import { bucketName } from '../../../src/io/file-names.js'
 import type { RecordLayout } from '../../../src/records/record-layout.js'
 import { compareKeys } from '../../../src/records/compare.js'
 import type { InspectedTable } from '../inspect/open-table.js'
+import { PageColumns } from '../inspect/page-columns.js'
 import { cellText, keyOf } from '../inspect/records.js'
 
 /** Parts of the range of keys that are told apart. */
@@ -48,7 +49,7 @@ interface Fences {
   readonly records: number
   /** First keys of pages, ascending, and the last key of the file. */
   readonly keys: readonly Uint32Array[]
-  /** Of each key but the last the share of the file's data pages that are from it to the next one. */
+  /** Of each key but the last the share of the file's records that are from it to the next one. */
   readonly shares: readonly number[]
 }
 
@@ -86,7 +87,8 @@ export async function keySpaceOf(table: InspectedTable): Promise<KeySpace | unde
 }
 
 /** A file that cannot be read is left out: `inspect` tells what is wrong with it. */
-async function fencesOf({ manifest, options, schema, signal }: InspectedTable): Promise<Fences[]> {
+async function fencesOf(table: InspectedTable): Promise<Fences[]> {
+  const { manifest, options, schema, signal } = table
   const all: Fences[] = []
   const { keyLaneCount } = schema.layout
   for (const entry of manifest.files) {
@@ -106,12 +108,30 @@ async function fencesOf({ manifest, options, schema, signal }: InspectedTable): 
       file.readFirstKey(page, key)
       return key
     })
-    const shares = pages.map((page, i) => ((pages[i + 1] ?? dataPages) - page) / dataPages)
+    const last = dataPages < 2 ? 1 : await lastShare(table, file)
+    const each = dataPages < 2 ? 0 : (1 - last) / (dataPages - 1)
+    const shares = pages.map((page, i) =>
+      i + 1 < count ? (pages[i + 1]! - page) * each : (dataPages - 1 - page) * each + last,
+    )
     const { number, level, records } = entry
     if (count > 0) all.push({ name: bucketName(number), level, records, keys: [...keys, lastKey], shares })
     await file.close()
   }
   return all
+}
+
+/** Which share of the records is in the last data page: all others are full. Requires: there are several. */
+async function lastShare({ schema, options }: InspectedTable, file: BucketFile): Promise<number> {
+  const { dataPages, records, deleteKeys, deleteRecords } = file.footer
+  try {
+    const words = await file.readPages(dataPages - 1, dataPages)
+    const { rows } = new PageColumns(schema, options.pageBytes).headOf(words, 0)
+    return rows / (records + deleteKeys + deleteRecords)
+  } catch (error) {
+    if (!(error instanceof FlashTableError)) throw error
+    // Verify tells what is wrong with it.
+    return 1 / dataPages
+  }
 }
 
 /** Turns a key into its place between two others: by the first lane in which they differ, and the next one. */

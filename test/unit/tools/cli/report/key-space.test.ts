@@ -21,6 +21,10 @@ async function spaceOf(keyEncoding: KeyEncoding, keys: readonly unknown[]): Prom
   const table = (await FlashTable.open(path, options)) as unknown as AnyTable
   for (const key of keys) await table.put(key as never, undefined as never)
   await table.close()
+  return spaceIn(path)
+}
+
+async function spaceIn(path: string): Promise<KeySpace | undefined> {
   const { space } = await inspecting(path, new AbortController().signal, async table => ({
     space: await keySpaceOf(table),
     problems: [],
@@ -58,6 +62,20 @@ test('files that overlap are counted where they do', async () => {
   expect(thrice.meanFiles).toBeGreaterThan(2)
   expect(thrice.meanFiles).toBeGreaterThan(2 * once.meanFiles)
   expect(thrice.mostFiles).toBeGreaterThanOrEqual(3)
+})
+
+test('a last page that is nearly empty does not count as a full one', async () => {
+  for (let records = 3000; records < 6000; records += 400) {
+    const path = join(directory, `${names++}`)
+    const table = await FlashTable.open(path, { keyEncoding: 'u32' })
+    const key = Uint32Array.from({ length: records }, (_, i) => (i * 2_654_435_761) >>> 0)
+    await table.putColumns({ key })
+    await table.compact()
+    await table.close()
+    const space = (await spaceIn(path))!
+    expect(space.files).toHaveLength(1)
+    expect(space.fullestTenth).toBeLessThan(0.12)
+  }
 })
 
 test('places are spread over the records, in the order of the files', async () => {
