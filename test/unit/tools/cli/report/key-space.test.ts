@@ -65,7 +65,7 @@ test('files that overlap are counted where they do', async () => {
 })
 
 test('a last page that is nearly empty does not count as a full one', async () => {
-  for (let records = 3000; records < 6000; records += 400) {
+  for (let records = 3000; records < 6000; records += 700) {
     const path = join(directory, `${names++}`)
     const table = await FlashTable.open(path, { keyEncoding: 'u32' })
     const key = Uint32Array.from({ length: records }, (_, i) => (i * 2_654_435_761) >>> 0)
