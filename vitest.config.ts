@@ -6,7 +6,7 @@ const SLOW = [
   'test/contract/{cli,cli-bench,cli-completion,cli-dump,cli-export,cli-import,cli-inspect,cli-log,cli-reads,cli-scan,cli-terminal,cli-top,cli-upkeep}.test.ts',
   'test/contract/{close,counters,deletes,floats,hidden-data,says-what-it-is,turns}.test.ts',
   'test/contract/{few-descriptors,keeps-alive,locations,locking,lookups,maintenance,many-records,many-tables,moved,open}.test.ts',
-  'test/contract/{packed-package,ranges,readers,repair,short-lives,signals,space,types}.test.ts',
+  'test/contract/{packed-package,ranges,readers,repair,report,short-lives,signals,space,types}.test.ts',
   'test/format/{api-examples,golden,python-reader}.test.ts',
   'test/unit/{bulk-load/build-file,compaction/policy,io/lock,io/lock-processes,sort/sort,spill/spill,wal/crash}.test.ts',
   'test/unit/table/recover-reader.test.ts',

@@ -1,5 +1,4 @@
 /** All commands of the command line: one file for each in commands/; they share the files beside this one. */
-import { createRequire } from 'node:module'
 import { Command } from 'commander'
 import { visible } from '../../src/base/describe-value.js'
 import { defineBench } from './commands/bench.js'
@@ -18,11 +17,13 @@ import { defineLog } from './commands/log.js'
 import { defineLoad } from './commands/load.js'
 import { definePut } from './commands/put.js'
 import { defineRepair } from './commands/repair.js'
+import { defineReport } from './commands/report.js'
 import { defineScan } from './commands/scan.js'
 import { defineStats } from './commands/stats.js'
 import { defineTop } from './commands/top.js'
 import { defineVerify } from './commands/verify.js'
 import { printError, printText } from './streams.js'
+import { packageVersion } from './version.js'
 
 /** What the help of every command ends with. */
 export const EXIT_CODES = `
@@ -55,6 +56,7 @@ export function commandLine(): Command {
     defineLog,
     defineTop,
     defineInspect,
+    defineReport,
     defineGet,
     defineScan,
     defineCount,
@@ -69,10 +71,4 @@ export function commandLine(): Command {
   ])
     define(program)
   return program
-}
-
-/** Found by the name of the package, which works from `tools/` and from `dist/tools/`. */
-function packageVersion(): string {
-  const require = createRequire(import.meta.url)
-  return (require('flashtable/package.json') as { version: string }).version
 }
