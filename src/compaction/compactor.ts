@@ -495,6 +495,7 @@ export class Compactor {
           // A flush may have ended while samples were read.
           if (planned === undefined) return state.version.stored !== stored
           if (this.#isOverBudget()) return 'later'
+          if (this.waitsForBudget) this.#merges.waitingFor = undefined
           const inputs = stored.slice(planned.from, planned.to)
           await this.#requireRoomFor(inputs)
           const level = storedLevel(planned.level)
