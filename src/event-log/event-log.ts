@@ -10,6 +10,7 @@
 import { Buffer } from 'node:buffer'
 import { newAbortController } from '../async/abort.js'
 import { hasCode } from '../base/errors.js'
+import type { LatencyStats } from '../base/latency.js'
 import { EVENT_LOG_NAME, OLD_EVENT_LOG_NAME } from '../io/file-names.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { readFully, writeFully } from '../io/transfer.js'
@@ -36,6 +37,8 @@ export interface EventLogOptions {
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
   /** The table as it is now. */
   readonly totals: () => TableTotals
+  /** How long things have taken since the open, if that is measured. */
+  readonly latency: () => LatencyStats | undefined
 }
 
 /** A line that waits to be written. */
@@ -122,11 +125,18 @@ export class EventLog {
       ({ noted: { event, reason } }) => event === noted.event && reason === noted.reason,
     )
     if (lines.length < LINES_MAX || same < 0) {
-      lines.push({ ...now, noted })
+      lines.push({ ...now, noted: this.#withLatency(noted) })
       return
     }
     const [older] = lines.splice(same, 1)
-    lines.push({ ...now, noted: joined(older!.noted, noted) })
+    lines.push({ ...now, noted: joined(older!.noted, this.#withLatency(noted)) })
+  }
+
+  /** What was measured so far, with the events that come now and then. */
+  #withLatency(noted: NotedEvent): NotedEvent {
+    if (noted.event !== 'mark' && noted.event !== 'close') return noted
+    const latency = this.#options.latency()
+    return latency === undefined ? noted : { ...noted, latency }
   }
 
   async #writeInTime(): Promise<void> {

@@ -5,6 +5,8 @@
  * Event log.
  */
 
+import type { DurationStats, LatencyStats } from '../base/latency.js'
+
 /** What may have happened. */
 export const EVENT_NAMES = [
   'open',
@@ -41,6 +43,8 @@ export interface LoggedEvent {
   readonly ms?: number
   /** The line stands for that many events of this kind, the other numbers are their sums; left out for one. */
   readonly times?: number
+  /** Of `mark` and `close`, if the table was opened with `latency`: how long things have taken since the open. */
+  readonly latency?: LatencyStats
   /** Bucket files of the table afterwards. */
   readonly files: number
   /** What was put in the life of the table. */
@@ -61,7 +65,7 @@ export interface WrittenBytes {
 /** What happened, as the part that tells it knows it. */
 export type NotedEvent = Pick<
   LoggedEvent,
-  'event' | 'reason' | 'inputFiles' | 'records' | 'bytes' | 'ms' | 'times'
+  'event' | 'reason' | 'inputFiles' | 'records' | 'bytes' | 'ms' | 'times' | 'latency'
 >
 
 /** The table at that moment. */
@@ -73,6 +77,17 @@ const REASON_CHARACTERS_MAX = 500
 export const LINE_BYTES_MIN = 100
 /** The most bytes of a line that counts. */
 export const LINE_BYTES_MAX = 8192
+const LATENCY_KINDS = ['puts', 'commits', 'syncs', 'lookups'] as const
+const DURATION_NUMBERS: readonly (keyof DurationStats)[] = [
+  'count',
+  'minUs',
+  'meanUs',
+  'maxUs',
+  'p50Us',
+  'p90Us',
+  'p99Us',
+  'p999Us',
+]
 const NUMBERS = ['inputFiles', 'records', 'bytes', 'ms', 'times'] as const
 
 export function totalBytes({ wal, buckets, manifest, events }: WrittenBytes): number {
@@ -91,7 +106,7 @@ export function joined(one: NotedEvent, other: NotedEvent): NotedEvent {
 
 /** The line, with its end. */
 export function eventLine(timeMs: number, noted: NotedEvent, totals: TableTotals): string {
-  const { event, reason, inputFiles, records, bytes, ms, times } = noted
+  const { event, reason, inputFiles, records, bytes, ms, times, latency } = noted
   // JSON leaves out what is undefined.
   const line = {
     time: new Date(timeMs).toISOString(),
@@ -102,9 +117,17 @@ export function eventLine(timeMs: number, noted: NotedEvent, totals: TableTotals
     bytes,
     ms: ms === undefined ? undefined : Math.round(ms * 10) / 10,
     times,
+    latency: latency && roundedLatency(latency),
     ...totals,
   }
   return `${JSON.stringify(line)}\n`
+}
+
+/** Whole tenths are enough. */
+function roundedLatency(latency: LatencyStats): object {
+  const rounded = (stats: DurationStats): object =>
+    Object.fromEntries(DURATION_NUMBERS.map(name => [name, Math.round(stats[name] * 10) / 10]))
+  return Object.fromEntries(LATENCY_KINDS.map(kind => [kind, latency[kind] && rounded(latency[kind])]))
 }
 
 /** The event of a line; `undefined` for anything else, and for events that this version does not know. */
@@ -129,7 +152,28 @@ export function parseEventLine(text: string): LoggedEvent | undefined {
     numbers[name] = number
   }
   if (reason !== undefined && typeof reason !== 'string') return undefined
-  return { time, event, ...(reason === undefined ? {} : { reason }), ...numbers, files, put, written }
+  const latency = latencyOf(line['latency'])
+  return {
+    time,
+    event,
+    ...(reason === undefined ? {} : { reason }),
+    ...numbers,
+    ...(latency === undefined ? {} : { latency }),
+    files,
+    put,
+    written,
+  }
+}
+
+/** `undefined` where there is none, and for what is none: the rest of the line counts anyway. */
+function latencyOf(value: unknown): LatencyStats | undefined {
+  const fields = fieldsOf(value)
+  const [puts, commits, syncs, lookups] = LATENCY_KINDS.map(kind =>
+    numbersOf(fields?.[kind], DURATION_NUMBERS),
+  )
+  if (puts === undefined || commits === undefined || syncs === undefined || lookups === undefined)
+    return undefined
+  return { puts, commits, syncs, lookups }
 }
 
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> | undefined {

@@ -1,5 +1,6 @@
 /** Connects the event log of a writer: with the totals of its lines, and with what the parts publish. */
 import type { TableEvent } from '../base/events.js'
+import type { Latency, LatencyStats } from '../base/latency.js'
 import { EventLog } from '../event-log/event-log.js'
 import type { TableTotals } from '../event-log/event.js'
 import { notedEvent } from '../event-log/noted.js'
@@ -7,6 +8,7 @@ import { meteredFileSystem } from '../io/metered-file-system.js'
 import type { LifetimeCounters } from '../state/lifetime-counters.js'
 import type { TableState } from '../state/table-state.js'
 import type { Environment } from './environment.js'
+import { latencyStats } from './stats.js'
 
 export interface EventNotes {
   readonly eventLog: EventLog
@@ -16,18 +18,28 @@ export interface EventNotes {
   readonly countLog: (bytes: number) => void
 }
 
-/** `tell`: tells the subscribers. */
+/** `measured`: what the table measures. `tell`: tells the subscribers. */
 export function noteEvents(
   state: TableState,
   isWritten: boolean,
   { date, wait }: Environment,
+  measured: Latency | undefined,
   tell: (event: TableEvent) => void,
 ): EventNotes {
   const { counters, options } = state
   const { fileSystem, directory, poison } = options
   const metered = meteredFileSystem(fileSystem, counters.countEvents)
   const totals = (): TableTotals => ({ files: state.version.stored.length, ...totalsOf(counters) })
-  const eventLog = new EventLog({ fileSystem: metered, directory, isWritten, date, wait, totals })
+  const latency = (): LatencyStats | undefined => measured && latencyStats(measured, true)
+  const eventLog = new EventLog({
+    fileSystem: metered,
+    directory,
+    isWritten,
+    date,
+    wait,
+    totals,
+    latency,
+  })
   poison.onLatched = () => eventLog.note({ event: 'poisoned', reason: poison.reason! })
   return {
     eventLog,

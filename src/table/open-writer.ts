@@ -240,7 +240,7 @@ function wire(
   const onBuffered = joinBudget(environment, () => void flushSoon(committer, compactor))
   const latency = latencyOf(options, environment)
   const state = new TableState({ ...recovery, poison, onBuffered }, recovered, counters)
-  const { eventLog, publish, countLog } = noteEvents(state, options.eventLog, environment, tell)
+  const { eventLog, publish, countLog } = noteEvents(state, options.eventLog, environment, latency, tell)
   const wal = new WalWriter({
     fileSystem: meteredFileSystem(recovery.fileSystem, countLog),
     directory,

@@ -209,7 +209,7 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
 }
 
 /** A reader only looks up. */
-function latencyStats({ puts, commits, syncs, lookups }: Latency, writes: boolean): LatencyStats {
+export function latencyStats({ puts, commits, syncs, lookups }: Latency, writes: boolean): LatencyStats {
   return {
     puts: writes ? puts.read() : undefined,
     commits: writes ? commits.read() : undefined,

@@ -1,6 +1,9 @@
 /** `latency`: how long puts, commits, syncs and lookups take, by a clock that only a simulated disk moves. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { FlashTable, struct, type DurationStats } from '../../src/index.js'
+import { FlashTable, readEventLog, struct, type DurationStats } from '../../src/index.js'
 import { simulatedEnvironment } from '../support/simulated-environment.js'
 import { SimulatedFileSystem, type Call } from '../support/simulated-file-system.js'
 
@@ -250,3 +253,29 @@ test('the numbers are those of a distribution', async () => {
   }
   await table.close()
 })
+
+test('the event log keeps what was measured at the close', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'flashtable-latency-log-'))
+  try {
+    const table = await FlashTable.open(directory, { keyEncoding: 'u32', latency: true })
+    await table.put(1, undefined, { sync: true })
+    const { latency } = await table.stats()
+    await table.close()
+    const events = await collect(readEventLog(directory))
+    expect(events.map(({ event }) => event)).toEqual(['open', 'close'])
+    expect(events[0]!.latency).toBeUndefined()
+    const told = events[1]!.latency!
+    expect(told.puts!.count).toBe(1)
+    expect(told.puts!.maxUs).toBeCloseTo(latency!.puts!.maxUs, 0)
+    expect(told.syncs!.count).toBeGreaterThanOrEqual(1)
+    expect(told.lookups.count).toBe(0)
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+})
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}

@@ -139,6 +139,25 @@ describe('a report', () => {
     }
   })
 
+  test('shows latencies where the table has measured them', async () => {
+    const path = freshPath()
+    const table = await FlashTable.open(path, { keyEncoding: 'u32', latency: true })
+    for (let key = 0; key < 100; key++) await table.put(key)
+    await table.sync()
+    await table.close()
+    const { page, text } = await make(path)
+    expect(text).toContain('How long it took')
+    const { document } = parseHTML(page)
+    const cells = [...document.querySelectorAll('table tr')].map(row =>
+      [...row.querySelectorAll('th, td')].map(cell => cell.textContent?.trim()),
+    )
+    expect(cells.find(([first]) => first === 'puts')?.[1]).toBe('100')
+    // Nothing was looked up.
+    expect(cells.some(([first]) => first === 'lookups')).toBe(false)
+    expectInert(page)
+    expect((await make(await music())).text).not.toContain('How long it took')
+  })
+
   test('of many files with deletes tells what compact would free, and where files overlap', async () => {
     const { page, verdict, advice, text } = await make(await manyFiles())
     expect(advice[0]!.title).toMatch(/^Compact: it would free about [3-6]\d % of the bucket files$/)

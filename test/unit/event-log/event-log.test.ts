@@ -38,6 +38,7 @@ function newLog(disk = newDisk(), isWritten = true) {
   const clock = new Clock()
   const written = { wal: 0, buckets: 0, manifest: 0, events: 0 }
   const log = new EventLog({
+    latency: () => undefined,
     fileSystem: disk,
     directory: DIRECTORY,
     isWritten,

@@ -77,3 +77,24 @@ test('events of one kind add up', () => {
 test('all bytes written count, those of the log itself too', () => {
   expect(totalBytes(TOTALS.written)).toBe(10)
 })
+
+test('latencies are read again, and what is none leaves the rest of the line', () => {
+  const durations = { count: 3, minUs: 1, meanUs: 1.26, maxUs: 2, p50Us: 1, p90Us: 2, p99Us: 2, p999Us: 2 }
+  const latency = { puts: durations, commits: durations, syncs: durations, lookups: durations }
+  const totals = {
+    files: 1,
+    put: { records: 1, bytes: 16 },
+    written: { wal: 1, buckets: 0, manifest: 0, events: 0 },
+  }
+  const line = eventLine(0, { event: 'close', latency }, totals)
+  const rounded = { ...durations, meanUs: 1.3 }
+  expect(parseEventLine(line)?.latency).toEqual({
+    puts: rounded,
+    commits: rounded,
+    syncs: rounded,
+    lookups: rounded,
+  })
+  const damaged = parseEventLine(line.replace('"count":3', '"count":"3"'))
+  expect(damaged).toMatchObject({ event: 'close', files: 1 })
+  expect(damaged).not.toHaveProperty('latency')
+})

@@ -4,7 +4,7 @@ import type { Facts } from './facts.js'
 import type { Figures } from './figures.js'
 import { Html, markup, htmlList, NOTHING } from './html.js'
 import type { Plot } from './plot.js'
-import { bitsSection, filesSection, keysSection, wearSection } from './sections.js'
+import { bitsSection, filesSection, keysSection, latencySection, wearSection } from './sections.js'
 import { STYLE } from './style.js'
 import { directorySection, tableSection, verifySection } from './sizes.js'
 import { roundText, sizeText, timeText } from './words.js'
@@ -52,6 +52,7 @@ export function pageOf(plot: Plot, { facts, figures, advice, version }: Page): s
           ${adviceSection(advice, figures)} ${tiles(facts, figures)}
           ${[
             wearSection(plot, facts),
+            latencySection(plot, facts),
             filesSection(plot, facts),
             bitsSection(plot, facts),
             keysSection(plot, facts),

@@ -1,4 +1,5 @@
 /** The pictures of a report. Each is drawn twice, for narrow and for wide pages: a scaled one could not be read. */
+import type { DurationStats, LatencyStats } from '../../../src/index.js'
 import type { InspectedWhole } from '../inspect/table.js'
 import { KINDS_COLUMN } from '../inspect/page-columns.js'
 import { storedFields, type StoredFieldType, type StoredSchema } from '../../../src/encoding/stored-schema.js'
@@ -311,4 +312,61 @@ function withGaps(groups: readonly KeyGroup[]): KeyGroup[] {
       gaps.push({ least: Math.floor(most / 2) + 1, most, keys: 0, records: 0 })
     return [...gaps, group]
   })
+}
+
+/** Durations of one kind that were measured. */
+export interface MeasuredKind {
+  readonly kind: string
+  readonly stats: DurationStats
+}
+
+/** The kinds of which there were any. */
+export function measuredKinds({ puts, commits, syncs, lookups }: LatencyStats): readonly MeasuredKind[] {
+  return Object.entries({ puts, commits, syncs, lookups }).flatMap(([kind, stats]) =>
+    stats === undefined || stats.count === 0 ? [] : [{ kind, stats }],
+  )
+}
+
+/** Bars from the half to 99.9 % of the durations of each kind, and a line at the longest, on a logarithmic scale. */
+export function drawLatency(plot: Plot, kinds: readonly MeasuredKind[]): Picture {
+  const rows = kinds.map(({ kind, stats: { p50Us, p999Us, maxUs } }) => ({
+    kind,
+    // On a logarithmic scale there is no 0, and a bar without a length cannot be seen.
+    from: Math.max(0.1, p50Us),
+    to: Math.max(0.11, p999Us, p50Us * 1.05),
+    longest: Math.max(0.1, maxUs),
+  }))
+  const alt = `Bars: ${kinds
+    .map(
+      ({ kind, stats }) =>
+        `${kind} took ${roundText(stats.p50Us)} to ${roundText(stats.p999Us)} microseconds`,
+    )
+    .join(', ')}.`
+  return both(
+    width =>
+      plot.draw(alt, {
+        width,
+        height: 60 + 32 * rows.length,
+        marginLeft: 70,
+        marginRight: 20,
+        marginBottom: 44,
+        x: {
+          type: 'log',
+          label: 'microseconds (log scale)',
+          ...CENTRED,
+          grid: true,
+          nice: true,
+          ticks: width / 120,
+        },
+        y: { label: null, domain: rows.map(({ kind }) => kind) },
+        marks: [
+          plot.marks.barX(rows, { x1: 'from', x2: 'to', y: 'kind', fill: colour(0) }),
+          plot.marks.tickX(rows, { x: 'longest', y: 'kind', stroke: 'currentColor', strokeWidth: 2 }),
+        ],
+      }),
+    [
+      { colour: 1, label: 'from the half to 99.9 % of them' },
+      { colour: 0, label: 'line: the longest' },
+    ],
+  )
 }

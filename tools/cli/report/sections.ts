@@ -7,9 +7,11 @@ import {
   drawBits,
   drawFiles,
   drawKeyCounts,
+  drawLatency,
   drawTotals,
   drawWear,
   groupText,
+  measuredKinds,
   type Picture,
 } from './pictures.js'
 import type { Plot } from './plot.js'
@@ -90,6 +92,30 @@ export function wearSection(plot: Plot, { opened, wear, wearFailure }: Facts): H
     }
     ${wear === undefined ? markup`<p>There is no event log, so it is not known when: these are the sums of its whole life.</p>` : NOTHING}
     ${failureText('The event log', wearFailure)} ${beside(picture, wear === undefined ? causes : markup`${causes}${eventTable(wear)}`)}
+  </section>`
+}
+
+/** How long things took, where the table measures it. */
+export function latencySection(plot: Plot, { wear }: Facts): Html {
+  const kinds = wear?.latency === undefined ? [] : measuredKinds(wear.latency.stats)
+  if (kinds.length === 0) return NOTHING
+  const table = htmlTable(
+    'Microseconds',
+    ['', 'count', 'mean', 'half', '90 %', '99 %', '99.9 %', 'longest'],
+    kinds.map(({ kind, stats: { count, meanUs, p50Us, p90Us, p99Us, p999Us, maxUs } }) => [
+      kind,
+      formatCount(count),
+      ...[meanUs, p50Us, p90Us, p99Us, p999Us, maxUs].map(roundText),
+    ]),
+    [1, 2, 3, 4, 5, 6, 7],
+  )
+  return markup`<section>
+    <h2>How long it took</h2>
+    <p>
+      As the program that had the table open measured it, until ${timeText(wear!.latency!.time)}. Lookups are
+      those that read pages from the disk. Half of the calls took no longer than the number under “half”.
+    </p>
+    ${beside(drawLatency(plot, kinds), table)}
   </section>`
 }
 

@@ -1,5 +1,5 @@
 /** What a table has written over its life, from its event log: a curve of bounded length, and sums by kind of event. */
-import type { LoggedEvent } from '../../../src/index.js'
+import type { LatencyStats, LoggedEvent } from '../../../src/index.js'
 
 /** The most points of the curve. Of more events, points at even distances are kept. */
 const POINTS_MAX = 400
@@ -30,6 +30,8 @@ export interface Wear {
   readonly sums: readonly EventSum[]
   /** Why the last life was poisoned, if no other life has followed. */
   readonly poisoned: string | undefined
+  /** How long things took in the last life that measured it, and when that was told. */
+  readonly latency: { readonly stats: LatencyStats; readonly time: Date } | undefined
   /** What a flush or merge waits for since when, if none has ended since. */
   readonly waiting: { readonly reason: string; readonly since: Date } | undefined
 }
@@ -41,6 +43,7 @@ export async function wearOf(events: AsyncIterable<LoggedEvent>): Promise<Wear |
   let count = 0
   let poisoned: string | undefined
   let waiting: Wear['waiting']
+  let latency: Wear['latency']
   for await (const event of events) {
     const { times = 1 } = event
     count += times
@@ -52,6 +55,7 @@ export async function wearOf(events: AsyncIterable<LoggedEvent>): Promise<Wear |
     sums.set(kind, sum)
     curve.add(event)
     const time = new Date(event.time)
+    if (event.latency !== undefined) latency = { stats: event.latency, time }
     switch (event.event) {
       case 'wait':
         waiting = { reason: event.reason ?? 'resources', since: waiting?.since ?? time }
@@ -80,6 +84,7 @@ export async function wearOf(events: AsyncIterable<LoggedEvent>): Promise<Wear |
       .map(([event, sum]) => ({ event, ...sum }))
       .sort((a, b) => b.bytes - a.bytes || b.count - a.count),
     poisoned,
+    latency,
     waiting,
   }
 }
