@@ -167,9 +167,11 @@ function wearOf({ wear, budget }: TableStats): readonly Family[] {
   return [
     gauge('written_last_hour_bytes', 'Bytes written in the last hour, as far as is known.', lastHour.bytes),
     gauge('written_last_day_bytes', 'Bytes written in the last day, as far as is known.', lastDay.bytes),
-    ...(bytesPerDay === undefined
-      ? []
-      : [gauge('written_bytes_per_day', 'Bytes a day, at the rate of the last day.', bytesPerDay)]),
+    gauge(
+      'written_bytes_per_day',
+      'Bytes a day, at the rate of the last day; 0 until that is known.',
+      bytesPerDay ?? 0,
+    ),
     ...(budget === undefined
       ? []
       : [

@@ -24,6 +24,8 @@ describe('options of an open', () => {
       keyEncoding: undefined,
       valueEncoding: undefined,
       latency: false,
+      eventLog: true,
+      writeBudget: undefined,
     })
   })
 
