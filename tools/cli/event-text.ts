@@ -2,12 +2,12 @@
 import { visible } from '../../src/base/describe-value.js'
 import { totalBytes, type LoggedEvent } from '../../src/event-log/event.js'
 import { formatCount } from './output.js'
+import { unitOf } from './words.js'
 
 /** Where the numbers end; the reason, which may be long, comes last. */
 const WIDTHS = { inputs: 6, records: 14, bytes: 10, took: 8, files: 6, written: 10, amplification: 13 }
 const TIME_WIDTH = '2026-11-29T02:44:12Z'.length
 const EVENT_WIDTH = 10
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 
 export const EVENT_HEAD = lineOf({
   time: 'time',
@@ -52,14 +52,12 @@ function countText(count: number | undefined): string {
   return count === undefined ? '' : formatCount(count)
 }
 
-/** 12,897,485 as `12.3 MiB`. */
+/** 12,897,485 as `12.3 MiB`: always one digit behind the point, so that columns are even. */
 export function bytesText(bytes: number): string {
-  let [value, unit] = [bytes, 0]
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024
-    unit++
-  }
-  return unit === 0 ? `${formatCount(Math.round(bytes))} B` : `${value.toFixed(1)} ${UNITS[unit]}`
+  const unit = unitOf(bytes)
+  return unit.bytes === 1
+    ? `${formatCount(Math.round(bytes))} B`
+    : `${(bytes / unit.bytes).toFixed(1)} ${unit.name}`
 }
 
 /** 1234 milliseconds as `1.2 s`. */

@@ -1,7 +1,7 @@
 /** What the owner of a table should do now. Each rule is a pure function of figures, and tells those that it used. */
 import { formatCount } from '../output.js'
 import type { Figures } from './figures.js'
-import { countText, percentText, roundText, sizeText, timeText } from './words.js'
+import { countText, percentText, roundText, sizeText, timeText } from '../words.js'
 
 const MIB = 2 ** 20
 

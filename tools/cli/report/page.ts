@@ -7,7 +7,7 @@ import type { Plot } from './plot.js'
 import { bitsSection, filesSection, keysSection, latencySection, wearSection } from './sections.js'
 import { STYLE } from './style.js'
 import { directorySection, tableSection, verifySection } from './sizes.js'
-import { roundText, sizeText, timeText } from './words.js'
+import { roundText, sizeText, timeText } from '../words.js'
 import { formatCount } from '../output.js'
 
 /** Nothing is loaded and nothing runs, whatever a text of the table would be taken for. */

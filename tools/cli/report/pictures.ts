@@ -6,7 +6,7 @@ import { storedFields, type StoredFieldType, type StoredSchema } from '../../../
 import type { KeyCounts, KeyGroup } from './key-counts.js'
 import type { KeySpace } from './key-space.js'
 import type { Plot } from './plot.js'
-import { countText, percentText, roundText, shortText, sizeText, timeText, unitOf } from './words.js'
+import { countText, percentText, roundText, shortText, sizeText, timeText, unitOf } from '../words.js'
 import type { WearPoint } from './wear.js'
 
 export interface Picture {

@@ -15,7 +15,7 @@ import {
   type Picture,
 } from './pictures.js'
 import type { Plot } from './plot.js'
-import { countText, durationText, percentText, roundText, shortText, sizeText, timeText } from './words.js'
+import { countText, durationText, percentText, roundText, shortText, sizeText, timeText } from '../words.js'
 
 /** Files that are listed at once, and those that are listed on demand. */
 const FILES_SHOWN = 10

@@ -8,7 +8,7 @@ import type { Facts } from './facts.js'
 import { markup, htmlList, htmlTable, NOTHING, type Html } from './html.js'
 import type { Problem } from '../inspect/open-table.js'
 import { failureText } from './sections.js'
-import { countText, shortText, sizeText } from './words.js'
+import { countText, shortText, sizeText } from '../words.js'
 
 const PROBLEMS_MAX = 100
 const META_LETTERS = 2000

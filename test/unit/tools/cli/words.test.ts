@@ -6,7 +6,7 @@ import {
   roundText,
   shortText,
   sizeText,
-} from '../../../../../tools/cli/report/words.js'
+} from '../../../../tools/cli/words.js'
 
 test('sizes have the unit in which they are below 1,024', () => {
   const sizes = [0, 1, 1023, 1024, 1536, 2 ** 20 - 1, 2 ** 20, 123 * 2 ** 30, 2 ** 53]

@@ -1,6 +1,6 @@
 /** Numbers as people read them. The exact ones are in `flashtable stats` and `inspect`. */
-import { visible } from '../../../src/base/describe-value.js'
-import { formatCount } from '../output.js'
+import { visible } from '../../src/base/describe-value.js'
+import { formatCount } from './output.js'
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
 
