@@ -102,9 +102,14 @@ async function* keysOf(
     if (text !== '-') yield parseKey(text, key)
     else {
       let line = 0
-      for await (const text of createInterface({ input: process.stdin, signal })) {
-        line++
-        if (text.trim() !== '') yield keyOfLine(text.trim(), line, key)
+      try {
+        for await (const text of createInterface({ input: process.stdin, signal })) {
+          line++
+          if (text.trim() !== '') yield keyOfLine(text.trim(), line, key)
+        }
+      } finally {
+        // readline only pauses it, and a paused one may go on reading ahead: that would keep the process alive.
+        process.stdin.destroy()
       }
       signal.throwIfAborted()
     }

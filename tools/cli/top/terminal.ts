@@ -57,7 +57,8 @@ export async function ownScreen(
       redraw()
     }, ended)
   } finally {
-    keyboard?.off('data', onKeys).setRawMode(false).pause()
+    // A paused one may go on reading ahead, and would keep the process alive.
+    keyboard?.off('data', onKeys).setRawMode(false).destroy()
     stdout.off('resize', redraw)
     stdout.write(LEAVE)
   }
