@@ -3,7 +3,8 @@
  *
  * It knows two kinds of objects. A *whole* object is written once, under a key that was never used before, and never
  * changed. A *pointer* is a small object that is only ever replaced by {@link ObjectStore.swap}: if it is still the version
- * that the caller has seen. Everything that must not be done twice hangs on a swap.
+ * that the caller has seen. Everything that must not be done twice hangs on a swap. Keys of whole objects have a `/` in
+ * them, those of pointers have none.
  *
  * Whoever implements it: a call either does what it says or rejects. `FLASHTABLE_UNAVAILABLE`: the store was not reached,
  * or refused for now; the call may have been done. A swap is never tried again by the store itself: an answer that was

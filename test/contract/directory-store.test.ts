@@ -116,8 +116,8 @@ test('a store that cannot be reached says so, and what to do', async () => {
   const directory = await newDirectory()
   await writeFile(join(directory, 'file'), '')
   const store = new DirectoryStore(nodeFileSystem, join(directory, 'file'), 'file:///x')
-  await expect(store.put('a', sourceOf(text('a')))).rejects.toMatchObject({
+  await expect(store.put('e1/a', sourceOf(text('a')))).rejects.toMatchObject({
     code: 'FLASHTABLE_UNAVAILABLE',
-    message: expect.stringMatching(/file:\/\/\/x cannot write a: .*try again/s) as string,
+    message: expect.stringMatching(/file:\/\/\/x cannot write e1\/a: .*try again/s) as string,
   })
 })

@@ -37,13 +37,13 @@ export function describeObjectStore(
 
     test('an empty object is there', async () => {
       const { store } = await newStore()
-      await store.put('empty', sourceOf(new Uint8Array(0)))
-      expect(await store.get('empty')).toEqual(new Uint8Array(0))
+      await store.put('e1/empty', sourceOf(new Uint8Array(0)))
+      expect(await store.get('e1/empty')).toEqual(new Uint8Array(0))
     })
 
     test('what was never stored is not there', async () => {
       const { store } = await newStore()
-      expect(await store.get('no')).toBeUndefined()
+      expect(await store.get('e1/no')).toBeUndefined()
       expect(await store.get('no/such/object', { range: { start: 0, end: 1 } })).toBeUndefined()
       expect(await store.load('MANIFEST')).toBeUndefined()
       await store.delete('no/such/object')
@@ -52,18 +52,18 @@ export function describeObjectStore(
 
     test('a range beyond the end is refused, not shortened', async () => {
       const { store } = await newStore()
-      await store.put('a', sourceOf(text('four')))
-      await expect(store.get('a', { range: { start: 2, end: 5 } })).rejects.toMatchObject({
+      await store.put('e1/a', sourceOf(text('four')))
+      await expect(store.get('e1/a', { range: { start: 2, end: 5 } })).rejects.toMatchObject({
         code: 'FLASHTABLE_UNAVAILABLE',
       })
-      await expect(store.get('a', { range: { start: 9, end: 10 } })).rejects.toMatchObject({
+      await expect(store.get('e1/a', { range: { start: 9, end: 10 } })).rejects.toMatchObject({
         code: 'FLASHTABLE_UNAVAILABLE',
       })
     })
 
     test('lists are in the order of keys, by prefix', async () => {
       const { store } = await newStore()
-      const keys = ['checkpoint/v1.json', 'e10/b', 'e2/a', 'e2/b', 'e2/c-1', 'e2/c.1', 'f']
+      const keys = ['checkpoint/v1.json', 'e10/b', 'e2/a', 'e2/b', 'e2/c-1', 'e2/c.1', 'f/a']
       for (const key of keys.toReversed()) await store.put(key, sourceOf(text(key)))
       await store.swap('MANIFEST', text('pointer'), undefined)
       expect(await keysOf(store, 'e')).toEqual(['e10/b', 'e2/a', 'e2/b', 'e2/c-1', 'e2/c.1'])
@@ -120,9 +120,9 @@ export function describeObjectStore(
     test('a call whose signal has aborted does nothing', async () => {
       const { store } = await newStore()
       const signal = AbortSignal.abort(new Error('enough'))
-      await expect(store.put('a', sourceOf(text('a')), { signal })).rejects.toThrow('enough')
+      await expect(store.put('e1/a', sourceOf(text('a')), { signal })).rejects.toThrow('enough')
       await expect(store.swap('MANIFEST', text('a'), undefined, { signal })).rejects.toThrow('enough')
-      await expect(store.get('a', { signal })).rejects.toThrow('enough')
+      await expect(store.get('e1/a', { signal })).rejects.toThrow('enough')
       expect(await keysOf(store, '')).toEqual([])
       expect(await store.load('MANIFEST')).toBeUndefined()
     })

@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto'
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { S3Store } from '../../src/store/s3-store.js'
+import { sourceOf } from '../../src/store/object-store.js'
+import { whyNoS3, startS3, type RunningS3 } from '../support/s3/s3.js'
+import { describeObjectStore } from './object-store-contract.js'
+
+const why = whyNoS3()
+if (why !== undefined) console.log(`skipped, the tests with a real S3 store: ${why}`)
+
+describe.skipIf(why !== undefined)('Ceph', () => {
+  let s3: RunningS3
+  let client: S3Client
+  const bucket = 'tables'
+
+  beforeAll(async () => {
+    s3 = await startS3()
+    client = new S3Client({ ...s3.options, forcePathStyle: true })
+    await client.send(new CreateBucketCommand({ Bucket: bucket }))
+  })
+
+  afterAll(async () => {
+    client?.destroy()
+    await s3?.stop()
+  })
+
+  const newStores = (): Promise<{ store: S3Store; other: S3Store }> => {
+    const prefix = `t${randomBytes(8).toString('hex')}/`
+    return Promise.resolve({
+      store: new S3Store(bucket, prefix, s3.options),
+      other: new S3Store(bucket, prefix, s3.options),
+    })
+  }
+
+  describeObjectStore('Ceph', newStores)
+
+  test('an object of many parts is read back', async () => {
+    const { store } = await newStores()
+    const bytes = randomBytes(100 * 2 ** 20)
+    await store.put('e1/large', {
+      bytes: bytes.byteLength,
+      read: (position, buffer) => {
+        bytes.copy(buffer, 0, position, position + buffer.byteLength)
+        return Promise.resolve()
+      },
+    })
+    expect(Buffer.compare(bytes, (await store.get('e1/large'))!)).toBe(0)
+  })
+
+  test('an upload that was never finished can be cleaned up', async () => {
+    const { store } = await newStores()
+    const source = {
+      bytes: 100 * 2 ** 20,
+      read: (position: number) =>
+        position === 0 ? Promise.resolve() : Promise.reject(new Error('the source is gone')),
+    }
+    await expect(store.put('e1/large', source)).rejects.toThrow('the source is gone')
+    await store.abortUploads('')
+    expect(await store.get('e1/large')).toBeUndefined()
+  })
+
+  test('lists of more than a page are whole', async () => {
+    const { store } = await newStores()
+    const keys = Array.from({ length: 1001 }, (_, at) => `e1/${String(at).padStart(4, '0')}`)
+    const work = [...keys]
+    const next = async (): Promise<void> => {
+      for (let key = work.pop(); key !== undefined; key = work.pop())
+        await store.put(key, sourceOf(new Uint8Array(1)))
+    }
+    await Promise.all(Array.from({ length: 16 }, next))
+    const found: string[] = []
+    for await (const { key } of store.list('e1/')) found.push(key)
+    expect(found).toEqual(keys)
+  })
+
+  test('no bucket, and a wrong secret: the message says what to do, and has no secret', async () => {
+    const none = new S3Store('no-such-bucket', '', s3.options)
+    await expect(none.put('e1/a', sourceOf(new Uint8Array(1)))).rejects.toMatchObject({
+      code: 'FLASHTABLE_UNAVAILABLE',
+      message: expect.stringMatching(/make the bucket first/) as string,
+    })
+    const { accessKeyId } = s3.options.credentials
+    const secretAccessKey = 'not-the-secret-0123456789'
+    const wrong = new S3Store(bucket, '', { ...s3.options, credentials: { accessKeyId, secretAccessKey } })
+    const error: unknown = await wrong.load('MANIFEST').catch((reason: unknown) => reason)
+    expect(error).toMatchObject({
+      code: 'FLASHTABLE_UNAVAILABLE',
+      message: expect.stringMatching(/check the credentials/) as string,
+    })
+    const all = JSON.stringify(error, Object.getOwnPropertyNames(error)) + String((error as Error).cause)
+    for (const secret of [secretAccessKey, accessKeyId, 'AWS4-HMAC']) expect(all).not.toContain(secret)
+  })
+})
+
+test('nobody at the address', async () => {
+  const store = new S3Store('tables', '', {
+    endpoint: 'http://127.0.0.1:1',
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'x', secretAccessKey: 'y' },
+  })
+  await expect(store.load('MANIFEST')).rejects.toMatchObject({
+    code: 'FLASHTABLE_UNAVAILABLE',
+    message: expect.stringMatching(/check the address/) as string,
+  })
+})
