@@ -1,5 +1,6 @@
 /** flashtable: an embedded multimap of fixed-width records that a flash device only sees as sequential, full-page writes. */
 export { FlashTable } from './flash-table.js'
+export { directoryStore } from './store/directory.js'
 export { repairTable, verifyTable } from './offline/index.js'
 export type {
   Loss,
@@ -64,6 +65,17 @@ export type {
   LoadOptions,
   TableOptions,
 } from './options/options.js'
+export type { PublishOptions } from './table/publish.js'
+export type { PublishResult } from './remote/publisher.js'
+export type { RestoreOptions, RestoreResult } from './table/restore.js'
+export type {
+  ByteRange,
+  ObjectInfo,
+  ObjectSource,
+  ObjectStore,
+  PointerContent,
+  StoreCall,
+} from './store/object-store.js'
 export type { TableStatus } from './table/describe.js'
 export type { FileStats, TableStats } from './table/stats.js'
 export type { StoredField, StoredFieldType, StoredSchema, StoredValue } from './encoding/stored-schema.js'

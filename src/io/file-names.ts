@@ -5,12 +5,15 @@ export const MANIFEST_NAME = 'MANIFEST'
 export const MANIFEST_TEMPORARY_NAME = 'MANIFEST.tmp'
 /** The manifest of a table that a repair is writing; under this name it makes no table. */
 export const UNFINISHED_MANIFEST_NAME = 'MANIFEST.unfinished-repair'
+/** What the directory knows of stores where the table is published, and the next state of it until it is renamed. */
+export const REMOTE_NAME = 'REMOTE'
+export const REMOTE_TEMPORARY_NAME = 'REMOTE.tmp'
 /** The pid file of the writer. Names that begin with it and a dot are helper files of pid-file.ts. */
 export const LOCK_NAME = 'LOCK'
 
 /** What a name in the table's directory stands for. */
 export type TableFile =
-  | { readonly kind: 'manifest' | 'manifest-temporary' | 'manifest-unfinished' | 'lock' }
+  | { readonly kind: 'manifest' | 'manifest-temporary' | 'manifest-unfinished' | 'lock' | 'remote' }
   | { readonly kind: NumberedKind; readonly number: number }
 
 type NumberedKind = 'wal' | 'bucket' | 'spill'
@@ -75,6 +78,7 @@ export function parseFileName(name: string): TableFile | undefined {
   if (name === MANIFEST_NAME) return { kind: 'manifest' }
   if (name === MANIFEST_TEMPORARY_NAME) return { kind: 'manifest-temporary' }
   if (name === UNFINISHED_MANIFEST_NAME) return { kind: 'manifest-unfinished' }
+  if (name === REMOTE_NAME || name === REMOTE_TEMPORARY_NAME) return { kind: 'remote' }
   if (name === LOCK_NAME || parseLockHelper(name) !== undefined) return { kind: 'lock' }
   const match = /^(\d{6,15})\.(wal|bucket|spill)$/.exec(name)
   if (match === null) return undefined
