@@ -103,7 +103,8 @@ function sizes(stats: TableStats): readonly Family[] {
     gauge('records', 'Puts that are stored and not known to be hidden by deletes.', stats.records),
     gauge('files', 'Bucket files by level.', {
       label: 'level',
-      of: Object.fromEntries(levels.map((count, level) => [level, count])),
+      // A new table has the metric, too: a monitor that registers names once misses none.
+      of: { 0: 0, ...Object.fromEntries(levels.map((count, level) => [level, count])) },
     }),
     gauge('disk_bytes', 'Disk space of the directory by use.', { label: 'use', of: { ...disk, other } }),
     gauge('pinned_bytes', 'Bucket files that were replaced and are still read.', stats.pinnedBytes),

@@ -49,9 +49,9 @@ export interface TableOptions {
   readonly errorIfExists?: boolean | undefined
   /** How long to wait for another writer to close, in milliseconds; `Infinity` waits forever. Default: 0. */
   readonly lockTimeoutMs?: number | undefined
-  /** Bytes of raw records that gather in memory before they become a bucket file. Default: 32 MiB. */
+  /** Bytes of raw records that gather in memory before they become a bucket file. Default: 128 MiB. */
   readonly bufferBytes?: number | undefined
-  /** Bytes of a segment of the write-ahead log: what an open after a crash replays. Default: 64 MiB. */
+  /** Bytes of a segment of the write-ahead log: one that is full ends. Default: 16 MiB. */
   readonly walBytes?: number | undefined
   /**
    * Bytes of pages of bucket files that are kept in memory, of this table alone. Default: the table shares the cache of
@@ -65,7 +65,7 @@ export interface TableOptions {
   readonly syncIntervalMs?: number | undefined
   /** Filter bits for each record in new bucket files, 0 for no filter. Default: 10. */
   readonly filterBitsPerRecord?: number | undefined
-  /** How many bucket files of a level are merged into one of the next. Default: 8. */
+  /** How many bucket files of a level are merged into one of the next. Default: 16. */
   readonly fanout?: number | undefined
   /** Ends a waiting or running open: it rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined

@@ -16,6 +16,7 @@ import { codeOf, readDocument } from '../support/markdown.js'
 import { allSealed } from '../support/all-sealed.js'
 import { nodeEnvironment } from '../../src/table/environment.js'
 import { testExamples } from './examples.js'
+import { testGuide } from './guide.js'
 
 const REPOSITORY = resolve(import.meta.dirname, '../..')
 let project: string
@@ -101,6 +102,7 @@ testExamples(
   () => project,
   (args, cwd) => run(process.execPath, args, cwd),
 )
+testGuide(() => project, run)
 
 /** The commands of a document, one after another. */
 function commandsOf(document: string): string {

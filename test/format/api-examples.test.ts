@@ -1,5 +1,6 @@
 /**
- * docs/api.md and README.md against the code: their examples are compiled and run, and their tables name what there is.
+ * docs/api.md, README.md and docs/guide against the code: their examples are compiled and run, and the tables of
+ * docs/api.md name what there is.
  *
  * An example is a block of `ts`. A line `expression // => text` becomes a check that the expression looks like this
  * when Node prints it.
@@ -14,6 +15,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DEFAULT_FILE_MODE } from '../../src/base/file-mode.js'
 import * as flashtable from '../../src/index.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, resolveOptions } from '../../src/options/options.js'
+import { guidePages } from '../support/guide.js'
 import { codeOf, readDocument, sectionOf, sectionsOf, type CodeBlock } from '../support/markdown.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -33,6 +35,9 @@ const EXAMPLES: readonly Example[] = [
   ...codeOf(API)
     .filter(({ info, text }) => info === 'ts' && text.includes('\n'))
     .map(block => example('docs/api.md', block, `${PREAMBLE}\n`)),
+  ...guidePages().flatMap(({ path, blocks }) =>
+    blocks.filter(({ info }) => info === 'ts').map(block => example(path, block, '')),
+  ),
 ]
 
 function example(document: string, block: CodeBlock, preamble: string): Example {

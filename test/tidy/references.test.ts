@@ -68,6 +68,15 @@ test('every link of a document leads somewhere', async () => {
   expect(missing).toEqual([])
 })
 
+test('README.md leads to every document, and to every page and example', async () => {
+  const readme = readDocument('README.md')
+  const documents = (await filesUnder(['docs'], /\.md$/)).filter(
+    path => !/^docs\/decisions\/(?!README)/.test(path),
+  )
+  expect(documents.length).toBeGreaterThan(20)
+  expect(documents.filter(path => !readme.includes(`](${path})`))).toEqual([])
+})
+
 test('every source file that a document names is there', async () => {
   const missing: string[] = []
   for (const path of ['README.md', ...(await filesUnder(['docs'], /\.md$/))]) {

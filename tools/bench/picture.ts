@@ -38,6 +38,11 @@ export const { module: plot } = await importPeer<PlotLibrary>('@observablehq/plo
 const { module: dom } = await importPeer<Dom>('linkedom')
 export const { document } = dom.parseHTML('<html></html>')
 
+/** Pages show pictures on light and on dark ground: ours bring their own, so that the text can be read. */
+const GROUND =
+  'svg { background: #fff; color: #1f2328 } ' +
+  '@media (prefers-color-scheme: dark) { svg { background: #0d1117; color: #e6edf3 } }'
+
 /** Writes docs/pictures/NAME. */
 export function savePicture(name: string, picture: Picture): void {
   const directory = new URL('docs/pictures/', ROOT)
@@ -47,5 +52,5 @@ export function savePicture(name: string, picture: Picture): void {
   const text = picture.outerHTML.replaceAll(/\d+\.\d{3,}/g, number =>
     String(Number(Number(number).toFixed(2))),
   )
-  writeFileSync(new URL(name, directory), `${text}\n`)
+  writeFileSync(new URL(name, directory), `${text.replace('<style>', `<style>${GROUND}\n`)}\n`)
 }

@@ -16,7 +16,8 @@ if (growth !== undefined) savePicture('write-amplification.svg', drawCurve(growt
 function drawDeviceBytes(result: WorkloadResult) {
   const bars = STORES.flatMap(store => {
     const bytes = medianOf(result, store, 'deviceBytesPerRecord')
-    return bytes === undefined ? [] : [{ store: NAMES[store], bytes, label: String(Math.round(bytes)) }]
+    const label = bytes?.toFixed(bytes < 100 ? 1 : 0)
+    return bytes === undefined ? [] : [{ store: NAMES[store], bytes, label }]
   })
   return plot.plot({
     document,
@@ -28,17 +29,25 @@ function drawDeviceBytes(result: WorkloadResult) {
       type: 'log',
       label: 'bytes written to the device for a record of 16 bytes (log scale)',
       grid: true,
-      domain: [10, 10_000],
+      domain: [1, 10_000],
     },
     y: { label: null, domain: bars.map(bar => bar.store) },
     marks: [
       plot.barX(bars, {
-        x1: 10,
+        x1: 1,
         x2: 'bytes',
         y: 'store',
         fill: (bar: { store: string }) => (bar.store === 'flashtable' ? OUR_COLOUR : THEIR_COLOUR),
       }),
-      plot.text(bars, { x: 'bytes', y: 'store', text: 'label', textAnchor: 'start', dx: 5 }),
+      // Within its bar: beside it the line would cross one.
+      plot.text(bars, {
+        x: 'bytes',
+        y: 'store',
+        text: 'label',
+        textAnchor: 'end',
+        dx: -5,
+        fill: (bar: { store: string }) => (bar.store === 'flashtable' ? '#ffffff' : '#1f2328'),
+      }),
       plot.ruleX([16]),
     ],
   })
@@ -64,7 +73,7 @@ function drawCurve(result: WorkloadResult) {
     },
     y: { label: 'bytes written / record bytes', domain: [0, 3], grid: true },
     marks: [
-      plot.ruleY([2.25], { stroke: '#c0392b', strokeDasharray: '4,3' }),
+      plot.ruleY([2.3], { stroke: '#c0392b', strokeDasharray: '4,3' }),
       plot.line(points, { x: 'millions', y: 'amplification', stroke: OUR_COLOUR }),
       plot.dot(points, { x: 'millions', y: 'amplification', fill: OUR_COLOUR }),
     ],

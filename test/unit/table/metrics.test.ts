@@ -55,6 +55,24 @@ test('the text is that of Prometheus: each name once, with all its samples', () 
     expect(text).toContain('flashtable_written_bytes_total{table="b",purpose="log"} ')
   }))
 
+test('a new table has every name, also those that come with a label for each level', () =>
+  withTable(async table => {
+    const namesOf = async () => [...new Set((await metricsOf(table)).map(({ name }) => name))]
+    const before = await namesOf()
+    expect(await metricsOf(table)).toContainEqual({
+      name: 'flashtable_files',
+      help: expect.any(String) as string,
+      type: 'gauge',
+      value: 0,
+      labels: { level: '0' },
+    })
+    await table.put(1n, undefined)
+    await table.compact()
+    expect(await namesOf()).toEqual(before)
+    const files = (await metricsOf(table)).filter(({ name }) => name === 'flashtable_files')
+    expect(files.reduce((sum, { value }) => sum + value, 0)).toBe(1)
+  }))
+
 test('labels and values that the format writes otherwise', () => {
   const metric = (value: number): Metric => ({
     name: 'a',
