@@ -22,3 +22,8 @@ export function durationOf(value: unknown, name: string, besides = ''): number {
   if (!Number.isFinite(ms) || ms < 0 || ms > DURATION_MS_MAX) throw outside(name, expected, value)
   return ms
 }
+
+/** An option that is a span of time, in milliseconds, or left out. */
+export function optionalDuration(value: unknown, name: string): number | undefined {
+  return value === undefined ? undefined : durationOf(value, name)
+}

@@ -3,24 +3,20 @@
  * nobody needs any more. docs/internals.md, Publishing.
  *
  * Every key is used once. An object is deleted only after a swap of this writer has dropped its name, or if it is one of
- * an earlier writer that nothing names. So what a writer does that was paused and replaced cannot harm anybody.
+ * an earlier writer that nothing names. So what a writer does that was paused and replaced cannot harm anybody. After a
+ * failure the table is claimed anew: that finds out what has become of the last change, and removes what was uploaded.
  */
+import { throwIfAborted } from '../async/abort.js'
 import { FlashTableError } from '../base/errors.js'
 import type { FileSystem } from '../io/file-system.js'
 import type { Manifest } from '../manifest/manifest.js'
 import type { ObjectSource, ObjectStore, StoreCall } from '../store/object-store.js'
-import { removeOrphans } from './orphans.js'
+import { removeOrphans } from './garbage.js'
 import { changeRemote, loadRemote, type PointerOptions, type RemoteState } from './pointer.js'
+import { probe } from './probe.js'
 import { fileIdentity, remoteKey, type RemoteManifest } from './remote-manifest.js'
-import { loadRemotes, saveRemotes, type KnownRemote } from './remote-state.js'
-import {
-  collected,
-  keysByIdentity,
-  newestOf,
-  withVersion,
-  type NextVersion,
-  type PublishedFile,
-} from './versions.js'
+import { loadRemotes, saveRemote, type KnownRemote } from './remote-state.js'
+import { collected, keysByIdentity, newestOf, withVersion, type PublishedFile } from './versions.js'
 
 /** What the publisher needs from the world, and from the table. */
 export interface PublisherOptions {
@@ -47,7 +43,8 @@ export interface PublishRequest extends StoreCall {
   readonly name?: string | undefined
   readonly expiresAt?: ((now: number) => number) | undefined
   readonly takeOver: boolean
-  readonly retentionMs: number
+  /** `undefined`: as long as the last publish has said, or else an hour. */
+  readonly retentionMs: number | undefined
   /** Called with the bytes uploaded so far, and those of all uploads. */
   readonly onBytes?: ((done: number, total: number) => void) | undefined
 }
@@ -63,17 +60,23 @@ export interface PublishResult {
   readonly uploadedFiles: number
 }
 
+/** A file of the version, and whether it has to be uploaded. */
+interface PlannedFile extends PublishedFile {
+  readonly isNew: boolean
+}
+
 const NONCE_BYTES = 16
 const KEY_BYTES = 8
+/** How long a version can be restored after the next one was published, unless something else is asked for. */
+const RETENTION_MS = 3_600_000
 
 export class Publisher {
   readonly #options: PublisherOptions
   readonly #pointer: PointerOptions
-  /** As it was last seen. `undefined` until it is claimed, or where nothing is published. */
+  /** As it was last seen by the writer that has the epoch. `undefined`: nothing is published, or it is not claimed. */
   #state: RemoteState | undefined
   #known: KnownRemote | undefined
   #isClaimed = false
-  #fenced: FlashTableError | undefined
 
   constructor(options: PublisherOptions) {
     this.#options = options
@@ -83,132 +86,213 @@ export class Publisher {
 
   /**
    * Publishes the state. One at a time. Rejects with `FLASHTABLE_FENCED` if another writer has taken over, or has to be
-   * taken over first; `_EXISTS` if another table is published there; `_UNAVAILABLE`: nothing has changed, or it will be
-   * found that it has, at the next publish.
+   * taken over first; `_EXISTS` if another table is published there; `_NOT_FOUND` if what was published there is gone;
+   * `_UNSUPPORTED_STORE`; `_UNAVAILABLE`: nothing has changed, or the next publish finds that it has.
    */
   async publish(taken: PublishedState, request: PublishRequest): Promise<PublishResult> {
-    if (this.#fenced !== undefined) throw this.#fenced
-    const { store, randomHex } = this.#options
-    const { signal, onBytes } = request
-    await this.#claim(taken.manifest, request)
-    const { manifest } = taken
+    try {
+      if (!this.#isClaimed) await this.#claim(taken.manifest, request)
+      return await this.#publish(taken, request)
+    } catch (error) {
+      this.#isClaimed = false
+      this.#state = undefined
+      throw error
+    }
+  }
+
+  async #publish(taken: PublishedState, request: PublishRequest): Promise<PublishResult> {
     const remote = this.#state?.remote
-    const epoch = remote?.epoch ?? 1
-    const keys = remote === undefined ? new Map<string, string>() : keysByIdentity(remote)
-    const files = manifest.files.map((given): PublishedFile & { readonly isNew: boolean } => {
-      const entry = { tableId: manifest.tableId, ...given }
-      const key = keys.get(fileIdentity(entry))
-      return key === undefined
-        ? { entry, key: remoteKey(epoch, entry.number, randomHex(KEY_BYTES)), isNew: true }
-        : { entry, key, isNew: false }
-    })
-    if (remote !== undefined && request.name === undefined && isSame(remote, manifest, files)) {
-      const { version, sequence } = newestOf(remote)
+    const files = this.#planFiles(taken.manifest)
+    const newest = remote?.versions.at(-1)
+    if (newest !== undefined && request.name === undefined && isSame(remote!, taken.manifest, files)) {
+      const { version, sequence } = newest
       return { version, sequence, uploadedBytes: 0, uploadedFiles: 0 }
     }
     const uploads = files.filter(({ isNew }) => isNew)
-    const total = uploads.reduce((sum, { entry }) => sum + entry.pages * manifest.pageBytes, 0)
+    const uploadedBytes = await this.#upload(uploads, taken, request)
+    const { version, sequence } = await this.#install(taken.manifest, files, request)
+    return { version, sequence, uploadedBytes, uploadedFiles: uploads.length }
+  }
+
+  /** What the newest version has already keeps its key. Everything else gets one that was never used. */
+  #planFiles({ files, tableId }: Manifest): PlannedFile[] {
+    const remote = this.#state?.remote
+    const epoch = remote?.epoch ?? 1
+    const keys = remote === undefined ? new Map<string, string>() : keysByIdentity(remote)
+    return files.map(given => {
+      const entry = { tableId, ...given }
+      const key = keys.get(fileIdentity(entry))
+      return key === undefined
+        ? { entry, key: remoteKey(epoch, entry.number, this.#options.randomHex(KEY_BYTES)), isNew: true }
+        : { entry, key, isNew: false }
+    })
+  }
+
+  /** Resolves to the bytes that were uploaded. */
+  async #upload(
+    files: readonly PlannedFile[],
+    { manifest, sourceOf }: PublishedState,
+    { signal, onBytes }: PublishRequest,
+  ): Promise<number> {
+    const total = files.reduce((sum, { entry }) => sum + entry.pages * manifest.pageBytes, 0)
     let done = 0
-    for (const { entry, key } of uploads) {
-      const source = taken.sourceOf(entry.number)
-      await store.put(key, source, { signal })
+    for (const { entry, key } of files) {
+      const source = sourceOf(entry.number)
+      let read = 0
+      await this.#options.store.put(
+        key,
+        {
+          bytes: source.bytes,
+          async read(position, buffer) {
+            await source.read(position, buffer)
+            // Pieces may be read side by side, or again.
+            read = Math.min(source.bytes, read + buffer.byteLength)
+            onBytes?.(done + read, total)
+          },
+        },
+        { signal },
+      )
       done += source.bytes
       onBytes?.(done, total)
     }
-    await this.#install(taken, files, request)
-    const { version, sequence } = newestOf(this.#state!.remote)
-    return { version, sequence, uploadedBytes: done, uploadedFiles: uploads.length }
+    return done
   }
 
+  /** The new version counts from the swap on. */
   async #install(
-    { manifest }: PublishedState,
+    manifest: Manifest,
     files: readonly PublishedFile[],
-    { signal, name, expiresAt, retentionMs }: PublishRequest,
-  ): Promise<void> {
+    { signal, name, expiresAt, retentionMs, takeOver }: PublishRequest,
+  ): Promise<{ readonly version: number; readonly sequence: number }> {
     const { store } = this.#options
+    const before = this.#state?.remote
     const now = await store.now({ signal })
-    const named =
-      name === undefined
-        ? undefined
-        : { name, ...(expiresAt === undefined ? {} : { expiresAt: Math.round(expiresAt(now)) }) }
-    const { tableId, epoch, schema, pageBytes, duplicates, mode } = manifest
-    const next: NextVersion = {
-      table: { tableId, epoch, schema, pageBytes, duplicates, mode },
-      files,
-      name: named,
-      at: now,
-      sequence: manifest.nextSequence,
-      nextFileNumber: manifest.nextFileNumber,
-      counters: manifest.counters,
-      meta: manifest.meta,
-    }
+    const expires = expiresAt === undefined ? {} : { expiresAt: Math.round(expiresAt(now)) }
+    const { tableId, epoch, schema, pageBytes, duplicates, mode, nextSequence, nextFileNumber } = manifest
+    const { counters, meta } = manifest
     let dropped: readonly string[] = []
-    await this.#change(current => {
-      // The clock of the store may be set back.
-      const at = Math.max(now, newestOf(current ?? this.#empty(manifest)).at)
-      const changed = withVersion(current ?? this.#empty(manifest), { ...next, at })
-      const rest = collected(changed, at, retentionMs)
-      dropped = rest.dropped
-      return rest.remote
-    }, signal)
-    // Whatever is not deleted is an orphan, which the next claim removes.
+    const { remote } = await this.#change(
+      current => {
+        this.#checkWriter(before, current, manifest, takeOver)
+        const base = current ?? this.#empty(manifest)
+        // The clock of the store may be set back.
+        const at = Math.max(now, newestOf(base).at)
+        const next = withVersion(base, {
+          table: { tableId, epoch, schema, pageBytes, duplicates, mode },
+          files,
+          name: name === undefined ? undefined : { name, ...expires },
+          at,
+          sequence: nextSequence,
+          nextFileNumber,
+          counters,
+          meta,
+        })
+        const retention = retentionMs ?? base.retentionMs
+        const rest = collected({ ...next, retentionMs: retention }, at, retention)
+        dropped = rest.dropped
+        return rest.remote
+      },
+      signal,
+    )
+    // What is not deleted is an orphan, which the next claim removes.
     for (const key of dropped) await store.delete(key, { signal }).catch(() => {})
+    return newestOf(remote)
   }
 
-  /** Makes sure that this table may publish here: takes the next epoch. Once; where nothing is published, nothing is done. */
+  /** Makes sure that this table may publish here: takes the next epoch. Where nothing is published, nothing is stored. */
   async #claim(manifest: Manifest, { takeOver, signal }: PublishRequest): Promise<void> {
-    if (this.#isClaimed) return
     const { store, fileSystem, directory, randomHex, label } = this.#options
-    this.#state = await loadRemote(store, { signal })
-    const known = (await loadRemotes(fileSystem, directory))[store.url]
-    if (this.#state === undefined) {
-      // A lineage of its own, even if something was published here before: it is gone.
-      this.#known = {
-        lineage: randomHex(NONCE_BYTES),
-        writer: randomHex(NONCE_BYTES),
-        published: '',
-        pending: [],
-      }
+    const seen = await loadRemote(store, { signal })
+    const remotes = await loadRemotes(fileSystem, directory)
+    if (seen === undefined) {
+      this.#known = this.#newLineage(remotes, takeOver)
+      await probe(store, randomHex, { signal })
       this.#isClaimed = true
       return
     }
-    this.#known = this.#checkClaim(this.#state.remote, known, manifest, takeOver)
-    const { writer } = this.#known
-    const { remote: seen } = this.#state
-    await this.#change(current => {
+    const known = remotes.find(({ lineage }) => lineage === seen.remote.lineage)
+    this.#known = known && { ...known, url: store.url }
+    this.#checkClaim(seen.remote, manifest, takeOver)
+    const writer = { id: this.#known!.writer, label }
+    this.#state = seen
+    const { remote } = await this.#change(current => {
       if (current === undefined) throw this.#fence('the published table was removed meanwhile')
-      // Somebody else has claimed or published it since it was read.
-      if (current.published !== seen.published) throw this.#fenceBy(current)
-      return { ...current, epoch: seen.epoch + 1, writer: { id: writer, label } }
+      this.#checkClaim(current, manifest, takeOver)
+      return { ...current, epoch: current.epoch + 1, writer }
     }, signal)
     this.#isClaimed = true
-    await removeOrphans(store, { signal })
+    // Best effort: what stays is found by the next claim.
+    await removeOrphans(store, remote.epoch, { signal }).catch(() => throwIfAborted(signal))
   }
 
-  /** What this directory knows of the published table, if it may go on with it. */
-  #checkClaim(
-    remote: RemoteManifest,
-    known: KnownRemote | undefined,
-    { tableId }: Manifest,
-    takeOver: boolean,
-  ): KnownRemote {
+  /** What this directory will be known by. */
+  #newLineage(remotes: readonly KnownRemote[], takeOver: boolean): KnownRemote {
+    const { store, randomHex } = this.#options
+    const { url } = store
+    const last = remotes.find(remote => remote.url === url)
+    if (last !== undefined && last.published !== '' && !takeOver)
+      throw new FlashTableError(
+        'FLASHTABLE_NOT_FOUND',
+        `what this table has published to ${url} is gone: check that the right disk or bucket is there; ` +
+          'to begin anew, pass takeOver: true',
+      )
+    // The first state may have been sent already, and arrive late.
+    if (last !== undefined && last.published === '' && last.pending.length > 0) return last
+    return {
+      lineage: randomHex(NONCE_BYTES),
+      url,
+      writer: randomHex(NONCE_BYTES),
+      published: '',
+      pending: [],
+    }
+  }
+
+  /** Throws if this directory may not go on with the published table. */
+  #checkClaim(remote: RemoteManifest, { tableId, nextSequence }: Manifest, takeOver: boolean): void {
     const { url } = this.#options.store
-    if (known === undefined || known.lineage !== remote.lineage)
+    const known = this.#known
+    const { writer, lineage, published } = remote
+    const { version, sequence } = newestOf(remote)
+    if (known === undefined || known.lineage !== lineage)
       throw new FlashTableError(
         'FLASHTABLE_EXISTS',
-        `${url} holds another table (of ${remote.writer.label}), which ${tableId} does not come from: publish elsewhere, ` +
+        `${url} holds another table (of ${writer.label}), which ${tableId} does not come from: publish elsewhere, ` +
           'or restore that one and go on with the copy',
       )
-    if (remote.published !== known.published && !known.pending.includes(remote.published))
+    if (published !== known.published && !known.pending.includes(published))
       throw this.#fence(
-        `the table in ${url} has gone on (${remote.writer.label} has published version ${newestOf(remote).version}) since ` +
-          'this copy was made or last published: restore it anew and go on with that, or publish elsewhere',
+        `the table in ${url} has gone on (${writer.label}, version ${version}) since this copy was made or last ` +
+          'published: restore it anew and go on with that, or publish elsewhere',
       )
-    if (remote.writer.id !== known.writer && !takeOver)
+    if (writer.id !== known.writer && !takeOver)
       throw this.#fence(
-        `${remote.writer.label} publishes to ${url}: if it has ended for good, pass takeOver: true, and it can publish no more`,
+        `${writer.label} publishes to ${url}: if it has ended for good, pass takeOver: true, and it can publish no more`,
       )
-    return known
+    if (sequence > nextSequence)
+      throw this.#fence(
+        `version ${version} in ${url} has operations up to ${sequence}, and this table has lost those from ` +
+          `${nextSequence} on: restore it, or publish elsewhere`,
+      )
+  }
+
+  /** Throws if another writer has taken over since the manifest was `before`. */
+  #checkWriter(
+    before: RemoteManifest | undefined,
+    current: RemoteManifest | undefined,
+    manifest: Manifest,
+    takeOver: boolean,
+  ): void {
+    if (before === undefined) {
+      // Somebody has created it meanwhile; that may have been a late request of our own.
+      if (current !== undefined) this.#checkClaim(current, manifest, takeOver)
+      return
+    }
+    if (current === undefined) throw this.#fence(`the table in ${this.#options.store.url} was removed`)
+    if (current.writer.id === before.writer.id && current.epoch === before.epoch) return
+    throw this.#fence(
+      `${current.writer.label} has taken over the table in ${this.#options.store.url} (epoch ${current.epoch}): this copy ` +
+        'can publish there no more. Restore it anew, or publish elsewhere; the table itself goes on',
+    )
   }
 
   #empty({ tableId, epoch, schema, pageBytes, duplicates, mode }: Manifest): RemoteManifest {
@@ -220,6 +304,7 @@ export class Publisher {
       nonce: '',
       published: '',
       parent: '',
+      retentionMs: RETENTION_MS,
       table: { tableId, epoch, schema, pageBytes, duplicates, mode },
       files: [],
       versions: [],
@@ -227,49 +312,25 @@ export class Publisher {
     }
   }
 
-  /** Changes the manifest as the writer that has the epoch. */
+  /** Changes the manifest as a writer. Each nonce is on the device before it is sent. */
   async #change(
     change: (current: RemoteManifest | undefined) => RemoteManifest,
     signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const before = this.#state?.remote
-    const sent = new Set<string>()
-    const changed = await changeRemote(
-      this.#pointer,
-      this.#state,
-      current => {
-        const isOther = current?.writer.id !== before?.writer.id || current?.epoch !== before?.epoch
-        if (isOther)
-          throw current === undefined
-            ? this.#fence('the published table was removed')
-            : this.#fenceBy(current)
-        return change(current)
-      },
-      {
-        signal,
-        isWriter: true,
-        beforeSend: async nonce => {
-          sent.add(nonce)
-          await this.#save({ ...this.#known!, pending: [...this.#known!.pending, nonce] })
-        },
-      },
-    )
-    this.#state = changed
-    await this.#save({ ...this.#known!, published: changed!.remote.published, pending: [] })
+  ): Promise<RemoteState> {
+    const state = await changeRemote(this.#pointer, this.#state, change, {
+      signal,
+      isWriter: true,
+      beforeSend: nonce => this.#save({ ...this.#known!, pending: [...this.#known!.pending, nonce] }),
+    })
+    this.#state = state!
+    await this.#save({ ...this.#known!, published: state!.remote.published, pending: [] })
+    return state!
   }
 
   async #save(known: KnownRemote): Promise<void> {
-    const { fileSystem, directory, store } = this.#options
-    const remotes = await loadRemotes(fileSystem, directory)
-    await saveRemotes(fileSystem, directory, { ...remotes, [store.url]: known })
+    const { fileSystem, directory } = this.#options
+    await saveRemote(fileSystem, directory, known)
     this.#known = known
-  }
-
-  #fenceBy({ writer, epoch }: RemoteManifest): FlashTableError {
-    return this.#fence(
-      `${writer.label} has taken over the table in ${this.#options.store.url} (epoch ${epoch}): this copy can publish there ` +
-        'no more. Restore it anew, or publish elsewhere; the table itself goes on',
-    )
   }
 
   #fence(reason: string): FlashTableError {
@@ -278,11 +339,7 @@ export class Publisher {
 }
 
 /** Whether the newest version is the state already. */
-function isSame(
-  remote: RemoteManifest,
-  manifest: Manifest,
-  files: readonly (PublishedFile & { readonly isNew: boolean })[],
-): boolean {
+function isSame(remote: RemoteManifest, manifest: Manifest, files: readonly PlannedFile[]): boolean {
   const newest = remote.versions.at(-1)
   return (
     newest !== undefined &&

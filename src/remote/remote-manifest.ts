@@ -21,6 +21,7 @@ const REMOTE_VERSION = 1
 const EPOCH_DIGITS = 12
 const FIRST_LINE = /^flashtable remote ([1-9]\d{0,8}) ([0-9a-f]{8}) (0|[1-9]\d{0,8})\n/
 const FIRST_LINE_BYTES_MAX = 64
+const EPOCH = /^e(\d{12})\//
 const KEY = /^e(\d{12})\/\d{6,15}-[0-9a-f]{16}\.bucket$/
 
 /** A bucket file in the store. */
@@ -69,11 +70,13 @@ export interface RemoteManifest {
   readonly published: string
   /** `nonce` of the state before. */
   readonly parent: string
+  /** How long a version can be restored after the next one was published, as the last publish has said. */
+  readonly retentionMs: number
   /** The table's manifest without files, log and what differs between versions. */
   readonly table: Pick<Manifest, 'tableId' | 'epoch' | 'schema' | 'pageBytes' | 'duplicates' | 'mode'>
   /** In any order. */
   readonly files: readonly RemoteFile[]
-  /** Ascending; the last is the newest. Empty until something is published. */
+  /** Ascending; the last is the newest. */
   readonly versions: readonly RemoteVersion[]
   readonly names: readonly NamedVersion[]
 }
@@ -86,6 +89,12 @@ export function remoteKey(epoch: number, number: number, random: string): string
 /** The epoch of the writer that made an object; `undefined` for an object that flashtable did not make. */
 export function epochOfKey(key: string): number | undefined {
   const match = KEY.exec(key)
+  return match === null ? undefined : Number(match[1])
+}
+
+/** The epoch of the writer that has begun something in this folder of the store. */
+export function epochOfFolder(key: string): number | undefined {
+  const match = EPOCH.exec(key)
   return match === null ? undefined : Number(match[1])
 }
 
@@ -178,11 +187,13 @@ export function parseRemote(bytes: Uint8Array, url: string): RemoteManifest {
 function problemOf(value: unknown): string | undefined {
   const remote = value as Partial<RemoteManifest> | null
   if (typeof remote !== 'object' || remote === null) return 'no object'
-  const { lineage, epoch, writer, nonce, published, parent, table, files, versions, names } = remote
+  const { lineage, epoch, writer, nonce, published, parent, retentionMs, table, files, versions, names } =
+    remote
   for (const [name, id] of Object.entries({ lineage, nonce, published, 'writer.id': writer?.id }))
     if (typeof id !== 'string' || !/^[0-9a-f]{32}$/.test(id)) return `${name}: ${describeValue(id)}`
   if (typeof parent !== 'string' || typeof writer?.label !== 'string') return 'parent or writer: no text'
   if (!isCount(epoch) || epoch < 1) return `epoch: ${describeValue(epoch)}`
+  if (!isCount(retentionMs)) return `retentionMs: ${describeValue(retentionMs)}`
   if (typeof table !== 'object' || table === null) return `table: ${describeValue(table)}`
   if (!Array.isArray(files) || !Array.isArray(versions) || !Array.isArray(names)) return 'a list is missing'
   return (
@@ -195,6 +206,7 @@ function problemOf(value: unknown): string | undefined {
 
 function problemOfVersions(versions: readonly unknown[]): string | undefined {
   let last = 0
+  if (versions.length === 0) return 'no version'
   for (const value of versions) {
     const { version, at, supersededAt = at } = (value ?? {}) as Partial<RemoteVersion>
     if (!isCount(version) || version <= last || !isCount(at) || !isCount(supersededAt))

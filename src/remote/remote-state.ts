@@ -13,23 +13,24 @@ import { readFully, writeFully } from '../io/transfer.js'
 
 const FORMAT = 1
 const BYTES_MAX = 2 ** 20
+/** Only the newest of the states whose outcome is unknown are kept. */
+const PENDING_MAX = 1000
 
-/** One store. */
+/** A published table that this directory is a state of. */
 export interface KnownRemote {
   readonly lineage: string
+  /** Where it was seen last. */
+  readonly url: string
   /** The id under which this directory publishes. */
   readonly writer: string
-  /** The nonce of the published state that this directory comes from. */
+  /** The nonce of the published state that this directory comes from; empty: of none that may be gone on with. */
   readonly published: string
   /** Nonces of states that were sent, and of which it is not known whether they were stored. */
   readonly pending: readonly string[]
 }
 
-/** By the address of the store. */
-export type KnownRemotes = Readonly<Record<string, KnownRemote>>
-
 /** Reads REMOTE. Rejects with `FLASHTABLE_CORRUPTION`, `_IO_ERROR`. */
-export async function loadRemotes(fileSystem: FileSystem, directory: string): Promise<KnownRemotes> {
+export async function loadRemotes(fileSystem: FileSystem, directory: string): Promise<KnownRemote[]> {
   const path = `${directory}/${REMOTE_NAME}`
   try {
     const file = await fileSystem.open(path, 'read')
@@ -40,17 +41,24 @@ export async function loadRemotes(fileSystem: FileSystem, directory: string): Pr
       await file.close().catch(() => {})
     }
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return {}
+    if (hasCode(error, 'ENOENT')) return []
     throw diskError(error, `cannot read ${path}`)
   }
 }
 
-/** Replaces REMOTE, durably. Rejects with `FLASHTABLE_DISK_FULL`, `_IO_ERROR`. Crash: the old one or the new one is there. */
-export async function saveRemotes(
+/**
+ * Replaces what is known of this published table, and forgets another one at the same address.
+ * Durable. Rejects with `FLASHTABLE_DISK_FULL`, `_IO_ERROR`. Crash: the old file or the new one is there.
+ */
+export async function saveRemote(
   fileSystem: FileSystem,
   directory: string,
-  remotes: KnownRemotes,
+  given: KnownRemote,
 ): Promise<void> {
+  const known = { ...given, pending: given.pending.slice(-PENDING_MAX) }
+  const others = (await loadRemotes(fileSystem, directory)).filter(
+    ({ lineage, url }) => lineage !== known.lineage && url !== known.url,
+  )
   const temporary = `${directory}/${REMOTE_TEMPORARY_NAME}`
   try {
     await fileSystem.unlink(temporary).catch((error: unknown) => {
@@ -58,7 +66,7 @@ export async function saveRemotes(
     })
     const file = await fileSystem.open(temporary, 'create')
     try {
-      const text = `${JSON.stringify({ format: FORMAT, stores: remotes }, undefined, 2)}\n`
+      const text = `${JSON.stringify({ format: FORMAT, published: [...others, known] }, undefined, 2)}\n`
       await writeFully(file, Buffer.from(text), 0)
       await file.sync()
     } finally {
@@ -71,26 +79,23 @@ export async function saveRemotes(
   }
 }
 
-function parse(bytes: Uint8Array, path: string): KnownRemotes {
+function parse(bytes: Uint8Array, path: string): KnownRemote[] {
   const text = Buffer.from(bytes).toString()
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw corruption(path, 0, 'JSON', describeValue(text.slice(0, 40)), error)
+    throw corruption(path, 0, `JSON; ${ADVICE}`, describeValue(text.slice(0, 40)), error)
   }
-  const { format, stores } = (value ?? {}) as { format?: unknown; stores?: unknown }
-  const isFine =
-    format === FORMAT &&
-    typeof stores === 'object' &&
-    stores !== null &&
-    Object.values<unknown>({ ...stores }).every(isKnown)
-  if (!isFine)
-    throw corruption(path, 0, 'what a publish has written; remove the file to publish anew', 'something else')
-  return stores as KnownRemotes
+  const { format, published } = (value ?? {}) as { format?: unknown; published?: unknown }
+  if (format === FORMAT && Array.isArray(published) && published.every(isKnown)) return published
+  throw corruption(path, 0, `what a publish has written; ${ADVICE}`, 'something else')
 }
 
-function isKnown(value: unknown): boolean {
-  const { lineage, writer, published, pending } = (value ?? {}) as Partial<KnownRemote>
-  return [lineage, writer, published].every(id => typeof id === 'string') && Array.isArray(pending)
+const ADVICE = 'without the file this table can be published to a new place only, or restored from the old one'
+
+function isKnown(value: unknown): value is KnownRemote {
+  const { lineage, url, writer, published, pending } = (value ?? {}) as Partial<KnownRemote>
+  const isText = [lineage, url, writer, published].every(id => typeof id === 'string')
+  return isText && Array.isArray(pending) && pending.every(id => typeof id === 'string')
 }

@@ -20,6 +20,7 @@ import {
   type ObjectStore,
   type PointerContent,
   type StoreCall,
+  type UploadChoice,
 } from './object-store.js'
 
 /** Bytes that are copied at once. */
@@ -129,6 +130,8 @@ export class DirectoryStore implements ObjectStore {
   delete(key: string, { signal }: StoreCall = {}): Promise<void> {
     return this.#call(`delete ${key}`, signal, async () => {
       const path = this.#pathOf(key)
+      if (!key.includes('/'))
+        for (const number of await this.#numbersOf(key)) await this.#removeNumber(key, number)
       await this.#fileSystem.unlink(path).catch((error: unknown) => {
         if (!hasCode(error, 'ENOENT') && !hasCode(error, 'ENOTDIR')) throw error
       })
@@ -137,9 +140,10 @@ export class DirectoryStore implements ObjectStore {
     })
   }
 
-  abortUploads(prefix: string, { signal }: StoreCall = {}): Promise<void> {
+  abortUploads(prefix: string, { signal, which = () => true }: StoreCall & UploadChoice = {}): Promise<void> {
     return this.#call(`clean up ${prefix}`, signal, async () => {
-      for (const path of await this.#temporariesUnder('', prefix)) await this.#removeTemporary(path)
+      for (const key of await this.#temporariesUnder('', prefix))
+        if (which(key)) await this.#removeTemporary(this.#pathOf(key))
     })
   }
 
@@ -296,7 +300,7 @@ export class DirectoryStore implements ObjectStore {
     for (const name of await this.#namesIn(this.#pathOf(folder))) {
       const key = folder + name
       if (name.startsWith(TEMPORARY_PREFIX)) {
-        if (folder.startsWith(prefix)) found.push(this.#pathOf(key))
+        if (folder.startsWith(prefix)) found.push(key)
       } else if (mayBegin(key, prefix)) {
         const info = await this.#fileSystem.info(this.#pathOf(key))
         if (info?.kind === 'directory') found.push(...(await this.#temporariesUnder(`${key}/`, prefix)))

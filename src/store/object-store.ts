@@ -42,6 +42,11 @@ export interface StoreCall {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Which uploads to end. */
+export interface UploadChoice {
+  readonly which?: ((key: string) => boolean) | undefined
+}
+
 export interface ObjectStore {
   /** Names the place in messages and files. Contains no credentials. */
   readonly url: string
@@ -64,10 +69,13 @@ export interface ObjectStore {
   ): Promise<string | undefined>
   /** The whole objects whose keys begin with `prefix`, in the order of keys. */
   list(prefix: string, options?: StoreCall): AsyncIterable<ObjectInfo>
-  /** Deletes a whole object; does nothing if there is none. */
+  /** Deletes a whole object, or a pointer that nobody uses any more; does nothing if there is none. */
   delete(key: string, options?: StoreCall): Promise<void>
-  /** Ends uploads that were begun below the prefix and never finished, and frees what they take. */
-  abortUploads(prefix: string, options?: StoreCall): Promise<void>
+  /**
+   * Ends uploads that were begun below the prefix and never finished, and frees what they take. `which`: only those for
+   * whose keys it answers true. Where uploads have names of their own, it is asked for a name in the same folder.
+   */
+  abortUploads(prefix: string, options?: StoreCall & UploadChoice): Promise<void>
   /** The store's own time, in milliseconds since 1970: the clocks of machines may differ. */
   now(options?: StoreCall): Promise<number>
   /** Releases connections. */

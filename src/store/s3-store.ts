@@ -25,6 +25,7 @@ import {
   type S3ClientConfig,
 } from '@aws-sdk/client-s3'
 import { throwIfAborted } from '../async/abort.js'
+import { atOnce } from '../async/at-once.js'
 import { FlashTableError, codeOf, messageOf } from '../base/errors.js'
 import type {
   ByteRange,
@@ -33,6 +34,7 @@ import type {
   ObjectStore,
   PointerContent,
   StoreCall,
+  UploadChoice,
 } from './object-store.js'
 
 /** Larger objects are uploaded in parts; a single put ends at 5 GB, and a lost one is sent again as a whole. */
@@ -40,6 +42,14 @@ const SINGLE_PUT_BYTES = 64 * 2 ** 20
 const PART_BYTES_MIN = 16 * 2 ** 20
 /** A store takes 10,000 parts. */
 const PARTS_MAX = 9000
+/** Parts on their way at the same time: each is in memory. */
+const PARTS_AT_ONCE = 3
+/** Connections at the same time, and how long one may take to begin, or be silent, before the call is tried again. */
+const SOCKETS = 16
+const CONNECTION_MS = 10_000
+const SILENCE_MS = 60_000
+/** A body that breaks off is asked for again; the client does that for answers only. */
+const BODY_ATTEMPTS = 3
 /** An answer's date is the store's time for so long. */
 const DATE_LASTS_MS = 60_000
 /** Answers that say that the pointer is another one. 409: another put of it was under way. 404: it is gone. */
@@ -76,6 +86,12 @@ export class S3Store implements ObjectStore {
       // Stores other than Amazon's refuse the checksums that the client would add by itself.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
+      requestHandler: {
+        connectionTimeout: CONNECTION_MS,
+        socketTimeout: SILENCE_MS,
+        httpAgent: { keepAlive: true, maxSockets: SOCKETS },
+        httpsAgent: { keepAlive: true, maxSockets: SOCKETS },
+      },
     }
     this.#client = new S3Client({ ...config, maxAttempts: 4 })
     this.#once = new S3Client({ ...config, maxAttempts: 1 })
@@ -98,21 +114,31 @@ export class S3Store implements ObjectStore {
     { range, signal }: StoreCall & { readonly range?: ByteRange } = {},
   ): Promise<Uint8Array | undefined> {
     return this.#call(`read ${key}`, signal, async call => {
-      const wanted = range === undefined ? {} : { Range: `bytes=${range.start}-${range.end - 1}` }
-      const answer = await ifThere(
-        this.#client.send(new GetObjectCommand({ ...this.#object(key), ...wanted }), call),
-      )
-      if (answer === undefined) return undefined
-      const bytes = await answer.Body!.transformToByteArray()
-      const length = range === undefined ? answer.ContentLength : range.end - range.start
-      if (bytes.byteLength !== length || !isRange(answer.ContentRange, range))
-        throw this.#unavailable(
-          `read ${key}`,
-          `expected ${length} bytes${range === undefined ? '' : ` from ${range.start}`}, ` +
-            `found ${bytes.byteLength} (${answer.ContentRange ?? 'no range'})`,
-        )
-      return bytes
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.#getOnce(key, range, call)
+        } catch (error) {
+          throwIfAborted(signal)
+          // The client has tried again what the store has answered with an error.
+          if (attempt === BODY_ATTEMPTS || statusOf(error) !== undefined) throw error
+        }
+      }
     })
+  }
+
+  async #getOnce(key: string, range: ByteRange | undefined, call: Call): Promise<Uint8Array | undefined> {
+    const wanted = range === undefined ? {} : { Range: `bytes=${range.start}-${range.end - 1}` }
+    const get = new GetObjectCommand({ ...this.#object(key), ...wanted })
+    const answer = await ifThere(this.#client.send(get, call))
+    if (answer === undefined) return undefined
+    const bytes = await answer.Body!.transformToByteArray()
+    const length = range === undefined ? answer.ContentLength : range.end - range.start
+    if (bytes.byteLength === length && isRange(answer.ContentRange, range)) return bytes
+    throw this.#unavailable(
+      `read ${key}`,
+      `expected ${length} bytes${range === undefined ? '' : ` from ${range.start}`}, ` +
+        `found ${bytes.byteLength} (${answer.ContentRange ?? 'no range'})`,
+    )
   }
 
   put(key: string, source: ObjectSource, { signal }: StoreCall = {}): Promise<void> {
@@ -180,12 +206,13 @@ export class S3Store implements ObjectStore {
     })
   }
 
-  abortUploads(prefix: string, { signal }: StoreCall = {}): Promise<void> {
+  abortUploads(prefix: string, { signal, which = () => true }: StoreCall & UploadChoice = {}): Promise<void> {
     return this.#call(`clean up ${prefix}`, signal, async call => {
       let next: UploadMarker | undefined = {}
       while (next !== undefined) {
         const page: ListMultipartUploadsCommandOutput = await this.#uploadsPage(prefix, next, call)
         for (const { Key, UploadId } of page.Uploads ?? []) {
+          if (!which(Key!.slice(this.#prefix.length))) continue
           const abort = new AbortMultipartUploadCommand({ Bucket: this.#bucket, Key, UploadId })
           await ifThere(this.#client.send(abort, call))
         }
@@ -286,14 +313,15 @@ export class S3Store implements ObjectStore {
     try {
       const partBytes = Math.max(PART_BYTES_MIN, Math.ceil(source.bytes / PARTS_MAX))
       const Parts: CompletedPart[] = []
-      for (let position = 0; position < source.bytes; position += partBytes) {
+      await atOnce(Math.ceil(source.bytes / partBytes), PARTS_AT_ONCE, async number => {
+        const position = number * partBytes
         const body = new Uint8Array(Math.min(partBytes, source.bytes - position))
         await source.read(position, body)
-        const PartNumber = Parts.length + 1
+        const PartNumber = number + 1
         const part = new UploadPartCommand({ ...upload, PartNumber, ...content(body) })
         const { ETag } = await this.#client.send(part, call)
-        Parts.push({ PartNumber, ETag })
-      }
+        Parts[number] = { PartNumber, ETag }
+      })
       const complete = new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } })
       await this.#client.send(complete, call)
     } catch (error) {
@@ -327,9 +355,10 @@ interface UploadMarker {
   readonly UploadIdMarker?: string | undefined
 }
 
-function content(body: Uint8Array): { Body: Uint8Array; ContentLength: number; ChecksumSHA256: string } {
-  const ChecksumSHA256 = createHash('sha256').update(body).digest('base64')
-  return { Body: body, ContentLength: body.byteLength, ChecksumSHA256 }
+/** With the one checksum that every store knows: it refuses a body that has changed on its way. */
+function content(body: Uint8Array): { Body: Uint8Array; ContentLength: number; ContentMD5: string } {
+  const ContentMD5 = createHash('md5').update(body).digest('base64')
+  return { Body: body, ContentLength: body.byteLength, ContentMD5 }
 }
 
 /** Whether the answer is the range that was asked for: some stores answer with another one, or with everything. */

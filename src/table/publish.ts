@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer'
 import { hostname } from 'node:os'
 import { Mutex } from 'async-mutex'
-import { throwIfAborted } from '../async/abort.js'
+import { runExclusive } from '../async/abort.js'
 import { withProgress } from '../async/progress.js'
 import { describeValue } from '../base/describe-value.js'
 import {
@@ -12,15 +12,13 @@ import {
   optionalSignal,
   readOptions,
 } from '../options/arguments.js'
-import { durationOf } from '../options/duration.js'
+import { durationOf, optionalDuration } from '../options/duration.js'
 import { Publisher, type PublishResult, type PublishedState } from '../remote/publisher.js'
 import type { TableState } from '../state/table-state.js'
 import type { ObjectStore } from '../store/object-store.js'
 import type { Environment } from './environment.js'
 import type { TableParts, WriterParts } from './table-parts.js'
 
-/** How long a version can be restored after the next one was published. */
-const RETENTION_MS = 3_600_000
 const NAME_LENGTH_MAX = 200
 /** Calls that an object store has. */
 const STORE_CALLS: readonly (keyof ObjectStore)[] = [
@@ -42,7 +40,7 @@ export interface PublishOptions {
   readonly expires?: Date | number | string | undefined
   /** Go on with a table that another writer has published, from a copy of its newest version. That writer can publish no more. */
   readonly takeOver?: boolean | undefined
-  /** How long older versions can be restored: milliseconds, or a text such as `'7d'`. Default: an hour. */
+  /** How long older versions can be restored: milliseconds, or a text such as `'7d'`. Default: as at the last publish, at first an hour. */
   readonly retention?: number | string | undefined
   /** Ends the call: it rejects with `signal.reason`; what was uploaded by then is removed later. */
   readonly signal?: AbortSignal | undefined
@@ -54,7 +52,7 @@ const PUBLISH_OPTIONS = {
   name: optionalName,
   expires: optionalExpiry,
   takeOver: optionalBoolean,
-  retention: (value: unknown, name: string) => (value === undefined ? undefined : durationOf(value, name)),
+  retention: optionalDuration,
   signal: optionalSignal,
   onProgress: optionalCallback<NonNullable<PublishOptions['onProgress']>>(),
 }
@@ -83,8 +81,7 @@ export class Publishing {
     if (expires !== undefined && name === undefined)
       throw invalidOption('publish: expires is when a name is forgotten, and no name is given')
     return withProgress({ signal, onProgress }, control =>
-      this.#turn.runExclusive(async () => {
-        throwIfAborted(control.signal)
+      runExclusive(this.#turn, control.signal, async () => {
         const { state, directory } = parts
         await compactor.flushAll(
           stop => committer.exclusive(() => committer.seal(stop), stop),
@@ -106,7 +103,7 @@ export class Publishing {
             name,
             expiresAt: expires,
             takeOver,
-            retentionMs: retention ?? RETENTION_MS,
+            retentionMs: retention,
             signal: control.signal,
             onBytes: (done, total) => control.onProgress?.({ done, total }),
           })

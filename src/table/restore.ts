@@ -7,6 +7,7 @@
 import { Buffer } from 'node:buffer'
 import { dirname } from 'node:path'
 import { throwIfAborted } from '../async/abort.js'
+import { atOnce } from '../async/at-once.js'
 import { withProgress } from '../async/progress.js'
 import { corruption, diskError, FlashTableError } from '../base/errors.js'
 import { Poison, latchedReason } from '../base/poison.js'
@@ -38,7 +39,7 @@ import {
   type RemoteManifest,
   type RemoteVersion,
 } from '../remote/remote-manifest.js'
-import { saveRemotes } from '../remote/remote-state.js'
+import { saveRemote } from '../remote/remote-state.js'
 import { chooseVersion, newestOf } from '../remote/versions.js'
 import type { ObjectStore } from '../store/object-store.js'
 import { newTableId } from './create-table.js'
@@ -46,8 +47,9 @@ import type { Environment } from './environment.js'
 import { makeNewDirectory, removeDirectories, removeTableFiles } from './new-directory.js'
 import { isDate } from './publish.js'
 
-/** Bytes that are fetched at once. */
+/** Bytes of a request, and requests on their way at the same time. */
 const PIECE_BYTES = 8 * 2 ** 20
+const PIECES_AT_ONCE = 3
 
 /** Options of `restore`. At most one of `at`, `version` and `name`; default: the newest version. */
 export interface RestoreOptions {
@@ -192,8 +194,12 @@ class Restore {
     const isNewest = this.#chosen.version === newestOf(this.#remote).version
     const { lineage } = this.#remote
     const published = isNewest ? this.#remote.published : ''
-    await saveRemotes(fileSystem, directory, {
-      [this.#store.url]: { lineage, writer, published, pending: [] },
+    await saveRemote(fileSystem, directory, {
+      lineage,
+      url: this.#store.url,
+      writer,
+      published,
+      pending: [],
     })
     throwIfAborted(this.#signal)
     await installManifest(fileSystem, directory, manifest, new Poison())
@@ -209,13 +215,14 @@ class Restore {
     const size = entry.pages * this.#remote.table.pageBytes
     const file = await fileSystem.open(`${directory}/${bucketName(entry.number)}`, 'create')
     try {
-      for (let start = 0; start < size; start += PIECE_BYTES) {
+      await atOnce(Math.ceil(size / PIECE_BYTES), PIECES_AT_ONCE, async piece => {
+        const start = piece * PIECE_BYTES
         const range = { start, end: Math.min(size, start + PIECE_BYTES) }
         const bytes = await this.#store.get(key, { range, signal: this.#signal })
         if (bytes === undefined) throw await this.#missing(key)
         await writeFully(file, bytes, start)
         onBytes(bytes.byteLength)
-      }
+      })
       await file.sync()
     } finally {
       await file.close()
