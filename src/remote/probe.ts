@@ -56,7 +56,9 @@ export async function probe(
     const failed = results.find(result => result.status === 'rejected')
     if (failed?.status === 'rejected' && winners.length === 0) throw failed.reason
     if (winners.length > 1)
-      throw refuse(`${winners.length} of ${RACERS} who created one object at the same time were told that they had`)
+      throw refuse(
+        `${winners.length} of ${RACERS} who created one object at the same time were told that they had`,
+      )
     const stored = textOf((await store.load(key, { signal }))?.bytes)
     if (winners.length === 1 && stored !== winners[0])
       throw refuse('of some who created one object at the same time it named the wrong one')

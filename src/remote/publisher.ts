@@ -171,29 +171,26 @@ export class Publisher {
     const { tableId, epoch, schema, pageBytes, duplicates, mode, nextSequence, nextFileNumber } = manifest
     const { counters, meta } = manifest
     let dropped: readonly string[] = []
-    const { remote } = await this.#change(
-      current => {
-        this.#checkWriter(before, current, manifest, takeOver)
-        const base = current ?? this.#empty(manifest)
-        // The clock of the store may be set back.
-        const at = Math.max(now, newestOf(base).at)
-        const next = withVersion(base, {
-          table: { tableId, epoch, schema, pageBytes, duplicates, mode },
-          files,
-          name: name === undefined ? undefined : { name, ...expires },
-          at,
-          sequence: nextSequence,
-          nextFileNumber,
-          counters,
-          meta,
-        })
-        const retention = retentionMs ?? base.retentionMs
-        const rest = collected({ ...next, retentionMs: retention }, at, retention)
-        dropped = rest.dropped
-        return rest.remote
-      },
-      signal,
-    )
+    const { remote } = await this.#change(current => {
+      this.#checkWriter(before, current, manifest, takeOver)
+      const base = current ?? this.#empty(manifest)
+      // The clock of the store may be set back.
+      const at = Math.max(now, newestOf(base).at)
+      const next = withVersion(base, {
+        table: { tableId, epoch, schema, pageBytes, duplicates, mode },
+        files,
+        name: name === undefined ? undefined : { name, ...expires },
+        at,
+        sequence: nextSequence,
+        nextFileNumber,
+        counters,
+        meta,
+      })
+      const retention = retentionMs ?? base.retentionMs
+      const rest = collected({ ...next, retentionMs: retention }, at, retention)
+      dropped = rest.dropped
+      return rest.remote
+    }, signal)
     // What is not deleted is an orphan, which the next claim removes.
     for (const key of dropped) await store.delete(key, { signal }).catch(() => {})
     return newestOf(remote)

@@ -92,7 +92,8 @@ function parse(bytes: Uint8Array, path: string): KnownRemote[] {
   throw corruption(path, 0, `what a publish has written; ${ADVICE}`, 'something else')
 }
 
-const ADVICE = 'without the file this table can be published to a new place only, or restored from the old one'
+const ADVICE =
+  'without the file this table can be published to a new place only, or restored from the old one'
 
 function isKnown(value: unknown): value is KnownRemote {
   const { lineage, url, writer, published, pending } = (value ?? {}) as Partial<KnownRemote>

@@ -10,14 +10,20 @@ import { defineCount } from './commands/count.js'
 import { defineDelete } from './commands/delete.js'
 import { defineDump } from './commands/dump.js'
 import { defineExport } from './commands/export.js'
+import { defineGarbage } from './commands/gc.js'
 import { defineGet } from './commands/get.js'
+import { defineHistory } from './commands/history.js'
 import { defineImport } from './commands/import.js'
 import { defineInspect } from './commands/inspect.js'
 import { defineLoad } from './commands/load.js'
+import { defineProbe } from './commands/probe.js'
+import { definePublish } from './commands/publish.js'
 import { definePut } from './commands/put.js'
 import { defineRepair } from './commands/repair.js'
+import { defineRestore } from './commands/restore.js'
 import { defineScan } from './commands/scan.js'
 import { defineStats } from './commands/stats.js'
+import { defineStatus } from './commands/status.js'
 import { defineVerify } from './commands/verify.js'
 import { printError, printText } from './streams.js'
 
@@ -59,6 +65,12 @@ export function commandLine(): Command {
     defineCheckpoint,
     defineDump,
     defineLoad,
+    definePublish,
+    defineRestore,
+    defineHistory,
+    defineStatus,
+    defineGarbage,
+    defineProbe,
     defineCompletion,
   ])
     define(program)
