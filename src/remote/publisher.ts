@@ -175,7 +175,7 @@ export class Publisher {
       this.#checkWriter(before, current, manifest, takeOver)
       const base = current ?? this.#empty(manifest)
       // The clock of the store may be set back.
-      const at = Math.max(now, newestOf(base).at)
+      const at = Math.max(Math.floor(now), newestOf(base).at)
       const next = withVersion(base, {
         table: { tableId, epoch, schema, pageBytes, duplicates, mode },
         files,

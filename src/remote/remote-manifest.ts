@@ -6,6 +6,7 @@
  */
 import { Buffer } from 'node:buffer'
 import { TextDecoder } from 'node:util'
+import { assert } from '../base/assert.js'
 import { describeValue } from '../base/describe-value.js'
 import { FlashTableError, corruption } from '../base/errors.js'
 import { crc32 } from '../format/checksum.js'
@@ -130,7 +131,10 @@ export function fileIdentity({ tableId, epoch, number }: BucketFileEntry): strin
   return `${tableId} ${epoch} ${number}`
 }
 
+/** Requires: a valid manifest. Throws `FLASHTABLE_IO_ERROR` if it is too large. */
 export function serializeRemote(remote: RemoteManifest): Uint8Array {
+  const problem = problemOf(remote)
+  assert(problem === undefined, `a published manifest is valid before it is written: ${problem}`)
   const json = Buffer.from(JSON.stringify(remote))
   const checksum = crc32(json).toString(16).padStart(8, '0')
   const bytes = Buffer.concat([

@@ -154,7 +154,7 @@ export class DirectoryStore implements ObjectStore {
       const file = await this.#fileSystem.open(path, 'create', this.#fileMode)
       try {
         await file.write(new Uint8Array(1), 0)
-        return (await this.#fileSystem.info(path))!.modifiedMs
+        return Math.floor((await this.#fileSystem.info(path))!.modifiedMs)
       } finally {
         await file.close().catch(() => {})
         await this.#fileSystem.unlink(path).catch(() => {})

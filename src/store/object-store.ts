@@ -76,7 +76,7 @@ export interface ObjectStore {
    * whose keys it answers true. Where uploads have names of their own, it is asked for a name in the same folder.
    */
   abortUploads(prefix: string, options?: StoreCall & UploadChoice): Promise<void>
-  /** The store's own time, in milliseconds since 1970: the clocks of machines may differ. */
+  /** The store's own time, in whole milliseconds since 1970: the clocks of machines may differ. */
   now(options?: StoreCall): Promise<number>
   /** Releases connections. */
   close(): Promise<void>

@@ -40,6 +40,8 @@ export function commandLine(): Command {
   const program = new Command('flashtable')
     .description('Offline tools for flashtable directories')
     .version(packageVersion())
+    // `restore --version 3` is an option of the command.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: printText,
