@@ -10,6 +10,7 @@ import type {
   ObjectStore,
   PointerContent,
   StoreCall,
+  UploadChoice,
 } from '../../src/store/object-store.js'
 import { Random } from './random.js'
 
@@ -20,6 +21,8 @@ export type StoreFault = 'none' | 'before' | 'after' | 'late'
 export class StoredObjects {
   readonly objects = new Map<string, Uint8Array>()
   readonly pointers = new Map<string, PointerContent>()
+  /** Uploads that were begun and never finished. */
+  readonly uploads = new Set<string>()
   /** Keys that were ever put. */
   readonly used = new Set<string>()
   /** Checked after every call. */
@@ -78,6 +81,10 @@ export class SimulatedStore implements ObjectStore {
   crashAt = Infinity
   /** The odds that a call fails in some way. */
   odds: number
+  /** What becomes of a call, instead of a random fault. */
+  faultOf: ((name: string, own: number) => StoreFault) | undefined
+  /** Called before each call does anything: who awaits something there is asleep meanwhile. */
+  beforeCall: (name: string, own: number) => Promise<void> = () => Promise.resolve()
   #own = 0
   readonly #random: Random
 
@@ -133,11 +140,15 @@ export class SimulatedStore implements ObjectStore {
   delete(key: string, { signal }: StoreCall = {}): Promise<void> {
     return this.#call('delete', signal, () => {
       this.stored.objects.delete(key)
+      this.stored.pointers.delete(key)
     })
   }
 
-  abortUploads(_prefix: string, { signal }: StoreCall = {}): Promise<void> {
-    return this.#call('abortUploads', signal, () => {})
+  abortUploads(prefix: string, { signal, which = () => true }: StoreCall & UploadChoice = {}): Promise<void> {
+    return this.#call('abortUploads', signal, () => {
+      for (const key of this.stored.uploads)
+        if (key.startsWith(prefix) && which(key)) this.stored.uploads.delete(key)
+    })
   }
 
   now({ signal }: StoreCall = {}): Promise<number> {
@@ -152,9 +163,11 @@ export class SimulatedStore implements ObjectStore {
     signal?.throwIfAborted()
     await Promise.resolve()
     this.counts[name] = (this.counts[name] ?? 0) + 1
+    const own = ++this.#own
+    await this.beforeCall(name, own)
     this.stored.step()
-    if (++this.#own >= this.crashAt) throw new Error('the machine is gone')
-    const fault = this.#fault()
+    if (own >= this.crashAt) throw new Error('the machine is gone')
+    const fault = this.faultOf?.(name, own) ?? this.#fault()
     if (fault === 'before') throw unavailable('it was not reached')
     if (fault === 'late') {
       this.stored.later(1 + this.#random.below(20), () => void action())
