@@ -1,10 +1,6 @@
 /** Machines that publish their copies of a table to a simulated store, and what must hold whatever they do. */
 import { FlashTable } from '../../src/flash-table.js'
-import {
-  REMOTE_MANIFEST_KEY,
-  parseRemote,
-  type RemoteManifest,
-} from '../../src/remote/remote-manifest.js'
+import { REMOTE_MANIFEST_KEY, parseRemote, type RemoteManifest } from '../../src/remote/remote-manifest.js'
 import type { Environment } from '../../src/table/environment.js'
 import type { PublishOptions } from '../../src/table/publish.js'
 import type { PublishResult } from '../../src/remote/publisher.js'
