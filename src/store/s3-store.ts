@@ -74,11 +74,18 @@ export class S3Store implements ObjectStore {
   readonly #once: S3Client
   readonly #bucket: string
   readonly #prefix: string
+  readonly #pageKeys: number | undefined
   #form: Promise<VersionForm> | undefined
   #date: { readonly at: number; readonly seenMs: number } | undefined
 
-  /** `prefix`: of all keys, empty or ending with `/`. */
-  constructor(bucket: string, prefix: string, { endpoint, region, credentials }: S3StoreOptions) {
+  /** `prefix`: of all keys, empty or ending with `/`. `pageKeys`: of each page of a list, where not as the store likes it. */
+  constructor(
+    bucket: string,
+    prefix: string,
+    { endpoint, region, credentials }: S3StoreOptions,
+    pageKeys?: number,
+  ) {
+    this.#pageKeys = pageKeys
     const config: S3ClientConfig = {
       ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
       ...(region === undefined ? {} : { region }),
@@ -187,6 +194,7 @@ export class S3Store implements ObjectStore {
             Bucket: this.#bucket,
             Prefix: this.#prefix + prefix,
             ContinuationToken: next,
+            MaxKeys: this.#pageKeys,
           }),
           call,
         ),

@@ -16,7 +16,7 @@ test('a version is the files from the one that it came with up to the one withou
   const filesOf = (version: number): string[] =>
     remote.files
       .filter(({ since, until = Infinity }) => since <= version && version < until)
-      .map(({ key }) => key.at(-8))
+      .map(({ key }) => key.at(-8)!)
   expect([1, 2, 3].map(filesOf)).toEqual([['a', 'b'], ['b', 'c'], ['d']])
   expect([...keysByIdentity(remote).values()].map(key => key.at(-8))).toEqual(['d'])
 })
