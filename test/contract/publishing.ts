@@ -232,11 +232,9 @@ export function describePublishing(name: string, newStore: () => Promise<ObjectS
         FlashTable.restore(damaged(store, 5000), join(home, 'checked'), { verify: true }),
       ).rejects.toMatchObject({ code: 'FLASHTABLE_CORRUPTION', offset: 4096 })
       // A store that fails says nothing about the table.
-      const failing: ObjectStore = Object.create(store, {
-        get: {
-          value: () => Promise.reject(Object.assign(new Error('gone'), { code: 'FLASHTABLE_UNAVAILABLE' })),
-        },
-      }) as ObjectStore
+      const failing = withGet(store, () =>
+        Promise.reject(Object.assign(new Error('gone'), { code: 'FLASHTABLE_UNAVAILABLE' })),
+      )
       await expect(verifyPublished(failing)).rejects.toThrow('gone')
       for await (const { key } of store.list('e')) await store.delete(key)
       await expect(verifyPublished(store)).resolves.toMatchObject({
@@ -254,14 +252,19 @@ export function describePublishing(name: string, newStore: () => Promise<ObjectS
 
 /** The store, with one byte of its objects changed. */
 function damaged(store: ObjectStore, at: number): ObjectStore {
+  return withGet(store, async (key, options = {}) => {
+    const bytes = await store.get(key, options)
+    const place = at - (options.range?.start ?? 0)
+    if (bytes !== undefined && place >= 0 && place < bytes.byteLength) bytes[place]! ^= 1
+    return bytes
+  })
+}
+
+/** The store, with another way to read objects. */
+function withGet(store: ObjectStore, get: ObjectStore['get']): ObjectStore {
   return {
     url: store.url,
-    async get(key, options = {}) {
-      const bytes = await store.get(key, options)
-      const place = at - (options.range?.start ?? 0)
-      if (bytes !== undefined && place >= 0 && place < bytes.byteLength) bytes[place]! ^= 1
-      return bytes
-    },
+    get,
     put: (...args) => store.put(...args),
     load: (...args) => store.load(...args),
     swap: (...args) => store.swap(...args),
