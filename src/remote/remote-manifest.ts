@@ -60,7 +60,7 @@ export interface NamedVersion {
 }
 
 export interface RemoteManifest {
-  /** Of this published table, whoever writes it: 32 hexadecimal digits. */
+  /** Of this published table, whichever directory writes it: 32 hexadecimal digits. */
   readonly lineage: string
   /** Each writer that takes over has a higher one. */
   readonly epoch: number

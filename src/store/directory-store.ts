@@ -29,7 +29,7 @@ const PIECE_BYTES = 2 ** 20
 const TEMPORARY_PREFIX = '.upload-'
 /** The file in a directory that is a pointer. */
 const CONTENT_NAME = 'content'
-/** Of a pointer, so many versions before the newest stay, for readers that have just looked for it. */
+/** Of a pointer, this many versions before the newest stay, for readers that have just looked for it. */
 const OLD_VERSIONS = 2
 /** A pointer may be replaced while it is being read. So often in a row it is not. */
 const LOAD_ATTEMPTS = 100

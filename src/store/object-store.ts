@@ -6,7 +6,7 @@
  * that the caller has seen. Everything that must not be done twice hangs on a swap. Keys of whole objects have a `/` in
  * them, those of pointers have none.
  *
- * Whoever implements it: a call either does what it says or rejects. `FLASHTABLE_UNAVAILABLE`: the store was not reached,
+ * What implements it keeps to this: a call either does what it says or rejects. `FLASHTABLE_UNAVAILABLE`: the store was not reached,
  * or refused for now; the call may have been done. A swap is never tried again by the store itself: an answer that was
  * lost would turn success into `lost`. Anything else may be.
  */

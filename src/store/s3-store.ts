@@ -2,8 +2,8 @@
  * An object store that speaks S3: Amazon's, Ceph, MinIO, Garage, R2 and so on, by `@aws-sdk/client-s3`.
  *
  * A pointer is an object that is put with `If-None-Match` or `If-Match`. Such a put is sent once: if its answer is lost,
- * a client that sent it again would be told that somebody else was first. Everything else the client tries again by
- * itself. docs/decisions/s3-client.md.
+ * a client that sent it again would be told that somebody else was first. Everything else the client tries again on
+ * its own. docs/decisions/s3-client.md.
  */
 import { Buffer } from 'node:buffer'
 import { createHash, randomBytes } from 'node:crypto'
@@ -90,7 +90,7 @@ export class S3Store implements ObjectStore {
       ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
       ...(region === undefined ? {} : { region }),
       ...(credentials === undefined ? {} : { credentials }),
-      // Stores other than Amazon's refuse the checksums that the client would add by itself.
+      // Stores other than Amazon's refuse the checksums that the client would add on its own.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       requestHandler: {

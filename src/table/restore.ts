@@ -189,7 +189,7 @@ class Restore {
     }
     await this.#check(manifest, fileSystem, directory)
     await fileSystem.syncDirectory(directory)
-    // Whoever goes on with this copy is a writer of its own.
+    // This copy is a writer of its own.
     const writer = Buffer.from(this.#environment.randomBytes(16)).toString('hex')
     const isNewest = this.#chosen.version === newestOf(this.#remote).version
     const { lineage } = this.#remote

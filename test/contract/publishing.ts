@@ -156,7 +156,7 @@ export function describePublishing(name: string, newStore: () => Promise<ObjectS
         await expect(table.publish(store, { takeOver })).rejects.toMatchObject({
           code: 'FLASHTABLE_FENCED',
         })
-      // It goes on by itself.
+      // The table itself goes on.
       await table.put(1n, { time: 1, id: 1 })
       await table.close()
       await copy.close()

@@ -2,11 +2,11 @@ import { mkdtemp, readdir, rm, writeFile, mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { nodeFileSystem } from '../../src/io/node-file-system.js'
-import { DirectoryStore } from '../../src/store/directory-store.js'
-import { sourceOf } from '../../src/store/object-store.js'
-import { SimulatedFileSystem } from '../support/simulated-file-system.js'
-import { describeObjectStore, keysOf } from './object-store-contract.js'
+import { nodeFileSystem } from '../../../src/io/node-file-system.js'
+import { DirectoryStore } from '../../../src/store/directory-store.js'
+import { sourceOf } from '../../../src/store/object-store.js'
+import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
+import { describeObjectStore, keysOf } from '../../contract/object-store-contract.js'
 
 const made: string[] = []
 
@@ -65,7 +65,7 @@ test('a power cut in the middle of a swap leaves the old pointer or the new one'
       const value = loaded === undefined ? -1 : Number(new TextDecoder().decode(loaded.bytes))
       expect(value).toBeGreaterThanOrEqual(-1)
       acknowledged = Math.max(acknowledged, value)
-      // Whoever comes next can go on.
+      // The next one can go on.
       expect(await after.swap('MANIFEST', text('next'), loaded?.version)).toBeTypeOf('string')
     }
   }
