@@ -1,6 +1,12 @@
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { FlashTable } from '../../src/index.js'
 import { S3Store } from '../../src/store/s3-store.js'
 import { sourceOf } from '../../src/store/object-store.js'
 import { whyNoS3, startS3, type RunningS3 } from '../support/s3/s3.js'
@@ -69,6 +75,32 @@ describe.skipIf(why !== undefined)('Ceph', () => {
     const found: string[] = []
     for await (const { key } of store.list('e1/')) found.push(key)
     expect(found).toEqual(keys)
+  })
+
+  test('the command line finds the store and the credentials in the environment, and tells no secret', async () => {
+    const { endpoint, region, credentials } = s3.options
+    const environment = {
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_REGION: region,
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    }
+    const url = `s3://${bucket}/cli${randomBytes(8).toString('hex')}`
+    const directory = await mkdtemp(join(tmpdir(), 'flashtable-s3-'))
+    const table = await FlashTable.open(join(directory, 'table'), { keyEncoding: 'u64' })
+    for (let key = 0n; key < 100n; key++) await table.put(key)
+    await table.close()
+    const main = ['--import', 'tsx', 'tools/cli/main.ts']
+    const run = async (...args: string[]): Promise<string> => {
+      const env = { ...process.env, ...environment }
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, [...main, ...args], { env })
+      for (const secret of Object.values(credentials)) expect(stdout + stderr).not.toContain(secret)
+      return stdout + stderr
+    }
+    expect(await run('publish', join(directory, 'table'), url)).toContain(`version 1 in ${url}: 1 files`)
+    expect(await run('restore', url, join(directory, 'copy'), '--verify')).toContain('version 1 of')
+    expect(await run('verify', url)).toContain('100 records: no problem')
+    await rm(directory, { recursive: true })
   })
 
   test('no bucket, and a wrong secret: the message says what to do, and has no secret', async () => {
