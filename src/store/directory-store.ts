@@ -27,6 +27,8 @@ import {
 const PIECE_BYTES = 2 ** 20
 /** Names that begin like this are objects that are being written. */
 const TEMPORARY_PREFIX = '.upload-'
+/** After that time nobody writes them any more, if they are of a pointer or of the clock. */
+const TEMPORARY_MS = 86_400_000
 /** The file in a directory that is a pointer. */
 const CONTENT_NAME = 'content'
 /** Of a pointer, this many versions before the newest stay, for readers that have just looked for it. */
@@ -144,6 +146,7 @@ export class DirectoryStore implements ObjectStore {
     return this.#call(`clean up ${prefix}`, signal, async () => {
       for (const key of await this.#temporariesUnder('', prefix))
         if (which(key)) await this.#removeTemporary(this.#pathOf(key))
+      await this.#removeOldTemporaries()
     })
   }
 
@@ -164,6 +167,17 @@ export class DirectoryStore implements ObjectStore {
 
   close(): Promise<void> {
     return Promise.resolve()
+  }
+
+  /** What killed processes have left beside pointers: nobody writes one for that long. */
+  async #removeOldTemporaries(): Promise<void> {
+    const names = (await this.#namesIn(this.#directory)).filter(name => name.startsWith(TEMPORARY_PREFIX))
+    const now = names.length === 0 ? 0 : await this.now()
+    for (const name of names) {
+      const info = await this.#fileSystem.info(this.#pathOf(name))
+      if (info !== undefined && info.modifiedMs < now - TEMPORARY_MS)
+        await this.#removeTemporary(this.#pathOf(name))
+    }
   }
 
   /** Runs a call; its failures become `FLASHTABLE_UNAVAILABLE`. */

@@ -6,7 +6,7 @@
  * its own. docs/decisions/s3-client.md.
  */
 import { Buffer } from 'node:buffer'
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import {
   AbortMultipartUploadCommand,
@@ -26,7 +26,20 @@ import {
 } from '@aws-sdk/client-s3'
 import { throwIfAborted } from '../async/abort.js'
 import { atOnce } from '../async/at-once.js'
-import { FlashTableError, codeOf, messageOf } from '../base/errors.js'
+import { FlashTableError } from '../base/errors.js'
+import {
+  adviceOn,
+  bareVersion,
+  content,
+  ifThere,
+  inForm,
+  isClientError,
+  isRange,
+  reasonOf,
+  statusOf,
+  withoutRequest,
+  type VersionForm,
+} from './s3-answers.js'
 import type {
   ByteRange,
   ObjectInfo,
@@ -63,9 +76,6 @@ export interface S3StoreOptions {
   /** As the SDK takes them. Default: its own search: environment, shared files, the machine's role. */
   readonly credentials?: S3ClientConfig['credentials'] | undefined
 }
-
-/** An `If-Match` wants the version in quotation marks by the standard; some stores compare it without. */
-type VersionForm = 'quoted' | 'bare'
 
 export class S3Store implements ObjectStore {
   readonly url: string
@@ -361,67 +371,6 @@ interface Call {
 interface UploadMarker {
   readonly KeyMarker?: string | undefined
   readonly UploadIdMarker?: string | undefined
-}
-
-/** With the one checksum that every store knows: it refuses a body that has changed on its way. */
-function content(body: Uint8Array): { Body: Uint8Array; ContentLength: number; ContentMD5: string } {
-  const ContentMD5 = createHash('md5').update(body).digest('base64')
-  return { Body: body, ContentLength: body.byteLength, ContentMD5 }
-}
-
-/** Whether the answer is the range that was asked for: some stores answer with another one, or with everything. */
-function isRange(found: string | undefined, wanted: ByteRange | undefined): boolean {
-  if (wanted === undefined) return true
-  return found?.startsWith(`bytes ${wanted.start}-${wanted.end - 1}/`) ?? false
-}
-
-function bareVersion(tag: string): string {
-  return tag.replaceAll('"', '')
-}
-
-function inForm(version: string, form: VersionForm): string {
-  return form === 'quoted' ? `"${version}"` : version
-}
-
-/** `undefined` if the store says that there is none. */
-async function ifThere<T>(call: Promise<T>): Promise<T | undefined> {
-  try {
-    return await call
-  } catch (error) {
-    if (statusOf(error) === 404) return undefined
-    throw error
-  }
-}
-
-function statusOf(error: unknown): unknown {
-  return (error as { $metadata?: { httpStatusCode?: unknown } } | undefined)?.$metadata?.httpStatusCode
-}
-
-/** The client's own errors, and those of the connection below it; those of a source are others. */
-function isClientError(error: unknown): boolean {
-  return statusOf(error) !== undefined || codeOf(error) !== undefined || '$metadata' in (error as object)
-}
-
-function reasonOf(error: unknown): string {
-  const { name, Code } = error as { readonly name?: string; readonly Code?: string }
-  const status = statusOf(error)
-  const said = messageOf(error)
-  const text = said === '' || said === 'UnknownError' ? (Code ?? name ?? 'no reason given') : said
-  return status === undefined ? text : `${text} (${String(status)})`
-}
-
-function adviceOn(error: unknown): string {
-  const status = statusOf(error)
-  if (status === 403 || status === 401)
-    return '; check the credentials, and that they may list the bucket: without that, a missing object looks forbidden'
-  if (status === 404) return '; make the bucket first'
-  return '; check the address and the connection, and try again'
-}
-
-/** The error as others may see it: the client hangs the request on it, with its signature. */
-function withoutRequest(error: unknown): Error {
-  const code = codeOf(error)
-  return Object.assign(new Error(reasonOf(error)), code === undefined ? {} : { code })
 }
 
 function unsupportedStore(url: string, reason: string): FlashTableError {

@@ -4,7 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import {
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  ListMultipartUploadsCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
 import { S3Store } from '../../src/store/s3-store.js'
@@ -66,6 +71,16 @@ describe.skipIf(why !== undefined)('Ceph', () => {
     await expect(store.put('e1/large', source)).rejects.toThrow('the source is gone')
     await store.abortUploads('')
     expect(await store.get('e1/large')).toBeUndefined()
+  })
+
+  test('of uploads that others have begun, those are ended that are asked for', async () => {
+    const prefix = `t${randomBytes(8).toString('hex')}/`
+    const store = new S3Store(bucket, prefix, s3.options)
+    for (const key of ['e1/a', 'e2/a', 'f/a'])
+      await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: prefix + key }))
+    await store.abortUploads('e', { which: key => key.startsWith('e1/') })
+    const { Uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: prefix }))
+    expect(Uploads!.map(({ Key }) => Key!.slice(prefix.length))).toEqual(['e2/a', 'f/a'])
   })
 
   test('lists of more than a page are whole', async () => {

@@ -15,7 +15,8 @@ const BEGINNINGS = ['first', 'next', 'claimed'] as const
 
 async function begin(stored: StoredObjects, beginning: (typeof BEGINNINGS)[number]): Promise<Machine> {
   const machine = new Machine(new SimulatedStore(stored))
-  for (let version = 0; beginning !== 'first' && version < 2; version++) {
+  const versions = beginning === 'first' ? 0 : 2
+  for (let version = 0; version < versions; version++) {
     await machine.put(40)
     await machine.publish({ retention: 0 })
   }
@@ -241,7 +242,6 @@ test('a close waits for a running publish, and two publishes at once take turns'
     ['two', 2],
   ])
   await machine.put(50)
-  let running: Promise<unknown> | undefined
   let isClosed = false
   machine.store.beforeCall = async name => {
     if (name !== 'put') return
@@ -249,8 +249,7 @@ test('a close waits for a running publish, and two publishes at once take turns'
     await new Promise(resolve => void setImmediate(resolve))
     expect(isClosed).toBe(false)
   }
-  running = machine.publish()
-  await running
+  await machine.publish()
   expect(remoteOf(stored)!.versions.at(-1)!.sequence).toBe(100)
 })
 

@@ -35,6 +35,7 @@ export function remoteOf(stored: StoredObjects): RemoteManifest | undefined {
 /** Throws if the published table is not whole, or went back. */
 class Invariants {
   #last: RemoteManifest | undefined
+  #failure: unknown
   /** Keys that were named, and are no more. */
   readonly #dropped = new Set<string>()
   readonly #stored: StoredObjects
@@ -43,7 +44,18 @@ class Invariants {
     this.#stored = stored
   }
 
+  /** Once it has failed it fails for ever: the call that was at fault may not be awaited. */
   check(): void {
+    try {
+      if (this.#failure !== undefined) throw this.#failure
+      this.#check()
+    } catch (error) {
+      this.#failure = error
+      throw error
+    }
+  }
+
+  #check(): void {
     const remote = remoteOf(this.#stored)
     if (remote === undefined) return
     for (const { key, entry } of remote.files) {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile, mkdir } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -107,8 +107,13 @@ test('uploads that were never finished are no objects, and can be cleaned up', a
   await mkdir(join(directory, '.upload-fedcba9876543210'))
   await writeFile(join(directory, '.upload-fedcba9876543210/content'), 'half')
   expect(await keysOf(store, '')).toEqual(['e1/a'])
-  await store.abortUploads('')
+  // Of a writer that may be alive, and what only a killed one can have left.
+  await store.abortUploads('e', { which: () => false })
+  expect((await readdir(directory)).toSorted()).toEqual(['.upload-fedcba9876543210', 'e1'])
+  await utimes(join(directory, '.upload-fedcba9876543210'), 1, 1)
+  await store.abortUploads('e', { which: () => false })
   expect(await readdir(directory)).toEqual(['e1'])
+  await store.abortUploads('')
   expect(await readdir(join(directory, 'e1'))).toEqual(['a'])
 })
 
