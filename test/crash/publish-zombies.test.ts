@@ -113,22 +113,28 @@ test('of one directory copied to two machines, which have the same id as writer,
   }
 })
 
-test('garbage is collected beside a writer that is asleep at any call, and takes nothing that it needs', async () => {
-  for (let at = 1; ; at++) {
-    const stored = newStored()
-    const writer = await twoVersions(stored, at % 2 === 0)
-    const { slept, result } = await asleep(
-      writer.store,
-      at,
-      async () => void (await collectGarbage(new SimulatedStore(stored), { retention: 0 })),
-      () => writer.publish({ retention: 0 }),
-    )
-    if (!slept) break
-    expect(result).toMatchObject({ status: 'fulfilled', value: { sequence: 120 } })
-    await expectVersions(stored)
-    await writer.close()
-  }
-})
+test.each([
+  ['in a publish', false],
+  ['in a claim and a publish', true],
+])(
+  'garbage is collected beside a writer that is asleep %s, and takes nothing that it needs',
+  async (_, isNew) => {
+    for (let at = 1; ; at++) {
+      const stored = newStored()
+      const writer = await twoVersions(stored, isNew)
+      const { slept, result } = await asleep(
+        writer.store,
+        at,
+        async () => void (await collectGarbage(new SimulatedStore(stored), { retention: 0 })),
+        () => writer.publish({ retention: 0 }),
+      )
+      if (!slept) break
+      expect(result).toMatchObject({ status: 'fulfilled', value: { sequence: 120 } })
+      await expectVersions(stored)
+      await writer.close()
+    }
+  },
+)
 
 test('a copy that was left behind cannot take over, at whichever version it was made', async () => {
   const stored = newStored()
