@@ -66,7 +66,7 @@ export class StoredObjects {
   swap(key: string, bytes: Uint8Array, expected: string | undefined): string | undefined {
     if (this.pointers.get(key)?.version !== expected) return undefined
     const version = `v${this.#nextVersion++}`
-    this.pointers.set(key, { bytes: bytes.slice(), version })
+    this.pointers.set(key, { bytes: Uint8Array.from(bytes), version })
     return version
   }
 }

@@ -42,7 +42,7 @@ const BAD: Readonly<Record<string, (objects: StoredObjects) => StoredObjects['sw
 
 function replace(objects: StoredObjects, key: string, bytes: Uint8Array): string {
   const version = `r${objects.calls}`
-  objects.pointers.set(key, { bytes: bytes.slice(), version })
+  objects.pointers.set(key, { bytes: Uint8Array.from(bytes), version })
   return version
 }
 

@@ -23,7 +23,7 @@ test('a manifest is read back', () => {
 })
 
 test('each bit that is flipped, and each cut, is found', () => {
-  const bytes = serializeRemote(REMOTE)
+  const bytes = Uint8Array.from(serializeRemote(REMOTE))
   for (let at = 0; at < bytes.byteLength; at++) {
     for (let bit = 0; bit < 8; bit++) {
       const flipped = bytes.slice()
