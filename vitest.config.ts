@@ -3,11 +3,11 @@ import { configDefaults, defineConfig } from 'vitest/config'
 /** Tests that take several seconds: they start processes, fill tables of many files, or wait for locks. */
 const SLOW = [
   'test/contract/{bulk-load,callbacks,checkpoint,checkpoint-beside,checkpoint-outside}.test.ts',
-  'test/contract/{cli,cli-completion,cli-dump,cli-export,cli-import,cli-inspect,cli-publish,cli-reads,cli-scan,cli-terminal,cli-upkeep}.test.ts',
+  'test/contract/{cli,cli-bench,cli-completion,cli-dump,cli-export,cli-import,cli-inspect,cli-log,cli-publish,cli-reads,cli-scan,cli-terminal,cli-top,cli-upkeep}.test.ts',
   'test/contract/{close,counters,deletes,floats,hidden-data,says-what-it-is,turns}.test.ts',
   'test/contract/{publish,s3-store}.test.ts',
   'test/contract/{few-descriptors,keeps-alive,locations,locking,lookups,maintenance,many-records,many-tables,moved,open}.test.ts',
-  'test/contract/{packed-package,ranges,readers,repair,short-lives,signals,space,types}.test.ts',
+  'test/contract/{packed-package,ranges,readers,repair,report,short-lives,signals,space,types}.test.ts',
   'test/format/{api-examples,golden,python-reader}.test.ts',
   'test/unit/{bulk-load/build-file,compaction/policy,io/lock,io/lock-processes,sort/sort,spill/spill,wal/crash}.test.ts',
   'test/unit/table/recover-reader.test.ts',
@@ -19,6 +19,7 @@ export default defineConfig({
     // By default one processor is left free: of two that is half of them.
     maxWorkers: '100%',
     hookTimeout: 60_000,
+    globalSetup: 'test/support/built-cli.ts',
     coverage: { include: ['src/**'], reporter: ['text-summary', 'json-summary'] },
     projects: [
       {

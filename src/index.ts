@@ -3,6 +3,10 @@ export { FlashTable } from './flash-table.js'
 export { directoryStore } from './store/directory.js'
 export { collectGarbage, probeStore, publishedTable, verifyPublished } from './table/published.js'
 export { repairTable, verifyTable } from './offline/index.js'
+export { projectedLifeDays } from './event-log/wear.js'
+export type { Wear, WrittenSpan } from './event-log/wear.js'
+export { readEventLog } from './event-log/read-event-log.js'
+export type { EventName, LoggedEvent, WrittenBytes } from './event-log/event.js'
 export type {
   Loss,
   Problem,
@@ -89,6 +93,7 @@ export type {
   UploadChoice,
 } from './store/object-store.js'
 export type { TableStatus } from './table/describe.js'
+export type { DurationStats, LatencyStats } from './base/latency.js'
 export type { FileStats, TableStats } from './table/stats.js'
 export type { StoredField, StoredFieldType, StoredSchema, StoredValue } from './encoding/stored-schema.js'
 

@@ -3,15 +3,19 @@
  *
  * Names and units are those that Prometheus recommends: https://prometheus.io/docs/practices/naming/. docs/api.md, Metrics.
  */
+import type { DurationStats } from './base/latency.js'
 import type { TableStats } from './table/stats.js'
 
 /** One number, and what it means. */
 export interface Metric {
-  /** Such as `flashtable_written_bytes_total`. */
+  /** Such as `flashtable_written_bytes_total`. A summary has others that end with `_sum` and `_count`. */
   readonly name: string
   readonly help: string
-  /** A counter only grows, over the whole life of the table or since it was opened; a gauge goes both ways. */
-  readonly type: 'counter' | 'gauge'
+  /**
+   * A counter only grows, over the whole life of the table or since it was opened; a gauge goes both ways; a summary is
+   * a quantile, the sum or the count of durations.
+   */
+  readonly type: 'counter' | 'gauge' | 'summary'
   readonly value: number
   readonly labels: Readonly<Record<string, string>>
 }
@@ -51,13 +55,23 @@ export function metricsOfStats(stats: TableStats, labels: MetricLabels = {}): Me
 /** Prometheus' text format 0.0.4. Metrics of one name come together, as it wants them; of several tables, too. */
 export function toPrometheus(metrics: readonly Metric[]): string {
   const families = new Map<string, Metric[]>()
-  for (const metric of metrics) families.set(metric.name, [...(families.get(metric.name) ?? []), metric])
-  return [...families.values()].map(familyText).join('')
+  for (const metric of metrics) {
+    const name = familyNameOf(metric)
+    families.set(name, [...(families.get(name) ?? []), metric])
+  }
+  return [...families].map(([name, family]) => familyText(name, family)).join('')
 }
 
-function familyText(family: readonly Metric[]): string {
-  const { name, help, type } = family[0]!
-  const samples = family.map(({ labels, value }) => `${name}${labelsText(labels)} ${valueText(value)}\n`)
+/** Quantiles, sum and count of a summary are one family. */
+function familyNameOf({ name, type }: Metric): string {
+  return type === 'summary' ? name.replace(/_(sum|count)$/, '') : name
+}
+
+function familyText(name: string, family: readonly Metric[]): string {
+  const { help, type } = family[0]!
+  const samples = family.map(
+    ({ name, labels, value }) => `${name}${labelsText(labels)} ${valueText(value)}\n`,
+  )
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${samples.join('')}`
 }
 
@@ -77,7 +91,7 @@ function valueText(value: number): string {
 }
 
 function familiesOf(stats: TableStats): readonly Family[] {
-  return [...sizes(stats), ...counters(stats), ...waits(stats)]
+  return [...sizes(stats), ...counters(stats), ...waits(stats), ...latencies(stats)]
 }
 
 function gauge(name: string, help: string, values: Family['values'] | boolean): Family {
@@ -133,16 +147,38 @@ function sizes(stats: TableStats): readonly Family[] {
 
 /** What was done in the life of the table, or since it was opened. */
 function counters(stats: TableStats): readonly Family[] {
-  const { wal, buckets, manifest } = stats.bytesWritten
+  const { wal, buckets, manifest, events } = stats.bytesWritten
   return [
     counter('put_records', 'Records put in the life of the table.', stats.recordsPut),
     counter('put_bytes', 'Bytes of the records put in the life of the table.', stats.recordBytesPut),
     counter('written_bytes', 'Bytes handed to write calls in the life of the table, by purpose.', {
       label: 'purpose',
-      of: { log: wal, buckets, manifest },
+      of: { log: wal, buckets, manifest, events },
     }),
+    ...wearOf(stats),
     gauge('write_amplification', 'Bytes written / bytes of the records put.', stats.writeAmplification),
     counter('page_reads', 'Pages of bucket files read from disk since the open.', stats.pageReads),
+  ]
+}
+
+/** How fast the table writes, and what it may write. */
+function wearOf({ wear, budget }: TableStats): readonly Family[] {
+  const { lastHour, lastDay, bytesPerDay } = wear
+  return [
+    gauge('written_last_hour_bytes', 'Bytes written in the last hour, as far as is known.', lastHour.bytes),
+    gauge('written_last_day_bytes', 'Bytes written in the last day, as far as is known.', lastDay.bytes),
+    gauge(
+      'written_bytes_per_day',
+      'Bytes a day, at the rate of the last day; 0 until that is known.',
+      bytesPerDay ?? 0,
+    ),
+    ...(budget === undefined
+      ? []
+      : [
+          gauge('budget_bytes_per_day', 'What the option writeBudget allows.', budget.bytesPerDay),
+          gauge('budget_used_bytes', 'What of the budget is used.', budget.usedBytes),
+          gauge('waiting_for_budget', '1 if a merge waits for the budget.', budget.waiting),
+        ]),
   ]
 }
 
@@ -169,5 +205,35 @@ function waits(stats: TableStats): readonly Family[] {
       stats.waitingForResources,
     ),
     gauge('poisoned', '1 if a failure has stopped all writes.', stats.poisoned !== undefined),
+  ]
+}
+
+/** How long things have taken, of a table that was opened with `latency`. */
+function latencies({ latency }: TableStats): readonly Family[] {
+  if (latency === undefined) return []
+  return [
+    ...summary('put', 'Seconds of calls that put or delete, since the open.', latency.puts),
+    ...summary('commit', 'Seconds of commit groups, since the open.', latency.commits),
+    ...summary('sync', 'Seconds of syncs of the log, since the open.', latency.syncs),
+    ...summary('lookup', 'Seconds of lookups that read pages from disk, since the open.', latency.lookups),
+  ]
+}
+
+function summary(name: string, help: string, durations: DurationStats | undefined): readonly Family[] {
+  if (durations === undefined) return []
+  const { count, meanUs, p50Us, p90Us, p99Us, p999Us } = durations
+  // Prometheus wants no quantiles of nothing.
+  const seconds = (us: number): number => (count === 0 ? NaN : us / 1e6)
+  const family = { name: `flashtable_${name}_seconds`, help, type: 'summary' } as const
+  const quantiles = {
+    '0.5': seconds(p50Us),
+    '0.9': seconds(p90Us),
+    '0.99': seconds(p99Us),
+    '0.999': seconds(p999Us),
+  }
+  return [
+    { ...family, values: { label: 'quantile', of: quantiles } },
+    { ...family, name: `${family.name}_sum`, values: (count * meanUs) / 1e6 },
+    { ...family, name: `${family.name}_count`, values: count },
   ]
 }

@@ -1,6 +1,14 @@
 /** What happens inside a table, on `node:diagnostics_channel`: no cost without a subscriber. docs/api.md, Events. */
 import { channel } from 'node:diagnostics_channel'
 
+/**
+ * Why runs become a file: there are enough of them; the log is mostly padding; other tables need the memory; or
+ * `compact()` was called.
+ */
+export type FlushReason = 'full' | 'padded-log' | 'memory-budget' | 'compact'
+/** Why bucket files are merged: there are `fanout` in a level, or much in them is hidden. */
+export type MergeReason = 'level-full' | 'garbage'
+
 export type TableEvent =
   /**
    * A memtable has become a run in memory (`seal`), runs have become a bucket file (`flush`), bucket files have become one
@@ -8,6 +16,8 @@ export type TableEvent =
    */
   | {
       readonly kind: 'seal' | 'flush' | 'merge' | 'compact' | 'drop'
+      /** Why, where the compactor has decided it: {@link FlushReason}, {@link MergeReason}, `hidden`. */
+      readonly reason?: FlushReason | MergeReason | 'hidden'
       readonly inputFiles: number
       readonly operations: number
       readonly bytesWritten: number
@@ -15,11 +25,14 @@ export type TableEvent =
     }
   /**
    * Puts have waited for a seal, or because flushes and merges are behind (`merge`); or a seal, flush or merge waits, before
-   * it is tried again, for space on the disk, or for descriptors, memory or threads (`resources`).
+   * it is tried again, for space on the disk, or for descriptors, memory or threads (`resources`); or a
+   * merge is due, and `writeBudget` does not allow it yet (`budget`).
    */
   | {
       readonly kind: 'wait'
-      readonly reason: 'seal' | 'merge' | 'space' | 'resources'
+      readonly reason: 'seal' | 'merge' | 'space' | 'resources' | 'budget'
+      /** Whether it was tried before, and waits for the same once more. */
+      readonly again: boolean
       readonly durationMs: number
     }
   /**
@@ -30,6 +43,8 @@ export type TableEvent =
   /** An open has replayed the log; `bytesWritten` if it wrote bucket files from it. */
   | {
       readonly kind: 'recovery'
+      /** How the last life has ended. */
+      readonly reason: 'clean-end' | 'unclean-end'
       readonly operations: number
       readonly bytesWritten: number
       readonly durationMs: number

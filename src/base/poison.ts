@@ -15,6 +15,8 @@ export function latchedReason(error: unknown): unknown {
 export class Poison {
   #reason: unknown = undefined
   #latched = false
+  /** Called once, when a failure has been latched. */
+  onLatched: (() => void) | undefined
 
   /** Whether a failure has been latched. */
   get latched(): boolean {
@@ -31,6 +33,7 @@ export class Poison {
     if (!this.#latched) {
       this.#latched = true
       this.#reason = reason
+      this.onLatched?.()
     }
     return this.error()
   }

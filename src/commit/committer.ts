@@ -14,6 +14,7 @@ import { nextTurn } from '../async/turns.js'
 import { assert } from '../base/assert.js'
 import { callError } from '../base/errors.js'
 import type { TableEvent } from '../base/events.js'
+import type { Latency } from '../base/latency.js'
 import type { Poison } from '../base/poison.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
 import type { Memtable } from '../memtable/memtable.js'
@@ -85,6 +86,9 @@ interface Group {
   decided: Uint8Array | undefined
   /** Runs in the turn of this group, which is empty then; later groups wait for it. Never rejects. */
   turn: (() => Promise<void>) | undefined
+  /** When the calls began that wait until it is written, and those that wait for a sync. Only with `latency`. */
+  beganMs: number[] | undefined
+  syncsBeganMs: number[] | undefined
 }
 
 /** What the committer needs from the compactor. */
@@ -111,6 +115,8 @@ export interface CommitterOptions {
   /** Resolves after that number of milliseconds, or when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
   readonly publish: (event: TableEvent) => void
+  /** Where it is noted how long calls and groups take. A call notes when it began. */
+  readonly latency?: Latency | undefined
 }
 
 export class Committer {
@@ -357,6 +363,8 @@ export class Committer {
   #joined(group: Group, sync: boolean): Promise<void> {
     group.calls++
     this.#draining ??= this.#drain()
+    const { latency } = this.#options
+    if (latency !== undefined) noteBegan(group, sync, latency.calledMs)
     if (!sync) {
       group.written ??= newDeferred()
       return group.written.promise
@@ -367,13 +375,17 @@ export class Committer {
 
   /** Commits groups until none waits. Never rejects: the promises of each group do. */
   async #drain(): Promise<void> {
+    const { latency } = this.#options
     // Lets others join: all calls made at this moment or, if the last group had several, in this turn of the event
     // loop.
-    if (this.#alone && this.#groupsThisTurn < GROUPS_PER_TURN) await Promise.resolve()
+    let comesAtOnce = this.#alone && this.#groupsThisTurn < GROUPS_PER_TURN
+    if (comesAtOnce) await Promise.resolve()
     else await this.#nextTurn()
     for (;;) {
       const group = this.#queue.shift()
       if (group === undefined) break
+      const atOnce = comesAtOnce
+      comesAtOnce = false
       group.full = true
       // A barrier, or a turn of `inTurn`.
       if (rowsOf(group) + group.deletes.length === 0) {
@@ -382,6 +394,8 @@ export class Committer {
         continue
       }
       this.#alone = group.calls === 1
+      // It begins with the call of a caller who awaits each: one look at the clock less, some percent of a put.
+      const withCall = atOnce && this.#alone && !group.conditional && this.#options.seals.debt <= 0
       if (++this.#groupsThisTurn > GROUPS_PER_TURN) await this.#nextTurn()
       try {
         if (group.conditional) {
@@ -389,9 +403,11 @@ export class Committer {
           group.decided = ArrayBuffer.isView(decided) ? decided : await decided
         }
         if (this.#options.seals.debt > 0) await this.#letMergesCatchUp(group)
+        const startMs = latency === undefined ? 0 : withCall ? latency.calledMs : latency.now()
         // Nothing may be left of conditional puts.
         if (rowsOf(group) + group.deletes.length > 0 && !this.#commitAtOnce(group))
           await this.#committing.runExclusive(() => this.#commitGroup(group))
+        if (latency !== undefined) noteWritten(group, startMs, latency)
         group.written?.resolve()
       } catch (error) {
         // Nothing counts, so that the next call writes over what is in the tail.
@@ -423,7 +439,7 @@ export class Committer {
     const durationMs = performance.now() - startMs
     this.delays++
     this.delayedMs += durationMs
-    publish({ kind: 'wait', reason: 'merge', durationMs })
+    publish({ kind: 'wait', reason: 'merge', again: false, durationMs })
   }
 
   async #nextTurn(): Promise<void> {
@@ -493,7 +509,7 @@ export class Committer {
     }
     const durationMs = performance.now() - startMs
     this.waitedMs += durationMs
-    publish({ kind: 'wait', reason: 'seal', durationMs })
+    publish({ kind: 'wait', reason: 'seal', again: false, durationMs })
   }
 
   /** Gives the group's *delete where* entries their sequence numbers; operations take the numbers between them. */
@@ -552,9 +568,11 @@ export class Committer {
   }
 
   #scheduleSync(group: Group): void {
-    const { wal, syncIntervalMs } = this.#options
+    const { wal, syncIntervalMs, latency } = this.#options
     if (group.synced !== undefined) {
-      wal.sync().then(group.synced.resolve, group.synced.reject)
+      const synced = wal.sync()
+      if (latency !== undefined) synced.then(() => notePuts(group.syncsBeganMs, latency), ignore)
+      synced.then(group.synced.resolve, group.synced.reject)
       return
     }
     if (syncIntervalMs === 0) this.#syncInBackground()
@@ -573,6 +591,24 @@ export class Committer {
     this.#backgroundSync = Promise.all([this.#backgroundSync, sync]).then(() => {})
   }
 }
+
+function noteBegan(group: Group, sync: boolean, calledMs: number): void {
+  if (sync) (group.syncsBeganMs ??= []).push(calledMs)
+  else (group.beganMs ??= []).push(calledMs)
+}
+
+function noteWritten(group: Group, startMs: number, latency: Latency): void {
+  const nowMs = latency.now()
+  // Nothing of conditional puts may have been put.
+  if (rowsOf(group) + group.deletes.length > 0) latency.commits.add(nowMs - startMs)
+  notePuts(group.beganMs, latency, nowMs)
+}
+
+function notePuts(beganMs: readonly number[] = [], { puts, now }: Latency, nowMs: number = now()): void {
+  for (const began of beganMs) puts.add(nowMs - began)
+}
+
+function ignore(): void {}
 
 /** Operations of the group, without *delete where* entries. */
 function rowsOf({ buffer, tailRows }: Group): number {
@@ -610,5 +646,7 @@ function newGroup(buffer: OperationBuffer, conditional: boolean): Group {
     conditional,
     decided: undefined,
     turn: undefined,
+    beganMs: undefined,
+    syncsBeganMs: undefined,
   }
 }

@@ -21,7 +21,6 @@
  * Any other failure poisons the table. Crash: an output on disk is an orphan until step 5 or 9. docs/internals.md,
  * Compaction.
  */
-import { performance } from 'node:perf_hooks'
 import {
   abortReason,
   newAbortController,
@@ -33,7 +32,7 @@ import { newDeferred, type Deferred } from '../async/deferred.js'
 import { Progress } from '../async/progress.js'
 import { assert } from '../base/assert.js'
 import { FlashTableError, diskError, hasCode, isPassing } from '../base/errors.js'
-import type { TableEvent } from '../base/events.js'
+import type { FlushReason, MergeReason, TableEvent } from '../base/events.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { bucketName } from '../io/file-names.js'
 import type { FileMemory } from '../io/memory-file.js'
@@ -46,11 +45,14 @@ import { GarbageEstimates } from './garbage-estimate.js'
 import { hiddenFiles, isHiddenBy } from './hidden-files.js'
 import { JobQueue, type Lacking } from './job-queue.js'
 import { garbageMerge, levelOf, nextMerge, sizeLevels, storedLevel, type PlannedMerge } from './policy.js'
-import { debtOfFiles, debtOfRuns, isFlushDue, runsMax } from './pressure.js'
+import { debtOfFiles, debtOfRuns, dueFlush, filesBeyondFree, runsMax } from './pressure.js'
 import { operationsIn } from './run.js'
+import type { WriteBudget } from './write-budget.js'
 
 /** How long a job that lacks something waits before the next try. */
 const PAUSE_MS = 1000
+/** How long merges wait for the budget at a time. */
+const BUDGET_LOOK_MS = 3_600_000
 /** `compact` takes runs as inputs if the files hold at most this many times what is in memory before a flush. */
 const SMALL_TABLE_BUFFERS = 2
 export interface CompactorOptions {
@@ -67,7 +69,11 @@ export interface CompactorOptions {
   readonly syncLog: () => Promise<void>
   /** Resolves after that number of milliseconds, or when the signal aborts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
+  /** Milliseconds from any moment on: how long a job took. */
+  readonly now: () => number
   readonly publish: (event: TableEvent) => void
+  /** What merges may write, if that is limited. */
+  readonly budget?: WriteBudget | undefined
 }
 
 /** Options of `compact`. */
@@ -83,6 +89,9 @@ const RESTART = new Error('the compaction starts again')
 
 /** The result of a job that had nothing to read. */
 const NOTHING_LEFT: CompactionResult = { entry: undefined, bytesWritten: 0, operationsRead: 0 }
+
+/** What is published of a job. */
+type CompactionEvent = Extract<TableEvent, { inputFiles: number }>
 
 /** What a job reads, and the place of its output. */
 interface Inputs {
@@ -107,6 +116,10 @@ export class Compactor {
   #merging: readonly BucketFile[] = []
   /** There are hidden files that the merge queue has not seen yet. */
   #dropDue = false
+  /** Files that have come while merges waited for the budget, and are still too many: they are no debt. */
+  #excusedFiles = 0
+  /** Whether the merges are woken when the budget allows them. */
+  #isBudgetTimed = false
   /** Aborts each `compactAll`, which then starts again or ends. */
   readonly #compactions = new Set<AbortController>()
   /** Runs with operations below this sequence number are flushed soon. */
@@ -122,21 +135,27 @@ export class Compactor {
   }
 
   /**
-   * How far flushes and merges are behind: from 0, they keep up, to 1. What waits for space or resources does not count: it
-   * would go no faster if puts were slower.
+   * How far flushes and merges are behind: from 0, they keep up, to 1. What waits for space, resources or the budget does
+   * not count: it would go no faster if puts were slower.
    */
   get debt(): number {
     const { state, fanout, runsPerFlush } = this.#options
     const { stored, runs } = state.version
     return Math.max(
-      this.#merges.waitingFor === undefined ? debtOfFiles(stored.length, fanout) : 0,
+      this.#merges.waitingFor === undefined ? debtOfFiles(stored.length - this.#excusedFiles, fanout) : 0,
       this.#flushes.waitingFor === undefined ? debtOfRuns(runs.length, runsPerFlush) : 0,
     )
   }
 
   /** What a seal, a flush or a merge waits for before it is tried again. */
   get waitingFor(): Lacking | undefined {
-    return this.#seals.waitingFor ?? this.#flushes.waitingFor ?? this.#merges.waitingFor
+    const lacking = [this.#seals, this.#flushes, this.#merges].map(queue => queue.waitingFor)
+    return lacking.find((what): what is Lacking => what !== undefined && what !== 'budget')
+  }
+
+  /** Whether a merge is due, and waits for the budget. */
+  get waitsForBudget(): boolean {
+    return this.#merges.waitingFor === 'budget'
   }
 
   /** Starts what is due. Call it after each seal. Never rejects: failures are latched. */
@@ -319,7 +338,7 @@ export class Compactor {
     const runs = new Set(state.version.runs)
     while (state.version.runs.some(run => runs.has(run))) {
       throwIfAborted(signal)
-      await unlessAborted(this.#flush(), signal)
+      await unlessAborted(this.#flush('compact'), signal)
     }
   }
 
@@ -334,7 +353,12 @@ export class Compactor {
     const records = files.reduce((sum, file) => sum + file.entry.records, 0)
     await this.#requireRoomFor(files)
     const level = this.levelFor(records)
-    await this.#run('compact', { files: stored, runs, includesOldest: true, level }, signal, progress)
+    await this.#run(
+      { kind: 'compact' },
+      { files: stored, runs, includesOldest: true, level },
+      signal,
+      progress,
+    )
   }
 
   /** Steps 2 and 3, while there are sealed memtables. */
@@ -380,7 +404,7 @@ export class Compactor {
   async #seal(sealed: MemtableHandle): Promise<void> {
     const { state, jobs } = this.#options
     const { version } = state
-    const startMs = performance.now()
+    const startMs = this.#options.now()
     const { memtable } = sealed
     let room: FileMemory | undefined
     try {
@@ -405,7 +429,7 @@ export class Compactor {
       inputFiles: 0,
       operations: memtable.count,
       bytesWritten: 0,
-      durationMs: performance.now() - startMs,
+      durationMs: this.#options.now() - startMs,
     })
   }
 
@@ -413,9 +437,11 @@ export class Compactor {
   async #runFlushes(): Promise<void> {
     const { state } = this.#options
     try {
-      while (this.#isFlushDue() && !state.options.poison.latched) {
+      for (;;) {
+        const reason = this.#dueFlush()
+        if (reason === undefined || state.options.poison.latched) return
         try {
-          await this.#flush()
+          await this.#flush(reason)
           this.#flushes.waitingFor = undefined
         } catch (error) {
           const lacking = lackingOf(error)
@@ -436,12 +462,14 @@ export class Compactor {
     this.wake()
   }
 
-  #isFlushDue(): boolean {
+  /** Why a flush is due, if one is. */
+  #dueFlush(): FlushReason | undefined {
     const { state, runsPerFlush } = this.#options
     const { bufferRecords, layout } = state.options
     const { runs } = state.version
+    const due = dueFlush(runs, runsPerFlush, bufferRecords, layout.recordBytes)
     const wasAskedFor = runs.length > 0 && runs[0]!.firstSequence < this.#flushBelow
-    return wasAskedFor || isFlushDue(runs, runsPerFlush, bufferRecords, layout.recordBytes)
+    return due ?? (wasAskedFor ? 'memory-budget' : undefined)
   }
 
   /** Whether seals have to wait for a flush. */
@@ -451,13 +479,14 @@ export class Compactor {
   }
 
   /** Turns all runs into one bucket file; tells the seals that wait, and the calls that wait for them, how that ended. */
-  async #flush(): Promise<void> {
+  async #flush(reason: FlushReason): Promise<void> {
     const { state } = this.#options
     try {
       await this.#flushes.hold(async () => {
         const { runs, stored } = state.version
         const includesOldest = stored.length === 0
-        if (runs.length > 0) await this.#run('flush', { files: [], runs, includesOldest, level: 0 })
+        if (runs.length === 0) return
+        await this.#run({ kind: 'flush', reason }, { files: [], runs, includesOldest, level: 0 })
       })
     } catch (error) {
       // They wait for a seal that this flush holds up.
@@ -473,8 +502,9 @@ export class Compactor {
 
   /** Waits before the next try of the queue, and publishes that it waits. */
   async #pause(queue: JobQueue, lacking: Lacking): Promise<void> {
+    const again = queue.waitingFor === lacking
     queue.waitingFor = lacking
-    this.#options.publish({ kind: 'wait', reason: lacking, durationMs: PAUSE_MS })
+    this.#options.publish({ kind: 'wait', reason: lacking, again, durationMs: PAUSE_MS })
     await this.#options.wait(PAUSE_MS, this.#closing.signal)
   }
 
@@ -483,6 +513,7 @@ export class Compactor {
     const { state } = this.#options
     for (;;) {
       if (this.#closing.signal.aborted || state.options.poison.latched) return
+      this.#excuseFiles(this.#excusedFiles)
       const abort = newAbortController()
       try {
         const more = await this.#merges.hold(async () => {
@@ -492,14 +523,19 @@ export class Compactor {
           const planned = await this.#plan(state.version, abort.signal)
           // A flush may have ended while samples were read.
           if (planned === undefined) return state.version.stored !== stored
+          if (this.#isOverBudget()) return 'later'
+          if (this.waitsForBudget) this.#merges.waitingFor = undefined
           const inputs = stored.slice(planned.from, planned.to)
           await this.#requireRoomFor(inputs)
           const level = storedLevel(planned.level)
           const includesOldest = planned.from === 0
           this.#merging = inputs
-          await this.#run('merge', { files: inputs, runs: [], includesOldest, level }, abort.signal)
+          const { reason } = planned
+          const files = { files: inputs, runs: [], includesOldest, level }
+          await this.#run({ kind: 'merge', reason }, files, abort.signal)
           return true
         })
+        if (more === 'later') return
         this.#merges.waitingFor = undefined
         if (!more) return
       } catch (error) {
@@ -513,13 +549,40 @@ export class Compactor {
     }
   }
 
+  /**
+   * Whether a merge that is due has to wait for the budget. Then the queue does not wait - hidden files are dropped
+   * meanwhile, and `compact` need not ask -, but is woken again.
+   */
+  #isOverBudget(): boolean {
+    const { budget, publish, wait } = this.#options
+    const waitMs = budget?.waitMs ?? 0
+    if (waitMs === 0) return false
+    const again = this.waitsForBudget
+    this.#merges.waitingFor = 'budget'
+    this.#excuseFiles(Infinity)
+    if (!again) publish({ kind: 'wait', reason: 'budget', again, durationMs: waitMs })
+    if (this.#isBudgetTimed) return true
+    this.#isBudgetTimed = true
+    void wait(Math.min(waitMs, BUDGET_LOOK_MS), this.#closing.signal).then(() => {
+      this.#isBudgetTimed = false
+      if (!this.#closing.signal.aborted) this.#merges.wake()
+    })
+    return true
+  }
+
+  /** Excuses at most that many of the files beyond those with which puts are free. */
+  #excuseFiles(most: number): void {
+    const { state, fanout } = this.#options
+    this.#excusedFiles = Math.min(most, filesBeyondFree(state.version.stored.length, fanout))
+  }
+
   /** Drops files whose records are all hidden; returns whether there were any. Requires: the merges are held. */
   async #dropHidden(): Promise<boolean> {
     const { state, syncLog, publish } = this.#options
     this.#dropDue = false
     const hidden = this.#hidden()
     if (hidden.length === 0) return false
-    const startMs = performance.now()
+    const startMs = this.#options.now()
     try {
       // Crash: an entry that is only in the log could be lost, while what it hides would be gone for good.
       await syncLog()
@@ -529,10 +592,11 @@ export class Compactor {
     }
     publish({
       kind: 'drop',
+      reason: 'hidden',
       inputFiles: hidden.length,
       operations: operationsIn({ files: hidden.map(({ entry }) => entry), memtables: [] }),
       bytesWritten: 0,
-      durationMs: performance.now() - startMs,
+      durationMs: this.#options.now() - startMs,
     })
     return true
   }
@@ -546,15 +610,19 @@ export class Compactor {
   }
 
   /** The merge that is due: of a full level, or else of files that hold much garbage. */
-  async #plan(version: Version, signal: AbortSignal): Promise<PlannedMerge | undefined> {
+  async #plan(
+    version: Version,
+    signal: AbortSignal,
+  ): Promise<(PlannedMerge & { readonly reason: MergeReason }) | undefined> {
     const { state, fanout } = this.#options
     const { stored } = version
     const entries = stored.map(file => file.entry)
     const full = nextMerge(sizeLevels(entries, state.options.bufferRecords, fanout), fanout)
-    if (full !== undefined) return full
+    if (full !== undefined) return { ...full, reason: 'level-full' }
     const release = version.retainInputs(stored, [])
     try {
-      return garbageMerge(await this.#garbage.of(stored, state.view().deletes, signal))
+      const due = garbageMerge(await this.#garbage.of(stored, state.view().deletes, signal))
+      return due && { ...due, reason: 'garbage' }
     } finally {
       await release()
     }
@@ -574,7 +642,7 @@ export class Compactor {
   }
 
   async #run(
-    kind: 'flush' | 'merge' | 'compact',
+    what: Pick<CompactionEvent, 'kind' | 'reason'>,
     inputs: Inputs,
     signal?: AbortSignal,
     progress?: Progress,
@@ -583,7 +651,7 @@ export class Compactor {
     const files = [...inputs.files, ...filesOf(inputs.runs)]
     const total = operationsIn({ files: files.map(file => file.entry), memtables: [] })
     const target = this.#target(inputs, state.takeFileNumber())
-    const startMs = performance.now()
+    const startMs = this.#options.now()
     let result: CompactionResult
     try {
       result =
@@ -604,7 +672,7 @@ export class Compactor {
         removeRuns: inputs.runs.length,
       })
     } catch (error) {
-      throw await this.#failed(kind, target, error, signal)
+      throw await this.#failed(what.kind, target, error, signal)
     } finally {
       if (inputs.runs.length > 0) this.#endFlush()
     }
@@ -614,11 +682,11 @@ export class Compactor {
       inputs.runs.flatMap(({ segments }) => segments).filter(number => !needed.has(number)),
     )
     this.#options.publish({
-      kind,
+      ...what,
       inputFiles: files.length,
       operations: total,
       bytesWritten: result.bytesWritten,
-      durationMs: performance.now() - startMs,
+      durationMs: this.#options.now() - startMs,
     })
   }
 

@@ -5,12 +5,12 @@
 import { Mutex } from 'async-mutex'
 import { runExclusive } from '../async/abort.js'
 
-/** What a job waits for: room on the disk; or descriptors, memory, threads. */
+/** What a job lacks: room on the disk; or descriptors, memory, threads. */
 export type Lacking = 'space' | 'resources'
 
 export class JobQueue {
-  /** Why the last job was put off. */
-  waitingFor: Lacking | undefined
+  /** Why the last job was put off; `budget`: more was written than `writeBudget` allows. */
+  waitingFor: Lacking | 'budget' | undefined
   readonly #mutex = new Mutex()
   readonly #runDue: () => Promise<void>
   #running: Promise<void> | undefined

@@ -15,19 +15,20 @@ const FILES_FREE = 3 / 4
 /** Beyond the runs that are being flushed there may be half as many new ones, and this many. */
 const MORE_RUNS = 1
 
-/** Whether there are enough runs, by number or by records, or a padded log that is better overwritten soon. */
-export function isFlushDue(
+/** Why a flush is due, if one is: enough runs, by number or by records, or a padded log that is better overwritten soon. */
+export function dueFlush(
   runs: readonly Pick<Run, 'file' | 'logBytes'>[],
   runsPerFlush: number,
   bufferRecords: number,
   recordBytes: number,
-): boolean {
-  if (runs.length >= runsPerFlush) return true
+): 'full' | 'padded-log' | undefined {
+  if (runs.length >= runsPerFlush) return 'full'
   const records = runs.reduce((sum, { file }) => sum + (file?.entry.records ?? 0), 0)
   // Large batches make large runs.
-  if (records >= bufferRecords) return true
+  if (records >= bufferRecords) return 'full'
   const logBytes = runs.reduce((sum, run) => sum + run.logBytes, 0)
-  return logBytes >= Math.max(PADDED_LOG_BYTES_MIN, PADDED_LOG * records * recordBytes)
+  const padded = Math.max(PADDED_LOG_BYTES_MIN, PADDED_LOG * records * recordBytes)
+  return logBytes >= padded ? 'padded-log' : undefined
 }
 
 /** With this many runs seals wait for a flush. */
@@ -39,6 +40,11 @@ export function runsMax(runsPerFlush: number): number {
 export function debtOfFiles(files: number, fanout: number): number {
   const filesMax = Math.max(FILES_MAX, 2 * fanout) - 1
   return shareOf(files, FILES_FREE * filesMax, filesMax)
+}
+
+/** Files beyond those with which puts are free. */
+export function filesBeyondFree(files: number, fanout: number): number {
+  return Math.max(0, files - Math.floor(FILES_FREE * (Math.max(FILES_MAX, 2 * fanout) - 1)))
 }
 
 /** How far flushes are behind, in the same way. */

@@ -8,12 +8,18 @@ export const UNFINISHED_MANIFEST_NAME = 'MANIFEST.unfinished-repair'
 /** What the directory knows of stores where the table is published, and the next state of it until it is renamed. */
 export const REMOTE_NAME = 'REMOTE'
 export const REMOTE_TEMPORARY_NAME = 'REMOTE.tmp'
+/** What has happened in the table, for people; and the older part of it. Nothing depends on them. */
+export const EVENT_LOG_NAME = 'LOG.jsonl'
+export const OLD_EVENT_LOG_NAME = 'LOG.old.jsonl'
 /** The pid file of the writer. Names that begin with it and a dot are helper files of pid-file.ts. */
 export const LOCK_NAME = 'LOCK'
 
 /** What a name in the table's directory stands for. */
 export type TableFile =
-  | { readonly kind: 'manifest' | 'manifest-temporary' | 'manifest-unfinished' | 'lock' | 'remote' }
+  | {
+      readonly kind:
+        'manifest' | 'manifest-temporary' | 'manifest-unfinished' | 'lock' | 'remote' | 'event-log'
+    }
   | { readonly kind: NumberedKind; readonly number: number }
 
 type NumberedKind = 'wal' | 'bucket' | 'spill'
@@ -80,6 +86,7 @@ export function parseFileName(name: string): TableFile | undefined {
   if (name === UNFINISHED_MANIFEST_NAME) return { kind: 'manifest-unfinished' }
   if (name === REMOTE_NAME || name === REMOTE_TEMPORARY_NAME) return { kind: 'remote' }
   if (name === LOCK_NAME || parseLockHelper(name) !== undefined) return { kind: 'lock' }
+  if (name === EVENT_LOG_NAME || name === OLD_EVENT_LOG_NAME) return { kind: 'event-log' }
   const match = /^(\d{6,15})\.(wal|bucket|spill)$/.exec(name)
   if (match === null) return undefined
   const number = Number(match[1])

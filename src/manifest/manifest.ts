@@ -26,6 +26,7 @@ export interface ManifestCounters {
   readonly walBytes: number
   readonly bucketBytes: number
   readonly manifestBytes: number
+  readonly eventBytes: number
   /** Bytes of raw records that were put, and how many. */
   readonly recordBytes: number
   readonly records: number
@@ -150,7 +151,8 @@ function parseJson(json: Uint8Array, path: string, offset: number): Manifest {
   const problem = validateManifest(value)
   if (problem !== undefined) throw corruption(path, offset, 'a manifest', problem)
   const manifest = value as Manifest
-  return { ...manifest, meta: copyMeta(manifest.meta) }
+  const counters = { ...manifest.counters, eventBytes: manifest.counters.eventBytes ?? 0 }
+  return { ...manifest, counters, meta: copyMeta(manifest.meta) }
 }
 
 function quote(text: string): string {

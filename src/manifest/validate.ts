@@ -45,6 +45,8 @@ const FILE_FIELDS = ['number', 'epoch', 'level', 'pages', 'records', 'firstSeque
 /** Fields of files that another table wrote. */
 const FILE_FIELDS_MAYBE = ['tableId']
 const CLOSED_FIELDS = ['number', 'epoch', 'bytes', 'firstSequence', 'endSequence']
+/** Missing in tables of before there was an event log: none were written. */
+const COUNTER_FIELDS_MAYBE = ['eventBytes']
 const COUNTER_FIELDS = ['walBytes', 'bucketBytes', 'manifestBytes', 'recordBytes', 'records']
 
 /** Returns what is wrong, or `undefined` for a manifest. */
@@ -78,8 +80,8 @@ function checkManifest(value: unknown): void {
   const mode = integer(manifest, 'mode', 0, 0o777)
   need(isFileMode(mode), 'mode', 'permissions of a file of a table', mode)
   checkDepth(fieldsOf(manifest['schema'], 'schema'))
-  const counters = fieldsOf(manifest['counters'], 'counters', COUNTER_FIELDS)
-  for (const name of COUNTER_FIELDS) integer(counters, name, 0, Number.MAX_SAFE_INTEGER)
+  const counters = fieldsOf(manifest['counters'], 'counters', COUNTER_FIELDS, COUNTER_FIELDS_MAYBE)
+  for (const name of Object.keys(counters)) integer(counters, name, 0, Number.MAX_SAFE_INTEGER)
   checkMeta(manifest['meta'])
 
   const bounds: Bounds = {

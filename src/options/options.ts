@@ -67,6 +67,13 @@ export interface TableOptions {
   readonly filterBitsPerRecord?: number | undefined
   /** How many bucket files of a level are merged into one of the next. Default: 16. */
   readonly fanout?: number | undefined
+  /** Whether what happens is noted in `LOG.jsonl`, see `readEventLog`. Default: true. */
+  readonly eventLog?: boolean | undefined
+  /**
+   * What the table may write: background merges wait while it has written more, after a burst of a day at most. Nothing
+   * else waits. Default: no limit.
+   */
+  readonly writeBudget?: { readonly bytesPerDay: number } | undefined
   /** Ends a waiting or running open: it rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined
   /** Stored at creation: bytes of a page, a power of two. Default: 4096, or what the table was created with. */
@@ -78,6 +85,8 @@ export interface TableOptions {
    * 0o600, with nothing, 4 or 6 for the group and for others. Default: 0o600, or what the table was created with.
    */
   readonly mode?: number | undefined
+  /** Whether `stats().latency` tells how long puts, commits, syncs and lookups take. Default: false. */
+  readonly latency?: boolean | undefined
 }
 
 /** The option `combine` where the fields are not known to the compiler. */
@@ -116,6 +125,8 @@ export interface ResolvedOptions {
   readonly syncIntervalMs: number
   readonly filterBitsPerRecord: number
   readonly fanout: number
+  readonly eventLog: boolean
+  readonly writeBudget: { readonly bytesPerDay: number } | undefined
   readonly signal: AbortSignal | undefined
   /** `undefined`: as stored, {@link DEFAULT_PAGE_BYTES} at creation. */
   readonly pageBytes: number | undefined
@@ -129,6 +140,7 @@ export interface ResolvedOptions {
   readonly keyEncoding: unknown
   /** As given; encoding/ checks it. */
   readonly valueEncoding: unknown
+  readonly latency: boolean
 }
 
 const KIB = 1024
@@ -183,7 +195,10 @@ const OPEN_OPTIONS = {
   syncIntervalMs: optionalMilliseconds,
   filterBitsPerRecord: optionalInteger(0, MAX_FILTER_BITS),
   fanout: optionalInteger(MIN_FANOUT, MAX_FANOUT),
+  eventLog: optionalBoolean,
+  writeBudget: optionalWriteBudget,
   signal: optionalSignal,
+  latency: optionalBoolean,
 }
 
 const LOAD_OPTIONS = {
@@ -240,6 +255,8 @@ function resolveGiven(given: Checked<typeof OPEN_OPTIONS>): ResolvedOptions {
     syncIntervalMs: given.syncIntervalMs ?? 5000,
     filterBitsPerRecord: given.filterBitsPerRecord ?? 10,
     fanout: given.fanout ?? 16,
+    eventLog: given.eventLog ?? true,
+    latency: given.latency ?? false,
   }
 }
 
@@ -259,6 +276,21 @@ function optionalMilliseconds(value: unknown, name: string): number | undefined 
   if (typeof value !== 'number') throw unexpected(name, expected, value)
   if (!Number.isInteger(value) || value < 0 || value > MAX_TIMER_MS) throw outside(name, expected, value)
   return value
+}
+
+function optionalWriteBudget(value: unknown, name: string): { readonly bytesPerDay: number } | undefined {
+  if (value === undefined) return undefined
+  const expected = 'an object { bytesPerDay } with a number of bytes'
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw unexpected(name, expected, value)
+  const { bytesPerDay, ...others } = value as { readonly bytesPerDay?: unknown }
+  const [other] = Object.keys(others)
+  if (other !== undefined) throw unexpected(`${name}.${other}`, 'no other field than bytesPerDay', value)
+  const bounds = `a number from 1 to ${Number.MAX_SAFE_INTEGER}`
+  if (typeof bytesPerDay !== 'number') throw unexpected(`${name}.bytesPerDay`, bounds, bytesPerDay)
+  if (!(bytesPerDay >= 1 && bytesPerDay <= Number.MAX_SAFE_INTEGER))
+    throw outside(`${name}.bytesPerDay`, bounds, bytesPerDay)
+  return { bytesPerDay }
 }
 
 export function optionalPageBytes(value: unknown, name: string): number | undefined {

@@ -3,12 +3,14 @@
  * each page is visited once; missing pages are read together. docs/internals.md, Lookup.
  */
 import { Turns } from '../async/turns.js'
+import type { Latency } from '../base/latency.js'
 import { OperationBuffer, gatherColumn } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { sortedInTurns } from '../sort/sort-in-turns.js'
 import type { View } from '../state/table-state.js'
 import { KEYS_PER_BLOCK, KeyBlock } from './key-block.js'
 import { TOO_MANY, type Lookup } from './lookup.js'
+import { LookupClock } from './lookup-clock.js'
 import { PageSource } from './page-source.js'
 
 /** Keys that are looked up before the event loop may get a turn, and whose missing pages are read together. */
@@ -32,6 +34,7 @@ export interface ManyKeysOptions {
   /** Rows of a key that are looked through; one with more is scanned: `scan` appends its records, from old to new. */
   readonly rowsMax: number
   readonly scan: (key: Uint32Array, into: OperationBuffer) => Promise<void>
+  readonly latency: Latency | undefined
 }
 
 /** All records of each key, or with a `limit` of 1 the newest. `keys`: a column a key lane. Requires: the view is retained. */
@@ -77,7 +80,8 @@ class ManyKeys {
   readonly #keys: readonly Uint32Array[]
   readonly #limit: number
   readonly #options: ManyKeysOptions
-  readonly #pages = new PageSource(false)
+  readonly #pages: PageSource
+  readonly #clock: LookupClock | undefined
   readonly #key: Uint32Array
   /** Rows of one key, newest first. */
   readonly #newestFirst: OperationBuffer
@@ -86,6 +90,8 @@ class ManyKeys {
 
   constructor(view: View, keys: readonly Uint32Array[], limit: number, options: ManyKeysOptions) {
     const count = keys[0]!.length
+    this.#clock = options.latency && new LookupClock(options.latency)
+    this.#pages = new PageSource(false, this.#clock)
     this.#view = view
     this.#keys = keys
     this.#limit = limit
@@ -102,6 +108,7 @@ class ManyKeys {
       if (turns.due()) await turns.take()
       await this.#runSlice(from, Math.min(count, from + KEYS_PER_SLICE))
     }
+    this.#clock?.answered()
     return { rows: this.#rows, ends: this.#ends }
   }
 

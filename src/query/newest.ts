@@ -15,6 +15,8 @@ import { hashKeyLanes } from '../records/hash.js'
 import { DELETE_KEY, PUT } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import type { View } from '../state/table-state.js'
+import type { LookupClock } from './lookup-clock.js'
+import { loadPage } from './page-source.js'
 
 /** What {@link NewestRecord.find} says. */
 export const NONE = 0
@@ -34,8 +36,12 @@ export class NewestRecord {
   /** The key at hand was cleared by an operation with this sequence number. */
   #clearedAt = NEVER_CLEARED
 
-  constructor(layout: RecordLayout, pageBytes: number) {
+  readonly #clock: LookupClock | undefined
+
+  /** `clock`: of lookups that block. */
+  constructor(layout: RecordLayout, pageBytes: number, clock?: LookupClock) {
     this.#layout = layout
+    this.#clock = clock
     this.#combines = layout.combine !== undefined
     this.#pageLayout = dataPageLayout(layout, pageBytes)
     this.#page = new DataPageReader(layout, pageBytes)
@@ -93,14 +99,14 @@ export class NewestRecord {
     // Without the filter only if the page is in the cache.
     let slot = file.skipsFilter ? file.cachedPage(number) : -1
     if (slot < 0) {
-      const says = askFilter(file, number, hashKeyLanes(key), mayBlock)
+      const says = askFilter(file, number, hashKeyLanes(key), mayBlock, this.#clock)
       if (says === NONE) {
         file.noteLookups(1, 0)
         return GO_ON
       }
       slot = file.cachedPage(number)
       if ((says === GENERAL || slot < 0) && !mayBlock) return GENERAL
-      if (slot < 0) slot = file.loadPageSync(number)
+      if (slot < 0) slot = loadPage(file, number, this.#clock)
     }
     const words = file.cache.wordsOf(slot)
     const base = file.cache.baseOf(slot)
@@ -153,6 +159,7 @@ function askFilter(
   page: number,
   hash: number,
   mayBlock: boolean,
+  clock: LookupClock | undefined,
 ): typeof NONE | typeof GO_ON | typeof GENERAL {
   const { filter, cache } = file
   const line = filter.lineFor(page, hash)
@@ -162,7 +169,7 @@ function askFilter(
   if (slot < 0) {
     if (file.skipsFilter) return GO_ON
     if (!mayBlock) return GENERAL
-    slot = file.loadPageSync(filterPage)
+    slot = loadPage(file, filterPage, clock)
   }
   return filter.mayContain(cache.wordsOf(slot), cache.baseOf(slot), line, hash) ? GO_ON : NONE
 }

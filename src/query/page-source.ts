@@ -9,6 +9,7 @@ import { atOnce } from '../async/at-once.js'
 import { Turns } from '../async/turns.js'
 import { NO_LINE } from '../bucket-file/filter-lines.js'
 import type { BucketFile, PageInMemory } from '../bucket-file/reader.js'
+import type { LookupClock } from './lookup-clock.js'
 
 /** Pages [from, to) of a file. */
 export interface PageSpan {
@@ -24,6 +25,7 @@ const SPAN_PAGES_MAX = 64
 
 export class PageSource {
   readonly #blocking: boolean
+  readonly #clock: LookupClock | undefined
   readonly #atHand = new Map<BucketFile, Map<number, PageInMemory>>()
   readonly #turns = new Turns()
   /** Pages that were read into the cache and are not at hand. */
@@ -34,14 +36,15 @@ export class PageSource {
   words: Uint32Array = new Uint32Array(0)
   base = 0
 
-  constructor(blocking: boolean) {
+  constructor(blocking: boolean, clock?: LookupClock) {
     this.#blocking = blocking
+    this.#clock = clock
   }
 
   /** Finds a page in memory, or reads it if this source may block. */
   find(file: BucketFile, page: number): boolean {
     let slot = file.cachedPage(page)
-    if (slot < 0 && this.#blocking) slot = file.loadPageSync(page)
+    if (slot < 0 && this.#blocking) slot = loadPage(file, page, this.#clock)
     if (slot >= 0) {
       this.words = file.cache.wordsOf(slot)
       this.base = file.cache.baseOf(slot)
@@ -71,6 +74,7 @@ export class PageSource {
 
   /** Reads what is missing: blocking, in turns, while that is fast; then neighbours in one read, several in flight. */
   async load(): Promise<void> {
+    if (this.missing.length > 0) this.#clock?.reads()
     const spans = joinSpans(await this.#loadFast(this.missing.splice(0)))
     await atOnce(spans.length, READS_AT_ONCE, async i => {
       const { file, from, to } = spans[i]!
@@ -104,6 +108,11 @@ export class PageSource {
     this.#inCache = 0
     this.#atHand.clear()
   }
+}
+
+/** Reads the page into the cache, blocking; returns its slot. */
+export function loadPage(file: BucketFile, page: number, clock: LookupClock | undefined): number {
+  return clock === undefined ? file.loadPageSync(page) : clock.loadPageSync(file, page)
 }
 
 /** Joins spans that touch or overlap, and cuts what is too long for one read. */

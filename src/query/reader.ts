@@ -7,6 +7,7 @@
 import { throwIfAborted } from '../async/abort.js'
 import { Turns } from '../async/turns.js'
 import { assert } from '../base/assert.js'
+import type { Latency } from '../base/latency.js'
 import { leavesOutFile } from '../bucket-file/filtered-pages.js'
 import { BucketInput } from '../bucket-file/input.js'
 import { DataPageDecoder } from '../format/data-page-decoder.js'
@@ -23,6 +24,7 @@ import type { View } from '../state/table-state.js'
 import { FirstLast, GIVEN_UP, MISSING, NOTHING, RECORD, type Effort } from './first-last.js'
 import { KeyBlock } from './key-block.js'
 import { scanKey, type KeyInput } from './key-scan.js'
+import { LookupClock } from './lookup-clock.js'
 import { Lookup, MISSING as PAGE_MISSING, type Wanted } from './lookup.js'
 import { findManyKeys, type FoundRows } from './many-keys.js'
 import { NearBlock, QUERIES_PER_BLOCK } from './near-block.js'
@@ -53,6 +55,8 @@ export interface ReaderOptions {
   readonly replace: boolean
   /** Rows of one key that are looked through or merged together at most; the tests have fewer. */
   readonly keyRows?: number | undefined
+  /** Where it is noted how long lookups take. */
+  readonly latency?: Latency | undefined
 }
 
 /**
@@ -88,6 +92,8 @@ export class TableReader {
   readonly #keys: PageKeys
   readonly #buffers: BufferPool
   readonly #blocking: PageSource
+  /** Of lookups that block: there is one at a time. */
+  readonly #blockingClock: LookupClock | undefined
   readonly #inMemory = new PageSource(false)
   readonly #effortMax: number
   readonly #effort: Effort
@@ -97,20 +103,22 @@ export class TableReader {
     this.#effortMax = options.keyRows ?? EFFORT_MAX
     this.#effort = { keysMax: KEYS_MAX, rowsMax: this.#effortMax }
     this.#lookup = new Lookup(options.layout, options.pageBytes, options.replace)
-    this.#newest = new NewestRecord(options.layout, options.pageBytes)
+    this.#blockingClock = options.latency && new LookupClock(options.latency)
+    this.#newest = new NewestRecord(options.layout, options.pageBytes, this.#blockingClock)
     this.#block = new KeyBlock(options.layout, options.pageBytes, options.replace)
     this.#near = new NearBlock(options.layout, options.pageBytes)
     this.#firstLast = new FirstLast(options)
     this.#decoder = new DataPageDecoder(options.layout, options.pageBytes)
     this.#keys = new PageKeys(options.layout, options.pageBytes)
     this.#buffers = new BufferPool(options.layout)
-    this.#blocking = new PageSource(true)
+    this.#blocking = new PageSource(true, this.#blockingClock)
   }
 
   /** What `answer` makes of the wanted records of one key, in their order. Blocks where pages must be read. */
   findSync<T>(view: View, key: Uint32Array, wanted: Wanted, answer: Answer<T>): T {
     const hits = this.#buffers.take()
     this.#lookup.find(view, key, wanted, hits, this.#blocking)
+    this.#blockingClock?.answered()
     const answered = answer(hits)
     this.#buffers.giveBack(hits)
     return answered
@@ -122,6 +130,7 @@ export class TableReader {
     let answer = this.#newest.find(view, key, hits.lanes, true)
     if (answer === GENERAL)
       answer = this.#lookup.collect(view, key, 1, hits, this.#blocking) > 0 ? FOUND : NONE
+    this.#blockingClock?.answered()
     const value = answer === FOUND ? decoder.decodeValue(hits.lanes, 0) : undefined
     this.#buffers.giveBack(hits)
     return value
@@ -168,6 +177,7 @@ export class TableReader {
     const hits = this.#buffers.take()
     const search = this.#firstLast
     const found = search.find(view, range, reverse, hits, this.#blocking, ALL_EFFORT)
+    this.#blockingClock?.answered()
     const answered = found === RECORD ? answer(hits, search.row) : undefined
     this.#buffers.giveBack(hits)
     return answered
@@ -201,7 +211,8 @@ export class TableReader {
     for (const { memtable, ordered } of version.sealed) await ordered.runs(memtable.count, signal)
     await active.ordered.runs(length, signal)
     await prepareIndexes(view, new Turns())
-    const pages = new PageSource(false)
+    const clock = this.#newClock()
+    const pages = new PageSource(false, clock)
     const hits = new OperationBuffer(this.#options.layout, 4)
     const search = this.#firstLast
     let left = range
@@ -209,6 +220,7 @@ export class TableReader {
       throwIfAborted(signal)
       hits.clear()
       const found = search.find(view, left, reverse, hits, pages, this.#effort)
+      if (found === RECORD || found === NOTHING) clock?.answered()
       if (found === RECORD) return { rows: hits, row: search.row }
       if (found === NOTHING) return undefined
       // Another search may use the same memory meanwhile.
@@ -271,6 +283,7 @@ export class TableReader {
         lookup: this.#lookup,
         block: this.#block,
         rowsMax: this.#effortMax,
+        latency: this.#options.latency,
         scan: async (key, into) => {
           await this.#scanKey(view, key, ALL, into)
         },
@@ -365,7 +378,8 @@ export class TableReader {
 
   /** Finds the wanted records of a key, or without `into` counts them. */
   async #run(view: View, key: Uint32Array, wanted: Wanted, into?: OperationBuffer): Promise<number> {
-    const pages = new PageSource(false)
+    const clock = this.#newClock()
+    const pages = new PageSource(false, clock)
     let found = PAGE_MISSING
     if (rowsToIndex(view) <= ROWS_INDEXED_MAX) {
       found = this.#look(view, key, wanted, pages, into)
@@ -379,10 +393,18 @@ export class TableReader {
         await pages.load()
         found = this.#look(view, ownKey, wanted, pages, into)
       }
-      return found >= 0 ? found : await this.#scanKey(view, ownKey, wanted, into)
+      if (found < 0) found = await this.#scanKey(view, ownKey, wanted, into)
+      clock?.answered()
+      return found
     } finally {
       await view.version.release()
     }
+  }
+
+  /** Of one asynchronous lookup. */
+  #newClock(): LookupClock | undefined {
+    const { latency } = this.#options
+    return latency && new LookupClock(latency)
   }
 
   #look(

@@ -31,6 +31,11 @@ export class LifetimeCounters {
     this.#counters.manifestBytes += bytes
   }
 
+  /** Counts bytes that write calls have transferred to the event log. */
+  readonly countEvents = (bytes: number): void => {
+    this.#counters.eventBytes += bytes
+  }
+
   /** Counts records that were put. */
   countPuts(records: number): void {
     this.#counters.records += records

@@ -32,6 +32,7 @@ export async function closeTable(closing: Closing): Promise<void> {
     }
   }
   await attempt(() => endCalls(closing, writer))
+  await attempt(() => writer?.eventLog.close())
   await attempt(() => writer?.wal.close())
   await attempt(() => closing.parts().state.close())
   await attempt(() => writer?.lock.release())
@@ -48,13 +49,15 @@ async function endCalls(closing: Closing, writer: WriterParts | undefined): Prom
 }
 
 async function endLog({ state, poison }: TableParts, writer: WriterParts): Promise<void> {
-  const { wal, committer, home } = writer
+  const { wal, committer, home, eventLog } = writer
   if (poison.latched) {
     // `close` promises a sync. If unsynced writes remain, it must report the failure.
     if (wal.syncedSequence < wal.nextSequence || home.moved) throw poison.error()
     return
   }
   await wal.sync()
+  // Before the last manifest, which counts it.
+  await eventLog.close({ event: 'close' })
   await state.installClean(committer.liveSegments())
   await wal.trimSpares()
 }

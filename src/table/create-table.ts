@@ -41,7 +41,7 @@ export async function createTable(
     nextSequence: 0,
     nextFileNumber: 1,
     clean: false,
-    counters: { walBytes: 0, bucketBytes: 0, manifestBytes: 0, recordBytes: 0, records: 0 },
+    counters: { walBytes: 0, bucketBytes: 0, manifestBytes: 0, eventBytes: 0, recordBytes: 0, records: 0 },
     meta: options.meta ?? {},
   })
   // Crash: the directory may be new, made by the user or by an open that was cut off. Without its entry everything is

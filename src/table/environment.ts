@@ -6,11 +6,13 @@
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Latency } from '../base/latency.js'
 import { newExecutor } from '../executor/worker-executor.js'
 import type { FileSystem } from '../io/file-system.js'
 import { acquireLock } from '../io/lock.js'
 import { nodeFileSystem } from '../io/node-file-system.js'
 import type { Executor } from '../jobs/job.js'
+import type { ResolvedOptions } from '../options/options.js'
 import type { BufferBudget } from '../state/buffer-budget.js'
 
 export interface Environment {
@@ -23,8 +25,10 @@ export interface Environment {
   readonly randomBytes: (count: number) => Uint8Array
   /** Resolves after `ms` milliseconds, or when the signal aborts. Does not keep the process alive. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
-  /** Milliseconds from any moment on: how long a read took. */
+  /** Milliseconds from any moment on: how long a read, or a job, took. */
   readonly now: () => number
+  /** Milliseconds since 1970: when something happened. */
+  readonly date: () => number
   /** Runs that are flushed together; absent: as many as the size of the buffer makes. */
   readonly runsPerFlush?: number | undefined
   /** Rows of one key that are looked through or merged together; absent: some thousand. */
@@ -38,6 +42,11 @@ export interface Environment {
   readonly memoryFreed?: ((memory: Uint8Array) => void) | undefined
 }
 
+/** Where it is noted how long things take, if the options ask for it. */
+export function latencyOf({ latency }: ResolvedOptions, { now }: Environment): Latency | undefined {
+  return latency ? new Latency(now) : undefined
+}
+
 /** The real world. */
 export const nodeEnvironment: Environment = {
   fileSystem: nodeFileSystem,
@@ -45,5 +54,6 @@ export const nodeEnvironment: Environment = {
   newExecutor,
   randomBytes: count => Uint8Array.from(randomBytes(count)),
   now: () => performance.now(),
+  date: () => Date.now(),
   wait: (ms, signal) => sleep(ms, undefined, { ref: false, signal }).catch(() => {}),
 }

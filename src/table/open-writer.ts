@@ -4,14 +4,17 @@
  * The steps: make the directory, take its lock, load or create the manifest, recover what is on disk, wire the parts.
  * A failure releases everything. docs/durability.md, Recovery.
  */
-import { performance } from 'node:perf_hooks'
 import { throwIfAborted } from '../async/abort.js'
 import { FlashTableError } from '../base/errors.js'
 import type { TableEvent } from '../base/events.js'
 import { Poison } from '../base/poison.js'
 import { Committer } from '../commit/committer.js'
-import { Compactor } from '../compaction/compactor.js'
+import type { Presence } from '../commit/conditional-puts.js'
+import { Compactor, type CompactorOptions } from '../compaction/compactor.js'
+import { WriteBudget } from '../compaction/write-budget.js'
 import { Schema } from '../encoding/schema.js'
+import { totalBytes } from '../event-log/event.js'
+import { historyIn } from '../event-log/wear.js'
 import { MANIFEST_NAME } from '../io/file-names.js'
 import { Home } from '../io/home.js'
 import { meteredFileSystem } from '../io/metered-file-system.js'
@@ -20,17 +23,25 @@ import { Jobs } from '../jobs/jobs.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { loadManifest } from '../manifest/store.js'
 import type { ResolvedOptions } from '../options/options.js'
-import { ALL } from '../query/reader.js'
+import { ALL, type TableReader } from '../query/reader.js'
 import { LifetimeCounters } from '../state/lifetime-counters.js'
 import { newMemtable } from '../state/memtable-pool.js'
-import { processBudget, type BufferOwner } from '../state/buffer-budget.js'
+import { processBudget } from '../state/buffer-budget.js'
 import { TableState } from '../state/table-state.js'
 import { WalWriter } from '../wal/writer.js'
 import { createTable } from './create-table.js'
-import type { Environment } from './environment.js'
+import { latencyOf, type Environment } from './environment.js'
 import type { RecoveryOptions } from './recovered.js'
+import { noteEvents, totalsOf } from './note-events.js'
 import { recoverWriter, sparesMax, type RecoveredWriter } from './recover-writer.js'
-import { newReader, openSchema, recoveryOptions, type TableLock, type TableParts } from './table-parts.js'
+import {
+  newReader,
+  openSchema,
+  recoveryOptions,
+  type TableLock,
+  type TableParts,
+  type WriterParts,
+} from './table-parts.js'
 
 /** An open starts again if its directory was replaced while it waited for the lock, at most this often. */
 const ATTEMPTS_MAX = 50
@@ -43,6 +54,11 @@ interface Opening {
   readonly environment: Environment
   readonly publish: (event: TableEvent) => void
   readonly poison: Poison
+}
+
+/** The same, once the counters are known. */
+interface BudgetedOpening extends Opening {
+  readonly budget: WriteBudget | undefined
 }
 
 /** The directory that is held, and its lock. */
@@ -142,18 +158,37 @@ async function openLocked(opening: Opening, held: Held): Promise<TableParts> {
   const manifest = loaded?.manifest ?? (await createTable(directory, schema, options, environment, poison))
   const counters = new LifetimeCounters(manifest.counters, schema.layout.recordBytes)
   const written = { directory, onWritten: counters.countBuckets }
+  const budgeted = { ...opening, budget: await openBudget(opening, counters) }
   const jobs = new Jobs(environment.newExecutor(), manifest.mode, written)
   try {
     const recovery = recoveryOptions(directory, manifest, schema, options, environment)
-    const recovered =
-      loaded === undefined
-        ? newTable(recovery, manifest)
-        : await recover(opening, recovery, manifest, jobs, counters)
-    return wire(opening, held, schema, jobs, recovery, recovered, counters)
+    if (loaded === undefined) {
+      const parts = wire(budgeted, held, schema, jobs, recovery, newTable(recovery, manifest), counters)
+      parts.writer.eventLog.note({ event: 'open', reason: 'created' })
+      return parts
+    }
+    const { recovered, event } = await recover(budgeted, recovery, manifest, jobs, counters)
+    const parts = wire(budgeted, held, schema, jobs, recovery, recovered, counters)
+    parts.writer.eventLog.note({ event: 'open' })
+    parts.writer.publish(event)
+    return parts
   } catch (error) {
     await jobs.close()
     throw error
   }
+}
+
+/** The budget of what is written, if there is one. What the last day took of it is taken: an open does not renew it. */
+async function openBudget(
+  { directory, options: { writeBudget }, environment: { fileSystem, date, now } }: Opening,
+  counters: LifetimeCounters,
+): Promise<WriteBudget | undefined> {
+  if (writeBudget === undefined) return undefined
+  const nowMs = date()
+  const writtenBytes = (): number => totalBytes(totalsOf(counters).written)
+  const history = await historyIn(fileSystem, directory, nowMs)
+  const { lastDay } = history.wear(nowMs, writtenBytes())
+  return new WriteBudget({ ...writeBudget, usedBytes: lastDay.bytes, now, writtenBytes })
 }
 
 /** The contents of a table that was just created. */
@@ -163,14 +198,14 @@ function newTable(recovery: RecoveryOptions, manifest: Manifest): RecoveredWrite
 }
 
 async function recover(
-  { options, poison, publish }: Opening,
+  { options, poison, budget, environment }: BudgetedOpening,
   recovery: RecoveryOptions,
   manifest: Manifest,
   jobs: Jobs,
   counters: LifetimeCounters,
-): Promise<RecoveredWriter> {
+): Promise<{ recovered: RecoveredWriter; event: TableEvent }> {
   const { filterBitsPerRecord, fanout } = options
-  const startMs = performance.now()
+  const startMs = environment.now()
   const recovered = await recoverWriter(
     {
       ...recovery,
@@ -180,36 +215,37 @@ async function recover(
       replace: manifest.duplicates === 'replace',
       filterBitsPerRecord,
       fanout,
+      mergeOverdue: budget === undefined || budget.waitMs === 0,
     },
     manifest,
   )
   const { operationsReplayed: operations, bytesWritten } = recovered
-  publish({ kind: 'recovery', operations, bytesWritten, durationMs: performance.now() - startMs })
-  return recovered
+  const durationMs = environment.now() - startMs
+  const reason = manifest.clean ? 'clean-end' : 'unclean-end'
+  return { recovered, event: { kind: 'recovery', reason, operations, bytesWritten, durationMs } }
 }
 
 /** Makes the parts of a writer and connects them: state, log, compactor, committer, reader. */
 function wire(
-  { directory, options, environment, publish, poison }: Opening,
+  opening: BudgetedOpening,
   { home, lock }: Held,
   schema: Schema,
   jobs: Jobs,
   recovery: RecoveryOptions,
   recovered: RecoveredWriter,
   counters: LifetimeCounters,
-): TableParts {
-  const { layout } = schema
+): TableParts & { readonly writer: WriterParts } {
+  const { directory, options, environment, publish: tell, poison, budget } = opening
   const { manifest } = recovered
-  const budget = environment.budget ?? processBudget()
-  const owner: BufferOwner = { flushEarly: () => void flushSoon(committer, compactor) }
-  const share = budget.join(owner)
-  const onBuffered = (bytes: number): void => share.set(bytes)
+  const onBuffered = joinBudget(environment, () => void flushSoon(committer, compactor))
+  const latency = latencyOf(options, environment)
   const state = new TableState({ ...recovery, poison, onBuffered }, recovered, counters)
+  const { eventLog, publish, countLog } = noteEvents(state, options.eventLog, environment, latency, tell)
   const wal = new WalWriter({
-    fileSystem: meteredFileSystem(recovery.fileSystem, counters.countLog),
+    fileSystem: meteredFileSystem(recovery.fileSystem, countLog),
     directory,
     tableId: recovery.tableId,
-    layout,
+    layout: schema.layout,
     pageBytes: manifest.pageBytes,
     epoch: manifest.epoch,
     segmentBytes: options.walBytes,
@@ -219,34 +255,22 @@ function wire(
     sparesMax: sparesMax(recovery.runsPerFlush),
     poison,
     checkHome: () => home.check(),
+    latency,
   })
-  const compactor: Compactor = new Compactor({
-    state,
-    jobs,
-    fanout: options.fanout,
-    runsPerFlush: recovery.runsPerFlush,
-    filterBitsPerRecord: options.filterBitsPerRecord,
-    replace: manifest.duplicates === 'replace',
-    retireSegments: numbers => wal.retire(numbers),
-    syncLog: () => wal.sync(),
-    wait: environment.wait,
-    publish,
-  })
-  const reader = newReader(recovery, manifest, environment)
+  const compactor = newCompactor(opening, recovery, { state, jobs, wal, publish })
+  const reader = newReader(recovery, manifest, environment, latency)
   const committer: Committer = new Committer({
     state,
     wal,
     poison,
-    layout,
+    layout: schema.layout,
     memtableRecords: recovery.memtableRecords,
     syncIntervalMs: options.syncIntervalMs,
-    presence: {
-      hasEach: keys => reader.hasEach(state.view(), keys),
-      recordsOf: key => reader.find(state.view(), key, ALL),
-    },
+    presence: presenceIn(state, reader),
     seals: compactor,
     wait: environment.wait,
     publish,
+    latency,
   })
   compactor.wake()
   return {
@@ -256,8 +280,43 @@ function wire(
     poison,
     state,
     reader,
-    writer: { wal, committer, compactor, jobs, home, lock },
+    wear: () => eventLog.wear(),
+    writer: { wal, committer, compactor, jobs, home, eventLog, budget, lock, publish },
+    latency,
   }
+}
+
+function newCompactor(
+  { options, environment, budget }: BudgetedOpening,
+  { runsPerFlush }: RecoveryOptions,
+  { wal, ...parts }: Pick<CompactorOptions, 'state' | 'jobs' | 'publish'> & { readonly wal: WalWriter },
+): Compactor {
+  return new Compactor({
+    ...parts,
+    fanout: options.fanout,
+    runsPerFlush,
+    filterBitsPerRecord: options.filterBitsPerRecord,
+    replace: parts.state.manifest.duplicates === 'replace',
+    retireSegments: numbers => wal.retire(numbers),
+    syncLog: () => wal.sync(),
+    wait: environment.wait,
+    now: environment.now,
+    budget,
+  })
+}
+
+/** What conditional puts ask for. */
+function presenceIn(state: TableState, reader: TableReader): Presence {
+  return {
+    hasEach: keys => reader.hasEach(state.view(), keys),
+    recordsOf: key => reader.find(state.view(), key, ALL),
+  }
+}
+
+/** Gives what is told how much waits in memory here, of all tables; `flushEarly`: called when others need it. */
+function joinBudget({ budget = processBudget() }: Environment, flushEarly: () => void) {
+  const share = budget.join({ flushEarly })
+  return (bytes: number): void => share.set(bytes)
 }
 
 /** Seals what is in memory, and flushes it soon. Never rejects. */

@@ -7,7 +7,7 @@ import type { TableEvent } from '../base/events.js'
 import { latchedReason } from '../base/poison.js'
 import { Schema } from '../encoding/schema.js'
 import type { ResolvedOptions } from '../options/options.js'
-import type { Environment } from './environment.js'
+import { latencyOf, type Environment } from './environment.js'
 import { openReader } from './open-reader.js'
 import { openWriter } from './open-writer.js'
 import type { TableParts } from './table-parts.js'
@@ -23,7 +23,8 @@ export async function openTable(
   Schema.check(options)
   throwIfAborted(options.signal)
   try {
-    if (options.readOnly) return await openReader(directory, options, environment)
+    if (options.readOnly)
+      return await openReader(directory, options, environment, latencyOf(options, environment))
     return await openWriter(directory, options, environment, publish)
   } catch (error) {
     // The reason of an abort comes before the error of the call that it ended.

@@ -38,6 +38,8 @@ export interface WriterRecoveryOptions extends RecoveryOptions {
   readonly replace: boolean
   readonly filterBitsPerRecord: number
   readonly fanout: number
+  /** Whether merges that are overdue are made up for. */
+  readonly mergeOverdue: boolean
 }
 
 export interface RecoveredWriter extends Recovered {
@@ -69,7 +71,7 @@ export async function recoverWriter(
   const numberInUse = Math.max(manifest.nextFileNumber - 1, ...listing.wals, ...listing.buckets)
   const filesAtOpen = new FilesAtOpen({ ...options, epoch }, manifest.files, numberInUse + 1)
   if (!keepsLog) await filesAtOpen.writeLog(memtables, { signal })
-  await filesAtOpen.mergeOverdue({ signal })
+  if (options.mergeOverdue) await filesAtOpen.mergeOverdue({ signal })
 
   const { entries, nextNumber, bytesWritten } = filesAtOpen
   const kept = keepsLog ? memtables : []

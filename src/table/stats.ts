@@ -1,9 +1,11 @@
 /** What `stats()` reports: a table at one moment. docs/api.md, Statistics. */
 import { Buffer } from 'node:buffer'
 import { typedArrayName } from '../base/describe-value.js'
+import type { Latency, LatencyStats } from '../base/latency.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import type { Schema } from '../encoding/schema.js'
 import { copyOfSchema, type StoredSchema } from '../encoding/stored-schema.js'
+import type { Wear } from '../event-log/wear.js'
 import { diskUse } from '../io/disk-use.js'
 import { bucketName, parseFileName } from '../io/file-names.js'
 import { keyBounds, type KeyBounds } from '../memtable/key-bounds.js'
@@ -13,7 +15,7 @@ import { compareKeys } from '../records/compare.js'
 import type { Pins } from '../state/pins.js'
 import type { TableState, View } from '../state/table-state.js'
 import { filesOf, type MemtableHandle } from '../state/version.js'
-import type { TableParts } from './table-parts.js'
+import type { TableParts, WriterParts } from './table-parts.js'
 
 /** One bucket file. */
 export interface FileStats {
@@ -52,7 +54,25 @@ export interface TableStats {
   /** Bytes of the records put in the life of the table. */
   readonly recordBytesPut: number
   /** Bytes handed to write calls in the life of the table, by purpose. */
-  readonly bytesWritten: { readonly wal: number; readonly buckets: number; readonly manifest: number }
+  readonly bytesWritten: {
+    readonly wal: number
+    readonly buckets: number
+    readonly manifest: number
+    /** The event log. */
+    readonly events: number
+  }
+  /** How fast the table writes: what its event log tells, and what was written since. */
+  readonly wear: Wear
+  /** The option `writeBudget`, and what of it is used; `undefined` without. */
+  readonly budget:
+    | {
+        readonly bytesPerDay: number
+        /** What was written and has not drained yet, at `bytesPerDay` a day. Merges wait if it is no less than that. */
+        readonly usedBytes: number
+        /** A merge is due, and waits for the budget. */
+        readonly waiting: boolean
+      }
+    | undefined
   /** All bytes written / bytes of the records put; 0 if none was put. */
   readonly writeAmplification: number
   /** What the directory takes on the disk, as `du` counts it: its own blocks, and those of all files in it. */
@@ -110,6 +130,8 @@ export interface TableStats {
   readonly poisoned: string | undefined
   /** Snapshots and scans that pin files. */
   readonly pins: number
+  /** How long things have taken since the open; `undefined`: opened without `latency`. */
+  readonly latency: LatencyStats | undefined
 }
 
 /**
@@ -123,12 +145,13 @@ export async function tableStats(parts: TableParts, pins: Pins): Promise<TableSt
   // Until the keys of its memtables have been read.
   view.version.retain()
   try {
-    const [bounds, onDisk] = await Promise.all([boundsOf(view), bytesOnDisk(parts, pins)])
+    const [bounds, onDisk, wear] = await Promise.all([boundsOf(view), bytesOnDisk(parts, pins), parts.wear()])
     const stats = {
       ...inMemory,
       leastKey: bounds === undefined ? undefined : keyOf(schema, bounds.least),
       greatestKey: bounds === undefined ? undefined : keyOf(schema, bounds.greatest),
       ...onDisk,
+      wear,
     }
     return withJson(stats)
   } finally {
@@ -137,13 +160,13 @@ export async function tableStats(parts: TableParts, pins: Pins): Promise<TableSt
 }
 
 type StatsOnDisk = Pick<TableStats, 'bytesOnDisk' | 'logBytesOnDisk' | 'spareBytesOnDisk' | 'pinnedBytes'>
-type StatsInMemory = Omit<TableStats, 'leastKey' | 'greatestKey' | keyof StatsOnDisk>
+type StatsInMemory = Omit<TableStats, 'leastKey' | 'greatestKey' | 'wear' | keyof StatsOnDisk>
 
 function statsInMemory(parts: TableParts, { version, active }: View, pins: number): StatsInMemory {
   const { state, writer, schema } = parts
   const { manifest } = state
-  const { walBytes, bucketBytes, manifestBytes, recordBytes, records } = state.counters.read()
-  const written = walBytes + bucketBytes + manifestBytes
+  const { walBytes, bucketBytes, manifestBytes, eventBytes, recordBytes, records } = state.counters.read()
+  const written = walBytes + bucketBytes + manifestBytes + eventBytes
   const files = version.stored.map(file => fileStats(file, manifest.pageBytes))
   return {
     schema: copyOfSchema(schema.stored),
@@ -153,7 +176,8 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
     ...countRecords(state),
     recordsPut: records,
     recordBytesPut: recordBytes,
-    bytesWritten: { wal: walBytes, buckets: bucketBytes, manifest: manifestBytes },
+    bytesWritten: { wal: walBytes, buckets: bucketBytes, manifest: manifestBytes, events: eventBytes },
+    budget: budgetOf(writer),
     writeAmplification: recordBytes === 0 ? 0 : written / recordBytes,
     dataBytesOnDisk: sum(files.map(file => file.dataBytes)),
     levels: levelsOf(files),
@@ -180,7 +204,24 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
     waitingForResources: writer?.compactor.waitingFor === 'resources',
     poisoned: parts.poison.reason,
     pins,
+    latency: parts.latency && latencyStats(parts.latency, writer !== undefined),
   }
+}
+
+/** A reader only looks up. */
+export function latencyStats({ puts, commits, syncs, lookups }: Latency, writes: boolean): LatencyStats {
+  return {
+    puts: writes ? puts.read() : undefined,
+    commits: writes ? commits.read() : undefined,
+    syncs: writes ? syncs.read() : undefined,
+    lookups: lookups.read(),
+  }
+}
+
+function budgetOf(writer: WriterParts | undefined): TableStats['budget'] {
+  if (writer?.budget === undefined) return undefined
+  const { bytesPerDay, usedBytes } = writer.budget
+  return { bytesPerDay, usedBytes: Math.round(usedBytes), waiting: writer.compactor.waitsForBudget }
 }
 
 function fileStats({ entry, footer }: BucketFile, pageBytes: number): FileStats {

@@ -1,12 +1,17 @@
 /** The parts that an open table consists of, and how each role - writer or reader - makes those that both have. */
 import { FlashTableError } from '../base/errors.js'
+import type { TableEvent } from '../base/events.js'
+import type { Latency } from '../base/latency.js'
 import type { Poison } from '../base/poison.js'
 import { PageCache } from '../bucket-file/page-cache.js'
 import { ReadPace } from '../bucket-file/read-pace.js'
 import { sharedPageCache } from '../bucket-file/shared-page-cache.js'
 import type { Committer } from '../commit/committer.js'
 import type { Compactor } from '../compaction/compactor.js'
+import type { WriteBudget } from '../compaction/write-budget.js'
 import { Schema } from '../encoding/schema.js'
+import type { EventLog } from '../event-log/event-log.js'
+import type { Wear } from '../event-log/wear.js'
 import { MANIFEST_NAME } from '../io/file-names.js'
 import { fileModeText } from '../base/file-mode.js'
 import { modedFileSystem } from '../io/moded-file-system.js'
@@ -37,8 +42,12 @@ export interface TableParts {
   readonly poison: Poison
   readonly state: TableState
   readonly reader: TableReader
+  /** How fast the table writes. */
+  readonly wear: () => Promise<Wear>
   /** `undefined`: opened with `readOnly`. */
   readonly writer: WriterParts | undefined
+  /** `undefined`: opened without it. */
+  readonly latency: Latency | undefined
 }
 
 /** The parts that only a writer has. */
@@ -48,7 +57,12 @@ export interface WriterParts {
   readonly compactor: Compactor
   readonly jobs: Jobs
   readonly home: Home
+  readonly eventLog: EventLog
+  /** `undefined`: what merges write is not limited. */
+  readonly budget: WriteBudget | undefined
   readonly lock: TableLock
+  /** Tells subscribers and the event log. */
+  readonly publish: (event: TableEvent) => void
 }
 
 /** The table's lock, and the directory that is held with it. */
@@ -122,6 +136,7 @@ export function newReader(
   { layout, pageBytes }: RecoveryOptions,
   { duplicates }: Manifest,
   { keyRows }: Environment,
+  latency: Latency | undefined,
 ): TableReader {
-  return new TableReader({ layout, pageBytes, replace: duplicates === 'replace', keyRows })
+  return new TableReader({ layout, pageBytes, replace: duplicates === 'replace', keyRows, latency })
 }

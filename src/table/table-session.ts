@@ -180,7 +180,7 @@ export class TableSession {
    * before the call and nothing else.
    */
   clear(): Promise<void> {
-    const { committer, compactor, wal } = this.writer()
+    const { committer, compactor, wal, eventLog } = this.writer()
     const { state } = this.#parts
     const empty = async (): Promise<void> => {
       // The log segment ends only after a manifest without it is installed: a clear that fails leaves the log as it
@@ -189,11 +189,19 @@ export class TableSession {
       wal.rotate()
       await wal.retire(segments)
       await wal.trimSpares()
+      eventLog.note({ event: 'clear', reason: 'whole' })
     }
     const cleared = committer.inTurn(stopped =>
       compactor.holdMergesAtOnce(() => stopped(() => compactor.holdSeals(empty))),
     )
     return this.finish(cleared)
+  }
+
+  /** Deletes the records of a range by an operation like any other: `call` has it. */
+  async clearRange(call: Call, sync: boolean): Promise<void> {
+    const { eventLog } = this.writer()
+    await this.commit(call, sync)
+    if (call.deletes.length > 0) eventLog.note({ event: 'clear', reason: 'range' })
   }
 
   /**
@@ -221,7 +229,16 @@ export class TableSession {
           'clear() the table first, or load into a new directory',
       )
     }
+    const { counters } = this.#parts.state
+    const [before, startMs] = [counters.read(), this.#environment.now()]
     await this.finish(bulkLoad(this.#parts, writer, source, load))
+    const after = counters.read()
+    writer.eventLog.note({
+      event: 'bulk-load',
+      records: after.records - before.records,
+      bytes: after.bucketBytes - before.bucketBytes,
+      ms: this.#environment.now() - startMs,
+    })
   }
 
   checkpoint(directory: string): Promise<void> {
@@ -270,10 +287,11 @@ export class TableSession {
   }
 
   async #refresh(): Promise<void> {
-    const { directory, options, state } = this.#parts
+    const { directory, options, state, latency } = this.#parts
     // The signal was for the open.
     const reopening = { ...options, signal: undefined }
-    this.#parts = await openReader(directory, reopening, this.#environment, state.manifest.tableId)
+    const { tableId } = state.manifest
+    this.#parts = await openReader(directory, reopening, this.#environment, latency, tableId)
     await state.close()
   }
 

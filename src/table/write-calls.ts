@@ -27,7 +27,7 @@ export class WriteCalls {
    */
   row(call: string, kind: number, key: unknown, given: readonly unknown[], optionsAt: number): Promise<void> {
     try {
-      this.#session.writer()
+      this.#begin()
       const sync = given.length > optionsAt && checkWrite(call, given[optionsAt], given.slice(optionsAt + 1))
       const { schema } = this.#session.parts
       if (kind === DELETE_RECORD) refuseCombined(call, schema)
@@ -41,7 +41,7 @@ export class WriteCalls {
 
   /** A put if the key has no record. `given`: the arguments after the key. */
   async putIfAbsent(key: unknown, given: readonly unknown[]): Promise<boolean> {
-    this.#session.writer()
+    this.#begin()
     const sync = checkWrite('putIfAbsent', given[1], given.slice(2))
     const record = this.#session.parts.schema.encodeRecord(key, given[0])
     // Checked again: a custom encoding may have closed the table.
@@ -61,7 +61,7 @@ export class WriteCalls {
   /** Everything, or with a range the keys in it. */
   clear(options: unknown, extra: readonly unknown[]): Promise<void> {
     try {
-      this.#session.writer()
+      this.#begin()
       if (extra.length > 0) refuseExtra('clear', extra, adviceFor('clear'))
       const { schema } = this.#session.parts
       const { range, sync } = checkClear(schema, options, adviceFor('clear'))
@@ -70,7 +70,7 @@ export class WriteCalls {
       // Of a range without keys nothing is written; the call waits for its turn among the others anyway.
       const deletes =
         bounds === undefined ? [] : [{ position: 0, lanes: [], values: [], ranges: [{ lane: 0, ...bounds }] }]
-      return this.#session.commit({ operations: new OperationBuffer(schema.layout, 1), deletes }, sync)
+      return this.#session.clearRange({ operations: new OperationBuffer(schema.layout, 1), deletes }, sync)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -90,7 +90,7 @@ export class WriteCalls {
     extra: readonly unknown[],
   ): Promise<void | Uint8Array<ArrayBuffer>> {
     try {
-      this.#session.writer()
+      this.#begin()
       refuseExtra('putColumns', extra, adviceFor('putColumns'))
       const { sync = false, ifAbsent = false } = readPutColumnsOptions(options)
       const given = this.#session.parts.schema.checkColumns(columns)
@@ -112,6 +112,12 @@ export class WriteCalls {
     }
   }
 
+  /** A call begins. Throws as {@link TableSession.writer}. */
+  #begin(): void {
+    this.#session.writer()
+    this.#session.parts.latency?.begin()
+  }
+
   /** Operations that are encoded already. */
   operations(call: Call): Promise<void> {
     return this.#commit('commitOperations', undefined, [], () => call)
@@ -124,7 +130,7 @@ export class WriteCalls {
     encode: (schema: Schema) => Call,
   ): Promise<void> {
     try {
-      this.#session.writer()
+      this.#begin()
       const sync = checkWrite(call, options, extra)
       return this.#session.commit(encode(this.#session.parts.schema), sync)
     } catch (error) {

@@ -8,6 +8,7 @@ import { newDeferred } from '../async/deferred.js'
 import type { Deferred } from '../async/deferred.js'
 import { assert } from '../base/assert.js'
 import { diskError, hasCode } from '../base/errors.js'
+import type { Latency } from '../base/latency.js'
 import type { Poison } from '../base/poison.js'
 import type { DirectoryHandle, FileHandle } from '../io/file-system.js'
 
@@ -32,6 +33,7 @@ export interface SyncQueueOptions {
   readonly poison: Poison
   /** Rejects if the directory is not the one that was opened: then what goes into its segments is lost. */
   readonly checkHome: () => Promise<void>
+  readonly latency: Latency | undefined
 }
 
 export class SyncQueue {
@@ -107,8 +109,9 @@ export class SyncQueue {
   }
 
   async #sync(): Promise<void> {
-    const { poison, beginSync, checkHome } = this.#options
+    const { poison, beginSync, checkHome, latency } = this.#options
     poison.check()
+    const startMs = latency?.now() ?? 0
     const cover = beginSync()
     assert(cover.endSequence >= this.#syncedSequence, 'what is durable stays durable')
     // Runs beside the syncs, which take longer.
@@ -125,6 +128,7 @@ export class SyncQueue {
     }
     // A bulk load may have moved it further meanwhile.
     this.#syncedSequence = Math.max(this.#syncedSequence, cover.endSequence)
+    latency?.syncs.add(latency.now() - startMs)
   }
 
   /** After a failure nobody knows what is on the disk. It is latched: the kernel would report success the next time. */

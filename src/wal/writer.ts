@@ -8,6 +8,7 @@
 import { assert } from '../base/assert.js'
 import { diskError, isPassing } from '../base/errors.js'
 import type { FlashTableError } from '../base/errors.js'
+import type { Latency } from '../base/latency.js'
 import type { Poison } from '../base/poison.js'
 import { FrameEncoder } from '../format/frame-encoder.js'
 import type { SegmentInfo } from '../manifest/segment-info.js'
@@ -32,6 +33,8 @@ export interface WalOptions extends SegmentPoolOptions {
   readonly poison: Poison
   /** Rejects if the directory is not the one that was opened: then what goes into its segments is lost. */
   readonly checkHome: () => Promise<void>
+  /** Where it is noted how long syncs take. */
+  readonly latency?: Latency | undefined
 }
 
 export class WalWriter {
@@ -57,6 +60,7 @@ export class WalWriter {
       beginSync: () => this.#beginSync(),
       poison: options.poison,
       checkHome: options.checkHome,
+      latency: options.latency,
     })
   }
 

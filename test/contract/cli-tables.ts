@@ -17,7 +17,7 @@ export const ENCODINGS = {
 
 /** The command line, and a directory for its tables. */
 export interface TestCli {
-  readonly cli: Pick<Cli, 'run' | 'runWith' | 'json' | 'start' | 'startWith' | 'startInto'>
+  readonly cli: Pick<Cli, 'command' | 'run' | 'runWith' | 'json' | 'start' | 'startWith' | 'startInto'>
   readonly directory: string
   /** A path that nothing has. */
   freshPath(): string
@@ -37,11 +37,11 @@ export function testCli(): TestCli {
   })
   afterAll(async () => {
     await rm(directory, { recursive: true })
-    await cli.remove()
   })
   const freshPath = (): string => join(directory, `${names++}`)
   return {
     cli: {
+      command: (...args) => cli.command(...args),
       run: (...args) => cli.run(...args),
       runWith: (...args) => cli.runWith(...args),
       json: (...args) => cli.json(...args),

@@ -24,7 +24,11 @@ export const EXAMPLE_NAMES = [
 
 /** Names of the metrics of a new table at `location`. */
 export async function metricNames(location: string): Promise<string[]> {
-  const table = await FlashTable.open(location, { keyEncoding: 'u8' })
+  const table = await FlashTable.open(location, {
+    keyEncoding: 'u8',
+    latency: true,
+    writeBudget: { bytesPerDay: 1e9 },
+  })
   const metrics = await metricsOf(table)
   await table.close()
   return metrics.map(({ name }) => name)

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { Cli } from '../support/run-cli.js'
 
 const SCRIPT = fileURLToPath(new URL('../support/few-descriptors.ts', import.meta.url))
@@ -15,8 +15,6 @@ let compiled: Cli
 beforeAll(async () => {
   compiled = await Cli.build()
 })
-
-afterAll(() => compiled.remove())
 
 test('a process without descriptors for a while poisons no table, and goes on when there are some again', async () => {
   const root = await mkdtemp(join(tmpdir(), 'flashtable-descriptors-'))

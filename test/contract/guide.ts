@@ -66,8 +66,11 @@ export function testGuide(
     test.each(commands.filter(([, texts]) => texts.length > 0))(
       'the commands of %s.md',
       async (name, texts) => {
-        // npx takes longer than the command.
-        const npx = `npx() { ${JSON.stringify(join(project(), 'node_modules/.bin'))}/"$@"; }`
+        // npx takes longer than the command. What npm would install is linked from this repository.
+        const npx = `npx() { ${JSON.stringify(join(project(), 'node_modules/.bin'))}/"$@"; }\nnpm() { :; }`
+        const wanted = texts.flatMap(text => [...text.matchAll(/^npm install (.+)$/gm)])
+        for (const name of wanted.flatMap(([, names]) => names!.split(' ')))
+          await linkPackage(name, project())
         await run('bash', ['-euo', 'pipefail', '-c', [npx, ...texts].join('\n')], await folder(name))
       },
     )

@@ -13,6 +13,7 @@ import {
   type FingerprintTable,
   spreadKey,
   type TestTables,
+  SMALL,
 } from '../support/tables.js'
 
 /** A method: the arguments of a right call, where its options stand, and which options it has. */
@@ -156,7 +157,7 @@ export const NO_OPTIONS: readonly unknown[] = [
 ]
 
 export async function filledTable(tables: TestTables): Promise<FingerprintTable> {
-  const table = await tables.fingerprints()
+  const table = await tables.fingerprints({ ...SMALL, eventLog: false })
   for (let i = 0; i < 5; i++) await table.put(BigInt(i), fingerprint(i))
   await table.sync()
   return table

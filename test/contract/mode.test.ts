@@ -94,7 +94,7 @@ describe.each([0o600, 0o640, 0o644, 0o664])('a table of mode %o', mode => {
         expect(again.mode).toBe(mode)
         await again.close()
       }
-      expect([...seen.keys()].toSorted()).toEqual(['bucket', 'spill', 'tmp', 'wal'])
+      expect([...seen.keys()].toSorted()).toEqual(['bucket', 'jsonl', 'spill', 'tmp', 'wal'])
       for (const modes of seen.values()) expect([...modes]).toEqual([mode])
     } finally {
       process.umask(before)

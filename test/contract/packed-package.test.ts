@@ -92,6 +92,7 @@ test('a format whose package is missing says what to install, and the others wor
       'MISSING_PACKAGE: Parquet needs the package hyparquet-writer; install it: npm install',
     ],
     [['export', 'table', 'x.arrow'], 'npm install apache-arrow'],
+    [['report', 'table', '-o', 'x.html'], 'npm install @observablehq/plot linkedom'],
   ] as const)
     expect(await cli(...args)).toContain(missing)
   expect(await readdir(project)).not.toContain('x.parquet')

@@ -157,7 +157,7 @@ describe('in a batch', () => {
 })
 
 test('nothing is written where nothing is put, and sync waits for what is there', async () => {
-  const table = await tables.fingerprints()
+  const table = await tables.fingerprints({ ...SMALL, eventLog: false })
   await table.put(1n, fingerprint(1))
   const { sequence, bytesWritten } = await table.stats()
   expect(sequence).toEqual({ next: 1, synced: 0 })

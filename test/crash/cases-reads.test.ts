@@ -63,7 +63,8 @@ describe(`reads (seed ${SEED})`, () => {
         for (let offset = 0; offset < length; offset++) {
           const damaged = disk.clone()
           damaged.flipByte(path, offset, 1 << (offset % 8))
-          bytes++
+          // Nothing depends on the event log, so nothing is told.
+          if (!path.includes('/LOG.')) bytes++
           try {
             const reader = await openOn(damaged, { readOnly: true })
             if ((await contents(reader)) !== right) throw new Error(`${path} at ${offset}: a wrong answer`)

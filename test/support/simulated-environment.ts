@@ -12,6 +12,10 @@ import type { SimulatedFileSystem } from './simulated-file-system.js'
 /** What freed memory is filled with. */
 const RUBBISH = 0xa5
 
+/** No run takes that long: such a wait ends when it is aborted. */
+const ENDLESS_MS = 60_000
+const START_MS = Date.UTC(2026, 0, 1)
+
 /** How jobs run: at once, step by step; or later and beside other calls. */
 export type JobForm = 'inline' | 'later'
 
@@ -31,7 +35,13 @@ export function simulatedEnvironment(
         ? inlineExecutor(fileSystem, keyRows)
         : laterExecutor(fileSystem, fileSystem.calls, keyRows),
     randomBytes: count => bytesOf(fileSystem, count),
-    wait: () => new Promise(resolve => void setImmediate(resolve)),
+    wait: (ms, signal) =>
+      ms < ENDLESS_MS
+        ? new Promise(resolve => void setImmediate(resolve))
+        : new Promise(resolve =>
+            signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve()),
+          ),
+    date: () => START_MS + timeOf(fileSystem.calls),
     now: () => timeOf(fileSystem.calls),
     memoryFreed: spoil,
     keyRows,

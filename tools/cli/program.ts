@@ -1,7 +1,7 @@
 /** All commands of the command line: one file for each in commands/; they share the files beside this one. */
-import { createRequire } from 'node:module'
 import { Command } from 'commander'
 import { visible } from '../../src/base/describe-value.js'
+import { defineBench } from './commands/bench.js'
 import { defineCheckpoint } from './commands/checkpoint.js'
 import { defineClear } from './commands/clear.js'
 import { defineCompact } from './commands/compact.js'
@@ -15,17 +15,21 @@ import { defineGet } from './commands/get.js'
 import { defineHistory } from './commands/history.js'
 import { defineImport } from './commands/import.js'
 import { defineInspect } from './commands/inspect.js'
+import { defineLog } from './commands/log.js'
 import { defineLoad } from './commands/load.js'
 import { defineProbe } from './commands/probe.js'
 import { definePublish } from './commands/publish.js'
 import { definePut } from './commands/put.js'
 import { defineRepair } from './commands/repair.js'
+import { defineReport } from './commands/report.js'
 import { defineRestore } from './commands/restore.js'
 import { defineScan } from './commands/scan.js'
 import { defineStats } from './commands/stats.js'
 import { defineStatus } from './commands/status.js'
+import { defineTop } from './commands/top.js'
 import { defineVerify } from './commands/verify.js'
 import { printError, printText } from './streams.js'
+import { packageVersion } from './version.js'
 
 /** What the help of every command ends with. */
 export const EXIT_CODES = `
@@ -57,7 +61,10 @@ export function commandLine(): Command {
     defineVerify,
     defineRepair,
     defineStats,
+    defineLog,
+    defineTop,
     defineInspect,
+    defineReport,
     defineGet,
     defineScan,
     defineCount,
@@ -73,14 +80,9 @@ export function commandLine(): Command {
     defineStatus,
     defineGarbage,
     defineProbe,
+    defineBench,
     defineCompletion,
   ])
     define(program)
   return program
-}
-
-/** Found by the name of the package, which works from `tools/` and from `dist/tools/`. */
-function packageVersion(): string {
-  const require = createRequire(import.meta.url)
-  return (require('flashtable/package.json') as { version: string }).version
 }

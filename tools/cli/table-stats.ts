@@ -10,12 +10,12 @@ export async function readStats(directory: string): Promise<TableStats> {
 
 /** What was written in the whole life of the table, by purpose. */
 export function writtenText(stats: TableStats): [label: string, value: string][] {
-  const { wal, buckets, manifest } = stats.bytesWritten
+  const { wal, buckets, manifest, events } = stats.bytesWritten
   return [
     [
       'written',
-      `${formatBytes(wal + buckets + manifest)}: log ${formatCount(wal)}, ` +
-        `bucket files ${formatCount(buckets)}, manifest ${formatCount(manifest)}`,
+      `${formatBytes(wal + buckets + manifest + events)}: log ${formatCount(wal)}, ` +
+        `bucket files ${formatCount(buckets)}, manifest ${formatCount(manifest)}, event log ${formatCount(events)}`,
     ],
     ['write amplification', `${stats.writeAmplification.toFixed(2)} (bytes written / bytes of records put)`],
     ['on disk', `${formatBytes(stats.bytesOnDisk)}${dataPagesText(stats)}`],

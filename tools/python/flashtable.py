@@ -1280,7 +1280,9 @@ def _need(condition, problem):
 _ID = re.compile('[0-9a-f]{32}')
 _RANGE = {'firstSequence': (0, U48_MAX), 'endSequence': (1, U48_MAX)}
 _NAMED = {'number': (1, 10**15 - 2), 'epoch': (1, U48_MAX), **_RANGE}
-_COUNTERS = dict.fromkeys(['walBytes', 'bucketBytes', 'manifestBytes', 'recordBytes', 'records'], (0, SAFE_MAX))
+_COUNTERS = dict.fromkeys(
+    ['walBytes', 'bucketBytes', 'manifestBytes', 'eventBytes?', 'recordBytes', 'records'], (0, SAFE_MAX)
+)
 _MANIFEST = {
     'tableId': _ID,
     'epoch': (1, U48_MAX),

@@ -19,7 +19,7 @@ import { createTable } from '../../table/create-table.js'
 import type { RepairOptions, Inventory } from './types.js'
 
 /** Nothing is read from the table, and it does not count before its end. */
-const QUIET = { cacheBytes: MAX_PAGE_BYTES, syncIntervalMs: Infinity }
+const QUIET = { cacheBytes: MAX_PAGE_BYTES, syncIntervalMs: Infinity, eventLog: false }
 /** Operations of one commit. */
 const BATCH_ROWS = 16_384
 /** Fewer than a frame can have. */

@@ -3,6 +3,7 @@
  * file system - groups, seals, merges, recycled segments, manifests, recovery itself.
  */
 import { BULK_LOADS } from './bulk-load.js'
+import { EVENT_LOG_WORKLOADS } from './event-log.js'
 import { LOG } from './log.js'
 import { MERGES } from './merges.js'
 import { META } from './meta.js'
@@ -10,7 +11,15 @@ import { READS_AND_COPIES } from './reads-and-copies.js'
 import { RUN_WORKLOADS } from './runs.js'
 import type { Workload, Workloads } from './workload.js'
 
-const ALL: Workloads = { ...LOG, ...MERGES, ...RUN_WORKLOADS, ...READS_AND_COPIES, ...BULK_LOADS, ...META }
+const ALL: Workloads = {
+  ...LOG,
+  ...EVENT_LOG_WORKLOADS,
+  ...MERGES,
+  ...RUN_WORKLOADS,
+  ...READS_AND_COPIES,
+  ...BULK_LOADS,
+  ...META,
+}
 
 /** Each workload twice: its jobs run at once, or later and beside other calls. */
 export const WORKLOADS: Workloads = Object.fromEntries(

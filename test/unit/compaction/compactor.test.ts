@@ -42,6 +42,7 @@ function newCompactor(
       waits.push(compactor.waitingFor)
       await turn()
     },
+    now: () => 0,
     publish: ({ kind }) => void kinds.push(kind),
   })
   const seal = (first = 0, logBytes = 0): void => {

@@ -1,7 +1,7 @@
 /** When runs are flushed, and when merges count as behind. */
 import { describe, expect, test } from 'vitest'
 import type { BucketFile } from '../../../src/bucket-file/reader.js'
-import { debtOfFiles, debtOfRuns, isFlushDue, runsMax } from '../../../src/compaction/pressure.js'
+import { debtOfFiles, debtOfRuns, dueFlush, runsMax } from '../../../src/compaction/pressure.js'
 
 const MIB = 2 ** 20
 
@@ -11,28 +11,28 @@ function runs(count: number, records: number, logBytes = 0) {
 }
 
 describe('a flush of eight runs and 800 records is due', () => {
-  const isDue = (of: ReturnType<typeof runs>) => isFlushDue(of, 8, 800, 16)
+  const due = (of: ReturnType<typeof runs>) => dueFlush(of, 8, 800, 16)
 
   test('with the eighth run, however small', () => {
-    expect([isDue(runs(7, 1)), isDue(runs(8, 1))]).toEqual([false, true])
+    expect([due(runs(7, 1)), due(runs(8, 1))]).toEqual([undefined, 'full'])
   })
 
   test('with as many records, in however few runs', () => {
-    expect([isDue(runs(1, 799)), isDue(runs(1, 800)), isDue(runs(2, 400))]).toEqual([false, true, true])
+    expect([due(runs(1, 799)), due(runs(1, 800)), due(runs(2, 400))]).toEqual([undefined, 'full', 'full'])
   })
 
   test('with a padded log of a MiB', () => {
-    expect([isDue(runs(1, 100, MIB - 1)), isDue(runs(1, 100, MIB)), isDue(runs(2, 100, MIB / 2))]).toEqual([
-      false,
-      true,
-      true,
+    expect([due(runs(1, 100, MIB - 1)), due(runs(1, 100, MIB)), due(runs(2, 100, MIB / 2))]).toEqual([
+      undefined,
+      'padded-log',
+      'padded-log',
     ])
     // The same log is not padded if it has records for it.
-    expect(isFlushDue(runs(1, MIB / 64 + 1, MIB), 8, MIB, 16)).toBe(false)
+    expect(dueFlush(runs(1, MIB / 64 + 1, MIB), 8, MIB, 16)).toBeUndefined()
   })
 
   test('never without a run', () => {
-    expect(isDue([])).toBe(false)
+    expect(due([])).toBeUndefined()
   })
 })
 

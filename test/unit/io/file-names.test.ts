@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import {
   bucketName,
+  EVENT_LOG_NAME,
   LOCK_NAME,
+  OLD_EVENT_LOG_NAME,
   lockClaimName,
   lockTemporaryName,
   MANIFEST_NAME,
@@ -25,6 +27,8 @@ describe('file names', () => {
     }
     expect(parseFileName(MANIFEST_NAME)).toEqual({ kind: 'manifest' })
     expect(parseFileName(MANIFEST_TEMPORARY_NAME)).toEqual({ kind: 'manifest-temporary' })
+    for (const name of [EVENT_LOG_NAME, OLD_EVENT_LOG_NAME])
+      expect(parseFileName(name)).toEqual({ kind: 'event-log' })
     for (const name of [LOCK_NAME, lockTemporaryName(KEY), lockClaimName(KEY)]) {
       expect(parseFileName(name)).toEqual({ kind: 'lock' })
     }
@@ -55,6 +59,9 @@ describe('file names', () => {
       'lock',
       'LOCK.',
       'LOCK.next',
+      'LOG',
+      'LOG.json',
+      'LOG.older.jsonl',
       `LOCK.${KEY.toUpperCase()}`,
       `LOCK.${KEY}0`,
       `LOCK.${KEY}.nex`,

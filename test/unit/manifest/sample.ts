@@ -34,7 +34,7 @@ export function sampleManifest(changes: Partial<Manifest> = {}): Manifest {
     nextSequence: 5001,
     nextFileNumber: 30,
     clean: false,
-    counters: { walBytes: 1, bucketBytes: 2, manifestBytes: 3, recordBytes: 4, records: 5 },
+    counters: { walBytes: 1, bucketBytes: 2, manifestBytes: 3, eventBytes: 6, recordBytes: 4, records: 5 },
     meta: { upTo: 17, names: { é: [1, null] } },
     ...changes,
   }

@@ -23,6 +23,9 @@ describe('options of an open', () => {
       duplicates: undefined,
       keyEncoding: undefined,
       valueEncoding: undefined,
+      latency: false,
+      eventLog: true,
+      writeBudget: undefined,
     })
   })
 

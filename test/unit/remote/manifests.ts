@@ -38,7 +38,7 @@ export function manifestWith(at: number): Omit<NextVersion, 'files'> {
     at,
     sequence: 2000,
     nextFileNumber: 200,
-    counters: { walBytes: 0, bucketBytes: 0, manifestBytes: 0, recordBytes: 0, records: 0 },
+    counters: { walBytes: 0, bucketBytes: 0, manifestBytes: 0, eventBytes: 0, recordBytes: 0, records: 0 },
     meta: {},
   }
 }

@@ -1,18 +1,20 @@
 import { expect, test } from 'vitest'
 import { LifetimeCounters } from '../../../src/state/lifetime-counters.js'
 
-const STORED = { walBytes: 1, bucketBytes: 2, manifestBytes: 3, recordBytes: 40, records: 4 }
+const STORED = { walBytes: 1, bucketBytes: 2, manifestBytes: 3, eventBytes: 4, recordBytes: 40, records: 4 }
 
 test('the counters go on from those of the manifest', () => {
   const counters = new LifetimeCounters(STORED, 10)
   counters.countLog(100)
   counters.countBuckets(200)
   counters.countManifest(300)
+  counters.countEvents(400)
   counters.countPuts(5)
   expect(counters.read()).toEqual({
     walBytes: 101,
     bucketBytes: 202,
     manifestBytes: 303,
+    eventBytes: 404,
     recordBytes: 90,
     records: 9,
   })

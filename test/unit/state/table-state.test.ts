@@ -104,6 +104,7 @@ describe('an install', () => {
   test('stores the counters of this moment, with the bytes of the manifest itself', async () => {
     const { disk, state } = newTableState()
     state.counters.countLog(1000)
+    state.counters.countEvents(100)
     state.counters.countPuts(3)
     await state.install(NOTHING)
     const bytes = disk.readFile(`${DIRECTORY}/MANIFEST`).byteLength
@@ -111,6 +112,7 @@ describe('an install', () => {
       walBytes: 1001,
       bucketBytes: 2,
       manifestBytes: 3 + bytes,
+      eventBytes: 6 + 100,
       recordBytes: 4 + 3 * LAYOUT.recordBytes,
       records: 8,
     })

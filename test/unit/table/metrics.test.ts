@@ -86,3 +86,33 @@ test('labels and values that the format writes otherwise', () => {
       ['NaN', '+Inf', '-Inf'].map(value => `a{b="c\\"\\\\\\n"} ${value}\n`).join(''),
   )
 })
+
+test('with latency there are summaries in seconds, each one family with its sum and its count', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'flashtable-metrics-'))
+  const table = await FlashTable.open(directory, { keyEncoding: 'u64', latency: true })
+  await table.put(1n, undefined)
+  const stats = await table.stats()
+  await table.close()
+  await rm(directory, { recursive: true })
+  const puts = { count: 4, minUs: 1, meanUs: 250, maxUs: 9, p50Us: 2, p90Us: 300, p99Us: 4000, p999Us: 5e6 }
+  const text = toPrometheus([
+    ...metricsOfStats({ ...stats, latency: { ...stats.latency!, puts } }, { table: 'a' }),
+    ...metricsOfStats({ ...stats, latency: { ...stats.latency!, puts: undefined } }, { table: 'b' }),
+  ])
+  expect(text).toContain(
+    '# HELP flashtable_put_seconds Seconds of calls that put or delete, since the open.\n' +
+      '# TYPE flashtable_put_seconds summary\n' +
+      'flashtable_put_seconds{table="a",quantile="0.5"} 0.000002\n' +
+      'flashtable_put_seconds{table="a",quantile="0.9"} 0.0003\n' +
+      'flashtable_put_seconds{table="a",quantile="0.99"} 0.004\n' +
+      'flashtable_put_seconds{table="a",quantile="0.999"} 5\n' +
+      'flashtable_put_seconds_sum{table="a"} 0.001\n' +
+      'flashtable_put_seconds_count{table="a"} 4\n' +
+      '# HELP flashtable_commit_seconds',
+  )
+  expect(text).toContain('flashtable_lookup_seconds{table="a",quantile="0.5"} NaN\n')
+  expect(text).toContain('flashtable_lookup_seconds_count{table="b"} 0\n')
+  expect(text.match(/^# TYPE \w+ summary$/gm)).toEqual(
+    ['put', 'commit', 'sync', 'lookup'].map(name => `# TYPE flashtable_${name}_seconds summary`),
+  )
+})

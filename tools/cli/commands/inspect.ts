@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { Option, type Command } from 'commander'
 import { diskError } from '../../../src/base/errors.js'
 import { MANIFEST_NAME } from '../../../src/io/file-names.js'
-import { nodeFileSystem } from '../../../src/io/node-file-system.js'
 import { jsonOption, parseCount, parseDirectory, single } from '../arguments.js'
 import { bucketText, inspectBucket } from '../inspect/bucket-file.js'
+import { directoryFiles } from '../inspect/directory-files.js'
 import { inspectSegment, segmentText } from '../inspect/log-segment.js'
 import {
   inspecting,
@@ -113,12 +113,7 @@ async function withoutManifest(directory: string, error: unknown): Promise<Inspe
   const path = join(directory, MANIFEST_NAME)
   const failure = diskError(error, path)
   if (failure.code !== 'FLASHTABLE_CORRUPTION' || failure.path !== path) throw error
-  const names = (await nodeFileSystem.list(directory)).toSorted()
-  const files: { readonly name: string; readonly bytes: number }[] = []
-  for (const name of names) {
-    const info = await nodeFileSystem.info(join(directory, name)).catch(() => undefined)
-    files.push({ name, bytes: info?.bytes ?? 0 })
-  }
+  const files = await directoryFiles(directory)
   const problems = [{ file: path, offset: failure.offset ?? null, message: failure.message }]
   return {
     result: { directory, manifest: null, directoryFiles: files, problems },

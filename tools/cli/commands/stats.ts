@@ -2,8 +2,9 @@
 import { Option, type Command } from 'commander'
 import { basename, resolve } from 'node:path'
 import { metricsOfStats, toPrometheus } from '../../../src/metrics.js'
-import type { TableStats } from '../../../src/index.js'
-import { jsonOption, parseDirectory } from '../arguments.js'
+import { projectedLifeDays, type TableStats } from '../../../src/index.js'
+import { parseEndurance, wearText, type Endurance } from '../endurance.js'
+import { jsonOption, parseDirectory, single } from '../arguments.js'
 import { formatKey } from '../key.js'
 import { formatBytes, formatCount, report, textList } from '../output.js'
 import { combineText } from '../../../src/encoding/combine.js'
@@ -14,6 +15,7 @@ import { UsageError } from '../usage.js'
 
 interface Options {
   readonly format?: 'text' | 'prometheus'
+  readonly tbw?: Endurance
   readonly json?: true
 }
 
@@ -22,6 +24,7 @@ type Row = [label: string, value: string]
 const EXAMPLES = `
 Examples:
   flashtable stats fingerprints.table
+  flashtable stats fingerprints.table --tbw 150TB
   flashtable stats fingerprints.table --json | jq .records
   flashtable stats fingerprints.table --format prometheus > /var/lib/node_exporter/fingerprints.prom`
 
@@ -36,6 +39,14 @@ export function defineStats(program: Command): void {
         ['text', 'prometheus'],
       ),
     )
+    .addOption(
+      single(
+        new Option(
+          '--tbw <bytes>',
+          'what a device endures, such as 150TB: tells how long it lasts at this rate',
+        ).argParser(parseEndurance),
+      ),
+    )
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLES)
     .action(runStats)
@@ -44,22 +55,29 @@ export function defineStats(program: Command): void {
 async function runStats(directory: string, options: Options): Promise<void> {
   if (options.json === true && options.format !== undefined)
     throw new UsageError('give --json or --format, not both')
+  const { tbw } = options
+  if (tbw !== undefined && options.format === 'prometheus')
+    throw new UsageError('give --tbw or --format prometheus, not both')
   const stats = await readStats(directory)
   if (options.format === 'prometheus')
     return printText(toPrometheus(metricsOfStats(stats, { table: basename(resolve(directory)) })))
-  report(options.json, { directory, ...stats }, () =>
-    textList([
-      ...tableText(stats),
-      [
-        'records',
-        `${formatCount(stats.records)}${stats.recordsAreExact ? '' : ', deleted ones still among them'}`,
-      ],
-      ...keysText(stats),
-      ['put', `${formatCount(stats.recordsPut)} records, ${formatBytes(stats.recordBytesPut)}`],
-      ...writtenText(stats),
-      ['bucket files', `${formatCount(stats.files.length)}${levelsText(stats.levels)}`],
-      ['memory of an open', memoryText(stats)],
-    ]),
+  report(
+    options.json,
+    { directory, ...stats, ...(tbw && { projectedLifeDays: projectedLifeDays(stats, tbw.bytes) }) },
+    () =>
+      textList([
+        ...tableText(stats),
+        [
+          'records',
+          `${formatCount(stats.records)}${stats.recordsAreExact ? '' : ', deleted ones still among them'}`,
+        ],
+        ...keysText(stats),
+        ['put', `${formatCount(stats.recordsPut)} records, ${formatBytes(stats.recordBytesPut)}`],
+        ...writtenText(stats),
+        ...wearText(stats, tbw),
+        ['bucket files', `${formatCount(stats.files.length)}${levelsText(stats.levels)}`],
+        ['memory of an open', memoryText(stats)],
+      ]),
   )
 }
 
