@@ -56,6 +56,7 @@ import type {
   FirstSyncOptions,
   HitColumns,
   NearColumns,
+  NoEncodings,
   OpenOptions,
   PutColumnsOptions,
   RangeOptions,
@@ -92,11 +93,15 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * `_UNSUPPORTED_FORMAT`, `_DISK_FULL`, `_IO_ERROR`, `_INVALID_OPTION`, or `signal.reason`. Cost: reads the log and
    * all filters and fences; writes the manifest and, after an unclean end, the log's records as a bucket file.
    */
+  static open(
+    location: string | URL,
+    options?: TableOptions & CombineOption & NoEncodings,
+  ): Promise<FlashTable>
+  // The last one: of a call that fits none, the compiler tells what does not fit this one.
   static open<const K extends KeyEncoding, const V extends ValueEncoding = undefined>(
     location: string | URL,
     options: OpenOptions<K, V>,
   ): Promise<FlashTable<K, V>>
-  static open(location: string | URL, options?: TableOptions & CombineOption): Promise<FlashTable>
   static async open(location: string | URL, options?: unknown, ...extra: unknown[]): Promise<FlashTable> {
     refuseExtra('open', extra, 'open(location, options) returns a promise')
     return FlashTable.openIn(location, options, nodeEnvironment)

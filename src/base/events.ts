@@ -44,7 +44,7 @@ export type TableEvent =
   | {
       readonly kind: 'recovery'
       /** How the last life has ended. */
-      readonly reason: 'clean-end' | 'unclean-end'
+      readonly reason: 'after-close' | 'after-crash'
       readonly operations: number
       readonly bytesWritten: number
       readonly durationMs: number

@@ -221,7 +221,7 @@ async function recover(
   )
   const { operationsReplayed: operations, bytesWritten } = recovered
   const durationMs = environment.now() - startMs
-  const reason = manifest.clean ? 'clean-end' : 'unclean-end'
+  const reason = manifest.clean ? 'after-close' : 'after-crash'
   return { recovered, event: { kind: 'recovery', reason, operations, bytesWritten, durationMs } }
 }
 

@@ -88,6 +88,12 @@ export type NearColumns<K extends KeyEncoding, V extends ValueEncoding> = {
 } & ColumnsOut<K, V>
 
 /** What `open` takes: encodings and options. */
+/** The encodings are those of the table. */
+export interface NoEncodings {
+  readonly keyEncoding?: undefined
+  readonly valueEncoding?: undefined
+}
+
 export type OpenOptions<K extends KeyEncoding, V extends ValueEncoding> = EncodingOptions<K, V> &
   TableOptions & {
     /**

@@ -99,8 +99,8 @@ describe('the event log', () => {
     const recoveries = (await reader.readNew()).filter(({ event }) => event === 'recovery')
     await reader.close()
     expect(recoveries).toMatchObject([
-      { reason: 'clean-end', records: 1 },
-      { reason: 'unclean-end', records: 2, files: 1 },
+      { reason: 'after-close', records: 1 },
+      { reason: 'after-crash', records: 2, files: 1 },
     ])
     expect(recoveries[0]).not.toHaveProperty('bytes')
     expect(recoveries[1]!.bytes).toBeGreaterThan(0)

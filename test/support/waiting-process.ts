@@ -10,7 +10,7 @@ import { FlashTable } from '../../src/index.js'
 import { nodeEnvironment, type Environment } from '../../src/table/environment.js'
 
 const [, , situation, directory] = process.argv as [string, string, string, string]
-const OPTIONS = { keyEncoding: 'u64', bufferBytes: 4096, walBytes: 16_384 }
+const OPTIONS = { keyEncoding: 'u64', bufferBytes: 4096, walBytes: 16_384 } as const
 /** Bucket files that cannot be created before there is room. */
 const REFUSED = 3
 const unreferenced = (ms: number): Promise<void> => sleep(ms, undefined, { ref: false })

@@ -13,15 +13,19 @@ export interface Endurance {
 const UNITS = ['K', 'M', 'G', 'T', 'P']
 const YEAR_DAYS = 365.25
 const HOUR_MS = 3_600_000
+/** A rate of less than that says nothing: a few records are a page, and an open writes some. */
+const RATE_LEAST_MS = 10 * 60_000
+/** Nobody sells a smaller device: a unit was forgotten. */
+const LEAST_BYTES = 1e6
 
 /** `150TB`, `1.5PiB`, or a number of bytes. */
 export function parseEndurance(text: string): Endurance {
   const [, number, unit, binary] = /^(\d{1,15}(?:\.\d{1,9})?) ?(?:([KMGTP])(i)?)?B?$/i.exec(text) ?? []
   const power = unit === undefined ? 0 : UNITS.indexOf(unit.toUpperCase()) + 1
   const bytes = number === undefined ? 0 : Number(number) * (binary === undefined ? 1000 : 1024) ** power
-  if (bytes >= 1) return { bytes, text }
+  if (bytes >= LEAST_BYTES) return { bytes, text }
   throw new UsageError(
-    'It must be bytes, with KB to PB or KiB to PiB, such as 150TB; a data sheet says it as TBW.',
+    'It must be bytes, with MB to PB or MiB to PiB, such as 150TB; a data sheet says it as TBW.',
   )
 }
 
@@ -31,6 +35,13 @@ export function wearText(stats: TableStats, endurance?: Endurance): [label: stri
   if (bytesPerDay === undefined) {
     const unknown = 'not known: there is no event log'
     return endurance === undefined ? [] : [['projected life', unknown]]
+  }
+  if (lastDay.ms < RATE_LEAST_MS) {
+    const soon = `not known yet: ${bytesText(lastDay.bytes)} in the ${durationText(lastDay.ms)} that are known`
+    return [
+      ['write rate', soon],
+      ...(endurance === undefined ? [] : [['projected life', soon] as [string, string]]),
+    ]
   }
   return [
     ['write rate', `${rateText(lastHour, 1, 'hour')}, ${rateText(lastDay, 24, 'day')}`],

@@ -39,7 +39,8 @@ export interface RecordSchema {
 export function parseSchema(text: string): RecordSchema {
   const fields: Field[] = []
   let offset = 0
-  for (const part of text.split(',')) {
+  // A comma within brackets is part of a type.
+  for (const part of text.split(/,(?![^()]*\))/)) {
     const [, name, typeName] = /^\s*([^\s:]+)\s*:\s*(.*?)\s*$/.exec(part) ?? []
     if (name === undefined || typeName === undefined) {
       throw new UsageError(`"${part}" is not of the form name:type, for example time:u16`)
@@ -65,6 +66,12 @@ function parseType(name: string, text: string): Pick<Field, 'type' | 'byteLength
   if (type !== undefined) return { type, byteLength: Number(type.slice(1)) / 8 }
   const [, length] = /^bytes\(([1-9]\d{0,3})\)$/.exec(text) ?? []
   if (length !== undefined) return { type: 'bytes', byteLength: Number(length) }
+  const [, packed] = /^(?:fixed|custom)\(.*,([1-9]\d{0,3})\)$/.exec(text) ?? []
+  if (packed !== undefined) {
+    throw new UsageError(
+      `field "${name}" has the type "${text}", which only a program can give; write ${name}:bytes(${packed}) for its bytes`,
+    )
+  }
   throw new UsageError(
     `field "${name}" has the type "${text}"; the types are ${SCALAR_NAMES.join(' ')} and bytes(n)`,
   )

@@ -8,19 +8,19 @@ describe('the endurance of a device', () => {
     ['150TB', 150e12],
     ['150 TB', 150e12],
     ['1.5PB', 1.5e15],
-    ['0.5KB', 500],
-    ['2KiB', 2048],
+    ['5000.5KB', 5_000_500],
+    ['2000KiB', 2_048_000],
     ['3pib', 3 * 2 ** 50],
     ['7GiB', 7 * 2 ** 30],
     ['10MB', 1e7],
     ['100T', 1e14],
-    ['123456', 123_456],
-    ['123456B', 123_456],
+    ['123456789', 123_456_789],
+    ['123456789B', 123_456_789],
   ])('%s', (text, bytes) => {
     expect(parseEndurance(text)).toEqual({ bytes, text })
   })
 
-  test.each(['', 'TB', '150XB', '-1TB', '1e3', '150TBW', '0', '0.1', '1.TB', '1,5TB', '5iB'])(
+  test.each(['', 'TB', '150XB', '-1TB', '1e3', '150TBW', '0', '0.1', '150', '1.TB', '1,5TB', '5iB'])(
     'is refused: %j',
     text => {
       expect(() => parseEndurance(text)).toThrow(UsageError)
@@ -55,6 +55,12 @@ describe('the write rate as text', () => {
     ])
     const idle = { bytes: 0, ms: 24 * HOUR }
     expect(text({ lastHour: idle, lastDay: idle, bytesPerDay: 0 }, '1TB')[1]).toContain('without end')
+    const young = { bytes: 1024, ms: 20_000 }
+    const soon = 'not known yet: 1.0 KiB in the 20.0 s that are known'
+    expect(text({ lastHour: young, lastDay: young, bytesPerDay: 4_423_680 }, '1TB')).toEqual([
+      `write rate: ${soon}`,
+      `projected life: ${soon}`,
+    ])
     const unknown = { bytes: 0, ms: 0 }
     expect(text({ lastHour: unknown, lastDay: unknown, bytesPerDay: undefined }, '1TB')).toEqual([
       'projected life: not known: there is no event log',

@@ -28,7 +28,7 @@ const FREED_SHARE = 0.2
 const FILES_MAX = 32
 const WEAR_MAX = 3
 /** With less put, single pages decide. */
-const WEAR_LEAST_BYTES = MIB
+const WEAR_LEAST_BYTES = 32 * 1024
 const LOG_LEAST_BYTES = 64 * MIB
 const SPARE_LEAST_BYTES = 64 * MIB
 const DELETE_WHERES_MAX = 1000

@@ -1,14 +1,17 @@
 /** The screen of `flashtable top`: pure text, lines that fit the terminal. */
 import { visible } from '../../../src/base/describe-value.js'
-import { bytesText, durationText, EVENT_HEAD, eventText } from '../event-text.js'
+import { wearText } from '../endurance.js'
+import { bytesText, durationText } from '../event-text.js'
 import { formatCount } from '../output.js'
+import { countText } from '../words.js'
 import { ratesOf } from './rates.js'
-import type { TableStats } from '../../../src/index.js'
+import type { LoggedEvent } from '../../../src/index.js'
 import type { Sample } from './sample.js'
 
 /** Files of a level are drawn up to this many. */
 const BAR_FILES_MAX = 40
 const LABEL_WIDTH = 11
+const EVENT_WIDTH = 20
 
 /** The lines, no more than `rows` of no more than `columns` characters. `samples`: oldest first, the last is now. */
 export function screenOf(
@@ -21,12 +24,25 @@ export function screenOf(
   const room = Math.max(0, rows - head.length - 1)
   // The newest first: what does not fit is old. Seals come many a second, and the rows above tell what they do.
   const events = now.events.filter(({ event }) => event !== 'seal')
-  const lines = events.slice(-room).toReversed().map(eventText)
+  const lines = events.slice(-room).toReversed().map(eventLine)
   const last =
     now.events.length === 0
       ? ['No event log: the writer does not keep one, or was never open.']
-      : [EVENT_HEAD, ...lines]
+      : ['events, the newest first, without seals:', ...lines]
   return [...head, ...last].slice(0, rows).map(line => visible(line).slice(0, columns))
+}
+
+/** An event on a line that fits narrow terminals: `flashtable log` has them in columns. */
+function eventLine({ time, event, reason, times, inputFiles, records, bytes, ms }: LoggedEvent): string {
+  const what = [
+    ...(times === undefined ? [] : [`${formatCount(times)} times`]),
+    ...(inputFiles === undefined ? [] : [countText(inputFiles, 'input')]),
+    ...(records === undefined ? [] : [countText(records, 'record')]),
+    ...(bytes === undefined ? [] : [`${bytesText(bytes)} written`]),
+    ...(ms === undefined ? [] : [`in ${durationText(ms)}`]),
+  ]
+  const name = reason === undefined ? event : `${event} (${reason})`
+  return `${time.slice(11, 19)}  ${name.padEnd(EVENT_WIDTH)}  ${what.join(', ')}`.trimEnd()
 }
 
 type Row = readonly [label: string, text: string]
@@ -48,11 +64,11 @@ function rowsOf(samples: readonly Sample[]): Row[] {
   return [
     [
       'records',
-      `${formatCount(stats.records)}${stats.recordsAreExact ? '' : ' (hidden ones among them)'}, ${rateText(rates.recordsPerSecond, formatRate)} put`,
+      `${formatCount(stats.records)}${stats.recordsAreExact ? '' : ' (hidden ones among them)'}${rateText(rates.recordsPerSecond, formatRate, ' put')}`,
     ],
     [
       'written',
-      `${bytesText(now.writtenBytes)}, ${rateText(rates.bytesPerSecond, bytesText)} in the last minute, ${amplificationText(now)}`,
+      `${bytesText(now.writtenBytes)}${rateText(rates.bytesPerSecond, bytesText, ' in the last minute')}, ${amplificationText(now)}`,
     ],
     ...wearRows(now),
     [
@@ -70,8 +86,9 @@ function rowsOf(samples: readonly Sample[]): Row[] {
   ]
 }
 
-function rateText(rate: number | undefined, format: (rate: number) => string): string {
-  return rate === undefined ? '?/s' : `${format(rate)}/s`
+/** Nothing where it is not known: one look knows no rate of puts. */
+function rateText(rate: number | undefined, format: (rate: number) => string, of: string): string {
+  return rate === undefined ? '' : `, ${format(rate)}/s${of}`
 }
 
 function formatRate(rate: number): string {
@@ -83,10 +100,9 @@ function amplificationText({ stats, writtenBytes }: Sample): string {
   return recordBytesPut === 0 ? 'nothing put yet' : `${(writtenBytes / recordBytesPut).toFixed(2)} a byte put`
 }
 
-function wearRows({ stats: { wear, budget } }: Sample): Row[] {
-  const { lastHour, lastDay, bytesPerDay } = wear
-  const rate = bytesPerDay === undefined ? '' : `, ${bytesText(bytesPerDay)} a day at this rate`
-  const rows: Row[] = [['wear', `${spanText(lastHour)}, ${spanText(lastDay)}${rate}`]]
+function wearRows({ stats }: Sample): Row[] {
+  const { budget } = stats
+  const rows = wearText(stats).map(([, text]): Row => ['wear', text])
   if (budget !== undefined) {
     const waits = budget.waiting ? ', a merge waits for it' : ''
     rows.push([
@@ -95,10 +111,6 @@ function wearRows({ stats: { wear, budget } }: Sample): Row[] {
     ])
   }
   return rows
-}
-
-function spanText({ bytes, ms }: TableStats['wear']['lastDay']): string {
-  return `${bytesText(bytes)} in the last ${durationText(ms)}`
 }
 
 function memoryText({ writer }: Sample, processorShare: number | undefined): string {
