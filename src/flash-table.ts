@@ -29,7 +29,9 @@ import {
   type TableOptions,
 } from './options/options.js'
 import { DELETE_KEY, DELETE_RECORD, PUT } from './records/operations.js'
+import type { PublishResult } from './remote/publisher.js'
 import { Snapshot } from './state/snapshot.js'
+import type { ObjectStore } from './store/object-store.js'
 import { checkSource, readCompactOptions } from './table/call-options.js'
 import {
   encodingsOf,
@@ -39,7 +41,9 @@ import {
   type TableStatus,
 } from './table/describe.js'
 import { nodeEnvironment, type Environment } from './table/environment.js'
+import { checkStore, type PublishOptions } from './table/publish.js'
 import { ReadCalls } from './table/read-calls.js'
+import { restoreTable, type RestoreOptions, type RestoreResult } from './table/restore.js'
 import { copyOfCombine, duplicatesOf, type TableStats } from './table/stats.js'
 import { TableSession } from './table/table-session.js'
 import type {
@@ -466,6 +470,54 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     this.#session.assertOpen()
     refuseExtra('checkpoint', extra)
     await this.#session.checkpoint(absolutePath(directory, 'directory'))
+  }
+
+  /**
+   * Publishes everything put before the call to an object store, as a new version: uploads the bucket files that are not there
+   * yet, then replaces one object. Puts go on. When it resolves, the version can be restored anywhere. Rejects with
+   * `FLASHTABLE_FENCED` if another writer publishes there, `_EXISTS` if another table is there, `_UNAVAILABLE` if the store
+   * cannot be reached (try again: nothing is lost), `_UNSUPPORTED_STORE`, or as a put. Cost: a flush; the bytes of the new files;
+   * three requests besides.
+   */
+  async publish(store: ObjectStore, options?: PublishOptions, ...extra: never[]): Promise<PublishResult> {
+    this.#session.writer()
+    refuseExtra('publish', extra)
+    return this.#session.publish(checkStore('publish', store), options)
+  }
+
+  /**
+   * Restores a published table into the new directory `location`: the newest version, or one by its time, number or name.
+   * What it was published from may go on meanwhile. To publish the copy to the same store, pass `takeOver`. When it resolves,
+   * the copy is complete and on the device; if it rejects, nothing is left of it. Rejects with `FLASHTABLE_NOT_FOUND`,
+   * `_EXISTS`, `_UNAVAILABLE`, `_CORRUPTION`, `_DISK_FULL`, `_IO_ERROR`. Cost: fetches the bytes of the version.
+   */
+  static async restore(
+    store: ObjectStore,
+    location: string | URL,
+    options?: RestoreOptions,
+    ...extra: never[]
+  ): Promise<RestoreResult> {
+    refuseExtra('restore', extra)
+    return FlashTable.restoreIn(store, location, options, nodeEnvironment)
+  }
+
+  /**
+   * `restore` on another disk.
+   *
+   * @internal
+   */
+  static async restoreIn(
+    store: ObjectStore,
+    location: string | URL,
+    options: RestoreOptions | undefined,
+    environment: Environment,
+  ): Promise<RestoreResult> {
+    return restoreTable(
+      checkStore('restore', store),
+      absolutePath(location, 'location'),
+      options,
+      environment,
+    )
   }
 
   /**

@@ -1,5 +1,7 @@
 /** flashtable: an embedded multimap of fixed-width records that a flash device only sees as sequential, full-page writes. */
 export { FlashTable } from './flash-table.js'
+export { directoryStore } from './store/directory.js'
+export { collectGarbage, probeStore, publishedTable, verifyPublished } from './table/published.js'
 export { repairTable, verifyTable } from './offline/index.js'
 export { projectedLifeDays } from './event-log/wear.js'
 export type { Wear, WrittenSpan } from './event-log/wear.js'
@@ -68,6 +70,28 @@ export type {
   LoadOptions,
   TableOptions,
 } from './options/options.js'
+export type { PublishOptions } from './table/publish.js'
+export type { PublishResult } from './remote/publisher.js'
+export type {
+  CollectedGarbage,
+  GarbageOptions,
+  PublishedProblem,
+  PublishedTable,
+  PublishedVerification,
+  PublishedVersion,
+  StoreOptions,
+  VerifyPublishedOptions,
+} from './table/published.js'
+export type { RestoreOptions, RestoreResult } from './table/restore.js'
+export type {
+  ByteRange,
+  ObjectInfo,
+  ObjectSource,
+  ObjectStore,
+  PointerContent,
+  StoreCall,
+  UploadChoice,
+} from './store/object-store.js'
 export type { TableStatus } from './table/describe.js'
 export type { DurationStats, LatencyStats } from './base/latency.js'
 export type { FileStats, TableStats } from './table/stats.js'

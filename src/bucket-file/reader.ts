@@ -282,6 +282,13 @@ export class BucketFile implements CachedFile {
     return linkFile(this.#options, this.entry, this.#file, directory)
   }
 
+  /** Fills `buffer` with its bytes from `position` on, as they are. Also where its name is gone. Requires: it stays open. */
+  async readBytes(position: number, buffer: Uint8Array): Promise<void> {
+    if ((await readFully(this.#file, buffer, position)) === buffer.byteLength) return
+    const { path } = this.#file
+    throw corruption(path, position, `${buffer.byteLength} bytes`, 'the end of the file')
+  }
+
   /** Copies it to `directory`, synced. Requires: it stays open. Cost: reads and writes all of it. */
   copyInto(directory: string): Promise<void> {
     return copyFile(this.#options, this.entry, this.#file, directory)

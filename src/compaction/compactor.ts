@@ -292,25 +292,54 @@ export class Compactor {
     state.options.poison.check()
     const fileRecords = state.manifest.files.reduce((sum, file) => sum + file.records, 0)
     const small = fileRecords <= SMALL_TABLE_BUFFERS * state.options.bufferRecords
+    await this.#sealTaken(takeMemtables, signal)
+    if (small) {
+      await this.#flushes.hold(() => this.#compactInputs(state.version.runs, signal, progress), signal)
+      return
+    }
+    // The runs are small beside the files. They are flushed first, so that puts do not wait for the long merge.
+    await this.#flushRuns(signal)
+    await this.#compactInputs([], signal, progress)
+  }
+
+  /** Makes a bucket file of everything that is in memory. `takeMemtables`: as for {@link compactAll}. */
+  async flushAll(
+    takeMemtables: (signal: AbortSignal) => Promise<void>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    throwIfAborted(this.#closing.signal)
+    this.#options.state.options.poison.check()
+    await withSignals([signal, this.#closing.signal], async either => {
+      await this.#sealTaken(takeMemtables, either)
+      await this.#flushRuns(either)
+    })
+    this.#merges.wake()
+  }
+
+  /** Takes the memtables, and waits until they are runs. */
+  async #sealTaken(
+    takeMemtables: (signal: AbortSignal) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { state } = this.#options
     await takeMemtables(signal)
-    // Memtables that are sealed meanwhile do not count: otherwise puts could keep the merge from ever beginning.
+    // Memtables that are sealed meanwhile do not count: otherwise puts could keep this from ever ending.
     const taken = new Set(state.version.sealed)
     while (state.version.sealed.some(sealed => taken.has(sealed))) {
       throwIfAborted(signal)
       // A seal goes on to its end: puts may wait for it too.
       await unlessAborted(this.sealFinished(), signal)
     }
-    if (small) {
-      await this.#flushes.hold(() => this.#compactInputs(state.version.runs, signal, progress), signal)
-      return
-    }
-    // The runs are small beside the files. They are flushed first, so that puts do not wait for the long merge.
+  }
+
+  /** Flushes the runs that there are now. */
+  async #flushRuns(signal: AbortSignal): Promise<void> {
+    const { state } = this.#options
     const runs = new Set(state.version.runs)
     while (state.version.runs.some(run => runs.has(run))) {
       throwIfAborted(signal)
       await unlessAborted(this.#flush('compact'), signal)
     }
-    await this.#compactInputs([], signal, progress)
   }
 
   async #compactInputs(runs: readonly Run[], signal: AbortSignal, progress: Progress): Promise<void> {

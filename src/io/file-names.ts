@@ -5,6 +5,9 @@ export const MANIFEST_NAME = 'MANIFEST'
 export const MANIFEST_TEMPORARY_NAME = 'MANIFEST.tmp'
 /** The manifest of a table that a repair is writing; under this name it makes no table. */
 export const UNFINISHED_MANIFEST_NAME = 'MANIFEST.unfinished-repair'
+/** What the directory knows of stores where the table is published, and the next state of it until it is renamed. */
+export const REMOTE_NAME = 'REMOTE'
+export const REMOTE_TEMPORARY_NAME = 'REMOTE.tmp'
 /** What has happened in the table, for people; and the older part of it. Nothing depends on them. */
 export const EVENT_LOG_NAME = 'LOG.jsonl'
 export const OLD_EVENT_LOG_NAME = 'LOG.old.jsonl'
@@ -13,7 +16,10 @@ export const LOCK_NAME = 'LOCK'
 
 /** What a name in the table's directory stands for. */
 export type TableFile =
-  | { readonly kind: 'manifest' | 'manifest-temporary' | 'manifest-unfinished' | 'lock' | 'event-log' }
+  | {
+      readonly kind:
+        'manifest' | 'manifest-temporary' | 'manifest-unfinished' | 'lock' | 'remote' | 'event-log'
+    }
   | { readonly kind: NumberedKind; readonly number: number }
 
 type NumberedKind = 'wal' | 'bucket' | 'spill'
@@ -78,6 +84,7 @@ export function parseFileName(name: string): TableFile | undefined {
   if (name === MANIFEST_NAME) return { kind: 'manifest' }
   if (name === MANIFEST_TEMPORARY_NAME) return { kind: 'manifest-temporary' }
   if (name === UNFINISHED_MANIFEST_NAME) return { kind: 'manifest-unfinished' }
+  if (name === REMOTE_NAME || name === REMOTE_TEMPORARY_NAME) return { kind: 'remote' }
   if (name === LOCK_NAME || parseLockHelper(name) !== undefined) return { kind: 'lock' }
   if (name === EVENT_LOG_NAME || name === OLD_EVENT_LOG_NAME) return { kind: 'event-log' }
   const match = /^(\d{6,15})\.(wal|bucket|spill)$/.exec(name)

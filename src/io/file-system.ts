@@ -48,6 +48,8 @@ export interface EntryInfo {
   readonly bytes: number
   /** The disk space that it takes: whole blocks, none where nothing was written. */
   readonly allocatedBytes: number
+  /** When its content was last changed, by the clock of the file system: milliseconds since 1970. */
+  readonly modifiedMs: number
 }
 
 /** Identifies a file or directory and the state of its content. */

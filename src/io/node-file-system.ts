@@ -227,7 +227,7 @@ async function info(path: string): Promise<EntryInfo | undefined> {
   const stats = await ifThere(promised<fs.Stats>(path, done => fs.lstat(path, done)))
   if (stats === undefined) return undefined
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other'
-  return { kind, bytes: stats.size, allocatedBytes: stats.blocks * BLOCK_BYTES }
+  return { kind, bytes: stats.size, allocatedBytes: stats.blocks * BLOCK_BYTES, modifiedMs: stats.mtimeMs }
 }
 
 async function stamp(path: string): Promise<Stamp | undefined> {

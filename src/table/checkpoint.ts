@@ -6,10 +6,9 @@
  * docs/durability.md, Checkpoints.
  */
 import { dirname } from 'node:path'
-import { FlashTableError, diskError, hasCode, outOfRange } from '../base/errors.js'
+import { diskError, hasCode, outOfRange } from '../base/errors.js'
 import { Poison, latchedReason } from '../base/poison.js'
 import type { BucketFile } from '../bucket-file/reader.js'
-import { MANIFEST_NAME, parseFileName } from '../io/file-names.js'
 import { isWithin, type FileSystem } from '../io/file-system.js'
 import { Home } from '../io/home.js'
 import type { Jobs, MemtableInput, MergeTarget } from '../jobs/jobs.js'
@@ -18,6 +17,7 @@ import type { Manifest } from '../manifest/manifest.js'
 import { installManifest } from '../manifest/store.js'
 import type { TableState, View } from '../state/table-state.js'
 import { filesOf, type MemtableHandle } from '../state/version.js'
+import { makeNewDirectory, removeDirectories, removeTableFiles } from './new-directory.js'
 
 export interface CheckpointOptions {
   /** The id of the copy. */
@@ -43,7 +43,7 @@ export async function writeCheckpoint(
   let topmost: string
   try {
     await assertApart(fileSystem, state.options.directory, directory)
-    topmost = await makeNewDirectory(fileSystem, directory)
+    topmost = await makeNewDirectory(fileSystem, directory, 'a checkpoint')
   } catch (error) {
     if (hasCode(error, 'FLASHTABLE_INVALID_OPTION')) throw error
     throw diskError(error, `the checkpoint ${directory} cannot be started`)
@@ -57,7 +57,7 @@ export async function writeCheckpoint(
     await home.close()
     await fileSystem.syncDirectory(dirname(directory))
   } catch (error) {
-    await removeFiles(home?.fileSystem ?? fileSystem, directory)
+    await removeTableFiles(home?.fileSystem ?? fileSystem, directory)
     await home?.close()
     await removeDirectories(fileSystem, directory, topmost)
     throw diskError(latchedReason(error), `the checkpoint ${directory} failed`)
@@ -71,21 +71,6 @@ async function assertApart(fileSystem: FileSystem, table: string, directory: str
     'FLASHTABLE_INVALID_OPTION',
     `directory: expected one outside the table in ${table}, found ${directory}`,
   )
-}
-
-/** Returns the topmost directory that was made on the way. */
-async function makeNewDirectory(fileSystem: FileSystem, directory: string): Promise<string> {
-  const exists = (): FlashTableError =>
-    new FlashTableError('FLASHTABLE_EXISTS', `a checkpoint needs a new directory: ${directory} exists`)
-  if ((await fileSystem.info(directory)) !== undefined) throw exists()
-  const topmost = await fileSystem.makeDirectory(directory).catch(async (error: unknown) => {
-    // It may have been made in spite of the failure: a moment ago it was not there.
-    await removeDirectories(fileSystem, directory, directory)
-    throw error
-  })
-  // Somebody else has made it meanwhile.
-  if (topmost === undefined) throw exists()
-  return topmost
 }
 
 async function writeFiles(
@@ -171,23 +156,4 @@ function targetFor(
 ): MergeTarget {
   const output = { number, epoch, level: 0, filterBitsPerRecord }
   return { directory, tableId: tableIdBytes(tableId), layout, pageBytes, replace, includesOldest, output }
-}
-
-/** Removes the files of the copy. Best effort, after a failure. */
-async function removeFiles(fileSystem: FileSystem, directory: string): Promise<void> {
-  const names = await fileSystem.list(directory).catch(() => [])
-  // The manifest goes last: it shows that the directory is ours.
-  for (const name of names.sort((a, b) => Number(a === MANIFEST_NAME) - Number(b === MANIFEST_NAME))) {
-    if (parseFileName(name) !== undefined) await fileSystem.unlink(`${directory}/${name}`).catch(() => {})
-  }
-}
-
-/**
- * Removes `directory` and the ones above it up to `topmost`, as long as they are empty. Best effort, after a failure.
- */
-async function removeDirectories(fileSystem: FileSystem, directory: string, topmost: string): Promise<void> {
-  for (let made = directory; made.startsWith(topmost); made = dirname(made)) {
-    await fileSystem.removeDirectory(made).catch(() => {})
-    if (made === topmost) return
-  }
 }

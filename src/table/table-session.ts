@@ -15,8 +15,10 @@ import type { CompactOptions } from '../compaction/compactor.js'
 import { Jobs } from '../jobs/jobs.js'
 import type { ResolvedLoad, ResolvedOptions } from '../options/options.js'
 import type { JsonObject } from '../manifest/meta.js'
+import type { PublishResult } from '../remote/publisher.js'
 import { Pins } from '../state/pins.js'
 import type { View } from '../state/table-state.js'
+import type { ObjectStore } from '../store/object-store.js'
 import { writeCheckpoint } from './checkpoint.js'
 import { closeTable } from './close-table.js'
 import { newTableId } from './create-table.js'
@@ -24,6 +26,7 @@ import type { TableStatus } from './describe.js'
 import type { Environment } from './environment.js'
 import { openReader } from './open-reader.js'
 import { openTable } from './open.js'
+import { Publishing, type PublishOptions } from './publish.js'
 import { tableStats, type TableStats } from './stats.js'
 import type { TableParts, WriterParts } from './table-parts.js'
 
@@ -36,6 +39,7 @@ export class TableSession {
   #closed: Promise<void> | undefined
   #status: TableStatus = 'open'
   #refreshing: Promise<void> | undefined
+  readonly #publishing = new Publishing()
 
   private constructor(parts: TableParts, environment: Environment, publish: (event: TableEvent) => void) {
     this.#parts = parts
@@ -259,6 +263,11 @@ export class TableSession {
       await pin?.release()
       if (writer === undefined) await jobs.close()
     }
+  }
+
+  publish(store: ObjectStore, options: PublishOptions | undefined): Promise<PublishResult> {
+    const writer = this.writer()
+    return this.finish(this.#publishing.publish(this.#parts, writer, store, options, this.#environment))
   }
 
   stats(): Promise<TableStats> {

@@ -4,14 +4,21 @@ import { describe, expect, test } from 'vitest'
 import * as flashtable from '../../src/index.js'
 import {
   bytes,
+  collectGarbage,
+  directoryStore,
   encodings,
   fixed,
   FlashTable,
+  probeStore,
+  publishedTable,
   repairTable,
   Snapshot,
   struct,
+  verifyPublished,
   verifyTable,
 } from '../../src/index.js'
+import { s3Store } from '../../src/s3.js'
+import { SimulatedStore } from '../support/simulated-store.js'
 import { collect, fingerprint, imageOf, testTables } from '../support/tables.js'
 import { thrownBy } from '../support/thrown-by.js'
 import { call, expectRefused, filledTable, METHODS, NO_OPTIONS, textOf } from './method-arguments.js'
@@ -31,7 +38,7 @@ test('every public method and function has its entry in method-arguments.ts', ()
   const statics = Object.getOwnPropertyNames(FlashTable).filter(
     name => typeof Object.getOwnPropertyDescriptor(FlashTable, name)!.value === 'function',
   )
-  expect(statics.sort()).toEqual(['bulkLoad', 'bulkLoadIn', 'open', 'openIn'])
+  expect(statics.sort()).toEqual(['bulkLoad', 'bulkLoadIn', 'open', 'openIn', 'restore', 'restoreIn'])
   const ofSnapshot = Object.getOwnPropertyNames(Snapshot.prototype)
   expect(ofSnapshot.filter(name => !INTERNAL.includes(name)).sort()).toEqual(['close', 'constructor'])
   expect(Object.keys(flashtable).sort()).toEqual([
@@ -39,12 +46,17 @@ test('every public method and function has its entry in method-arguments.ts', ()
     'FlashTableError',
     'Snapshot',
     'bytes',
+    'collectGarbage',
+    'directoryStore',
     'encodings',
     'fixed',
+    'probeStore',
     'projectedLifeDays',
+    'publishedTable',
     'readEventLog',
     'repairTable',
     'struct',
+    'verifyPublished',
     'verifyTable',
   ])
 })
@@ -180,6 +192,57 @@ describe('arguments that a method does not take', () => {
     await expectRefused(verify(5), 'verifyTable of a number')
     await expectRefused(repair(path, new URL('https://example.org/')), 'repairTable into the web')
     expect([existsSync(path), existsSync(into)]).toEqual([false, false])
+  })
+
+  test('of restore, stores and published tables are refused, and nothing is asked of a store', async () => {
+    const store = new SimulatedStore()
+    const path = tables.path()
+    const restore = FlashTable.restore as (...args: unknown[]) => Promise<unknown>
+    const ofStores = { publishedTable, collectGarbage, verifyPublished, probeStore }
+    for (const junk of NO_OPTIONS) {
+      await expectRefused(restore(store, path, junk), `restore and ${textOf(junk)}`)
+      for (const [name, method] of Object.entries(ofStores))
+        await expectRefused(method(store, junk as never), `${name} and ${textOf(junk)}`)
+    }
+    for (const junk of [undefined, null, 5, 's3://bucket/x', {}, [], new Map()]) {
+      await expectRefused(restore(junk, path), `restore from ${textOf(junk)}`)
+      for (const [name, method] of Object.entries(ofStores))
+        await expectRefused(method(junk as never), `${name} of ${textOf(junk)}`)
+    }
+    for (const wrong of [
+      { at: '2026-11-28' },
+      { at: new Date(NaN) },
+      { version: 0 },
+      { version: 1.5 },
+      { version: '1' },
+      { name: 5 },
+      { version: 1, name: 'x' },
+      { verify: 1 },
+      { signal: new EventTarget() },
+    ])
+      await expectRefused(restore(store, path, wrong), `restore with ${JSON.stringify(wrong)}`)
+    for (const wrong of [{ retention: 'x' }, { dryRun: 1 }, { signal: 5 }])
+      await expectRefused(collectGarbage(store, wrong as never), `collectGarbage ${JSON.stringify(wrong)}`)
+    await expectRefused(restore(store, path, undefined, 5), 'restore and more')
+    await expectRefused(restore(store, 5), 'restore into a number')
+    for (const wrong of [5, null, 's3:/x', 'https://example.org/x', 's3://Bucket/x', 's3://bucket/../x'])
+      expect(thrownBy(() => s3Store(wrong as never))).toMatchObject({ code: 'FLASHTABLE_INVALID_OPTION' })
+    for (const wrong of [
+      { endpoint: 'http://user:pw@x/' },
+      { endpoint: 'ftp://x' },
+      { region: 5 },
+      { url: 'x' },
+    ])
+      expect(thrownBy(() => s3Store('s3://bucket/x', wrong as never))).toMatchObject({
+        code: 'FLASHTABLE_INVALID_OPTION',
+        message: expect.not.stringContaining('pw') as string,
+      })
+    for (const wrong of [5, null, '', new URL('https://example.org/')])
+      expect(thrownBy(() => directoryStore(wrong as never))).toMatchObject({
+        code: 'FLASHTABLE_INVALID_OPTION',
+      })
+    expect(store.counts).toEqual({})
+    expect(existsSync(path)).toBe(false)
   })
 
   test('of struct, bytes, fixed and constructors are refused', () => {

@@ -323,6 +323,7 @@ export function fileSystemContract(name: string, make: () => Promise<FileSystemS
           kind: 'file',
           bytes: 4,
           allocatedBytes: expect.any(Number) as number,
+          modifiedMs: expect.any(Number) as number,
         })
         expect(await fileSystem.info(at('d'))).toMatchObject({ kind: 'directory' })
         expect(await fileSystem.info(at('no'))).toBeUndefined()

@@ -5,6 +5,7 @@
  */
 import { expect } from 'vitest'
 import { describeValue } from '../../src/base/describe-value.js'
+import { SimulatedStore } from '../support/simulated-store.js'
 import {
   collect,
   fingerprint,
@@ -105,6 +106,18 @@ export const METHODS: Readonly<Record<string, Method>> = {
     options: { signal: NO_SIGNALS, onProgress: [null, true, 'log', {}, []] },
   },
   checkpoint: { args: ['<new>'] },
+  publish: {
+    args: [new SimulatedStore()],
+    optionsAt: 1,
+    options: {
+      name: [null, 5, '', 'a\nb', {}],
+      expires: [null, '30d', new Date(), {}],
+      takeOver: NO_BOOLEANS,
+      retention: [null, '7', 'a week', -1, NaN, 7n, {}, new Date()],
+      signal: NO_SIGNALS,
+      onProgress: [null, true, 'log', {}, []],
+    },
+  },
   clear: { args: [], optionsAt: 0, options: { ...bounds, ...write } },
   setMeta: { args: [{ upTo: 1 }] },
   refresh: { args: [] },

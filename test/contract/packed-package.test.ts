@@ -72,6 +72,17 @@ test('the command line is there', async () => {
   expect(JSON.parse(output)).toMatchObject({ problems: [], records: 60_001 })
 })
 
+test('a table is published to a directory; for S3 the command line says what to install', async () => {
+  await run('npx', ['flashtable', 'publish', 'table', 'published'])
+  expect(await run('npx', ['flashtable', 'verify', 'published'])).toContain('60,001 records: no problem')
+  await expect(run('npx', ['flashtable', 'history', 's3://bucket/prefix'])).rejects.toMatchObject({
+    stderr: expect.stringContaining('MISSING_PACKAGE: s3:// needs the package @aws-sdk/client-s3') as string,
+  })
+  await expect(run(process.execPath, ['-e', `import('flashtable/s3')`])).rejects.toMatchObject({
+    stderr: expect.stringContaining("Cannot find package '@aws-sdk/client-s3'") as string,
+  })
+})
+
 test('a format whose package is missing says what to install, and the others work', async () => {
   const cli = (...args: string[]) =>
     run('npx', ['flashtable', ...args]).catch((error: { stderr: string }) => error.stderr)

@@ -140,7 +140,7 @@ describe('docs/api.md', () => {
   test('has a section for every member of a table', () => {
     const headings = sectionsOf(API).map(({ heading }) => heading.replace(/\(.*/, ''))
     for (const name of [...methodNames(), ...getterNames()]) expect(headings).toContain(name)
-    for (const name of ['open', 'bulkLoad']) expect(headings).toContain(`FlashTable.${name}`)
+    for (const name of ['open', 'bulkLoad', 'restore']) expect(headings).toContain(`FlashTable.${name}`)
     for (const name of ['struct', 'bytes', 'fixed', 'encodings']) expect(headings).toContain(name)
   })
 

@@ -153,11 +153,11 @@ export class SimulatedDisk {
 
   infoOf(path: string): EntryInfo | undefined {
     if (this.directories.has(path))
-      return { kind: 'directory', bytes: PAGE_BYTES, allocatedBytes: PAGE_BYTES }
+      return { kind: 'directory', bytes: PAGE_BYTES, allocatedBytes: PAGE_BYTES, modifiedMs: 0 }
     const file = this.directories.find(path)
     if (file === undefined) return undefined
     const allocatedBytes = Math.ceil(file.size / PAGE_BYTES) * PAGE_BYTES
-    return { kind: 'file', bytes: file.size, allocatedBytes }
+    return { kind: 'file', bytes: file.size, allocatedBytes, modifiedMs: 0 }
   }
 
   // ---- behind the program's back ----

@@ -88,12 +88,16 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/(give|with|and no) keyEncoding( and valueEncoding)?/g, '$1 --schema'],
   [/leave the encodings out to open it as it was created/g, 'flashtable stats shows its schema'],
   [/give the schema of the table to repair/g, 'give its schema with --schema to repair'],
+  [/pass takeOver: true/g, 'pass --take-over'],
+  [/ \(retention\)/g, ' (--retention)'],
   [/; pass it as new URL\(\.\.\.\)/g, '; give its path'],
 ]
 
 /** What to do about it on the command line. */
-function adviceOn({ code, message }: FlashTableError): string {
+function adviceOn({ code, message, path }: FlashTableError): string {
   if (code !== 'FLASHTABLE_CORRUPTION' || message.includes('repair')) return ''
+  // A published table is at an address.
+  if (path?.includes('://') === true) return '; publish the table anew to another place'
   return '; flashtable verify lists all damage, flashtable repair saves what is intact'
 }
 

@@ -10,16 +10,22 @@ import { defineCount } from './commands/count.js'
 import { defineDelete } from './commands/delete.js'
 import { defineDump } from './commands/dump.js'
 import { defineExport } from './commands/export.js'
+import { defineGarbage } from './commands/gc.js'
 import { defineGet } from './commands/get.js'
+import { defineHistory } from './commands/history.js'
 import { defineImport } from './commands/import.js'
 import { defineInspect } from './commands/inspect.js'
 import { defineLog } from './commands/log.js'
 import { defineLoad } from './commands/load.js'
+import { defineProbe } from './commands/probe.js'
+import { definePublish } from './commands/publish.js'
 import { definePut } from './commands/put.js'
 import { defineRepair } from './commands/repair.js'
 import { defineReport } from './commands/report.js'
+import { defineRestore } from './commands/restore.js'
 import { defineScan } from './commands/scan.js'
 import { defineStats } from './commands/stats.js'
+import { defineStatus } from './commands/status.js'
 import { defineTop } from './commands/top.js'
 import { defineVerify } from './commands/verify.js'
 import { printError, printText } from './streams.js'
@@ -38,6 +44,8 @@ export function commandLine(): Command {
   const program = new Command('flashtable')
     .description('Offline tools for flashtable directories')
     .version(packageVersion())
+    // `restore --version 3` is an option of the command.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: printText,
@@ -66,6 +74,12 @@ export function commandLine(): Command {
     defineCheckpoint,
     defineDump,
     defineLoad,
+    definePublish,
+    defineRestore,
+    defineHistory,
+    defineStatus,
+    defineGarbage,
+    defineProbe,
     defineBench,
     defineCompletion,
   ])

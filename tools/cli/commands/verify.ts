@@ -1,35 +1,49 @@
 /**
- * `flashtable verify DIR`: reads every page and every frame, checks all of them, and changes nothing.
+ * `flashtable verify DIR`: reads every page and every frame, checks all of them, and changes nothing. Of a published table
+ * it reads the newest version where it is.
  *
  * README.md, Command line.
  */
 import type { Command } from 'commander'
+import { verifyPublished, type PublishedVerification } from '../../../src/index.js'
 import { verifyTable, type Verification } from '../../../src/offline/verify.js'
 import { jsonOption, parseDirectory } from '../arguments.js'
+import { closing } from '../closing.js'
 import { interruptible } from '../interrupt.js'
 import { EXIT, formatCount, report } from '../output.js'
 import { withProgress } from '../progress.js'
+import { addStoreOptions, isStore, openStore, URL_DETAILS, type StoreTexts } from '../store.js'
+import { UsageError } from '../usage.js'
 
 const EXAMPLES = `
+DIR may also be the URL of a published table: then the newest version is read where it is.
+${URL_DETAILS}
+
 Examples:
   flashtable verify fingerprints.table
-  flashtable verify fingerprints.table --json | jq .problems`
+  flashtable verify fingerprints.table --json | jq .problems
+  flashtable verify s3://backups/fingerprints`
 
 export function defineVerify(program: Command): void {
-  program
+  const command = program
     .command('verify')
     .summary('read and check everything')
     .description(
       'Reads every page and frame of the table in DIR and compares them with everything that manifest and footers ' +
         'say. Prints each problem with its file and offset, and exits with 1 if there is one. Changes nothing.',
     )
-    .argument('<dir>', 'directory of the table', parseDirectory)
-    .addOption(jsonOption())
-    .addHelpText('after', EXAMPLES)
-    .action(runVerify)
+    .argument('<dir>', 'directory of the table, or where it is published', parseDirectory)
+  addStoreOptions(command).addOption(jsonOption()).addHelpText('after', EXAMPLES).action(runVerify)
 }
 
-async function runVerify(directory: string, options: { readonly json?: true }): Promise<void> {
+interface Options extends StoreTexts {
+  readonly json?: true
+}
+
+async function runVerify(directory: string, options: Options): Promise<void> {
+  if (isStore(directory)) return verifyStore(directory, options)
+  if (options.endpoint !== undefined || options.region !== undefined)
+    throw new UsageError('--endpoint and --region are for s3://bucket/prefix')
   const result = await interruptible(signal =>
     withProgress('verifying', update =>
       verifyTable(directory, { signal, onProgress: ({ done, total }) => update(done, total) }),
@@ -42,11 +56,37 @@ async function runVerify(directory: string, options: { readonly json?: true }): 
   if (result.problems.length > 0) process.exitCode = EXIT.failed
 }
 
-/** One line for each problem, as compilers print them, and a summary. */
-function resultText({ problems, files, pages, frames, records, tornAt, orphans }: Verification): string {
-  const lines = problems.map(
+async function verifyStore(from: string, options: Options): Promise<void> {
+  const store = await openStore(from, options)
+  const result = await interruptible(signal =>
+    closing(store, () =>
+      withProgress('verifying', update =>
+        verifyPublished(store, { signal, onProgress: ({ done, total }) => update(done, total) }),
+      ),
+    ),
+  )
+  const problems = result.problems.map(problem => ({ ...problem, offset: problem.offset ?? null }))
+  report(options.json, { url: store.url, ...result, problems }, () => publishedText(result))
+  if (result.problems.length > 0) process.exitCode = EXIT.failed
+}
+
+function publishedText({ version, problems, files, pages, records }: PublishedVerification): string {
+  const read = `${formatCount(files)} files, ${formatCount(pages)} pages, ${formatCount(records)} records`
+  return [
+    ...problemLines(problems),
+    `version ${version}: ${read}: ${problems.length === 0 ? 'no problem' : `problems: ${formatCount(problems.length)}`}`,
+  ].join('\n')
+}
+
+function problemLines(problems: Verification['problems']): string[] {
+  return problems.map(
     ({ file, offset, message }) => `${file}:${offset === undefined ? '' : `${offset}:`} ${message}`,
   )
+}
+
+/** One line for each problem, as compilers print them, and a summary. */
+function resultText({ problems, files, pages, frames, records, tornAt, orphans }: Verification): string {
+  const lines = problemLines(problems)
   if (tornAt !== undefined) {
     lines.push(`${tornAt.path}:${tornAt.offset}: the log ends here, as it may after a crash: no problem`)
   }

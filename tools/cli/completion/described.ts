@@ -26,6 +26,7 @@ export interface DescribedCommand {
 const PATHS: Readonly<Record<string, 'directory' | 'file'>> = {
   dir: 'directory',
   new: 'directory',
+  url: 'directory',
   file: 'file',
 }
 

@@ -1,0 +1,125 @@
+/**
+ * How a published table goes on from version to version, and what may be forgotten: pure functions on its manifest.
+ *
+ * A version can be restored for `retentionMs` after the next one was published, and as long as it has a name. A file goes
+ * when no version that can be restored has it. All times are those of the store's clock.
+ */
+import { FlashTableError } from '../base/errors.js'
+import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import {
+  fileIdentity,
+  type NamedVersion,
+  type RemoteFile,
+  type RemoteManifest,
+  type RemoteVersion,
+} from './remote-manifest.js'
+
+/** A bucket file of the new version. */
+export interface PublishedFile {
+  readonly entry: BucketFileEntry
+  readonly key: string
+}
+
+/** What a publish changes. */
+export interface NextVersion extends Omit<RemoteVersion, 'version'> {
+  readonly table: RemoteManifest['table']
+  /** Oldest first. */
+  readonly files: readonly PublishedFile[]
+  readonly name?: Omit<NamedVersion, 'version'> | undefined
+}
+
+/** Which version is meant: the newest one of that time, one by its number, or one by its name. Default: the newest. */
+export type VersionChoice = { readonly at?: number; readonly version?: number; readonly name?: string }
+
+/** The manifest with one version more. The nonces are the caller's. */
+export function withVersion(remote: RemoteManifest, next: NextVersion): RemoteManifest {
+  const { table, files, name, at, sequence, nextFileNumber, counters, meta } = next
+  const version = newestOf(remote).version + 1
+  const named = new Map(files.map(file => [file.key, file]))
+  const retired = remote.files
+    .filter(({ key }) => !named.has(key))
+    .map((file): RemoteFile => (file.until === undefined ? { ...file, until: version, untilAt: at } : file))
+  const since = new Map(remote.files.map(file => [file.key, file.since]))
+  const current = files.map(({ entry, key }): RemoteFile => ({
+    entry,
+    key,
+    since: since.get(key) ?? version,
+  }))
+  const names = remote.names.filter(other => other.name !== name?.name)
+  return {
+    ...remote,
+    table,
+    files: [...retired, ...current],
+    versions: [
+      ...remote.versions.map(other => ({ supersededAt: at, ...other })),
+      { version, at, sequence, nextFileNumber, counters, meta },
+    ],
+    names: name === undefined ? names : [...names, { ...name, version }],
+  }
+}
+
+/** The newest version; before the first one, version 0. */
+export function newestOf({ versions }: RemoteManifest): Pick<RemoteVersion, 'version' | 'at' | 'sequence'> {
+  return versions.at(-1) ?? { version: 0, at: 0, sequence: 0 }
+}
+
+/** The keys of the files of the newest version, by what the files are. */
+export function keysByIdentity({ files }: RemoteManifest): Map<string, string> {
+  const current = files.filter(({ until }) => until === undefined)
+  return new Map(current.map(({ entry, key }) => [fileIdentity(entry), key]))
+}
+
+/** The manifest without what may be forgotten at `now`, and the keys that it no longer names. */
+export function collected(
+  remote: RemoteManifest,
+  now: number,
+  retentionMs: number,
+): { readonly remote: RemoteManifest; readonly dropped: readonly string[] } {
+  const names = remote.names.filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
+  const kept = new Set(names.map(({ version }) => version))
+  const versions = remote.versions.filter(
+    ({ version, supersededAt = Infinity }) => supersededAt + retentionMs > now || kept.has(version),
+  )
+  const isNeeded = ({ since, until }: RemoteFile): boolean =>
+    until === undefined || versions.some(({ version }) => since <= version && version < until)
+  return {
+    remote: { ...remote, names, versions, files: remote.files.filter(isNeeded) },
+    dropped: remote.files.filter(file => !isNeeded(file)).map(({ key }) => key),
+  }
+}
+
+/** The version that is meant. Throws `FLASHTABLE_NOT_FOUND`, which says what there is. */
+export function chooseVersion(remote: RemoteManifest, url: string, choice: VersionChoice): RemoteVersion {
+  const { versions, names } = remote
+  const found = find(remote, choice)
+  if (found !== undefined) return found
+  const wanted =
+    choice.name !== undefined
+      ? `a version named ${JSON.stringify(choice.name)}`
+      : choice.version !== undefined
+        ? `version ${choice.version}`
+        : choice.at !== undefined
+          ? `a version of ${new Date(choice.at).toISOString()}`
+          : 'anything published'
+  const oldest = versions[0]
+  const there =
+    oldest === undefined
+      ? 'nothing was published yet'
+      : `there are versions ${versions.map(({ version }) => version).join(', ')}, the oldest of ` +
+        `${new Date(oldest.at).toISOString()}, and the names ${names.map(({ name }) => JSON.stringify(name)).join(', ') || '(none)'}`
+  throw new FlashTableError('FLASHTABLE_NOT_FOUND', `${url} does not have ${wanted}: ${there}`)
+}
+
+function find(
+  { versions, names }: RemoteManifest,
+  { at, version, name }: VersionChoice,
+): RemoteVersion | undefined {
+  if (name !== undefined) {
+    const named = names.find(other => other.name === name)
+    return versions.find(other => other.version === named?.version)
+  }
+  if (version !== undefined) return versions.find(other => other.version === version)
+  if (at === undefined) return versions.at(-1)
+  // Versions in between may be forgotten: then that time is.
+  return versions.find(other => other.at <= at && at < (other.supersededAt ?? Infinity))
+}

@@ -1,0 +1,48 @@
+/**
+ * `flashtable/s3`: tables published to S3 and to what speaks it. It needs the package `@aws-sdk/client-s3` beside this one.
+ * docs/api.md, Object stores.
+ */
+import { URL } from 'node:url'
+import { describeValue } from './base/describe-value.js'
+import { invalidOption, readOptions, refuseExtra, unexpected } from './options/arguments.js'
+import { S3Store, type S3StoreOptions } from './store/s3-store.js'
+import type { ObjectStore } from './store/object-store.js'
+
+export type { S3StoreOptions }
+
+const S3_OPTIONS = {
+  endpoint: optionalEndpoint,
+  region: optionalText,
+  credentials: (value: unknown): S3StoreOptions['credentials'] => value as S3StoreOptions['credentials'],
+}
+
+/**
+ * The store at `s3://bucket/prefix`. `endpoint`: the address of a store other than Amazon's. Credentials are found as the SDK
+ * finds them, unless they are given. Nothing is sent yet. Throws with `FLASHTABLE_INVALID_OPTION`.
+ */
+export function s3Store(url: string | URL, options?: S3StoreOptions, ...extra: never[]): ObjectStore {
+  refuseExtra('s3Store', extra)
+  const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/+(.*?))?\/*$/.exec(String(url))
+  if (match === null || /[?#]|\/\/|(^|\/)\.\.?(\/|$)/.test(match[2] ?? ''))
+    throw invalidOption(
+      `s3Store: expected an address such as s3://bucket/prefix, found ${describeValue(String(url))}`,
+    )
+  const [, bucket, path = ''] = match
+  const given = readOptions('s3Store', options, S3_OPTIONS)
+  return new S3Store(bucket!, path === '' ? '' : `${path}/`, given)
+}
+
+function optionalText(value: unknown, name: string): string | undefined {
+  if (value === undefined || typeof value === 'string') return value
+  throw unexpected(name, 'a text', value)
+}
+
+/** A user or a password in it would be shown in messages. */
+function optionalEndpoint(value: unknown, name: string): string | undefined {
+  const text = optionalText(value, name)
+  if (text === undefined) return undefined
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:'
+  if (isHttp && url.username === '' && url.password === '') return text
+  throw invalidOption(`${name}: expected an http: or https: address without user and password`)
+}

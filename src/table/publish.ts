@@ -1,0 +1,181 @@
+/** Publishes an open table to an object store: what is put before the call, in bucket files. docs/internals.md, Publishing. */
+import { Buffer } from 'node:buffer'
+import { hostname } from 'node:os'
+import { Mutex } from 'async-mutex'
+import { runExclusive } from '../async/abort.js'
+import { withProgress } from '../async/progress.js'
+import { describeValue } from '../base/describe-value.js'
+import {
+  invalidOption,
+  optionalBoolean,
+  optionalCallback,
+  optionalSignal,
+  readOptions,
+} from '../options/arguments.js'
+import { durationOf, optionalDuration } from '../options/duration.js'
+import { Publisher, type PublishResult, type PublishedState } from '../remote/publisher.js'
+import type { TableState } from '../state/table-state.js'
+import type { ObjectStore } from '../store/object-store.js'
+import type { Environment } from './environment.js'
+import type { TableParts, WriterParts } from './table-parts.js'
+
+const NAME_LENGTH_MAX = 200
+/** Calls that an object store has. */
+const STORE_CALLS: readonly (keyof ObjectStore)[] = [
+  'get',
+  'put',
+  'load',
+  'swap',
+  'list',
+  'delete',
+  'abortUploads',
+  'now',
+]
+
+/** Options of `publish`. */
+export interface PublishOptions {
+  /** Gives the version a name, by which it can be restored until it expires. A name that was given before moves here. */
+  readonly name?: string | undefined
+  /** When the name may be forgotten: a `Date`, milliseconds from now on, or a text such as `'30d'`. Default: never. */
+  readonly expires?: Date | number | string | undefined
+  /** Go on with a table that another writer has published, from a copy of its newest version. That writer can publish no more. */
+  readonly takeOver?: boolean | undefined
+  /** How long older versions can be restored: milliseconds, or a text such as `'7d'`. Default: as at the last publish, at first an hour. */
+  readonly retention?: number | string | undefined
+  /** Ends the call: it rejects with `signal.reason`; what was uploaded by then is removed later. */
+  readonly signal?: AbortSignal | undefined
+  /** Called with the bytes uploaded so far, and those of all uploads. */
+  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
+}
+
+const PUBLISH_OPTIONS = {
+  name: optionalName,
+  expires: optionalExpiry,
+  takeOver: optionalBoolean,
+  retention: optionalDuration,
+  signal: optionalSignal,
+  onProgress: optionalCallback<NonNullable<PublishOptions['onProgress']>>(),
+}
+
+/** The publishers of one open table, by store. */
+export class Publishing {
+  readonly #publishers = new Map<string, Publisher>()
+  readonly #turn = new Mutex()
+
+  /** Publishes what was put before the call. Errors: as {@link Publisher.publish}, and as a flush. */
+  async publish(
+    parts: TableParts,
+    { committer, compactor, home }: WriterParts,
+    store: ObjectStore,
+    given: PublishOptions | undefined,
+    { randomBytes, wait }: Pick<Environment, 'randomBytes' | 'wait'>,
+  ): Promise<PublishResult> {
+    const {
+      name,
+      expires,
+      takeOver = false,
+      retention,
+      signal,
+      onProgress,
+    } = readOptions('publish', given, PUBLISH_OPTIONS)
+    if (expires !== undefined && name === undefined)
+      throw invalidOption('publish: expires is when a name is forgotten, and no name is given')
+    return withProgress({ signal, onProgress }, control =>
+      runExclusive(this.#turn, control.signal, async () => {
+        const { state, directory } = parts
+        await compactor.flushAll(
+          stop => committer.exclusive(() => committer.seal(stop), stop),
+          control.signal,
+        )
+        let publisher = this.#publishers.get(store.url)
+        publisher ??= new Publisher({
+          store,
+          fileSystem: home.fileSystem,
+          directory,
+          randomHex: bytes => Buffer.from(randomBytes(bytes)).toString('hex'),
+          label: `${hostname()}:${directory}`,
+          wait,
+        })
+        this.#publishers.set(store.url, publisher)
+        const taken = await takeState(state)
+        try {
+          return await publisher.publish(taken, {
+            name,
+            expiresAt: expires,
+            takeOver,
+            retentionMs: retention,
+            signal: control.signal,
+            onBytes: (done, total) => control.onProgress?.({ done, total }),
+          })
+        } finally {
+          await taken.release()
+        }
+      }),
+    )
+  }
+}
+
+/** The newest state in bucket files; they can be read until it is released, whatever is merged meanwhile. */
+async function takeState(state: TableState): Promise<PublishedState & { release(): Promise<void> }> {
+  return state.holdFiles(({ version }) => {
+    const { manifest } = state
+    const { firstLogSequence: sequence, nextFileNumber } = manifest
+    const files = new Map(version.stored.map(file => [file.entry.number, file]))
+    version.retain()
+    return Promise.resolve({
+      manifest: {
+        ...manifest,
+        log: { closed: [], firstSegment: nextFileNumber },
+        nextSequence: sequence,
+        clean: true,
+      },
+      sourceOf(number) {
+        const file = files.get(number)!
+        return {
+          bytes: file.entry.pages * manifest.pageBytes,
+          read: (position, buffer) => file.readBytes(position, buffer),
+        }
+      },
+      release: () => version.release(),
+    })
+  })
+}
+
+/** Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION` unless it has the calls of an object store. */
+export function checkStore(call: string, store: unknown): ObjectStore {
+  const given = store as Partial<Record<keyof ObjectStore, unknown>> | null | undefined
+  const isStore =
+    typeof given === 'object' &&
+    given !== null &&
+    typeof given.url === 'string' &&
+    STORE_CALLS.every(name => typeof given[name] === 'function')
+  if (isStore) return store as ObjectStore
+  throw invalidOption(
+    `${call}: expected a store, made by directoryStore() or by s3Store() of flashtable/s3, found ${describeValue(store)}`,
+  )
+}
+
+function optionalName(value: unknown, name: string): string | undefined {
+  if (value === undefined) return undefined
+  if (typeof value === 'string' && value !== '' && value.length <= NAME_LENGTH_MAX && !/\p{Cc}/u.test(value))
+    return value
+  throw invalidOption(
+    `${name}: expected a text of 1 to ${NAME_LENGTH_MAX} characters without control characters, found ${describeValue(value)}`,
+  )
+}
+
+/** Gives the time of expiry from the time by the clock of the store. */
+function optionalExpiry(value: unknown, name: string): ((now: number) => number) | undefined {
+  if (value === undefined) return undefined
+  if (isDate(value)) {
+    const at = value.getTime()
+    return () => at
+  }
+  const ms = durationOf(value, name, 'a Date, ')
+  return now => now + ms
+}
+
+/** By what it does: it may come from another realm. */
+export function isDate(value: unknown): value is Date {
+  return Object.prototype.toString.call(value) === '[object Date]' && !Number.isNaN((value as Date).getTime())
+}

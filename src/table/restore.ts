@@ -1,0 +1,289 @@
+/**
+ * Makes a table of a published one: in a new directory, as it was in some version.
+ *
+ * Files are fetched in pieces, each checked as it is opened; then REMOTE, and the manifest last. Crash: without its
+ * manifest the directory is no table. The copy has an id of its own. docs/internals.md, Publishing.
+ */
+import { Buffer } from 'node:buffer'
+import { dirname } from 'node:path'
+import { throwIfAborted } from '../async/abort.js'
+import { atOnce } from '../async/at-once.js'
+import { withProgress } from '../async/progress.js'
+import { corruption, diskError, FlashTableError } from '../base/errors.js'
+import { Poison, latchedReason } from '../base/poison.js'
+import { checkBucketFile } from '../bucket-file/check.js'
+import { BucketFile, type BucketFileOptions } from '../bucket-file/reader.js'
+import { Schema } from '../encoding/schema.js'
+import { bucketName } from '../io/file-names.js'
+import type { FileSystem } from '../io/file-system.js'
+import { Home } from '../io/home.js'
+import { modedFileSystem } from '../io/moded-file-system.js'
+import { writeFully } from '../io/transfer.js'
+import { tableIdBytes } from '../manifest/bucket-file-entry.js'
+import { combineOf, type Manifest } from '../manifest/manifest.js'
+import { installManifest } from '../manifest/store.js'
+import {
+  optionalBoolean,
+  optionalCallback,
+  optionalSignal,
+  outside,
+  readOptions,
+  unexpected,
+} from '../options/arguments.js'
+import { loadRemote } from '../remote/pointer.js'
+import {
+  filesOfVersion,
+  manifestOf,
+  REMOTE_MANIFEST_KEY,
+  type RemoteFile,
+  type RemoteManifest,
+  type RemoteVersion,
+} from '../remote/remote-manifest.js'
+import { saveRemote } from '../remote/remote-state.js'
+import { chooseVersion, newestOf } from '../remote/versions.js'
+import type { ObjectStore } from '../store/object-store.js'
+import { newTableId } from './create-table.js'
+import type { Environment } from './environment.js'
+import { makeNewDirectory, removeDirectories, removeTableFiles } from './new-directory.js'
+import { isDate } from './publish.js'
+
+/** Bytes of a request, and requests on their way at the same time. */
+const PIECE_BYTES = 8 * 2 ** 20
+const PIECES_AT_ONCE = 3
+
+/** Options of `restore`. At most one of `at`, `version` and `name`; default: the newest version. */
+export interface RestoreOptions {
+  /** The version that was the newest at that time, by the store's clock. */
+  readonly at?: Date | undefined
+  readonly version?: number | undefined
+  readonly name?: string | undefined
+  /** Reads every page that was fetched, and checks it against all that footers and manifest say. */
+  readonly verify?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Called with the bytes fetched so far, and all of them. */
+  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined
+}
+
+/** What was restored. */
+export interface RestoreResult {
+  readonly version: number
+  readonly sequence: number
+  /** When the version was published. */
+  readonly at: Date
+  readonly fetchedBytes: number
+}
+
+const RESTORE_OPTIONS = {
+  at: optionalDate,
+  version: optionalVersion,
+  name: optionalText,
+  verify: optionalBoolean,
+  signal: optionalSignal,
+  onProgress: optionalCallback<NonNullable<RestoreOptions['onProgress']>>(),
+}
+
+/**
+ * Restores into the new `directory`, an absolute path; everything in it is synced. Rejects with `FLASHTABLE_NOT_FOUND`,
+ * `_EXISTS`, `_UNAVAILABLE`, `_CORRUPTION`, `_DISK_FULL`, `_IO_ERROR`, or `signal.reason`; then nothing is left of it.
+ */
+export async function restoreTable(
+  store: ObjectStore,
+  directory: string,
+  given: RestoreOptions | undefined,
+  environment: Environment,
+): Promise<RestoreResult> {
+  const {
+    signal,
+    onProgress,
+    verify = false,
+    at,
+    version,
+    name,
+  } = readOptions('restore', given, RESTORE_OPTIONS)
+  const choice = {
+    ...(at === undefined ? {} : { at }),
+    ...(version === undefined ? {} : { version }),
+    ...(name === undefined ? {} : { name }),
+  }
+  if (Object.keys(choice).length > 1)
+    throw unexpected('at, version and name', 'only one of them', Object.keys(choice).join(' and '))
+  return withProgress({ signal, onProgress }, async control => {
+    const state = await loadRemote(store, control)
+    if (state === undefined)
+      throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no published table in ${store.url}`)
+    const chosen = chooseVersion(state.remote, store.url, choice)
+    const restore = new Restore(store, state.remote, chosen, environment, verify, control.signal)
+    const fetchedBytes = await restore.into(directory, (done, total) => control.onProgress?.({ done, total }))
+    return { version: chosen.version, sequence: chosen.sequence, at: new Date(chosen.at), fetchedBytes }
+  })
+}
+
+class Restore {
+  readonly #store: ObjectStore
+  readonly #remote: RemoteManifest
+  readonly #chosen: RemoteVersion
+  readonly #environment: Environment
+  readonly #verify: boolean
+  readonly #signal: AbortSignal | undefined
+
+  constructor(
+    store: ObjectStore,
+    remote: RemoteManifest,
+    chosen: RemoteVersion,
+    environment: Environment,
+    verify: boolean,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#store = store
+    this.#remote = remote
+    this.#chosen = chosen
+    this.#environment = environment
+    this.#verify = verify
+    this.#signal = signal
+  }
+
+  /** Resolves to the bytes that were fetched. */
+  async into(directory: string, onBytes: (done: number, total: number) => void): Promise<number> {
+    const fileSystem = modedFileSystem(this.#environment.fileSystem, this.#remote.table.mode)
+    let topmost: string
+    try {
+      topmost = await makeNewDirectory(fileSystem, directory, 'a restored table')
+    } catch (error) {
+      throw diskError(error, `the table cannot be restored into ${directory}`)
+    }
+    let home: Home | undefined
+    try {
+      // If somebody makes a table there meanwhile, or puts another directory there, it is left alone.
+      home = await Home.hold(fileSystem, directory, () => {})
+      await home.settle()
+      const bytes = await this.#write(directory, home.fileSystem, onBytes)
+      await home.close()
+      await fileSystem.syncDirectory(dirname(directory))
+      return bytes
+    } catch (error) {
+      await removeTableFiles(home?.fileSystem ?? fileSystem, directory)
+      await home?.close()
+      await removeDirectories(fileSystem, directory, topmost)
+      throwIfAborted(this.#signal)
+      throw diskError(latchedReason(error), `the table cannot be restored into ${directory}`)
+    }
+  }
+
+  async #write(
+    directory: string,
+    fileSystem: FileSystem,
+    onBytes: (done: number, total: number) => void,
+  ): Promise<number> {
+    const files = filesOfVersion(this.#remote, this.#chosen.version)
+    const { pageBytes } = this.#remote.table
+    const total = files.reduce((sum, { entry }) => sum + entry.pages * pageBytes, 0)
+    const tableId = newTableId(this.#environment)
+    const manifest: Manifest = {
+      ...manifestOf(this.#remote, this.#chosen),
+      tableId,
+      files: files.map(({ entry }) => entry),
+    }
+    let done = 0
+    for (const file of files) {
+      await this.#fetch(file, fileSystem, directory, bytes => onBytes((done += bytes), total))
+    }
+    await this.#check(manifest, fileSystem, directory)
+    await fileSystem.syncDirectory(directory)
+    // This copy is a writer of its own.
+    const writer = Buffer.from(this.#environment.randomBytes(16)).toString('hex')
+    const isNewest = this.#chosen.version === newestOf(this.#remote).version
+    const { lineage } = this.#remote
+    const published = isNewest ? this.#remote.published : ''
+    await saveRemote(fileSystem, directory, {
+      lineage,
+      url: this.#store.url,
+      writer,
+      published,
+      pending: [],
+    })
+    throwIfAborted(this.#signal)
+    await installManifest(fileSystem, directory, manifest, new Poison())
+    return done
+  }
+
+  async #fetch(
+    { key, entry }: RemoteFile,
+    fileSystem: FileSystem,
+    directory: string,
+    onBytes: (bytes: number) => void,
+  ): Promise<void> {
+    const size = entry.pages * this.#remote.table.pageBytes
+    const file = await fileSystem.open(`${directory}/${bucketName(entry.number)}`, 'create')
+    try {
+      await atOnce(Math.ceil(size / PIECE_BYTES), PIECES_AT_ONCE, async piece => {
+        const start = piece * PIECE_BYTES
+        const range = { start, end: Math.min(size, start + PIECE_BYTES) }
+        const bytes = await this.#store.get(key, { range, signal: this.#signal })
+        if (bytes === undefined) throw await this.#missing(key)
+        await writeFully(file, bytes, start)
+        onBytes(bytes.byteLength)
+      })
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** An object that the manifest has named is not there: the version was forgotten meanwhile, or the store has lost it. */
+  async #missing(key: string): Promise<FlashTableError> {
+    const { url } = this.#store
+    const state = await loadRemote(this.#store, { signal: this.#signal })
+    const isNamed = state?.remote.files.some(file => file.key === key) ?? false
+    return isNamed
+      ? corruption(`${url}/${key}`, 0, 'an object that the manifest names', 'none: somebody has deleted it')
+      : new FlashTableError(
+          'FLASHTABLE_NOT_FOUND',
+          `version ${this.#chosen.version} of ${url} was forgotten while it was being restored: restore a newer one, ` +
+            'or keep versions for longer (retention)',
+        )
+  }
+
+  async #check(manifest: Manifest, fileSystem: FileSystem, directory: string): Promise<void> {
+    const path = `${this.#store.url}/${REMOTE_MANIFEST_KEY}`
+    const { layout } = Schema.open(manifest.schema, path, {}, combineOf(manifest))
+    const options: BucketFileOptions = {
+      fileSystem,
+      directory,
+      tableId: tableIdBytes(manifest.tableId),
+      layout,
+      pageBytes: manifest.pageBytes,
+    }
+    for (const entry of manifest.files) {
+      if (!this.#verify) {
+        await (await BucketFile.open(options, entry)).close()
+        continue
+      }
+      const { problems } = await checkBucketFile(options, entry, () => throwIfAborted(this.#signal))
+      const [problem] = problems
+      if (problem !== undefined)
+        throw new FlashTableError('FLASHTABLE_CORRUPTION', problem.message, {
+          path: problem.path,
+          ...(problem.offset === undefined ? {} : { offset: problem.offset }),
+        })
+    }
+  }
+}
+
+function optionalDate(value: unknown, name: string): number | undefined {
+  if (value === undefined) return undefined
+  if (!isDate(value)) throw unexpected(name, 'a valid Date', value)
+  return value.getTime()
+}
+
+function optionalVersion(value: unknown, name: string): number | undefined {
+  if (value === undefined) return undefined
+  const expected = 'the number of a version, from 1 on'
+  if (typeof value !== 'number') throw unexpected(name, expected, value)
+  if (!Number.isSafeInteger(value) || value < 1) throw outside(name, expected, value)
+  return value
+}
+
+function optionalText(value: unknown, name: string): string | undefined {
+  if (value === undefined || typeof value === 'string') return value
+  throw unexpected(name, 'the name of a version, a text', value)
+}

@@ -1,0 +1,49 @@
+/** Publish and restore with a directory as the store, and publishers that are killed. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { FlashTable, directoryStore, publishedTable, verifyPublished } from '../../src/index.js'
+import { describePublishing, prefixOf } from './publishing.js'
+
+const CHILD = fileURLToPath(new URL('../support/publishing-process.ts', import.meta.url))
+const KILLS = 4
+
+let root: string
+let stores = 0
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'flashtable-publish-'))
+})
+afterAll(() => rm(root, { recursive: true }))
+
+describePublishing('in a directory', () => Promise.resolve(directoryStore(join(root, `${stores++}`))))
+
+test('a publisher that is killed at any moment leaves versions that are prefixes, and goes on', async () => {
+  const [table, url] = [join(root, 'killed'), join(root, 'killed-store')]
+  const store = directoryStore(url)
+  let acknowledged = 0
+  for (let kill = 0; kill < KILLS; kill++) {
+    const child = spawn(process.execPath, ['--import', 'tsx', CHILD, table, url], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const ended = once(child, 'exit')
+    let lines = 0
+    for await (const line of createInterface(child.stdout)) {
+      acknowledged = Number(line)
+      // In the middle of the next publish, a little later each time.
+      if (++lines === 3 + kill) setTimeout(() => child.kill('SIGKILL'), 3 * kill)
+    }
+    await ended
+    const { versions } = await publishedTable(store)
+    expect(versions.at(-1)!.sequence).toBeGreaterThanOrEqual(acknowledged)
+    expect((await verifyPublished(store)).problems).toEqual([])
+    const copy = join(root, `killed-${kill}`)
+    const { sequence } = await FlashTable.restore(store, copy)
+    expect(await prefixOf(copy)).toBe(sequence)
+  }
+  expect(acknowledged).toBeGreaterThan(0)
+})

@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest'
+import { chooseVersion, collected, keysByIdentity, withVersion } from '../../../src/remote/versions.js'
+import { fileIn, manifestWith, publishedAt, TABLE } from './manifests.js'
+
+const HOUR = 3_600_000
+
+test('a version is the files from the one that it came with up to the one without it', () => {
+  let remote = publishedAt(1000, ['a', 'b'])
+  remote = withVersion(remote, { ...manifestWith(2000), files: [fileIn('b'), fileIn('c')] })
+  remote = withVersion(remote, { ...manifestWith(3000), files: [fileIn('d')] })
+  expect(remote.versions.map(({ version, at, supersededAt }) => [version, at, supersededAt])).toEqual([
+    [1, 1000, 2000],
+    [2, 2000, 3000],
+    [3, 3000, undefined],
+  ])
+  const filesOf = (version: number): string[] =>
+    remote.files
+      .filter(({ since, until = Infinity }) => since <= version && version < until)
+      .map(({ key }) => key.at(-8)!)
+  expect([1, 2, 3].map(filesOf)).toEqual([['a', 'b'], ['b', 'c'], ['d']])
+  expect([...keysByIdentity(remote).values()].map(key => key.at(-8))).toEqual(['d'])
+})
+
+test('a version stays for the retention after the next one, to the millisecond, and the newest for ever', () => {
+  let remote = publishedAt(1000, ['a'])
+  remote = withVersion(remote, { ...manifestWith(2000), files: [fileIn('b')] })
+  const before = collected(remote, 2000 + HOUR - 1, HOUR)
+  expect(before).toEqual({ remote, dropped: [] })
+  const after = collected(remote, 2000 + HOUR, HOUR)
+  expect(after.remote.versions.map(({ version }) => version)).toEqual([2])
+  expect(after.dropped).toEqual([fileIn('a').key])
+  expect(collected(after.remote, 2 ** 50, 0)).toEqual({ remote: after.remote, dropped: [] })
+})
+
+test('a name keeps its version and no other one, until it expires or moves on', () => {
+  let remote = publishedAt(1000, ['a'])
+  const next = (at: number, key: string, name?: { name: string; expiresAt?: number }): void => {
+    remote = withVersion(remote, { ...manifestWith(at), files: [fileIn(key)], name })
+  }
+  next(2000, 'b', { name: 'kept', expiresAt: 9000 })
+  next(3000, 'c')
+  next(4000, 'd')
+  expect(collected(remote, 8999, 0).dropped).toEqual(['a', 'c'].map(key => fileIn(key).key))
+  expect(collected(remote, 8999, 0).remote.versions.map(({ version }) => version)).toEqual([2, 4])
+  expect(collected(remote, 9000, 0).dropped).toEqual(['a', 'b', 'c'].map(key => fileIn(key).key))
+  expect(collected(remote, 9000, 0).remote.names).toEqual([])
+  next(5000, 'e', { name: 'kept' })
+  expect(remote.names).toEqual([{ name: 'kept', version: 5 }])
+  expect(collected(remote, 2 ** 50, 0).dropped).toEqual(['a', 'b', 'c', 'd'].map(key => fileIn(key).key))
+})
+
+test('a file that versions share stays as long as one of them', () => {
+  let remote = publishedAt(1000, ['a', 'b'])
+  remote = withVersion(remote, { ...manifestWith(2000), files: [fileIn('b')], name: { name: 'x' } })
+  remote = withVersion(remote, { ...manifestWith(3000), files: [fileIn('c')] })
+  expect(collected(remote, 5000, 0).dropped).toEqual([fileIn('a').key])
+})
+
+test('a version is chosen by time, number and name, and the message says what there is', () => {
+  let remote = publishedAt(1000, ['a'])
+  remote = withVersion(remote, { ...manifestWith(2000), files: [fileIn('b')], name: { name: 'x' } })
+  remote = withVersion(remote, { ...manifestWith(3000), files: [fileIn('c')] })
+  const versionOf = (choice: Parameters<typeof chooseVersion>[2]): number =>
+    chooseVersion(remote, 'sim://x', choice).version
+  expect([1000, 1999, 2000, 2999, 3000, 2 ** 50].map(at => versionOf({ at }))).toEqual([1, 1, 2, 2, 3, 3])
+  expect([versionOf({}), versionOf({ version: 1 }), versionOf({ name: 'x' })]).toEqual([3, 1, 2])
+  for (const [choice, wanted] of [
+    [{ at: 999 }, 'a version of 1970-01-01T00:00:00.999Z'],
+    [{ version: 4 }, 'version 4'],
+    [{ name: 'y' }, 'a version named "y"'],
+  ] as const)
+    expect(() => versionOf(choice)).toThrow(
+      `sim://x does not have ${wanted}: there are versions 1, 2, 3, the oldest of 1970-01-01T00:00:01.000Z, and the names "x"`,
+    )
+  // The version in between is forgotten: that time is, too.
+  remote = collected(remote, 4000, 0).remote
+  expect(versionOf({ at: 2500 })).toBe(2)
+  expect(() => versionOf({ at: 1500 })).toThrow('does not have')
+})
+
+test('the table of a version is that of its writer', () => {
+  expect(publishedAt(1000, ['a']).table).toEqual(TABLE)
+})

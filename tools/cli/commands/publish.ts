@@ -1,0 +1,79 @@
+/** `flashtable publish DIR URL`: the table as a new version in an object store. */
+import { Option, type Command } from 'commander'
+import { FlashTable } from '../../../src/index.js'
+import { jsonOption, parseDirectory, single, waitOption } from '../arguments.js'
+import { closing } from '../closing.js'
+import { interruptible } from '../interrupt.js'
+import { formatBytes, formatCount, report } from '../output.js'
+import { withProgress } from '../progress.js'
+import { addStoreOptions, openStore, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
+
+const DETAILS = `${URL_DETAILS}
+
+Only files that are not there yet are uploaded. A program that has the table open publishes it itself, by
+table.publish(). Times are a number with s, m, h, d or w.
+
+Examples:
+  flashtable publish fingerprints.table /mnt/nas/fingerprints --retention 7d
+  flashtable publish fingerprints.table s3://backups/fingerprints --name "$(date +%F)" --expires 30d`
+
+export function definePublish(program: Command): void {
+  const command = program
+    .command('publish')
+    .summary('put the table into an object store, as a new version')
+    .description(
+      'Publishes the table in DIR to URL, as a new version: uploads the files that are not there yet, then replaces ' +
+        'one object. restore makes a table of it, on any machine.',
+    )
+    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<url>', 'where it is published', parseUrl)
+  addStoreOptions(command)
+    .addOption(single(new Option('--name <text>', 'a name for the version, which keeps it')))
+    .addOption(single(new Option('--expires <time>', 'when the name may be forgotten, such as 30d')))
+    .addOption(
+      single(new Option('--retention <time>', 'how long older versions can be restored, at first 1h')),
+    )
+    .addOption(
+      new Option('--take-over', 'go on with what another writer has published, from a restored copy'),
+    )
+    .addOption(waitOption())
+    .addOption(jsonOption())
+    .addHelpText('after', DETAILS)
+    .action(runPublish)
+}
+
+interface Options extends StoreTexts {
+  readonly name?: string
+  readonly expires?: string
+  readonly retention?: string
+  readonly takeOver?: true
+  readonly wait?: number
+  readonly json?: true
+}
+
+async function runPublish(directory: string, to: string, options: Options): Promise<void> {
+  const { name, expires, retention, takeOver, wait } = options
+  const store = await openStore(to, options)
+  const result = await interruptible(signal =>
+    closing(store, async () => {
+      const opening = FlashTable.open(directory, { createIfMissing: false, lockTimeoutMs: wait, signal })
+      return closing(await opening, table =>
+        withProgress('publishing', update =>
+          table.publish(store, {
+            name,
+            expires,
+            retention,
+            takeOver,
+            signal,
+            onProgress: ({ done, total }) => update(done, total),
+          }),
+        ),
+      )
+    }),
+  )
+  const { version, uploadedFiles, uploadedBytes } = result
+  report(options.json, { directory, url: store.url, ...result }, () => {
+    const uploaded = `${formatCount(uploadedFiles)} files, ${formatBytes(uploadedBytes)} uploaded`
+    return `version ${version} in ${store.url}: ${uploadedFiles === 0 ? 'nothing had to be uploaded' : uploaded}`
+  })
+}

@@ -1,0 +1,74 @@
+/** Where tables are published, as the commands take it: a directory, a file: URL, or s3://bucket/prefix. */
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { Option, type Command } from 'commander'
+import { directoryStore, type ObjectStore } from '../../src/index.js'
+import { single } from './arguments.js'
+import { MissingPackageError } from './formats/packages.js'
+import { UsageError } from './usage.js'
+
+/** Where S3 is, as it was given. */
+export interface StoreTexts {
+  readonly endpoint?: string
+  readonly region?: string
+}
+
+const IS_S3 = /^s3:/i
+const IS_FILE = /^file:/i
+
+/** What the help of commands that take a URL says of it. */
+export const URL_DETAILS = `
+URL is a directory, such as /mnt/nas/prints, or s3://bucket/prefix; for S3 install @aws-sdk/client-s3. Credentials are
+found as the AWS tools find them; --endpoint and --region, or AWS_ENDPOINT_URL and AWS_REGION, say where the store is.`
+
+/** The argument URL, and `--endpoint` and `--region`. */
+export function addStoreOptions(command: Command): Command {
+  // The endpoint is checked later: commander would repeat it in its message, and somebody may have put a password there.
+  return command
+    .addOption(single(new Option('--endpoint <address>', "of an S3 store that is not Amazon's")))
+    .addOption(single(new Option('--region <name>', 'of the S3 store')))
+}
+
+/** `<url>`. */
+export function parseUrl(text: string): string {
+  if (text === '') throw new UsageError('It must be a directory, or s3://bucket/prefix.')
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(text) && !IS_S3.test(text) && !IS_FILE.test(text))
+    throw new UsageError('It must be a directory, a file: URL, or s3://bucket/prefix.')
+  return text
+}
+
+/** The store; the client for S3 is loaded only for that. */
+export async function openStore(url: string, { endpoint, region }: StoreTexts): Promise<ObjectStore> {
+  if (!IS_S3.test(url)) {
+    if (endpoint !== undefined || region !== undefined)
+      throw new UsageError('--endpoint and --region are for s3://bucket/prefix')
+    return directoryStore(IS_FILE.test(url) ? new URL(url) : url)
+  }
+  const { env } = process
+  const address = endpoint ?? env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL']
+  const place = region ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? (address && 'us-east-1')
+  const { s3Store } = await loadS3()
+  return s3Store(url, {
+    ...(address === undefined ? {} : { endpoint: address }),
+    ...(place === undefined ? {} : { region: place }),
+  })
+}
+
+async function loadS3(): Promise<typeof import('../../src/s3.js')> {
+  try {
+    return await import('../../src/s3.js')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code !== 'ERR_MODULE_NOT_FOUND' || !message.includes('@aws-sdk/client-s3')) throw error
+    throw new MissingPackageError(
+      's3:// needs the package @aws-sdk/client-s3; install it where flashtable is: npm install @aws-sdk/client-s3',
+    )
+  }
+}
+
+/** Whether a path that may be a table or a store is a store: its manifest is a series of directories. */
+export function isStore(text: string): boolean {
+  if (IS_S3.test(text)) return true
+  if (!existsSync(text) || existsSync(join(text, 'MANIFEST'))) return false
+  return readdirSync(text).some(name => /^MANIFEST\.[1-9]\d*$/.test(name))
+}
