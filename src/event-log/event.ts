@@ -18,6 +18,7 @@ export const EVENT_NAMES = [
   'drop',
   'clear',
   'bulk-load',
+  'publish',
   'wait',
   'poisoned',
   'mark',
@@ -37,7 +38,7 @@ export interface LoggedEvent {
   readonly inputFiles?: number
   /** Operations that were read, replayed, dropped or loaded. */
   readonly records?: number
-  /** Bytes of the bucket files that it has written. */
+  /** Bytes of the bucket files that it has written, of `publish` those that were uploaded. */
   readonly bytes?: number
   /** How long it took, in milliseconds. */
   readonly ms?: number

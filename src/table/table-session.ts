@@ -40,6 +40,8 @@ export class TableSession {
   #status: TableStatus = 'open'
   #refreshing: Promise<void> | undefined
   readonly #publishing = new Publishing()
+  /** The newest version that this session has published, by store. */
+  readonly #published = new Map<string, number>()
 
   private constructor(parts: TableParts, environment: Environment, publish: (event: TableEvent) => void) {
     this.#parts = parts
@@ -265,9 +267,19 @@ export class TableSession {
     }
   }
 
-  publish(store: ObjectStore, options: PublishOptions | undefined): Promise<PublishResult> {
+  async publish(store: ObjectStore, options: PublishOptions | undefined): Promise<PublishResult> {
     const writer = this.writer()
-    return this.finish(this.#publishing.publish(this.#parts, writer, store, options, this.#environment))
+    const startMs = this.#environment.now()
+    const publishing = this.#publishing.publish(this.#parts, writer, store, options, this.#environment)
+    const result = await this.finish(publishing)
+    const { version, uploadedFiles: inputFiles, uploadedBytes: bytes } = result
+    // Where nothing has changed, nothing was published.
+    if (this.#published.get(store.url) !== version) {
+      const ms = this.#environment.now() - startMs
+      writer.eventLog.note({ event: 'publish', reason: `version ${version}`, inputFiles, bytes, ms })
+    }
+    this.#published.set(store.url, version)
+    return result
   }
 
   stats(): Promise<TableStats> {

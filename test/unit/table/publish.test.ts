@@ -1,5 +1,6 @@
 /** What a publish sends, and that tables of every kind come back whole: on a simulated disk, to a simulated store. */
 import { expect, test } from 'vitest'
+import { EventLogReader } from '../../../src/event-log/reader.js'
 import { FlashTable } from '../../../src/flash-table.js'
 import { environmentOf, Machine, newStored, remoteOf, upTo } from '../../support/published.js'
 import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
@@ -196,4 +197,20 @@ test.each(Object.keys(KINDS))('%s comes back as it was', async name => {
   await FlashTable.restoreIn(store, '/third', { verify: true }, environment)
   await copy.close()
   await table.close()
+})
+
+test('the event log tells each new version, and what was uploaded for it', async () => {
+  const machine = new Machine(new SimulatedStore(newStored()))
+  await machine.put(5)
+  const { uploadedBytes } = await machine.publish()
+  await machine.publish()
+  await machine.publish({ name: 'again' })
+  await (await machine.open()).close()
+  const reader = new EventLogReader(machine.disk, machine.directory)
+  const events = await reader.readNew()
+  await reader.close()
+  expect(events.filter(({ event }) => event === 'publish')).toMatchObject([
+    { reason: 'version 1', inputFiles: 1, bytes: uploadedBytes },
+    { reason: 'version 2', inputFiles: 0, bytes: 0 },
+  ])
 })
