@@ -52,7 +52,7 @@ test('the newest row of a key is the one that the reader finds, or the reader ha
         from = to
       }
     }),
-    // So many that the sums below are reached whatever is drawn.
+    // Enough for the sums below, whatever is drawn.
     { numRuns: 700 },
   )
   expect(answered).toBeGreaterThan(500)
