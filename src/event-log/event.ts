@@ -4,7 +4,6 @@
  * A line is JSON, ended by `\n`. Nothing depends on it: what cannot be read as a line is skipped. docs/file-format.md,
  * Event log.
  */
-
 import type { DurationStats, LatencyStats } from '../base/latency.js'
 
 /** What may have happened. */

@@ -87,13 +87,13 @@ export type NearColumns<K extends KeyEncoding, V extends ValueEncoding> = {
   query: Uint32Array<ArrayBuffer>
 } & ColumnsOut<K, V>
 
-/** What `open` takes: encodings and options. */
-/** The encodings are those of the table. */
+/** Of an `open` that names no encodings: they are those of the table. */
 export interface NoEncodings {
   readonly keyEncoding?: undefined
   readonly valueEncoding?: undefined
 }
 
+/** What `open` takes: encodings and options. */
 export type OpenOptions<K extends KeyEncoding, V extends ValueEncoding> = EncodingOptions<K, V> &
   TableOptions & {
     /**
