@@ -17,6 +17,7 @@ import { sourceOf } from '../../src/store/object-store.js'
 import { whyNoS3, startS3, type RunningS3 } from '../support/s3/s3.js'
 import { describeObjectStore } from './object-store-contract.js'
 import { describePublishing } from './publishing.js'
+import { describeRemoteReading } from './remote-reading.js'
 
 const why = whyNoS3()
 if (why !== undefined) console.log(`skipped, the tests with a real S3 store: ${why}`)
@@ -47,6 +48,7 @@ describe.skipIf(why !== undefined)('Ceph', () => {
 
   describeObjectStore('Ceph', newStores)
   describePublishing('in Ceph', async () => (await newStores()).store)
+  describeRemoteReading('in Ceph', async () => (await newStores()).store)
 
   test('an object of many parts is read back', async () => {
     const { store } = await newStores()
