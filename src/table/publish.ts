@@ -142,15 +142,23 @@ async function takeState(state: TableState): Promise<PublishedState & { release(
   })
 }
 
-/** Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION` unless it has the calls of an object store. */
-export function checkStore(call: string, store: unknown): ObjectStore {
+/**
+ * Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION` unless it has the calls of an object store. `needsBelow`: also `below`,
+ * which stores made by others need for tables of many parts alone.
+ */
+export function checkStore(call: string, store: unknown, needsBelow = false): ObjectStore {
   const given = store as Partial<Record<keyof ObjectStore, unknown>> | null | undefined
   const isStore =
     typeof given === 'object' &&
     given !== null &&
     typeof given.url === 'string' &&
     STORE_CALLS.every(name => typeof given[name] === 'function')
-  if (isStore) return store as ObjectStore
+  if (isStore) {
+    if (!needsBelow || typeof given.below === 'function') return store as ObjectStore
+    throw invalidOption(
+      `${call}: the store ${given.url} has no method below, which gives the store at a path below it`,
+    )
+  }
   throw invalidOption(
     `${call}: expected a store, made by directoryStore() or by s3Store() of flashtable/s3, found ${describeValue(store)}`,
   )
