@@ -30,6 +30,8 @@ export type {
   PutColumnsOptions,
   RangeOptions,
   ReadOptions,
+  RefreshOptions,
+  RemoteOpenOptions,
   WriteOptions,
 } from './table/table-types.js'
 export { Snapshot } from './state/snapshot.js'
@@ -70,6 +72,9 @@ export type {
   LoadOptions,
   TableOptions,
 } from './options/options.js'
+export type { RemoteOptions } from './options/remote-options.js'
+export type { RemoteStats } from './table/remote-reader.js'
+export type { DiskCacheStats } from './block-cache/object-reader.js'
 export type { PublishOptions } from './table/publish.js'
 export type { PublishResult } from './remote/publisher.js'
 export type {

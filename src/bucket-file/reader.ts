@@ -4,7 +4,7 @@
  * The way of a lookup: fences name the page, a line of the filter says whether the key may be there, the page cache has it
  * or it is read and checked. docs/file-format.md, Bucket file.
  */
-import { FlashTableError, corruption } from '../base/errors.js'
+import { FlashTableError, corruption, hasCode } from '../base/errors.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import { type Footer } from '../format/footer.js'
 import { wordsOf } from '../format/little-endian.js'
@@ -32,6 +32,9 @@ export type { BucketFileOptions } from './sections.js'
 
 /** Lookups that are remembered. */
 const RECENT_HITS_MAX = 256
+/** Reads of files in flight at once: of a disk, and of a store. */
+const READS_AT_ONCE = 16
+const REMOTE_READS_AT_ONCE = 64
 /** A page that is searched in vain costs about as much more than its filter as this many hits save. */
 const MISS_WEIGHT = 4
 
@@ -51,6 +54,8 @@ export class BucketFile implements CachedFile {
   readonly slots: Int32Array
   /** Pages read from disk into the cache so far. */
   pageReads = 0
+  /** Whether pages of the filter are read for it: false where that costs as much as the page of data. */
+  readsFilter = true
   readonly #options: BucketFileOptions
   readonly #file: FileHandle
   readonly #seed: number
@@ -104,9 +109,11 @@ export class BucketFile implements CachedFile {
   static async open(options: BucketFileOptions, entry: BucketFileEntry): Promise<BucketFile> {
     const file = await options.fileSystem.open(`${options.directory}/${bucketName(entry.number)}`, 'read')
     try {
-      const footer = await openFooter(options, entry, file)
-      const sections = await readSections(options, entry, file, footer)
-      return new BucketFile(options, entry, file, footer, sections)
+      return await onceMore(file, 0, entry.pages * options.pageBytes, async () => {
+        const footer = await openFooter(options, entry, file)
+        const sections = await readSections(options, entry, file, footer)
+        return new BucketFile(options, entry, file, footer, sections)
+      })
     } catch (error) {
       await file.close().catch(() => {})
       throw error
@@ -184,13 +191,23 @@ export class BucketFile implements CachedFile {
 
   /** Whether the filter need not be asked about a page that is in the cache: recent keys were nearly all in the file. */
   get skipsFilter(): boolean {
-    return this.#recentHits >= RECENT_HITS_MAX / 2
+    return this.#recentHits >= RECENT_HITS_MAX / 2 || !this.readsFilter
   }
 
   /** Takes note of lookups of `count` keys, of which the file had `found`. */
   noteLookups(count: number, found: number): void {
     const hits = this.#recentHits + found - MISS_WEIGHT * (count - found)
     this.#recentHits = Math.max(0, Math.min(RECENT_HITS_MAX, hits))
+  }
+
+  /** How many reads of it may be on their way at once. */
+  get readsAtOnce(): number {
+    return this.isRemote ? REMOTE_READS_AT_ONCE : READS_AT_ONCE
+  }
+
+  /** Whether it is in a store on another machine. */
+  get isRemote(): boolean {
+    return this.#options.isRemote === true
   }
 
   /** Whether its pages go into a cache. */
@@ -264,13 +281,16 @@ export class BucketFile implements CachedFile {
   ): Promise<Uint32Array> {
     const { pageBytes } = this.#options
     const words = wordsOf(bytes)
+    const [position, length] = [from * pageBytes, (to - from) * pageBytes]
     try {
-      const count = await readFully(this.#file, bytes.subarray(0, (to - from) * pageBytes), from * pageBytes)
-      for (let page = from; page < to; page++) {
-        const at = (page - from) * pageBytes
-        this.#check(bytes.subarray(at, at + pageBytes), page, count - at)
-        this.#checkContent(words, at / 4, page)
-      }
+      await onceMore(this.#file, position, length, async () => {
+        const count = await readFully(this.#file, bytes.subarray(0, length), position)
+        for (let page = from; page < to; page++) {
+          const at = (page - from) * pageBytes
+          this.#check(bytes.subarray(at, at + pageBytes), page, count - at)
+          this.#checkContent(words, at / 4, page)
+        }
+      })
     } catch (error) {
       throw this.#readError(error, from)
     }
@@ -329,5 +349,21 @@ export class BucketFile implements CachedFile {
         cause: error,
       },
     )
+  }
+}
+
+/** Runs `read`. If it finds damage that may be in a cache of the file, it runs once more, past the cache. */
+async function onceMore<T>(
+  file: FileHandle,
+  position: number,
+  bytes: number,
+  read: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    if (file.forget === undefined || !hasCode(error, 'FLASHTABLE_CORRUPTION')) throw error
+    file.forget(position, bytes)
+    return read()
   }
 }

@@ -35,6 +35,8 @@ export interface BucketFileOptions extends TableFiles {
   readonly cache?: PageCache | undefined
   /** Whether reads into the cache may block. Files of a table share it, as they lie on one device. */
   readonly pace?: ReadPace | undefined
+  /** The files are in a store on another machine: a read takes long, and many may be on their way at once. */
+  readonly isRemote?: boolean | undefined
 }
 
 /** The seed of the checksums of the file that the entry names. */

@@ -5,11 +5,13 @@
 import { performance } from 'node:perf_hooks'
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
 import type { VersionForm } from './s3-answers.js'
+import { S3RangeReads, type Patience } from './s3-range-reads.js'
+import { documentedForm, wayOf } from './s3-way.js'
 
-/** Connections at the same time, and how long one may take to begin, or be silent, before the call is tried again. */
+/** Connections of a client at the same time. */
 const SOCKETS = 16
-const CONNECTION_MS = 10_000
-const SILENCE_MS = 60_000
+/** How long one may take to begin, or be silent, before the call is tried again. */
+const PATIENCE: Patience = { connectionMs: 10_000, silenceMs: 60_000 }
 /** An answer's date is the store's time for so long. */
 const DATE_LASTS_MS = 60_000
 
@@ -26,10 +28,11 @@ export class S3Connection {
   readonly client: S3Client
   /** As `client`, but each request is sent once. */
   readonly once: S3Client
+  readonly ranges: S3RangeReads
   #form: Promise<VersionForm> | undefined
   #date: { readonly at: number; readonly seenMs: number } | undefined
 
-  constructor({ endpoint, region, credentials }: S3StoreOptions) {
+  constructor({ endpoint, region, credentials }: S3StoreOptions, patience = PATIENCE) {
     const config: S3ClientConfig = {
       ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
       ...(region === undefined ? {} : { region }),
@@ -38,23 +41,24 @@ export class S3Connection {
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       requestHandler: {
-        connectionTimeout: CONNECTION_MS,
-        socketTimeout: SILENCE_MS,
+        connectionTimeout: patience.connectionMs,
+        socketTimeout: patience.silenceMs,
         httpAgent: { keepAlive: true, maxSockets: SOCKETS },
         httpsAgent: { keepAlive: true, maxSockets: SOCKETS },
       },
     }
     this.client = new S3Client({ ...config, maxAttempts: 4 })
     this.once = new S3Client({ ...config, maxAttempts: 1 })
+    this.ranges = new S3RangeReads(this.client, patience, text => this.#noteDate(text))
     for (const client of [this.client, this.once])
       client.middlewareStack.add(
-        next => async request => {
-          const result = await next(request)
-          const { headers } = result.response as { readonly headers?: Readonly<Record<string, string>> }
-          this.#noteDate(headers?.['date'])
+        next => async sent => {
+          const result = await next(sent)
+          this.#note(sent, result.response)
           return result
         },
-        { step: 'deserialize', name: 'date' },
+        // Last of all: what comes after it makes errors of answers.
+        { step: 'deserialize', priority: 'low', name: 'note' },
       )
   }
 
@@ -75,12 +79,29 @@ export class S3Connection {
   }
 
   close(): void {
+    this.ranges.close()
     this.client.destroy()
     this.once.destroy()
+  }
+
+  #note({ input, request }: { readonly input: object; readonly request: unknown }, response: unknown): void {
+    const { statusCode = 0, headers = {} } = response as Partial<Received>
+    this.#noteDate(headers['date'])
+    const { Key: key } = input as { readonly Key?: string }
+    if (statusCode < 200 || statusCode >= 300 || key === undefined) return
+    this.ranges.learn(request, key)
+    const way = this.#form === undefined ? wayOf(request, key) : undefined
+    const form = way === undefined ? undefined : documentedForm(way)
+    if (form !== undefined) this.#form = Promise.resolve(form)
   }
 
   #noteDate(text: string | undefined): void {
     const at = Date.parse(text ?? '')
     if (!Number.isNaN(at)) this.#date = { at, seenMs: performance.now() }
   }
+}
+
+interface Received {
+  readonly statusCode: number
+  readonly headers: Readonly<Record<string, string>>
 }

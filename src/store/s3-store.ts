@@ -7,6 +7,7 @@
  */
 import { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
+import type { Readable } from 'node:stream'
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -93,6 +94,10 @@ export class S3Store implements ObjectStore {
     { range, signal }: StoreCall & { readonly range?: ByteRange } = {},
   ): Promise<Uint8Array | undefined> {
     return this.#call(`read ${key}`, signal, async call => {
+      if (range !== undefined) {
+        const bytes = await this.#connection.ranges.read(this.#prefix + key, range, signal)
+        if (bytes !== undefined) return bytes
+      }
       for (let attempt = 1; ; attempt++) {
         try {
           return await this.#getOnce(key, range, call)
@@ -110,14 +115,24 @@ export class S3Store implements ObjectStore {
     const get = new GetObjectCommand({ ...this.#object(key), ...wanted })
     const answer = await ifThere(this.#client.send(get, call))
     if (answer === undefined) return undefined
+    const { ContentLength, ContentRange } = answer
+    const wrong = (found: number | undefined): FlashTableError => {
+      const expected = range === undefined ? `${ContentLength}` : `${range.end - range.start}`
+      const from = range === undefined ? '' : ` from ${range.start}`
+      return this.#unavailable(
+        `read ${key}`,
+        `expected ${expected} bytes${from}, found ${found} (${ContentRange ?? 'no range'})`,
+      )
+    }
+    if (range !== undefined && !isRange(ContentRange, range)) {
+      // It may be the whole object.
+      ;(answer.Body as Readable).destroy()
+      throw wrong(ContentLength)
+    }
     const bytes = await answer.Body!.transformToByteArray()
-    const length = range === undefined ? answer.ContentLength : range.end - range.start
-    if (bytes.byteLength === length && isRange(answer.ContentRange, range)) return bytes
-    throw this.#unavailable(
-      `read ${key}`,
-      `expected ${length} bytes${range === undefined ? '' : ` from ${range.start}`}, ` +
-        `found ${bytes.byteLength} (${answer.ContentRange ?? 'no range'})`,
-    )
+    const length = range === undefined ? ContentLength : range.end - range.start
+    if (bytes.byteLength !== length) throw wrong(bytes.byteLength)
+    return bytes
   }
 
   put(key: string, source: ObjectSource, { signal }: StoreCall = {}): Promise<void> {

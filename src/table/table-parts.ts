@@ -24,6 +24,7 @@ import { TableReader } from '../query/reader.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import type { TableState } from '../state/table-state.js'
 import type { WalWriter } from '../wal/writer.js'
+import type { RemoteReader } from './remote-reader.js'
 import type { Environment } from './environment.js'
 import type { RecoveryOptions } from './recovered.js'
 
@@ -49,6 +50,8 @@ export interface TableParts {
   readonly writer: WriterParts | undefined
   /** `undefined`: opened without it. */
   readonly latency: Latency | undefined
+  /** What reads it where it is published; `undefined`: it is in a directory. */
+  readonly remote: RemoteReader | undefined
 }
 
 /** The parts that only a writer has. */
