@@ -30,11 +30,11 @@ export interface PartHits {
 /** A new column of these rows. `width`: elements of a row. */
 export function gatherRows(column: Column, width: number, rows: Uint32Array): OwnColumn {
   const target = newColumnLike(column, rows.length * width)
-  // At run time the class does not matter here.
-  const [from, to] = [column as Uint8Array, target as Uint8Array]
+  const [from, to] = [unitsOf(column), unitsOf(target)]
+  const units = width * unitsPerElement(column)
   for (let row = 0; row < rows.length; row++) {
-    const [start, place] = [rows[row]! * width, row * width]
-    for (let at = 0; at < width; at++) to[place + at] = from[start + at]!
+    const [start, place] = [rows[row]! * units, row * units]
+    for (let at = 0; at < units; at++) to[place + at] = from[start + at]!
   }
   return target
 }
@@ -86,11 +86,24 @@ function scatterRows(
   places: Uint32Array,
   target: OwnColumn,
 ): void {
-  const [read, written] = [source as Uint8Array, target as Uint8Array]
+  const [read, written] = [unitsOf(source), unitsOf(target)]
+  const units = width * unitsPerElement(source)
   for (let i = 0; i < places.length; i++) {
-    const [start, place] = [(from + i) * width, places[i]! * width]
-    for (let at = 0; at < width; at++) written[place + at] = read[start + at]!
+    const [start, place] = [(from + i) * units, places[i]! * units]
+    for (let at = 0; at < units; at++) written[place + at] = read[start + at]!
   }
+}
+
+/** The column as unsigned integers of up to 32 bits: a NaN that is copied as a number may become another one, a bigint costs memory. */
+function unitsOf(column: Column): Uint8Array | Uint16Array | Uint32Array {
+  const { buffer, byteOffset, byteLength, BYTES_PER_ELEMENT: bytes } = column
+  if (bytes === 1) return new Uint8Array(buffer, byteOffset, byteLength)
+  if (bytes === 2) return new Uint16Array(buffer, byteOffset, byteLength / 2)
+  return new Uint32Array(buffer, byteOffset, byteLength / 4)
+}
+
+function unitsPerElement({ BYTES_PER_ELEMENT: bytes }: Column): number {
+  return bytes === 8 ? 2 : 1
 }
 
 /** Elements of a row, by a part that has rows. */

@@ -91,9 +91,11 @@ export class PartitionedReads {
     throwIfAborted(signal)
     let sum = 0
     await this.#each(this.#inRange(range), async partition => {
-      sum += await this.#read(partition, pins, 0, (table, options) => {
+      const count = await this.#read(partition, pins, 0, (table, options) => {
         return table.count({ ...passedOn, ...options } as object)
       })
+      // Others have counted meanwhile.
+      sum += count
     })
     return sum
   }
