@@ -125,18 +125,20 @@ function checked(object: PartitionsObject, path: string, given: GivenPartitioned
     if (key !== undefined) return key
     throw corruption(path, 0, 'boundaries that are keys', JSON.stringify(digits))
   })
-  const ranges = keys === undefined ? KeyRanges.byBits(layout, partitions) : KeyRanges.byBoundaries(layout, keys)
+  const ranges =
+    keys === undefined ? KeyRanges.byBits(layout, partitions) : KeyRanges.byBoundaries(layout, keys)
   const shape = keys === undefined ? `${partitions} partitions` : `${keys.length} boundaries`
   if (given.partitions !== undefined && (given.partitions !== partitions || keys !== undefined))
     throw mismatch(path, shape, `partitions ${given.partitions}`)
   if (given.boundaries !== undefined) {
     const asked = boundaryKeys(schema, given.boundaries)
-    const isSame =
-      keys?.length === asked.length && keys.every((key, i) => compareKeys(key, asked[i]!) === 0)
+    const isSame = keys?.length === asked.length && keys.every((key, i) => compareKeys(key, asked[i]!) === 0)
     if (!isSame)
       throw mismatch(
         path,
-        keys === undefined ? shape : `${shape}, ${boundaries!.slice(0, 4).join(', ')}${keys.length > 4 ? ', ...' : ''}`,
+        keys === undefined
+          ? shape
+          : `${shape}, ${boundaries!.slice(0, 4).join(', ')}${keys.length > 4 ? ', ...' : ''}`,
         'other boundaries',
       )
   }

@@ -90,8 +90,7 @@ const PARTITIONED_OPTIONS = {
   partitions: optionalPartitions,
   boundaries: asGiven,
   write: optionalWrite,
-  directory: (value: unknown, name: string) =>
-    value === undefined ? undefined : absolutePath(value, name),
+  directory: (value: unknown, name: string) => (value === undefined ? undefined : absolutePath(value, name)),
   takeOver: optionalBoolean,
 }
 
@@ -118,7 +117,9 @@ export function readPartitionedOptions(options: unknown): GivenPartitioned {
     )
   if (given.write === undefined || given.write.length === 0) {
     if (given.directory !== undefined)
-      throw invalidOption("option 'directory' is for partitions that are written: pass write, or leave it out")
+      throw invalidOption(
+        "option 'directory' is for partitions that are written: pass write, or leave it out",
+      )
     if (given.takeOver === true)
       throw invalidOption("option 'takeOver' is for partitions that are written: pass write, or leave it out")
   } else if (given.directory === undefined)
@@ -147,8 +148,7 @@ export function writerOptions(
 ): Readonly<Record<string, unknown>> & { readonly bufferBytes: number } {
   const { mode, lockTimeoutMs, walBytes, syncIntervalMs, filterBitsPerRecord, fanout, eventLog } = given
   const share = Math.floor(BUFFERS_BYTES / writers)
-  const bufferBytes =
-    given.bufferBytes ?? Math.max(BUFFER_BYTES_MIN, Math.min(BUFFER_BYTES_MAX, share))
+  const bufferBytes = given.bufferBytes ?? Math.max(BUFFER_BYTES_MIN, Math.min(BUFFER_BYTES_MAX, share))
   return {
     mode,
     lockTimeoutMs,

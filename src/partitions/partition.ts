@@ -122,10 +122,10 @@ export class Partition {
     if (this.isWritten) return
     this.#missedMs = -Infinity
     const { name, store } = this.#options
-    const isOpen = this.#table !== undefined
-    if (!isOpen && atLeast === 0) return
+    // It is opened at its newest version.
+    if (this.#table === undefined && atLeast === 0) return
     const found = await this.read(false, async table => {
-      if (isOpen || atLeast > 0) await table.refresh({ atLeast, signal })
+      await table.refresh({ signal, ...(atLeast > 0 ? { atLeast } : {}) })
       return true
     })
     if (found || atLeast === 0) return

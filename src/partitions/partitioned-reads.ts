@@ -21,7 +21,11 @@ import type { Snapshot } from '../state/snapshot.js'
 import type { Part } from './key-ranges.js'
 import { mergeHits, type PartHits } from './part-columns.js'
 import type { Partition } from './partition.js'
-import { optionalPartitionedSnapshot, PartitionedSnapshot, type SnapshotOwner } from './partitioned-snapshot.js'
+import {
+  optionalPartitionedSnapshot,
+  PartitionedSnapshot,
+  type SnapshotOwner,
+} from './partitioned-snapshot.js'
 import type { PartitionsInUse } from './partitions-in-use.js'
 
 type Extra = readonly unknown[]
@@ -120,8 +124,7 @@ export class PartitionedReads {
     const pins = this.#pinsOf(snapshot)
     const { schema, ranges } = this.#use
     const { lanes, count } = schema.keysToLanes(keys)
-    const parts =
-      within === undefined ? ranges.split(lanes, count) : ranges.splitNear(lanes, count, within)
+    const parts = within === undefined ? ranges.split(lanes, count) : ranges.splitNear(lanes, count, within)
     const found = new Map<number, PartHits>()
     await this.#eachPart(parts, async (partition, { rows }) => {
       const columns = await this.#read(partition, pins, undefined, async (table, options) => {
@@ -214,7 +217,12 @@ export class PartitionedReads {
     this.#begin(call, extra)
     const { range, reverse, limit, signal, snapshot } = checkRange(call, this.#use.schema, given)
     const chosen = this.#pinsOf(optionalPartitionedSnapshot(snapshot, 'snapshot'))
-    const { reverse: _, limit: _limit, snapshot: _snapshot, ...passedOn } = readOptions(call, given, RANGE_OPTIONS)
+    const {
+      reverse: _,
+      limit: _limit,
+      snapshot: _snapshot,
+      ...passedOn
+    } = readOptions(call, given, RANGE_OPTIONS)
     const partitions = this.#inRange(range)
     if (reverse) partitions.reverse()
     // What is written here is as it was when the scan began.
@@ -286,7 +294,10 @@ export class PartitionedReads {
     return atOnce(partitions.length, READS_AT_ONCE, i => work(partitions[i]!))
   }
 
-  #eachPart(parts: readonly Part[], work: (partition: Partition, part: Part) => Promise<void>): Promise<void> {
+  #eachPart(
+    parts: readonly Part[],
+    work: (partition: Partition, part: Part) => Promise<void>,
+  ): Promise<void> {
     return atOnce(parts.length, READS_AT_ONCE, i => {
       const part = parts[i]!
       return work(this.#use.all[part.partition]!, part)

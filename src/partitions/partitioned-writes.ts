@@ -6,7 +6,13 @@ import { outOfRange } from '../base/errors.js'
 import { appendOperations } from '../encoding/given-operations.js'
 import type { Column, OwnColumn } from '../encoding/field-type.js'
 import type { FlashTable } from '../flash-table.js'
-import { optionalBoolean, optionalSignal, readOptions, refuseExtra, unexpected } from '../options/arguments.js'
+import {
+  optionalBoolean,
+  optionalSignal,
+  readOptions,
+  refuseExtra,
+  unexpected,
+} from '../options/arguments.js'
 import { keyLanesOf, OperationBuffer } from '../records/operations.js'
 import { readPutColumnsOptions, readSync } from '../table/call-options.js'
 import type { PublishOptions } from '../table/publish.js'
@@ -91,7 +97,9 @@ export class PartitionedWrites {
       parts.map(({ rows }, i) => {
         const operations = new OperationBuffer(layout, rows.length)
         operations.gather(all, rows)
-        return partitions[i]!.write('batch', table => table.commitOperations({ operations, deletes: [] }, sync))
+        return partitions[i]!.write('batch', table =>
+          table.commitOperations({ operations, deletes: [] }, sync),
+        )
       }),
     )
   }

@@ -1,16 +1,16 @@
 /** A table with partitions: it answers as one table does, and each partition has one writer. */
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { inlineExecutor } from '../../src/executor/inline-executor.js'
-import { directoryStore, FlashTable, PartitionedTable, struct } from '../../src/index.js'
+import { directoryStore, FlashTable, PartitionedTable } from '../../src/index.js'
 import { nodeEnvironment, type Environment } from '../../src/table/environment.js'
 import { Random } from '../support/random.js'
 import { columnsOf, randomRecord, SCHEMA_CASES, type SchemaCase } from '../support/schemas.js'
-import { thrownBy } from '../support/thrown-by.js'
 import { compareReads } from './partitioned-reading.js'
+import { describePartitions } from './partitioned-writers.js'
 
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000_000)
 const SMALL = { bufferBytes: 16_384, walBytes: 16_384, fanout: 3, syncIntervalMs: Infinity } as const
@@ -61,7 +61,10 @@ async function write(schema: SchemaCase, random: Random, tables: readonly unknow
     else if (kind < 4) await both('putIfAbsent', record.key, ...value(record))
     else if (kind < 5) await both('del', record.key)
     else if (kind < 7)
-      await both('putColumns', columnsOf(schema, records), { ifAbsent: random.chance(0.3), sync: random.chance(0.1) })
+      await both('putColumns', columnsOf(schema, records), {
+        ifAbsent: random.chance(0.3),
+        sync: random.chance(0.1),
+      })
     else if (kind < 9)
       await both(
         'batch',
@@ -126,4 +129,9 @@ describe(`a table with partitions answers as one table does (seed ${SEED})`, () 
     many = await open(join(root, 'store'), writer)
     await compareReads(schema, random, one, many)
   })
+})
+
+describePartitions('in a directory', async () => {
+  const root = await newRoot()
+  return () => directoryStore(join(root, 'store'))
 })
