@@ -105,6 +105,7 @@ export class Publisher {
     const files = this.#planFiles(taken.manifest)
     const newest = remote?.versions.at(-1)
     if (newest !== undefined && request.name === undefined && isSame(remote!, taken.manifest, files)) {
+      await this.#expectWriter(taken.manifest, request)
       const { version, sequence } = newest
       return { version, sequence, uploadedBytes: 0, uploadedFiles: 0 }
     }
@@ -112,6 +113,13 @@ export class Publisher {
     const uploadedBytes = await this.#upload(uploads, taken, request)
     const { version, sequence } = await this.#install(taken.manifest, files, request)
     return { version, sequence, uploadedBytes, uploadedFiles: uploads.length }
+  }
+
+  /** Nothing is to be changed: a look tells whether another writer has taken over since, and has forgotten this version. */
+  async #expectWriter(manifest: Manifest, { takeOver, signal }: PublishRequest): Promise<void> {
+    const found = await loadRemote(this.#options.store, { signal })
+    this.#checkWriter(this.#state?.remote, found?.remote, manifest, takeOver)
+    this.#state = found
   }
 
   /** What the newest version has already keeps its key. Everything else gets one that was never used. */
