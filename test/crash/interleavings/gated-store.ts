@@ -1,5 +1,5 @@
 /**
- * The object store of the interleavings: each call waits at a gate, and whoever keeps the gates decides what becomes of it.
+ * The object store of the interleavings: each call waits at a gate, and what keeps the gates decides what becomes of it.
  *
  * It is strict: the version of a pointer is the checksum of its content, as an ETag is, so that equal content is the same.
  */

@@ -39,7 +39,7 @@ export class Invariants {
     this.#stored = stored
   }
 
-  /** Throws what has failed, whoever has caught it meanwhile; and what is wrong now. */
+  /** Throws what has failed, even if a program has caught it meanwhile; and what is wrong now. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure
     const { objects } = this.#stored

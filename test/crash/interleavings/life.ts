@@ -121,7 +121,7 @@ export class Life implements World {
 
   async #step(): Promise<void> {
     this.#steps++
-    // Whoever can go on does, up to the next gate.
+    // All programs that can go on do, up to the next gate.
     await settled()
     this.#check()
     const { random } = this
@@ -201,7 +201,7 @@ export class Life implements World {
     return chosen
   }
 
-  /** The program dies, or the machine: what it has sent may arrive all the same. */
+  /** The program dies, or the machine: what it has sent may arrive anyway. */
   #kill(machine: Machine): void {
     const { random } = this
     const { program } = machine
@@ -280,7 +280,7 @@ export class Life implements World {
   }
 }
 
-/** Whoever can go on has come to the next gate. */
+/** All programs that can go on have come to their next gates. */
 function settled(): Promise<void> {
   return new Promise(resolve => void setImmediate(resolve))
 }
