@@ -181,7 +181,7 @@ export class Publisher {
     let dropped: readonly string[] = []
     const { remote } = await this.#change(current => {
       this.#checkWriter(before, current, manifest, takeOver)
-      const base = current ?? this.#empty(manifest)
+      const base = before === undefined ? this.#claimed(current, manifest) : current!
       // The clock of the store may be set back.
       const at = Math.max(Math.floor(now), newestOf(base).at)
       const next = withVersion(base, {
@@ -298,6 +298,13 @@ export class Publisher {
       `${current.writer.label} has taken over the table in ${this.#options.store.url} (epoch ${current.epoch}): this copy ` +
         'can publish there no more. Restore it anew, or publish elsewhere; the table itself goes on',
     )
+  }
+
+  /** A first version. Where one of this directory was late, the next epoch: a copy of the directory may have sent that. */
+  #claimed(current: RemoteManifest | undefined, manifest: Manifest): RemoteManifest {
+    if (current === undefined) return this.#empty(manifest)
+    const writer = { id: this.#known!.writer, label: this.#options.label }
+    return { ...current, epoch: current.epoch + 1, writer }
   }
 
   #empty({ tableId, epoch, schema, pageBytes, duplicates, mode }: Manifest): RemoteManifest {
