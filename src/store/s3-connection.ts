@@ -10,8 +10,7 @@ import { documentedForm, wayOf } from './s3-way.js'
 
 /** Connections of a client at the same time. */
 const SOCKETS = 16
-/** How long one may take to begin, or be silent, before the call is tried again. */
-const PATIENCE: Patience = { connectionMs: 10_000, silenceMs: 60_000 }
+const PATIENCE: Patience = { connectionMs: 10_000, silenceMs: 60_000, pauseMs: 200 }
 /** An answer's date is the store's time for so long. */
 const DATE_LASTS_MS = 60_000
 
