@@ -612,11 +612,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /**
-   * Commits operations that are encoded already, for repair.
+   * Commits operations that are encoded already, for repair and for partitions.
    *
    * @internal
    */
-  commitOperations(call: Call): Promise<void> {
-    return this.#writes.operations(call)
+  commitOperations(call: Call, sync = false): Promise<void> {
+    return this.#writes.operations(call, sync)
   }
 }

@@ -1,5 +1,17 @@
 /** flashtable: an embedded multimap of fixed-width records that a flash device only sees as sequential, full-page writes. */
 export { FlashTable } from './flash-table.js'
+export { PartitionedTable } from './partitioned-table.js'
+export type {
+  PartColumns,
+  PartitionedOpenOptions,
+  PartitionedRangeOptions,
+  PartitionedReadOptions,
+  PartitionedRefreshOptions,
+} from './partitioned-table.js'
+export type { PartitionedOptions } from './partitions/open-options.js'
+export { PartitionedSnapshot } from './partitions/partitioned-snapshot.js'
+export type { PartitionedStats, PartitionStats } from './partitions/partitioned-stats.js'
+export type { PartitionedPublishOptions, PartitionedPublishResult } from './partitions/partitioned-writes.js'
 export { directoryStore } from './store/directory.js'
 export { collectGarbage, probeStore, publishedTable, verifyPublished } from './table/published.js'
 export { repairTable, verifyTable } from './offline/index.js'
