@@ -4,7 +4,7 @@
  * The way of a lookup: fences name the page, a line of the filter says whether the key may be there, the page cache has it
  * or it is read and checked. docs/file-format.md, Bucket file.
  */
-import { FlashTableError, corruption, hasCode } from '../base/errors.js'
+import { FlashTableError, corruption } from '../base/errors.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import { type Footer } from '../format/footer.js'
 import { wordsOf } from '../format/little-endian.js'
@@ -17,6 +17,7 @@ import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { DeleteWhere } from '../records/operations.js'
 import { FilterLines } from './filter-lines.js'
 import { PageCache, type CachedFile } from './page-cache.js'
+import { onceMore } from './once-more.js'
 import { PageIndex } from './page-index.js'
 import {
   checkPage,
@@ -109,11 +110,9 @@ export class BucketFile implements CachedFile {
   static async open(options: BucketFileOptions, entry: BucketFileEntry): Promise<BucketFile> {
     const file = await options.fileSystem.open(`${options.directory}/${bucketName(entry.number)}`, 'read')
     try {
-      return await onceMore(file, 0, entry.pages * options.pageBytes, async () => {
-        const footer = await openFooter(options, entry, file)
-        const sections = await readSections(options, entry, file, footer)
-        return new BucketFile(options, entry, file, footer, sections)
-      })
+      const footer = await openFooter(options, entry, file)
+      const sections = await readSections(options, entry, file, footer)
+      return new BucketFile(options, entry, file, footer, sections)
     } catch (error) {
       await file.close().catch(() => {})
       throw error
@@ -349,21 +348,5 @@ export class BucketFile implements CachedFile {
         cause: error,
       },
     )
-  }
-}
-
-/** Runs `read`. If it finds damage that may be in a cache of the file, it runs once more, past the cache. */
-async function onceMore<T>(
-  file: FileHandle,
-  position: number,
-  bytes: number,
-  read: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await read()
-  } catch (error) {
-    if (file.forget === undefined || !hasCode(error, 'FLASHTABLE_CORRUPTION')) throw error
-    file.forget(position, bytes)
-    return read()
   }
 }

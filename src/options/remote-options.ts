@@ -57,6 +57,8 @@ export const VERSION_OPTIONS = { at: optionalDate, version: optionalVersion, nam
 
 const MIB = 2 ** 20
 const CACHE_DISK_BYTES = 1024 * MIB
+/** Less is no cache. */
+export const CACHE_DISK_BYTES_MIN = 16 * MIB
 const REFRESH_INTERVAL_MS = 10_000
 /** Less would be a request after the other. */
 const REFRESH_INTERVAL_MIN_MS = 10
@@ -78,7 +80,7 @@ const REMOTE_OPTIONS = {
   ...VERSION_OPTIONS,
   cacheDirectory: (value: unknown, name: string) =>
     value === undefined ? undefined : absolutePath(value, name),
-  cacheDiskBytes: optionalInteger(16 * MIB, 2 ** 50),
+  cacheDiskBytes: optionalInteger(CACHE_DISK_BYTES_MIN, 2 ** 50),
   filterBytes: optionalInteger(0, Number.MAX_SAFE_INTEGER),
   refreshInterval: optionalInterval,
 }

@@ -10,8 +10,7 @@ import { documentedForm, wayOf } from './s3-way.js'
 
 /** Connections of a client at the same time. */
 const SOCKETS = 16
-/** How long one may take to begin, or be silent, before the call is tried again. */
-const PATIENCE: Patience = { connectionMs: 10_000, silenceMs: 60_000 }
+const PATIENCE: Patience = { connectionMs: 10_000, silenceMs: 60_000, pauseMs: 200 }
 /** An answer's date is the store's time for so long. */
 const DATE_LASTS_MS = 60_000
 
@@ -26,8 +25,7 @@ export interface S3StoreOptions {
 
 export class S3Connection {
   readonly client: S3Client
-  /** As `client`, but each request is sent once. */
-  readonly once: S3Client
+  readonly #once: S3Client
   readonly ranges: S3RangeReads
   #form: Promise<VersionForm> | undefined
   #date: { readonly at: number; readonly seenMs: number } | undefined
@@ -48,9 +46,9 @@ export class S3Connection {
       },
     }
     this.client = new S3Client({ ...config, maxAttempts: 4 })
-    this.once = new S3Client({ ...config, maxAttempts: 1 })
+    this.#once = new S3Client({ ...config, maxAttempts: 1 })
     this.ranges = new S3RangeReads(this.client, patience, text => this.#noteDate(text))
-    for (const client of [this.client, this.once])
+    for (const client of [this.client, this.#once])
       client.middlewareStack.add(
         next => async sent => {
           const result = await next(sent)
@@ -60,6 +58,12 @@ export class S3Connection {
         // Last of all: what comes after it makes errors of answers.
         { step: 'deserialize', priority: 'low', name: 'note' },
       )
+  }
+
+  /** As `client`, but each request is sent once: none is there to find out by how much this machine's clock is off. */
+  get once(): S3Client {
+    this.#once.config.systemClockOffset = this.client.config.systemClockOffset
+    return this.#once
   }
 
   /** How the store compares versions: found out once, by `find`. */
@@ -81,7 +85,7 @@ export class S3Connection {
   close(): void {
     this.ranges.close()
     this.client.destroy()
-    this.once.destroy()
+    this.#once.destroy()
   }
 
   #note({ input, request }: { readonly input: object; readonly request: unknown }, response: unknown): void {

@@ -18,13 +18,13 @@ import { wayOf, type Way } from './s3-way.js'
 const SOCKETS = 64
 /** After that many useless answers in a row, all is left to the client. */
 const REFUSALS_MAX = 5
-/** A store that has too much to do is left alone for between half and all of this time. */
-const PAUSE_MS = 200
-
-/** How long a connection may take to begin, or be silent. */
 export interface Patience {
+  /** How long a connection may take to begin. */
   readonly connectionMs: number
+  /** How long it may be silent. */
   readonly silenceMs: number
+  /** A store that has too much to do is left alone for between half and all of this time. */
+  readonly pauseMs: number
 }
 
 type Signer = Awaited<ReturnType<S3Client['config']['signer']>>
@@ -84,7 +84,7 @@ export class S3RangeReads {
       return bytes
     }
     if (status >= 500 || status === 429) {
-      await wait(PAUSE_MS * (0.5 + Math.random() / 2), undefined, { signal }).catch(() =>
+      await wait(this.#patience.pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() =>
         throwIfAborted(signal),
       )
       return undefined

@@ -5,7 +5,7 @@
 import { newAbortController, throwIfAborted } from '../async/abort.js'
 import { corruption, FlashTableError, hasCode, messageOf } from '../base/errors.js'
 import type { Latency } from '../base/latency.js'
-import { BlockReader } from '../block-cache/block-reader.js'
+import { openBlockReader } from '../block-cache/block-reader.js'
 import type { ObjectReader, ObjectReaderStats } from '../block-cache/object-reader.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { movedError } from '../io/home.js'
@@ -76,11 +76,9 @@ export class RemoteReader {
     environment: Environment,
   ): Promise<TableParts> {
     const { cacheDirectory, cacheDiskBytes } = options
-    const objects = await BlockReader.open({
-      store,
-      fileSystem: environment.fileSystem,
-      directory: cacheDirectory,
-      diskBytes: cacheDiskBytes,
+    const objects = await openBlockReader(store, environment, {
+      memoryBytes: environment.blockBytes,
+      disk: cacheDirectory === undefined ? undefined : { directory: cacheDirectory, bytes: cacheDiskBytes },
     })
     const reader = new RemoteReader(store, options, environment, objects)
     try {

@@ -1,9 +1,11 @@
 /** Published tables read where they are, as a user sees them, whatever the store: run by the tests of each of them. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import { FlashTable, collectGarbage, struct, type ObjectStore, type RemoteOptions } from '../../src/index.js'
+import { FlashTable } from '../../src/flash-table.js'
+import { collectGarbage, struct, type ObjectStore, type RemoteOptions } from '../../src/index.js'
+import { nodeEnvironment } from '../../src/table/environment.js'
 
 const OPTIONS = {
   keyEncoding: 'u64',
@@ -32,8 +34,14 @@ async function newTable(): Promise<Table> {
   return table
 }
 
-async function openReader(store: ObjectStore, options: RemoteOptions = {}): Promise<Table> {
-  const reader = await FlashTable.openRemote(store, { refreshInterval: Infinity, ...options })
+/** `blockBytes`: of memory for blocks; the whole of these small tables would be there. */
+async function openReader(
+  store: ObjectStore,
+  options: RemoteOptions = {},
+  blockBytes?: number,
+): Promise<Table> {
+  const given = { refreshInterval: Infinity, ...options }
+  const reader = await FlashTable.openRemoteIn(store, given, { ...nodeEnvironment, blockBytes })
   opened.push(reader)
   return reader as unknown as Table
 }
@@ -172,7 +180,7 @@ export function describeRemoteReading(name: string, newStore: () => Promise<Obje
       const [store, table] = [await newStore(), await newTable()]
       await put(table, 0, 15_000)
       await table.publish(store, { retention: 0 })
-      const reader = await openReader(store, { filterBytes: 0, cacheBytes: 0 })
+      const reader = await openReader(store, { filterBytes: 0, cacheBytes: 0 }, 0)
       const snapshot = await reader.snapshot()
       const scan = reader.keys()
       expect(await scan.next()).toMatchObject({ value: 0n })
@@ -191,6 +199,37 @@ export function describeRemoteReading(name: string, newStore: () => Promise<Obje
       expect(await reader.get(7n * 15_000n)).toMatchObject({ id: 15_000 })
       expect((await reader.stats()).remote!.version).toBe(2)
       expect(await answers(reader)).toBe(await answers(table))
+    })
+
+    test('blocks on disk answer a reader that begins again; a damaged cache is no answer', async () => {
+      const [store, table] = [await newStore(), await newTable()]
+      for (const first of [0, 15_000]) await put(table, first, 15_000)
+      await table.publish(store)
+      const cacheDirectory = join(table.location, '..', 'cache')
+      const cold = { cacheDirectory, cacheDiskBytes: 2 ** 24, filterBytes: 0, cacheBytes: 0 }
+      const said = await answers(table)
+      const first = await openReader(store, cold, 0)
+      for (let row = 0; row < 30_000; row += 300) await first.get(BigInt(7 * row))
+      expect(await answers(first)).toBe(said)
+      const { requests, disk } = (await first.stats()).remote!
+      expect(disk!.off).toBeUndefined()
+      expect(disk!.newBytes).toBeGreaterThan(0)
+      await first.close()
+      const second = await openReader(store, cold, 0)
+      for (let row = 0; row < 30_000; row += 300) await second.get(BigInt(7 * row))
+      expect((await second.stats()).remote!.requests).toBeLessThan(requests / 2)
+      expect((await second.stats()).remote!.diskHits).toBeGreaterThan(0)
+      await second.close()
+      const files = await readdir(cacheDirectory, { recursive: true, withFileTypes: true })
+      for (const file of files.filter(entry => entry.isFile())) {
+        const path = join(file.parentPath, file.name)
+        const bytes = await readFile(path)
+        for (let at = 0; at < bytes.byteLength; at += 1000) bytes[at]! ^= 0x55
+        await writeFile(path, bytes)
+      }
+      const third = await openReader(store, cold, 0)
+      expect(await answers(third)).toBe(said)
+      await third.close()
     })
 
     test('it only reads', async () => {
@@ -227,7 +266,7 @@ export function describeRemoteReading(name: string, newStore: () => Promise<Obje
       const [store, table] = [await newStore(), await newTable()]
       await put(table, 0, 5000)
       await table.publish(store)
-      const reader = await openReader(store, { filterBytes: 0, cacheBytes: 2 ** 22 })
+      const reader = await openReader(store, { filterBytes: 0, cacheBytes: 2 ** 22 }, 0)
       expect(() => reader.getSync(7n * 4000n)).toThrowError(
         expect.objectContaining({ code: 'FLASHTABLE_UNAVAILABLE' }),
       )

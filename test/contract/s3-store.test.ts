@@ -121,24 +121,29 @@ describe.skipIf(why !== undefined)('Ceph', () => {
     await rm(directory, { recursive: true })
   })
 
-  test.each([86_400_000, -86_400_000])('with a clock that is off by %i ms, ranges are read', async ms => {
-    const { store } = await newStores()
-    const plain = vi.spyOn(S3RangeReads.prototype, 'read')
-    const read = (): Promise<Uint8Array | undefined> => store.get('e1/a', { range: { start: 1, end: 3 } })
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms })
-    try {
-      await store.put('e1/a', sourceOf(Uint8Array.of(1, 2, 3, 4)))
-      expect([await read(), await read()]).toEqual([Uint8Array.of(2, 3), Uint8Array.of(2, 3)])
-      expect(await Promise.all(plain.mock.results.map(({ value }) => value as unknown))).toEqual([
-        Uint8Array.of(2, 3),
-        Uint8Array.of(2, 3),
-      ])
-      expect(Math.abs((await store.now()) - Date.now() + ms)).toBeLessThan(60_000)
-    } finally {
-      vi.useRealTimers()
-      plain.mockRestore()
-    }
-  })
+  test.each([86_400_000, -86_400_000])(
+    'with a clock that is off by %i ms, ranges are read and pointers replaced',
+    async ms => {
+      const { store } = await newStores()
+      const plain = vi.spyOn(S3RangeReads.prototype, 'read')
+      const read = (): Promise<Uint8Array | undefined> => store.get('e1/a', { range: { start: 1, end: 3 } })
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms })
+      try {
+        await store.put('e1/a', sourceOf(Uint8Array.of(1, 2, 3, 4)))
+        const version = await store.swap('MANIFEST', Uint8Array.of(1), undefined)
+        expect(await store.swap('MANIFEST', Uint8Array.of(2), version)).toBeTypeOf('string')
+        expect([await read(), await read()]).toEqual([Uint8Array.of(2, 3), Uint8Array.of(2, 3)])
+        expect(await Promise.all(plain.mock.results.map(({ value }) => value as unknown))).toEqual([
+          Uint8Array.of(2, 3),
+          Uint8Array.of(2, 3),
+        ])
+        expect(Math.abs((await store.now()) - Date.now() + ms)).toBeLessThan(60_000)
+      } finally {
+        vi.useRealTimers()
+        plain.mockRestore()
+      }
+    },
+  )
 
   test('no bucket, and a wrong secret: the message says what to do, and has no secret', async () => {
     const none = new S3Store('no-such-bucket', '', s3.options)

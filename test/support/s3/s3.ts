@@ -15,6 +15,8 @@ export interface RunningS3 {
     readonly region: string
     readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string }
   }
+  /** Where its daemons have their files. */
+  readonly directory: string
   stop(): Promise<void>
 }
 
@@ -25,12 +27,13 @@ export function whyNoS3(): string | undefined {
   return missing.length === 0 ? undefined : `${missing.join(', ')} not installed`
 }
 
-/** An empty one at a free port. */
-export async function startS3(): Promise<RunningS3> {
+/** An empty one at a free port. `--durable`: what it stores outlives a kill of its OSD. */
+export async function startS3(...more: '--durable'[]): Promise<RunningS3> {
   const directory = mkdtempSync(join(tmpdir(), 'flashtable-s3-'))
-  const { stdout } = await promisify(execFile)(join(HERE, 'start.sh'), [directory, '--port', '0'])
+  const { stdout } = await promisify(execFile)(join(HERE, 'start.sh'), [directory, '--port', '0', ...more])
   const { endpoint, region, accessKeyId, secretAccessKey } = JSON.parse(stdout) as Record<string, string>
   return {
+    directory,
     options: {
       endpoint: endpoint!,
       region: region!,
