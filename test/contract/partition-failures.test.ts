@@ -16,6 +16,7 @@ import {
   struct,
   type ObjectStore,
 } from '../../src/index.js'
+import { nodeEnvironment } from '../../src/table/environment.js'
 import { checkedText } from '../../src/format/checked-text.js'
 import { thrownBy } from '../support/thrown-by.js'
 import { collect } from '../support/tables.js'
@@ -41,11 +42,15 @@ afterEach(async () => {
   await rm(root, { recursive: true })
 })
 
+type Table = PartitionedTable<'u16', typeof OPTIONS.valueEncoding>
+
 const newStore = (): ObjectStore => directoryStore(join(root, 'store'))
 
 async function open(options: object = {}, store = newStore()) {
   const given = { ...OPTIONS, directory: join(root, 'writer'), write: 'all', ...options } as typeof OPTIONS
-  const table = await PartitionedTable.open(store, given)
+  // A swap that fails is tried again after a while.
+  const environment = { ...nodeEnvironment, wait: () => Promise.resolve() }
+  const table = (await PartitionedTable.openIn(store, given, environment)) as unknown as Table
   opened.push(table)
   return table
 }
