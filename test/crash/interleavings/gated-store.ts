@@ -101,6 +101,10 @@ export class GatedStore implements ObjectStore {
     this.#gate = gate
   }
 
+  below(): never {
+    throw new Error('one table has the whole store')
+  }
+
   get(key: string, { range }: { readonly range?: ByteRange } = {}): Promise<Uint8Array | undefined> {
     const { objects } = this.#stored
     const answer = (fault: Fault): Uint8Array | undefined => {
