@@ -13,6 +13,7 @@ import {
   readOptions,
 } from '../options/arguments.js'
 import { durationOf, optionalDuration } from '../options/duration.js'
+import { isDate } from '../options/remote-options.js'
 import { Publisher, type PublishResult, type PublishedState } from '../remote/publisher.js'
 import type { TableState } from '../state/table-state.js'
 import type { ObjectStore } from '../store/object-store.js'
@@ -181,9 +182,4 @@ function optionalExpiry(value: unknown, name: string): ((now: number) => number)
   }
   const ms = durationOf(value, name, 'a Date, ')
   return now => now + ms
-}
-
-/** By what it does: it may come from another realm. */
-export function isDate(value: unknown): value is Date {
-  return Object.prototype.toString.call(value) === '[object Date]' && !Number.isNaN((value as Date).getTime())
 }

@@ -17,7 +17,9 @@ import { S3Store } from '../../src/store/s3-store.js'
 import { sourceOf } from '../../src/store/object-store.js'
 import { whyNoS3, startS3, type RunningS3 } from '../support/s3/s3.js'
 import { describeObjectStore } from './object-store-contract.js'
+import { describePartitions } from './partitioned-writers.js'
 import { describePublishing } from './publishing.js'
+import { describeRemoteReading } from './remote-reading.js'
 
 const why = whyNoS3()
 if (why !== undefined) console.log(`skipped, the tests with a real S3 store: ${why}`)
@@ -48,6 +50,11 @@ describe.skipIf(why !== undefined)('Ceph', () => {
 
   describeObjectStore('Ceph', newStores)
   describePublishing('in Ceph', async () => (await newStores()).store)
+  describeRemoteReading('in Ceph', async () => (await newStores()).store)
+  describePartitions('in Ceph', () => {
+    const prefix = `t${randomBytes(8).toString('hex')}/`
+    return Promise.resolve(() => new S3Store(bucket, prefix, s3.options))
+  })
 
   test('an object of many parts is read back', async () => {
     const { store } = await newStores()
