@@ -20,6 +20,7 @@ import type {
 import type { JsonObject } from './manifest/meta.js'
 import { invalidOption, refuseExtra } from './options/arguments.js'
 import { absolutePath, locationText } from './options/location.js'
+import { resolveRemoteOptions, type RemoteOptions } from './options/remote-options.js'
 import {
   resolveLoadOptions,
   resolveOptions,
@@ -32,7 +33,7 @@ import { DELETE_KEY, DELETE_RECORD, PUT } from './records/operations.js'
 import type { PublishResult } from './remote/publisher.js'
 import { Snapshot } from './state/snapshot.js'
 import type { ObjectStore } from './store/object-store.js'
-import { checkSource, readCompactOptions } from './table/call-options.js'
+import { checkSource, readCompactOptions, readRefreshOptions } from './table/call-options.js'
 import {
   encodingsOf,
   tableAsFields,
@@ -62,6 +63,8 @@ import type {
   RangeOptions,
   GetAllOptions,
   ReadOptions,
+  RefreshOptions,
+  RemoteOpenOptions,
   ValueArguments,
   WriteOptions,
 } from './table/table-types.js'
@@ -521,6 +524,41 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /**
+   * Opens a published table where it is, for reading, on any machine: fetches what lookups and scans need, and keeps some of
+   * it. It moves on to newer versions, unless it was told which one is meant. It writes nothing to the store. Rejects with
+   * `FLASHTABLE_NOT_FOUND`, `_UNAVAILABLE`, `_CORRUPTION`, `_SCHEMA_MISMATCH`. Cost: fetches the manifest, and footer and
+   * fences of each file.
+   */
+  static openRemote(
+    store: ObjectStore,
+    options?: RemoteOptions & CombineOption & NoEncodings,
+  ): Promise<FlashTable>
+  static openRemote<const K extends KeyEncoding, const V extends ValueEncoding = undefined>(
+    store: ObjectStore,
+    options: RemoteOpenOptions<K, V>,
+  ): Promise<FlashTable<K, V>>
+  static async openRemote(store: ObjectStore, options?: unknown, ...extra: unknown[]): Promise<FlashTable> {
+    refuseExtra('openRemote', extra)
+    return FlashTable.openRemoteIn(store, options, nodeEnvironment)
+  }
+
+  /**
+   * `openRemote` on another disk and clock.
+   *
+   * @internal
+   */
+  static async openRemoteIn(
+    store: ObjectStore,
+    options: unknown,
+    environment: Environment,
+  ): Promise<FlashTable> {
+    const resolved = resolveRemoteOptions(options)
+    return new FlashTable(
+      await TableSession.openRemote(checkStore('openRemote', store), resolved, environment),
+    )
+  }
+
+  /**
    * Deletes all records, by one manifest change. With bounds (`gt`, `gte`, `lt`, `lte`) all records put before whose key is
    * in the range. Errors as `put`. Cost of a range: a log entry; whole files and pages in it are never read again.
    */
@@ -539,11 +577,14 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     return this.#writes.setMeta(meta, extra)
   }
 
-  /** A reader moves on to the newest state. Rejects for a table opened for writing, which always sees it. */
-  async refresh(...extra: never[]): Promise<void> {
+  /**
+   * A reader moves on to the newest state, of a published table to its newest version. Rejects with `FLASHTABLE_READ_ONLY` for
+   * a table opened for writing, which always sees it; `_MOVED` if another table is there now; `_UNAVAILABLE`.
+   */
+  async refresh(options?: RefreshOptions, ...extra: never[]): Promise<void> {
     this.#session.assertOpen()
     refuseExtra('refresh', extra)
-    await this.#session.refresh()
+    await this.#session.refresh(readRefreshOptions(options))
   }
 
   /** Counts, sizes, levels, and what was written in the life of the table. */
@@ -571,11 +612,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /**
-   * Commits operations that are encoded already, for repair.
+   * Commits operations that are encoded already, for repair and for partitions.
    *
    * @internal
    */
-  commitOperations(call: Call): Promise<void> {
-    return this.#writes.operations(call)
+  commitOperations(call: Call, sync = false): Promise<void> {
+    return this.#writes.operations(call, sync)
   }
 }

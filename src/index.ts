@@ -1,5 +1,17 @@
 /** flashtable: an embedded multimap of fixed-width records that a flash device only sees as sequential, full-page writes. */
 export { FlashTable } from './flash-table.js'
+export { PartitionedTable } from './partitioned-table.js'
+export type {
+  PartColumns,
+  PartitionedOpenOptions,
+  PartitionedRangeOptions,
+  PartitionedReadOptions,
+  PartitionedRefreshOptions,
+} from './partitioned-table.js'
+export type { PartitionedOptions } from './partitions/open-options.js'
+export { PartitionedSnapshot } from './partitions/partitioned-snapshot.js'
+export type { PartitionedStats, PartitionStats } from './partitions/partitioned-stats.js'
+export type { PartitionedPublishOptions, PartitionedPublishResult } from './partitions/partitioned-writes.js'
 export { directoryStore } from './store/directory.js'
 export { collectGarbage, probeStore, publishedTable, verifyPublished } from './table/published.js'
 export { repairTable, verifyTable } from './offline/index.js'
@@ -30,6 +42,8 @@ export type {
   PutColumnsOptions,
   RangeOptions,
   ReadOptions,
+  RefreshOptions,
+  RemoteOpenOptions,
   WriteOptions,
 } from './table/table-types.js'
 export { Snapshot } from './state/snapshot.js'
@@ -70,6 +84,9 @@ export type {
   LoadOptions,
   TableOptions,
 } from './options/options.js'
+export type { RemoteOptions } from './options/remote-options.js'
+export type { RemoteStats } from './table/remote-reader.js'
+export type { DiskCacheStats } from './block-cache/object-reader.js'
 export type { PublishOptions } from './table/publish.js'
 export type { PublishResult } from './remote/publisher.js'
 export type {

@@ -5,8 +5,9 @@
 import { URL } from 'node:url'
 import { describeValue } from './base/describe-value.js'
 import { invalidOption, readOptions, refuseExtra, unexpected } from './options/arguments.js'
-import { S3Store, type S3StoreOptions } from './store/s3-store.js'
 import type { ObjectStore } from './store/object-store.js'
+import type { S3StoreOptions } from './store/s3-connection.js'
+import { S3Store } from './store/s3-store.js'
 
 export type { S3StoreOptions }
 

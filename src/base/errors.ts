@@ -20,6 +20,7 @@ export type FlashTableErrorCode =
   | 'FLASHTABLE_POISONED'
   | 'FLASHTABLE_MOVED'
   | 'FLASHTABLE_SNAPSHOT_CLOSED'
+  | 'FLASHTABLE_SNAPSHOT_EXPIRED'
   | 'FLASHTABLE_UNAVAILABLE'
   | 'FLASHTABLE_UNSUPPORTED_STORE'
   | 'FLASHTABLE_FENCED'
@@ -194,4 +195,13 @@ export function isPassing(error: unknown): boolean {
 /** What a call of the user rejects with: a lack of memory becomes `FLASHTABLE_IO_ERROR`, everything else stays. */
 export function callError(error: unknown, what: string): unknown {
   return isPassing(error) ? diskError(error, what) : error
+}
+
+/** A blocking call would need something that has to be fetched. */
+export function unavailableOffline(path: string): FlashTableError {
+  return new FlashTableError(
+    'FLASHTABLE_UNAVAILABLE',
+    `a page of ${path} is not cached here, and a blocking call cannot fetch it: use the call that returns a promise`,
+    { path },
+  )
 }

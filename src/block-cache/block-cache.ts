@@ -3,10 +3,11 @@
  * because a block's identity has the store in it.
  */
 import { outOfRange } from '../base/errors.js'
+import { CACHE_DISK_BYTES_MIN } from '../options/remote-options.js'
 import type { CachedObject } from './cached-object.js'
 import { MemoryBlocks } from './memory-blocks.js'
 import type { DiskCacheStats } from './object-reader.js'
-import { CACHE_DISK_BYTES_MIN, openRing, type OpenedRing, type RingParts } from './open-ring.js'
+import { openRing, type OpenedRing, type RingParts } from './open-ring.js'
 
 /** Memory of the blocks that were used last. */
 export const BLOCK_MEMORY_BYTES = 2 ** 24

@@ -7,12 +7,11 @@ import { diskError, hasCode } from '../base/errors.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import type { AcquireLock, TableLock } from '../io/lock.js'
 import { readFully } from '../io/transfer.js'
+import { CACHE_DISK_BYTES_MIN } from '../options/remote-options.js'
 import { DiskRing, type RingContent } from './disk-ring.js'
 import { RingIndex } from './ring-index.js'
 import { INDEX_BYTES, SEGMENT_BLOCKS, SEGMENT_BYTES, readIndexPage } from './ring-segment.js'
 
-/** Least bytes of a ring. */
-export const CACHE_DISK_BYTES_MIN = 2 ** 24
 /** Users of one directory at once. */
 const RINGS_MAX = 256
 /** The blocks of a ring. */

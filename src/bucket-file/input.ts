@@ -25,8 +25,9 @@ import type { BucketFile } from './reader.js'
 const CACHED_READ_PAGES = 4
 /** Rows that a scan takes of its first page at first: it may want no more. */
 const FIRST_ROWS = 64
-/** Bytes of the longest read. */
+/** Bytes of the longest read: of a disk, and of a store, where a request takes long, however little it asks for. */
 const READ_BYTES = 2 ** 18
+const REMOTE_READ_BYTES = 2 ** 21
 /** Of what a merge has read, it gets about this many rows at a time: all of them would not fit the caches. */
 const STEP_ROWS = 512
 /** And a scan no more than this: a page may have 32,767 rows of one key and value. */
@@ -47,6 +48,13 @@ export interface BucketInputOptions {
   readonly firstReadPages?: number
 }
 
+/** Neighbouring pages that are being read. */
+interface Stretch {
+  readonly first: number
+  readonly count: number
+  readonly words: Promise<Uint32Array>
+}
+
 export class BucketInput implements SortedInput {
   readonly #file: BucketFile
   readonly #options: BucketInputOptions
@@ -65,6 +73,8 @@ export class BucketInput implements SortedInput {
   #memory: Uint8Array | undefined
   /** Pages [next, end) that are read and not decoded. */
   #read: { readonly words: Uint32Array; readonly first: number; next: number; end: number } | undefined
+  /** Of a file in a store: the pages that come after `#read`, on their way. */
+  #ahead: Stretch | undefined
   /** The key that was decoded last, if the next page is one that was read with it. */
   #lastKey: Uint32Array | undefined
   /** Where the batch begins that is being appended. */
@@ -88,7 +98,7 @@ export class BucketInput implements SortedInput {
     const isAlone = footer.deleteKeys === 0 && !hiding.replace && layout.combine === undefined
     this.#where = isAlone ? options.where : undefined
     this.#isFirst = options.firstReadPages === undefined && file.hasCache
-    this.#readPagesMax = Math.max(1, Math.floor(READ_BYTES / pageBytes))
+    this.#readPagesMax = Math.max(1, Math.floor((file.isRemote ? REMOTE_READ_BYTES : READ_BYTES) / pageBytes))
     this.#readPages = Math.min(this.#readPagesMax, options.firstReadPages ?? 1)
     const overlaps = footer.dataPages > 0 && rangeOverlaps(range, footer.firstKey, footer.lastKey)
     this.#from = overlaps ? firstPage(file, range) : 0
@@ -115,7 +125,7 @@ export class BucketInput implements SortedInput {
     this.#batch = into.count
     if (this.#rest !== undefined) await this.#decodeCached(this.#rest.page, this.#rest.page + 1, into)
     else if (this.#read !== undefined) this.#decodeRead(into)
-    else if (this.#from < this.#to) await this.#readOn(into)
+    else if (this.#ahead !== undefined || this.#from < this.#to) await this.#readOn(into)
     else return false
     hideRows(into, this.#batch, this.#file.entry.endSequence - 1, this.#options.hiding)
     if (this.#options.reverse) into.reverseFrom(this.#batch)
@@ -124,21 +134,39 @@ export class BucketInput implements SortedInput {
 
   /** Appends the rows of the next pages. */
   async #readOn(into: OperationBuffer): Promise<void> {
+    const isCached = this.#ahead === undefined && this.#readPages <= CACHED_READ_PAGES && this.#file.hasCache
+    if (isCached) {
+      const { first, count } = this.#nextPages(this.#goesByPage ? 1 : this.#readPages)
+      await this.#decodeCached(first, first + count, into)
+    } else {
+      const { first, count, words } = this.#ahead ?? this.#readPast()
+      this.#ahead = undefined
+      const read = await words
+      if (this.#file.isRemote && this.#from < this.#to) this.#ahead = this.#readPast()
+      this.#read = { words: read, first, next: first, end: first + count }
+      this.#decodeRead(into)
+    }
+    if (!this.#isFirst) this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
+  }
+
+  /** Begins to read the next pages, past the cache. */
+  #readPast(): Stretch {
+    const { first, count } = this.#nextPages(this.#readPages)
+    const words = this.#file.readPages(first, first + count, this.#reused(count))
+    // If nobody asks for it any more, nobody is told that it failed.
+    words.catch(() => {})
+    return { first, count, words }
+  }
+
+  /** Takes the next pages, `most` at most, from those that are still to be read. */
+  #nextPages(most: number): { readonly first: number; readonly count: number } {
     const { reverse } = this.#options
-    const isCached = this.#readPages <= CACHED_READ_PAGES && this.#file.hasCache
-    const most = isCached && this.#goesByPage ? 1 : Math.min(this.#readPages, this.#to - this.#from)
-    const count = this.#visiblePages(most)
+    const count = this.#visiblePages(Math.min(most, this.#to - this.#from))
     const first = reverse ? this.#to - count : this.#from
     if (reverse) this.#to -= count
     else this.#from += count
     this.#passHidden()
-    if (isCached) await this.#decodeCached(first, first + count, into)
-    else {
-      const words = await this.#file.readPages(first, first + count, this.#reused(count))
-      this.#read = { words, first, next: first, end: first + count }
-      this.#decodeRead(into)
-    }
-    if (!this.#isFirst) this.#readPages = Math.min(this.#readPagesMax, this.#readPages * 2)
+    return { first, count }
   }
 
   /** Passes over pages of cleared keys, so that the next page may have others. */
@@ -289,6 +317,7 @@ export class BucketInput implements SortedInput {
   async close(): Promise<void> {
     this.#from = this.#to
     this.#rest = undefined
+    this.#ahead = undefined
     this.#read = undefined
     if (this.#memory !== undefined) giveBackColumn(this.#memory)
     this.#memory = undefined

@@ -17,6 +17,7 @@ import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { DeleteWhere } from '../records/operations.js'
 import { FilterLines } from './filter-lines.js'
 import { PageCache, type CachedFile } from './page-cache.js'
+import { onceMore } from './once-more.js'
 import { PageIndex } from './page-index.js'
 import {
   checkPage,
@@ -32,6 +33,9 @@ export type { BucketFileOptions } from './sections.js'
 
 /** Lookups that are remembered. */
 const RECENT_HITS_MAX = 256
+/** Reads of files in flight at once: of a disk, and of a store. */
+const READS_AT_ONCE = 16
+const REMOTE_READS_AT_ONCE = 64
 /** A page that is searched in vain costs about as much more than its filter as this many hits save. */
 const MISS_WEIGHT = 4
 
@@ -51,6 +55,8 @@ export class BucketFile implements CachedFile {
   readonly slots: Int32Array
   /** Pages read from disk into the cache so far. */
   pageReads = 0
+  /** Whether pages of the filter are read for it: false where that costs as much as the page of data. */
+  readsFilter = true
   readonly #options: BucketFileOptions
   readonly #file: FileHandle
   readonly #seed: number
@@ -184,13 +190,23 @@ export class BucketFile implements CachedFile {
 
   /** Whether the filter need not be asked about a page that is in the cache: recent keys were nearly all in the file. */
   get skipsFilter(): boolean {
-    return this.#recentHits >= RECENT_HITS_MAX / 2
+    return this.#recentHits >= RECENT_HITS_MAX / 2 || !this.readsFilter
   }
 
   /** Takes note of lookups of `count` keys, of which the file had `found`. */
   noteLookups(count: number, found: number): void {
     const hits = this.#recentHits + found - MISS_WEIGHT * (count - found)
     this.#recentHits = Math.max(0, Math.min(RECENT_HITS_MAX, hits))
+  }
+
+  /** How many reads of it may be on their way at once. */
+  get readsAtOnce(): number {
+    return this.isRemote ? REMOTE_READS_AT_ONCE : READS_AT_ONCE
+  }
+
+  /** Whether it is in a store on another machine. */
+  get isRemote(): boolean {
+    return this.#options.isRemote === true
   }
 
   /** Whether its pages go into a cache. */
@@ -264,13 +280,16 @@ export class BucketFile implements CachedFile {
   ): Promise<Uint32Array> {
     const { pageBytes } = this.#options
     const words = wordsOf(bytes)
+    const [position, length] = [from * pageBytes, (to - from) * pageBytes]
     try {
-      const count = await readFully(this.#file, bytes.subarray(0, (to - from) * pageBytes), from * pageBytes)
-      for (let page = from; page < to; page++) {
-        const at = (page - from) * pageBytes
-        this.#check(bytes.subarray(at, at + pageBytes), page, count - at)
-        this.#checkContent(words, at / 4, page)
-      }
+      await onceMore(this.#file, position, length, async () => {
+        const count = await readFully(this.#file, bytes.subarray(0, length), position)
+        for (let page = from; page < to; page++) {
+          const at = (page - from) * pageBytes
+          this.#check(bytes.subarray(at, at + pageBytes), page, count - at)
+          this.#checkContent(words, at / 4, page)
+        }
+      })
     } catch (error) {
       throw this.#readError(error, from)
     }

@@ -24,10 +24,14 @@ import { readFully } from '../io/transfer.js'
 import { writerOf, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { TableFiles } from '../manifest/table-files.js'
 import type { DeleteWhere } from '../records/operations.js'
+import { onceMore } from './once-more.js'
 import type { PageCache } from './page-cache.js'
 import type { ReadPace } from './read-pace.js'
 
 const LINE_BYTES = 4 * WORDS_PER_LINE
+/** Bytes of a section that are read at once: of a disk, and of a store. */
+const PIECE_BYTES = 2 ** 20
+const REMOTE_PIECE_BYTES = 2 ** 23
 
 /** How to open bucket files of a table. If another table wrote the file, its entry has the `tableId` of that one. */
 export interface BucketFileOptions extends TableFiles {
@@ -35,6 +39,8 @@ export interface BucketFileOptions extends TableFiles {
   readonly cache?: PageCache | undefined
   /** Whether reads into the cache may block. Files of a table share it, as they lie on one device. */
   readonly pace?: ReadPace | undefined
+  /** The files are in a store on another machine: a read takes long, and many may be on their way at once. */
+  readonly isRemote?: boolean | undefined
 }
 
 /** The seed of the checksums of the file that the entry names. */
@@ -77,7 +83,7 @@ export async function openFooter(
   entry: BucketFileEntry,
   file: FileHandle,
 ): Promise<Footer> {
-  const { pageBytes, layout, tableId } = options
+  const { pageBytes } = options
   const path = file.path
   const size = await file.size()
   const offset = (entry.pages - 1) * pageBytes
@@ -89,8 +95,23 @@ export async function openFooter(
       `${size}`,
     )
   }
-  const page = new Uint8Array(pageBytes)
-  const count = await readFully(file, page, offset)
+  return onceMore(file, offset, pageBytes, async () => {
+    const page = new Uint8Array(pageBytes)
+    const count = await readFully(file, page, offset)
+    return checkFooter(options, entry, path, page, count)
+  })
+}
+
+/** `count`: bytes that there are of the page. */
+function checkFooter(
+  options: BucketFileOptions,
+  entry: BucketFileEntry,
+  path: string,
+  page: Uint8Array,
+  count: number,
+): Footer {
+  const { pageBytes, tableId, layout } = options
+  const offset = (entry.pages - 1) * pageBytes
   const { magic, version } = footerIdentity(page)
   if (magic === BUCKET_MAGIC && version > 0 && version !== BUCKET_FORMAT_VERSION) {
     throw new FlashTableError(
@@ -199,25 +220,24 @@ async function readSection(
   const payload = pageBytes - start
   const seed = seedOf(options, entry)
   const section = new Uint8Array(pages * payload)
-  const piecePages = Math.max(1, Math.floor(2 ** 20 / pageBytes))
+  const pieceBytes = options.isRemote === true ? REMOTE_PIECE_BYTES : PIECE_BYTES
+  const piecePages = Math.max(1, Math.floor(pieceBytes / pageBytes))
   const buffer = new Uint8Array(Math.min(pages, piecePages) * pageBytes)
   for (let done = 0; done < pages;) {
     const count = Math.min(pages - done, piecePages)
     const bytes = buffer.subarray(0, count * pageBytes)
-    const read = await readFully(file, bytes, (firstPage + done) * pageBytes)
-    for (let i = 0; i < count; i++) {
-      const page = bytes.subarray(i * pageBytes, (i + 1) * pageBytes)
-      checkPage(options, file.path, page, seed, firstPage + done + i, read - i * pageBytes)
-      if (page[PAGE_KIND_AT] !== kind) {
-        throw corruption(
-          file.path,
-          (firstPage + done + i) * pageBytes,
-          `page kind ${kind}`,
-          `${page[PAGE_KIND_AT]}`,
-        )
+    const position = (firstPage + done) * pageBytes
+    await onceMore(file, position, bytes.byteLength, async () => {
+      const read = await readFully(file, bytes, position)
+      for (let i = 0; i < count; i++) {
+        const at = i * pageBytes
+        const page = bytes.subarray(at, at + pageBytes)
+        checkPage(options, file.path, page, seed, firstPage + done + i, read - at)
+        if (page[PAGE_KIND_AT] !== kind)
+          throw corruption(file.path, position + at, `page kind ${kind}`, `${page[PAGE_KIND_AT]}`)
+        section.set(page.subarray(start), (done + i) * payload)
       }
-      section.set(page.subarray(start), (done + i) * payload)
-    }
+    })
     done += count
   }
   return section

@@ -257,6 +257,11 @@ export class Schema {
     }
   }
 
+  /** Elements of the column of keys for each row. */
+  get keyRowLength(): number {
+    return this.#key.rowLength
+  }
+
   /** Whether a key may be an object that is no typed array: one that looks like a range, for instance. */
   get hasObjectKeys(): boolean {
     const { stored } = this.#key

@@ -23,6 +23,8 @@ export interface FileHandle {
   /** Size in bytes. */
   size(): Promise<number>
   stamp(): Promise<Stamp>
+  /** Drops what is cached of these bytes, which were found damaged: the next read fetches them anew. Absent: nothing is cached. */
+  forget?(position: number, bytes: number): void
   close(): Promise<void>
 }
 

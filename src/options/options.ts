@@ -178,7 +178,7 @@ const asGiven = (value: unknown): unknown => value
 
 export const optionalBufferBytes = optionalInteger(MIN_BUFFER_BYTES, MAX_BUFFER_BYTES)
 
-const OPEN_OPTIONS = {
+export const OPEN_OPTIONS = {
   keyEncoding: asGiven,
   valueEncoding: asGiven,
   duplicates: optionalDuplicates,
@@ -260,7 +260,7 @@ function resolveGiven(given: Checked<typeof OPEN_OPTIONS>): ResolvedOptions {
   }
 }
 
-function optionalInteger(min: number, max: number): Check<number | undefined> {
+export function optionalInteger(min: number, max: number): Check<number | undefined> {
   const expected = `an integer from ${min} to ${max}`
   return (value, name) => {
     if (value === undefined) return undefined

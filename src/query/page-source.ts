@@ -18,8 +18,6 @@ export interface PageSpan {
   readonly to: number
 }
 
-/** Pages in flight at once. */
-const READS_AT_ONCE = 16
 /** Pages of one read. */
 const SPAN_PAGES_MAX = 64
 
@@ -76,7 +74,8 @@ export class PageSource {
   async load(): Promise<void> {
     if (this.missing.length > 0) this.#clock?.reads()
     const spans = joinSpans(await this.#loadFast(this.missing.splice(0)))
-    await atOnce(spans.length, READS_AT_ONCE, async i => {
+    const most = Math.max(0, ...spans.map(({ file }) => file.readsAtOnce))
+    await atOnce(spans.length, most, async i => {
       const { file, from, to } = spans[i]!
       const pages = await file.loadPages(from, to)
       let atHand = this.#atHand.get(file)

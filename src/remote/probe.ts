@@ -8,6 +8,7 @@ import { FlashTableError } from '../base/errors.js'
 import type { ObjectStore, StoreCall } from '../store/object-store.js'
 
 const RACERS = 8
+const REPLACE_ATTEMPTS = 5
 
 /**
  * Tries it on a pointer of its own, which is removed. Rejects with `FLASHTABLE_UNSUPPORTED_STORE`, `_UNAVAILABLE`. Cost:
@@ -33,7 +34,7 @@ export async function probe(
     if (created === undefined) throw refuse('an object that it has stored is not there')
     if ((await swap('again', undefined)) !== undefined)
       throw refuse('it creates an object again that is there')
-    const replaced = await swap('replaced', created.version)
+    const replaced = await replace(created.version)
     const loaded = await store.load(key, { signal })
     if (replaced === undefined || loaded?.version !== replaced || textOf(loaded.bytes) !== 'replaced')
       throw refuse('it refuses to replace an object that has not changed')
@@ -43,6 +44,14 @@ export async function probe(
       throw refuse('it replaces an object that has changed meanwhile, and denies it')
   } finally {
     await store.delete(key, {}).catch(() => {})
+  }
+
+  /** A store may take a request that is over for one that is still under way, and refuse the next one. */
+  async function replace(expected: string): Promise<string | undefined> {
+    let replaced: string | undefined
+    for (let attempt = 0; attempt < REPLACE_ATTEMPTS && replaced === undefined; attempt++)
+      replaced = await swap('replaced', expected)
+    return replaced
   }
 
   /** Of some that create it at the same time one wins; the others are refused, or get no answer. */

@@ -105,6 +105,7 @@ export class Publisher {
     const files = this.#planFiles(taken.manifest)
     const newest = remote?.versions.at(-1)
     if (newest !== undefined && request.name === undefined && isSame(remote!, taken.manifest, files)) {
+      await this.#expectWriter(taken.manifest, request)
       const { version, sequence } = newest
       return { version, sequence, uploadedBytes: 0, uploadedFiles: 0 }
     }
@@ -112,6 +113,13 @@ export class Publisher {
     const uploadedBytes = await this.#upload(uploads, taken, request)
     const { version, sequence } = await this.#install(taken.manifest, files, request)
     return { version, sequence, uploadedBytes, uploadedFiles: uploads.length }
+  }
+
+  /** Nothing is to be changed: a look tells whether another writer has taken over since, and has forgotten this version. */
+  async #expectWriter(manifest: Manifest, { takeOver, signal }: PublishRequest): Promise<void> {
+    const found = await loadRemote(this.#options.store, { signal })
+    this.#checkWriter(this.#state?.remote, found?.remote, manifest, takeOver)
+    this.#state = found
   }
 
   /** What the newest version has already keeps its key. Everything else gets one that was never used. */
@@ -166,15 +174,15 @@ export class Publisher {
   ): Promise<{ readonly version: number; readonly sequence: number }> {
     const { store } = this.#options
     const before = this.#state?.remote
-    const now = await store.now({ signal })
+    // The clock of the store may be set back.
+    const now = Math.max(await store.now({ signal }), before === undefined ? 0 : newestOf(before).at)
     const expires = expiresAt === undefined ? {} : { expiresAt: Math.round(expiresAt(now)) }
     const { tableId, epoch, schema, pageBytes, duplicates, mode, nextSequence, nextFileNumber } = manifest
     const { counters, meta } = manifest
     let dropped: readonly string[] = []
     const { remote } = await this.#change(current => {
       this.#checkWriter(before, current, manifest, takeOver)
-      const base = current ?? this.#empty(manifest)
-      // The clock of the store may be set back.
+      const base = before === undefined ? this.#claimed(current, manifest) : current!
       const at = Math.max(Math.floor(now), newestOf(base).at)
       const next = withVersion(base, {
         table: { tableId, epoch, schema, pageBytes, duplicates, mode },
@@ -290,6 +298,13 @@ export class Publisher {
       `${current.writer.label} has taken over the table in ${this.#options.store.url} (epoch ${current.epoch}): this copy ` +
         'can publish there no more. Restore it anew, or publish elsewhere; the table itself goes on',
     )
+  }
+
+  /** A first version. Where one of this directory was late, the next epoch: a copy of the directory may have sent that. */
+  #claimed(current: RemoteManifest | undefined, manifest: Manifest): RemoteManifest {
+    if (current === undefined) return this.#empty(manifest)
+    const writer = { id: this.#known!.writer, label: this.#options.label }
+    return { ...current, epoch: current.epoch + 1, writer }
   }
 
   #empty({ tableId, epoch, schema, pageBytes, duplicates, mode }: Manifest): RemoteManifest {

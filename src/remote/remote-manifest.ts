@@ -4,12 +4,10 @@
  * It names every object that the newest version, or an older one that can still be restored, consists of. A version *v* is
  * made of the files with `since <= v < until`. So points in time are a filter on one list.
  */
-import { Buffer } from 'node:buffer'
-import { TextDecoder } from 'node:util'
 import { assert } from '../base/assert.js'
 import { describeValue } from '../base/describe-value.js'
-import { FlashTableError, corruption } from '../base/errors.js'
-import { crc32 } from '../format/checksum.js'
+import { FlashTableError } from '../base/errors.js'
+import { checkedText, parseCheckedText } from '../format/checked-text.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import { MANIFEST_BYTES_MAX, type Manifest, type ManifestCounters } from '../manifest/manifest.js'
 import type { JsonObject } from '../manifest/meta.js'
@@ -18,10 +16,8 @@ import { validateManifest } from '../manifest/validate.js'
 /** The key of the manifest. */
 export const REMOTE_MANIFEST_KEY = 'MANIFEST'
 /** The format that this release writes; it reads no other one. */
-const REMOTE_VERSION = 1
+const FORMAT = { kind: 'remote', version: 1 }
 const EPOCH_DIGITS = 12
-const FIRST_LINE = /^flashtable remote ([1-9]\d{0,8}) ([0-9a-f]{8}) (0|[1-9]\d{0,8})\n/
-const FIRST_LINE_BYTES_MAX = 64
 const EPOCH = /^e(\d{12})\//
 const KEY = /^e(\d{12})\/\d{6,15}-[0-9a-f]{16}\.bucket$/
 
@@ -135,12 +131,7 @@ export function fileIdentity({ tableId, epoch, number }: BucketFileEntry): strin
 export function serializeRemote(remote: RemoteManifest): Uint8Array {
   const problem = problemOf(remote)
   assert(problem === undefined, `a published manifest is valid before it is written: ${problem}`)
-  const json = Buffer.from(JSON.stringify(remote))
-  const checksum = crc32(json).toString(16).padStart(8, '0')
-  const bytes = Buffer.concat([
-    Buffer.from(`flashtable remote ${REMOTE_VERSION} ${checksum} ${json.byteLength}\n`),
-    json,
-  ])
+  const bytes = checkedText(FORMAT, remote)
   if (bytes.byteLength <= MANIFEST_BYTES_MAX) return bytes
   throw new FlashTableError(
     'FLASHTABLE_IO_ERROR',
@@ -155,36 +146,13 @@ export function serializeRemote(remote: RemoteManifest): Uint8Array {
  */
 export function parseRemote(bytes: Uint8Array, url: string): RemoteManifest {
   const path = `${url}/${REMOTE_MANIFEST_KEY}`
-  const start = Buffer.from(bytes.subarray(0, FIRST_LINE_BYTES_MAX)).toString('latin1')
-  const line = FIRST_LINE.exec(start)
-  if (line === null)
-    throw corruption(
-      path,
-      0,
-      'a line "flashtable remote 1 <checksum> <bytes>"',
-      describeValue(start.split('\n', 1)[0]),
-    )
-  if (Number(line[1]) !== REMOTE_VERSION)
-    throw new FlashTableError(
-      'FLASHTABLE_UNSUPPORTED_FORMAT',
-      `${path} has format version ${line[1]}; this release of flashtable reads version ${REMOTE_VERSION}`,
-      { path, offset: 0 },
-    )
-  const offset = line[0].length
-  const json = bytes.subarray(offset)
-  if (json.byteLength !== Number(line[3]))
-    throw corruption(path, offset, `${line[3]} bytes`, `${json.byteLength} bytes`)
-  const checksum = crc32(json).toString(16).padStart(8, '0')
-  if (checksum !== line[2]) throw corruption(path, offset, `checksum ${line[2]}`, checksum)
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(json))
-  } catch (error) {
-    throw corruption(path, offset, 'JSON', String((error as Error).message), error)
-  }
-  const problem = problemOf(value)
-  if (problem !== undefined) throw corruption(path, offset, 'the manifest of a published table', problem)
-  return value as RemoteManifest
+  return parseCheckedText(
+    bytes,
+    path,
+    FORMAT,
+    'the manifest of a published table',
+    problemOf,
+  ) as RemoteManifest
 }
 
 /** What is wrong with it, or `undefined`. Each version must be a valid table, and each file a file of some version. */

@@ -6,6 +6,7 @@
  */
 import { FlashTableError } from '../base/errors.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import type { GivenVersion } from '../options/remote-options.js'
 import {
   fileIdentity,
   type NamedVersion,
@@ -27,9 +28,6 @@ export interface NextVersion extends Omit<RemoteVersion, 'version'> {
   readonly files: readonly PublishedFile[]
   readonly name?: Omit<NamedVersion, 'version'> | undefined
 }
-
-/** Which version is meant: the newest one of that time, one by its number, or one by its name. Default: the newest. */
-export type VersionChoice = { readonly at?: number; readonly version?: number; readonly name?: string }
 
 /** The manifest with one version more. The nonces are the caller's. */
 export function withVersion(remote: RemoteManifest, next: NextVersion): RemoteManifest {
@@ -89,7 +87,7 @@ export function collected(
 }
 
 /** The version that is meant. Throws `FLASHTABLE_NOT_FOUND`, which says what there is. */
-export function chooseVersion(remote: RemoteManifest, url: string, choice: VersionChoice): RemoteVersion {
+export function chooseVersion(remote: RemoteManifest, url: string, choice: GivenVersion): RemoteVersion {
   const { versions, names } = remote
   const found = find(remote, choice)
   if (found !== undefined) return found
@@ -112,7 +110,7 @@ export function chooseVersion(remote: RemoteManifest, url: string, choice: Versi
 
 function find(
   { versions, names }: RemoteManifest,
-  { at, version, name }: VersionChoice,
+  { at, version, name }: GivenVersion,
 ): RemoteVersion | undefined {
   if (name !== undefined) {
     const named = names.find(other => other.name === name)

@@ -92,14 +92,20 @@ export class TableState {
   #nextFileNumber: number
   #nextRunNumber = 1
 
+  /**
+   * `previous`: the state that this one takes the place of, for a reader that moves on: files that both have are counted
+   * together, and stay open when that one is closed.
+   */
   constructor(
     options: TableStateOptions,
     { manifest, files, sealed, active }: TableContents,
     counters: LifetimeCounters,
+    previous?: TableState,
   ) {
     this.options = options
     this.counters = counters
-    this.#memtables = new MemtablePool(options, SPARE_MEMORY_MAX)
+    this.#memtables =
+      previous === undefined ? new MemtablePool(options, SPARE_MEMORY_MAX) : previous.#memtables
     this.#manifest = manifest
     this.#version = new Version({ stored: files, runs: [], sealed, active }, this.#memtables.refCounts)
     this.#deletes = this.#indexDeletes()

@@ -12,6 +12,7 @@ import { throwIfAborted } from '../async/abort.js'
 import { FlashTableError, hasCode, messageOf } from '../base/errors.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import { readFully, writeFully } from '../io/transfer.js'
+import { checkBelow, urlBelow } from './below.js'
 import {
   sourceOf,
   type ByteRange,
@@ -163,6 +164,11 @@ export class DirectoryStore implements ObjectStore {
         await this.#fileSystem.unlink(path).catch(() => {})
       }
     })
+  }
+
+  below(path: string): DirectoryStore {
+    const directory = `${this.#directory}/${checkBelow(path)}`
+    return new DirectoryStore(this.#fileSystem, directory, urlBelow(this.url, path), this.#fileMode)
   }
 
   close(): Promise<void> {

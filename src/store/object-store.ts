@@ -78,6 +78,13 @@ export interface ObjectStore {
   abortUploads(prefix: string, options?: StoreCall & UploadChoice): Promise<void>
   /** The store's own time, in whole milliseconds since 1970: the clocks of machines may differ. */
   now(options?: StoreCall): Promise<number>
+  /**
+   * The store at a path below, such as `p/0a`: it has keys and pointers of its own, and shares the connections of this one.
+   * Closing it leaves them open. Lists of this store have its objects, by their whole keys; whether they have what it keeps of
+   * its pointers is open. Throws with `FLASHTABLE_INVALID_OPTION`: names of the path have letters, digits, `-` and `_`, and
+   * the first is not `e` and digits, which is where a table has its files.
+   */
+  below(path: string): ObjectStore
   /** Releases connections. */
   close(): Promise<void>
 }

@@ -7,7 +7,7 @@
  */
 import { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
-import { performance } from 'node:perf_hooks'
+import type { Readable } from 'node:stream'
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -18,15 +18,15 @@ import {
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
   UploadPartCommand,
   type CompletedPart,
   type ListMultipartUploadsCommandOutput,
-  type S3ClientConfig,
+  type S3Client,
 } from '@aws-sdk/client-s3'
 import { throwIfAborted } from '../async/abort.js'
 import { atOnce } from '../async/at-once.js'
 import { FlashTableError } from '../base/errors.js'
+import { checkBelow } from './below.js'
 import {
   adviceOn,
   bareVersion,
@@ -40,6 +40,7 @@ import {
   withoutRequest,
   type VersionForm,
 } from './s3-answers.js'
+import { S3Connection, type S3StoreOptions } from './s3-connection.js'
 import type {
   ByteRange,
   ObjectInfo,
@@ -57,73 +58,35 @@ const PART_BYTES_MIN = 16 * 2 ** 20
 const PARTS_MAX = 9000
 /** Parts on their way at the same time: each is in memory. */
 const PARTS_AT_ONCE = 3
-/** Connections at the same time, and how long one may take to begin, or be silent, before the call is tried again. */
-const SOCKETS = 16
-const CONNECTION_MS = 10_000
-const SILENCE_MS = 60_000
 /** A body that breaks off is asked for again; the client does that for answers only. */
 const BODY_ATTEMPTS = 3
-/** An answer's date is the store's time for so long. */
-const DATE_LASTS_MS = 60_000
 /** Answers that say that the pointer is another one. 409: another put of it was under way. 404: it is gone. */
 const LOST: ReadonlySet<unknown> = new Set([404, 409, 412])
 
-/** Where the bucket is, and who asks. */
-export interface S3StoreOptions {
-  /** For stores other than Amazon's: the address, without a user or a password. */
-  readonly endpoint?: string | undefined
-  readonly region?: string | undefined
-  /** As the SDK takes them. Default: its own search: environment, shared files, the machine's role. */
-  readonly credentials?: S3ClientConfig['credentials'] | undefined
-}
-
 export class S3Store implements ObjectStore {
   readonly url: string
-  readonly #client: S3Client
-  /** As `#client`, but each request is sent once. */
-  readonly #once: S3Client
+  readonly #connection: S3Connection
+  /** Whether the connection ends with this store: those of a store below another one do not. */
+  readonly #isOwner: boolean
   readonly #bucket: string
   readonly #prefix: string
   readonly #pageKeys: number | undefined
-  #form: Promise<VersionForm> | undefined
-  #date: { readonly at: number; readonly seenMs: number } | undefined
 
-  /** `prefix`: of all keys, empty or ending with `/`. `pageKeys`: of each page of a list, where not as the store likes it. */
-  constructor(
-    bucket: string,
-    prefix: string,
-    { endpoint, region, credentials }: S3StoreOptions,
-    pageKeys?: number,
-  ) {
+  /**
+   * `prefix`: of all keys, empty or ending with `/`. `to`: where it is, or the connection of another store. `pageKeys`: of
+   * each page of a list, where not as the store likes it.
+   */
+  constructor(bucket: string, prefix: string, to: S3StoreOptions | S3Connection, pageKeys?: number) {
+    this.#isOwner = !(to instanceof S3Connection)
+    this.#connection = to instanceof S3Connection ? to : new S3Connection(to)
     this.#pageKeys = pageKeys
-    const config: S3ClientConfig = {
-      ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
-      ...(region === undefined ? {} : { region }),
-      ...(credentials === undefined ? {} : { credentials }),
-      // Stores other than Amazon's refuse the checksums that the client would add on its own.
-      requestChecksumCalculation: 'WHEN_REQUIRED',
-      responseChecksumValidation: 'WHEN_REQUIRED',
-      requestHandler: {
-        connectionTimeout: CONNECTION_MS,
-        socketTimeout: SILENCE_MS,
-        httpAgent: { keepAlive: true, maxSockets: SOCKETS },
-        httpsAgent: { keepAlive: true, maxSockets: SOCKETS },
-      },
-    }
-    this.#client = new S3Client({ ...config, maxAttempts: 4 })
-    this.#once = new S3Client({ ...config, maxAttempts: 1 })
-    for (const client of [this.#client, this.#once])
-      client.middlewareStack.add(
-        next => async request => {
-          const result = await next(request)
-          this.#noteDate(result.response)
-          return result
-        },
-        { step: 'deserialize', name: 'date' },
-      )
     this.#bucket = bucket
     this.#prefix = prefix
     this.url = `s3://${bucket}/${prefix}`.replace(/\/$/, '')
+  }
+
+  get #client(): S3Client {
+    return this.#connection.client
   }
 
   get(
@@ -131,6 +94,10 @@ export class S3Store implements ObjectStore {
     { range, signal }: StoreCall & { readonly range?: ByteRange } = {},
   ): Promise<Uint8Array | undefined> {
     return this.#call(`read ${key}`, signal, async call => {
+      if (range !== undefined) {
+        const bytes = await this.#connection.ranges.read(this.#prefix + key, range, signal)
+        if (bytes !== undefined) return bytes
+      }
       for (let attempt = 1; ; attempt++) {
         try {
           return await this.#getOnce(key, range, call)
@@ -138,6 +105,7 @@ export class S3Store implements ObjectStore {
           throwIfAborted(signal)
           // The client has tried again what the store has answered with an error.
           if (attempt === BODY_ATTEMPTS || statusOf(error) !== undefined) throw error
+          await this.#connection.pause(signal)
         }
       }
     })
@@ -148,14 +116,24 @@ export class S3Store implements ObjectStore {
     const get = new GetObjectCommand({ ...this.#object(key), ...wanted })
     const answer = await ifThere(this.#client.send(get, call))
     if (answer === undefined) return undefined
+    const { ContentLength, ContentRange } = answer
+    const wrong = (found: number | undefined): FlashTableError => {
+      const expected = range === undefined ? `${ContentLength}` : `${range.end - range.start}`
+      const from = range === undefined ? '' : ` from ${range.start}`
+      return this.#unavailable(
+        `read ${key}`,
+        `expected ${expected} bytes${from}, found ${found} (${ContentRange ?? 'no range'})`,
+      )
+    }
+    if (range !== undefined && !isRange(ContentRange, range)) {
+      // It may be the whole object.
+      ;(answer.Body as Readable).destroy()
+      throw wrong(ContentLength)
+    }
     const bytes = await answer.Body!.transformToByteArray()
-    const length = range === undefined ? answer.ContentLength : range.end - range.start
-    if (bytes.byteLength === length && isRange(answer.ContentRange, range)) return bytes
-    throw this.#unavailable(
-      `read ${key}`,
-      `expected ${length} bytes${range === undefined ? '' : ` from ${range.start}`}, ` +
-        `found ${bytes.byteLength} (${answer.ContentRange ?? 'no range'})`,
-    )
+    const length = range === undefined ? ContentLength : range.end - range.start
+    if (bytes.byteLength !== length) throw wrong(bytes.byteLength)
+    return bytes
   }
 
   put(key: string, source: ObjectSource, { signal }: StoreCall = {}): Promise<void> {
@@ -186,11 +164,7 @@ export class S3Store implements ObjectStore {
   ): Promise<string | undefined> {
     return this.#call(`replace ${key}`, signal, async call => {
       if (expected === undefined) return this.#swapOnce(key, bytes, { IfNoneMatch: '*' }, call)
-      this.#form ??= this.#findForm(call).catch((error: unknown) => {
-        this.#form = undefined
-        throw error
-      })
-      const match = inForm(expected, await this.#form)
+      const match = inForm(expected, await this.#connection.form(() => this.#findForm(call)))
       return this.#swapOnce(key, bytes, { IfMatch: match }, call)
     })
   }
@@ -242,17 +216,19 @@ export class S3Store implements ObjectStore {
 
   now({ signal }: StoreCall = {}): Promise<number> {
     return this.#call('tell the time', signal, async call => {
-      const isOld = (): boolean =>
-        this.#date === undefined || performance.now() - this.#date.seenMs > DATE_LASTS_MS
-      if (isOld()) await ifThere(this.#client.send(new HeadObjectCommand(this.#object('time')), call))
-      const { at, seenMs } = this.#date ?? { at: Date.now(), seenMs: performance.now() }
-      return at + Math.floor(performance.now() - seenMs)
+      if (this.#connection.time() === undefined)
+        await ifThere(this.#client.send(new HeadObjectCommand(this.#object('time')), call))
+      return this.#connection.time() ?? Date.now()
     })
   }
 
+  below(path: string): S3Store {
+    const prefix = `${this.#prefix}${checkBelow(path)}/`
+    return new S3Store(this.#bucket, prefix, this.#connection, this.#pageKeys)
+  }
+
   close(): Promise<void> {
-    this.#client.destroy()
-    this.#once.destroy()
+    if (this.#isOwner) this.#connection.close()
     return Promise.resolve()
   }
 
@@ -282,12 +258,6 @@ export class S3Store implements ObjectStore {
     return { Bucket: this.#bucket, Key: this.#prefix + key }
   }
 
-  #noteDate(response: unknown): void {
-    const { headers } = response as { readonly headers?: Readonly<Record<string, string>> }
-    const at = Date.parse(headers?.['date'] ?? '')
-    if (!Number.isNaN(at)) this.#date = { at, seenMs: performance.now() }
-  }
-
   async #swapOnce(
     key: string,
     bytes: Uint8Array,
@@ -296,7 +266,7 @@ export class S3Store implements ObjectStore {
   ): Promise<string | undefined> {
     try {
       const put = new PutObjectCommand({ ...this.#object(key), ...content(bytes), ...condition })
-      const { ETag } = await this.#once.send(put, call)
+      const { ETag } = await this.#connection.once.send(put, call)
       return bareVersion(ETag!)
     } catch (error) {
       if (LOST.has(statusOf(error))) return undefined

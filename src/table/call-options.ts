@@ -13,6 +13,7 @@ import {
   soleOption,
   type Checked,
 } from '../options/arguments.js'
+import { optionalVersion } from '../options/remote-options.js'
 import type { Wanted } from '../query/lookup.js'
 import { checkLimit, checkOffset, checkWithin } from '../query/range-options.js'
 import { ALL } from '../query/reader.js'
@@ -29,6 +30,7 @@ const GET_ALL_OPTIONS = {
   reverse: optionalBoolean,
 }
 const NEAR_OPTIONS = { snapshot: optionalSnapshot, within: checkWithin }
+const REFRESH_OPTIONS = { atLeast: optionalVersion, signal: optionalSignal }
 const COMPACT_OPTIONS = {
   signal: optionalSignal,
   onProgress: optionalCallback<NonNullable<CompactOptions['onProgress']>>(),
@@ -87,6 +89,10 @@ export function readGetAllOptions(
 /** The options of `getColumns`. */
 export function readNearOptions(options: unknown): Checked<typeof NEAR_OPTIONS> {
   return readOptions('getColumns', options, NEAR_OPTIONS)
+}
+
+export function readRefreshOptions(options: unknown): Checked<typeof REFRESH_OPTIONS> {
+  return readOptions('refresh', options, REFRESH_OPTIONS)
 }
 
 export function readCompactOptions(options: unknown): Checked<typeof COMPACT_OPTIONS> {

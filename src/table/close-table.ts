@@ -35,6 +35,7 @@ export async function closeTable(closing: Closing): Promise<void> {
   await attempt(() => writer?.eventLog.close())
   await attempt(() => writer?.wal.close())
   await attempt(() => closing.parts().state.close())
+  await attempt(() => closing.parts().remote?.close())
   await attempt(() => writer?.lock.release())
   if (failures.length > 0) throw failures[0]
 }

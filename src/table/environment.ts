@@ -33,6 +33,8 @@ export interface Environment {
   readonly runsPerFlush?: number | undefined
   /** Rows of one key that are looked through or merged together; absent: some thousand. */
   readonly keyRows?: number | undefined
+  /** Bytes of blocks that a remote reader keeps in memory; absent: 16 MiB. */
+  readonly blockBytes?: number | undefined
   /** What all tables together may have in memory; absent: the budget of the process. */
   readonly budget?: BufferBudget | undefined
   /**

@@ -1,10 +1,12 @@
 /** Opens a table for reading: takes no lock, writes nothing. docs/durability.md, Recovery. */
 import type { Latency } from '../base/latency.js'
 import { Poison } from '../base/poison.js'
+import type { BucketFile } from '../bucket-file/reader.js'
 import type { Schema } from '../encoding/schema.js'
 import { totalBytes } from '../event-log/event.js'
 import { historyIn } from '../event-log/wear.js'
 import { movedError } from '../io/home.js'
+import { tableIdText, writerOf, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { Manifest } from '../manifest/manifest.js'
 import type { ResolvedOptions } from '../options/options.js'
 import { TableState } from '../state/table-state.js'
@@ -14,24 +16,39 @@ import type { RecoveryOptions } from './recovered.js'
 import { recoverReader } from './recover-reader.js'
 import { newReader, openSchema, recoveryOptions, type TableParts } from './table-parts.js'
 
+/** What an open for reading may start from. */
+export interface ReaderBefore {
+  /** The parts of a reader that moves on to the newest state: it keeps its open files and its cache. */
+  readonly previous?: TableParts | undefined
+  /** Of a table that is published: what reads it where it is. */
+  readonly remote?: TableParts['remote']
+}
+
 /**
- * Opens the table in `directory`. A reader that moves on to the newest state passes the id of its table as `tableId`: if
- * another table is there now, this rejects with `FLASHTABLE_MOVED`.
+ * Opens the table in `directory`. If a reader moves on, and another table is in its directory now, this rejects with
+ * `FLASHTABLE_MOVED`.
  */
 export async function openReader(
   directory: string,
   options: ResolvedOptions,
   environment: Environment,
   latency: Latency | undefined,
-  tableId?: string,
+  { previous, remote }: ReaderBefore = {},
 ): Promise<TableParts> {
   let schema!: Schema
+  const before = previous?.state
+  // Another writer of a published table has another id for it; its lineage is compared.
+  const tableId = remote === undefined ? before?.manifest.tableId : undefined
   // Each attempt of the recovery may find another manifest.
   const optionsFor = (manifest: Manifest): RecoveryOptions => {
     if (tableId !== undefined && manifest.tableId !== tableId)
       throw movedError(directory, 'another table has taken its place')
     schema = openSchema(directory, manifest, options)
-    return recoveryOptions(directory, manifest, schema, options, environment)
+    const recovery = recoveryOptions(directory, manifest, schema, options, environment)
+    if (remote !== undefined) Object.assign(recovery, { isRemote: true, pace: undefined })
+    if (before === undefined) return recovery
+    const { cache, pace } = before.options
+    return { ...recovery, cache, pace, openFile: entry => openFileOf(before, entry, recovery.tableId) }
   }
   const recovered = await recoverReader(optionsFor, environment.fileSystem, directory)
   const poison = new Poison()
@@ -42,7 +59,7 @@ export async function openReader(
     options,
     schema,
     poison,
-    state: new TableState({ ...recovered.options, poison }, recovered, counters),
+    state: new TableState({ ...recovered.options, poison }, recovered, counters, before),
     reader: newReader(recovered.options, recovered.manifest, environment, latency),
     async wear() {
       const nowMs = date()
@@ -51,5 +68,22 @@ export async function openReader(
     },
     writer: undefined,
     latency,
+    remote,
   }
+}
+
+/** The file of an open reader that is the same; `tableId`: of the table that has the entry. */
+function openFileOf(
+  { version, options }: TableState,
+  entry: BucketFileEntry,
+  tableId: Uint8Array,
+): BucketFile | undefined {
+  const identity = identityOf(entry, tableId)
+  return version.stored.find(file => identityOf(file.entry, options.tableId) === identity)
+}
+
+/** No two files that differ have the same. */
+function identityOf(entry: BucketFileEntry, tableId: Uint8Array): string {
+  const { epoch, number, level, pages } = entry
+  return [tableIdText(writerOf(entry, tableId)), epoch, number, level, pages].join(' ')
 }

@@ -283,6 +283,7 @@ function wire(
     wear: () => eventLog.wear(),
     writer: { wal, committer, compactor, jobs, home, eventLog, budget, lock, publish },
     latency,
+    remote: undefined,
   }
 }
 

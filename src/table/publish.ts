@@ -13,6 +13,7 @@ import {
   readOptions,
 } from '../options/arguments.js'
 import { durationOf, optionalDuration } from '../options/duration.js'
+import { isDate } from '../options/remote-options.js'
 import { Publisher, type PublishResult, type PublishedState } from '../remote/publisher.js'
 import type { TableState } from '../state/table-state.js'
 import type { ObjectStore } from '../store/object-store.js'
@@ -141,15 +142,23 @@ async function takeState(state: TableState): Promise<PublishedState & { release(
   })
 }
 
-/** Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION` unless it has the calls of an object store. */
-export function checkStore(call: string, store: unknown): ObjectStore {
+/**
+ * Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION` unless it has the calls of an object store. `needsBelow`: also `below`,
+ * which stores made by others need for tables of many parts alone.
+ */
+export function checkStore(call: string, store: unknown, needsBelow = false): ObjectStore {
   const given = store as Partial<Record<keyof ObjectStore, unknown>> | null | undefined
   const isStore =
     typeof given === 'object' &&
     given !== null &&
     typeof given.url === 'string' &&
     STORE_CALLS.every(name => typeof given[name] === 'function')
-  if (isStore) return store as ObjectStore
+  if (isStore) {
+    if (!needsBelow || typeof given.below === 'function') return store as ObjectStore
+    throw invalidOption(
+      `${call}: the store ${given.url} has no method below, which gives the store at a path below it`,
+    )
+  }
   throw invalidOption(
     `${call}: expected a store, made by directoryStore() or by s3Store() of flashtable/s3, found ${describeValue(store)}`,
   )
@@ -173,9 +182,4 @@ function optionalExpiry(value: unknown, name: string): ((now: number) => number)
   }
   const ms = durationOf(value, name, 'a Date, ')
   return now => now + ms
-}
-
-/** By what it does: it may come from another realm. */
-export function isDate(value: unknown): value is Date {
-  return Object.prototype.toString.call(value) === '[object Date]' && !Number.isNaN((value as Date).getTime())
 }

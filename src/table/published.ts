@@ -21,6 +21,7 @@ import {
 } from '../options/arguments.js'
 import { optionalDuration } from '../options/duration.js'
 import { collectRemote } from '../remote/garbage.js'
+import type { GivenVersion } from '../options/remote-options.js'
 import { loadRemote } from '../remote/pointer.js'
 import { probe } from '../remote/probe.js'
 import {
@@ -32,7 +33,7 @@ import {
   type RemoteVersion,
 } from '../remote/remote-manifest.js'
 import { StoredFiles } from '../remote/stored-files.js'
-import { chooseVersion, type VersionChoice } from '../remote/versions.js'
+import { chooseVersion } from '../remote/versions.js'
 import type { ObjectStore, StoreCall } from '../store/object-store.js'
 import { nodeEnvironment } from './environment.js'
 import { checkStore } from './publish.js'
@@ -145,7 +146,7 @@ export async function publishedTable(
 /** The version that `restore` would take. Errors: as those of `restore`. */
 export async function findPublished(
   store: ObjectStore,
-  choice: VersionChoice,
+  choice: GivenVersion,
   signal: AbortSignal,
 ): Promise<PublishedVersion> {
   const { remote } = await requireRemote(store, { signal })

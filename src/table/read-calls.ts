@@ -27,6 +27,14 @@ type Extra = readonly unknown[]
 /** How many values are decoded at once. If there are more, the event loop turns in between. */
 const VALUES_AT_ONCE = 4096
 
+/** What a lookup of one key looks for. */
+interface Sought {
+  readonly view: View
+  readonly wanted: Wanted
+  /** It was given no snapshot. */
+  readonly isNewest: boolean
+}
+
 export class ReadCalls {
   readonly #session: TableSession
   /** The table that a snapshot must belong to. */
@@ -35,13 +43,13 @@ export class ReadCalls {
   readonly #key: Uint32Array
 
   /** A step of a scan. After `close` a scan has no files: its next step must not begin. */
-  readonly #read: ScanOptions['read']
+  readonly #step: ScanOptions['read']
 
   constructor(session: TableSession, table: object) {
     this.#session = session
     this.#table = table
     this.#key = new Uint32Array(session.parts.schema.layout.keyLaneCount)
-    this.#read = async step => {
+    this.#step = async step => {
       session.assertOpen()
       return session.read(step())
     }
@@ -50,7 +58,7 @@ export class ReadCalls {
   get<Value>(call: string, key: unknown, options: unknown, extra: Extra): Promise<Value | undefined> {
     return this.#find(
       key,
-      () => ({ view: this.#view(call, options, extra), wanted: NEWEST }),
+      () => ({ view: this.#view(call, options, extra), wanted: NEWEST, isNewest: isNewest(options) }),
       rows => (rows.count === 0 ? undefined : this.#value(rows, 0)),
     )
   }
@@ -86,7 +94,8 @@ export class ReadCalls {
     const view = this.#view(call, options, extra)
     const { schema, reader } = this.#session.parts
     schema.encodeKey(key, this.#key)
-    return this.#session.read(reader.count(view, this.#key, limit))
+    const ownKey = this.#key.slice()
+    return this.#read(options, view, view => reader.count(view, ownKey, limit))
   }
 
   /** How many records there are in a range, or of those that match; `undefined`: in the table. */
@@ -95,13 +104,16 @@ export class ReadCalls {
     const { parts, pins } = this.#session
     const { range, where, signal, snapshot } = checkCount(parts.schema, (options ?? {}) as object)
     throwIfAborted(signal)
-    const pin = pins.pinView(this.#viewOf(optionalSnapshot(snapshot, 'snapshot')), 'scan')
-    try {
-      const filter = where && new WhereFilter(parts.schema.layout, where)
-      return await this.#session.read(parts.reader.countRange(pin.view, range, filter, signal))
-    } finally {
-      await pin.release()
+    const filter = where && new WhereFilter(parts.schema.layout, where)
+    const count = async (view: View): Promise<number> => {
+      const pin = pins.pinView(view, 'scan')
+      try {
+        return await parts.reader.countRange(view, range, filter, signal)
+      } finally {
+        await pin.release()
+      }
     }
+    return this.#read(options, this.#viewOf(optionalSnapshot(snapshot, 'snapshot')), count)
   }
 
   /** Whether `count` is asked for a range: an object that can be no key. */
@@ -120,7 +132,7 @@ export class ReadCalls {
     const view = this.#view(call, options, extra)
     const { reader, schema } = this.#session.parts
     const { lanes } = schema.keysToLanes(keys)
-    const { rows, ends } = await this.#session.read(reader.findMany(view, lanes, 1))
+    const { rows, ends } = await this.#read(options, view, view => reader.findMany(view, lanes, 1))
     return valuesInTurns(ends.length, i => {
       const row = ends[i]! - 1
       return row < (i === 0 ? 0 : ends[i - 1]!) ? undefined : this.#value(rows, row)
@@ -135,18 +147,15 @@ export class ReadCalls {
     const { schema, reader } = this.#session.parts
     const { layout } = schema
     const { lanes } = schema.keysToLanes(keys)
-    const found =
-      within === undefined
-        ? reader.findMany(view, lanes, Infinity).then(async found => ({
-            query: await queriesOf(found),
-            rows: found.rows,
-          }))
-        : findNear(reader, layout, view, lanes, within)
-    const columns = found.then(async ({ query, rows }) => ({
-      query,
-      ...(await columnsInTurns(schema, rows, within !== undefined)),
-    }))
-    return (await this.#session.read(columns)) as Columns
+    const columns = async (view: View): Promise<object> => {
+      if (within !== undefined) {
+        const { query, rows } = await findNear(reader, layout, view, lanes, within)
+        return { query, ...(await columnsInTurns(schema, rows, true)) }
+      }
+      const found = await reader.findMany(view, lanes, Infinity)
+      return { query: await queriesOf(found), ...(await columnsInTurns(schema, found.rows, false)) }
+    }
+    return (await this.#read(options, view, columns)) as Columns
   }
 
   entries<Key, Value>(call: string, range: unknown, extra: Extra): AsyncGenerator<[Key, Value], void> {
@@ -217,7 +226,9 @@ export class ReadCalls {
       const answer = (rows: WideOperations, row: number) => this.#entry<Key, Value>(rows, row)
       return (
         reader.firstInMemory(view, keys, reverse, answer) ??
-        this.#firstInTurns(view, { range: keys, reverse, limit: 1, signal }, answer)
+        this.#read(range, view, view =>
+          this.#firstInTurns(view, { range: keys, reverse, limit: 1, signal }, answer),
+        )
       )
     } catch (error) {
       return Promise.reject(error)
@@ -234,11 +245,11 @@ export class ReadCalls {
     const pin = this.#session.pins.pinView(view, 'scan')
     let scan: RangeScan | undefined
     try {
-      const found = await this.#session.read(reader.first(view, range, reverse, signal))
+      const found = await reader.first(view, range, reverse, signal)
       throwIfAborted(signal)
       if (found === undefined) return undefined
       if ('rows' in found) return answer(found.rows, found.row)
-      scan = new RangeScan(reader, pin, { ...options, range: found.left, read: this.#read })
+      scan = new RangeScan(reader, pin, { ...options, range: found.left, read: this.#step })
       const batch = await scan.next()
       return batch === undefined ? undefined : answer(batch.rows, batch.from)
     } finally {
@@ -261,10 +272,15 @@ export class ReadCalls {
   }
 
   /** The same for the records of a key, and which of them. */
-  #viewForAll(call: string, options: unknown, extra: Extra): { view: View; wanted: Wanted } {
+  #viewForAll(call: string, options: unknown, extra: Extra): Sought {
     this.#assertCall(call, extra)
     const { snapshot, wanted } = readGetAllOptions(call, options)
-    return { view: this.#viewOf(snapshot), wanted }
+    return { view: this.#viewOf(snapshot), wanted, isNewest: snapshot === undefined }
+  }
+
+  /** Runs a read of a view, tracked; without a snapshot on a newer one if the view can be read no more. */
+  #read<T>(options: unknown, view: View, read: (view: View) => Promise<T>): Promise<T> {
+    return isNewest(options) ? this.#session.readNewest(view, read) : this.#session.read(read(view))
   }
 
   #assertCall(call: string, extra: Extra): void {
@@ -277,19 +293,16 @@ export class ReadCalls {
   }
 
   /** Most keys are answered at once from memory. If a page must be read, the lookup runs as a tracked read. */
-  #find<T>(
-    key: unknown,
-    check: () => { readonly view: View; readonly wanted: Wanted },
-    answer: Answer<T | Promise<T>>,
-  ): Promise<T> {
+  #find<T>(key: unknown, check: () => Sought, answer: Answer<T | Promise<T>>): Promise<T> {
     try {
-      const { view, wanted } = check()
+      const { view, wanted, isNewest } = check()
       const { schema, reader } = this.#session.parts
       schema.encodeKey(key, this.#key)
-      return (
-        reader.findInMemory(view, this.#key, wanted, answer) ??
-        this.#session.read(reader.find(view, this.#key, wanted)).then(answer)
-      )
+      const answered = reader.findInMemory(view, this.#key, wanted, answer)
+      if (answered !== undefined) return answered
+      if (!isNewest) return this.#session.read(reader.find(view, this.#key, wanted)).then(answer)
+      const ownKey = this.#key.slice()
+      return this.#session.readNewest(view, view => reader.find(view, ownKey, wanted)).then(answer)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -309,7 +322,7 @@ export class ReadCalls {
     const { parts, pins } = this.#session
     const view = this.#viewOf(optionalSnapshot(snapshot, 'snapshot'))
     const filter = where && new WhereFilter(parts.schema.layout, where)
-    const options = { ...checked, where: filter, read: this.#read }
+    const options = { ...checked, where: filter, read: this.#step }
     return new RangeScan(parts.reader, pins.pinView(view, 'scan'), options)
   }
 
@@ -330,4 +343,9 @@ export class ReadCalls {
     for (let row = 0; row < rows.count; row++) values.push(this.#value<Value>(rows, row))
     return values
   }
+}
+
+/** Whether a read was given no snapshot. Requires: the options were checked. */
+function isNewest(options: unknown): boolean {
+  return (options as { readonly snapshot?: unknown } | undefined)?.snapshot === undefined
 }

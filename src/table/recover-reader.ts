@@ -46,9 +46,9 @@ export async function recoverReader(
       // files are open; their names may be gone from the directory.
       const missedNothing = recovered.active.memtable.endSequence >= after.firstLogSequence
       if (missedNothing && after.tableId === manifest.tableId) return recovered
-      await closeFiles(opened)
+      await closeFiles(options, opened)
     } catch (error) {
-      await closeFiles(opened)
+      await closeFiles(options, opened)
       throwIfAborted(options.signal)
       if (sameFiles(manifest, await requireManifest(fileSystem, directory)))
         throw diskError(error, `${directory} cannot be read`)
@@ -70,7 +70,7 @@ async function readOnce(options: RecoveryOptions, manifest: Manifest): Promise<R
     const operationsReplayed = endSequence - manifest.firstLogSequence
     return { options, counters, manifest, files, sealed: memtables.slice(0, -1), active, operationsReplayed }
   } catch (error) {
-    await closeFiles(files)
+    await closeFiles(options, files)
     throw error
   }
 }

@@ -97,7 +97,7 @@ export async function recoverWriter(
     const sealed = kept.slice(0, -1)
     return { manifest: next, files, sealed, active, spares, operationsReplayed, bytesWritten }
   } catch (error) {
-    await closeFiles(files)
+    await closeFiles(options, files)
     throw error
   }
 }

@@ -1,5 +1,6 @@
 /** What a recovery needs and gives, for writers and readers alike; and how it opens the bucket files. */
 import { throwIfAborted } from '../async/abort.js'
+import { atOnce } from '../async/at-once.js'
 import { corruption, diskError, hasCode } from '../base/errors.js'
 import { BucketFile, type BucketFileOptions } from '../bucket-file/reader.js'
 import { bucketName } from '../io/file-names.js'
@@ -12,6 +13,8 @@ export interface RecoveryOptions extends BucketFileOptions, MemtablePoolOptions 
   readonly bufferRecords: number
   /** In how many memtables they gather: runs that are flushed together. */
   readonly runsPerFlush: number
+  /** The open file, if it is open already: a reader that moves on keeps its files. They are not closed here. */
+  readonly openFile?: ((entry: BucketFileEntry) => BucketFile | undefined) | undefined
   /** Ends the recovery, wherever it is. */
   readonly signal?: AbortSignal | undefined
 }
@@ -22,25 +25,29 @@ export interface Recovered extends TableContents {
   readonly operationsReplayed: number
 }
 
-/** Opens bucket files, oldest first. After a failure none stays open. */
+/** Files that are opened at once: on a disk nothing is gained by more. */
+const REMOTE_OPENS_AT_ONCE = 16
+
+/** Opens bucket files, oldest first. After a failure none stays open that was opened here. */
 export async function openFiles(
   options: RecoveryOptions,
   entries: readonly BucketFileEntry[],
 ): Promise<BucketFile[]> {
   const files: BucketFile[] = []
   try {
-    for (const entry of entries) {
+    await atOnce(entries.length, options.isRemote === true ? REMOTE_OPENS_AT_ONCE : 1, async i => {
       throwIfAborted(options.signal)
-      files.push(await openFile(options, entry))
-    }
+      const entry = entries[i]!
+      files[i] = options.openFile?.(entry) ?? (await openNew(options, entry))
+    })
     return files
   } catch (error) {
-    await closeFiles(files)
+    await closeFiles(options, files)
     throw error
   }
 }
 
-async function openFile(options: RecoveryOptions, entry: BucketFileEntry): Promise<BucketFile> {
+async function openNew(options: RecoveryOptions, entry: BucketFileEntry): Promise<BucketFile> {
   try {
     return await BucketFile.open(options, entry)
   } catch (error) {
@@ -52,6 +59,7 @@ async function openFile(options: RecoveryOptions, entry: BucketFileEntry): Promi
   }
 }
 
-export async function closeFiles(files: readonly BucketFile[]): Promise<void> {
-  for (const file of files) await file.close()
+/** Closes the files that {@link openFiles} has opened. */
+export async function closeFiles({ openFile }: RecoveryOptions, files: readonly BucketFile[]): Promise<void> {
+  for (const file of files) if (file !== undefined && openFile?.(file.entry) !== file) await file.close()
 }

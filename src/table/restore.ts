@@ -22,14 +22,8 @@ import { writeFully } from '../io/transfer.js'
 import { tableIdBytes } from '../manifest/bucket-file-entry.js'
 import { combineOf, type Manifest } from '../manifest/manifest.js'
 import { installManifest } from '../manifest/store.js'
-import {
-  optionalBoolean,
-  optionalCallback,
-  optionalSignal,
-  outside,
-  readOptions,
-  unexpected,
-} from '../options/arguments.js'
+import { optionalBoolean, optionalCallback, optionalSignal, readOptions } from '../options/arguments.js'
+import { VERSION_OPTIONS, versionChoice } from '../options/remote-options.js'
 import { loadRemote } from '../remote/pointer.js'
 import {
   filesOfVersion,
@@ -45,7 +39,6 @@ import type { ObjectStore } from '../store/object-store.js'
 import { newTableId } from './create-table.js'
 import type { Environment } from './environment.js'
 import { makeNewDirectory, removeDirectories, removeTableFiles } from './new-directory.js'
-import { isDate } from './publish.js'
 
 /** Bytes of a request, and requests on their way at the same time. */
 const PIECE_BYTES = 8 * 2 ** 20
@@ -74,9 +67,7 @@ export interface RestoreResult {
 }
 
 const RESTORE_OPTIONS = {
-  at: optionalDate,
-  version: optionalVersion,
-  name: optionalText,
+  ...VERSION_OPTIONS,
   verify: optionalBoolean,
   signal: optionalSignal,
   onProgress: optionalCallback<NonNullable<RestoreOptions['onProgress']>>(),
@@ -100,13 +91,7 @@ export async function restoreTable(
     version,
     name,
   } = readOptions('restore', given, RESTORE_OPTIONS)
-  const choice = {
-    ...(at === undefined ? {} : { at }),
-    ...(version === undefined ? {} : { version }),
-    ...(name === undefined ? {} : { name }),
-  }
-  if (Object.keys(choice).length > 1)
-    throw unexpected('at, version and name', 'only one of them', Object.keys(choice).join(' and '))
+  const choice = versionChoice({ at, version, name })
   return withProgress({ signal, onProgress }, async control => {
     const state = await loadRemote(store, control)
     if (state === undefined)
@@ -267,23 +252,4 @@ class Restore {
         })
     }
   }
-}
-
-function optionalDate(value: unknown, name: string): number | undefined {
-  if (value === undefined) return undefined
-  if (!isDate(value)) throw unexpected(name, 'a valid Date', value)
-  return value.getTime()
-}
-
-function optionalVersion(value: unknown, name: string): number | undefined {
-  if (value === undefined) return undefined
-  const expected = 'the number of a version, from 1 on'
-  if (typeof value !== 'number') throw unexpected(name, expected, value)
-  if (!Number.isSafeInteger(value) || value < 1) throw outside(name, expected, value)
-  return value
-}
-
-function optionalText(value: unknown, name: string): string | undefined {
-  if (value === undefined || typeof value === 'string') return value
-  throw unexpected(name, 'the name of a version, a text', value)
 }

@@ -15,6 +15,7 @@ import { compareKeys } from '../records/compare.js'
 import type { Pins } from '../state/pins.js'
 import type { TableState, View } from '../state/table-state.js'
 import { filesOf, type MemtableHandle } from '../state/version.js'
+import type { RemoteStats } from './remote-reader.js'
 import type { TableParts, WriterParts } from './table-parts.js'
 
 /** One bucket file. */
@@ -132,6 +133,8 @@ export interface TableStats {
   readonly pins: number
   /** How long things have taken since the open; `undefined`: opened without `latency`. */
   readonly latency: LatencyStats | undefined
+  /** Of a table that `openRemote` has opened; `undefined` of others. */
+  readonly remote: RemoteStats | undefined
 }
 
 /**
@@ -205,6 +208,7 @@ function statsInMemory(parts: TableParts, { version, active }: View, pins: numbe
     poisoned: parts.poison.reason,
     pins,
     latency: parts.latency && latencyStats(parts.latency, writer !== undefined),
+    remote: parts.remote?.stats(),
   }
 }
 

@@ -21,8 +21,10 @@ import { tableIdBytes } from '../manifest/bucket-file-entry.js'
 import { combineOf, type Manifest } from '../manifest/manifest.js'
 import type { ResolvedOptions } from '../options/options.js'
 import { TableReader } from '../query/reader.js'
+import type { RecordLayout } from '../records/record-layout.js'
 import type { TableState } from '../state/table-state.js'
 import type { WalWriter } from '../wal/writer.js'
+import type { RemoteReader } from './remote-reader.js'
 import type { Environment } from './environment.js'
 import type { RecoveryOptions } from './recovered.js'
 
@@ -48,6 +50,8 @@ export interface TableParts {
   readonly writer: WriterParts | undefined
   /** `undefined`: opened without it. */
   readonly latency: Latency | undefined
+  /** What reads it where it is published; `undefined`: it is in a directory. */
+  readonly remote: RemoteReader | undefined
 }
 
 /** The parts that only a writer has. */
@@ -109,7 +113,7 @@ export function recoveryOptions(
   options: ResolvedOptions,
   { fileSystem, memoryFreed, now, runsPerFlush }: Environment,
 ): RecoveryOptions {
-  const bufferRecords = Math.min(BUFFER_RECORDS_MAX, Math.floor(options.bufferBytes / layout.recordBytes))
+  const bufferRecords = bufferRecordsOf(options.bufferBytes, layout)
   const memtables = runsPerFlush ?? memtablesOfBuffer(options.bufferBytes)
   return {
     fileSystem: modedFileSystem(fileSystem, manifest.mode),
@@ -125,6 +129,11 @@ export function recoveryOptions(
     runsPerFlush: memtables,
     memtableRecords: Math.ceil(bufferRecords / memtables),
   }
+}
+
+/** Records that gather in memory, and the most of a batch. */
+export function bufferRecordsOf(bufferBytes: number, { recordBytes }: RecordLayout): number {
+  return Math.min(BUFFER_RECORDS_MAX, Math.floor(bufferBytes / recordBytes))
 }
 
 /** Memtables in which the records gather that are flushed together: several, unless they are small. */

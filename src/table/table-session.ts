@@ -6,7 +6,7 @@
  */
 import { abortReason } from '../async/abort.js'
 import { keepAlive } from '../async/keep-alive.js'
-import { FlashTableError, callError, outOfRange } from '../base/errors.js'
+import { FlashTableError, callError, hasCode, outOfRange } from '../base/errors.js'
 import { publishEvent, type TableEvent } from '../base/events.js'
 import { bulkLoad, type ColumnSource } from '../bulk-load/bulk-load.js'
 import type { Call } from '../commit/committer.js'
@@ -14,6 +14,7 @@ import type { GivenColumns } from '../encoding/given-columns.js'
 import type { CompactOptions } from '../compaction/compactor.js'
 import { Jobs } from '../jobs/jobs.js'
 import type { ResolvedLoad, ResolvedOptions } from '../options/options.js'
+import type { ResolvedRemoteOptions } from '../options/remote-options.js'
 import type { JsonObject } from '../manifest/meta.js'
 import type { PublishResult } from '../remote/publisher.js'
 import { Pins } from '../state/pins.js'
@@ -24,11 +25,13 @@ import { closeTable } from './close-table.js'
 import { newTableId } from './create-table.js'
 import type { TableStatus } from './describe.js'
 import type { Environment } from './environment.js'
-import { openReader } from './open-reader.js'
 import { openTable } from './open.js'
 import { Publishing, type PublishOptions } from './publish.js'
+import { Refreshing } from './refreshing.js'
+import { RemoteReader } from './remote-reader.js'
 import { tableStats, type TableStats } from './stats.js'
 import type { TableParts, WriterParts } from './table-parts.js'
+import type { RefreshOptions } from './table-types.js'
 
 export class TableSession {
   #parts: TableParts
@@ -38,7 +41,7 @@ export class TableSession {
   readonly #running = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
   #status: TableStatus = 'open'
-  #refreshing: Promise<void> | undefined
+  readonly #refreshing: Refreshing
   readonly #publishing = new Publishing()
   /** The newest version that this session has published, by store. */
   readonly #published = new Map<string, number>()
@@ -46,6 +49,12 @@ export class TableSession {
   private constructor(parts: TableParts, environment: Environment, publish: (event: TableEvent) => void) {
     this.#parts = parts
     this.#environment = environment
+    this.#refreshing = new Refreshing({
+      parts: () => this.#parts,
+      replace: parts => (this.#parts = parts),
+      track: promise => this.track(promise),
+      environment,
+    })
     this.pins = new Pins((what, { sequence }) => publish({ kind: 'forgotten', what, sequence }))
   }
 
@@ -57,11 +66,37 @@ export class TableSession {
     environment: Environment,
   ): Promise<TableSession> {
     const publish = (event: TableEvent): void => publishEvent(location, event)
-    const parts = await keepAlive(openTable(directory, options, environment, publish))
-    const session = new TableSession(parts, environment, publish)
-    if (options.signal?.aborted === true) {
+    return TableSession.#begin(
+      openTable(directory, options, environment, publish),
+      options,
+      environment,
+      publish,
+    )
+  }
+
+  /** Opens a published table where it is. Errors: as `RemoteReader.open`. */
+  static async openRemote(
+    store: ObjectStore,
+    options: ResolvedRemoteOptions,
+    environment: Environment,
+  ): Promise<TableSession> {
+    const publish = (event: TableEvent): void => publishEvent(store.url, event)
+    const opening = RemoteReader.open(store, options, environment)
+    const session = await TableSession.#begin(opening, options.open, environment, publish)
+    void session.#refreshing.follow()
+    return session
+  }
+
+  static async #begin(
+    opening: Promise<TableParts>,
+    { signal }: ResolvedOptions,
+    environment: Environment,
+    publish: (event: TableEvent) => void,
+  ): Promise<TableSession> {
+    const session = new TableSession(await keepAlive(opening), environment, publish)
+    if (signal?.aborted === true) {
       await session.close().catch(() => {})
-      throw abortReason(options.signal)
+      throw abortReason(signal)
     }
     return session
   }
@@ -85,8 +120,10 @@ export class TableSession {
   writer(): WriterParts {
     this.assertOpen()
     const { writer, directory } = this.#parts
-    if (writer === undefined)
-      throw new FlashTableError('FLASHTABLE_READ_ONLY', `the table ${directory} was opened with readOnly`)
+    if (writer === undefined) {
+      const how = this.#parts.remote === undefined ? 'with readOnly' : 'by openRemote, which only reads'
+      throw new FlashTableError('FLASHTABLE_READ_ONLY', `the table ${directory} was opened ${how}`)
+    }
     return writer
   }
 
@@ -248,7 +285,13 @@ export class TableSession {
   }
 
   async #checkpoint(directory: string): Promise<void> {
-    const { state, options, writer } = this.#parts
+    const { state, options, writer, remote } = this.#parts
+    if (remote !== undefined) {
+      throw new FlashTableError(
+        'FLASHTABLE_READ_ONLY',
+        `${remote.url} is a published table: FlashTable.restore(store, location) makes a copy of it`,
+      )
+    }
     const jobs = writer?.jobs ?? new Jobs(this.#environment.newExecutor(), state.manifest.mode)
     // A refresh of the reader would release the state.
     const pin = writer === undefined ? this.pins.pin(state) : undefined
@@ -286,25 +329,27 @@ export class TableSession {
     return this.track(tableStats(this.#parts, this.pins))
   }
 
-  /** Moves a reader on to the newest state. Concurrent calls share one refresh. */
-  refresh(): Promise<void> {
-    if (this.#parts.writer !== undefined) {
-      throw new FlashTableError(
-        'FLASHTABLE_READ_ONLY',
-        'refresh() is for tables opened with readOnly; a writer sees every put',
-      )
-    }
-    this.#refreshing ??= this.finish(this.#refresh()).finally(() => (this.#refreshing = undefined))
-    return this.#refreshing
+  /** Moves a reader on. Rejects as {@link Refreshing.refresh}. */
+  async refresh(options: RefreshOptions): Promise<void> {
+    this.assertOpen()
+    await this.finish(this.#refreshing.refresh(options))
   }
 
-  async #refresh(): Promise<void> {
-    const { directory, options, state, latency } = this.#parts
-    // The signal was for the open.
-    const reopening = { ...options, signal: undefined }
-    const { tableId } = state.manifest
-    this.#parts = await openReader(directory, reopening, this.#environment, latency, tableId)
-    await state.close()
+  /**
+   * Runs a read of the newest state. Of a published table it may need an object that is gone, because the version was
+   * forgotten: then it runs once more, on the newest version.
+   */
+  async readNewest<T>(view: View, read: (view: View) => Promise<T>): Promise<T> {
+    try {
+      return await this.read(read(view))
+    } catch (error) {
+      if (!hasCode(error, 'FLASHTABLE_SNAPSHOT_EXPIRED') || this.#parts.remote?.follows !== true) throw error
+      const { path } = error as FlashTableError
+      // Another read, or the clock, may have moved on already.
+      if (this.view().version === view.version) await this.track(this.#refreshing.once(path))
+      this.assertOpen()
+      return this.read(read(this.view()))
+    }
   }
 
   /** Idempotent. Rejects as `closeTable` does. */
@@ -315,6 +360,7 @@ export class TableSession {
 
   async #close(): Promise<void> {
     this.#status = 'closing'
+    this.#refreshing.stop()
     await closeTable({
       parts: () => this.#parts,
       pins: this.pins,

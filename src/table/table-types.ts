@@ -9,7 +9,8 @@ import type {
   ValueEncoding,
   ValueIn,
 } from '../encoding/types.js'
-import type { LoadOptions, TableOptions } from '../options/options.js'
+import type { Duplicates, LoadOptions, TableOptions } from '../options/options.js'
+import type { RemoteOptions } from '../options/remote-options.js'
 import type { Snapshot } from '../state/snapshot.js'
 
 /** Options of a write. */
@@ -60,6 +61,14 @@ export interface RangeOptions<K, Where = Readonly<Record<string, unknown>>> exte
 /** Options of `firstSync` and `lastSync`. */
 export type FirstSyncOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit' | 'signal' | 'where'>
 
+/** Options of `refresh`. */
+export interface RefreshOptions {
+  /** Of a published table: the number of a version that was published before the call. */
+  readonly atLeast?: number | undefined
+  /** The call rejects with `signal.reason`; the refresh goes on. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Options of `first` and `last`. */
 export type FirstOptions<K> = Omit<RangeOptions<K>, 'reverse' | 'limit' | 'where'>
 
@@ -101,6 +110,14 @@ export type OpenOptions<K extends KeyEncoding, V extends ValueEncoding> = Encodi
      * one. Default: none, or what the table was created with.
      */
     readonly combine?: Combine<V> | undefined
+  }
+
+/** What `openRemote` takes: encodings, which a custom one needs, and options. */
+export type RemoteOpenOptions<K extends KeyEncoding, V extends ValueEncoding> = EncodingOptions<K, V> &
+  RemoteOptions & {
+    readonly duplicates?: Duplicates | undefined
+    readonly combine?: Combine<V> | undefined
+    readonly pageBytes?: number | undefined
   }
 
 /** What `bulkLoad` takes: those of `open`, and its own. */

@@ -119,8 +119,8 @@ export class WriteCalls {
   }
 
   /** Operations that are encoded already. */
-  operations(call: Call): Promise<void> {
-    return this.#commit('commitOperations', undefined, [], () => call)
+  operations(call: Call, sync: boolean): Promise<void> {
+    return this.#commit('commitOperations', { sync }, [], () => call)
   }
 
   #commit(

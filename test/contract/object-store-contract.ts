@@ -117,6 +117,73 @@ export function describeObjectStore(
       }
     })
 
+    test('a store below has objects and pointers of its own', async () => {
+      const { store, other } = await newStore()
+      const [a, b] = [store.below('p/0a'), other.below('p/0b')]
+      expect(a.url).toBe(`${store.url}/p/0a`)
+      const same = other.below('p').below('0a')
+      expect(same.url).toBe(a.url)
+      for (const one of [store, a, b]) {
+        await one.put('e1/a', sourceOf(text(one.url)))
+        const first = await one.swap('MANIFEST', text('old'), undefined)
+        expect(await one.swap('MANIFEST', text(one.url), first)).toBeTypeOf('string')
+      }
+      for (const one of [store, a, b, same]) {
+        expect(await one.get('e1/a', { range: { start: 0, end: one.url.length } })).toEqual(text(one.url))
+        expect((await one.load('MANIFEST'))!.bytes).toEqual(text(one.url))
+        // What a collection of garbage looks through.
+        expect(await keysOf(one, 'e')).toEqual(['e1/a'])
+      }
+      expect(await keysOf(a, '')).toEqual(['e1/a'])
+      expect(await keysOf(store, 'p/')).toEqual(expect.arrayContaining(['p/0a/e1/a', 'p/0b/e1/a']))
+      expect(await store.get('p/0a/e1/a')).toEqual(text(a.url))
+      expect(await a.now()).toBeTypeOf('number')
+      await a.abortUploads('')
+      await b.delete('e1/a')
+      await b.delete('MANIFEST')
+      expect(await b.load('MANIFEST')).toBeUndefined()
+      expect(await keysOf(b, '')).toEqual([])
+      expect((await same.load('MANIFEST'))!.bytes).toEqual(text(a.url))
+    })
+
+    test('closing a store below leaves the others open', async () => {
+      const { store } = await newStore()
+      const [a, b] = [store.below('a'), store.below('b')]
+      await a.put('e1/a', sourceOf(text('a')))
+      await a.close()
+      await store.put('e1/a', sourceOf(text('store')))
+      await b.put('e1/a', sourceOf(text('b')))
+      expect(await store.get('e1/a')).toEqual(text('store'))
+      expect(await b.get('e1/a')).toEqual(text('b'))
+    })
+
+    test.each([
+      '',
+      '/',
+      '/a',
+      'a/',
+      'a//b',
+      '.',
+      '..',
+      'a/../b',
+      'a.1',
+      'a b',
+      'a?',
+      'ä',
+      '\0',
+      'e1',
+      'e000000000001/a',
+      7,
+    ])('there is no store below at %j', async path => {
+      const { store } = await newStore()
+      expect(() => store.below(path as string)).toThrow(
+        expect.objectContaining({
+          code: 'FLASHTABLE_INVALID_OPTION',
+          message: expect.stringMatching(/^below: /) as string,
+        }),
+      )
+    })
+
     test('a call whose signal has aborted does nothing', async () => {
       const { store } = await newStore()
       const signal = AbortSignal.abort(new Error('enough'))

@@ -189,6 +189,30 @@ export function describePublishing(name: string, newStore: () => Promise<ObjectS
       await store.close()
     })
 
+    test('tables in stores below are other tables: nothing of one is garbage of another', async () => {
+      const [store, home] = [await newStore(), await newDirectory()]
+      // The second one among the names where a table has its files.
+      const stores = [store.below('p/0a'), store.below('east'), store]
+      for (const [at, one] of stores.entries()) {
+        const table = await openTable(join(home, `${at}`))
+        await put(table, 0, 1000 + at)
+        expect(await table.publish(one)).toMatchObject({ version: 1 })
+        await table.close()
+      }
+      // Whatever earlier writers have left is garbage now.
+      await FlashTable.restore(store, join(home, 'copy'))
+      const copy = await openTable(join(home, 'copy'))
+      await put(copy, 1002, 10)
+      await copy.publish(store, { takeOver: true })
+      await copy.close()
+      expect(await collectGarbage(store, { retention: 0 })).toMatchObject({ versions: [1] })
+      for (const [at, one] of stores.entries()) {
+        const { problems, records } = await verifyPublished(one)
+        expect(problems).toEqual([])
+        expect(records).toBe(one === store ? 1012 : 1000 + at)
+      }
+    })
+
     test('a publish that is aborted in the middle is made again, and what it left is removed', async () => {
       const [store, home] = [await newStore(), await newDirectory()]
       const table = await openTable(join(home, 'table'))
@@ -271,6 +295,7 @@ function withGet(store: ObjectStore, get: ObjectStore['get']): ObjectStore {
     list: (...args) => store.list(...args),
     delete: (...args) => store.delete(...args),
     abortUploads: (...args) => store.abortUploads(...args),
+    below: path => store.below(path),
     now: (...args) => store.now(...args),
     close: () => Promise.resolve(),
   }

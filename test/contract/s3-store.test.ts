@@ -10,13 +10,16 @@ import {
   ListMultipartUploadsCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { FlashTable } from '../../src/index.js'
+import { S3RangeReads } from '../../src/store/s3-range-reads.js'
 import { S3Store } from '../../src/store/s3-store.js'
 import { sourceOf } from '../../src/store/object-store.js'
 import { whyNoS3, startS3, type RunningS3 } from '../support/s3/s3.js'
 import { describeObjectStore } from './object-store-contract.js'
+import { describePartitions } from './partitioned-writers.js'
 import { describePublishing } from './publishing.js'
+import { describeRemoteReading } from './remote-reading.js'
 
 const why = whyNoS3()
 if (why !== undefined) console.log(`skipped, the tests with a real S3 store: ${why}`)
@@ -47,6 +50,11 @@ describe.skipIf(why !== undefined)('Ceph', () => {
 
   describeObjectStore('Ceph', newStores)
   describePublishing('in Ceph', async () => (await newStores()).store)
+  describeRemoteReading('in Ceph', async () => (await newStores()).store)
+  describePartitions('in Ceph', () => {
+    const prefix = `t${randomBytes(8).toString('hex')}/`
+    return Promise.resolve(() => new S3Store(bucket, prefix, s3.options))
+  })
 
   test('an object of many parts is read back', async () => {
     const { store } = await newStores()
@@ -117,6 +125,30 @@ describe.skipIf(why !== undefined)('Ceph', () => {
     expect(await run('verify', url)).toContain('100 records: no problem')
     await rm(directory, { recursive: true })
   })
+
+  test.each([86_400_000, -86_400_000])(
+    'with a clock that is off by %i ms, ranges are read and pointers replaced',
+    async ms => {
+      const { store } = await newStores()
+      const plain = vi.spyOn(S3RangeReads.prototype, 'read')
+      const read = (): Promise<Uint8Array | undefined> => store.get('e1/a', { range: { start: 1, end: 3 } })
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms })
+      try {
+        await store.put('e1/a', sourceOf(Uint8Array.of(1, 2, 3, 4)))
+        const version = await store.swap('MANIFEST', Uint8Array.of(1), undefined)
+        expect(await store.swap('MANIFEST', Uint8Array.of(2), version)).toBeTypeOf('string')
+        expect([await read(), await read()]).toEqual([Uint8Array.of(2, 3), Uint8Array.of(2, 3)])
+        expect(await Promise.all(plain.mock.results.map(({ value }) => value as unknown))).toEqual([
+          Uint8Array.of(2, 3),
+          Uint8Array.of(2, 3),
+        ])
+        expect(Math.abs((await store.now()) - Date.now() + ms)).toBeLessThan(60_000)
+      } finally {
+        vi.useRealTimers()
+        plain.mockRestore()
+      }
+    },
+  )
 
   test('no bucket, and a wrong secret: the message says what to do, and has no secret', async () => {
     const none = new S3Store('no-such-bucket', '', s3.options)

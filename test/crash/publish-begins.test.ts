@@ -22,6 +22,38 @@ test('of two tables that are published to an empty store at once, one is there a
   for (const machine of [one, other]) await machine.close()
 })
 
+test('a directory that is copied during its first publish has one writer, although both copies know what was sent', async () => {
+  const stored = newStored()
+  const first = new Machine(new SimulatedStore(stored))
+  await first.put(10)
+  let twin: Machine | undefined
+  let published: Promise<unknown> | undefined
+  first.store.beforeCall = async name => {
+    if (name !== 'swap' || first.store.counts['now'] === undefined || twin !== undefined) return
+    // The first state is noted, and on its way.
+    twin = new Machine(new SimulatedStore(stored), '/table', first.disk.crashState(1))
+    await twin.put(5)
+    await new Promise<void>(resolve => {
+      twin!.store.beforeCall = name => {
+        if (name === 'now') resolve()
+        // It sends its own when the first one is there.
+        return name === 'now' ? firstIsThere : Promise.resolve()
+      }
+      published = twin!.publish()
+    })
+  }
+  let tell: () => void = () => {}
+  const firstIsThere = new Promise<void>(resolve => (tell = resolve))
+  expect((await first.publish()).version).toBe(1)
+  tell()
+  expect(await published).toMatchObject({ version: 2, sequence: 15 })
+  expect(remoteOf(stored)!.epoch).toBe(2)
+  await first.put(50)
+  await expect(first.publish()).rejects.toMatchObject({ code: 'FLASHTABLE_FENCED' })
+  expect(await restoredKeys(new SimulatedStore(stored), 2)).toEqual(upTo(15))
+  for (const machine of [first, twin!]) await machine.close()
+})
+
 test('nothing is published to a store that ignores conditions', async () => {
   const stored = newStored()
   stored.swap = (key, bytes) => {

@@ -136,6 +136,27 @@ test.each([
   },
 )
 
+test('a publish of an unchanged table notices that another writer has taken over, and names no version that is forgotten', async () => {
+  const stored = newStored()
+  const writer = new Machine(new SimulatedStore(stored))
+  await writer.put(10)
+  await writer.publish({ retention: 0 })
+  const copy = await Machine.restored(new SimulatedStore(stored), '/copy')
+  expect(await writer.publish()).toMatchObject({ version: 1, sequence: 10, uploadedFiles: 0 })
+  await copy.put(10)
+  await copy.publish({ takeOver: true, retention: 0 })
+  expect(remoteOf(stored)!.versions.map(({ version }) => version)).toEqual([2])
+  await expect(writer.publish()).rejects.toMatchObject({
+    code: 'FLASHTABLE_FENCED',
+    message: expect.stringMatching(/has taken over the table/) as string,
+  })
+  // Beside a collection it goes on.
+  await collectGarbage(copy.store)
+  expect(await copy.publish()).toMatchObject({ version: 2, sequence: 20 })
+  await writer.close()
+  await copy.close()
+})
+
 test('a copy that was left behind cannot take over, at whichever version it was made', async () => {
   const stored = newStored()
   const writer = new Machine(new SimulatedStore(stored))

@@ -3,6 +3,7 @@
  * everything random comes from a seed: the same seed and the same calls give the same run.
  */
 import { FlashTableError } from '../../src/base/errors.js'
+import { checkBelow, urlBelow } from '../../src/store/below.js'
 import type {
   ByteRange,
   ObjectInfo,
@@ -155,6 +156,11 @@ export class SimulatedStore implements ObjectStore {
     return this.#call('now', signal, () => this.stored.now)
   }
 
+  /** Its calls are calls of this store, with the same faults. */
+  below(path: string): ObjectStore {
+    return new StoreBelow(this, `${checkBelow(path)}/`)
+  }
+
   close(): Promise<void> {
     return Promise.resolve()
   }
@@ -182,6 +188,68 @@ export class SimulatedStore implements ObjectStore {
   #fault(): StoreFault {
     if (!this.#random.chance(this.odds)) return 'none'
     return (['before', 'after', 'late'] as const)[this.#random.below(3)]!
+  }
+}
+
+class StoreBelow implements ObjectStore {
+  readonly url: string
+  readonly #parent: SimulatedStore
+  readonly #prefix: string
+
+  constructor(parent: SimulatedStore, prefix: string) {
+    this.#parent = parent
+    this.#prefix = prefix
+    this.url = urlBelow(parent.url, prefix.slice(0, -1))
+  }
+
+  get(key: string, options?: StoreCall & { readonly range?: ByteRange }): Promise<Uint8Array | undefined> {
+    return this.#parent.get(this.#prefix + key, options)
+  }
+
+  put(key: string, source: ObjectSource, options?: StoreCall): Promise<void> {
+    return this.#parent.put(this.#prefix + key, source, options)
+  }
+
+  load(key: string, options?: StoreCall): Promise<PointerContent | undefined> {
+    return this.#parent.load(this.#prefix + key, options)
+  }
+
+  swap(
+    key: string,
+    bytes: Uint8Array,
+    expected: string | undefined,
+    options?: StoreCall,
+  ): Promise<string | undefined> {
+    return this.#parent.swap(this.#prefix + key, bytes, expected, options)
+  }
+
+  async *list(prefix: string, options?: StoreCall): AsyncGenerator<ObjectInfo> {
+    for await (const { key, bytes } of this.#parent.list(this.#prefix + prefix, options))
+      yield { key: key.slice(this.#prefix.length), bytes }
+  }
+
+  delete(key: string, options?: StoreCall): Promise<void> {
+    return this.#parent.delete(this.#prefix + key, options)
+  }
+
+  abortUploads(
+    prefix: string,
+    { which = () => true, ...call }: StoreCall & UploadChoice = {},
+  ): Promise<void> {
+    const below = (key: string): boolean => which(key.slice(this.#prefix.length))
+    return this.#parent.abortUploads(this.#prefix + prefix, { ...call, which: below })
+  }
+
+  now(options?: StoreCall): Promise<number> {
+    return this.#parent.now(options)
+  }
+
+  below(path: string): ObjectStore {
+    return new StoreBelow(this.#parent, `${this.#prefix}${checkBelow(path)}/`)
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
   }
 }
 

@@ -15,7 +15,11 @@ export interface RunningS3 {
     readonly region: string
     readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string }
   }
+  /** Where its daemons have their files. */
+  readonly directory: string
   stop(): Promise<void>
+  /** For a process that is about to exit. */
+  stopNow(): void
 }
 
 /** What is missing to start one; `undefined` if nothing is. */
@@ -25,12 +29,13 @@ export function whyNoS3(): string | undefined {
   return missing.length === 0 ? undefined : `${missing.join(', ')} not installed`
 }
 
-/** An empty one at a free port. */
-export async function startS3(): Promise<RunningS3> {
+/** An empty one at a free port. `--durable`: what it stores outlives a kill of its OSD. */
+export async function startS3(...more: '--durable'[]): Promise<RunningS3> {
   const directory = mkdtempSync(join(tmpdir(), 'flashtable-s3-'))
-  const { stdout } = await promisify(execFile)(join(HERE, 'start.sh'), [directory, '--port', '0'])
+  const { stdout } = await promisify(execFile)(join(HERE, 'start.sh'), [directory, '--port', '0', ...more])
   const { endpoint, region, accessKeyId, secretAccessKey } = JSON.parse(stdout) as Record<string, string>
   return {
+    directory,
     options: {
       endpoint: endpoint!,
       region: region!,
@@ -38,6 +43,10 @@ export async function startS3(): Promise<RunningS3> {
     },
     async stop() {
       await promisify(execFile)(join(HERE, 'stop.sh'), [directory])
+      rmSync(directory, { recursive: true, force: true })
+    },
+    stopNow() {
+      spawnSync(join(HERE, 'stop.sh'), [directory])
       rmSync(directory, { recursive: true, force: true })
     },
   }

@@ -55,6 +55,16 @@ test.each(Object.keys(BAD))('a store is refused: %s', async reason => {
   })
 })
 
+test('a store is not refused because it takes a request that is over for one that is under way', async () => {
+  const objects = new StoredObjects()
+  const swap = objects.swap.bind(objects)
+  let refusals = 0
+  objects.swap = (key, bytes, expected) =>
+    expected !== undefined && refusals++ < 2 ? undefined : swap(key, bytes, expected)
+  await probe(new SimulatedStore(objects), randomHex)
+  expect(refusals).toBeGreaterThan(2)
+})
+
 test('a store that cannot be reached is not refused for that', async () => {
   const store = new SimulatedStore()
   store.faultOf = () => 'before'

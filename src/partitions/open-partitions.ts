@@ -1,0 +1,150 @@
+/**
+ * Opens the partitions of a process: those that it writes at once, the others when they are needed. docs/internals.md,
+ * Partitions.
+ *
+ * A partition that is written has its table in a directory of this machine. If it is not there yet, and the store has it, it is
+ * restored first, under another name: Crash: what a restore has left is removed by the next one. A publish claims it,
+ * so that the process that wrote it before cannot publish it any more.
+ */
+import { dirname } from 'node:path'
+import { throwIfAborted } from '../async/abort.js'
+import { atOnce } from '../async/at-once.js'
+import { diskError, FlashTableError, hasCode } from '../base/errors.js'
+import { declaredKey, declaredValue } from '../encoding/declared.js'
+import { FlashTable } from '../flash-table.js'
+import { MANIFEST_NAME } from '../io/file-names.js'
+import type { FileSystem } from '../io/file-system.js'
+import { loadRemote } from '../remote/pointer.js'
+import type { ObjectStore } from '../store/object-store.js'
+import type { Environment } from '../table/environment.js'
+import { removeTableFiles } from '../table/new-directory.js'
+import { restoreTable } from '../table/restore.js'
+import { resolveRemoteOptions } from '../options/remote-options.js'
+import type { Agreement } from './agree.js'
+import { partitionName } from './key-ranges.js'
+import { readerOptions, writerOptions, type GivenPartitioned } from './open-options.js'
+import { Partition } from './partition.js'
+
+const OPENS_AT_ONCE = 8
+
+/** All partitions, in order. Rejects as an open, a restore and a publish; then nothing is left open. */
+export async function openPartitions(
+  store: ObjectStore,
+  { object, schema, ranges }: Agreement,
+  written: readonly number[],
+  given: GivenPartitioned,
+  environment: Environment,
+): Promise<readonly Partition[]> {
+  const { count } = ranges
+  const { signal, takeOver = false, cacheDirectory } = given
+  const { key, value } = schema.stored
+  const { pageBytes, duplicates } = object
+  const encodings = {
+    keyEncoding: given.keyEncoding ?? declaredKey(key),
+    valueEncoding: given.keyEncoding === undefined ? declaredValue(value) : given.valueEncoding,
+    pageBytes,
+    ...(typeof duplicates === 'string' ? { duplicates } : { combine: duplicates }),
+  }
+  const writing = { ...encodings, ...writerOptions(given, written.length), signal }
+  const reading = { ...encodings, ...readerOptions(given, count - written.length) }
+  const { refreshIntervalMs: lookAgainMs, cacheDirectory: cache } = resolveRemoteOptions(reading)
+
+  const partitions: Partition[] = []
+  const writers = new Map<number, FlashTable>()
+  const partOf = (number: number, writer: FlashTable | undefined): Partition => {
+    const name = partitionName(number, count)
+    return new Partition({
+      number,
+      name,
+      store: store.below(`p/${name}`),
+      writer,
+      openReader: part =>
+        FlashTable.openRemoteIn(
+          part,
+          { ...reading, ...(cacheDirectory === undefined ? {} : { cacheDirectory: `${cache}/p-${name}` }) },
+          environment,
+        ),
+      lookAgainMs,
+      now: environment.now,
+    })
+  }
+  try {
+    await atOnce(written.length, OPENS_AT_ONCE, async i => {
+      const number = written[i]!
+      const name = partitionName(number, count)
+      const part = store.below(`p/${name}`)
+      try {
+        const directory = `${given.directory!}/p-${name}`
+        writers.set(number, await openWriter(part, directory, writing, takeOver, environment))
+      } catch (error) {
+        throw partOf(number, undefined).named(error)
+      }
+    })
+  } catch (error) {
+    await Promise.allSettled([...writers.values()].map(table => table.close()))
+    throw error
+  }
+  for (let number = 0; number < count; number++) partitions.push(partOf(number, writers.get(number)))
+  return partitions
+}
+
+/** The table of a partition that is written here, claimed. */
+async function openWriter(
+  store: ObjectStore,
+  directory: string,
+  options: Readonly<Record<string, unknown>> & { readonly signal: AbortSignal | undefined },
+  takeOver: boolean,
+  environment: Environment,
+): Promise<FlashTable> {
+  const { signal } = options
+  if (!(await hasTable(environment.fileSystem, directory))) {
+    const published = await loadRemote(store, { signal })
+    if (published !== undefined) {
+      if (!takeOver)
+        throw new FlashTableError(
+          'FLASHTABLE_FENCED',
+          `${published.remote.writer.label} publishes to ${store.url}, and ${directory} has no table: ` +
+            'if that writer has ended for good, pass takeOver: true, and it can publish no more',
+        )
+      await restoreInto(store, directory, signal, environment)
+    }
+  }
+  const table = await FlashTable.openIn(directory, options, environment)
+  try {
+    await table.publish(store, { takeOver, signal })
+    return table
+  } catch (error) {
+    await table.close().catch(() => {})
+    throw error
+  }
+}
+
+async function restoreInto(
+  store: ObjectStore,
+  directory: string,
+  signal: AbortSignal | undefined,
+  environment: Environment,
+): Promise<void> {
+  const { fileSystem } = environment
+  const unfinished = `${directory}.restoring`
+  try {
+    await removeTableFiles(fileSystem, unfinished)
+    await fileSystem.removeDirectory(unfinished).catch(ignoreMissing)
+    await restoreTable(store, unfinished, { signal }, environment)
+    // An empty one may be there.
+    await fileSystem.removeDirectory(directory).catch(ignoreMissing)
+    await fileSystem.rename(unfinished, directory)
+    await fileSystem.syncDirectory(dirname(directory))
+  } catch (error) {
+    throwIfAborted(signal)
+    throw diskError(error, `${directory} cannot be restored from ${store.url}`)
+  }
+}
+
+async function hasTable(fileSystem: FileSystem, directory: string): Promise<boolean> {
+  return (await fileSystem.info(`${directory}/${MANIFEST_NAME}`)) !== undefined
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!hasCode(error, 'ENOENT')) throw error
+}
