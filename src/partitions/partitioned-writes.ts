@@ -150,7 +150,7 @@ export class PartitionedWrites {
     this.#begin('publish', extra)
     const given = readOptions('publish', options, PUBLISH_OPTIONS) as PartitionedPublishOptions
     const { all, written } = this.#use
-    const versions = new Array<number>(all.length).fill(0)
+    const versions = all.map(() => 0)
     let [uploadedBytes, uploadedFiles, next] = [0, 0, 0]
     const worker = async (): Promise<void> => {
       const failures: unknown[] = []
