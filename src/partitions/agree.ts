@@ -1,6 +1,6 @@
 /**
  * What all processes that have the table open agree on: how it is divided, and what a record is. The first one that writes
- * creates PARTITIONS; whoever comes later must mean the same. docs/internals.md, Partitions.
+ * creates PARTITIONS; later ones must mean the same. docs/internals.md, Partitions.
  */
 import { Buffer } from 'node:buffer'
 import { corruption, FlashTableError, hasCode } from '../base/errors.js'

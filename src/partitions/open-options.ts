@@ -9,7 +9,11 @@ import {
 } from '../options/arguments.js'
 import { absolutePath } from '../options/location.js'
 import { checkCombine, OPEN_OPTIONS, type TableOptions } from '../options/options.js'
-import { resolveRemoteOptions, type RemoteOptions } from '../options/remote-options.js'
+import {
+  resolveRemoteOptions,
+  type RemoteOptions,
+  type ResolvedRemoteOptions,
+} from '../options/remote-options.js'
 import { Schema } from '../encoding/schema.js'
 import { PARTITIONS_MAX } from './key-ranges.js'
 import { isPartitionCount } from './partitions-object.js'
@@ -100,8 +104,8 @@ const BUFFERS_BYTES = 256 * MIB
 const BUFFER_BYTES_MIN = 4 * MIB
 const BUFFER_BYTES_MAX = 128 * MIB
 const WAL_BYTES_MAX = 16 * MIB
-/** What readers of one partition may have at least. */
-const CACHE_DISK_BYTES_MIN = 16 * MIB
+/** What the filters of all readers may take. */
+const FILTERS_BYTES = 256 * MIB
 
 /** Options that were checked. Numbers in `write` may be too large. */
 export type GivenPartitioned = Checked<typeof PARTITIONED_OPTIONS>
@@ -124,21 +128,23 @@ export function readPartitionedOptions(options: unknown): GivenPartitioned {
       throw invalidOption("option 'takeOver' is for partitions that are written: pass write, or leave it out")
   } else if (given.directory === undefined)
     throw invalidOption("option 'directory': needed for the partitions that are written")
-  resolveRemoteOptions(readerOptions(given, 1))
+  cacheOptions(given)
   return given
 }
 
-/** The options of a reader of one partition, of `readers` that there may be. Budgets are for all together. */
+/** What all readers have together: the cache, and how often they look for newer versions. Throws as {@link readPartitionedOptions}. */
+export function cacheOptions(given: GivenPartitioned): ResolvedRemoteOptions {
+  const { cacheDirectory, cacheDiskBytes, filterBytes, refreshInterval } = given
+  return resolveRemoteOptions({ cacheDirectory, cacheDiskBytes, filterBytes, refreshInterval })
+}
+
+/** The options of a reader of one partition, of `readers` that there may be: they share what filters may take. */
 export function readerOptions(given: GivenPartitioned, readers: number): Readonly<Record<string, unknown>> {
-  const { cacheDiskBytes, filterBytes, refreshInterval } = given
-  const share = (bytes: unknown, least: number): unknown =>
-    typeof bytes === 'number' && readers > 1 ? Math.max(least, Math.floor(bytes / readers)) : bytes
-  return {
-    cacheDirectory: given.cacheDirectory,
-    cacheDiskBytes: share(cacheDiskBytes, CACHE_DISK_BYTES_MIN),
-    filterBytes: share(filterBytes, 0),
-    refreshInterval,
+  const { filterBytes = FILTERS_BYTES, refreshInterval } = given as {
+    readonly filterBytes?: number
+    readonly refreshInterval: unknown
   }
+  return { filterBytes: Math.floor(filterBytes / Math.max(1, readers)), refreshInterval }
 }
 
 /** The options of the table of one partition, of `writers` that are written here. */
@@ -161,7 +167,7 @@ export function writerOptions(
   }
 }
 
-/** The numbers of the partitions that are written, ascending. Throws a `RangeError` if there are not so many. */
+/** The numbers of the partitions that are written, ascending. Throws a `RangeError` if one is too large. */
 export function writtenOf({ write }: GivenPartitioned, count: number): readonly number[] {
   if (write === undefined) return []
   if (write === 'all') return Array.from({ length: count }, (_, number) => number)

@@ -10,6 +10,7 @@ import { dirname } from 'node:path'
 import { throwIfAborted } from '../async/abort.js'
 import { atOnce } from '../async/at-once.js'
 import { diskError, FlashTableError, hasCode } from '../base/errors.js'
+import { BlockCache } from '../block-cache/block-cache.js'
 import { declaredKey, declaredValue } from '../encoding/declared.js'
 import { FlashTable } from '../flash-table.js'
 import { MANIFEST_NAME } from '../io/file-names.js'
@@ -18,25 +19,31 @@ import { loadRemote } from '../remote/pointer.js'
 import type { ObjectStore } from '../store/object-store.js'
 import type { Environment } from '../table/environment.js'
 import { removeTableFiles } from '../table/new-directory.js'
+import { blockCacheOptions } from '../table/remote-reader.js'
 import { restoreTable } from '../table/restore.js'
-import { resolveRemoteOptions } from '../options/remote-options.js'
 import type { Agreement } from './agree.js'
 import { partitionName } from './key-ranges.js'
-import { readerOptions, writerOptions, type GivenPartitioned } from './open-options.js'
+import { cacheOptions, readerOptions, writerOptions, type GivenPartitioned } from './open-options.js'
 import { Partition } from './partition.js'
 
 const OPENS_AT_ONCE = 8
 
-/** All partitions, in order. Rejects as an open, a restore and a publish; then nothing is left open. */
+/** The partitions of a process, in order, and the cache of those that it reads elsewhere; `undefined`: it writes all. */
+export interface OpenedPartitions {
+  readonly all: readonly Partition[]
+  readonly cache: BlockCache | undefined
+}
+
+/** Rejects as an open, a restore and a publish; then nothing is left open. */
 export async function openPartitions(
   store: ObjectStore,
   { object, schema, ranges }: Agreement,
   written: readonly number[],
   given: GivenPartitioned,
   environment: Environment,
-): Promise<readonly Partition[]> {
+): Promise<OpenedPartitions> {
   const { count } = ranges
-  const { signal, takeOver = false, cacheDirectory } = given
+  const { signal, takeOver = false } = given
   const { key, value } = schema.stored
   const { pageBytes, duplicates } = object
   const encodings = {
@@ -47,9 +54,13 @@ export async function openPartitions(
   }
   const writing = { ...encodings, ...writerOptions(given, written.length), signal }
   const reading = { ...encodings, ...readerOptions(given, count - written.length) }
-  const { refreshIntervalMs: lookAgainMs, cacheDirectory: cache } = resolveRemoteOptions(reading)
+  const reader = cacheOptions(given)
+  const cache =
+    written.length === count
+      ? undefined
+      : await BlockCache.open(environment, blockCacheOptions(reader, environment))
+  const readerEnvironment = { ...environment, blockCache: cache }
 
-  const partitions: Partition[] = []
   const writers = new Map<number, FlashTable>()
   const partOf = (number: number, writer: FlashTable | undefined): Partition => {
     const name = partitionName(number, count)
@@ -58,13 +69,8 @@ export async function openPartitions(
       name,
       store: store.below(`p/${name}`),
       writer,
-      openReader: part =>
-        FlashTable.openRemoteIn(
-          part,
-          { ...reading, ...(cacheDirectory === undefined ? {} : { cacheDirectory: `${cache}/p-${name}` }) },
-          environment,
-        ),
-      lookAgainMs,
+      openReader: part => FlashTable.openRemoteIn(part, reading, readerEnvironment),
+      lookAgainMs: reader.refreshIntervalMs,
       now: environment.now,
     })
   }
@@ -82,10 +88,10 @@ export async function openPartitions(
     })
   } catch (error) {
     await Promise.allSettled([...writers.values()].map(table => table.close()))
+    await cache?.close()
     throw error
   }
-  for (let number = 0; number < count; number++) partitions.push(partOf(number, writers.get(number)))
-  return partitions
+  return { all: Array.from({ length: count }, (_, number) => partOf(number, writers.get(number))), cache }
 }
 
 /** The table of a partition that is written here, claimed. */

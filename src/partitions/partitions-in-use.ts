@@ -4,6 +4,7 @@ import type { Schema } from '../encoding/schema.js'
 import type { Snapshot } from '../state/snapshot.js'
 import type { TableStatus } from '../table/describe.js'
 import type { KeyRanges } from './key-ranges.js'
+import type { OpenedPartitions } from './open-partitions.js'
 import type { Partition } from './partition.js'
 
 export class PartitionsInUse {
@@ -13,15 +14,17 @@ export class PartitionsInUse {
   readonly all: readonly Partition[]
   /** Those that are written here. */
   readonly written: readonly Partition[]
+  readonly #cache: OpenedPartitions['cache']
   readonly #key: Uint32Array
   #status: TableStatus = 'open'
   #closed: Promise<void> | undefined
 
-  constructor(location: string, schema: Schema, ranges: KeyRanges, all: readonly Partition[]) {
+  constructor(location: string, schema: Schema, ranges: KeyRanges, { all, cache }: OpenedPartitions) {
     this.location = location
     this.schema = schema
     this.ranges = ranges
     this.all = all
+    this.#cache = cache
     this.written = all.filter(partition => partition.isWritten)
     this.#key = new Uint32Array(schema.layout.keyLaneCount)
   }
@@ -70,7 +73,7 @@ export class PartitionsInUse {
 
   async #close(): Promise<void> {
     this.#status = 'closing'
-    await allEnded(this.all.map(partition => partition.close()))
+    await allEnded(this.all.map(partition => partition.close())).finally(() => this.#cache?.close())
   }
 }
 

@@ -78,7 +78,7 @@ function problemOf(value: unknown): string | undefined {
   return isDuplicates(duplicates) ? undefined : `duplicates: ${describeValue(duplicates)}`
 }
 
-/** Whether a table may have so many partitions. */
+/** Whether a table may have that many partitions. */
 export function isPartitionCount(value: unknown, anyCount = false): value is number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > PARTITIONS_MAX)
     return false

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Latency } from '../base/latency.js'
+import type { BlockCache } from '../block-cache/block-cache.js'
 import { newExecutor } from '../executor/worker-executor.js'
 import type { FileSystem } from '../io/file-system.js'
 import { acquireLock } from '../io/lock.js'
@@ -37,6 +38,8 @@ export interface Environment {
   readonly blockBytes?: number | undefined
   /** What all tables together may have in memory; absent: the budget of the process. */
   readonly budget?: BufferBudget | undefined
+  /** Where readers of published tables keep blocks, and who closes it; absent: each has a cache of its own. */
+  readonly blockCache?: BlockCache | undefined
   /**
    * Called with memory whose last reader has released it, before anything else is put there. The tests fill it with
    * rubbish, so that a read after the release is noticed.

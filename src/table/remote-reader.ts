@@ -5,7 +5,8 @@
 import { newAbortController, throwIfAborted } from '../async/abort.js'
 import { corruption, FlashTableError, hasCode, messageOf } from '../base/errors.js'
 import type { Latency } from '../base/latency.js'
-import { openBlockReader } from '../block-cache/block-reader.js'
+import type { BlockCacheOptions } from '../block-cache/block-cache.js'
+import { BlockReader, openBlockReader } from '../block-cache/block-reader.js'
 import type { ObjectReader, ObjectReaderStats } from '../block-cache/object-reader.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { movedError } from '../io/home.js'
@@ -75,11 +76,11 @@ export class RemoteReader {
     options: ResolvedRemoteOptions,
     environment: Environment,
   ): Promise<TableParts> {
-    const { cacheDirectory, cacheDiskBytes } = options
-    const objects = await openBlockReader(store, environment, {
-      memoryBytes: environment.blockBytes,
-      disk: cacheDirectory === undefined ? undefined : { directory: cacheDirectory, bytes: cacheDiskBytes },
-    })
+    const { blockCache } = environment
+    const objects =
+      blockCache === undefined
+        ? await openBlockReader(store, environment, blockCacheOptions(options, environment))
+        : new BlockReader(store, blockCache)
     const reader = new RemoteReader(store, options, environment, objects)
     try {
       return await reader.moveOn(undefined)
@@ -238,6 +239,17 @@ export class RemoteReader {
   /** Ends fetches that nobody waits for, and looks at the store. */
   stop(): void {
     this.#closing.abort()
+  }
+}
+
+/** Of the cache that the options ask for. */
+export function blockCacheOptions(
+  { cacheDirectory, cacheDiskBytes }: ResolvedRemoteOptions,
+  { blockBytes }: Environment,
+): BlockCacheOptions {
+  return {
+    memoryBytes: blockBytes,
+    disk: cacheDirectory === undefined ? undefined : { directory: cacheDirectory, bytes: cacheDiskBytes },
   }
 }
 

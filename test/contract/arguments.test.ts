@@ -44,6 +44,8 @@ test('every public method and function has its entry in method-arguments.ts', ()
   expect(Object.keys(flashtable).sort()).toEqual([
     'FlashTable',
     'FlashTableError',
+    'PartitionedSnapshot',
+    'PartitionedTable',
     'Snapshot',
     'bytes',
     'collectGarbage',

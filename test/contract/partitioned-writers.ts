@@ -96,7 +96,8 @@ export function describePartitions(name: string, newStore: () => Promise<() => O
       ])
 
       // A third process has only the store.
-      const reader = await openPrints(store(), {})
+      const cacheDirectory = join(root, 'cache')
+      const reader = await openPrints(store(), { cacheDirectory })
       await reader.refresh({ atLeast: versionsA })
       await reader.refresh({ atLeast: versionsB })
       expect(await reader.count()).toBe(4000)
@@ -115,6 +116,12 @@ export function describePartitions(name: string, newStore: () => Promise<() => O
         ids.push(id)
       }
       expect(ids.toSorted((x, y) => x - y)).toEqual(Array.from({ length: 4000 }, (_, row) => row))
+      // The partitions share one cache, in memory and on disk.
+      const caches = (await reader.stats()).partitions.map(({ table }) => table!.remote!)
+      expect(new Set(caches.map(({ memoryBytes }) => memoryBytes)).size).toBe(1)
+      expect(new Set(caches.map(({ disk }) => disk!.directory)).size).toBe(1)
+      expect(caches[0]!.memoryBytes).toBeGreaterThan(0)
+      expect((await readdir(cacheDirectory)).filter(name => !name.startsWith('ring-0'))).toEqual([])
       // Writers read what others have published.
       expect(await a.count()).toBe(4000)
 
