@@ -28,7 +28,7 @@ export type OpenedRing =
   | { readonly ring: DiskRing; readonly directory: string; readonly lock: Pick<TableLock, 'release'> }
   | { readonly ring?: undefined; readonly off: string }
 
-/** Never rejects. Requires: at least `CACHE_DISK_BYTES_MIN`. */
+/** Never rejects. Requires: `diskBytes` is what the option of that name allows. */
 export async function openRing(
   parts: RingParts,
   cacheDirectory: string,
