@@ -108,4 +108,6 @@ async function runAll({ only, rounds, seed }: Options, signal: AbortSignal): Pro
   return failed.length === 0 ? EXIT.done : EXIT.failed
 }
 
+// The publishers inherit it.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true'
 process.exitCode = await main(process.argv.slice(2))
