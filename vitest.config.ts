@@ -9,7 +9,7 @@ const SLOW = [
   'test/contract/{partition-failures,partitioned-table,publish,s3-store}.test.ts',
   'test/contract/{few-descriptors,keeps-alive,locations,locking,lookups,maintenance,many-records,many-tables,moved,open}.test.ts',
   'test/contract/{packed-package,ranges,readers,repair,report,short-lives,signals,space,types}.test.ts',
-  'test/format/{api-examples,golden,python-reader}.test.ts',
+  'test/format/{api-examples,golden,golden-published,python-reader}.test.ts',
   'test/unit/{bulk-load/build-file,compaction/policy,io/lock,io/lock-processes,sort/sort,spill/spill,wal/crash}.test.ts',
   'test/unit/table/recover-reader.test.ts',
 ]

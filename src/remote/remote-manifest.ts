@@ -1,5 +1,5 @@
 /**
- * The manifest of a published table: the one object of it that is ever replaced. docs/file-format.md, Remote manifest.
+ * The manifest of a published table: the one object of it that is ever replaced. docs/remote-format.md.
  *
  * It names every object that the newest version, or an older one that can still be restored, consists of. A version *v* is
  * made of the files with `since <= v < until`. So points in time are a filter on one list.
