@@ -16,8 +16,7 @@ const table = await FlashTable.openRemote(store, {
   valueEncoding: struct({ time: 'u16', flags: 'u16', id: 'i32' }),
 })
 const tracks: (number | null)[] = []
-for (const { key, time } of readClips())
-  tracks.push(recognise(await table.getColumns(key), time)?.id ?? null)
+for (const { key, time } of readClips()) tracks.push(recognise(await table.getColumns(key), time)?.id ?? null)
 const { remote } = await table.stats()
 await table.close()
 await store.close()
