@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config'
+import LongestFirst from './test/support/longest-first.js'
 
 /** Tests that take several seconds: they start processes, fill tables of many files, or wait for locks. */
 const SLOW = [
@@ -20,6 +21,7 @@ export default defineConfig({
     maxWorkers: '100%',
     hookTimeout: 60_000,
     globalSetup: 'test/support/built-cli.ts',
+    sequence: { sequencer: LongestFirst },
     coverage: { include: ['src/**'], reporter: ['text-summary', 'json-summary'] },
     projects: [
       {

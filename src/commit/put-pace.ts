@@ -17,6 +17,11 @@ const DELAY_MAX_MS = 100
 /** ... as long as that is no more than this. */
 const OWED_MAX_MS = 500
 
+/** Bytes a millisecond that puts get. */
+export function putRate(debt: number): number {
+  return debt <= 0 ? Infinity : Math.max(RATE_MIN, (RATE_HALF * (1 - debt)) / debt)
+}
+
 export class PutPace {
   /** When what was put so far has had its time. */
   #paidMs = 0
@@ -24,8 +29,7 @@ export class PutPace {
   /** How many milliseconds a group of this many bytes waits. `debt`: from 0, merges keep up, to 1. */
   delayOf(bytes: number, debt: number, nowMs: number): number {
     if (debt <= 0) return 0
-    const rate = Math.max(RATE_MIN, (RATE_HALF * (1 - debt)) / debt)
-    this.#paidMs = Math.min(Math.max(this.#paidMs, nowMs) + bytes / rate, nowMs + OWED_MAX_MS)
+    this.#paidMs = Math.min(Math.max(this.#paidMs, nowMs) + bytes / putRate(debt), nowMs + OWED_MAX_MS)
     const delayMs = this.#paidMs - nowMs
     return delayMs < DELAY_MIN_MS ? 0 : Math.min(delayMs, DELAY_MAX_MS)
   }

@@ -174,7 +174,8 @@ export class Publisher {
   ): Promise<{ readonly version: number; readonly sequence: number }> {
     const { store } = this.#options
     const before = this.#state?.remote
-    const now = await store.now({ signal })
+    // The clock of the store may be set back.
+    const now = Math.max(await store.now({ signal }), before === undefined ? 0 : newestOf(before).at)
     const expires = expiresAt === undefined ? {} : { expiresAt: Math.round(expiresAt(now)) }
     const { tableId, epoch, schema, pageBytes, duplicates, mode, nextSequence, nextFileNumber } = manifest
     const { counters, meta } = manifest
@@ -182,7 +183,6 @@ export class Publisher {
     const { remote } = await this.#change(current => {
       this.#checkWriter(before, current, manifest, takeOver)
       const base = before === undefined ? this.#claimed(current, manifest) : current!
-      // The clock of the store may be set back.
       const at = Math.max(Math.floor(now), newestOf(base).at)
       const next = withVersion(base, {
         table: { tableId, epoch, schema, pageBytes, duplicates, mode },

@@ -55,6 +55,8 @@ export function reasonOf(error: unknown): string {
 
 export function adviceOn(error: unknown): string {
   const status = statusOf(error)
+  if ((error as Error).name === 'RequestTimeTooSkewed')
+    return '; set the clock of this machine, and try again'
   if (status === 403 || status === 401)
     return '; check the credentials, and that they may list the bucket: without that, a missing object looks forbidden'
   if (status === 404) return '; make the bucket first'

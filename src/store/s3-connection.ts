@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks'
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
 import type { VersionForm } from './s3-answers.js'
-import { S3RangeReads, type Patience } from './s3-range-reads.js'
+import { S3RangeReads, pause, type Patience } from './s3-range-reads.js'
 import { documentedForm, wayOf } from './s3-way.js'
 
 /** Connections of a client at the same time. */
@@ -27,10 +27,12 @@ export class S3Connection {
   readonly client: S3Client
   readonly #once: S3Client
   readonly ranges: S3RangeReads
+  readonly #patience: Patience
   #form: Promise<VersionForm> | undefined
   #date: { readonly at: number; readonly seenMs: number } | undefined
 
   constructor({ endpoint, region, credentials }: S3StoreOptions, patience = PATIENCE) {
+    this.#patience = patience
     const config: S3ClientConfig = {
       ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
       ...(region === undefined ? {} : { region }),
@@ -73,6 +75,11 @@ export class S3Connection {
       throw error
     })
     return this.#form
+  }
+
+  /** Before something is tried again. */
+  pause(signal: AbortSignal | undefined): Promise<void> {
+    return pause(this.#patience, signal)
   }
 
   /** The store's time, in milliseconds since 1970; `undefined` if it has said nothing for a while. */

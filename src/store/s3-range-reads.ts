@@ -23,8 +23,14 @@ export interface Patience {
   readonly connectionMs: number
   /** How long it may be silent. */
   readonly silenceMs: number
-  /** A store that has too much to do is left alone for between half and all of this time. */
+  /** A store that has too much to do, or breaks off, is left alone for between half and all of this time. */
   readonly pauseMs: number
+}
+
+/** Before a request is sent again; of those who have to wait, not all come back at once. Rejects with `signal.reason`. */
+export async function pause({ pauseMs }: Patience, signal: AbortSignal | undefined): Promise<void> {
+  const ms = pauseMs * (0.5 + Math.random() / 2)
+  await wait(ms, undefined, { signal }).catch(() => throwIfAborted(signal))
 }
 
 type Signer = Awaited<ReturnType<S3Client['config']['signer']>>
@@ -84,9 +90,7 @@ export class S3RangeReads {
       return bytes
     }
     if (status >= 500 || status === 429) {
-      await wait(this.#patience.pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() =>
-        throwIfAborted(signal),
-      )
+      await pause(this.#patience, signal)
       return undefined
     }
     // There is no such object, or no such range: nothing is wrong with the way.

@@ -105,6 +105,7 @@ export class S3Store implements ObjectStore {
           throwIfAborted(signal)
           // The client has tried again what the store has answered with an error.
           if (attempt === BODY_ATTEMPTS || statusOf(error) !== undefined) throw error
+          await this.#connection.pause(signal)
         }
       }
     })

@@ -281,7 +281,11 @@ async function missingObjects(
   })
 }
 
-async function requireRemote(store: ObjectStore, { signal }: StoreCall): Promise<{ remote: RemoteManifest }> {
+/** The manifest. Rejects with `FLASHTABLE_NOT_FOUND`, `_UNAVAILABLE`, `_CORRUPTION`. */
+export async function requireRemote(
+  store: ObjectStore,
+  { signal }: StoreCall,
+): Promise<{ remote: RemoteManifest }> {
   const state = await loadRemote(store, { signal })
   if (state === undefined) throw notFound(store)
   return state

@@ -102,6 +102,10 @@ export class Ceph {
     return this.#s3.stop()
   }
 
+  stopNow(): void {
+    this.#s3.stopNow()
+  }
+
   #file(name: string): string {
     return join(this.#s3.directory, name)
   }

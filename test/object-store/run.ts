@@ -68,6 +68,9 @@ function positive(text: string): number {
 async function runAll({ only, rounds, seed }: Options, signal: AbortSignal): Promise<number> {
   const base = mkdtempSync(join(tmpdir(), 'flashtable-object-store-'))
   const ceph = await Ceph.start()
+  // A second Ctrl-C ends the process where it is: not without this.
+  const stopNow = (): void => ceph.stopNow()
+  process.on('exit', stopNow)
   const failed: string[] = []
   let done = 0
   try {
@@ -97,6 +100,7 @@ async function runAll({ only, rounds, seed }: Options, signal: AbortSignal): Pro
     }
   } finally {
     await ceph.stop()
+    process.off('exit', stopNow)
     rmSync(base, { recursive: true, force: true })
   }
   const verdict = failed.length === 0 ? 'ok' : `FAILED: ${failed.join(', ')}`

@@ -67,8 +67,14 @@ export function single(option: Option): Option {
 /** A directory, as the library takes it. */
 export function parseDirectory(text: string): string {
   if (text === '') throw new UsageError('It must be the path of a directory.')
+  if (isAddress(text)) throw new UsageError('It must be the path of a directory, not a URL.')
   // The library would take it for a URL: here it is a path like any other.
   return text.startsWith('file:') ? `./${text}` : text
+}
+
+/** Whether it is a URL: `s3://bucket/prefix`. A path may have a colon, too. */
+export function isAddress(text: string): boolean {
+  return /^[a-z][a-z0-9+.-]+:\/\//i.test(text)
 }
 
 /** The path of a file, or `-` for standard input or output. */

@@ -1,9 +1,11 @@
 /** Where tables are published, as the commands take it: a directory, a file: URL, or s3://bucket/prefix. */
-import { existsSync, readdirSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Option, type Command } from 'commander'
 import { directoryStore, type ObjectStore } from '../../src/index.js'
-import { single } from './arguments.js'
+import { MANIFEST_NAME } from '../../src/io/file-names.js'
+import { isAddress, parseDirectory, single } from './arguments.js'
 import { MissingPackageError } from './formats/packages.js'
 import { UsageError } from './usage.js'
 
@@ -32,7 +34,7 @@ export function addStoreOptions(command: Command): Command {
 /** `<url>`. */
 export function parseUrl(text: string): string {
   if (text === '') throw new UsageError('It must be a directory, or s3://bucket/prefix.')
-  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(text) && !IS_S3.test(text) && !IS_FILE.test(text))
+  if (isAddress(text) && !IS_S3.test(text) && !IS_FILE.test(text))
     throw new UsageError('It must be a directory, a file: URL, or s3://bucket/prefix.')
   return text
 }
@@ -42,7 +44,12 @@ export async function openStore(url: string, { endpoint, region }: StoreTexts): 
   if (!IS_S3.test(url)) {
     if (endpoint !== undefined || region !== undefined)
       throw new UsageError('--endpoint and --region are for s3://bucket/prefix')
-    return directoryStore(IS_FILE.test(url) ? new URL(url) : url)
+    const directory = IS_FILE.test(url) ? pathOf(url) : url
+    if (isTable(directory))
+      throw new UsageError(
+        `${url} is a table, and no place where one is published; flashtable publish DIR URL publishes it to another one`,
+      )
+    return directoryStore(directory)
   }
   const { env } = process
   const address = endpoint ?? env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL']
@@ -66,9 +73,40 @@ async function loadS3(): Promise<typeof import('../../src/s3.js')> {
   }
 }
 
-/** Whether a path that may be a table or a store is a store: its manifest is a series of directories. */
+/** `<dir>` of commands that read a table in a directory or at its URL. */
+export function parseReadable(text: string): string {
+  return isAddress(text) ? parseUrl(text) : parseDirectory(text)
+}
+
+/** `<dir>` of commands for which a table must be in a directory. */
+export function parseTable(text: string): string {
+  if (text !== '' && isStore(text))
+    throw new UsageError(
+      'A table is published there, and this command is for a table in a directory: flashtable restore URL NEW makes one.',
+    )
+  return parseDirectory(text)
+}
+
+/** Whether what may be a table or a store is a store: a URL, or a directory where the manifest is a series of directories. */
 export function isStore(text: string): boolean {
-  if (IS_S3.test(text)) return true
-  if (!existsSync(text) || existsSync(join(text, 'MANIFEST'))) return false
-  return readdirSync(text).some(name => /^MANIFEST\.[1-9]\d*$/.test(name))
+  if (isAddress(text)) return IS_S3.test(text) || IS_FILE.test(text)
+  try {
+    return !isTable(text) && readdirSync(text).some(name => /^MANIFEST\.[1-9]\d*$/.test(name))
+  } catch {
+    // It is not there, or is a file: whoever opens it says so.
+    return false
+  }
+}
+
+/** Whether it is the directory of a table. */
+function isTable(directory: string): boolean {
+  return statSync(join(directory, MANIFEST_NAME), { throwIfNoEntry: false })?.isFile() === true
+}
+
+function pathOf(url: string): string {
+  try {
+    return fileURLToPath(url)
+  } catch (error) {
+    throw new UsageError(`${url}: ${(error as Error).message}`)
+  }
 }

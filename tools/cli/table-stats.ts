@@ -18,7 +18,16 @@ export function writtenText(stats: TableStats): [label: string, value: string][]
         `bucket files ${formatCount(buckets)}, manifest ${formatCount(manifest)}, event log ${formatCount(events)}`,
     ],
     ['write amplification', `${stats.writeAmplification.toFixed(2)} (bytes written / bytes of records put)`],
-    ['on disk', `${formatBytes(stats.bytesOnDisk)}${dataPagesText(stats)}`],
+    ...storedText(stats),
+  ]
+}
+
+function storedText(stats: TableStats): [label: string, value: string][] {
+  const stored = `${formatBytes(stats.bytesOnDisk)}${dataPagesText(stats)}`
+  // A published table has no log.
+  if (stats.remote !== undefined) return [['in the store', stored]]
+  return [
+    ['on disk', stored],
     [
       'log on disk',
       `${formatBytes(stats.logBytesOnDisk)}, spare segments ${formatCount(stats.spareBytesOnDisk)}`,

@@ -20,6 +20,8 @@ const REFUSALS: ReadonlySet<unknown> = new Set([
   'FLASHTABLE_EXISTS',
   'FLASHTABLE_UNAVAILABLE',
   'FLASHTABLE_CORRUPTION',
+  // A bit of the format's number was another one.
+  'FLASHTABLE_UNSUPPORTED_FORMAT',
   'FLASHTABLE_IO_ERROR',
   'FLASHTABLE_DISK_FULL',
 ])
@@ -52,8 +54,11 @@ export interface World {
   newDisk(): SimulatedFileSystem
   /** Throws unless this is what was published as that version. */
   expectHistory(version: number, files: readonly SmallFile[]): void
-  /** Throws unless the version holds these tags, and was there at the call of the store numbered `began` or later. */
-  expectPublished(result: PublishResult, tags: string, began: number): void
+  /**
+   * Throws unless the version holds these tags, and was there at the call of the store numbered `began` or later, when
+   * the caller was the writer.
+   */
+  expectPublished(caller: Caller, result: PublishResult, tags: string, began: number): void
 }
 
 /** Throws what no program may be told. */
@@ -68,6 +73,7 @@ export class Program {
   isDead = false
   asleepUntil = 0
   isPublishing = false
+  takesOver = false
   readonly actor: Actor
   readonly caller: Caller
   readonly store: GatedStore

@@ -15,6 +15,8 @@ export interface Caller {
   /** Of a writer: its disk, and what its table has sealed. A collection has none. */
   readonly disk?: SimulatedFileSystem | undefined
   readonly tags?: (() => readonly string[]) | undefined
+  /** Whether it was told to take over. */
+  readonly takesOver?: (() => boolean) | undefined
 }
 
 const POINTER = 'MANIFEST'
@@ -26,14 +28,18 @@ export class Invariants {
   readonly histories = new Map<number, string>()
   /** Who has made the last state of a writer. */
   lastWriter: Caller | undefined
+  /** How many versions each has made. */
+  readonly versionsOf = new Map<Caller, number>()
   readonly #stored: Stored
   readonly #used = new Map<string, Uint8Array>()
   readonly #named = new Set<string>()
   readonly #dropped = new Map<string, Caller>()
-  /** What a writer had when it sent a state, by the nonce. */
-  readonly #sent = new Map<string, readonly string[]>()
+  /** What a writer had, and was told, when it sent a state, by the nonce. */
+  readonly #sent = new Map<string, { readonly tags: readonly string[]; readonly takesOver: boolean }>()
   readonly #owners = new Map<number, Caller>()
   #failure: Error | undefined
+  /** The clock of the store may be set back: this is the latest time that it has told. */
+  #latest = 0
 
   constructor(stored: Stored) {
     this.#stored = stored
@@ -41,6 +47,7 @@ export class Invariants {
 
   /** Throws what has failed, even if a program has caught it meanwhile; and what is wrong now. */
   check(): void {
+    this.#latest = Math.max(this.#latest, this.#stored.now)
     if (this.#failure !== undefined) throw this.#failure
     const { objects } = this.#stored
     for (const { key, entry } of this.remote?.files ?? []) {
@@ -48,6 +55,11 @@ export class Invariants {
       need(bytes?.byteLength === entry.pages * PAGE_BYTES, `I1: ${key} is named and not whole`)
       need(bytes === this.#used.get(key), `I1: ${key} is named and is another object`)
     }
+  }
+
+  /** The writer that has the newest epoch. */
+  get owner(): Caller | undefined {
+    return this.remote && this.#owners.get(this.remote.epoch)
   }
 
   observerOf(caller: Caller): Observer {
@@ -77,10 +89,10 @@ export class Invariants {
   }
 
   /** I4: what is sent as a version is on the device by then. A power cut at this moment shows it. */
-  #sends(remote: RemoteManifest, { disk, tags }: Caller): void {
+  #sends(remote: RemoteManifest, { disk, tags, takesOver }: Caller): void {
     const newest = remote.versions.at(-1)!
     if (disk === undefined || tags === undefined) return
-    this.#sent.set(remote.nonce, tags())
+    this.#sent.set(remote.nonce, { tags: tags(), takesOver: takesOver?.() ?? false })
     if (this.histories.has(newest.version)) return
     const left = read(disk.crashState(newest.sequence))?.files.flatMap(({ tags }) => tags) ?? []
     need(left.length >= newest.sequence, `I4: version ${newest.version} is ahead of the device`)
@@ -102,9 +114,9 @@ export class Invariants {
       need(newest.sequence >= before.sequence && newest.at >= before.at, 'I3: sequence or time went back')
       need(newest.version === before.version || newest.version === before.version + 1, 'I3: the version')
     }
-    need(newest.at <= this.#stored.now, 'I3: a version of a time that has not come')
+    need(newest.at <= this.#latest, 'I3: a version of a time that has not come')
     this.#checkNames(last, remote, caller)
-    this.#checkVersions(remote, newest, before)
+    this.#checkVersions(remote, newest, before, caller)
     if (last !== undefined) this.#checkForgotten(last, remote)
   }
 
@@ -117,6 +129,8 @@ export class Invariants {
       need(last !== undefined && same(last) === same(remote), 'I3: a collection changed what is published')
       return
     }
+    if (last !== undefined && last.writer.id !== remote.writer.id)
+      need(this.#sent.get(remote.nonce)!.takesOver, 'I3: a writer was replaced without being told to')
     if (remote.epoch !== last?.epoch) this.#owners.set(remote.epoch, caller)
     need(this.#owners.get(remote.epoch) === caller, `I3: two writers have epoch ${remote.epoch}`)
     this.lastWriter = caller
@@ -133,7 +147,12 @@ export class Invariants {
   }
 
   /** I6: each version is whole, the same as ever, and goes on from the one before. */
-  #checkVersions(remote: RemoteManifest, newest: RemoteVersion, before: RemoteVersion | undefined): void {
+  #checkVersions(
+    remote: RemoteManifest,
+    newest: RemoteVersion,
+    before: RemoteVersion | undefined,
+    caller: Caller,
+  ): void {
     for (const { version, sequence } of remote.versions) {
       const found = this.#tagsOf(remote, version)
       need(found.length === sequence, `I6: version ${version} has ${found.length} tags of ${sequence}`)
@@ -144,11 +163,12 @@ export class Invariants {
         continue
       }
       need(version === newest.version, `I6: version ${version} is new and not the newest`)
-      const had = this.#sent.get(remote.nonce)?.slice(0, sequence).join(' ')
+      const had = this.#sent.get(remote.nonce)?.tags.slice(0, sequence).join(' ')
       need(had === history, `I6: version ${version} is not what its writer had`)
       const older = before === undefined ? '' : this.histories.get(before.version)!
       need(history.startsWith(older), `I6: version ${version} does not go on from the one before`)
       this.histories.set(version, history)
+      this.versionsOf.set(caller, (this.versionsOf.get(caller) ?? 0) + 1)
     }
   }
 
@@ -165,7 +185,7 @@ export class Invariants {
 
   /** I6: a version stays as long as it has a name, and for the retention after the next one. */
   #checkForgotten(last: RemoteManifest, remote: RemoteManifest): void {
-    const { now } = this.#stored
+    const now = this.#latest
     const isNew = remote.versions.at(-1)!.version !== last.versions.at(-1)!.version
     for (const { name, version, expiresAt = Infinity } of last.names) {
       const moved = remote.names.find(other => other.name === name)

@@ -14,7 +14,7 @@ import { SimulatedFileSystem } from '../../support/simulated-file-system.js'
 import { systemError } from '../../support/system-error.js'
 import { Collector, fetchFiles, Program, Reader, type Actor, type Waiting, type World } from './actors.js'
 import { FAULTS, Stored, type StoreRequest } from './gated-store.js'
-import { Invariants } from './invariants.js'
+import { Invariants, type Caller } from './invariants.js'
 import { Machine } from './machine.js'
 import { DIRECTORY, type SmallFile } from './small-table.js'
 
@@ -35,6 +35,8 @@ export class Life implements World {
   readonly story: string[] = []
   /** After how many calls each version was there last. */
   readonly #lastSeen = new Map<number, number>()
+  /** After how many calls each writer was the one that has the newest epoch. */
+  readonly #lastOwned = new Map<Caller, number>()
   readonly #prefixes: Set<number>
   readonly #actors: Actor[]
   readonly #machines: readonly Machine[]
@@ -109,12 +111,16 @@ export class Life implements World {
       throw new Error(`version ${version} is read wrongly`)
   }
 
-  expectPublished({ version, sequence }: PublishResult, expected: string, began: number): void {
+  expectPublished(caller: Caller, { version, sequence }: PublishResult, tags: string, began: number): void {
     const history = this.invariants.histories.get(version)
-    if (history !== expected || expected.split(' ').filter(Boolean).length !== sequence)
-      throw new Error(`version ${version} was acknowledged, and has '${history}' instead of '${expected}'`)
-    const isThere = this.#lastSeen.get(version)! >= began
-    if (!isThere) throw new Error(`version ${version} was acknowledged, and was forgotten before the call`)
+    if (history !== tags || tags.split(' ').filter(Boolean).length !== sequence)
+      throw new Error(`version ${version} was acknowledged, and has '${history}' instead of '${tags}'`)
+    if (this.#lastSeen.get(version)! < began)
+      throw new Error(`version ${version} was acknowledged, and was forgotten before the call`)
+    if (this.#lastOwned.get(caller)! < began)
+      throw new Error(
+        `version ${version} was acknowledged to ${caller.name}, which was replaced before the call`,
+      )
   }
 
   // ---- inside ----
@@ -126,7 +132,7 @@ export class Life implements World {
     this.#check()
     const { random } = this
     if (random.chance(0.05)) this.stored.remember()
-    this.stored.now += random.below(40)
+    this.stored.now += random.chance(0.002) ? -random.below(3000) : random.below(40)
     for (const actor of this.#actors) if (!actor.isBusy && random.chance(actor.eagerness)) actor.begin()
     if (random.chance(this.#deathOdds)) this.#kill(random.pick(this.#machines))
     if (this.#late.length > 0 && random.chance(0.1)) {
@@ -175,6 +181,8 @@ export class Life implements World {
   #look(): void {
     this.#check()
     for (const { version } of this.invariants.remote?.versions ?? []) this.#lastSeen.set(version, this.states)
+    const { owner } = this.invariants
+    if (owner !== undefined) this.#lastOwned.set(owner, this.states)
   }
 
   #check(): void {

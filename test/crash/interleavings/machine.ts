@@ -35,6 +35,7 @@ export class Machine extends Actor {
       lineage: this.lineage,
       disk,
       tags: () => this.#table?.tags ?? [],
+      takesOver: () => program.takesOver,
     })
     disk.onCall = ({ op, path, target }) => {
       // A dead program goes no further.
@@ -90,7 +91,7 @@ export class Machine extends Actor {
       for (let count = random.between(1, 3); count > 0; count--) table.put(world.newTag(this.name))
       await table.seal()
     }
-    if (random.chance(0.4)) await table.merge(random.below(table.state.files.length))
+    if (what > 5 && random.chance(0.4)) await table.merge(random.below(table.state.files.length))
     if (random.chance(0.2)) this.#older = this.disk.crashState(random.next())
     await this.#publish(program, table, {
       takeOver: random.chance(0.6),
@@ -109,8 +110,11 @@ export class Machine extends Actor {
         world.count('copied')
         return false
       }
-      await this.#restore(program)
-      return false
+      // Now and then it is another table.
+      if (!this.random.chance(0.1)) {
+        await this.#restore(program)
+        return false
+      }
     }
     this.#table = await SmallTable.open(this.disk, {
       tableId: world.randomHex(16),
@@ -138,6 +142,9 @@ export class Machine extends Actor {
     const state = table.taken()
     const expected = table.tags.join(' ')
     program.isPublishing = true
+    program.takesOver = request.takeOver
+    const { versionsOf } = world.invariants
+    const versions = versionsOf.get(program.caller) ?? 0
     const began = world.states
     try {
       const result = await this.#publisher.publish(state, {
@@ -145,7 +152,7 @@ export class Machine extends Actor {
         expiresAt: request.name === undefined || random.chance(0.3) ? undefined : now => now + 2000,
         retentionMs: world.retentionMs,
       })
-      world.expectPublished(result, expected, began)
+      world.expectPublished(program.caller, result, expected, began)
       world.count(result.uploadedFiles > 0 || request.name !== undefined ? 'published' : 'unchanged')
       return result
     } catch (error) {
@@ -153,6 +160,8 @@ export class Machine extends Actor {
       this.#isStopped = codeOf(error) === 'FLASHTABLE_FENCED' && random.chance(0.6)
       return undefined
     } finally {
+      if ((versionsOf.get(program.caller) ?? 0) > versions + 1)
+        world.fail(new Error(`${this.name}: one publish has made two versions`))
       program.isPublishing = false
     }
   }

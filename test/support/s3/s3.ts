@@ -18,6 +18,8 @@ export interface RunningS3 {
   /** Where its daemons have their files. */
   readonly directory: string
   stop(): Promise<void>
+  /** For a process that is about to exit. */
+  stopNow(): void
 }
 
 /** What is missing to start one; `undefined` if nothing is. */
@@ -41,6 +43,10 @@ export async function startS3(...more: '--durable'[]): Promise<RunningS3> {
     },
     async stop() {
       await promisify(execFile)(join(HERE, 'stop.sh'), [directory])
+      rmSync(directory, { recursive: true, force: true })
+    },
+    stopNow() {
+      spawnSync(join(HERE, 'stop.sh'), [directory])
       rmSync(directory, { recursive: true, force: true })
     },
   }

@@ -15,21 +15,25 @@ const RANGE = { start: 4096, end: 69_632 }
 const EXPECTED = Buffer.from(BYTES.subarray(RANGE.start, RANGE.end))
 
 let server: LyingServer
-let connection: S3Connection
+let connection: S3Connection | undefined
 let store: S3Store
+
+/** With a store that may be silent for that long. */
+function connect(silenceMs: number, pauseMs = 10): void {
+  connection?.close()
+  const to = { endpoint: server.endpoint, region: 'eu-west-1', credentials: CREDENTIALS }
+  connection = new S3Connection(to, { connectionMs: 60_000, silenceMs, pauseMs })
+  store = new S3Store('tables', 'a/b/', connection)
+}
 
 beforeEach(async () => {
   server = await LyingServer.start()
   server.objects.set(`/tables/a/b/${KEY}`, BYTES)
-  connection = new S3Connection(
-    { endpoint: server.endpoint, region: 'eu-west-1', credentials: CREDENTIALS },
-    { connectionMs: 2000, silenceMs: 200, pauseMs: 10 },
-  )
-  store = new S3Store('tables', 'a/b/', connection)
+  connect(60_000)
 })
 
 afterEach(async () => {
-  connection.close()
+  connection?.close()
   await server.stop()
 })
 
@@ -57,7 +61,7 @@ test('after the first read of the client, ranges are read by plain requests that
 
 test('a store below goes the same way', async () => {
   await learnt()
-  const below = new S3Store('tables', '', connection).below('a/b')
+  const below = new S3Store('tables', '', connection!).below('a/b')
   expect(await below.get(KEY, { range: { start: 0, end: 3 } })).toEqual(BYTES.slice(0, 3))
   expect([server.bySdk, server.plain.length]).toEqual([1, 1])
 })
@@ -111,7 +115,8 @@ const LIES: Record<string, Lie> = {
   },
 }
 
-test.each(Object.entries(LIES))('%s: the client is asked, and the answer is right', async (_name, lie) => {
+test.each(Object.entries(LIES))('%s: the client is asked, and the answer is right', async (name, lie) => {
+  if (name.includes('silence')) connect(1000)
   await learnt()
   server.lies.push(lie)
   expect(await isRight()).toBe(true)
@@ -146,6 +151,28 @@ test.each(['another range', 'no range', 'the whole object'])(
   },
 )
 
+test('a body that breaks off again and again is asked for a few times', async () => {
+  await learnt()
+  let left = 3
+  server.everybody = (request, response, tell) => {
+    if (left-- > 0) LIES['the body breaks off']!(request, response, tell)
+    else tell()
+  }
+  expect(await isRight()).toBe(true)
+  expect([server.bySdk, server.plain.length]).toEqual([4, 1])
+  left = Infinity
+  await expect(store.get(KEY, { range: RANGE })).rejects.toMatchObject({ code: 'FLASHTABLE_UNAVAILABLE' })
+  expect([server.bySdk, server.plain.length]).toEqual([7, 2])
+})
+
+test('a clock that the store will not have: the advice is to set it', async () => {
+  server.everybody = (_, response) => refuse(response, 403, 'RequestTimeTooSkewed')
+  await expect(store.get(KEY, { range: RANGE })).rejects.toMatchObject({
+    code: 'FLASHTABLE_UNAVAILABLE',
+    message: expect.stringMatching(/set the clock of this machine/) as string,
+  })
+})
+
 test('403, whoever asks: the advice is that of the client', async () => {
   await learnt()
   server.everybody = (_, response) => refuse(response, 403, 'AccessDenied')
@@ -169,11 +196,7 @@ test('a store that refuses plain requests is soon asked by the client alone', as
 
 test('a read that is aborted ends at once, with the reason', async () => {
   // Nothing else would end it.
-  connection = new S3Connection(
-    { endpoint: server.endpoint, region: 'eu-west-1', credentials: CREDENTIALS },
-    { connectionMs: 60_000, silenceMs: 60_000, pauseMs: 60_000 },
-  )
-  store = new S3Store('tables', 'a/b/', connection)
+  connect(60_000, 60_000)
   await learnt()
   const controller = new AbortController()
   server.lies.push(() => controller.abort(new Error('enough')))
@@ -220,7 +243,7 @@ test("the time is the store's also where it answers that there is no such object
 test('closing ends the connections', async () => {
   await learnt()
   expect(await isRight()).toBe(true)
-  connection.close()
+  connection!.close()
   await vi.waitFor(() => expect(server.connections).toBe(0))
 })
 

@@ -6,6 +6,7 @@ import { jsonOption, parseDirectory } from '../arguments.js'
 import { closing } from '../closing.js'
 import { interruptible } from '../interrupt.js'
 import { formatBytes, formatCount, report } from '../output.js'
+import { parseTable } from '../store.js'
 import { readStats } from '../table-stats.js'
 
 const EXAMPLES = `
@@ -21,7 +22,7 @@ export function defineCheckpoint(program: Command): void {
       'Makes a copy of the table in DIR in the new directory NEW: hard links, or copies on another file system. ' +
         'Works beside a program that writes the table, takes no lock, and changes nothing in DIR.',
     )
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table', parseTable)
     .argument('<new>', 'directory of the copy', parseDirectory)
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLES)

@@ -1,13 +1,14 @@
 /** `flashtable clear DIR`: all records of a range of keys, or all of the table. */
 import { Option, type Command } from 'commander'
 import { FlashTable } from '../../../src/index.js'
-import { dryRunOption, jsonOption, parseDirectory, waitOption } from '../arguments.js'
+import { dryRunOption, jsonOption, waitOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import { readableEncodings } from '../encodings.js'
 import { interruptible } from '../interrupt.js'
 import { report } from '../output.js'
 import { addRangeOptions, hasRange, parseRange, type RangeTexts } from '../range.js'
 import { countRecords } from '../records.js'
+import { parseTable } from '../store.js'
 import { readSchema } from '../table-schema.js'
 import { UsageError } from '../usage.js'
 import { deletedText } from './delete.js'
@@ -26,7 +27,7 @@ export function defineClear(program: Command): void {
     .description(
       'Deletes all records whose keys are in the range from the table in DIR, or with --all all records.',
     )
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table', parseTable)
   addRangeOptions(command)
     .addOption(new Option('--all', 'all records'))
     .addOption(dryRunOption())

@@ -6,11 +6,12 @@
  */
 import type { Command } from 'commander'
 import { FlashTable, type TableStats } from '../../../src/index.js'
-import { jsonOption, parseDirectory, waitOption } from '../arguments.js'
+import { jsonOption, waitOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import { interruptible } from '../interrupt.js'
 import { formatCount, report, textTable } from '../output.js'
 import { withProgress } from '../progress.js'
+import { parseTable } from '../store.js'
 import { filesOf, type FileTotals } from '../table-stats.js'
 
 const EXAMPLES = `
@@ -25,7 +26,7 @@ export function defineCompact(program: Command): void {
     .description(
       'Merges all files of the table in DIR into one. If interrupted, it leaves the table as it was.',
     )
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table', parseTable)
     .addOption(waitOption())
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLES)

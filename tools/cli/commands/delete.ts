@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { StoredSchema } from '../../../src/encoding/stored-schema.js'
 import { FlashTable } from '../../../src/index.js'
-import { dryRunOption, jsonOption, parseDirectory, waitOption } from '../arguments.js'
+import { dryRunOption, jsonOption, waitOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import { readableEncodings } from '../encodings.js'
 import { interruptible } from '../interrupt.js'
@@ -10,6 +10,7 @@ import { parseKey } from '../key.js'
 import { formatCount, report } from '../output.js'
 import { parseValue } from '../record-text.js'
 import { countRecords, type AnyTable } from '../records.js'
+import { parseTable } from '../store.js'
 import { readSchema } from '../table-schema.js'
 import { UsageError } from '../usage.js'
 import { parseWhere, whereOption } from '../where.js'
@@ -28,7 +29,7 @@ export function defineDelete(program: Command): void {
     .command('delete')
     .summary('delete the records of a key, one record, or those that match')
     .description('Deletes the records of KEY, one record, or those that match, from the table in DIR.')
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table', parseTable)
     .argument('[key]', 'key of the records')
     .argument('[fields...]', 'all fields of one record, as name=value')
     .addOption(whereOption())

@@ -2,10 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
 import { selectFields, targetFieldsOf } from '../../../src/exchange/target-encodings.js'
-import { FlashTable } from '../../../src/index.js'
-import { jsonOption, parseCount, parseDirectory, parseNames, single } from '../arguments.js'
-import { closing } from '../closing.js'
-import { readableEncodings } from '../encodings.js'
+import { jsonOption, parseCount, parseNames, single } from '../arguments.js'
 import { EXPORT_FORMATS, exportFormatOf, type ExportFormat } from '../formats/formats.js'
 import { gatherRows } from '../formats/gather.js'
 import { readingAdvice } from '../formats/reading-advice.js'
@@ -18,15 +15,21 @@ import {
   type RecordWriter,
   type Written,
 } from '../formats/record-writer.js'
-import { interruptible } from '../interrupt.js'
+import {
+  addReadingOptions,
+  cacheOption,
+  reading,
+  READING_DETAILS,
+  type ReadingTexts,
+} from '../open-for-reading.js'
 import { formatBytes, formatCount, report, textList } from '../output.js'
 import { withOutput } from '../output-file.js'
 import { withProgress, type Update } from '../progress.js'
 import { addRangeOptions, parseRange, type RangeTexts } from '../range.js'
-import { countRecords, scan } from '../records.js'
+import { countRecords, scan, type AnyTable, type Scan } from '../records.js'
 import type { RowColumns } from '../rows/row-format.js'
-import { storedFields } from '../../../src/encoding/stored-schema.js'
-import { readSchema } from '../table-schema.js'
+import { storedFields, type StoredSchema } from '../../../src/encoding/stored-schema.js'
+import { parseReadable } from '../store.js'
 import { UsageError } from '../usage.js'
 import { parseWhere, whereOption } from '../where.js'
 
@@ -44,10 +47,12 @@ FILE may be - for standard output. Formats, which the ending of FILE tells:
 
 Records come in the order of their keys, those of a key in that of their insertion. FILE is there when all of it is, or
 not at all. Values of fixed encodings are text in csv and jsonl, and bytes in the others.
+${READING_DETAILS}
 
 Examples:
   flashtable export prints prints.parquet
-  flashtable export prints - --format csv --gte 0x1000 --lt 0x2000 --columns key,id --where 'time<500' | head`
+  flashtable export prints - --format csv --gte 0x1000 --lt 0x2000 --columns key,id --where 'time<500' | head
+  flashtable export s3://backups/prints prints.parquet --at 2026-11-28T18:00:00Z`
 
 export function defineExport(program: Command): void {
   const command = program
@@ -56,10 +61,11 @@ export function defineExport(program: Command): void {
     .description(
       'Writes the records of the table in DIR, or those of a range, to FILE. Changes nothing in DIR.',
     )
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table, or where it is published', parseReadable)
     .argument('<file>', 'file to write, - for standard output')
     .addOption(single(new Option('--format <format>', 'format of FILE').choices(EXPORT_FORMATS)))
-  addRangeOptions(command)
+  addReadingOptions(addRangeOptions(command))
+    .addOption(cacheOption())
     .addOption(whereOption())
     .addOption(
       single(new Option('--columns <names>', 'key and fields, in this order: key,id').argParser(parseNames)),
@@ -83,7 +89,7 @@ export function defineExport(program: Command): void {
     .action(runExport)
 }
 
-interface Options extends RangeTexts {
+interface Options extends RangeTexts, ReadingTexts {
   readonly format?: ExportFormat
   readonly where?: readonly string[]
   readonly columns?: readonly string[]
@@ -97,40 +103,59 @@ interface Options extends RangeTexts {
 }
 
 async function runExport(directory: string, file: string, options: Options): Promise<void> {
-  const { json, force } = options
+  const { json } = options
   const format = options.format ?? exportFormatOf(file)
   checkOptions(file, format, options)
-  const schema = await readSchema(directory)
-  const stored = selectFields(storedFields(schema), options.columns)
-  const fields = selectFields(targetFieldsOf(schema), options.columns)
-  const range = parseRange(schema, options)
-  const where = options.where === undefined ? undefined : parseWhere(options.where, schema)
-  const { limit = Infinity, reverse } = options
-  const records = await interruptible(signal =>
-    withProgress('exporting', async onProgress => {
-      const opening = FlashTable.open(directory, { ...readableEncodings(schema), readOnly: true, signal })
-      return closing(await opening, async table => {
-        // npy has the number of records before them. For the others it is progress: to look at each record would take as long
-        // as to export it.
-        const counted = format === 'npy' ? { ...range, where } : range
-        const rows = Math.min(limit, await countRecords(table, schema, { ...counted, signal }))
-        const { compress: compression, encoding, jsonNumbers } = options
-        const written = { stored, fields, rows, compression, encoding, jsonNumbers }
-        const batches = scan(table, { ...range, where, limit, reverse, signal })
-        return withOutput({ path: file, force, signal }, async output =>
-          writeAll(batches, written, await openWriter(format, output, written), onProgress),
-        )
-      })
-    }),
-  )
+  const { place, stored, records } = await reading(directory, options, async readable => {
+    const { place, schema } = readable
+    const stored = selectFields(storedFields(schema), options.columns)
+    const fields = selectFields(targetFieldsOf(schema), options.columns)
+    const wanted: Scan = {
+      ...parseRange(schema, options),
+      where: options.where === undefined ? undefined : parseWhere(options.where, schema),
+      signal: readable.signal,
+    }
+    const records = await withProgress('exporting', onProgress =>
+      readable.open(table =>
+        exportRecords({ table, schema, wanted, stored, fields, file, format, onProgress }, options),
+      ),
+    )
+    return { place, stored, records }
+  })
   // Standard output has the records.
   if (file === '-' || records === undefined) return
   const bytes = (await stat(file)).size
-  report(json, { directory, file, format, records, bytes }, () =>
+  report(json, { ...place, file, format, records, bytes }, () =>
     textList([
       ['exported', `${formatCount(records)} records (${formatBytes(bytes)}) to ${file}`],
       ...readingAdvice(format, file, stored),
     ]),
+  )
+}
+
+interface Export extends Pick<Written, 'stored' | 'fields'> {
+  readonly table: AnyTable
+  readonly schema: StoredSchema
+  /** All records that are asked for, were there no limit. */
+  readonly wanted: Scan
+  readonly file: string
+  readonly format: ExportFormat
+  readonly onProgress: Update
+}
+
+/** Resolves to their number, or to `undefined` if standard output takes no more. */
+async function exportRecords(
+  { table, schema, wanted, stored, fields, file, format, onProgress }: Export,
+  { limit = Infinity, reverse, compress: compression, encoding, jsonNumbers, force }: Options,
+): Promise<number | undefined> {
+  // npy has the number of records before them. For the others it is progress: to look at each record would take as long
+  // as to export it.
+  const counted = format === 'npy' ? wanted : { ...wanted, where: undefined }
+  const rows = Math.min(limit, await countRecords(table, schema, counted))
+  const written = { stored, fields, rows, compression, encoding, jsonNumbers }
+  const batches = scan(table, { ...wanted, limit, reverse })
+  return withOutput({ path: file, force, signal: wanted.signal }, async output =>
+    writeAll(batches, written, await openWriter(format, output, written), onProgress),
   )
 }
 

@@ -3,19 +3,23 @@ import { createInterface } from 'node:readline'
 import { Option, type Command } from 'commander'
 import type { OwnColumn } from '../../../src/encoding/field-type.js'
 import type { StoredSchema } from '../../../src/encoding/stored-schema.js'
-import { fixed, FlashTable } from '../../../src/index.js'
-import { jsonOption, parseCount, parseDirectory, single } from '../arguments.js'
-import { closing } from '../closing.js'
-import { readableEncodings } from '../encodings.js'
-import { interruptible } from '../interrupt.js'
+import { fixed } from '../../../src/index.js'
+import { jsonOption, parseCount, single } from '../arguments.js'
 import { parseKey } from '../key.js'
+import {
+  addReadingOptions,
+  cacheOption,
+  reading,
+  READING_DETAILS,
+  type ReadingTexts,
+} from '../open-for-reading.js'
 import { EXIT } from '../output.js'
 import { withOutput } from '../output-file.js'
 import { rowsOf, scan, type AnyTable } from '../records.js'
 import { jsonFormat, tableFormat, type RowColumns, type RowField } from '../rows/row-format.js'
 import { RowWriter } from '../rows/row-writer.js'
 import { storedFields } from '../../../src/encoding/stored-schema.js'
-import { readSchema } from '../table-schema.js'
+import { parseReadable } from '../store.js'
 import { UsageError } from '../usage.js'
 
 const DETAILS = `
@@ -26,17 +30,19 @@ Prints a line of field names, then one line for each record, oldest first, separ
 --reverse the newest of a key comes first. Of several keys, or with -, the first column is the key. With --within there
 are two: query, the key that was asked for, and key, the one that was found. Like grep, it prints nothing and exits
 with 1 if there is no record.
+${READING_DETAILS}
 
 Examples:
   flashtable get fingerprints.table 0x1234 --reverse --limit 1
+  flashtable get s3://backups/fingerprints 0x1234 --cache ~/.cache/fingerprints
   cut -f 1 hashes.txt | flashtable get fingerprints.table - --within 2`
 
 export function defineGet(program: Command): void {
-  program
+  const command = program
     .command('get')
     .summary('print the records of keys')
     .description('Prints all records of each KEY in the table in DIR. Changes nothing.')
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table, or where it is published', parseReadable)
     .argument('<key...>', 'keys of the records, or - to read them')
     .addOption(single(new Option('--limit <count>', 'the most records of a key').argParser(parseCount)))
     .addOption(
@@ -46,12 +52,14 @@ export function defineGet(program: Command): void {
     .addOption(
       single(new Option('--within <distance>', 'near keys too, at most so far away').argParser(parseCount)),
     )
+  addReadingOptions(command)
+    .addOption(cacheOption())
     .addOption(jsonOption())
     .addHelpText('after', DETAILS)
     .action(runGet)
 }
 
-interface Options {
+interface Options extends ReadingTexts {
   readonly limit?: number
   readonly offset?: number
   readonly reverse?: true
@@ -68,13 +76,11 @@ async function runGet(directory: string, keyTexts: readonly string[], options: O
     throw new UsageError(
       '--within gives all records of near keys: --limit, --offset and --reverse are not for it',
     )
-  const schema = await readSchema(directory)
   const sole = keyTexts.length === 1 && keyTexts[0] !== '-' ? { key: keyTexts[0]! } : undefined
-  const fields = shownFields(schema, sole === undefined, within !== undefined)
-  const format = json === true ? jsonFormat(fields, { directory, ...sole }) : tableFormat(fields)
-  const records = await interruptible(async signal => {
-    const opening = FlashTable.open(directory, { ...readableEncodings(schema), readOnly: true, signal })
-    return closing(await opening, table =>
+  const records = await reading(directory, options, async ({ place, schema, signal, open }) => {
+    const fields = shownFields(schema, sole === undefined, within !== undefined)
+    const format = json === true ? jsonFormat(fields, { ...place, ...sole }) : tableFormat(fields)
+    return open(table =>
       withOutput({ path: '-', signal }, async output => {
         const writer = new RowWriter(output, format)
         for await (const key of keysOf(keyTexts, schema, signal)) {

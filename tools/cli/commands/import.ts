@@ -7,15 +7,7 @@ import { Option, type Command } from 'commander'
 import { encodingsOf, targetFieldsOf, type Encodings } from '../../../src/exchange/target-encodings.js'
 import type { FieldMap } from '../../../src/exchange/mapping.js'
 import { FlashTable, FlashTableError, type CombineFields, type StoredSchema } from '../../../src/index.js'
-import {
-  jsonOption,
-  memoryOption,
-  parseCount,
-  parseDirectory,
-  parsePairs,
-  single,
-  waitOption,
-} from '../arguments.js'
+import { jsonOption, memoryOption, parseCount, parsePairs, single, waitOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import { readableEncodings } from '../encodings.js'
 import { failWith } from '../failure.js'
@@ -27,6 +19,7 @@ import { formatBytes, formatCount, report, textList } from '../output.js'
 import { withProgress, type Update } from '../progress.js'
 import { parseSchema, type RecordSchema } from '../schema.js'
 import { parseShape, type Shape } from '../shape.js'
+import { parseTable } from '../store.js'
 import { readStats, writtenText } from '../table-stats.js'
 import { UsageError } from '../usage.js'
 
@@ -187,7 +180,7 @@ export function defineImport(program: Command): void {
     .summary('make a table from CSV, JSON lines, npy, Parquet, Arrow, packed records or a numpy.memmap table')
     .description('Makes a table in the new directory DIR from the records in FILE.')
     .argument('<file>', 'file to read, - for standard input')
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table', parseTable)
     .addOption(single(new Option('--format <format>', 'format of FILE').choices(IMPORT_FORMATS)))
     .addOption(
       single(

@@ -6,9 +6,10 @@ import { throwIfAborted } from '../../../src/async/abort.js'
 import { EVENT_NAMES, type EventName, type LoggedEvent } from '../../../src/event-log/event.js'
 import { EventLogReader } from '../../../src/event-log/reader.js'
 import { nodeFileSystem } from '../../../src/io/node-file-system.js'
-import { jsonOption, parseCount, parseDirectory, parseNames, single } from '../arguments.js'
+import { jsonOption, parseCount, parseNames, single } from '../arguments.js'
 import { EVENT_HEAD, eventText } from '../event-text.js'
 import { interruptible } from '../interrupt.js'
+import { parseTable } from '../store.js'
 import { printChunk } from '../streams.js'
 import { UsageError } from '../usage.js'
 
@@ -41,7 +42,7 @@ export function defineLog(program: Command): void {
       'Prints what has happened in the table in DIR, oldest first: flushes, merges, opens and the like, as far back as ' +
         'its event log goes. Changes nothing.',
     )
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table', parseTable)
     .addOption(new Option('--follow', 'go on with what happens, until Ctrl-C'))
     .addOption(single(new Option('--limit <count>', 'the newest events only').argParser(parseCount)))
     .addOption(

@@ -1,12 +1,12 @@
 /** `flashtable publish DIR URL`: the table as a new version in an object store. */
 import { Option, type Command } from 'commander'
 import { FlashTable } from '../../../src/index.js'
-import { jsonOption, parseDirectory, single, waitOption } from '../arguments.js'
+import { jsonOption, single, waitOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import { interruptible } from '../interrupt.js'
 import { formatBytes, formatCount, report } from '../output.js'
 import { withProgress } from '../progress.js'
-import { addStoreOptions, openStore, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
+import { addStoreOptions, openStore, parseTable, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
 
 const DETAILS = `${URL_DETAILS}
 
@@ -25,7 +25,7 @@ export function definePublish(program: Command): void {
       'Publishes the table in DIR to URL, as a new version: uploads the files that are not there yet, then replaces ' +
         'one object. restore makes a table of it, on any machine.',
     )
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table', parseTable)
     .argument('<url>', 'where it is published', parseUrl)
   addStoreOptions(command)
     .addOption(single(new Option('--name <text>', 'a name for the version, which keeps it')))

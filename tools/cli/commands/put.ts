@@ -1,13 +1,14 @@
 /** `flashtable put DIR KEY field=value...`: puts one record. */
 import { Option, type Command } from 'commander'
 import { FlashTable } from '../../../src/index.js'
-import { jsonOption, parseDirectory, waitOption } from '../arguments.js'
+import { jsonOption, waitOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import { readableEncodings } from '../encodings.js'
 import { interruptible } from '../interrupt.js'
 import { parseKey } from '../key.js'
 import { EXIT, report } from '../output.js'
 import { parseValue } from '../record-text.js'
+import { parseTable } from '../store.js'
 import { readSchema } from '../table-schema.js'
 
 const DETAILS = `
@@ -26,7 +27,7 @@ export function definePut(program: Command): void {
     .description(
       'Puts one record into the table in DIR. With --if-absent it exits with 1 if the key had a record.',
     )
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table', parseTable)
     .argument('<key>', 'key of the record')
     .argument('[fields...]', 'its fields, as name=value')
     .addOption(new Option('--if-absent', 'only if the key has no record'))

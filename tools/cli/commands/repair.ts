@@ -9,6 +9,7 @@ import { formatKey } from '../key.js'
 import { EXIT, formatCount, report } from '../output.js'
 import { withProgress } from '../progress.js'
 import { parseSchema, type RecordSchema } from '../schema.js'
+import { parseTable } from '../store.js'
 import { UsageError } from '../usage.js'
 
 const EXAMPLES = `
@@ -25,7 +26,7 @@ export function defineRepair(program: Command): void {
         'lost, deletes too. Changes nothing in DIR. NEW is a table once all is in it and on the device. Exits with 0 ' +
         'if nothing was lost, and with 1 if something was: then NEW has the rest.',
     )
-    .argument('<dir>', 'directory of the damaged table', parseDirectory)
+    .argument('<dir>', 'directory of the damaged table', parseTable)
     .addOption(
       single(
         new Option('--into <new>', 'directory of the new table')

@@ -1,7 +1,7 @@
 /** `flashtable report DIR -o FILE`: a page that tells the owner of a table what it did, how it is, and what to do. */
 import { stat } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
-import { jsonOption, parseDirectory, parseFile, single } from '../arguments.js'
+import { jsonOption, parseFile, single } from '../arguments.js'
 import { interruptible } from '../interrupt.js'
 import { EXIT, formatBytes, report, textList } from '../output.js'
 import { withOutput } from '../output-file.js'
@@ -10,6 +10,7 @@ import { gatherFacts, type FactOptions } from '../report/facts.js'
 import { figuresOf } from '../report/figures.js'
 import { pageOf } from '../report/page.js'
 import { Plot } from '../report/plot.js'
+import { parseTable } from '../store.js'
 import { UsageError } from '../usage.js'
 import { packageVersion } from '../version.js'
 
@@ -33,7 +34,7 @@ export function defineReport(program: Command): void {
       'Writes an HTML page about the table in DIR: what it wrote to the disk, whether it is healthy, and what to do ' +
         'now. Changes nothing in DIR.',
     )
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table', parseTable)
     .addOption(
       single(
         new Option('-o, --output <file>', 'file to write, - for standard output').argParser(parseFile),

@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs'
 import { Option, type Command } from 'commander'
 import { FlashTable } from '../../../src/index.js'
 import { findPublished } from '../../../src/table/published.js'
-import { jsonOption, parseCount, parseDirectory, single } from '../arguments.js'
+import { jsonOption, parseDirectory, single } from '../arguments.js'
 import { closing } from '../closing.js'
 import { interruptible } from '../interrupt.js'
 import { formatBytes, formatCount, report } from '../output.js'
 import { withProgress } from '../progress.js'
+import { addVersionOptions, parseVersion, type VersionTexts } from '../published-version.js'
 import { addStoreOptions, openStore, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
-import { UsageError } from '../usage.js'
 
 const DETAILS = `${URL_DETAILS}
 
@@ -27,12 +27,7 @@ export function defineRestore(program: Command): void {
     )
     .argument('<url>', 'where it is published', parseUrl)
     .argument('<new>', 'directory of the new table', parseDirectory)
-  addStoreOptions(command)
-    .addOption(
-      single(new Option('--at <time>', 'as it was then, such as 2026-11-28T18:00:00Z').argParser(parseTime)),
-    )
-    .addOption(single(new Option('--version <number>', 'this version').argParser(parseCount)))
-    .addOption(single(new Option('--name <text>', 'the version of this name')))
+  addVersionOptions(addStoreOptions(command))
     .addOption(new Option('--verify', 'read every page and check it'))
     .addOption(new Option('--dry-run', 'tell what would be restored, and do nothing'))
     .addOption(single(new Option('--if-exists <what>', 'what to do if NEW is there').choices(['skip'])))
@@ -41,10 +36,7 @@ export function defineRestore(program: Command): void {
     .action(runRestore)
 }
 
-interface Options extends StoreTexts {
-  readonly at?: Date
-  readonly version?: number
-  readonly name?: string
+interface Options extends StoreTexts, VersionTexts {
   readonly verify?: true
   readonly dryRun?: true
   readonly ifExists?: 'skip'
@@ -57,14 +49,12 @@ async function runRestore(from: string, directory: string, options: Options): Pr
     report(json, { directory, skipped: true }, () => `${directory} is there: nothing to do`)
     return
   }
-  if ([at, version, name].filter(choice => choice !== undefined).length > 1)
-    throw new UsageError('give one of --at, --version and --name')
+  const choice = parseVersion(options)
   const store = await openStore(from, options)
   const { url } = store
   await interruptible(signal =>
     closing(store, async () => {
       if (options.dryRun === true) {
-        const choice = { ...(at && { at: at.getTime() }), ...(version && { version }), ...(name && { name }) }
         const found = await findPublished(store, choice, signal)
         report(json, { url, directory, dryRun: true, ...found }, () => {
           const { files, bytes, records } = found
@@ -91,11 +81,4 @@ async function runRestore(from: string, directory: string, options: Options): Pr
       )
     }),
   )
-}
-
-function parseTime(text: string): Date {
-  const time = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : undefined
-  if (time === undefined || Number.isNaN(time.getTime()))
-    throw new UsageError('It must be a time such as 2026-11-28T18:00:00Z, or 2026-11-28T18:00 here.')
-  return time
 }

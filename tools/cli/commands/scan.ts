@@ -3,11 +3,15 @@ import { Option, type Command } from 'commander'
 import type { OwnColumn } from '../../../src/encoding/field-type.js'
 import { storedFields, type StoredSchema } from '../../../src/encoding/stored-schema.js'
 import { selectFields } from '../../../src/exchange/target-encodings.js'
-import { FlashTable } from '../../../src/index.js'
-import { jsonOption, parseCount, parseDirectory, parseNames, single } from '../arguments.js'
-import { closing } from '../closing.js'
-import { readableEncodings } from '../encodings.js'
-import { interruptible } from '../interrupt.js'
+import { jsonOption, parseCount, parseNames, single } from '../arguments.js'
+import {
+  addReadingOptions,
+  cacheOption,
+  reading,
+  READING_DETAILS,
+  type Readable,
+  type ReadingTexts,
+} from '../open-for-reading.js'
 import { withOutput } from '../output-file.js'
 import { addRangeOptions, parseRange, type RangeTexts } from '../range.js'
 import { rowsOf, scan } from '../records.js'
@@ -21,7 +25,7 @@ import {
   type RowFormat,
 } from '../rows/row-format.js'
 import { RowWriter } from '../rows/row-writer.js'
-import { readSchema } from '../table-schema.js'
+import { parseReadable } from '../store.js'
 import { UsageError } from '../usage.js'
 import { parseWhere, whereOption } from '../where.js'
 
@@ -31,10 +35,12 @@ const DETAILS = `
 Keys are written as for get. Records come by key, those of a key oldest first; with --reverse in the exact reverse.
 Formats: table (columns separated by tabs), csv (RFC 4180 with a line of names), jsonl (one JSON object a line). A pipe
 to head ends the scan; it is no failure.
+${READING_DETAILS}
 
 Examples:
   flashtable scan fingerprints.table --gte 0x1000 --lt 0x2000 --where 'time>=1700' --columns key,id
-  flashtable scan fingerprints.table --format csv | gzip > fingerprints.csv.gz`
+  flashtable scan fingerprints.table --format csv | gzip > fingerprints.csv.gz
+  flashtable scan s3://backups/fingerprints --at 2026-11-28T18:00:00Z --gte 0x1000 --limit 100`
 
 export function defineScan(program: Command): void {
   const command = program
@@ -44,8 +50,9 @@ export function defineScan(program: Command): void {
       'Prints the records of the table in DIR, or of a range of keys, one a line, in the order of the keys. ' +
         'Changes nothing.',
     )
-    .argument('<dir>', 'directory of the table', parseDirectory)
-  addRangeOptions(command)
+    .argument('<dir>', 'directory of the table, or where it is published', parseReadable)
+  addReadingOptions(addRangeOptions(command))
+    .addOption(cacheOption())
     .addOption(whereOption())
     .addOption(new Option('--reverse', 'from the last record to the first'))
     .addOption(single(new Option('--limit <count>', 'the most records, or keys').argParser(parseCount)))
@@ -59,7 +66,7 @@ export function defineScan(program: Command): void {
     .action(runScan)
 }
 
-interface Options extends RangeTexts {
+interface Options extends RangeTexts, ReadingTexts {
   readonly where?: readonly string[]
   readonly reverse?: true
   readonly limit?: number
@@ -72,16 +79,14 @@ interface Options extends RangeTexts {
 async function runScan(directory: string, options: Options): Promise<void> {
   if (options.json === true && options.format !== undefined)
     throw new UsageError('give --json or --format, not both; --format jsonl prints an object a line')
-  const schema = await readSchema(directory)
-  const fields = chooseFields(schema, options)
-  const where = options.where === undefined ? undefined : parseWhere(options.where, schema)
   const { keys: isKeys = false, limit = Infinity, reverse } = options
-  const range = { ...parseRange(schema, options), where, reverse, limit: isKeys ? Infinity : limit }
-  await interruptible(async signal => {
-    const opening = FlashTable.open(directory, { ...readableEncodings(schema), readOnly: true, signal })
-    await closing(await opening, table =>
+  await reading(directory, options, async ({ place, schema, signal, open }) => {
+    const fields = chooseFields(schema, options)
+    const where = options.where === undefined ? undefined : parseWhere(options.where, schema)
+    const range = { ...parseRange(schema, options), where, reverse, limit: isKeys ? Infinity : limit }
+    await open(table =>
       withOutput({ path: '-', signal }, async output => {
-        const writer = new RowWriter(output, formatOf(fields, directory, options))
+        const writer = new RowWriter(output, formatOf(fields, place, options))
         const batches = scan(table, { ...range, signal })
         for await (const columns of isKeys ? distinctKeys(batches, schema, limit) : batches)
           await writer.add(columns, 0, rowsOf(columns, schema.key))
@@ -91,8 +96,12 @@ async function runScan(directory: string, options: Options): Promise<void> {
   })
 }
 
-function formatOf(fields: readonly RowField[], directory: string, { json, format }: Options): RowFormat {
-  return json === true ? jsonFormat(fields, { directory }) : FORMATS[format ?? 'table'](fields)
+function formatOf(
+  fields: readonly RowField[],
+  place: Readable['place'],
+  { json, format }: Options,
+): RowFormat {
+  return json === true ? jsonFormat(fields, place) : FORMATS[format ?? 'table'](fields)
 }
 
 /** The fields that are asked for, in the order that is asked for. */

@@ -4,16 +4,24 @@ import { basename, resolve } from 'node:path'
 import { metricsOfStats, toPrometheus } from '../../../src/metrics.js'
 import { projectedLifeDays, type TableStats } from '../../../src/index.js'
 import { parseEndurance, wearText, type Endurance } from '../endurance.js'
-import { jsonOption, parseDirectory, single } from '../arguments.js'
+import { jsonOption, single } from '../arguments.js'
 import { formatKey } from '../key.js'
+import {
+  addReadingOptions,
+  reading,
+  READING_DETAILS,
+  type Readable,
+  type ReadingTexts,
+} from '../open-for-reading.js'
 import { formatBytes, formatCount, report, textList } from '../output.js'
 import { combineText } from '../../../src/encoding/combine.js'
 import { schemaText } from '../schema.js'
+import { parseReadable } from '../store.js'
 import { printText } from '../streams.js'
-import { readStats, writtenText } from '../table-stats.js'
+import { writtenText } from '../table-stats.js'
 import { UsageError } from '../usage.js'
 
-interface Options {
+interface Options extends ReadingTexts {
   readonly format?: 'text' | 'prometheus'
   readonly tbw?: Endurance
   readonly json?: true
@@ -21,19 +29,22 @@ interface Options {
 
 type Row = [label: string, value: string]
 
-const EXAMPLES = `
+const DETAILS = `${READING_DETAILS}
+
 Examples:
   flashtable stats fingerprints.table
   flashtable stats fingerprints.table --tbw 150TB
+  flashtable stats s3://backups/fingerprints --endpoint http://storage.example:9000
   flashtable stats fingerprints.table --json | jq .records
   flashtable stats fingerprints.table --format prometheus > /var/lib/node_exporter/fingerprints.prom`
 
 export function defineStats(program: Command): void {
-  program
+  const command = program
     .command('stats')
     .summary('show what a table holds and has written')
     .description('Shows what the table in DIR holds and what it has written in its life. Changes nothing.')
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table, or where it is published', parseReadable)
+  addReadingOptions(command)
     .addOption(
       new Option('--format <format>', 'prometheus: metrics, with the name of the directory as label').choices(
         ['text', 'prometheus'],
@@ -48,7 +59,7 @@ export function defineStats(program: Command): void {
       ),
     )
     .addOption(jsonOption())
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', DETAILS)
     .action(runStats)
 }
 
@@ -58,14 +69,18 @@ async function runStats(directory: string, options: Options): Promise<void> {
   const { tbw } = options
   if (tbw !== undefined && options.format === 'prometheus')
     throw new UsageError('give --tbw or --format prometheus, not both')
-  const stats = await readStats(directory)
+  const { place, stats } = await reading(directory, options, async ({ place, open }) => ({
+    place,
+    stats: await open(table => table.stats()),
+  }))
   if (options.format === 'prometheus')
-    return printText(toPrometheus(metricsOfStats(stats, { table: basename(resolve(directory)) })))
+    return printText(toPrometheus(metricsOfStats(stats, { table: nameOf(place) })))
   report(
     options.json,
-    { directory, ...stats, ...(tbw && { projectedLifeDays: projectedLifeDays(stats, tbw.bytes) }) },
+    { ...place, ...stats, ...(tbw && { projectedLifeDays: projectedLifeDays(stats, tbw.bytes) }) },
     () =>
       textList([
+        ...versionText(stats),
         ...tableText(stats),
         [
           'records',
@@ -77,8 +92,32 @@ async function runStats(directory: string, options: Options): Promise<void> {
         ...wearText(stats, tbw),
         ['bucket files', `${formatCount(stats.files.length)}${levelsText(stats.levels)}`],
         ['memory of an open', memoryText(stats)],
+        ...fetchedText(stats),
       ]),
   )
+}
+
+/** The last name in its path or URL. */
+function nameOf(place: Readable['place']): string {
+  return basename('url' in place ? place.url : resolve(place.directory))
+}
+
+/** Of a published table: what was read. */
+function versionText({ remote }: TableStats): Row[] {
+  if (remote === undefined) return []
+  return [
+    ['published at', remote.url],
+    ['version', `${remote.version} of ${remote.at.toISOString()}`],
+  ]
+}
+
+/** Of a published table: what these figures have cost. */
+function fetchedText({ remote }: TableStats): Row[] {
+  if (remote === undefined) return []
+  const { requests, fetchedBytes } = remote
+  return [
+    ['fetched', `${formatBytes(fetchedBytes)} by ${formatCount(requests)} requests, besides the manifest`],
+  ]
 }
 
 /** What the table was created with. */

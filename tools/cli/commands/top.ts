@@ -4,8 +4,9 @@ import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { throwIfAborted } from '../../../src/async/abort.js'
 import { totalBytes } from '../../../src/event-log/event.js'
-import { jsonOption, parseDirectory, single } from '../arguments.js'
+import { jsonOption, single } from '../arguments.js'
 import { interruptible } from '../interrupt.js'
+import { parseTable } from '../store.js'
 import { printChunk, printText } from '../streams.js'
 import { ratesOf } from '../top/rates.js'
 import { Observer, type Sample } from '../top/sample.js'
@@ -45,7 +46,7 @@ export function defineTop(program: Command): void {
       'Shows what the table in DIR and its writer are doing, again and again: records put, bytes written, wear, memory, ' +
         'files, merges, events. q or Ctrl-C ends it. In a pipe it shows one page. Changes nothing.',
     )
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table', parseTable)
     .addOption(
       single(
         new Option('--interval <seconds>', `time between two looks; default: ${DEFAULT_SECONDS}`).argParser(

@@ -7,12 +7,12 @@
 import type { Command } from 'commander'
 import { verifyPublished, type PublishedVerification } from '../../../src/index.js'
 import { verifyTable, type Verification } from '../../../src/offline/verify.js'
-import { jsonOption, parseDirectory } from '../arguments.js'
+import { jsonOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import { interruptible } from '../interrupt.js'
 import { EXIT, formatCount, report } from '../output.js'
 import { withProgress } from '../progress.js'
-import { addStoreOptions, isStore, openStore, URL_DETAILS, type StoreTexts } from '../store.js'
+import { addStoreOptions, isStore, openStore, parseReadable, URL_DETAILS, type StoreTexts } from '../store.js'
 import { UsageError } from '../usage.js'
 
 const EXAMPLES = `
@@ -32,7 +32,7 @@ export function defineVerify(program: Command): void {
       'Reads every page and frame of the table in DIR and compares them with everything that manifest and footers ' +
         'say. Prints each problem with its file and offset, and exits with 1 if there is one. Changes nothing.',
     )
-    .argument('<dir>', 'directory of the table, or where it is published', parseDirectory)
+    .argument('<dir>', 'directory of the table, or where it is published', parseReadable)
   addStoreOptions(command).addOption(jsonOption()).addHelpText('after', EXAMPLES).action(runVerify)
 }
 

@@ -1,0 +1,55 @@
+/** What is sent to Amazon, without Amazon: the client's connections are replaced. */
+import { Readable } from 'node:stream'
+import { expect, test, vi } from 'vitest'
+import { S3Connection } from '../../../src/store/s3-connection.js'
+import { S3Store } from '../../../src/store/s3-store.js'
+
+interface Sent {
+  readonly method: string
+  readonly hostname: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** A store at Amazon's, and what is sent to it; each request gets the same answer. */
+function amazon(): { readonly store: S3Store; readonly connection: S3Connection; readonly sent: Sent[] } {
+  const connection = new S3Connection({
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'ID', secretAccessKey: 'SECRET' },
+  })
+  const sent: Sent[] = []
+  const handle = (request: unknown): Promise<unknown> => {
+    sent.push(request as Sent)
+    const headers = { etag: '"0123"', 'content-length': '2', date: new Date().toUTCString() }
+    return Promise.resolve({ response: { statusCode: 200, headers, body: Readable.from(['{}']) } })
+  }
+  for (const client of [connection.client, connection.once])
+    vi.spyOn(client.config.requestHandler, 'handle').mockImplementation(handle as never)
+  return { store: new S3Store('tables', 't/', connection), connection, sent }
+}
+
+test('a swap at Amazon is one request: how it compares versions is documented', async () => {
+  const { store, sent } = amazon()
+  const { version } = (await store.load('MANIFEST'))!
+  await store.below('p').swap('MANIFEST', Uint8Array.of(1), version)
+  expect(sent.map(({ method, hostname, path }) => `${method} ${hostname}${path}`)).toEqual([
+    'GET tables.s3.eu-west-1.amazonaws.com/t/MANIFEST',
+    'PUT tables.s3.eu-west-1.amazonaws.com/t/p/MANIFEST',
+  ])
+  expect(sent[1]!.headers['if-match']).toBe('"0123"')
+})
+
+test('the one try of a swap is signed by the clock that the other client has set', async () => {
+  const { store, connection, sent } = amazon()
+  await store.load('MANIFEST')
+  connection.client.config.systemClockOffset = 86_400_000
+  await store.swap('MANIFEST', Uint8Array.of(1), undefined)
+  const [today, tomorrow] = sent.map(({ headers }) => headers['x-amz-date']!.slice(0, 8))
+  expect(Number(new Date(`${day(tomorrow!)}T00:00:00Z`)) - Number(new Date(`${day(today!)}T00:00:00Z`))).toBe(
+    86_400_000,
+  )
+})
+
+function day(text: string): string {
+  return `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}`
+}
