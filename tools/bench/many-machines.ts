@@ -12,8 +12,8 @@ import Table from 'cli-table3'
 import { Command } from 'commander'
 import { PartitionedTable } from '../../src/index.js'
 import { s3Store } from '../../src/s3.js'
-import { startS3, whyNoS3 } from '../../test/support/s3/s3.js'
 import { describeMachine } from './machine.js'
+import { startCeph } from './many-machines/ceph.js'
 import { countedStore } from './many-machines/counted-store.js'
 import { keysAt, type ReaderFigures, type ReaderTask } from './many-machines/keys.js'
 import { median } from './timing.js'
@@ -33,11 +33,9 @@ const LOCAL_HITS = 100_000
 const BUCKET = 'bench'
 
 async function main(options: Options): Promise<void> {
-  const why = whyNoS3()
-  if (why !== undefined) throw new Error(`this needs Ceph: ${why}`)
   const [records, partitions] = [Number(options.records), Number(options.partitions)]
   const base = mkdtempSync(join(resolve(options.dir), 'flashtable-many-'))
-  const s3 = await startS3()
+  const s3 = await startCeph()
   try {
     const client = new S3Client({ ...s3.options, forcePathStyle: true })
     await client.send(new CreateBucketCommand({ Bucket: BUCKET }))
