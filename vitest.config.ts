@@ -4,12 +4,12 @@ import LongestFirst from './test/support/longest-first.js'
 /** Tests that take several seconds: they start processes, fill tables of many files, or wait for locks. */
 const SLOW = [
   'test/contract/{bulk-load,callbacks,checkpoint,checkpoint-beside,checkpoint-outside}.test.ts',
-  'test/contract/{cli,cli-bench,cli-completion,cli-dump,cli-export,cli-import,cli-inspect,cli-log,cli-publish,cli-reads,cli-scan,cli-terminal,cli-top,cli-upkeep}.test.ts',
+  'test/contract/{cli,cli-bench,cli-completion,cli-dump,cli-export,cli-import,cli-inspect,cli-log,cli-publish,cli-reads,cli-remote,cli-scan,cli-terminal,cli-top,cli-upkeep}.test.ts',
   'test/contract/{close,counters,deletes,floats,hidden-data,says-what-it-is,turns}.test.ts',
-  'test/contract/{partition-failures,partitioned-table,publish,s3-store}.test.ts',
+  'test/contract/{partition-failures,partitioned-table,publish,recognise-remote,remote-readers,s3-store}.test.ts',
   'test/contract/{few-descriptors,keeps-alive,locations,locking,lookups,maintenance,many-records,many-tables,moved,open}.test.ts',
   'test/contract/{packed-package,ranges,readers,repair,report,short-lives,signals,space,types}.test.ts',
-  'test/format/{api-examples,golden,python-reader}.test.ts',
+  'test/format/{api-examples,golden,golden-published,python-reader}.test.ts',
   'test/unit/{bulk-load/build-file,compaction/policy,io/lock,io/lock-processes,sort/sort,spill/spill,wal/crash}.test.ts',
   'test/unit/table/recover-reader.test.ts',
 ]

@@ -31,6 +31,7 @@ import {
 } from './options/options.js'
 import { DELETE_KEY, DELETE_RECORD, PUT } from './records/operations.js'
 import type { PublishResult } from './remote/publisher.js'
+import type { Replica } from './replica/replica.js'
 import { Snapshot } from './state/snapshot.js'
 import type { ObjectStore } from './store/object-store.js'
 import { checkSource, readCompactOptions, readRefreshOptions } from './table/call-options.js'
@@ -44,6 +45,7 @@ import {
 import { nodeEnvironment, type Environment } from './table/environment.js'
 import { checkStore, type PublishOptions } from './table/publish.js'
 import { ReadCalls } from './table/read-calls.js'
+import type { ReplicateOptions } from './table/replicate.js'
 import { restoreTable, type RestoreOptions, type RestoreResult } from './table/restore.js'
 import { copyOfCombine, duplicatesOf, type TableStats } from './table/stats.js'
 import { TableSession } from './table/table-session.js'
@@ -486,6 +488,18 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
     this.#session.writer()
     refuseExtra('publish', extra)
     return this.#session.publish(checkStore('publish', store), options)
+  }
+
+  /**
+   * Keeps a published table a few seconds behind this one, until the replica or the table is closed: every `interval` it
+   * publishes what is new, files and what is in memory, without a flush. Of a table opened with `readOnly` it replicates what the
+   * writer puts in another process. Resolves when the first version is published. Errors: as `publish`; later ones are told by
+   * `status()` of the replica, and tried again. Cost: nothing while nothing is put; else two requests and a file an interval.
+   */
+  async replicate(store: ObjectStore, options?: ReplicateOptions, ...extra: never[]): Promise<Replica> {
+    this.#session.assertOpen()
+    refuseExtra('replicate', extra)
+    return this.#session.replicate(checkStore('replicate', store), options)
   }
 
   /**

@@ -89,6 +89,8 @@ export type { RemoteStats } from './table/remote-reader.js'
 export type { DiskCacheStats } from './block-cache/object-reader.js'
 export type { PublishOptions } from './table/publish.js'
 export type { PublishResult } from './remote/publisher.js'
+export type { Replica, ReplicaStatus } from './replica/replica.js'
+export type { ReplicateOptions } from './table/replicate.js'
 export type {
   CollectedGarbage,
   GarbageOptions,

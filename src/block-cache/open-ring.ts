@@ -7,7 +7,6 @@ import { diskError, hasCode } from '../base/errors.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
 import type { AcquireLock, TableLock } from '../io/lock.js'
 import { readFully } from '../io/transfer.js'
-import { CACHE_DISK_BYTES_MIN } from '../options/remote-options.js'
 import { DiskRing, type RingContent } from './disk-ring.js'
 import { RingIndex } from './ring-index.js'
 import { INDEX_BYTES, SEGMENT_BLOCKS, SEGMENT_BYTES, readIndexPage } from './ring-segment.js'
@@ -29,7 +28,7 @@ export type OpenedRing =
   | { readonly ring: DiskRing; readonly directory: string; readonly lock: Pick<TableLock, 'release'> }
   | { readonly ring?: undefined; readonly off: string }
 
-/** Never rejects. Requires: at least {@link CACHE_DISK_BYTES_MIN}. */
+/** Never rejects. Requires: `diskBytes` is what the option of that name allows. */
 export async function openRing(
   parts: RingParts,
   cacheDirectory: string,

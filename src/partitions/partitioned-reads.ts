@@ -107,7 +107,7 @@ export class PartitionedReads {
   async getMany<Value>(keys: unknown, options: unknown, extra: Extra): Promise<(Value | undefined)[]> {
     const pins = this.#pins('getMany', options, extra)
     const { lanes, count } = this.#use.schema.keysToLanes(keys)
-    const values = new Array<Value | undefined>(count).fill(undefined)
+    const values = Array.from({ length: count }, (): Value | undefined => undefined)
     const parts = this.#use.ranges.split(lanes, count)
     await this.#eachPart(parts, async (partition, { rows }) => {
       const found = await this.#read(partition, pins, [], (table, options) => {

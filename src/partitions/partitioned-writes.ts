@@ -151,7 +151,7 @@ export class PartitionedWrites {
     this.#begin('publish', extra)
     const given = readOptions('publish', options, PUBLISH_OPTIONS) as PartitionedPublishOptions
     const { all, written } = this.#use
-    const versions = new Array<number>(all.length).fill(0)
+    const versions = all.map(() => 0)
     let [uploadedBytes, uploadedFiles] = [0, 0]
     const failures: unknown[] = []
     await atOnce(written.length, PUBLISHES_AT_ONCE, async i => {

@@ -60,7 +60,7 @@ export class PartitionsInUse {
 
   /** Pins those of the partitions that are written here, all in one moment; by their numbers. */
   pinWritten(partitions: readonly Partition[]): (Snapshot | undefined)[] {
-    const pins = new Array<Snapshot | undefined>(this.all.length).fill(undefined)
+    const pins = this.all.map((): Snapshot | undefined => undefined)
     for (const { number, table, isWritten } of partitions) if (isWritten) pins[number] = table!.snapshot()
     return pins
   }

@@ -45,6 +45,8 @@ export interface PublishRequest extends StoreCall {
   readonly takeOver: boolean
   /** `undefined`: as long as the last publish has said, or else an hour. */
   readonly retentionMs: number | undefined
+  /** A replica asks: of its older versions only some are kept. */
+  readonly isReplicated?: boolean
   /** Called with the bytes uploaded so far, and those of all uploads. */
   readonly onBytes?: ((done: number, total: number) => void) | undefined
 }
@@ -170,7 +172,7 @@ export class Publisher {
   async #install(
     manifest: Manifest,
     files: readonly PublishedFile[],
-    { signal, name, expiresAt, retentionMs, takeOver }: PublishRequest,
+    { signal, name, expiresAt, retentionMs, takeOver, isReplicated = false }: PublishRequest,
   ): Promise<{ readonly version: number; readonly sequence: number }> {
     const { store } = this.#options
     const before = this.#state?.remote
@@ -193,6 +195,7 @@ export class Publisher {
         nextFileNumber,
         counters,
         meta,
+        ...(isReplicated ? { replicated: true } : {}),
       })
       const retention = retentionMs ?? base.retentionMs
       const rest = collected({ ...next, retentionMs: retention }, at, retention)

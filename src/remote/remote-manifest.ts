@@ -1,5 +1,5 @@
 /**
- * The manifest of a published table: the one object of it that is ever replaced. docs/file-format.md, Remote manifest.
+ * The manifest of a published table: the one object of it that is ever replaced. docs/remote-format.md.
  *
  * It names every object that the newest version, or an older one that can still be restored, consists of. A version *v* is
  * made of the files with `since <= v < until`. So points in time are a filter on one list.
@@ -45,6 +45,8 @@ export interface RemoteVersion {
   readonly nextFileNumber: number
   readonly counters: ManifestCounters
   readonly meta: JsonObject
+  /** A replica has made it: of its older versions only some are kept. */
+  readonly replicated?: true
 }
 
 /** A version that was given a name. */
@@ -180,9 +182,9 @@ function problemOfVersions(versions: readonly unknown[]): string | undefined {
   let last = 0
   if (versions.length === 0) return 'no version'
   for (const value of versions) {
-    const { version, at, supersededAt = at } = (value ?? {}) as Partial<RemoteVersion>
-    if (!isCount(version) || version <= last || !isCount(at) || !isCount(supersededAt))
-      return `a version: ${describeValue(value)}`
+    const { version, at, supersededAt = at, replicated = true } = (value ?? {}) as Partial<RemoteVersion>
+    const areCounts = isCount(version) && version > last && isCount(at) && isCount(supersededAt)
+    if (!areCounts || replicated !== true) return `a version: ${describeValue(value)}`
     last = version
   }
   return undefined

@@ -15,6 +15,10 @@ import {
   type RemoteVersion,
 } from './remote-manifest.js'
 
+/** Versions that a replica has made and that are kept, and how long all of them are. */
+const STEPS_KEPT = 100
+const STEP_MS = 600_000
+
 /** A bucket file of the new version. */
 export interface PublishedFile {
   readonly entry: BucketFileEntry
@@ -31,7 +35,8 @@ export interface NextVersion extends Omit<RemoteVersion, 'version'> {
 
 /** The manifest with one version more. The nonces are the caller's. */
 export function withVersion(remote: RemoteManifest, next: NextVersion): RemoteManifest {
-  const { table, files, name, at, sequence, nextFileNumber, counters, meta } = next
+  const { table, files, name, ...facts } = next
+  const { at } = facts
   const version = newestOf(remote).version + 1
   const named = new Map(files.map(file => [file.key, file]))
   const retired = remote.files
@@ -48,10 +53,7 @@ export function withVersion(remote: RemoteManifest, next: NextVersion): RemoteMa
     ...remote,
     table,
     files: [...retired, ...current],
-    versions: [
-      ...remote.versions.map(other => ({ supersededAt: at, ...other })),
-      { version, at, sequence, nextFileNumber, counters, meta },
-    ],
+    versions: [...remote.versions.map(other => ({ supersededAt: at, ...other })), { version, ...facts }],
     names: name === undefined ? names : [...names, { ...name, version }],
   }
 }
@@ -75,7 +77,7 @@ export function collected(
 ): { readonly remote: RemoteManifest; readonly dropped: readonly string[] } {
   const names = remote.names.filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
   const kept = new Set(names.map(({ version }) => version))
-  const versions = remote.versions.filter(
+  const versions = withoutSteps(remote.versions, now, retentionMs, kept).filter(
     ({ version, supersededAt = Infinity }) => supersededAt + retentionMs > now || kept.has(version),
   )
   const isNeeded = ({ since, until }: RemoteFile): boolean =>
@@ -84,6 +86,30 @@ export function collected(
     remote: { ...remote, names, versions, files: remote.files.filter(isNeeded) },
     dropped: remote.files.filter(file => !isNeeded(file)).map(({ key }) => key),
   }
+}
+
+/**
+ * A replica makes a version every few seconds. Once readers have moved on, one is kept for each hundredth of the retention:
+ * a manifest that named them all would be large, and is read and written each time.
+ */
+function withoutSteps(
+  versions: readonly RemoteVersion[],
+  now: number,
+  retentionMs: number,
+  kept: ReadonlySet<number>,
+): readonly RemoteVersion[] {
+  const slotOf = ({ at }: RemoteVersion): number => Math.floor(at / (retentionMs / STEPS_KEPT))
+  const left: RemoteVersion[] = []
+  for (const [i, version] of versions.entries()) {
+    const next = versions[i + 1]
+    const { supersededAt = Infinity, replicated } = version
+    const isStep = replicated === true && next !== undefined && slotOf(version) === slotOf(next)
+    const before = left.at(-1)
+    if (!isStep || supersededAt + STEP_MS > now || kept.has(version.version)) left.push(version)
+    // What was the newest then is told by the one before.
+    else if (before?.supersededAt === version.at) left[left.length - 1] = { ...before, supersededAt }
+  }
+  return left
 }
 
 /** The version that is meant. Throws `FLASHTABLE_NOT_FOUND`, which says what there is. */

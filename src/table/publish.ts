@@ -14,9 +14,16 @@ import {
 } from '../options/arguments.js'
 import { durationOf, optionalDuration } from '../options/duration.js'
 import { isDate } from '../options/remote-options.js'
-import { Publisher, type PublishResult, type PublishedState } from '../remote/publisher.js'
+import {
+  Publisher,
+  type PublisherOptions,
+  type PublishRequest,
+  type PublishResult,
+  type PublishedState,
+} from '../remote/publisher.js'
 import type { TableState } from '../state/table-state.js'
-import type { ObjectStore } from '../store/object-store.js'
+import type { Version } from '../state/version.js'
+import type { ObjectSource, ObjectStore } from '../store/object-store.js'
 import type { Environment } from './environment.js'
 import type { TableParts, WriterParts } from './table-parts.js'
 
@@ -58,7 +65,12 @@ const PUBLISH_OPTIONS = {
   onProgress: optionalCallback<NonNullable<PublishOptions['onProgress']>>(),
 }
 
-/** The publishers of one open table, by store. */
+/** A state of a table that is held until it is released. */
+export interface TakenState extends PublishedState {
+  release(): Promise<void>
+}
+
+/** The publishers of one open table, by store; and one publish at a time. */
 export class Publishing {
   readonly #publishers = new Map<string, Publisher>()
   readonly #turn = new Mutex()
@@ -69,7 +81,7 @@ export class Publishing {
     { committer, compactor, home }: WriterParts,
     store: ObjectStore,
     given: PublishOptions | undefined,
-    { randomBytes, wait }: Pick<Environment, 'randomBytes' | 'wait'>,
+    environment: Environment,
   ): Promise<PublishResult> {
     const {
       name,
@@ -81,47 +93,66 @@ export class Publishing {
     } = readOptions('publish', given, PUBLISH_OPTIONS)
     if (expires !== undefined && name === undefined)
       throw invalidOption('publish: expires is when a name is forgotten, and no name is given')
-    return withProgress({ signal, onProgress }, control =>
-      runExclusive(this.#turn, control.signal, async () => {
-        const { state, directory } = parts
+    return withProgress({ signal, onProgress }, control => {
+      const take = async (): Promise<TakenState> => {
         await compactor.flushAll(
           stop => committer.exclusive(() => committer.seal(stop), stop),
           control.signal,
         )
+        return takeState(parts.state)
+      }
+      const request = {
+        name,
+        expiresAt: expires,
+        takeOver,
+        retentionMs: retention,
+        signal: control.signal,
+        onBytes: (done: number, total: number) => control.onProgress?.({ done, total }),
+      }
+      return this.publishState(
+        store,
+        { directory: parts.directory, fileSystem: home.fileSystem },
+        environment,
+        take,
+        request,
+      )
+    })
+  }
+
+  /** Takes a state when its turn has come, publishes it, and releases it. */
+  publishState(
+    store: ObjectStore,
+    { directory, fileSystem }: Pick<PublisherOptions, 'directory' | 'fileSystem'>,
+    { randomBytes, wait }: Pick<Environment, 'randomBytes' | 'wait'>,
+    take: () => Promise<TakenState>,
+    request: PublishRequest,
+  ): Promise<PublishResult> {
+    return runExclusive(this.#turn, request.signal, async () => {
+      const taken = await take()
+      try {
         let publisher = this.#publishers.get(store.url)
         publisher ??= new Publisher({
           store,
-          fileSystem: home.fileSystem,
+          fileSystem,
           directory,
           randomHex: bytes => Buffer.from(randomBytes(bytes)).toString('hex'),
           label: `${hostname()}:${directory}`,
           wait,
         })
         this.#publishers.set(store.url, publisher)
-        const taken = await takeState(state)
-        try {
-          return await publisher.publish(taken, {
-            name,
-            expiresAt: expires,
-            takeOver,
-            retentionMs: retention,
-            signal: control.signal,
-            onBytes: (done, total) => control.onProgress?.({ done, total }),
-          })
-        } finally {
-          await taken.release()
-        }
-      }),
-    )
+        return await publisher.publish(taken, request)
+      } finally {
+        await taken.release()
+      }
+    })
   }
 }
 
 /** The newest state in bucket files; they can be read until it is released, whatever is merged meanwhile. */
-async function takeState(state: TableState): Promise<PublishedState & { release(): Promise<void> }> {
+async function takeState(state: TableState): Promise<TakenState> {
   return state.holdFiles(({ version }) => {
     const { manifest } = state
     const { firstLogSequence: sequence, nextFileNumber } = manifest
-    const files = new Map(version.stored.map(file => [file.entry.number, file]))
     version.retain()
     return Promise.resolve({
       manifest: {
@@ -130,16 +161,19 @@ async function takeState(state: TableState): Promise<PublishedState & { release(
         nextSequence: sequence,
         clean: true,
       },
-      sourceOf(number) {
-        const file = files.get(number)!
-        return {
-          bytes: file.entry.pages * manifest.pageBytes,
-          read: (position, buffer) => file.readBytes(position, buffer),
-        }
-      },
+      sourceOf: number => sourceOfStored(version, number, manifest.pageBytes),
       release: () => version.release(),
     })
   })
+}
+
+/** The content of a bucket file of the version. Requires: it is there, and the version is retained. */
+export function sourceOfStored({ stored }: Version, number: number, pageBytes: number): ObjectSource {
+  const file = stored.find(({ entry }) => entry.number === number)!
+  return {
+    bytes: file.entry.pages * pageBytes,
+    read: (position, buffer) => file.readBytes(position, buffer),
+  }
 }
 
 /**

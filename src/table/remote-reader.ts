@@ -2,7 +2,7 @@
  * Reads a published table where it is: which version is open, when it moves on to a newer one, and what of the filters is
  * fetched. It never writes to the store, and holds nothing there. docs/internals.md, Remote readers.
  */
-import { newAbortController, throwIfAborted } from '../async/abort.js'
+import { abortReason, newAbortController, throwIfAborted } from '../async/abort.js'
 import { corruption, FlashTableError, hasCode, messageOf } from '../base/errors.js'
 import type { Latency } from '../base/latency.js'
 import type { BlockCacheOptions } from '../block-cache/block-cache.js'
@@ -82,11 +82,17 @@ export class RemoteReader {
         ? await openBlockReader(store, environment, blockCacheOptions(options, environment))
         : new BlockReader(store, blockCache)
     const reader = new RemoteReader(store, options, environment, objects)
+    const { signal } = options.open
+    // A server that does not answer must not hold it.
+    const stop = (): void => reader.stop()
+    signal?.addEventListener('abort', stop)
     try {
       return await reader.moveOn(undefined)
     } catch (error) {
       await reader.close()
-      throw error
+      throw signal?.aborted === true ? abortReason(signal) : error
+    } finally {
+      signal?.removeEventListener('abort', stop)
     }
   }
 
@@ -236,9 +242,10 @@ export class RemoteReader {
     await this.#objects.close()
   }
 
-  /** Ends fetches that nobody waits for, and looks at the store. */
+  /** Ends fetches, also those that somebody waits for, and looks at the store. Nothing can be read any more. */
   stop(): void {
     this.#closing.abort()
+    void this.#objects.close()
   }
 }
 

@@ -4,7 +4,7 @@
  * The face checks and encodes, and the parts do the work. This file has what concerns the table as a whole: refresh,
  * clear, compact, checkpoint, bulk load, close. docs/internals.md, State.
  */
-import { abortReason } from '../async/abort.js'
+import { abortReason, newAbortController } from '../async/abort.js'
 import { keepAlive } from '../async/keep-alive.js'
 import { FlashTableError, callError, hasCode, outOfRange } from '../base/errors.js'
 import { publishEvent, type TableEvent } from '../base/events.js'
@@ -17,6 +17,7 @@ import type { ResolvedLoad, ResolvedOptions } from '../options/options.js'
 import type { ResolvedRemoteOptions } from '../options/remote-options.js'
 import type { JsonObject } from '../manifest/meta.js'
 import type { PublishResult } from '../remote/publisher.js'
+import type { Replica } from '../replica/replica.js'
 import { Pins } from '../state/pins.js'
 import type { View } from '../state/table-state.js'
 import type { ObjectStore } from '../store/object-store.js'
@@ -28,10 +29,14 @@ import type { Environment } from './environment.js'
 import { openTable } from './open.js'
 import { Publishing, type PublishOptions } from './publish.js'
 import { Refreshing } from './refreshing.js'
+import { startReplica, type ReplicateOptions } from './replicate.js'
 import { RemoteReader } from './remote-reader.js'
 import { tableStats, type TableStats } from './stats.js'
 import type { TableParts, WriterParts } from './table-parts.js'
 import type { RefreshOptions } from './table-types.js'
+
+/** How long the close of a table waits for a last publish of its replicas. */
+const REPLICA_END_MS = 5000
 
 export class TableSession {
   #parts: TableParts
@@ -43,6 +48,7 @@ export class TableSession {
   #status: TableStatus = 'open'
   readonly #refreshing: Refreshing
   readonly #publishing = new Publishing()
+  readonly #replicas = new Set<Replica>()
   /** The newest version that this session has published, by store. */
   readonly #published = new Map<string, number>()
 
@@ -325,6 +331,29 @@ export class TableSession {
     return result
   }
 
+  /** Rejects as `startReplica`. The replica ends with the table. */
+  async replicate(store: ObjectStore, options: ReplicateOptions | undefined): Promise<Replica> {
+    const table = {
+      parts: () => this.#parts,
+      refresh: () => this.#refreshing.once(),
+      publishing: this.#publishing,
+      environment: this.#environment,
+    }
+    const replica = await this.finish(startReplica(table, store, options))
+    this.#replicas.add(replica)
+    return replica
+  }
+
+  /** Replicas publish what is new for the last time, as long as that does not take long. Never rejects. */
+  async #endReplicas(): Promise<void> {
+    const controller = newAbortController()
+    const late = this.#environment.wait(REPLICA_END_MS, controller.signal).then(() => controller.abort())
+    // Their `status()` tells what has kept them from it.
+    await Promise.allSettled([...this.#replicas].map(replica => replica.close({ signal: controller.signal })))
+    controller.abort()
+    await late
+  }
+
   stats(): Promise<TableStats> {
     return this.track(tableStats(this.#parts, this.pins))
   }
@@ -360,6 +389,7 @@ export class TableSession {
 
   async #close(): Promise<void> {
     this.#status = 'closing'
+    if (this.#replicas.size > 0) await this.#endReplicas()
     this.#refreshing.stop()
     await closeTable({
       parts: () => this.#parts,

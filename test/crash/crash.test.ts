@@ -8,7 +8,7 @@ import { explore } from './explorer.js'
 import { WORKLOADS } from './workloads/index.js'
 
 const STATES = Number(
-  process.env['FLASHTABLE_CRASH_STATES'] ?? (process.env['CI'] === undefined ? 14_000 : 60_000),
+  process.env['FLASHTABLE_CRASH_STATES'] ?? (process.env['CI'] === undefined ? 14_000 : 40_000),
 )
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000)
 

@@ -38,7 +38,6 @@ export class PublisherProcess {
   constructor(task: PublisherTask) {
     this.#child = spawn(process.execPath, ['--import', 'tsx', SCRIPT, JSON.stringify(task)], {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, NODE_NO_WARNINGS: '1' },
     })
     this.#exit = once(this.#child, 'exit')
     this.#lines = createInterface(this.#child.stdout!)[Symbol.asyncIterator]()

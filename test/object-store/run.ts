@@ -90,6 +90,7 @@ async function runAll({ only, rounds, seed }: Options, signal: AbortSignal): Pro
         const seconds = Math.round((performance.now() - startMs) / 1000)
         console.log(`${name}: ok, ${trial.summary()}; ${seconds} s`)
       } catch (error) {
+        if (signal.aborted) console.log(`${name}: ended in round ${round + 1}, ${trial.summary()}`)
         signal.throwIfAborted()
         failed.push(name)
         console.log(`${name}: FAILED in round ${round + 1}, ${trial.summary()}`)
@@ -108,4 +109,6 @@ async function runAll({ only, rounds, seed }: Options, signal: AbortSignal): Pro
   return failed.length === 0 ? EXIT.done : EXIT.failed
 }
 
+// The publishers inherit it.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true'
 process.exitCode = await main(process.argv.slice(2))

@@ -92,8 +92,7 @@ export function zombies({ ceph, directory, random }: World): Trial {
       })
       await zombie.untilStopped()
       const next = join(directory, `copy-${number}`)
-      const seen = await restored(store, next)
-      const taken = await publishOnce(next, store, true)
+      const { seen, taken } = await takeOver(store, next)
       await collectGarbage(store, { retention: 0 })
       zombie.goOn()
       for (let isFenced = false; !isFenced;) {
@@ -220,14 +219,32 @@ export function clocks({ ceph, directory, random }: World): Trial {
   }
 }
 
+/** Restores the table and takes over. A swap of the publisher that is asleep may have been on its way, and be done in between. */
+async function takeOver(
+  store: ObjectStore,
+  home: string,
+): Promise<{ readonly seen: { readonly version: number }; readonly taken: { readonly version: number } }> {
+  for (let attempt = 1; ; attempt++) {
+    const seen = await restored(store, home)
+    try {
+      return { seen, taken: await publishOnce(home, store, true) }
+    } catch (error) {
+      if (attempt > 1 || (error as { code?: unknown }).code !== 'FLASHTABLE_FENCED') throw error
+      await rm(home, { recursive: true })
+    }
+  }
+}
+
 async function publishOnce(
   home: string,
   store: ObjectStore,
   takeOver: boolean,
 ): Promise<{ readonly version: number; readonly sequence: number }> {
   const table = await openTable(home)
-  await put(table, 100)
-  const published = await table.publish(store, { takeOver, retention: 0 })
-  await table.close()
-  return published
+  try {
+    await put(table, 100)
+    return await table.publish(store, { takeOver, retention: 0 })
+  } finally {
+    await table.close()
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * A reader of tables that was written from docs/file-format.md alone: it imports nothing of src/, and is slow and plain.
+ * A reader of tables that was written from docs/file-format.md and docs/remote-format.md alone: it imports nothing of src/, and is slow and plain.
  *
  * It keeps the document honest: what it cannot read is described wrongly. It checks checksums, counts and order, and
  * throws at the first thing that is not as the document says.
@@ -614,15 +614,21 @@ function valueOf({ type, bytes }: StoredType, lanes: readonly number[]): Value {
 }
 
 export function readManifest(directory: string): Manifest {
-  const bytes = readFileSync(join(directory, 'MANIFEST'))
-  const [, version, checksum, size] = /^flashtable manifest (\d+) ([0-9a-f]{8}) (\d+)\n/.exec(
-    bytes.toString('latin1', 0, 64),
-  )!
-  check(version === '2', 'manifest version 2')
-  const json = bytes.subarray(bytes.indexOf('\n') + 1)
-  check(json.byteLength === Number(size), 'the size of the manifest')
-  check(crc32(json).toString(16).padStart(8, '0') === checksum, 'the checksum of the manifest')
-  return JSON.parse(json.toString('utf8')) as Manifest
+  return readText(join(directory, 'MANIFEST'), 'manifest', '2') as Manifest
+}
+
+/** JSON behind a line with version, checksum and size. */
+function readText(path: string, kind: string, wanted: string): unknown {
+  const bytes = readFileSync(path)
+  const start = bytes.toString('latin1', 0, 64)
+  const [line, found, version, checksum, size] =
+    /^flashtable (\w+) (\d+) ([0-9a-f]{8}) (\d+)\n/.exec(start) ?? []
+  check(line !== undefined && found === kind, `a ${kind}`)
+  check(version === wanted, `${kind} version ${wanted}`)
+  const json = bytes.subarray(line.length)
+  check(json.byteLength === Number(size), `the size of the ${kind}`)
+  check(crc32(json).toString(16).padStart(8, '0') === checksum, `the checksum of the ${kind}`)
+  return JSON.parse(json.toString('utf8'))
 }
 
 function fieldsOf({ schema: { value } }: Manifest): readonly (StoredType & { readonly name: string })[] {
@@ -643,16 +649,25 @@ export function lanesOf(manifest: Manifest): Lanes {
 /** All records of the table, by key, those of a key from old to new. */
 export function readTable(directory: string): ReadRecord[] {
   const manifest = readManifest(directory)
+  const lanes = lanesOf(manifest)
+  const sources = readFiles(manifest, ({ number }) =>
+    join(directory, `${String(number).padStart(6, '0')}.bucket`),
+  )
+  return recordsOf(manifest, [...sources, readLog(directory, manifest, lanes)])
+}
+
+function readFiles(manifest: Manifest, pathOf: (entry: FileEntry) => string): Contents[] {
+  const lanes = lanesOf(manifest)
+  return manifest.files.map(entry => {
+    const writer = Buffer.from(entry.tableId ?? manifest.tableId, 'hex')
+    return readBucketFile(pathOf(entry), writer, entry, manifest.pageBytes, lanes)
+  })
+}
+
+function recordsOf(manifest: Manifest, sources: readonly Contents[]): ReadRecord[] {
   const { key } = manifest.schema
   const fields = fieldsOf(manifest)
   const lanes = lanesOf(manifest)
-  const tableId = Buffer.from(manifest.tableId, 'hex')
-  const sources: Contents[] = manifest.files.map(entry => {
-    const path = join(directory, `${String(entry.number).padStart(6, '0')}.bucket`)
-    const writer = entry.tableId === undefined ? tableId : Buffer.from(entry.tableId, 'hex')
-    return readBucketFile(path, writer, entry, manifest.pageBytes, lanes)
-  })
-  sources.push(readLog(directory, manifest, lanes))
   const deletes = sources.flatMap(source => source.deletes)
   const operations = sources.flatMap(source => source.operations)
   // Sorting is stable: within a key they keep their age order.
@@ -748,4 +763,62 @@ function liveOf(
     if (replace) break
   }
   return live
+}
+
+// ---- published tables ----
+
+interface Published {
+  readonly epoch: number
+  readonly table: Pick<Manifest, 'tableId' | 'epoch' | 'schema' | 'pageBytes' | 'duplicates' | 'mode'>
+  readonly files: readonly {
+    readonly entry: FileEntry
+    readonly key: string
+    readonly since: number
+    readonly until?: number
+  }[]
+  readonly versions: readonly {
+    readonly version: number
+    readonly sequence: number
+    readonly meta: Readonly<Record<string, unknown>>
+  }[]
+  readonly names: readonly { readonly name: string; readonly version: number }[]
+}
+
+/** The manifest of a published table in a directory store. */
+export function readPublished(store: string): Published {
+  const numbers = readdirSync(store).flatMap(
+    name => /^MANIFEST\.(\d+)$/.exec(name)?.slice(1).map(Number) ?? [],
+  )
+  check(numbers.length > 0, 'there is a manifest')
+  return readText(join(store, `MANIFEST.${Math.max(...numbers)}`, 'content'), 'remote', '1') as Published
+}
+
+/** All records of a version, as {@link readTable} gives them, and its metadata. */
+export function readVersion(
+  store: string,
+  wanted: number,
+): { readonly records: ReadRecord[]; readonly meta: Readonly<Record<string, unknown>> } {
+  const published = readPublished(store)
+  const version = published.versions.find(other => other.version === wanted)
+  check(version !== undefined, 'the version is there')
+  const files = published.files
+    .filter(({ since, until = Infinity }) => since <= wanted && wanted < until)
+    .sort((a, b) => a.entry.firstSequence - b.entry.firstSequence)
+  for (const { key, entry } of files) {
+    const [, epoch, number] = /^e(\d{12})\/(\d{6,15})-[0-9a-f]{16}\.bucket$/.exec(key) ?? []
+    check(Number(epoch) <= published.epoch && Number(number) === entry.number, 'the key of an object')
+  }
+  const manifest: Manifest = {
+    ...published.table,
+    files: files.map(({ entry }) => entry),
+    log: { closed: [], firstSegment: 1 },
+    firstLogSequence: version.sequence,
+    nextSequence: version.sequence,
+    clean: true,
+    meta: version.meta,
+  }
+  check((files.at(-1)?.entry.endSequence ?? 0) <= version.sequence, 'the sequence of a version')
+  const keys = new Map(files.map(({ entry, key }) => [entry, key]))
+  const sources = readFiles(manifest, entry => join(store, keys.get(entry)!))
+  return { records: recordsOf(manifest, sources), meta: version.meta }
 }

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inlineExecutor } from '../../src/executor/inline-executor.js'
 import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES } from '../../src/format/frame-layout.js'
-import { bytes, FlashTable, fixed, struct } from '../../src/index.js'
+import { bytes, directoryStore, FlashTable, fixed, struct } from '../../src/index.js'
 import { nodeFileSystem } from '../../src/io/node-file-system.js'
 import { nodeEnvironment } from '../../src/table/environment.js'
 import { combinedValue } from './combine.js'
@@ -307,6 +307,51 @@ async function settled(table: FlashTable): Promise<void> {
   )
 }
 
+/** Of each version that is published: by its number. */
+type Versions = Record<string, GoldenRecord[]>
+
+/** A table that is published four times, from two directories: merges between, a name, versions that share files. */
+async function makePublished(directory: string): Promise<Versions> {
+  const random = new Random(4)
+  const model = new Model(false)
+  const store = directoryStore(join(directory, 'store'))
+  const versions: Versions = {}
+  let table = await open(`${directory}-first`, FINGERPRINT)
+  await table.setMeta(GOLDEN_META)
+  for (let version = 1; version <= 4; version++) {
+    if (version === 3) {
+      await table.close()
+      // Another machine takes over.
+      await FlashTable.restore(store, `${directory}-second`)
+      table = await open(`${directory}-second`, {})
+    }
+    for (let i = 0; i < 90; i++) {
+      const key = BigInt(random.below(60)) << BigInt(random.pick([0, 31, 56]))
+      const value = { time: random.below(65_536), flags: random.below(2), id: random.below(40) - 20 }
+      await table.put(key, value)
+      model.put(key, value)
+      if (i % 23 !== 11) continue
+      const chosen = random.pick(model.records)
+      await table.del(chosen.key)
+      model.del(chosen.key)
+    }
+    await settled(table)
+    if (version === 4) await table.compact()
+    const options = version === 2 ? { name: 'kept', expires: new Date('2100-01-01') } : {}
+    await table.publish(store, { ...options, takeOver: version === 3, retention: '36500d' })
+    versions[version] = [...model.records]
+  }
+  await table.close()
+  await store.close()
+  for (const name of ['first', 'second']) await rm(`${directory}-${name}`, { recursive: true })
+  return versions
+}
+
+/** One record a line. */
+function linesOf(records: readonly GoldenRecord[]): string {
+  return `[\n${records.map(goldenText).join(',\n')}\n]\n`
+}
+
 const version = process.argv[2]
 if (version === undefined || !/^\d+\.\d+$/.test(version)) throw new Error('usage: make-golden.ts MAJOR.MINOR')
 const target = join(import.meta.dirname, '../fixtures/golden', version)
@@ -324,7 +369,13 @@ try {
     for (const file of await readdir(join(work, name))) {
       if (!file.startsWith('LOCK')) await cp(join(work, name, file), join(target, name, file))
     }
-    await writeFile(join(target, name, 'expected.json'), `[\n${records.map(goldenText).join(',\n')}\n]\n`)
+    await writeFile(join(target, name, 'expected.json'), linesOf(records))
+  }
+  if (!existsSync(join(target, 'published'))) {
+    const versions = await makePublished(join(work, 'published'))
+    await cp(join(work, 'published'), join(target, 'published'), { recursive: true })
+    for (const [number, records] of Object.entries(versions))
+      await writeFile(join(target, 'published', `expected-${number}.json`), linesOf(records))
   }
 } finally {
   await rm(work, { recursive: true })

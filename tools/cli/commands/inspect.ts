@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { Option, type Command } from 'commander'
 import { diskError } from '../../../src/base/errors.js'
 import { MANIFEST_NAME } from '../../../src/io/file-names.js'
-import { jsonOption, parseCount, parseDirectory, single } from '../arguments.js'
+import { nodeFileSystem } from '../../../src/io/node-file-system.js'
+import { jsonOption, parseCount, single } from '../arguments.js'
 import { bucketText, inspectBucket } from '../inspect/bucket-file.js'
 import { directoryFiles } from '../inspect/directory-files.js'
 import { inspectSegment, segmentText } from '../inspect/log-segment.js'
@@ -15,10 +16,18 @@ import {
   type Problem,
 } from '../inspect/open-table.js'
 import { inspectPage, pageText } from '../inspect/page.js'
+import { inspectingPublished } from '../inspect/published.js'
 import { inspectTable } from '../inspect/table.js'
 import { tableText } from '../inspect/table-text.js'
 import { interruptible } from '../interrupt.js'
+import {
+  addReadingOptions,
+  READING_DETAILS,
+  refuseStoreOptions,
+  type ReadingTexts,
+} from '../open-for-reading.js'
 import { EXIT, formatCount, inLine, report, textTable } from '../output.js'
+import { isStore, parseReadable } from '../store.js'
 import { UsageError } from '../usage.js'
 
 /** Frames of a segment that are shown, unless `--limit` says how many. */
@@ -29,20 +38,23 @@ Without NAME: the manifest, the bucket files with their keys and bits a record, 
 records. NAME is the name of a bucket file (its footer, sections, widths of columns and fullest pages; with --page one
 page, row by row) or of a segment of the log (its frames, and where it ends and why; ${FRAMES} frames without --limit).
 What is damaged is told with file and offset, the rest is shown, and the exit code is 1. To check all, use verify.
+${READING_DETAILS}
 
 Examples:
   flashtable inspect fingerprints.table
-  flashtable inspect fingerprints.table 000031.bucket --page 7 --limit 20`
+  flashtable inspect fingerprints.table 000031.bucket --page 7 --limit 20
+  flashtable inspect s3://backups/fingerprints --at 2026-11-28T18:00:00Z`
 
 export function defineInspect(program: Command): void {
-  program
+  const command = program
     .command('inspect')
     .summary('show what is in the files of a table')
     .description(
       'Shows what is in the files of the table in DIR, also beside a program that writes it. Changes nothing.',
     )
-    .argument('<dir>', 'directory of the table', parseDirectory)
+    .argument('<dir>', 'directory of the table, or where it is published', parseReadable)
     .argument('[name]', 'name of a bucket file or a log segment')
+  addReadingOptions(command)
     .addOption(single(new Option('--page <number>', 'one page of a bucket file').argParser(parseCount)))
     .addOption(single(new Option('--limit <count>', 'the most rows or frames').argParser(parseCount)))
     .addOption(
@@ -53,7 +65,7 @@ export function defineInspect(program: Command): void {
     .action(runInspect)
 }
 
-interface Options {
+interface Options extends ReadingTexts {
   readonly page?: number
   readonly limit?: number
   readonly offset?: number
@@ -70,12 +82,38 @@ interface Inspected {
 async function runInspect(directory: string, file: string | undefined, options: Options): Promise<void> {
   checkOptions(file, options)
   const { result, text, problems } = await interruptible(signal =>
-    inspecting(directory, signal, table => inspect(table, file, options)).catch((error: unknown) =>
-      withoutManifest(directory, error),
-    ),
+    isStore(directory)
+      ? inspectUrl(directory, file, options, signal)
+      : inspectDirectory(directory, file, options, signal),
   )
   report(options.json, result, text)
   if (problems.length > 0) process.exitCode = EXIT.failed
+}
+
+async function inspectUrl(
+  url: string,
+  file: string | undefined,
+  options: Options,
+  signal: AbortSignal,
+): Promise<Inspected> {
+  const inspected = await inspectingPublished(url, options, signal, table => inspect(table, file, options))
+  const { directory, ...result } = inspected.result as { readonly directory: string }
+  return { ...inspected, result: { url: directory, ...result } }
+}
+
+async function inspectDirectory(
+  directory: string,
+  file: string | undefined,
+  options: Options,
+  signal: AbortSignal,
+): Promise<Inspected> {
+  refuseStoreOptions(options)
+  try {
+    const files = { fileSystem: nodeFileSystem, directory }
+    return await inspecting(files, signal, table => inspect(table, file, options))
+  } catch (error) {
+    return withoutManifest(directory, error)
+  }
 }
 
 function checkOptions(file: string | undefined, { page, limit, offset }: Options): void {

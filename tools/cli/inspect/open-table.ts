@@ -1,10 +1,9 @@
 /** A table as `inspect` sees it: its manifest and what is in its directory. Nothing is opened for writing, nothing locked. */
-import { join } from 'node:path'
 import { diskError } from '../../../src/base/errors.js'
 import type { BucketFileOptions } from '../../../src/bucket-file/reader.js'
 import { Schema } from '../../../src/encoding/schema.js'
 import { MANIFEST_NAME, bucketName, parseFileName, walName } from '../../../src/io/file-names.js'
-import { nodeFileSystem } from '../../../src/io/node-file-system.js'
+import type { FileSystem } from '../../../src/io/file-system.js'
 import { tableIdBytes } from '../../../src/manifest/bucket-file-entry.js'
 import { combineOf, type Manifest } from '../../../src/manifest/manifest.js'
 import { loadManifest } from '../../../src/manifest/store.js'
@@ -27,6 +26,12 @@ export interface InspectedTable {
   readonly signal: AbortSignal
 }
 
+/** Where the files of a table are. */
+export interface TableFiles {
+  readonly fileSystem: FileSystem
+  readonly directory: string
+}
+
 /** Something wrong, and where. */
 export interface Problem {
   readonly file: string
@@ -44,32 +49,35 @@ const NAMES_MAX = 40
  * was replaced is no problem. Rejects if the manifest cannot be read.
  */
 export async function inspecting<Result extends { readonly problems: readonly Problem[] }>(
-  directory: string,
+  files: TableFiles,
   signal: AbortSignal,
   work: (table: InspectedTable) => Promise<Result>,
 ): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
-    const table = await openTable(directory, signal)
+    const table = await openTable(files, signal)
     const result = await work(table)
     if (result.problems.length === 0 || attempt === ATTEMPTS) return result
-    const after = await loadManifest(nodeFileSystem, directory).catch(() => undefined)
+    const after = await loadManifest(files.fileSystem, files.directory).catch(() => undefined)
     if (after === undefined || sameFiles(table.manifest, after.manifest)) return result
   }
 }
 
-async function openTable(directory: string, signal: AbortSignal): Promise<InspectedTable> {
-  const loaded = await loadManifest(nodeFileSystem, directory)
+async function openTable(
+  { fileSystem, directory }: TableFiles,
+  signal: AbortSignal,
+): Promise<InspectedTable> {
+  const loaded = await loadManifest(fileSystem, directory)
   // Says what is wrong with a directory that has none.
-  const manifest = loaded?.manifest ?? (await requireManifest(nodeFileSystem, directory))
-  const schema = Schema.open(manifest.schema, join(directory, MANIFEST_NAME), {}, combineOf(manifest))
+  const manifest = loaded?.manifest ?? (await requireManifest(fileSystem, directory))
+  const schema = Schema.open(manifest.schema, `${directory}/${MANIFEST_NAME}`, {}, combineOf(manifest))
   return {
     manifest,
     manifestBytes: loaded?.bytes ?? 0,
     schema,
-    listing: await listTable(nodeFileSystem, directory),
+    listing: await listTable(fileSystem, directory),
     signal,
     options: {
-      fileSystem: nodeFileSystem,
+      fileSystem,
       directory,
       tableId: tableIdBytes(manifest.tableId),
       layout: schema.layout,

@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { diskError } from '../../../src/base/errors.js'
 import { FlashTable, readEventLog, type JsonObject, type TableStats } from '../../../src/index.js'
+import { nodeFileSystem } from '../../../src/io/node-file-system.js'
 import { verifyTable, type Verification } from '../../../src/offline/verify.js'
 import { closing } from '../closing.js'
 import { readableEncodings } from '../encodings.js'
@@ -63,7 +64,7 @@ export interface FactOptions {
 export async function gatherFacts(directory: string, { verify, signal }: FactOptions): Promise<Facts> {
   const attempt = attempts(directory, signal)
   const whole = await attempt(() =>
-    inspecting(directory, signal, async table => ({
+    inspecting({ fileSystem: nodeFileSystem, directory }, signal, async table => ({
       ...(await inspectTable(table)),
       keySpace: await keySpaceOf(table),
     })),

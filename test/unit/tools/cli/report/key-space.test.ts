@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bytes, FlashTable, type KeyEncoding } from '../../../../../src/index.js'
+import { nodeFileSystem } from '../../../../../src/io/node-file-system.js'
 import { inspecting } from '../../../../../tools/cli/inspect/open-table.js'
 import type { AnyTable } from '../../../../../tools/cli/records.js'
 import { keySpaceOf, type KeySpace } from '../../../../../tools/cli/report/key-space.js'
@@ -25,10 +26,14 @@ async function spaceOf(keyEncoding: KeyEncoding, keys: readonly unknown[]): Prom
 }
 
 async function spaceIn(path: string): Promise<KeySpace | undefined> {
-  const { space } = await inspecting(path, new AbortController().signal, async table => ({
-    space: await keySpaceOf(table),
-    problems: [],
-  }))
+  const { space } = await inspecting(
+    { fileSystem: nodeFileSystem, directory: path },
+    new AbortController().signal,
+    async table => ({
+      space: await keySpaceOf(table),
+      problems: [],
+    }),
+  )
   return space
 }
 

@@ -1,0 +1,73 @@
+/** A reader of a published table ends at once, also where the store gives no answer. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { directoryStore, FlashTable, type ObjectStore } from '../../../src/index.js'
+
+let root = ''
+let store: ObjectStore
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'flashtable-reader-'))
+  store = directoryStore(join(root, 'store'))
+  const table = await FlashTable.open(join(root, 'table'), { keyEncoding: 'u32' })
+  await table.putColumns({ key: Uint32Array.from({ length: 100_000 }, (_, at) => at * 7) })
+  await table.publish(store)
+  await table.close()
+})
+
+afterAll(() => rm(root, { recursive: true }))
+
+/** The store, which answers no `get` after the first `answers`; `asked` resolves at the first that it does not answer. */
+function silentAfter(answers: number): { readonly silent: ObjectStore; readonly asked: Promise<void> } {
+  let tellAsked!: () => void
+  const asked = new Promise<void>(resolve => (tellAsked = resolve))
+  let gets = 0
+  const silent: ObjectStore = {
+    url: store.url,
+    get(key, options) {
+      if (gets++ < answers) return store.get(key, options)
+      tellAsked()
+      return new Promise((_, reject) => {
+        const { signal } = options!
+        signal!.addEventListener('abort', () => reject(signal!.reason as Error))
+      })
+    },
+    load: (key, options) => store.load(key, options),
+    put: () => Promise.reject(new Error('it only reads')),
+    swap: () => Promise.reject(new Error('it only reads')),
+    list: (prefix, options) => store.list(prefix, options),
+    delete: () => Promise.reject(new Error('it only reads')),
+    abortUploads: () => Promise.reject(new Error('it only reads')),
+    now: options => store.now(options),
+    below: path => store.below(path),
+    close: () => Promise.resolve(),
+  }
+  return { silent, asked }
+}
+
+test('the signal ends an open', async () => {
+  const { silent, asked } = silentAfter(0)
+  const controller = new AbortController()
+  const opening = FlashTable.openRemote(silent, { signal: controller.signal })
+  await asked
+  const reason = new Error('no more')
+  controller.abort(reason)
+  await expect(opening).rejects.toBe(reason)
+})
+
+test('close ends lookups and scans that are under way', async () => {
+  // The footer and the first keys of pages.
+  const { silent, asked } = silentAfter(1)
+  const table = (await FlashTable.openRemote(silent, {
+    keyEncoding: 'u32',
+    filterBytes: 0,
+    refreshInterval: Infinity,
+  })) as FlashTable<'u32'>
+  const lookups = Promise.allSettled([table.has(7), table.keys().next()])
+  await asked
+  await table.close()
+  for (const result of await lookups)
+    expect(result).toMatchObject({ status: 'rejected', reason: { code: 'FLASHTABLE_NOT_OPEN' } })
+})
