@@ -2,6 +2,7 @@
  * The calls that write a table with partitions: each checks all that it was given, then hands every partition its part. A
  * call is atomic within a partition only. docs/internals.md, Partitions.
  */
+import { atOnce } from '../async/at-once.js'
 import { outOfRange } from '../base/errors.js'
 import { appendOperations } from '../encoding/given-operations.js'
 import type { Column, OwnColumn } from '../encoding/field-type.js'
@@ -151,23 +152,20 @@ export class PartitionedWrites {
     const given = readOptions('publish', options, PUBLISH_OPTIONS) as PartitionedPublishOptions
     const { all, written } = this.#use
     const versions = all.map(() => 0)
-    let [uploadedBytes, uploadedFiles, next] = [0, 0, 0]
-    const worker = async (): Promise<void> => {
-      const failures: unknown[] = []
-      while (next < written.length) {
-        const partition = written[next++]!
-        try {
-          const result = await partition.publish(given)
-          versions[partition.number] = result.version
-          uploadedBytes += result.uploadedBytes
-          uploadedFiles += result.uploadedFiles
-        } catch (error) {
-          failures.push(error)
-        }
+    let [uploadedBytes, uploadedFiles] = [0, 0]
+    const failures: unknown[] = []
+    await atOnce(written.length, PUBLISHES_AT_ONCE, async i => {
+      const partition = written[i]!
+      try {
+        const result = await partition.publish(given)
+        versions[partition.number] = result.version
+        uploadedBytes += result.uploadedBytes
+        uploadedFiles += result.uploadedFiles
+      } catch (error) {
+        failures.push(error)
       }
-      if (failures.length > 0) throw failures[0]
-    }
-    await allEnded(Array.from({ length: PUBLISHES_AT_ONCE }, worker))
+    })
+    if (failures.length > 0) throw failures[0]
     return { versions, uploadedBytes, uploadedFiles }
   }
 

@@ -68,13 +68,13 @@ const code = (name: string, message = '') => ({
   message: expect.stringMatching(message) as string,
 })
 
-/** The store, with the partition's own part of it, which the table will use. */
-function storeWithPart(name: string): { store: ObjectStore; part: ObjectStore } {
+/** The store, with the parts of it that the table will use for these partitions. */
+function storeWithParts(...names: readonly string[]): { store: ObjectStore; parts: readonly ObjectStore[] } {
   const store = newStore()
   const below = store.below.bind(store)
-  const part = below(`p/${name}`)
-  store.below = path => (path === `p/${name}` ? part : below(path))
-  return { store, part }
+  const parts = names.map(name => below(`p/${name}`))
+  store.below = path => parts[names.findIndex(name => path === `p/${name}`)] ?? below(path)
+  return { store, parts }
 }
 
 function unavailable(): Promise<never> {
@@ -123,27 +123,32 @@ describe('a batch', () => {
 
 describe('a failure in one partition', () => {
   test('names it, and the others are published', async () => {
-    const { store, part } = storeWithPart('01')
-    const table = await open({}, store)
+    const { store, parts } = storeWithParts('00', '01', '02', '03', '04')
+    const table = await open({ partitions: 8 }, store)
     await table.putColumns(columns(6000, 10))
-    part.swap = unavailable
-    await expect(table.publish()).rejects.toMatchObject(code('UNAVAILABLE', '^partition 01: the line is cut'))
-    const versions = async (): Promise<number[]> =>
+    for (const part of parts) part.swap = unavailable
+    await expect(table.publish()).rejects.toMatchObject(
+      code('UNAVAILABLE', '^partition 0[0-4]: the line is cut'),
+    )
+    const recordsOf = async (): Promise<number[]> =>
       Promise.all(
-        ['00', '01', '02', '03'].map(async name => {
-          const { versions } = await publishedTable(newStore().below(`p/${name}`))
+        table.locations.map(async (_, number) => {
+          const { versions } = await publishedTable(newStore().below(`p/0${number}`))
           return versions.at(-1)!.records
         }),
       )
-    expect(await versions()).toEqual([1639, 0, 1639, 1084])
-    Reflect.deleteProperty(part, 'swap')
+    const all = table.locations.map((_, number) => {
+      return columns(6000, 10).key.filter(key => key >> 13 === number).length
+    })
+    expect(await recordsOf()).toEqual(all.map((count, number) => (number <= 4 ? 0 : count)))
+    for (const part of parts) Reflect.deleteProperty(part, 'swap')
     await table.publish()
-    expect(await versions()).toEqual([1639, 1638, 1639, 1084])
+    expect(await recordsOf()).toEqual(all)
   })
 
   test('names it where a partition is opened, and nothing stays open', async () => {
-    const { store, part } = storeWithPart('02')
-    part.load = unavailable
+    const { store, parts } = storeWithParts('02')
+    parts[0]!.load = unavailable
     await expect(open({}, store)).rejects.toMatchObject(code('UNAVAILABLE', '^partition 02: '))
     // They are not locked any more.
     await open()
@@ -316,8 +321,10 @@ describe('options and arguments', () => {
       code('SNAPSHOT_CLOSED', 'another table'),
     )
     expect(PartitionedSnapshot.is(one)).toBe(true)
+    expect(JSON.stringify(one)).toContain('"status":"open"')
     await one.close()
     await one.close()
+    expect(JSON.stringify(one)).toContain('"status":"closed"')
     await expect(table.count({ snapshot: one })).rejects.toMatchObject(code('SNAPSHOT_CLOSED', 'closed'))
     expect((await table.stats()).partitions.map(({ table }) => table!.pins)).toEqual([0, 0, 0, 0])
     const scan = table.entries()

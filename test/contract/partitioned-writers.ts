@@ -121,7 +121,14 @@ export function describePartitions(name: string, newStore: () => Promise<() => O
       expect(new Set(caches.map(({ memoryBytes }) => memoryBytes)).size).toBe(1)
       expect(new Set(caches.map(({ disk }) => disk!.directory)).size).toBe(1)
       expect(caches[0]!.memoryBytes).toBeGreaterThan(0)
-      expect((await readdir(cacheDirectory)).filter(name => !name.startsWith('ring-0'))).toEqual([])
+      const other = await openPrints(store(), { cacheDirectory })
+      await other.close()
+      const rings = async (): Promise<string[]> =>
+        (await readdir(cacheDirectory)).filter(name => /^ring-\d$/.test(name)).toSorted()
+      expect(await rings()).toEqual(['ring-0', 'ring-1'])
+      // What is closed has given its ring back.
+      await (await openPrints(store(), { cacheDirectory })).close()
+      expect(await rings()).toEqual(['ring-0', 'ring-1'])
       // Writers read what others have published.
       expect(await a.count()).toBe(4000)
 
@@ -208,6 +215,8 @@ export function describePartitions(name: string, newStore: () => Promise<() => O
         time: new Uint16Array(),
         id: new Int32Array(),
       })
+      const asked = await openPrints(store(), {})
+      expect(await asked.has(missing!)).toBe(false)
       const snapshot = await reader.snapshot()
       await expect(reader.refresh({ atLeast: [0, 1] })).rejects.toMatchObject(
         code('UNAVAILABLE', '^partition 01: nothing is published'),
@@ -220,6 +229,11 @@ export function describePartitions(name: string, newStore: () => Promise<() => O
       now += 3_600_000
       expect(await reader.get(missing)).toMatchObject({ time: expect.any(Number) as number })
       expect(await reader.get(missing, { snapshot })).toBeUndefined()
+      await snapshot.close()
+      await expect(reader.get(missing, { snapshot })).rejects.toMatchObject(code('SNAPSHOT_CLOSED'))
+      expect(await asked.has(missing!)).toBe(false)
+      await asked.refresh()
+      expect(await asked.has(missing!)).toBe(true)
       await a.publish()
       await expect(reader.refresh({ atLeast: [99, 0] })).rejects.toMatchObject(
         code('UNAVAILABLE', '^partition 00: '),
