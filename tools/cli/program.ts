@@ -21,6 +21,7 @@ import { defineProbe } from './commands/probe.js'
 import { definePublish } from './commands/publish.js'
 import { definePut } from './commands/put.js'
 import { defineRepair } from './commands/repair.js'
+import { defineReplicate } from './commands/replicate.js'
 import { defineReport } from './commands/report.js'
 import { defineRestore } from './commands/restore.js'
 import { defineScan } from './commands/scan.js'
@@ -75,6 +76,7 @@ export function commandLine(): Command {
     defineDump,
     defineLoad,
     definePublish,
+    defineReplicate,
     defineRestore,
     defineHistory,
     defineStatus,

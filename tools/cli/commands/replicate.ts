@@ -1,0 +1,121 @@
+/** `flashtable replicate DIR URL`: keeps a published table a few seconds behind one that another process writes. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Option, type Command } from 'commander'
+import { visible } from '../../../src/base/describe-value.js'
+import { FlashTable, type Replica, type ReplicaStatus } from '../../../src/index.js'
+import { jsonOption, single } from '../arguments.js'
+import { closing } from '../closing.js'
+import { interruptible } from '../interrupt.js'
+import { formatCount } from '../output.js'
+import { addStoreOptions, openStore, parseTable, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
+import { printError, printLine, printText } from '../streams.js'
+
+const DETAILS = `${URL_DETAILS}
+
+It runs beside the program that writes the table, takes no lock, and flushes nothing: every few seconds it uploads what
+is new. Ctrl-C uploads the rest and ends it. On a terminal it shows how far it is; with --json it prints a line for
+each version. A program that has the table open replicates it itself, by table.replicate(). Times are a number with s,
+m, h, d or w.
+
+Examples:
+  flashtable replicate fingerprints.table s3://backups/fingerprints --every 5s --retention 7d
+  flashtable replicate fingerprints.table /mnt/nas/fingerprints --once`
+
+/** How often its state is looked at, to be shown. */
+const LOOK_MS = 200
+
+export function defineReplicate(program: Command): void {
+  const command = program
+    .command('replicate')
+    .summary('keep a published table a few seconds behind the table')
+    .description(
+      'Publishes what is put into the table in DIR to URL, every few seconds, until it is interrupted. Another program ' +
+        'may have the table open and write it.',
+    )
+    .argument('<dir>', 'directory of the table', parseTable)
+    .argument('<url>', 'where it is published', parseUrl)
+  addStoreOptions(command)
+    .addOption(single(new Option('--every <time>', 'how often what is new is published, at first 10s')))
+    .addOption(
+      single(new Option('--retention <time>', 'how long older versions can be restored, at first 1h')),
+    )
+    .addOption(
+      new Option('--take-over', 'go on with what another writer has published, from a restored copy'),
+    )
+    .addOption(new Option('--once', 'publish what is there now, and end'))
+    .addOption(jsonOption())
+    .addHelpText('after', DETAILS)
+    .action(runReplicate)
+}
+
+interface Options extends StoreTexts {
+  readonly every?: string
+  readonly retention?: string
+  readonly takeOver?: true
+  readonly once?: true
+  readonly json?: true
+}
+
+async function runReplicate(directory: string, to: string, options: Options): Promise<void> {
+  const { every, retention, takeOver, once } = options
+  const store = await openStore(to, options)
+  await interruptible(signal =>
+    closing(store, async () => {
+      const table = await FlashTable.open(directory, { readOnly: true, signal })
+      await closing(table, async () => {
+        const replica = await table.replicate(store, { interval: every, retention, takeOver, signal })
+        await closing(replica, () => (once === true ? replica.sync() : follow(replica, options, signal)))
+        show(replica.status(), options)
+      })
+    }),
+  )
+}
+
+/** Shows how far it is until the signal aborts. Rejects if it has ended by itself. */
+async function follow(replica: Replica, options: Options, signal: AbortSignal): Promise<void> {
+  const line = new StatusLine()
+  let shown: ReplicaStatus | undefined
+  try {
+    while (!signal.aborted) {
+      const status = replica.status()
+      if (status.ended) await replica.sync()
+      if (status.version !== shown?.version || status.failure !== shown.failure) {
+        show(status, options)
+        shown = status
+      }
+      line.update(textOf(status))
+      await sleep(LOOK_MS, undefined, { signal }).catch(() => {})
+    }
+  } finally {
+    line.end()
+  }
+}
+
+/** Where programs read it, a line for each version; a failure is told in any case. */
+function show(status: ReplicaStatus, { json }: Options): void {
+  if (json === true) printText(`${JSON.stringify(status)}\n`)
+  else if (status.failure !== undefined && !process.stderr.isTTY) printLine(`flashtable: ${status.failure}`)
+}
+
+function textOf({ version, lagRecords, lagMs, failure }: ReplicaStatus): string {
+  const lag = lagRecords === 0 ? 'up to date' : `${formatCount(lagRecords)} operations behind`
+  const since = lagMs < 1000 ? '' : `, ${formatCount(Math.round(lagMs / 1000))} s`
+  return `version ${formatCount(version)}, ${lag}${since}${failure === undefined ? '' : `: ${failure}`}`
+}
+
+/** One line on a terminal that is written over. */
+class StatusLine {
+  readonly #isDrawn = process.stderr.isTTY && process.env['TERM'] !== 'dumb'
+  #drawn = 0
+
+  update(text: string): void {
+    if (!this.#isDrawn) return
+    const line = visible(text).slice(0, (process.stderr.columns || 80) - 1)
+    printError(`\r${line.padEnd(this.#drawn)}`)
+    this.#drawn = line.length
+  }
+
+  end(): void {
+    if (this.#drawn > 0) printError('\n')
+  }
+}
