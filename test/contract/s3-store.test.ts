@@ -19,6 +19,7 @@ import { whyNoS3, startS3, type RunningS3 } from '../support/s3/s3.js'
 import { describeObjectStore } from './object-store-contract.js'
 import { describePartitions } from './partitioned-writers.js'
 import { describePublishing } from './publishing.js'
+import { describeReplicating } from './replicating.js'
 import { describeRemoteReading } from './remote-reading.js'
 
 const why = whyNoS3()
@@ -51,6 +52,7 @@ describe.skipIf(why !== undefined)('Ceph', () => {
   describeObjectStore('Ceph', newStores)
   describePublishing('in Ceph', async () => (await newStores()).store)
   describeRemoteReading('in Ceph', async () => (await newStores()).store)
+  describeReplicating('in Ceph', async () => (await newStores()).store)
   describePartitions('in Ceph', () => {
     const prefix = `t${randomBytes(8).toString('hex')}/`
     return Promise.resolve(() => new S3Store(bucket, prefix, s3.options))
