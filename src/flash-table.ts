@@ -67,6 +67,7 @@ import type {
   ReadOptions,
   RefreshOptions,
   RemoteOpenOptions,
+  StoreOpenOptions,
   ValueArguments,
   WriteOptions,
 } from './table/table-types.js'
@@ -96,11 +97,12 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
    * An existing table knows its encodings: they may be left out, others are refused (`FLASHTABLE_SCHEMA_MISMATCH`).
    * Rejects with `FLASHTABLE_LOCKED` if another writer has it open, `_NOT_FOUND`, `_EXISTS`, `_CORRUPTION`,
    * `_UNSUPPORTED_FORMAT`, `_DISK_FULL`, `_IO_ERROR`, `_INVALID_OPTION`, or `signal.reason`. Cost: reads the log and
-   * all filters and fences; writes the manifest and, after an unclean end, the log's records as a bucket file.
+   * all filters and fences; writes the manifest and, after an unclean end, the log's records as a bucket file. With `remote` it also
+   * restores, publishes and replicates, and rejects as these do.
    */
   static open(
     location: string | URL,
-    options?: TableOptions & CombineOption & NoEncodings,
+    options?: TableOptions & CombineOption & NoEncodings & StoreOpenOptions,
   ): Promise<FlashTable>
   // The last one: of a call that fits none, the compiler tells what does not fit this one.
   static open<const K extends KeyEncoding, const V extends ValueEncoding = undefined>(
@@ -124,7 +126,18 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   ): Promise<FlashTable> {
     const directory = absolutePath(location, 'location')
     const resolved = resolveOptions(options)
-    return new FlashTable(await TableSession.open(directory, locationText(location), resolved, environment))
+    const text = locationText(location)
+    return new FlashTable(
+      resolved.remote === undefined
+        ? await TableSession.open(directory, text, resolved, environment)
+        : await TableSession.openWithStore(
+            checkStore('open', resolved.remote),
+            directory,
+            text,
+            resolved,
+            environment,
+          ),
+    )
   }
 
   /**
@@ -175,6 +188,11 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   /** Whether it was opened only for reading. */
   get readOnly(): boolean {
     return this.#session.parts.writer === undefined
+  }
+
+  /** What keeps the table in the store of the option `remote`; `undefined`: it was opened without. */
+  get replica(): Replica | undefined {
+    return this.#session.replica
   }
 
   /** `'open'`; `'closing'` from the call of `close()`, `'closed'` when it has settled. */

@@ -42,6 +42,7 @@ export type {
   PutColumnsOptions,
   RangeOptions,
   ReadOptions,
+  StoreOpenOptions,
   RefreshOptions,
   RemoteOpenOptions,
   WriteOptions,

@@ -141,6 +141,9 @@ export interface ResolvedOptions {
   /** As given; encoding/ checks it. */
   readonly valueEncoding: unknown
   readonly latency: boolean
+  /** As given: the store where the table is published; its calls are checked later. `undefined`: none. */
+  readonly remote: unknown
+  readonly takeOver: boolean
 }
 
 const KIB = 1024
@@ -201,6 +204,8 @@ export const OPEN_OPTIONS = {
   latency: optionalBoolean,
 }
 
+const OPEN_WITH_STORE = { ...OPEN_OPTIONS, remote: asGiven, takeOver: optionalBoolean }
+
 const LOAD_OPTIONS = {
   ...OPEN_OPTIONS,
   memoryBytes: optionalInteger(0, MAX_LOAD_MEMORY_BYTES),
@@ -220,7 +225,18 @@ export interface ResolvedLoad {
  * out of bounds, and for options that exclude each other.
  */
 export function resolveOptions(options: unknown): ResolvedOptions {
-  return resolveGiven(readOptions('open', options, OPEN_OPTIONS))
+  const { remote, takeOver = false, ...given } = readOptions('open', options, OPEN_WITH_STORE)
+  if (remote === undefined && takeOver)
+    throw invalidOption("option 'takeOver' is for a table with a store: pass remote, or leave it out")
+  if (remote !== undefined && given.readOnly === true)
+    throw invalidOption(
+      "options 'remote' and 'readOnly' exclude each other: openRemote reads a published table",
+    )
+  if (remote !== undefined && given.errorIfExists === true)
+    throw invalidOption(
+      "options 'remote' and 'errorIfExists' exclude each other: what is published is restored",
+    )
+  return { ...resolveGiven(given), remote, takeOver }
 }
 
 /** The options of a bulk load, and of the open that it begins with. Throws as {@link resolveOptions}. */
@@ -257,6 +273,8 @@ function resolveGiven(given: Checked<typeof OPEN_OPTIONS>): ResolvedOptions {
     fanout: given.fanout ?? 16,
     eventLog: given.eventLog ?? true,
     latency: given.latency ?? false,
+    remote: undefined,
+    takeOver: false,
   }
 }
 

@@ -3,24 +3,16 @@
  * Partitions.
  *
  * A partition that is written has its table in a directory of this machine. If it is not there yet, and the store has it, it is
- * restored first, under another name: Crash: what a restore has left is removed by the next one. A publish claims it,
- * so that the process that wrote it before cannot publish it any more.
+ * restored first. A publish claims it, so that the process that wrote it before cannot publish it any more.
  */
-import { dirname } from 'node:path'
-import { throwIfAborted } from '../async/abort.js'
 import { atOnce } from '../async/at-once.js'
-import { diskError, FlashTableError, hasCode } from '../base/errors.js'
 import { BlockCache } from '../block-cache/block-cache.js'
 import { declaredKey, declaredValue } from '../encoding/declared.js'
 import { FlashTable } from '../flash-table.js'
-import { MANIFEST_NAME } from '../io/file-names.js'
-import type { FileSystem } from '../io/file-system.js'
-import { loadRemote } from '../remote/pointer.js'
 import type { ObjectStore } from '../store/object-store.js'
 import type { Environment } from '../table/environment.js'
-import { removeTableFiles } from '../table/new-directory.js'
 import { blockCacheOptions } from '../table/remote-reader.js'
-import { restoreTable } from '../table/restore.js'
+import { restoreFirst } from '../table/restore-first.js'
 import type { Agreement } from './agree.js'
 import { partitionName } from './key-ranges.js'
 import { cacheOptions, readerOptions, writerOptions, type GivenPartitioned } from './open-options.js'
@@ -103,18 +95,7 @@ async function openWriter(
   environment: Environment,
 ): Promise<FlashTable> {
   const { signal } = options
-  if (!(await hasTable(environment.fileSystem, directory))) {
-    const published = await loadRemote(store, { signal })
-    if (published !== undefined) {
-      if (!takeOver)
-        throw new FlashTableError(
-          'FLASHTABLE_FENCED',
-          `${published.remote.writer.label} publishes to ${store.url}, and ${directory} has no table: ` +
-            'if that writer has ended for good, pass takeOver: true, and it can publish no more',
-        )
-      await restoreInto(store, directory, signal, environment)
-    }
-  }
+  await restoreFirst(store, directory, { takeOver, signal }, environment)
   const table = await FlashTable.openIn(directory, options, environment)
   try {
     await table.publish(store, { takeOver, signal })
@@ -123,34 +104,4 @@ async function openWriter(
     await table.close().catch(() => {})
     throw error
   }
-}
-
-async function restoreInto(
-  store: ObjectStore,
-  directory: string,
-  signal: AbortSignal | undefined,
-  environment: Environment,
-): Promise<void> {
-  const { fileSystem } = environment
-  const unfinished = `${directory}.restoring`
-  try {
-    await removeTableFiles(fileSystem, unfinished)
-    await fileSystem.removeDirectory(unfinished).catch(ignoreMissing)
-    await restoreTable(store, unfinished, { signal }, environment)
-    // An empty one may be there.
-    await fileSystem.removeDirectory(directory).catch(ignoreMissing)
-    await fileSystem.rename(unfinished, directory)
-    await fileSystem.syncDirectory(dirname(directory))
-  } catch (error) {
-    throwIfAborted(signal)
-    throw diskError(error, `${directory} cannot be restored from ${store.url}`)
-  }
-}
-
-async function hasTable(fileSystem: FileSystem, directory: string): Promise<boolean> {
-  return (await fileSystem.info(`${directory}/${MANIFEST_NAME}`)) !== undefined
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!hasCode(error, 'ENOENT')) throw error
 }

@@ -54,11 +54,12 @@ export interface ReplicatedTable {
   readonly environment: Environment
 }
 
-/** Errors: as `publish`. */
+/** `poisons`: where another writer has taken over, nothing can be put any more. Errors: as `publish`. */
 export async function startReplica(
   table: ReplicatedTable,
   store: ObjectStore,
   given: ReplicateOptions | undefined,
+  poisons: boolean,
 ): Promise<Replica> {
   const { interval, retention, takeOver = false, signal } = readOptions('replicate', given, REPLICATE_OPTIONS)
   const { environment } = table
@@ -77,13 +78,20 @@ export async function startReplica(
     look: () => source.look(),
     sequence: () => table.parts().state.view().sequence,
     stamp: () => stampOf(table.parts(), table.parts().state.view()),
-    publish: (ending: AbortSignal, isFirst: boolean) =>
-      source.publish(store, {
-        takeOver: isFirst && takeOver,
-        retentionMs: retention,
-        isReplicated: true,
-        signal: ending,
-      }),
+    publish: async (ending: AbortSignal, isFirst: boolean) => {
+      try {
+        return await source.publish(store, {
+          takeOver: isFirst && takeOver,
+          retentionMs: retention,
+          isReplicated: true,
+          signal: ending,
+        })
+      } catch (error) {
+        // If the first one fails, so does the open.
+        if (poisons && !isFirst && hasCode(error, 'FLASHTABLE_FENCED')) table.parts().poison.latch(error)
+        throw error
+      }
+    },
     release: async () => {
       source.clear()
       if (writer === undefined) await jobs.close()

@@ -30,6 +30,7 @@ import { openTable } from './open.js'
 import { Publishing, type PublishOptions } from './publish.js'
 import { Refreshing } from './refreshing.js'
 import { startReplica, type ReplicateOptions } from './replicate.js'
+import { restoreFirst } from './restore-first.js'
 import { RemoteReader } from './remote-reader.js'
 import { tableStats, type TableStats } from './stats.js'
 import type { TableParts, WriterParts } from './table-parts.js'
@@ -49,6 +50,8 @@ export class TableSession {
   readonly #refreshing: Refreshing
   readonly #publishing = new Publishing()
   readonly #replicas = new Set<Replica>()
+  /** That of {@link openWithStore}. */
+  replica: Replica | undefined
   /** The newest version that this session has published, by store. */
   readonly #published = new Map<string, number>()
 
@@ -105,6 +108,29 @@ export class TableSession {
       throw abortReason(signal)
     }
     return session
+  }
+
+  /**
+   * Opens a table that is kept in the store, too: what is only there is restored first. Errors: as `open`, a restore and a
+   * publish; then nothing is left open.
+   */
+  static async openWithStore(
+    store: ObjectStore,
+    directory: string,
+    location: string,
+    options: ResolvedOptions,
+    environment: Environment,
+  ): Promise<TableSession> {
+    const { takeOver, signal } = options
+    await keepAlive(restoreFirst(store, directory, { takeOver, signal }, environment))
+    const session = await TableSession.open(directory, location, options, environment)
+    try {
+      session.replica = await session.replicate(store, { takeOver, signal }, true)
+      return session
+    } catch (error) {
+      await session.close().catch(() => {})
+      throw error
+    }
   }
 
   /** The current parts. A refresh of a reader replaces them. */
@@ -332,14 +358,18 @@ export class TableSession {
   }
 
   /** Rejects as `startReplica`. The replica ends with the table. */
-  async replicate(store: ObjectStore, options: ReplicateOptions | undefined): Promise<Replica> {
+  async replicate(
+    store: ObjectStore,
+    options: ReplicateOptions | undefined,
+    poisons = false,
+  ): Promise<Replica> {
     const table = {
       parts: () => this.#parts,
       refresh: () => this.#refreshing.once(),
       publishing: this.#publishing,
       environment: this.#environment,
     }
-    const replica = await this.finish(startReplica(table, store, options))
+    const replica = await this.finish(startReplica(table, store, options, poisons))
     this.#replicas.add(replica)
     return replica
   }

@@ -12,6 +12,7 @@ import type {
 import type { Duplicates, LoadOptions, TableOptions } from '../options/options.js'
 import type { RemoteOptions } from '../options/remote-options.js'
 import type { Snapshot } from '../state/snapshot.js'
+import type { ObjectStore } from '../store/object-store.js'
 
 /** Options of a write. */
 export interface WriteOptions {
@@ -102,8 +103,23 @@ export interface NoEncodings {
   readonly valueEncoding?: undefined
 }
 
+/** Options of `open` for a table that is kept in an object store, too. */
+export interface StoreOpenOptions {
+  /**
+   * Where the table is published, and kept a few seconds behind, as by `replicate`. A table that is only there is restored first.
+   * Default: nowhere.
+   */
+  readonly remote?: ObjectStore | undefined
+  /** Go on with what another writer has published, which can publish no more. Default: false. */
+  readonly takeOver?: boolean | undefined
+}
+
 /** What `open` takes: encodings and options. */
-export type OpenOptions<K extends KeyEncoding, V extends ValueEncoding> = EncodingOptions<K, V> &
+export type OpenOptions<K extends KeyEncoding, V extends ValueEncoding> = LocalOpenOptions<K, V> &
+  StoreOpenOptions
+
+/** The same without a store. */
+type LocalOpenOptions<K extends KeyEncoding, V extends ValueEncoding> = EncodingOptions<K, V> &
   TableOptions & {
     /**
      * Stored at creation, instead of `duplicates`: an operator for each field of the value. The records of a key become
@@ -121,7 +137,8 @@ export type RemoteOpenOptions<K extends KeyEncoding, V extends ValueEncoding> = 
   }
 
 /** What `bulkLoad` takes: those of `open`, and its own. */
-export type BulkLoadOptions<K extends KeyEncoding, V extends ValueEncoding> = OpenOptions<K, V> & LoadOptions
+export type BulkLoadOptions<K extends KeyEncoding, V extends ValueEncoding> = LocalOpenOptions<K, V> &
+  LoadOptions
 
 /** The value argument, which a set does not have. */
 export type ValueArguments<V extends ValueEncoding, Options> = [V] extends [undefined]

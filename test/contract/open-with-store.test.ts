@@ -1,0 +1,106 @@
+/** A table that is opened with a store: it is restored, kept there, and moves to another machine by a takeover. */
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { directoryStore, FlashTable, publishedTable } from '../../src/index.js'
+
+const OPTIONS = { keyEncoding: 'u32', valueEncoding: 'u32' } as const
+type Table = FlashTable<'u32', 'u32'>
+
+let root: string
+let opened: Table[]
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'flashtable-store-'))
+  opened = []
+})
+afterEach(async () => {
+  await Promise.allSettled(opened.map(table => table.close()))
+  await rm(root, { recursive: true })
+})
+
+const newStore = () => directoryStore(join(root, 'store'))
+
+async function open(name: string, options: object = {}): Promise<Table> {
+  const table = await FlashTable.open(join(root, name), { ...OPTIONS, remote: newStore(), ...options })
+  opened.push(table)
+  return table
+}
+
+test('it is published at once, and again when it is closed; an empty directory is filled by a takeover', async () => {
+  const first = await open('a')
+  expect((await publishedTable(newStore())).versions).toHaveLength(1)
+  expect(first.replica!.status()).toMatchObject({ version: 1, lagRecords: 0, ended: false })
+  await first.put(1, 10)
+  await first.replica!.sync()
+  await first.put(2, 20)
+  await first.close()
+  // What a restore has left that was cut off, and an empty directory, are in the way of nobody.
+  await mkdir(join(root, 'b.restoring'))
+  await writeFile(join(root, 'b.restoring', '000001.bucket'), 'half')
+  await mkdir(join(root, 'b'))
+  const second = await open('b', { takeOver: true })
+  expect([await second.get(1), await second.get(2)]).toEqual([10, 20])
+  expect((await readdir(root)).toSorted()).toEqual(['a', 'b', 'store'])
+  await second.put(3, 30)
+  await second.close()
+  // It goes on where it was, without a takeover.
+  const again = await open('b')
+  expect(await again.count()).toBe(3)
+  const plain = await FlashTable.open(join(root, 'plain'), OPTIONS)
+  opened.push(plain)
+  expect(plain.replica).toBeUndefined()
+})
+
+test('nobody takes over by accident, and then nothing is left open or made', async () => {
+  const first = await open('a')
+  await first.put(1, 10)
+  await first.close()
+  await expect(open('b')).rejects.toMatchObject({ code: 'FLASHTABLE_FENCED' })
+  expect((await readdir(root)).toSorted()).toEqual(['a', 'store'])
+  const other = await FlashTable.open(join(root, 'other'), OPTIONS)
+  await other.put(5, 5)
+  await other.close()
+  await expect(open('other', { takeOver: true })).rejects.toMatchObject({ code: 'FLASHTABLE_EXISTS' })
+  // It is not locked.
+  await (await FlashTable.open(join(root, 'other'), OPTIONS)).close()
+})
+
+test('a writer that was replaced puts nothing more', async () => {
+  const first = await open('a')
+  await first.put(1, 10)
+  await first.replica!.sync()
+  const second = await open('b', { takeOver: true })
+  await first.put(2, 20)
+  await expect(first.replica!.sync()).rejects.toMatchObject({ code: 'FLASHTABLE_FENCED' })
+  const refused = {
+    code: 'FLASHTABLE_POISONED',
+    cause: expect.objectContaining({ code: 'FLASHTABLE_FENCED' }) as unknown,
+  }
+  for (const write of [first.put(3, 30), first.del(1), first.batch([{ type: 'del', key: 1 }]), first.sync()])
+    await expect(write).rejects.toMatchObject(refused)
+  expect(first.replica!.status()).toMatchObject({ ended: true })
+  expect((await first.stats()).poisoned).toMatch(/taken over/)
+  // Reads go on.
+  expect([await first.get(1), await first.get(2)]).toEqual([10, 20])
+  expect([await second.get(1), await second.get(2)]).toEqual([10, undefined])
+  await second.put(4, 40)
+  await second.replica!.sync()
+  await first.close().catch(() => {})
+  await expect(open('a', { takeOver: true })).rejects.toMatchObject({ code: 'FLASHTABLE_FENCED' })
+})
+
+test.each([
+  [{ remote: {} }, 'expected a store'],
+  [{ remote: 's3://bucket/prints' }, 'expected a store'],
+  [{ remote: undefined, takeOver: true }, "'takeOver' is for"],
+  [{ takeOver: 1 }, 'true or false'],
+  [{ readOnly: true }, 'openRemote'],
+  [{ errorIfExists: true }, 'errorIfExists'],
+])('%j is refused before anything is made', async (options, message) => {
+  await expect(open('a', options)).rejects.toMatchObject({
+    code: 'FLASHTABLE_INVALID_OPTION',
+    message: expect.stringContaining(message) as string,
+  })
+  expect(await readdir(root)).toEqual([])
+})
