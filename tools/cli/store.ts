@@ -93,7 +93,7 @@ export function isStore(text: string): boolean {
   try {
     return !isTable(text) && readdirSync(text).some(name => /^MANIFEST\.[1-9]\d*$/.test(name))
   } catch {
-    // It is not there, or is a file: whoever opens it says so.
+    // It is not there, or is a file: the open says so.
     return false
   }
 }
