@@ -252,7 +252,7 @@ describe('s3://', () => {
     expect(server.connections).toBe(0)
   })
 
-  // It would give up by itself after a minute.
+  // Without it, it would give up after a minute.
   test('Ctrl-C ends a read that gets no answer', async () => {
     const asked = server.plain.length
     server.always = () => {}
