@@ -252,6 +252,7 @@ describe('s3://', () => {
     expect(server.connections).toBe(0)
   })
 
+  // Without it, it would give up after a minute.
   test('Ctrl-C ends a read that gets no answer', async () => {
     const asked = server.plain.length
     server.always = () => {}
@@ -262,7 +263,7 @@ describe('s3://', () => {
     server.always = undefined
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' })
     expect(stderr).toBe('flashtable: INTERRUPTED: interrupted by SIGINT\n')
-  })
+  }, 30_000)
 
   test('nobody answers at the endpoint', async () => {
     const closed = createServer()

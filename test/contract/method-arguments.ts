@@ -118,9 +118,19 @@ export const METHODS: Readonly<Record<string, Method>> = {
       onProgress: [null, true, 'log', {}, []],
     },
   },
+  replicate: {
+    args: [new SimulatedStore()],
+    optionsAt: 1,
+    options: {
+      interval: [null, '7', 'often', 0, -1, NaN, 7n, {}, new Date()],
+      retention: [null, '7', 'a week', -1, NaN, 7n, {}, new Date()],
+      takeOver: NO_BOOLEANS,
+      signal: NO_SIGNALS,
+    },
+  },
   clear: { args: [], optionsAt: 0, options: { ...bounds, ...write } },
   setMeta: { args: [{ upTo: 1 }] },
-  refresh: { args: [] },
+  refresh: { args: [], optionsAt: 0, options: { atLeast: [null, '5', 0, -1, 1.5, 5n, {}], signal: NO_SIGNALS } },
   stats: { args: [] },
   close: { args: [] },
 }
