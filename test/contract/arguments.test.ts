@@ -38,7 +38,16 @@ test('every public method and function has its entry in method-arguments.ts', ()
   const statics = Object.getOwnPropertyNames(FlashTable).filter(
     name => typeof Object.getOwnPropertyDescriptor(FlashTable, name)!.value === 'function',
   )
-  expect(statics.sort()).toEqual(['bulkLoad', 'bulkLoadIn', 'open', 'openIn', 'restore', 'restoreIn'])
+  expect(statics.sort()).toEqual([
+    'bulkLoad',
+    'bulkLoadIn',
+    'open',
+    'openIn',
+    'openRemote',
+    'openRemoteIn',
+    'restore',
+    'restoreIn',
+  ])
   const ofSnapshot = Object.getOwnPropertyNames(Snapshot.prototype)
   expect(ofSnapshot.filter(name => !INTERNAL.includes(name)).sort()).toEqual(['close', 'constructor'])
   expect(Object.keys(flashtable).sort()).toEqual([
@@ -194,6 +203,33 @@ describe('arguments that a method does not take', () => {
     await expectRefused(verify(5), 'verifyTable of a number')
     await expectRefused(repair(path, new URL('https://example.org/')), 'repairTable into the web')
     expect([existsSync(path), existsSync(into)]).toEqual([false, false])
+  })
+
+  test('of openRemote are refused, and nothing is asked of a store', async () => {
+    const store = new SimulatedStore()
+    const openRemote = FlashTable.openRemote as (...args: unknown[]) => Promise<unknown>
+    for (const junk of NO_OPTIONS)
+      await expectRefused(openRemote(store, junk), `openRemote and ${textOf(junk)}`)
+    for (const junk of [null, 5, 'x', {}, [], undefined]) await expectRefused(openRemote(junk), textOf(junk))
+    for (const wrong of [
+      { at: 5 },
+      { version: 0 },
+      { name: 5 },
+      { version: 1, name: 'x' },
+      { cacheDirectory: 5 },
+      { cacheDiskBytes: 2 ** 24 },
+      { cacheDirectory: '/x', cacheDiskBytes: 5 },
+      { cacheBytes: -1 },
+      { filterBytes: 1.5 },
+      { refreshInterval: 0 },
+      { refreshInterval: 'often' },
+      { readOnly: true },
+      { signal: 5 },
+      { latency: 1 },
+    ])
+      await expectRefused(openRemote(store, wrong), `openRemote with ${JSON.stringify(wrong)}`)
+    await expectRefused(openRemote(store, undefined, 5), 'openRemote and more')
+    expect(store.ownCalls).toBe(0)
   })
 
   test('of restore, stores and published tables are refused, and nothing is asked of a store', async () => {

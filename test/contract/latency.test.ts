@@ -203,7 +203,7 @@ describe('of lookups', () => {
     expect(latency!.lookups.count).toBe(1)
     await reader.refresh()
     // The page of the first one is in memory still.
-    reader.getSync(keyOf(9000))
+    reader.getSync(keyOf(RECORDS - 1))
     const { count, minUs } = (await reader.stats()).latency!.lookups
     expect(count).toBe(2)
     expect(minUs).toBeGreaterThan(READ_MS * 990)

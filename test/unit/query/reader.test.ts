@@ -244,6 +244,7 @@ describe('a page source', () => {
     const words = new Uint32Array(1024)
     const file = {
       entry: { number: 1 },
+      readsAtOnce: 16,
       cache: { pages: 64 },
       cachedPage: () => -1,
       loadPageIfFast: () => false,
@@ -272,6 +273,7 @@ describe('a page source', () => {
     let fast = true
     const file = {
       entry: { number: 1 },
+      readsAtOnce: 16,
       cache: { pages: 16 },
       cachedPage: (page: number) => (cached.has(page) ? 1 : -1),
       loadPageIfFast: (page: number) => fast && cached.add(page) !== undefined,
