@@ -8,6 +8,8 @@ export const UNFINISHED_MANIFEST_NAME = 'MANIFEST.unfinished-repair'
 /** What the directory knows of stores where the table is published, and the next state of it until it is renamed. */
 export const REMOTE_NAME = 'REMOTE'
 export const REMOTE_TEMPORARY_NAME = 'REMOTE.tmp'
+/** A directory with the lock of the process that publishes the table. */
+export const REMOTE_LOCK_NAME = 'REMOTE.lock'
 /** What has happened in the table, for people; and the older part of it. Nothing depends on them. */
 export const EVENT_LOG_NAME = 'LOG.jsonl'
 export const OLD_EVENT_LOG_NAME = 'LOG.old.jsonl'

@@ -18,6 +18,8 @@ export interface Closing {
   readonly pins: Pins
   /** Resolves when all running calls have settled. */
   callsEnded(): Promise<unknown>
+  /** Lets another process publish. */
+  endPublishing(): Promise<void>
 }
 
 /** Closes the table. Rejects with the first failure; everything is released in any case. */
@@ -36,6 +38,7 @@ export async function closeTable(closing: Closing): Promise<void> {
   await attempt(() => writer?.wal.close())
   await attempt(() => closing.parts().state.close())
   await attempt(() => closing.parts().remote?.close())
+  await attempt(() => closing.endPublishing())
   await attempt(() => writer?.lock.release())
   if (failures.length > 0) throw failures[0]
 }

@@ -5,6 +5,9 @@ import { Mutex } from 'async-mutex'
 import { runExclusive } from '../async/abort.js'
 import { withProgress } from '../async/progress.js'
 import { describeValue } from '../base/describe-value.js'
+import { diskError, FlashTableError, hasCode, messageOf } from '../base/errors.js'
+import { REMOTE_LOCK_NAME } from '../io/file-names.js'
+import type { FileSystem } from '../io/file-system.js'
 import {
   invalidOption,
   optionalBoolean,
@@ -25,7 +28,7 @@ import type { TableState } from '../state/table-state.js'
 import type { Version } from '../state/version.js'
 import type { ObjectSource, ObjectStore } from '../store/object-store.js'
 import type { Environment } from './environment.js'
-import type { TableParts, WriterParts } from './table-parts.js'
+import type { TableLock, TableParts, WriterParts } from './table-parts.js'
 
 const NAME_LENGTH_MAX = 200
 /** Calls that an object store has. */
@@ -74,6 +77,7 @@ export interface TakenState extends PublishedState {
 export class Publishing {
   readonly #publishers = new Map<string, Publisher>()
   readonly #turn = new Mutex()
+  #lock: TableLock | undefined
 
   /** Publishes what was put before the call. Errors: as {@link Publisher.publish}, and as a flush. */
   async publish(
@@ -119,15 +123,23 @@ export class Publishing {
     })
   }
 
+  /** Another process may publish from now on. Requires: nothing is published any more. */
+  async close(): Promise<void> {
+    await this.#lock?.release()
+    this.#lock = undefined
+  }
+
   /** Takes a state when its turn has come, publishes it, and releases it. */
   publishState(
     store: ObjectStore,
     { directory, fileSystem }: Pick<PublisherOptions, 'directory' | 'fileSystem'>,
-    { randomBytes, wait }: Pick<Environment, 'randomBytes' | 'wait'>,
+    environment: Environment,
     take: () => Promise<TakenState>,
     request: PublishRequest,
   ): Promise<PublishResult> {
+    const { randomBytes, wait } = environment
     return runExclusive(this.#turn, request.signal, async () => {
+      this.#lock ??= await lockPublishing(directory, fileSystem, environment)
       const taken = await take()
       try {
         let publisher = this.#publishers.get(store.url)
@@ -145,6 +157,30 @@ export class Publishing {
         await taken.release()
       }
     })
+  }
+}
+
+/**
+ * Of a directory, one process at a time publishes: two would be one writer to the store, and take the table from each other.
+ * Held until the table is closed. Rejects with `FLASHTABLE_LOCKED`.
+ */
+async function lockPublishing(
+  directory: string,
+  fileSystem: FileSystem,
+  { acquireLock }: Environment,
+): Promise<TableLock> {
+  const place = `${directory}/${REMOTE_LOCK_NAME}`
+  try {
+    await fileSystem.makeDirectory(place)
+    return await acquireLock(place, { timeoutMs: 0 })
+  } catch (error) {
+    if (!hasCode(error, 'FLASHTABLE_LOCKED')) throw diskError(error, `${place} cannot be made`)
+    throw new FlashTableError(
+      'FLASHTABLE_LOCKED',
+      `${directory} is published by another process or another open already, a replica for instance; two would take the ` +
+        `table from each other: end that one first (${messageOf(error)})`,
+      { cause: error },
+    )
   }
 }
 

@@ -425,6 +425,7 @@ export class TableSession {
       parts: () => this.#parts,
       pins: this.pins,
       callsEnded: () => Promise.allSettled(this.#running),
+      endPublishing: () => this.#publishing.close(),
     })
   }
 }

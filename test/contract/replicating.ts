@@ -261,6 +261,31 @@ export function describeReplicating(name: string, newStore: () => Promise<Object
       expect(replica.status().lagRecords).toBe(0)
     })
 
+    test('of a directory, one open publishes at a time', async () => {
+      const [store, table] = [await newStore(), await newTable()]
+      await put(table, 0, 10)
+      await table.publish(store)
+      const reader = await FlashTable.open(table.location, { readOnly: true })
+      opened.push(reader)
+      await expect(reader.replicate(store)).rejects.toMatchObject({
+        code: 'FLASHTABLE_LOCKED',
+        message: expect.stringContaining('published by another process or another open') as string,
+      })
+      await table.close()
+      const replica = await reader.replicate(store, { interval: '1h' })
+      const later = await openTable(table.location)
+      opened.push(later)
+      await expect(later.publish(store)).rejects.toMatchObject({ code: 'FLASHTABLE_LOCKED' })
+      await put(later, 10, 10)
+      await later.sync()
+      await replica.sync()
+      expect(await publishedEntries(store)).toHaveLength(20)
+      await reader.close()
+      await put(later, 20, 10)
+      await later.publish(store)
+      expect(await publishedEntries(store)).toHaveLength(30)
+    })
+
     test('wrong options are refused, and what is published cannot be replicated', async () => {
       const [store, table] = [await newStore(), await newTable()]
       const wrong = { code: 'FLASHTABLE_INVALID_OPTION' }

@@ -26,7 +26,12 @@ test('calls that run are waited for before the log ends', async () => {
     await new Promise(resolve => void setImmediate(resolve))
     order.push(`calls ended, clean ${parts.state.manifest.clean}`)
   }
-  await closeTable({ parts: () => parts, pins: new Pins(() => {}), callsEnded })
+  await closeTable({
+    parts: () => parts,
+    pins: new Pins(() => {}),
+    callsEnded,
+    endPublishing: () => Promise.resolve(),
+  })
   order.push(`closed, clean ${parts.state.manifest.clean}`)
   expect(order).toEqual(['calls ended, clean false', 'closed, clean true'])
 })

@@ -4,5 +4,6 @@ import { closeTable } from '../../../src/table/close-table.js'
 import type { TableParts } from '../../../src/table/table-parts.js'
 
 export function closeParts(parts: TableParts, pins = new Pins(() => {})): Promise<void> {
-  return closeTable({ parts: () => parts, pins, callsEnded: () => Promise.resolve() })
+  const done = (): Promise<void> => Promise.resolve()
+  return closeTable({ parts: () => parts, pins, callsEnded: done, endPublishing: done })
 }

@@ -71,7 +71,7 @@ async function runReplicate(directory: string, to: string, options: Options): Pr
   )
 }
 
-/** Shows how far it is until the signal aborts. Rejects if it has ended by itself. */
+/** Shows how far it is until the signal aborts. Rejects if it has ended before. */
 async function follow(replica: Replica, options: Options, signal: AbortSignal): Promise<void> {
   const line = new StatusLine()
   let shown: ReplicaStatus | undefined
