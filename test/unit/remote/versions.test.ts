@@ -81,3 +81,34 @@ test('a version is chosen by time, number and name, and the message says what th
 test('the table of a version is that of its writer', () => {
   expect(publishedAt(1000, ['a']).table).toEqual(TABLE)
 })
+
+test('of the versions of a replica a hundred stay in the retention, and every moment has one', () => {
+  let remote = publishedAt(0, ['a'])
+  const stepMs = 10_000
+  let now = 0
+  let most = 0
+  for (let step = 1; step <= 2000; step++) {
+    now = step * stepMs
+    const name = step === 500 ? { name: 'kept' } : undefined
+    remote = withVersion(remote, { ...manifestWith(now), files: [fileIn('a')], name, replicated: true })
+    remote = collected(remote, now, HOUR).remote
+    most = Math.max(most, remote.versions.length)
+  }
+  // All of the last ten minutes, a hundredth of an hour each before, one with a name, and the ends.
+  expect(most).toBeLessThanOrEqual(60 + 100 + 3)
+  const { versions } = remote
+  const recent = versions.filter(({ supersededAt = Infinity }) => supersededAt + 600_000 > now)
+  expect(recent.length).toBeGreaterThanOrEqual(60)
+  expect(versions[0]!.version).toBe(501)
+  // What was published then, or a little before.
+  for (let ago = 0; ago < HOUR; ago += 7000) {
+    const chosen = chooseVersion(remote, 'here', { at: now - ago })
+    expect(chosen.at).toBeLessThanOrEqual(now - ago)
+    expect(chosen.at).toBeGreaterThan(now - ago - HOUR / 100 - stepMs)
+  }
+  // Versions that a program has published stay all.
+  let published = publishedAt(0, ['a'])
+  for (let at = 1000; at < 1_200_000; at += 1000)
+    published = withVersion(published, { ...manifestWith(at), files: [fileIn('a')] })
+  expect(collected(published, 1_200_000, HOUR).remote.versions).toHaveLength(1200)
+})
