@@ -26,6 +26,8 @@ describe('options of an open', () => {
       latency: false,
       eventLog: true,
       writeBudget: undefined,
+      remote: undefined,
+      takeOver: false,
     })
   })
 
