@@ -64,6 +64,7 @@ test('nonsense with a checksum that fits is damage, and is never written', () =>
     { versions: [] },
     { versions: [REMOTE.versions[1], REMOTE.versions[0]] },
     { versions: [{ ...REMOTE.versions[0], at: 1.5 }] },
+    { versions: [{ ...REMOTE.versions[0], replicated: 1 }] },
     { names: [{ name: 'x' }] },
     { names: [REMOTE.names[0], REMOTE.names[0]] },
   ]
