@@ -4,6 +4,7 @@
  * Such a signal is not an instance of the class of this realm, `AbortSignal.any` refuses it, and old ones lack
  * `throwIfAborted` and `reason`. So signals are recognised by their shape, and nothing here uses the global class.
  */
+import { setMaxListeners } from 'node:events'
 import * as util from 'node:util'
 import type { Mutex } from 'async-mutex'
 
@@ -34,6 +35,17 @@ export function newAbortController(): AbortController {
   return globalThis.AbortController === undefined
     ? util.transferableAbortController()
     : new globalThis.AbortController()
+}
+
+/** A controller whose signal any number of calls listen to at the same time: more than ten are no leak. */
+export function newSharedAbortController(): AbortController {
+  const controller = newAbortController()
+  try {
+    setMaxListeners(0, controller.signal)
+  } catch {
+    // A signal of another realm: it does not count them.
+  }
+  return controller
 }
 
 /** A signal that aborts as soon as one of the signals does. Call `release` when it is no longer needed. */

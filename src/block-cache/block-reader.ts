@@ -5,7 +5,7 @@
  * only `close`. Neighbouring blocks that are missing come by one call of the store. Long reads are scans: they use what
  * is there, but leave nothing behind, except for blocks of which the next read needs the rest.
  */
-import { abortReason, newAbortController, throwIfAborted } from '../async/abort.js'
+import { abortReason, newSharedAbortController, throwIfAborted } from '../async/abort.js'
 import { FlashTableError } from '../base/errors.js'
 import type { ObjectStore } from '../store/object-store.js'
 import { BlockCache, type BlockCacheOptions } from './block-cache.js'
@@ -57,7 +57,7 @@ export class BlockReader implements ObjectReader {
   readonly #store: ObjectStore
   readonly #cache: BlockCache
   readonly #onClose: () => Promise<void>
-  readonly #closing = newAbortController()
+  readonly #closing = newSharedAbortController()
   #closed: Promise<void> | undefined
   readonly #objects = new Map<string, CachedObject>()
   readonly #flights = new Map<string, Flight>()

@@ -2,7 +2,7 @@
  * Reads a published table where it is: which version is open, when it moves on to a newer one, and what of the filters is
  * fetched. It never writes to the store, and holds nothing there. docs/internals.md, Remote readers.
  */
-import { abortReason, newAbortController, throwIfAborted } from '../async/abort.js'
+import { abortReason, newSharedAbortController, throwIfAborted } from '../async/abort.js'
 import { corruption, FlashTableError, hasCode, messageOf } from '../base/errors.js'
 import type { Latency } from '../base/latency.js'
 import type { BlockCacheOptions } from '../block-cache/block-cache.js'
@@ -45,7 +45,7 @@ export class RemoteReader {
   readonly #environment: Environment
   readonly #objects: ObjectReader
   readonly #latency: Latency | undefined
-  readonly #closing = newAbortController()
+  readonly #closing = newSharedAbortController()
   /** Files whose filters were fetched, or are being. */
   readonly #filtersOf = new WeakSet<BucketFile>()
   #fetching: Promise<void> = Promise.resolve()

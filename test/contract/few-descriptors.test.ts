@@ -19,7 +19,7 @@ beforeAll(async () => {
 test('a process without descriptors for a while poisons no table, and goes on when there are some again', async () => {
   const root = await mkdtemp(join(tmpdir(), 'flashtable-descriptors-'))
   try {
-    const command = `ulimit -n 80 && exec "$0" --import tsx "$1" "$2" "$3"`
+    const command = `ulimit -n 200 && exec "$0" --import tsx "$1" "$2" "$3"`
     const args = ['-c', command, process.execPath, SCRIPT, join(root, 'table'), compiled.library]
     const { stdout } = await promisify(execFile)('sh', args, { timeout: 60_000 })
     const { codes, lost } = JSON.parse(stdout) as { codes: string[]; lost: number }
