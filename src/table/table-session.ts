@@ -370,6 +370,8 @@ export class TableSession {
       environment: this.#environment,
     }
     const replica = await this.finish(startReplica(table, store, options, poisons))
+    if (this.#closed !== undefined) await replica.close().catch(() => {})
+    this.assertOpen()
     this.#replicas.add(replica)
     return replica
   }

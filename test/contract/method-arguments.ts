@@ -130,7 +130,11 @@ export const METHODS: Readonly<Record<string, Method>> = {
   },
   clear: { args: [], optionsAt: 0, options: { ...bounds, ...write } },
   setMeta: { args: [{ upTo: 1 }] },
-  refresh: { args: [], optionsAt: 0, options: { atLeast: [null, '5', 0, -1, 1.5, 5n, {}], signal: NO_SIGNALS } },
+  refresh: {
+    args: [],
+    optionsAt: 0,
+    options: { atLeast: [null, '5', 0, -1, 1.5, 5n, {}], signal: NO_SIGNALS },
+  },
   stats: { args: [] },
   close: { args: [] },
 }
