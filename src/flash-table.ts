@@ -521,6 +521,15 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /**
+   * As `replicate`; when another writer has taken over, nothing can be put into this table any more.
+   *
+   * @internal
+   */
+  replicateAlone(store: ObjectStore, options: ReplicateOptions): Promise<Replica> {
+    return this.#session.replicate(store, options, true)
+  }
+
+  /**
    * Restores a published table into the new directory `location`: the newest version, or one by its time, number or name.
    * What it was published from may go on meanwhile. To publish the copy to the same store, pass `takeOver`. When it resolves,
    * the copy is complete and on the device; if it rejects, nothing is left of it. Rejects with `FLASHTABLE_NOT_FOUND`,

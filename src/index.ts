@@ -11,7 +11,12 @@ export type {
 export type { PartitionedOptions } from './partitions/open-options.js'
 export { PartitionedSnapshot } from './partitions/partitioned-snapshot.js'
 export type { PartitionedStats, PartitionStats } from './partitions/partitioned-stats.js'
-export type { PartitionedPublishOptions, PartitionedPublishResult } from './partitions/partitioned-writes.js'
+export type {
+  PartitionedPublishOptions,
+  PartitionedPublishResult,
+  PartitionedReplicateOptions,
+} from './partitions/partitioned-writes.js'
+export type { PartitionedReplica, PartitionedReplicaStatus } from './partitions/partitioned-replica.js'
 export { directoryStore } from './store/directory.js'
 export { collectGarbage, probeStore, publishedTable, verifyPublished } from './table/published.js'
 export { repairTable, verifyTable } from './offline/index.js'

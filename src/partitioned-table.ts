@@ -33,11 +33,13 @@ import {
 import { openPartitions } from './partitions/open-partitions.js'
 import { PartitionedReads } from './partitions/partitioned-reads.js'
 import type { PartitionedSnapshot } from './partitions/partitioned-snapshot.js'
+import type { PartitionedReplica } from './partitions/partitioned-replica.js'
 import { partitionedStats, type PartitionedStats } from './partitions/partitioned-stats.js'
 import {
   PartitionedWrites,
   type PartitionedPublishOptions,
   type PartitionedPublishResult,
+  type PartitionedReplicateOptions,
 } from './partitions/partitioned-writes.js'
 import { PartitionsInUse } from './partitions/partitions-in-use.js'
 import { keepAlive } from './async/keep-alive.js'
@@ -411,6 +413,14 @@ export class PartitionedTable<K extends KeyEncoding = KeyEncoding, V extends Val
    */
   publish(options?: PartitionedPublishOptions, ...extra: never[]): Promise<PartitionedPublishResult> {
     return this.#writes.publish(options, extra)
+  }
+
+  /**
+   * Keeps what is published of the partitions that this process writes a few seconds behind them, until the replica or the table is
+   * closed. When another process has taken a partition over, nothing can be written into it here any more. Errors: as `publish`.
+   */
+  replicate(options?: PartitionedReplicateOptions, ...extra: never[]): Promise<PartitionedReplica> {
+    return this.#writes.replicate(options, extra)
   }
 
   /**

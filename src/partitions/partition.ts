@@ -7,7 +7,9 @@
 import { FlashTableError, hasCode } from '../base/errors.js'
 import type { FlashTable } from '../flash-table.js'
 import type { ObjectStore } from '../store/object-store.js'
+import type { Replica } from '../replica/replica.js'
 import type { PublishOptions } from '../table/publish.js'
+import type { ReplicateOptions } from '../table/replicate.js'
 import type { PublishResult } from '../remote/publisher.js'
 
 export interface PartitionOptions {
@@ -40,6 +42,10 @@ export class Partition {
 
   get number(): number {
     return this.#options.number
+  }
+
+  get name(): string {
+    return this.#options.name
   }
 
   get isWritten(): boolean {
@@ -115,6 +121,11 @@ export class Partition {
       if (hasCode(error, 'FLASHTABLE_FENCED')) this.#fenced = error as FlashTableError
       throw error
     }
+  }
+
+  /** Keeps what is published a few seconds behind. When another process has taken it over, nothing can be written here. */
+  replicate(options: ReplicateOptions): Promise<Replica> {
+    return this.write('replicate', table => table.replicateAlone(this.#options.store, options))
   }
 
   /** Moves a reader on, to this version at least. Rejects as `refresh` of a table. */

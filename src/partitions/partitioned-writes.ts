@@ -17,8 +17,10 @@ import {
 import { keyLanesOf, OperationBuffer } from '../records/operations.js'
 import { readPutColumnsOptions, readSync } from '../table/call-options.js'
 import type { PublishOptions } from '../table/publish.js'
+import type { ReplicateOptions } from '../table/replicate.js'
 import { gatherRows } from './part-columns.js'
 import type { Partition } from './partition.js'
+import { PartitionedReplica, type ReplicatedPartition } from './partitioned-replica.js'
 import { allEnded, type PartitionsInUse } from './partitions-in-use.js'
 
 type Extra = readonly unknown[]
@@ -31,10 +33,14 @@ const COMPACT_OPTIONS = { signal: optionalSignal }
 const SYNC_OPTIONS = { sync: optionalBoolean }
 /** Each partition checks them. */
 const asGiven = (value: unknown): unknown => value
+const REPLICATE_OPTIONS = { interval: asGiven, retention: asGiven, signal: optionalSignal }
 const PUBLISH_OPTIONS = { name: asGiven, expires: asGiven, retention: asGiven, signal: optionalSignal }
 
 /** Options of `publish`: those of a table, for each partition that is written here. */
 export type PartitionedPublishOptions = Pick<PublishOptions, 'name' | 'expires' | 'retention' | 'signal'>
+
+/** Options of `replicate`: those of a table, for each partition that is written here. */
+export type PartitionedReplicateOptions = Omit<ReplicateOptions, 'takeOver'>
 
 /** What `publish` has done. */
 export interface PartitionedPublishResult {
@@ -167,6 +173,24 @@ export class PartitionedWrites {
     })
     if (failures.length > 0) throw failures[0]
     return { versions, uploadedBytes, uploadedFiles }
+  }
+
+  /** Rejects with the first failure, and then none is replicated. */
+  async replicate(options: unknown, extra: Extra): Promise<PartitionedReplica> {
+    this.#begin('replicate', extra)
+    const given = readOptions('replicate', options, REPLICATE_OPTIONS) as PartitionedReplicateOptions
+    const { written } = this.#use
+    const replicas: ReplicatedPartition[] = []
+    try {
+      await atOnce(written.length, PUBLISHES_AT_ONCE, async i => {
+        const partition = written[i]!
+        replicas.push({ partition, replica: await partition.replicate(given) })
+      })
+    } catch (error) {
+      await Promise.allSettled(replicas.map(({ replica }) => replica.close()))
+      throw error
+    }
+    return new PartitionedReplica(replicas.sort((a, b) => a.partition.number - b.partition.number))
   }
 
   /** Moves the partitions on that are written elsewhere. */

@@ -197,6 +197,48 @@ export function describePartitions(name: string, newStore: () => Promise<() => O
       ).rejects.toMatchObject(code('FENCED', '^partition 03: .*restore it anew'))
     })
 
+    test('what is written is kept a few seconds behind, until a partition is taken over', async () => {
+      const [storeOf, root] = [await newStore(), await newRoot()]
+      const writer = await openPrints(storeOf(), { partitions: 4, write: 'all', directory: join(root, 'a') })
+      const replica = await writer.replicate({ interval: 20 })
+      await writer.putColumns(columnsOf(0, 500))
+      await replica.sync()
+      const reader = await openPrints(storeOf(), {})
+      expect(await reader.count()).toBe(500)
+      expect((await writer.stats()).files).toBe(0)
+      await writer.putColumns(columnsOf(500, 100))
+      await expect.poll(() => replica.status().lagRecords).toBe(0)
+      await reader.refresh()
+      expect(await reader.count()).toBe(600)
+      const { partitions, ...rest } = replica.status()
+      expect(rest).toEqual({ lagRecords: 0, lagMs: 0, failure: undefined, ended: false })
+      expect(partitions.map(({ partition }) => partition)).toEqual([0, 1, 2, 3])
+      const other = await openPrints(storeOf(), { write: [2], directory: join(root, 'b'), takeOver: true })
+      expect(await other.count()).toBe(600)
+      await writer.putColumns(columnsOf(600, 100)).catch(() => {})
+      await expect(replica.sync()).rejects.toMatchObject({
+        code: 'FLASHTABLE_FENCED',
+        message: expect.stringMatching(/^partition 02: /) as string,
+      })
+      expect(replica.status()).toMatchObject({
+        ended: true,
+        failure: expect.stringMatching(/^partition 02: /) as string,
+      })
+      const inPartition = (partition: number): bigint =>
+        columnsOf(700, 100).key.find(key => writer.partitionOf(key) === partition)!
+      await expect(writer.put(inPartition(2), { time: 1, id: 1 })).rejects.toMatchObject({
+        code: 'FLASHTABLE_POISONED',
+      })
+      await writer.put(inPartition(3), { time: 1, id: 1 })
+      await replica.close()
+      await reader.refresh()
+      expect(await reader.has(inPartition(3))).toBe(true)
+      await expect(reader.replicate()).rejects.toMatchObject({ code: 'FLASHTABLE_READ_ONLY' })
+      await expect(writer.replicate({ interval: 'soon' })).rejects.toMatchObject({
+        code: 'FLASHTABLE_INVALID_OPTION',
+      })
+    })
+
     test('a partition that nobody has published is empty, and is looked for again', async () => {
       const [store, root] = [await newStore(), await newRoot()]
       await expect(openPrints(store(), {})).rejects.toMatchObject(code('NOT_FOUND'))
