@@ -11,7 +11,7 @@ import {
 import type { Random } from '../../support/random.js'
 import type { SimulatedFileSystem } from '../../support/simulated-file-system.js'
 import { GatedStore, type Stored, type StoreRequest } from './gated-store.js'
-import type { Caller, Invariants } from './invariants.js'
+import type { Caller, Invariants, Request } from './invariants.js'
 import { PAGE_BYTES, tagsOf, type SmallFile } from './small-table.js'
 
 /** How the publish of a machine may fail. */
@@ -73,7 +73,7 @@ export class Program {
   isDead = false
   asleepUntil = 0
   isPublishing = false
-  takesOver = false
+  request: Request | undefined
   readonly actor: Actor
   readonly caller: Caller
   readonly store: GatedStore

@@ -8,6 +8,11 @@ import type { SimulatedFileSystem } from '../../support/simulated-file-system.js
 import type { Observer, Stored } from './gated-store.js'
 import { PAGE_BYTES, read, tagsOf } from './small-table.js'
 
+/** One call of `publish`. */
+export interface Request {
+  readonly takeOver: boolean
+}
+
 /** A life of a program: what it has, by which its calls are judged. */
 export interface Caller {
   readonly name: string
@@ -15,8 +20,8 @@ export interface Caller {
   /** Of a writer: its disk, and what its table has sealed. A collection has none. */
   readonly disk?: SimulatedFileSystem | undefined
   readonly tags?: (() => readonly string[]) | undefined
-  /** Whether it was told to take over. */
-  readonly takesOver?: (() => boolean) | undefined
+  /** What its newest publish was asked for. */
+  readonly request?: (() => Request | undefined) | undefined
 }
 
 const POINTER = 'MANIFEST'
@@ -28,14 +33,14 @@ export class Invariants {
   readonly histories = new Map<number, string>()
   /** Who has made the last state of a writer. */
   lastWriter: Caller | undefined
-  /** How many versions each has made. */
-  readonly versionsOf = new Map<Caller, number>()
   readonly #stored: Stored
   readonly #used = new Map<string, Uint8Array>()
   readonly #named = new Set<string>()
   readonly #dropped = new Map<string, Caller>()
   /** What a writer had, and was told, when it sent a state, by the nonce. */
-  readonly #sent = new Map<string, { readonly tags: readonly string[]; readonly takesOver: boolean }>()
+  readonly #sent = new Map<string, { readonly tags: readonly string[]; readonly request: Request }>()
+  /** Publishes that have made a version. A late one may do so when its program makes the next one. */
+  readonly #done = new Set<Request>()
   readonly #owners = new Map<number, Caller>()
   #failure: Error | undefined
   /** The clock of the store may be set back: this is the latest time that it has told. */
@@ -89,10 +94,10 @@ export class Invariants {
   }
 
   /** I4: what is sent as a version is on the device by then. A power cut at this moment shows it. */
-  #sends(remote: RemoteManifest, { disk, tags, takesOver }: Caller): void {
+  #sends(remote: RemoteManifest, { disk, tags, request }: Caller): void {
     const newest = remote.versions.at(-1)!
     if (disk === undefined || tags === undefined) return
-    this.#sent.set(remote.nonce, { tags: tags(), takesOver: takesOver?.() ?? false })
+    this.#sent.set(remote.nonce, { tags: tags(), request: request!()! })
     if (this.histories.has(newest.version)) return
     const left = read(disk.crashState(newest.sequence))?.files.flatMap(({ tags }) => tags) ?? []
     need(left.length >= newest.sequence, `I4: version ${newest.version} is ahead of the device`)
@@ -116,7 +121,7 @@ export class Invariants {
     }
     need(newest.at <= this.#latest, 'I3: a version of a time that has not come')
     this.#checkNames(last, remote, caller)
-    this.#checkVersions(remote, newest, before, caller)
+    this.#checkVersions(remote, newest, before)
     if (last !== undefined) this.#checkForgotten(last, remote)
   }
 
@@ -130,7 +135,7 @@ export class Invariants {
       return
     }
     if (last !== undefined && last.writer.id !== remote.writer.id)
-      need(this.#sent.get(remote.nonce)!.takesOver, 'I3: a writer was replaced without being told to')
+      need(this.#sent.get(remote.nonce)!.request.takeOver, 'I3: a writer was replaced without being told to')
     if (remote.epoch !== last?.epoch) this.#owners.set(remote.epoch, caller)
     need(this.#owners.get(remote.epoch) === caller, `I3: two writers have epoch ${remote.epoch}`)
     this.lastWriter = caller
@@ -147,12 +152,7 @@ export class Invariants {
   }
 
   /** I6: each version is whole, the same as ever, and goes on from the one before. */
-  #checkVersions(
-    remote: RemoteManifest,
-    newest: RemoteVersion,
-    before: RemoteVersion | undefined,
-    caller: Caller,
-  ): void {
+  #checkVersions(remote: RemoteManifest, newest: RemoteVersion, before: RemoteVersion | undefined): void {
     for (const { version, sequence } of remote.versions) {
       const found = this.#tagsOf(remote, version)
       need(found.length === sequence, `I6: version ${version} has ${found.length} tags of ${sequence}`)
@@ -168,7 +168,9 @@ export class Invariants {
       const older = before === undefined ? '' : this.histories.get(before.version)!
       need(history.startsWith(older), `I6: version ${version} does not go on from the one before`)
       this.histories.set(version, history)
-      this.versionsOf.set(caller, (this.versionsOf.get(caller) ?? 0) + 1)
+      const { request } = this.#sent.get(remote.nonce)!
+      need(!this.#done.has(request), 'one publish has made two versions')
+      this.#done.add(request)
     }
   }
 

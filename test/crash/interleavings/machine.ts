@@ -35,7 +35,7 @@ export class Machine extends Actor {
       lineage: this.lineage,
       disk,
       tags: () => this.#table?.tags ?? [],
-      takesOver: () => program.takesOver,
+      request: () => program.request,
     })
     disk.onCall = ({ op, path, target }) => {
       // A dead program goes no further.
@@ -142,9 +142,7 @@ export class Machine extends Actor {
     const state = table.taken()
     const expected = table.tags.join(' ')
     program.isPublishing = true
-    program.takesOver = request.takeOver
-    const { versionsOf } = world.invariants
-    const versions = versionsOf.get(program.caller) ?? 0
+    program.request = request
     const began = world.states
     try {
       const result = await this.#publisher.publish(state, {
@@ -160,8 +158,6 @@ export class Machine extends Actor {
       this.#isStopped = codeOf(error) === 'FLASHTABLE_FENCED' && random.chance(0.6)
       return undefined
     } finally {
-      if ((versionsOf.get(program.caller) ?? 0) > versions + 1)
-        world.fail(new Error(`${this.name}: one publish has made two versions`))
       program.isPublishing = false
     }
   }
