@@ -77,20 +77,25 @@ export async function run(workload: string, step?: number): Promise<Run> {
 }
 
 /**
- * Explores about `states` states of the workload, over all its stops alike. Throws at the first state that breaks a
- * promise, with what is needed to see it again. `onState` is called after each, with how many there have been.
+ * Explores about `states` states of the workload, over all its stops alike, or over those that `isChosen`. Throws at the first
+ * state that breaks a promise, with what is needed to see it again. `onState` is called after each, with how many there
+ * have been.
  */
 export async function explore(
   workload: string,
   states: number,
   firstSeed: number,
   onState: (states: number) => void = () => {},
+  isChosen: (step: number, steps: number) => boolean = () => true,
 ): Promise<Exploration> {
   const whole = await run(workload)
   const steps = whole.disk.calls
   const seeds = Math.max(1, Math.ceil(states / steps) - 1)
   const explorer = new Explorer(workload, whole)
+  let chosen = 0
   for (let step = 1; step <= steps; step++) {
+    if (!isChosen(step, steps)) continue
+    chosen++
     await explorer.stopAt(step)
     await explorer.check(-1, false)
     for (let i = 0; i < seeds; i++) {
@@ -99,7 +104,7 @@ export async function explore(
       onState(explorer.states)
     }
   }
-  return { steps, states: explorer.states, disks: explorer.disks, recoveries: explorer.recoveries }
+  return { steps: chosen, states: explorer.states, disks: explorer.disks, recoveries: explorer.recoveries }
 }
 
 /** Checks one state again, in every way. */
