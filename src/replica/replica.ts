@@ -10,7 +10,7 @@ import { optionalSignal, readOptions, refuseExtra } from '../options/arguments.j
 export interface ReplicaParts {
   readonly url: string
   readonly intervalMs: number
-  /** Sees what another process has put; does nothing for a writer. */
+  /** Sees what was put before: by calls that still run, or by another process. */
   readonly look: () => Promise<void>
   /** Everything put before this sequence number is in the table now. */
   readonly sequence: () => number
@@ -98,8 +98,7 @@ export class Replica {
   async sync(options?: { readonly signal?: AbortSignal | undefined }, ...extra: never[]): Promise<void> {
     refuseExtra('sync', extra)
     const { signal } = readOptions('sync', options, { signal: optionalSignal })
-    if (this.#closed !== undefined)
-      throw new FlashTableError('FLASHTABLE_NOT_OPEN', `the replica in ${this.#parts.url} is closed`)
+    if (this.#closed !== undefined) throw this.#notOpen()
     if (this.#ended) throw this.#failure
     await keepAlive(unlessAborted(this.#turn(), signal))
   }
@@ -141,7 +140,8 @@ export class Replica {
       if (!this.#ended) await keepAlive(unlessAborted(this.#turn(), signal))
     } finally {
       this.#ended = true
-      this.#closing.abort()
+      // Who still waits for a publish is told that.
+      this.#closing.abort(this.#notOpen())
       await this.#looping
       await this.#running?.catch(() => {})
       await this.#parts.release()
@@ -170,7 +170,7 @@ export class Replica {
 
   async #publish(signal: AbortSignal): Promise<void> {
     const { look, stamp, publish, now } = this.#parts
-    if (this.#ended) throw this.#failure
+    if (this.#ended) throw this.#closed === undefined ? this.#failure : this.#notOpen()
     const beganMs = now()
     try {
       await look()
@@ -183,6 +183,10 @@ export class Replica {
       if (FINAL.some(code => hasCode(error, code))) this.#ended = true
       throw error
     }
+  }
+
+  #notOpen(): FlashTableError {
+    return new FlashTableError('FLASHTABLE_NOT_OPEN', `the replica in ${this.#parts.url} is closed`)
   }
 
   /** Never rejects. */

@@ -125,9 +125,9 @@ class ReplicaSource {
     })
   }
 
-  /** Sees what a writer in another process has put. */
-  look(): Promise<void> {
-    return this.#follower?.look() ?? Promise.resolve()
+  /** Sees what a writer in another process has put; of a writer, waits for the calls that came before. */
+  async look(): Promise<void> {
+    await (this.#follower?.look() ?? this.#table.parts().writer?.committer.barrier(false))
   }
 
   async publish(store: ObjectStore, request: PublishRequest): Promise<ReplicatedVersion> {

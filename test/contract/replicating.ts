@@ -286,6 +286,21 @@ export function describeReplicating(name: string, newStore: () => Promise<Object
       expect(await publishedEntries(store)).toHaveLength(30)
     })
 
+    test('sync has what puts, deletes and clears before it do, also if they still run', async () => {
+      const [store, table] = [await newStore(), await newTable()]
+      await using replica = await table.replicate(store, { interval: '1h' })
+      for (let round = 0; round < 20; round++) {
+        const running = put(table, round * 10, 10)
+        await replica.sync()
+        expect(replica.status().sequence).toBe((round + 1) * 10)
+        await running
+      }
+      const [deleted, cleared] = [table.del(0), table.clear({ gte: 300 })]
+      await replica.sync()
+      expect(await publishedEntries(store)).toHaveLength(99)
+      await Promise.all([deleted, cleared])
+    })
+
     test('wrong options are refused, and what is published cannot be replicated', async () => {
       const [store, table] = [await newStore(), await newTable()]
       const wrong = { code: 'FLASHTABLE_INVALID_OPTION' }

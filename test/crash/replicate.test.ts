@@ -80,6 +80,47 @@ test('a machine that dies at any call of the store leaves what was synced, and l
   expect([calls > 40, later > 40]).toEqual([true, true])
 })
 
+test('the same of a replica beside the writer: what it publishes is on the device before', async () => {
+  let published = 0
+  for (let crashAt = 1; ; crashAt++) {
+    const machine = new Machine(new SimulatedStore(newStored()))
+    const told = { synced: 0, put: 0 }
+    await machine.put(10)
+    told.put = 10
+    const sidecar = await machine.openBeside()
+    machine.store.crashAt = crashAt
+    let failure: unknown
+    try {
+      const replica = await sidecar.replicate(machine.store, { interval: NEVER, retention: 0 })
+      for (let round = 0; round < 6; round++) {
+        told.synced = replica.status().sequence
+        const count = 1 + (round % 4) * 30
+        told.put += count
+        await machine.put(count)
+        if (round === 3) await machine.table!.compact()
+        await replica.sync()
+        expect(replica.status().sequence).toBe(told.put)
+      }
+    } catch (error) {
+      failure = error
+    }
+    machine.store.crashAt = Infinity
+    const cutAt = machine.disk.crashState(crashAt)
+    const version = remoteOf(machine.store.stored)
+    const inStore = version === undefined ? 0 : await expectPrefix(machine.store, told)
+    await sidecar.close()
+    await machine.close()
+    const after = new Machine(new SimulatedStore(newStored()), machine.directory, cutAt)
+    const { next } = (await (await after.open()).stats()).sequence
+    expect(next).toBeGreaterThanOrEqual(inStore)
+    await after.close()
+    published = Math.max(published, inStore)
+    if (failure === undefined) break
+    expect((failure as Error).message).toContain('the machine is gone')
+  }
+  expect(published).toBeGreaterThan(100)
+})
+
 test.for(['before', 'after', 'late'] as const)(
   'any call is lost, done: %s; the next sync makes it good',
   async fault => {

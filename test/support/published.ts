@@ -112,6 +112,12 @@ export class Machine {
     return this.table
   }
 
+  /** The table as another process beside the writer has it. */
+  async openBeside(): Promise<SetTable> {
+    const options = { readOnly: true } as const
+    return (await FlashTable.openIn(this.directory, options, environmentOf(this.disk))) as unknown as SetTable
+  }
+
   async put(count: number): Promise<void> {
     const table = await this.open()
     const { next } = (await table.stats()).sequence
