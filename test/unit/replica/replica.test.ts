@@ -5,7 +5,7 @@ import { Replica } from '../../../src/replica/replica.js'
 
 const INTERVAL_MS = 1000
 
-/** A table that has so many operations, and a replica of it that waits until it is told to go on. */
+/** A table that has that many operations, and a replica of it that waits until it is told to go on. */
 class Fake {
   puts = 0
   nowMs = 0
