@@ -10,6 +10,9 @@ import type { EntryInfo, FileHandle, FileSystem } from '../io/file-system.js'
 import { serializeManifest } from '../manifest/manifest.js'
 import { filesOfVersion, manifestOf, type RemoteManifest, type RemoteVersion } from './remote-manifest.js'
 
+/** What reads objects of the store. */
+export type RemoteObjects = Pick<ObjectReader, 'read' | 'readSync' | 'forget'>
+
 /** A file of the directory: its content, or where that is. */
 type RemoteEntry = { readonly bytes: Uint8Array } | { readonly key: string; readonly size: number }
 
@@ -18,7 +21,7 @@ export function remoteFileSystem(
   url: string,
   remote: RemoteManifest,
   version: RemoteVersion,
-  objects: ObjectReader,
+  objects: RemoteObjects,
 ): FileSystem {
   const entries = entriesOf(remote, version)
   const nameOf = (path: string): string => path.slice(url.length + 1)
@@ -72,13 +75,13 @@ function sizeOf(entry: RemoteEntry): number {
 class RemoteFile implements FileHandle {
   readonly path: string
   readonly #entry: RemoteEntry
-  readonly #objects: ObjectReader
+  readonly #objects: RemoteObjects
   readonly #expired: (key: string) => FlashTableError
 
   constructor(
     path: string,
     entry: RemoteEntry,
-    objects: ObjectReader,
+    objects: RemoteObjects,
     expired: (key: string) => FlashTableError,
   ) {
     this.path = path

@@ -133,6 +133,11 @@ export class Replica {
     return this.close()
   }
 
+  /** @internal */
+  get isClosed(): boolean {
+    return this.#closed !== undefined
+  }
+
   async #close(options: unknown, extra: readonly unknown[]): Promise<void> {
     refuseExtra('close', extra)
     const { signal } = readOptions('close', options, { signal: optionalSignal })

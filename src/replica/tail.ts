@@ -10,11 +10,15 @@
 import { FlashTableError } from '../base/errors.js'
 import type { BucketFile } from '../bucket-file/reader.js'
 import { crc32 } from '../format/checksum.js'
+import { deleteWhereBytes, writeDeleteWheres } from '../format/delete-where.js'
+import { viewOf } from '../format/little-endian.js'
 import { MemoryFile, type FileMemory } from '../io/memory-file.js'
 import type { Jobs } from '../jobs/jobs.js'
 import { tableIdText, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { Manifest } from '../manifest/manifest.js'
 import type { Memtable } from '../memtable/memtable.js'
+import type { LaneColumn } from '../records/lane-columns.js'
+import { PUT } from '../records/operations.js'
 import type { RecordLayout } from '../records/record-layout.js'
 import { newMemtable } from '../state/memtable-pool.js'
 import { runMemory } from '../state/run-memory.js'
@@ -26,9 +30,6 @@ import type { ObjectSource } from '../store/object-store.js'
 const FILES_OF_RANK = 4
 /** A run with more tail files is made one. */
 const FILES_OF_RUN_MAX = 8
-/** About what a tail file takes: this share of its raw records, and some pages. */
-const PACKED_SHARE = 0.8
-const PAGES_MIN = 8
 
 export interface TailOptions {
   readonly jobs: Jobs
@@ -38,6 +39,11 @@ export interface TailOptions {
   readonly filterBitsPerRecord: number
   /** `duplicates: 'replace'`. */
   readonly replace: boolean
+  /**
+   * The memtables were read from the log of another process: what was read last may have been a write that failed, and was
+   * written over.
+   */
+  readonly isFollowing: boolean
   /** 16 random bytes: tail files are files of this id, so that nothing else is ever taken for one. */
   readonly tableId: Uint8Array
 }
@@ -51,14 +57,18 @@ interface Unit {
   readonly memtable?: Memtable
 }
 
-/** A part of a unit as a file: sequence numbers [from, end), which are rows [fromRow, endRow) of a memtable. */
-interface TailFile {
+/** Sequence numbers [from, end) of a unit, which are rows [fromRow, endRow) of a memtable. */
+interface Rows {
   readonly from: number
   readonly end: number
   readonly fromRow: number
   readonly endRow: number
+}
+
+/** A part of a unit as a file. */
+interface TailFile extends Rows {
   readonly rank: number
-  /** Of its rows, if they are from a memtable. */
+  /** Of its operations, if they are from a memtable that another process writes. */
   readonly checksum: number
   /** `undefined`: it has no operation that counts. */
   readonly entry: BucketFileEntry | undefined
@@ -77,7 +87,7 @@ export class Tail {
   }
 
   /**
-   * Makes the tail files of the view up to date. Gives the files of the tail, oldest first. `manifest`: that of the view.
+   * Makes files of what the view has and they do not have yet. Resolves to all of them, oldest first. `manifest`: that of the view.
    * Requires: the view's version is retained.
    */
   async cover(
@@ -153,12 +163,10 @@ export class Tail {
         return tailFiles
       const whole = { from: first, end, fromRow: 0, endRow: 0, rank: 0, checksum: 0 }
       if (file === undefined) return [{ ...whole, entry: undefined, memory: undefined }]
-      const bytes = file.memory?.bytes ?? 0
-      return [{ ...whole, ...(await this.#merge(version, [file], [], bytes, epoch, signal)) }]
+      return [{ ...whole, ...(await this.#merge(version, [file], [], end - first, epoch, signal)) }]
     }
     const last = tailFiles.at(-1)
-    // Beside a writer in another process: what was read last may have been a write that failed, and was written over.
-    if (last !== undefined && checksumOf(memtable, last.fromRow, last.endRow) !== last.checksum)
+    if (last !== undefined && this.#checksumOf(memtable, last) !== last.checksum)
       return this.#cover(unit, [], version, epoch, signal)
     if (covered === end) return tailFiles
     let [keptFiles, rank] = [tailFiles.length, 0]
@@ -180,10 +188,24 @@ export class Tail {
       },
       new RefCounts(() => {}),
     )
-    const bytes = slice.memtable.count * this.#options.layout.recordBytes * PACKED_SHARE
-    const made = await this.#merge(own, [], [slice], bytes, epoch, signal)
-    const checksum = checksumOf(memtable, fromRow, endRow)
-    return [...tailFiles.slice(0, keptFiles), { from, end, fromRow, endRow, rank, checksum, ...made }]
+    const made = await this.#merge(own, [], [slice], slice.memtable.count, epoch, signal)
+    const rows = { from, end, fromRow, endRow }
+    const checksum = this.#checksumOf(memtable, rows)
+    return [...tailFiles.slice(0, keptFiles), { ...rows, rank, checksum, ...made }]
+  }
+
+  /** Of the operations of a tail file; 0 where nobody can change them any more. */
+  #checksumOf(memtable: Memtable, { from, end, fromRow, endRow }: Rows): number {
+    if (!this.#options.isFollowing) return 0
+    const { lanes, kinds, deletes } = memtable
+    const own = deletes.filter(({ sequence }) => sequence >= from && sequence < end)
+    const bytes = new Uint8Array(deleteWhereBytes(own))
+    writeDeleteWheres(own, this.#options.layout, viewOf(bytes), 0)
+    let checksum = crc32(bytes)
+    for (const lane of lanes) checksum = crc32(bytesOf(lane.subarray(fromRow, endRow)), checksum)
+    const ownKinds = kinds?.subarray(fromRow, endRow)
+    // Rows that are all puts have no kinds at first.
+    return ownKinds?.some(kind => kind !== PUT) === true ? crc32(ownKinds, checksum) : checksum
   }
 
   /** Makes a file in memory. */
@@ -191,12 +213,12 @@ export class Tail {
     version: Version,
     files: readonly BucketFile[],
     memtables: readonly MemtableHandle[],
-    bytes: number,
+    rows: number,
     epoch: number,
     signal: AbortSignal | undefined,
   ): Promise<Pick<TailFile, 'entry' | 'memory'>> {
     const { jobs, directory, layout, pageBytes, replace, tableId, filterBitsPerRecord } = this.#options
-    const room = runMemory.take(bytes + PAGES_MIN * pageBytes, pageBytes)
+    const room = runMemory.takeForRows(rows, layout.recordBytes, pageBytes)
     const output = { number: this.#nextNumber++, epoch, level: 0, filterBitsPerRecord, memory: room }
     // Older files may have what the deletes in it hide.
     const target = { directory, tableId, layout, pageBytes, replace, includesOldest: false, output }
@@ -254,13 +276,8 @@ function sliceOf(
   return { slice, endRow }
 }
 
-function checksumOf({ lanes }: Memtable, from: number, to: number): number {
-  let checksum = 0
-  for (const lane of lanes) {
-    const { buffer, byteOffset, byteLength } = lane.subarray(from, to)
-    checksum = crc32(new Uint8Array(buffer, byteOffset, byteLength), checksum)
-  }
-  return checksum
+function bytesOf({ buffer, byteOffset, byteLength }: LaneColumn): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
 function release(tailFile: TailFile): void {

@@ -8,6 +8,10 @@ import { newBlock, type FileMemory } from '../io/memory-file.js'
 
 /** Bytes of the blocks that are kept; a small run takes one smaller block, which is not. */
 export const BLOCK_BYTES = 2 ** 20
+/** About what packed rows take: this share of the raw records, ... */
+const PACKED_SHARE = 0.8
+/** ... and that many pages. A job takes more if it needs more. */
+const PAGES_MIN = 8
 /** Blocks that have been of no use for this long are freed. */
 const IDLE_MS = 5000
 
@@ -23,6 +27,11 @@ export class RunMemory {
   /** Bytes of blocks that wait for the next run. */
   get spareBytes(): number {
     return this.#spare.length * BLOCK_BYTES
+  }
+
+  /** Room for a file of as many rows: for about what they take. Throws if there is no memory. */
+  takeForRows(rows: number, recordBytes: number, pageBytes: number): FileMemory {
+    return this.take(Math.ceil(PACKED_SHARE * rows * recordBytes) + PAGES_MIN * pageBytes, pageBytes)
   }
 
   /** Room for a file of about this many bytes, of pages of `pageBytes`. Throws if there is no memory. */

@@ -30,11 +30,6 @@ const SPARE_MEMORY_MAX = 1
 
 /** A memtable with fewer rows is too small to be told of. */
 const FIRST_TOLD_ROWS = 4096
-/** About what a run takes: this share of its raw records, ... */
-const PACKED_SHARE = 0.8
-/** ... and that many pages. A job takes more if it needs more. */
-const RUN_PAGES_MIN = 8
-
 /** The table stays what it is. */
 const NO_CHANGE: StateChange = { removeFiles: [], removeRuns: 0 }
 
@@ -208,10 +203,7 @@ export class TableState {
   /** Room for the run that a memtable becomes. Throws if there is no memory. */
   takeRunMemory({ count }: Memtable): FileMemory {
     const { layout, pageBytes } = this.options
-    return runMemory.take(
-      Math.ceil(PACKED_SHARE * count * layout.recordBytes) + RUN_PAGES_MIN * pageBytes,
-      pageBytes,
-    )
+    return runMemory.takeForRows(count, layout.recordBytes, pageBytes)
   }
 
   /** Takes back room for a run: all of it, or from this block on. */

@@ -8,10 +8,12 @@ import { keepAlive } from '../async/keep-alive.js'
 import { withProgress } from '../async/progress.js'
 import { FlashTableError } from '../base/errors.js'
 import { checkBucketFile } from '../bucket-file/check.js'
+import type { BucketFileOptions } from '../bucket-file/reader.js'
 import { Schema } from '../encoding/schema.js'
 import { bucketName } from '../io/file-names.js'
+import type { FileSystem } from '../io/file-system.js'
 import { tableIdBytes } from '../manifest/bucket-file-entry.js'
-import { combineOf } from '../manifest/manifest.js'
+import { combineOf, type Manifest } from '../manifest/manifest.js'
 import {
   optionalBoolean,
   optionalCallback,
@@ -22,8 +24,10 @@ import {
 import { optionalDuration } from '../options/duration.js'
 import { collectRemote } from '../remote/garbage.js'
 import type { GivenVersion } from '../options/remote-options.js'
+import { PieceReader } from '../remote/piece-reader.js'
 import { loadRemote } from '../remote/pointer.js'
 import { probe } from '../remote/probe.js'
+import { remoteFileSystem } from '../remote/remote-file-system.js'
 import {
   filesOfVersion,
   manifestOf,
@@ -32,7 +36,6 @@ import {
   type RemoteManifest,
   type RemoteVersion,
 } from '../remote/remote-manifest.js'
-import { StoredFiles } from '../remote/stored-files.js'
 import { chooseVersion } from '../remote/versions.js'
 import type { ObjectStore, StoreCall } from '../store/object-store.js'
 import { nodeEnvironment } from './environment.js'
@@ -203,9 +206,11 @@ export async function verifyPublished(
     const pages = files.reduce((sum, { entry }) => sum + entry.pages, 0)
     let done = 0
     let records = 0
-    const stored = new StoredFiles(checked, files, remote.table.pageBytes, control)
+    const objects = new PieceReader(checked, control)
+    const fileSystem = remoteFileSystem(checked.url, remote, newest, objects)
+    const options = verifyOptions(checked.url, manifestOf(remote, newest), fileSystem)
     for (const file of files) {
-      const result = await checkStored(file, remote, newest, stored, count => {
+      const result = await checkStored(file, options, objects, count => {
         throwIfAborted(control.signal)
         done += count
         control.onProgress?.({ done, total: pages })
@@ -230,27 +235,23 @@ export async function probeStore(
   await probe(checkStore('probeStore', store), randomHex, readOptions('probeStore', options, STORE_OPTIONS))
 }
 
+/** How the files of a version are opened. */
+function verifyOptions(url: string, manifest: Manifest, fileSystem: FileSystem): BucketFileOptions {
+  const { schema, pageBytes, tableId } = manifest
+  const { layout } = Schema.open(schema, `${url}/${REMOTE_MANIFEST_KEY}`, {}, combineOf(manifest))
+  return { fileSystem, directory: url, tableId: tableIdBytes(tableId), layout, pageBytes }
+}
+
 async function checkStored(
   { key, entry }: RemoteFile,
-  remote: RemoteManifest,
-  version: RemoteVersion,
-  stored: StoredFiles,
+  options: BucketFileOptions,
+  objects: PieceReader,
   onPages: (pages: number) => void,
 ): Promise<{ readonly problems: PublishedProblem[]; readonly records: number }> {
-  const manifest = manifestOf(remote, version)
-  const { directory, fileSystem } = stored
-  const { layout } = Schema.open(
-    manifest.schema,
-    `${directory}/${REMOTE_MANIFEST_KEY}`,
-    {},
-    combineOf(manifest),
-  )
-  const { pageBytes, tableId } = manifest
-  const options = { fileSystem, directory, tableId: tableIdBytes(tableId), layout, pageBytes }
   const { problems, records } = await checkBucketFile(options, entry, onPages)
-  stored.check()
-  const path = `${directory}/${bucketName(entry.number)}`
-  const file = `${directory}/${key}`
+  objects.check()
+  const path = `${options.directory}/${bucketName(entry.number)}`
+  const file = `${options.directory}/${key}`
   return {
     records,
     problems: problems.map(({ offset, message }) => ({

@@ -121,6 +121,7 @@ class ReplicaSource {
       pageBytes,
       filterBitsPerRecord: options.filterBitsPerRecord,
       replace: duplicates === 'replace',
+      isFollowing: writer === undefined,
       tableId: table.environment.randomBytes(16),
     })
   }

@@ -35,11 +35,11 @@ export async function restoreFirst(
     )
   const unfinished = `${directory}.restoring`
   try {
+    // An empty one may be there.
+    await fileSystem.removeDirectory(directory).catch(ignoreMissing)
     await removeTableFiles(fileSystem, unfinished)
     await fileSystem.removeDirectory(unfinished).catch(ignoreMissing)
     await restoreTable(store, unfinished, { signal }, environment)
-    // An empty one may be there.
-    await fileSystem.removeDirectory(directory).catch(ignoreMissing)
     await fileSystem.rename(unfinished, directory)
     await fileSystem.syncDirectory(dirname(directory))
   } catch (error) {

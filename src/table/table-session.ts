@@ -4,7 +4,7 @@
  * The face checks and encodes, and the parts do the work. This file has what concerns the table as a whole: refresh,
  * clear, compact, checkpoint, bulk load, close. docs/internals.md, State.
  */
-import { abortReason, newAbortController } from '../async/abort.js'
+import { abortReason } from '../async/abort.js'
 import { keepAlive } from '../async/keep-alive.js'
 import { FlashTableError, callError, hasCode, outOfRange } from '../base/errors.js'
 import { publishEvent, type TableEvent } from '../base/events.js'
@@ -29,15 +29,13 @@ import type { Environment } from './environment.js'
 import { openTable } from './open.js'
 import { Publishing, type PublishOptions } from './publish.js'
 import { Refreshing } from './refreshing.js'
-import { startReplica, type ReplicateOptions } from './replicate.js'
+import { Replicas } from './replicas.js'
+import type { ReplicateOptions } from './replicate.js'
 import { restoreFirst } from './restore-first.js'
 import { RemoteReader } from './remote-reader.js'
 import { tableStats, type TableStats } from './stats.js'
 import type { TableParts, WriterParts } from './table-parts.js'
 import type { RefreshOptions } from './table-types.js'
-
-/** How long the close of a table waits for a last publish of its replicas. */
-const REPLICA_END_MS = 5000
 
 export class TableSession {
   #parts: TableParts
@@ -49,7 +47,7 @@ export class TableSession {
   #status: TableStatus = 'open'
   readonly #refreshing: Refreshing
   readonly #publishing = new Publishing()
-  readonly #replicas = new Set<Replica>()
+  readonly #replicas: Replicas
   /** That of {@link openWithStore}. */
   replica: Replica | undefined
   /** The newest version that this session has published, by store. */
@@ -62,6 +60,12 @@ export class TableSession {
       parts: () => this.#parts,
       replace: parts => (this.#parts = parts),
       track: promise => this.track(promise),
+      environment,
+    })
+    this.#replicas = new Replicas({
+      parts: () => this.#parts,
+      refresh: () => this.#refreshing.once(),
+      publishing: this.#publishing,
       environment,
     })
     this.pins = new Pins((what, { sequence }) => publish({ kind: 'forgotten', what, sequence }))
@@ -357,33 +361,10 @@ export class TableSession {
     return result
   }
 
-  /** Rejects as `startReplica`. The replica ends with the table. */
-  async replicate(
-    store: ObjectStore,
-    options: ReplicateOptions | undefined,
-    poisons = false,
-  ): Promise<Replica> {
-    const table = {
-      parts: () => this.#parts,
-      refresh: () => this.#refreshing.once(),
-      publishing: this.#publishing,
-      environment: this.#environment,
-    }
-    const replica = await this.finish(startReplica(table, store, options, poisons))
-    if (this.#closed !== undefined) await replica.close().catch(() => {})
+  /** Rejects as {@link Replicas.start}. The replica ends with the table. */
+  replicate(store: ObjectStore, options: ReplicateOptions | undefined, poisons = false): Promise<Replica> {
     this.assertOpen()
-    this.#replicas.add(replica)
-    return replica
-  }
-
-  /** Replicas publish what is new for the last time, as long as that does not take long. Never rejects. */
-  async #endReplicas(): Promise<void> {
-    const controller = newAbortController()
-    const late = this.#environment.wait(REPLICA_END_MS, controller.signal).then(() => controller.abort())
-    // Their `status()` tells what has kept them from it.
-    await Promise.allSettled([...this.#replicas].map(replica => replica.close({ signal: controller.signal })))
-    controller.abort()
-    await late
+    return this.finish(this.#replicas.start(store, options, poisons))
   }
 
   stats(): Promise<TableStats> {
@@ -421,7 +402,7 @@ export class TableSession {
 
   async #close(): Promise<void> {
     this.#status = 'closing'
-    if (this.#replicas.size > 0) await this.#endReplicas()
+    await this.#replicas.end()
     this.#refreshing.stop()
     await closeTable({
       parts: () => this.#parts,

@@ -8,6 +8,7 @@ import { Tail } from '../../../src/replica/tail.js'
 import { newMemtable } from '../../../src/state/memtable-pool.js'
 import type { View } from '../../../src/state/table-state.js'
 import { RefCounts, Version, type MemtableHandle, type Run } from '../../../src/state/version.js'
+import { DELETE_KEY, type OperationBuffer } from '../../../src/records/operations.js'
 import { layoutOf, randomOperations } from '../../support/memtables.js'
 import { Random } from '../../support/random.js'
 
@@ -44,6 +45,7 @@ function newTail() {
     pageBytes: 4096,
     filterBitsPerRecord: 10,
     replace: false,
+    isFollowing: true,
     tableId: new Uint8Array(16).fill(7),
   })
   return { tail, jobs }
@@ -84,7 +86,7 @@ test('a memtable that grows has few files, and each record is in few new ones', 
     active.memtable.append(operations, row, to)
     if (random.chance(0.1)) {
       const sequence = active.memtable.endSequence
-      active.memtable.appendDeleteWhere({ sequence, terms: [] } as never)
+      active.memtable.appendDeleteWhere({ sequence, lanes: [1], values: [row] })
     }
     row = to
     const files = await tail.cover(viewOf(active), EMPTY, undefined)
@@ -139,17 +141,30 @@ test('a file whose number the table has taken is made again, with another one', 
   expect(again).toMatchObject({ firstSequence: 0, endSequence: 50, tableId: '07'.repeat(16) })
 })
 
-test('rows that were read from a write that failed are made again', async () => {
-  const { tail, jobs } = newTail()
-  const views = [8, 9].map(seed => {
-    const active = newMemtable({ layout: LAYOUT, memtableRecords: 100 }, 0)
-    active.memtable.append(randomOperations(new Random(seed), 1, 50, false), 0, 50)
-    return viewOf(active)
-  })
-  await tail.cover(views[0]!, EMPTY, undefined)
-  const files = await tail.cover(views[1]!, EMPTY, undefined)
-  expectCovered(files, 0, 50)
-  expect(jobs).toHaveLength(2)
+test('what was read of a write that failed, and was written over, is made again', async () => {
+  const puts = randomOperations(new Random(8), 1, 50, false)
+  const deletes = randomOperations(new Random(8), 1, 50, false)
+  deletes.ensureKinds()[49] = DELETE_KEY
+  const memtableOf = (operations: OperationBuffer, value?: number): MemtableHandle => {
+    const handle = newMemtable({ layout: LAYOUT, memtableRecords: 100 }, 0)
+    handle.memtable.append(operations, 0, 50)
+    if (value !== undefined) handle.memtable.appendDeleteWhere({ sequence: 50, lanes: [1], values: [value] })
+    return handle
+  }
+  for (const [before, after] of [
+    [memtableOf(puts), memtableOf(randomOperations(new Random(9), 1, 50, false))],
+    [memtableOf(puts), memtableOf(deletes)],
+    [memtableOf(puts, 1), memtableOf(puts, 2)],
+  ] as const) {
+    const { tail, jobs } = newTail()
+    await tail.cover(viewOf(before), EMPTY, undefined)
+    // The same operations, read once more, are not.
+    await tail.cover(viewOf(before), EMPTY, undefined)
+    expect(jobs).toHaveLength(1)
+    const files = await tail.cover(viewOf(after), EMPTY, undefined)
+    expectCovered(files, 0, after.memtable.endSequence)
+    expect(jobs).toHaveLength(2)
+  }
 })
 
 test('bytes are there until they are uploaded; what the store has lost is made anew', async () => {
