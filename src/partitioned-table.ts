@@ -416,8 +416,8 @@ export class PartitionedTable<K extends KeyEncoding = KeyEncoding, V extends Val
   }
 
   /**
-   * Keeps what is published of the partitions that this process writes a few seconds behind them, until the replica or the table is
-   * closed. When another process has taken a partition over, nothing can be written into it here any more. Errors: as `publish`.
+   * Publishes what is new in the partitions that this process writes, every few seconds, until the replica or the table is closed.
+   * When another process has taken over a partition, this one can write it no more. Errors: as `publish`.
    */
   replicate(options?: PartitionedReplicateOptions, ...extra: never[]): Promise<PartitionedReplica> {
     return this.#writes.replicate(options, extra)

@@ -13,9 +13,9 @@ import { printError, printLine, printText } from '../streams.js'
 const DETAILS = `${URL_DETAILS}
 
 It runs beside the program that writes the table, takes no lock, and flushes nothing: every few seconds it uploads what
-is new. Ctrl-C uploads the rest and ends it. On a terminal it shows how far it is; with --json it prints a line for
-each version. A program that has the table open replicates it itself, by table.replicate(). Times are a number with s,
-m, h, d or w.
+is new. A store that cannot be reached at the start ends it; later it tries again. Ctrl-C uploads the rest and ends it.
+On a terminal it shows how far it is; with --json it prints a line for each version. A program that has the table open
+replicates it itself, by table.replicate(). Times are a number with s, m, h, d or w.
 
 Examples:
   flashtable replicate fingerprints.table s3://backups/fingerprints --every 5s --retention 7d
