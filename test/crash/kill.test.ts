@@ -11,7 +11,6 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
@@ -22,8 +21,10 @@ import { KILL_OPTIONS } from './kill-options.js'
 const KILLS = Number(process.env['FLASHTABLE_KILLS'] ?? 10)
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000)
 const CHILD = fileURLToPath(new URL('./kill-child.ts', import.meta.url))
-/** The child dies at most so long after it has begun to put. */
-const LIFE_MS_MAX = 400
+/** The child dies when at most so many calls are acknowledged: counted, as a busy machine does few in a time. */
+const LIFE_CALLS_MAX = 500
+/** It goes on until so many kills where no merged file was found yet: a busy machine may merge late. */
+const KILLS_MAX = 4 * KILLS
 /** Kills of one table; then a new one begins, so that the check does not get long. */
 const KILLS_PER_TABLE = 12
 
@@ -36,37 +37,34 @@ afterEach(() => rm(root, { recursive: true }))
 interface Death {
   /** Calls below this one are acknowledged. */
   readonly acknowledged: number
-  /** It had opened the table. */
-  readonly opened: boolean
+  /** Time from its start until it had opened the table; undefined: it had not. */
+  readonly openMs: number | undefined
 }
 
-/** Lets a child put calls from `first` on, and kills it `lifeMs` after it has opened the table, or at its start. */
-async function killed(directory: string, first: number, lifeMs: number, atStart: boolean): Promise<Death> {
+/**
+ * Lets a child put calls from `first` on, and kills it once `lifeCalls` of them are acknowledged, or, where `startMs` is
+ * given, that long after its start.
+ */
+async function killed(directory: string, first: number, lifeCalls: number, startMs?: number): Promise<Death> {
+  const began = performance.now()
   const child = spawn(process.execPath, ['--import', 'tsx', CHILD, directory, String(first)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ended = once(child, 'exit')
   const done = new Set<number>()
-  let opened = false
-  let kill: Promise<void> | undefined
-  const killLater = async (ms: number): Promise<void> => {
-    await sleep(ms)
-    child.kill('SIGKILL')
-  }
-  // Somewhere in the start of the process, in the open, or soon after it.
-  if (atStart) kill = killLater(400 + 3 * lifeMs)
+  let openMs: number | undefined
+  const timer = startMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), startMs)
   for await (const line of createInterface(child.stdout)) {
-    if (line.startsWith('open')) {
-      opened = true
-      kill ??= killLater(lifeMs)
-    } else done.add(Number(line))
+    if (line.startsWith('open')) openMs = performance.now() - began
+    else done.add(Number(line))
+    if (timer === undefined && done.size >= lifeCalls) child.kill('SIGKILL')
   }
-  await kill
+  clearTimeout(timer)
   expect(await ended).toEqual([null, 'SIGKILL'])
   let acknowledged = first
   while (done.has(acknowledged)) acknowledged++
   // Those that wait together may resolve in any order; none may be missing below one that has resolved.
-  return { acknowledged: Math.max(acknowledged, ...[...done].map(call => call + 1)), opened }
+  return { acknowledged: Math.max(acknowledged, ...[...done].map(call => call + 1)), openMs }
 }
 
 /** Checks that the table holds calls [0, n), each whole, and nothing else; returns n. */
@@ -89,16 +87,28 @@ async function wholeCalls(table: FlashTable<'u64', typeof KILL_OPTIONS.valueEnco
 
 test(
   `${KILLS} times kill -9 among puts, seals and merges (seed ${SEED})`,
-  { timeout: 30_000 + KILLS * 20_000 },
+  { timeout: 30_000 + KILLS * 40_000 },
   async () => {
     const random = new Random(SEED)
     let [opened, calls, merges] = [0, 0, 0]
     let directory = ''
     let first = 0
-    for (let kill = 0; kill < KILLS; kill++) {
+    let openMs = 1000
+    let kill = 0
+    for (; kill < KILLS || (merges === 0 && kill < KILLS_MAX); kill++) {
       if (kill % KILLS_PER_TABLE === 0) [directory, first] = [join(root, `table-${kill}`), 0]
-      const death = await killed(directory, first, random.below(LIFE_MS_MAX), random.chance(0.25))
-      if (death.opened) opened++
+      // Mostly among puts; else somewhere in the start of the process, in the open, or soon after it.
+      const startMs = (0.4 + random.below(1000) / 1000) * openMs
+      const death = await killed(
+        directory,
+        first,
+        random.below(LIFE_CALLS_MAX),
+        random.chance(0.25) ? startMs : undefined,
+      )
+      if (death.openMs !== undefined) {
+        opened++
+        openMs = death.openMs
+      }
       // Every other time a reader looks, and it is the next child that recovers.
       const readOnly = kill % 2 === 0
       if (readOnly && !(await readdir(directory).catch((): string[] => [])).includes('MANIFEST')) continue
@@ -111,7 +121,7 @@ test(
       first = found
     }
     console.log(
-      `${KILLS} kills, ${opened} of them of an open table; ${calls} calls put; ${merges} times merged files were found`,
+      `${kill} kills, ${opened} of them of an open table; ${calls} calls put; ${merges} times merged files were found`,
     )
     expect(calls).toBeGreaterThan(KILLS)
     expect(merges).toBeGreaterThan(0)
