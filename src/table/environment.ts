@@ -60,5 +60,16 @@ export const nodeEnvironment: Environment = {
   randomBytes: count => Uint8Array.from(randomBytes(count)),
   now: () => performance.now(),
   date: () => Date.now(),
-  wait: (ms, signal) => sleep(ms, undefined, { ref: false, signal }).catch(() => {}),
+  wait,
+}
+
+/** A timer that is longer fires at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+async function wait(ms: number, signal: AbortSignal): Promise<void> {
+  let left = ms
+  do {
+    await sleep(Math.min(left, TIMER_MS_MAX), undefined, { ref: false, signal }).catch(() => {})
+    left -= TIMER_MS_MAX
+  } while (left > 0 && !signal.aborted)
 }
