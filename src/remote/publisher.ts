@@ -7,7 +7,7 @@
  * failure the table is claimed anew: that finds out what has become of the last change, and removes what was uploaded.
  */
 import { throwIfAborted } from '../async/abort.js'
-import { FlashTableError } from '../base/errors.js'
+import { FlashTableError, hasCode } from '../base/errors.js'
 import type { FileSystem } from '../io/file-system.js'
 import type { Manifest } from '../manifest/manifest.js'
 import type { ObjectSource, ObjectStore, StoreCall } from '../store/object-store.js'
@@ -92,6 +92,17 @@ export class Publisher {
    * `_UNSUPPORTED_STORE`; `_UNAVAILABLE`: nothing has changed, or the next publish finds that it has.
    */
   async publish(taken: PublishedState, request: PublishRequest): Promise<PublishResult> {
+    const wasClaimed = this.#isClaimed
+    try {
+      return await this.#attempt(taken, request)
+    } catch (error) {
+      // What is gone since it was claimed is begun anew by a claim.
+      if (!wasClaimed || !request.takeOver || !hasCode(error, 'FLASHTABLE_NOT_FOUND')) throw error
+      return this.#attempt(taken, request)
+    }
+  }
+
+  async #attempt(taken: PublishedState, request: PublishRequest): Promise<PublishResult> {
     try {
       if (!this.#isClaimed) await this.#claim(taken.manifest, request)
       return await this.#publish(taken, request)
@@ -224,7 +235,7 @@ export class Publisher {
     const writer = { id: this.#known!.writer, label }
     this.#state = seen
     const { remote } = await this.#change(current => {
-      if (current === undefined) throw this.#fence('the published table was removed meanwhile')
+      if (current === undefined) throw this.#gone()
       this.#checkClaim(current, manifest, takeOver)
       return { ...current, epoch: current.epoch + 1, writer }
     }, signal)
@@ -238,12 +249,7 @@ export class Publisher {
     const { store, randomHex } = this.#options
     const { url } = store
     const last = remotes.find(remote => remote.url === url)
-    if (last !== undefined && last.published !== '' && !takeOver)
-      throw new FlashTableError(
-        'FLASHTABLE_NOT_FOUND',
-        `what this table has published to ${url} is gone: check that the right disk or bucket is there; ` +
-          'to begin anew, pass takeOver: true',
-      )
+    if (last !== undefined && last.published !== '' && !takeOver) throw this.#gone()
     // The first state may have been sent already, and arrive late.
     if (last !== undefined && last.published === '' && last.pending.length > 0) return last
     return {
@@ -295,7 +301,7 @@ export class Publisher {
       if (current !== undefined) this.#checkClaim(current, manifest, takeOver)
       return
     }
-    if (current === undefined) throw this.#fence(`the table in ${this.#options.store.url} was removed`)
+    if (current === undefined) throw this.#gone()
     if (current.writer.id === before.writer.id && current.epoch === before.epoch) return
     throw this.#fence(
       `${current.writer.label} has taken over the table in ${this.#options.store.url} (epoch ${current.epoch}): this copy ` +
@@ -346,6 +352,15 @@ export class Publisher {
     const { fileSystem, directory } = this.#options
     await saveRemote(fileSystem, directory, known)
     this.#known = known
+  }
+
+  /** No writer has taken over: the store may be there again later. */
+  #gone(): FlashTableError {
+    return new FlashTableError(
+      'FLASHTABLE_NOT_FOUND',
+      `what this table has published to ${this.#options.store.url} is gone: check that the right disk or bucket is there; ` +
+        'to begin anew, pass takeOver: true',
+    )
   }
 
   #fence(reason: string): FlashTableError {
