@@ -50,7 +50,7 @@ class Fake {
       },
       now: () => this.nowMs,
     }
-    return Replica.start(parts, undefined)
+    return Replica.start(parts)
   }
 
   /** The wait is over, and what follows it is done. */
@@ -148,6 +148,33 @@ test('a close whose signal aborts ends the publish, and tells all who wait for i
     { message: 'enough' },
   ])
   expect([fake.published, fake.released]).toEqual([[0], 1])
+})
+
+test('a close that is refused closes nothing', async () => {
+  const fake = new Fake()
+  const replica = await fake.start()
+  await expect(replica.close({ force: true } as never)).rejects.toMatchObject({
+    code: 'FLASHTABLE_INVALID_OPTION',
+  })
+  fake.puts = 1
+  await replica.sync()
+  await replica.close()
+  expect([fake.published, fake.released, replica.status().ended]).toEqual([[0, 1], 1, true])
+})
+
+test('the signal of any call of close ends the last publish for all of them', async () => {
+  const fake = new Fake()
+  const replica = await fake.start()
+  fake.close()
+  fake.puts = 1
+  const first = replica.close()
+  const controller = new AbortController()
+  const second = replica.close({ signal: controller.signal })
+  controller.abort(new Error('enough'))
+  await expect(first).rejects.toThrow('enough')
+  await expect(second).rejects.toThrow('enough')
+  await expect(replica.close({ signal: AbortSignal.abort(new Error('later')) })).rejects.toThrow('enough')
+  expect([fake.published, fake.released, replica.status().ended]).toEqual([[0], 1, true])
 })
 
 test('a close publishes what is new, also after a failure', async () => {
