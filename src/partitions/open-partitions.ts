@@ -90,12 +90,15 @@ export async function openPartitions(
 async function openWriter(
   store: ObjectStore,
   directory: string,
-  options: Readonly<Record<string, unknown>> & { readonly signal: AbortSignal | undefined },
+  options: Readonly<Record<string, unknown>> & {
+    readonly lockTimeoutMs?: number | undefined
+    readonly signal: AbortSignal | undefined
+  },
   takeOver: boolean,
   environment: Environment,
 ): Promise<FlashTable> {
-  const { signal } = options
-  await restoreFirst(store, directory, { takeOver, signal }, environment)
+  const { signal, lockTimeoutMs = 0 } = options
+  await restoreFirst(store, directory, { takeOver, lockTimeoutMs, signal }, environment)
   const table = await FlashTable.openIn(directory, options, environment)
   try {
     await table.publish(store, { takeOver, signal })

@@ -126,7 +126,7 @@ export class TableSession {
     environment: Environment,
   ): Promise<TableSession> {
     const { takeOver, signal } = options
-    await keepAlive(restoreFirst(store, directory, { takeOver, signal }, environment))
+    await keepAlive(restoreFirst(store, directory, options, environment))
     const session = await TableSession.open(directory, location, options, environment)
     try {
       session.replica = await session.replicate(store, { takeOver, signal }, true)

@@ -1,5 +1,5 @@
 /** A table that is opened with a store: it is restored, kept there, and moves to another machine by a takeover. */
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -36,8 +36,8 @@ test('it is published at once, and again when it is closed; an empty directory i
   await first.put(2, 20)
   await first.close()
   // What a restore has left that was cut off, and an empty directory, are in the way of nobody.
-  await mkdir(join(root, 'b.restoring'))
-  await writeFile(join(root, 'b.restoring', '000001.bucket'), 'half')
+  await mkdir(join(root, 'b.restoring', 'table'), { recursive: true })
+  await writeFile(join(root, 'b.restoring', 'table', '000001.bucket'), 'half')
   await mkdir(join(root, 'b'))
   const second = await open('b', { takeOver: true })
   expect([await second.get(1), await second.get(2)]).toEqual([10, 20])
@@ -64,6 +64,69 @@ test('nobody takes over by accident, and then nothing is left open or made', asy
   await expect(open('other', { takeOver: true })).rejects.toMatchObject({ code: 'FLASHTABLE_EXISTS' })
   // It is not locked.
   await (await FlashTable.open(join(root, 'other'), OPTIONS)).close()
+})
+
+test('of many opens at once one restores, and the others find the table', async () => {
+  const first = await open('a')
+  await first.put(1, 10)
+  await first.close()
+  const locked = { code: 'FLASHTABLE_LOCKED' }
+  const opens = await Promise.allSettled([1, 2, 3, 4].map(() => open('b', { takeOver: true })))
+  const refused = opens.filter(({ status }) => status === 'rejected')
+  expect(refused).toMatchObject([1, 2, 3].map(() => ({ reason: locked })))
+  const waiting = open('b', { lockTimeoutMs: 60_000 })
+  await opened.at(-1)!.close()
+  expect(await (await waiting).get(1)).toBe(10)
+  await (await waiting).close()
+  await rm(join(root, 'b'), { recursive: true })
+  // Those that wait for the restore, too.
+  const all = await Promise.all(
+    [1, 2, 3].map(async () => {
+      const table = await open('b', { takeOver: true, lockTimeoutMs: 60_000 })
+      const value = await table.get(1)
+      await table.close()
+      return value
+    }),
+  )
+  expect(all).toEqual([10, 10, 10])
+  expect((await readdir(root)).toSorted()).toEqual(['a', 'b', 'store'])
+})
+
+test('a directory with something else in it, and a link, are left alone', async () => {
+  const first = await open('a')
+  await first.close()
+  await mkdir(join(root, 'b'))
+  await writeFile(join(root, 'b', 'mine'), 'x')
+  await expect(open('b', { takeOver: true })).rejects.toMatchObject({
+    code: 'FLASHTABLE_EXISTS',
+    message: expect.stringContaining('there is something in it') as string,
+  })
+  await mkdir(join(root, 'c'))
+  await symlink(join(root, 'c'), join(root, 'd'))
+  await expect(open('d', { takeOver: true })).rejects.toMatchObject({
+    code: 'FLASHTABLE_IO_ERROR',
+    message: expect.stringContaining('a mount point, a link or a file') as string,
+  })
+  expect((await readdir(root)).toSorted()).toEqual(['a', 'b', 'c', 'd', 'store'])
+  expect(await readdir(join(root, 'b'))).toEqual(['mine'])
+})
+
+test('a store that is not there for a while stops nobody', async () => {
+  const table = await open('a')
+  await table.put(1, 10)
+  await table.replica!.sync()
+  // As a disk that is not mounted.
+  await rename(join(root, 'store'), join(root, 'away'))
+  await table.put(2, 20)
+  const gone = { code: 'FLASHTABLE_NOT_FOUND', message: expect.stringContaining('is gone: check') as string }
+  await expect(table.replica!.sync()).rejects.toMatchObject(gone)
+  await expect(table.replica!.sync()).rejects.toMatchObject(gone)
+  expect(table.replica!.status()).toMatchObject({ ended: false, lagRecords: 1 })
+  await table.put(3, 30)
+  await rm(join(root, 'store'), { recursive: true, force: true })
+  await rename(join(root, 'away'), join(root, 'store'))
+  await table.replica!.sync()
+  expect((await publishedTable(newStore())).versions.at(-1)).toMatchObject({ records: 3 })
 })
 
 test('a writer that was replaced puts nothing more', async () => {
