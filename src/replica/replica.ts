@@ -127,7 +127,8 @@ export class Replica {
     refuseExtra('status', extra)
     const { url, sequence, stamp, now } = this.#parts
     const published = this.#published!
-    const isNewest = stamp() === published.stamp
+    // After a failure it may be that nobody has looked.
+    const isNewest = this.#failure === undefined && stamp() === published.stamp
     return {
       url,
       version: published.version,

@@ -3,7 +3,12 @@ import { abortReason, newAbortController, newSharedAbortController } from '../as
 import { FlashTableError } from '../base/errors.js'
 import type { Replica } from '../replica/replica.js'
 import type { ObjectStore } from '../store/object-store.js'
-import { startReplica, type ReplicatedTable, type ReplicateOptions } from './replicate.js'
+import {
+  readReplicateOptions,
+  startReplica,
+  type ReplicatedTable,
+  type ReplicateOptions,
+} from './replicate.js'
 
 /** How long the close of a table waits for a last publish. */
 const END_MS = 5000
@@ -25,6 +30,7 @@ export class Replicas {
    * `FLASHTABLE_LOCKED` if it has a replica there, and with `FLASHTABLE_NOT_OPEN` if the table is closed meanwhile.
    */
   async start(store: ObjectStore, options: ReplicateOptions | undefined, poisons: boolean): Promise<Replica> {
+    const given = readReplicateOptions(options)
     const { url } = store
     const { directory } = this.#table.parts()
     const ending = this.#ending.signal
@@ -37,7 +43,7 @@ export class Replicas {
       )
     this.#beginning.add(url)
     try {
-      const replica = await startReplica(this.#table, store, options, { poisons, ending })
+      const replica = await startReplica(this.#table, store, given, { poisons, ending })
       this.#open.add(replica)
       if (!ending.aborted) return replica
       // It was too late to give it up.

@@ -9,7 +9,7 @@ import { modedFileSystem } from '../io/moded-file-system.js'
 import { Jobs } from '../jobs/jobs.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { listTable } from '../manifest/table-directory.js'
-import { optionalBoolean, optionalSignal, outside, readOptions } from '../options/arguments.js'
+import { optionalBoolean, optionalSignal, outside, readOptions, type Checked } from '../options/arguments.js'
 import { optionalDuration } from '../options/duration.js'
 import type { PublishRequest } from '../remote/publisher.js'
 import { Replica, type ReplicatedVersion } from '../replica/replica.js'
@@ -45,6 +45,14 @@ const REPLICATE_OPTIONS = {
   signal: optionalSignal,
 }
 
+/** Options of `replicate` that were checked. */
+export type GivenReplicate = Checked<typeof REPLICATE_OPTIONS>
+
+/** Throws with `FLASHTABLE_INVALID_OPTION`. */
+export function readReplicateOptions(given: ReplicateOptions | undefined): GivenReplicate {
+  return readOptions('replicate', given, REPLICATE_OPTIONS)
+}
+
 /** The table of a replica. */
 export interface ReplicatedTable {
   /** The current parts: a refresh replaces those of a reader. */
@@ -62,10 +70,9 @@ export interface ReplicatedTable {
 export async function startReplica(
   table: ReplicatedTable,
   store: ObjectStore,
-  given: ReplicateOptions | undefined,
+  { interval, retention, takeOver = false, signal }: GivenReplicate,
   { poisons, ending }: { readonly poisons: boolean; readonly ending: AbortSignal },
 ): Promise<Replica> {
-  const { interval, retention, takeOver = false, signal } = readOptions('replicate', given, REPLICATE_OPTIONS)
   const { environment } = table
   const { state, writer, remote } = table.parts()
   if (remote !== undefined) {
@@ -269,7 +276,8 @@ class Follower {
   }
 }
 
-function optionalInterval(value: unknown, name: string): number | undefined {
+/** The option `interval`. */
+export function optionalInterval(value: unknown, name: string): number | undefined {
   const ms = optionalDuration(value, name)
   if (ms !== undefined && ms < INTERVAL_MIN_MS)
     throw outside(name, `${INTERVAL_MIN_MS} milliseconds or more`, value)

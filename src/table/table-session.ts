@@ -163,6 +163,12 @@ export class TableSession {
     return writer
   }
 
+  /** Throws as {@link writer}, or `FLASHTABLE_POISONED`. */
+  checkWritable(): void {
+    this.writer()
+    this.#parts.poison.check()
+  }
+
   /** The current state, for a read. */
   view(): View {
     return this.#parts.state.view()
