@@ -2,17 +2,19 @@
  * Restores a published table into a directory that has none yet, before it is opened there for writing.
  *
  * Crash: it is restored below another name, `DIR.restoring`, and renamed when it is complete. What a restore has left is removed
- * by the next. That other directory has a lock: of several opens one restores, and the others find the table.
+ * by the next. That other directory has a lock: of several opens one restores, and the others find the table. The published table
+ * is taken over before: a writer that still lives would publish something newer meanwhile, and the copy could not go on with that.
  */
 import { dirname } from 'node:path'
 import { throwIfAborted } from '../async/abort.js'
 import { diskError, FlashTableError, hasCode, messageOf } from '../base/errors.js'
 import { MANIFEST_NAME } from '../io/file-names.js'
-import { loadRemote } from '../remote/pointer.js'
+import { changeRemote, loadRemote } from '../remote/pointer.js'
 import type { ObjectStore } from '../store/object-store.js'
 import type { Environment } from './environment.js'
 import { removeTableFiles } from './new-directory.js'
-import { restoreTable } from './restore.js'
+import { writerLabel } from './publish.js'
+import { newWriterId, restoreTable, type ClaimedTable } from './restore.js'
 import type { TableLock } from './table-parts.js'
 
 /** The directory of the lock is removed by who has held it: then it is made again, at most this often. */
@@ -75,9 +77,33 @@ async function restore(
   await removeEmpty(directory, environment)
   await removeTableFiles(fileSystem, unfinished)
   await fileSystem.removeDirectory(unfinished).catch(ignoreMissing)
-  await restoreTable(store, unfinished, { signal }, environment)
+  const claimed = await claim(store, directory, signal, environment)
+  await restoreTable(store, unfinished, { signal }, environment, claimed)
   await fileSystem.rename(unfinished, directory)
   await fileSystem.syncDirectory(dirname(directory))
+}
+
+/** From then on the writer before can publish no more. Crash: the next open claims it again. */
+async function claim(
+  store: ObjectStore,
+  directory: string,
+  signal: AbortSignal | undefined,
+  environment: Environment,
+): Promise<ClaimedTable> {
+  const id = newWriterId(environment)
+  const label = writerLabel(directory)
+  const pointer = { store, newNonce: () => newWriterId(environment), wait: environment.wait }
+  const claimed = await changeRemote(
+    pointer,
+    await loadRemote(store, { signal }),
+    current => {
+      if (current === undefined)
+        throw new FlashTableError('FLASHTABLE_NOT_FOUND', `what was published to ${store.url} is gone`)
+      return { ...current, epoch: current.epoch + 1, writer: { id, label } }
+    },
+    { signal, isWriter: true },
+  )
+  return { remote: claimed!.remote, writer: id }
 }
 
 async function hasTable(directory: string, { fileSystem }: Environment): Promise<boolean> {

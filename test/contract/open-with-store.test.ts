@@ -92,6 +92,29 @@ test('of many opens at once one restores, and the others find the table', async 
   expect((await readdir(root)).toSorted()).toEqual(['a', 'b', 'store'])
 })
 
+test('a writer that still lives and publishes is replaced: what it has acknowledged is there', async () => {
+  const first = await open('a')
+  for (let key = 0; key < 20; key++) await first.put(key, 1)
+  await first.replica!.sync()
+  const store = newStore()
+  const get = store.get.bind(store)
+  const outcomes: unknown[] = []
+  // While what is published is fetched.
+  store.get = async (...args) => {
+    await first.put(100 + outcomes.length, 1)
+    outcomes.push(await first.replica!.sync().catch((error: { code: unknown }) => error.code))
+    return get(...args)
+  }
+  const second = await open('b', { remote: store, takeOver: true })
+  expect(outcomes).not.toEqual([])
+  expect(new Set(outcomes)).toEqual(new Set(['FLASHTABLE_FENCED']))
+  expect(await second.count()).toBe(20)
+  await second.put(1000, 1)
+  await second.replica!.sync()
+  await second.close()
+  expect(await (await open('b')).count()).toBe(21)
+})
+
 test('a directory with something else in it, and a link, are left alone', async () => {
   const first = await open('a')
   await first.close()
