@@ -9,6 +9,7 @@ import { atOnce } from '../async/at-once.js'
 import { BlockCache } from '../block-cache/block-cache.js'
 import { declaredKey, declaredValue } from '../encoding/declared.js'
 import { FlashTable } from '../flash-table.js'
+import { resolveOptions } from '../options/options.js'
 import type { ObjectStore } from '../store/object-store.js'
 import type { Environment } from '../table/environment.js'
 import { blockCacheOptions } from '../table/remote-reader.js'
@@ -90,15 +91,12 @@ export async function openPartitions(
 async function openWriter(
   store: ObjectStore,
   directory: string,
-  options: Readonly<Record<string, unknown>> & {
-    readonly lockTimeoutMs?: number | undefined
-    readonly signal: AbortSignal | undefined
-  },
+  options: Readonly<Record<string, unknown>> & { readonly signal: AbortSignal | undefined },
   takeOver: boolean,
   environment: Environment,
 ): Promise<FlashTable> {
-  const { signal, lockTimeoutMs = 0 } = options
-  await restoreFirst(store, directory, { takeOver, lockTimeoutMs, signal }, environment)
+  const { signal } = options
+  await restoreFirst(store, directory, { ...resolveOptions(options), takeOver }, environment)
   const table = await FlashTable.openIn(directory, options, environment)
   try {
     await table.publish(store, { takeOver, signal })

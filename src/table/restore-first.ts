@@ -9,36 +9,32 @@ import { dirname } from 'node:path'
 import { throwIfAborted } from '../async/abort.js'
 import { diskError, FlashTableError, hasCode, messageOf } from '../base/errors.js'
 import { MANIFEST_NAME } from '../io/file-names.js'
+import type { ResolvedOptions } from '../options/options.js'
 import { changeRemote, loadRemote } from '../remote/pointer.js'
+import { manifestOf } from '../remote/remote-manifest.js'
 import type { ObjectStore } from '../store/object-store.js'
 import type { Environment } from './environment.js'
 import { removeTableFiles } from './new-directory.js'
 import { writerLabel } from './publish.js'
 import { newWriterId, restoreTable, type ClaimedTable } from './restore.js'
-import type { TableLock } from './table-parts.js'
+import { openSchema, type TableLock } from './table-parts.js'
 
 /** The directory of the lock is removed by who has held it: then it is made again, at most this often. */
 const ATTEMPTS = 20
 
-/** What an open has been told. */
-interface Opening {
-  readonly takeOver: boolean
-  readonly lockTimeoutMs: number
-  readonly signal: AbortSignal | undefined
-}
-
 /**
  * Does nothing if the directory has a table, or the store has none. Rejects with `FLASHTABLE_FENCED` unless it may take over,
- * `_LOCKED` if another open restores it meanwhile, `_EXISTS` if something else is in the directory, and as a restore.
+ * `_SCHEMA_MISMATCH` if it is another table than the options say, `_LOCKED` if another open restores it meanwhile, `_EXISTS` if
+ * something else is in the directory, and as a restore.
  */
 export async function restoreFirst(
   store: ObjectStore,
   directory: string,
-  opening: Opening,
+  options: ResolvedOptions,
   environment: Environment,
 ): Promise<void> {
   if (await hasTable(directory, environment)) return
-  const { takeOver, signal } = opening
+  const { takeOver, signal } = options
   const published = await loadRemote(store, { signal })
   if (published === undefined) return
   if (!takeOver)
@@ -47,9 +43,12 @@ export async function restoreFirst(
       `${published.remote.writer.label} publishes to ${store.url}, and ${directory} has no table: ` +
         'if that writer has ended for good, pass takeOver: true, and it can publish no more',
     )
+  const { remote } = published
+  // Before anybody is stopped.
+  openSchema(store.url, manifestOf(remote, remote.versions.at(-1)!), options)
   const place = `${directory}.restoring`
   try {
-    const lock = await lockPlace(directory, place, opening, environment)
+    const lock = await lockPlace(directory, place, options, environment)
     try {
       // It may have been restored while this open has waited.
       if (!(await hasTable(directory, environment)))
@@ -113,7 +112,7 @@ async function hasTable(directory: string, { fileSystem }: Environment): Promise
 async function lockPlace(
   directory: string,
   place: string,
-  { lockTimeoutMs: timeoutMs, signal }: Opening,
+  { lockTimeoutMs: timeoutMs, signal }: ResolvedOptions,
   { fileSystem, acquireLock }: Environment,
 ): Promise<TableLock> {
   for (let attempt = 1; ; attempt++) {

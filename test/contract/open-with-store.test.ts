@@ -115,9 +115,8 @@ test('a writer that still lives and publishes is replaced: what it has acknowled
   expect(await (await open('b')).count()).toBe(21)
 })
 
-test('a directory with something else in it, and a link, are left alone', async () => {
+test('a directory with something else in it, a link, and a table of other records, are left alone', async () => {
   const first = await open('a')
-  await first.close()
   await mkdir(join(root, 'b'))
   await writeFile(join(root, 'b', 'mine'), 'x')
   await expect(open('b', { takeOver: true })).rejects.toMatchObject({
@@ -132,6 +131,16 @@ test('a directory with something else in it, and a link, are left alone', async 
   })
   expect((await readdir(root)).toSorted()).toEqual(['a', 'b', 'c', 'd', 'store'])
   expect(await readdir(join(root, 'b'))).toEqual(['mine'])
+  // A table of other records, too.
+  for (const wrong of [{ keyEncoding: 'u64' }, { duplicates: 'replace' }])
+    await expect(open('e', { takeOver: true, ...wrong })).rejects.toMatchObject({
+      code: 'FLASHTABLE_SCHEMA_MISMATCH',
+      message: expect.stringContaining(newStore().url) as string,
+    })
+  expect((await readdir(root)).toSorted()).toEqual(['a', 'b', 'c', 'd', 'store'])
+  // Nobody was stopped by that.
+  await first.put(1, 10)
+  await first.replica!.sync()
 })
 
 test('a store that is not there for a while stops nobody', async () => {
