@@ -117,7 +117,9 @@ export class Publisher {
     const remote = this.#state?.remote
     const files = this.#planFiles(taken.manifest)
     const newest = remote?.versions.at(-1)
-    if (newest !== undefined && request.name === undefined && isSame(remote!, taken.manifest, files)) {
+    const keepsNames = request.name === undefined
+    const keepsRetention = [undefined, remote?.retentionMs].includes(request.retentionMs)
+    if (newest !== undefined && keepsNames && keepsRetention && isSame(remote!, taken.manifest, files)) {
       await this.#expectWriter(taken.manifest, request)
       const { version, sequence } = newest
       return { version, sequence, uploadedBytes: 0, uploadedFiles: 0 }

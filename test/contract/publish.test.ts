@@ -44,6 +44,18 @@ test('what is gone is told as that, and may be there again; takeOver begins anew
   await table.close()
 })
 
+test('another retention is published, also where nothing else has changed', async () => {
+  const store = directoryStore(join(root, 'retention-store'))
+  const table = await FlashTable.open(join(root, 'retention'), { keyEncoding: 'u32' })
+  await table.put(1)
+  await table.publish(store)
+  expect(await table.publish(store, { retention: '7d' })).toMatchObject({ version: 2, uploadedFiles: 0 })
+  expect(await table.publish(store, { retention: '7d' })).toMatchObject({ version: 2 })
+  expect(await table.publish(store)).toMatchObject({ version: 2 })
+  expect((await publishedTable(store)).retentionMs).toBe(7 * 86_400_000)
+  await table.close()
+})
+
 test('a publisher that is killed at any moment leaves versions that are prefixes, and goes on', async () => {
   const [table, url] = [join(root, 'killed'), join(root, 'killed-store')]
   const store = directoryStore(url)
