@@ -311,7 +311,7 @@ test('what a lookup of all records lacks in several files is read together; one 
   const parts = await openParts(disk, { ...OPTIONS, fanout: 64 })
   for (let file = 0; file < 5; file++) {
     await commit(parts, PUT, 7, file)
-    await putKeys(parts, 1000 * file, 1000 * file + 127)
+    await putKeys(parts, 1000 * file + 100, 1000 * file + 227)
   }
   await commit(parts, PUT, 9999)
   await sealed(parts)
@@ -330,8 +330,8 @@ test('what a lookup of all records lacks in several files is read together; one 
   load.mockClear()
   const all = await reader.find(view, lanesOf(again, 7), ALL)
   expect(valuesIn(again, all)).toEqual([0, 1, 2, 3, 4])
-  // First there is nothing to read; then the filters of the four other files; then their pages.
-  expect(load).toHaveBeenCalledTimes(3)
+  // The filters of the four other files, then their pages.
+  expect(load).toHaveBeenCalledTimes(2)
   load.mockRestore()
   await closeParts(again)
 })
