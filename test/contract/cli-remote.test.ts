@@ -263,7 +263,7 @@ describe('s3://', () => {
     server.always = undefined
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' })
     expect(stderr).toBe('flashtable: INTERRUPTED: interrupted by SIGINT\n')
-  }, 30_000)
+  })
 
   test('nobody answers at the endpoint', async () => {
     const closed = createServer()

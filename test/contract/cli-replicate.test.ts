@@ -43,11 +43,11 @@ test('it runs beside the writer, and SIGTERM publishes the rest and ends it', as
   const writer = await FlashTable.open(table, { keyEncoding: 'u32', bufferBytes: 65_536, fanout: 2 })
   await writer.put(0)
   const { child, states, result } = replicating(table, store)
-  await expect.poll(() => states.length, { timeout: 20_000 }).toBeGreaterThan(0)
+  await expect.poll(() => states.length).toBeGreaterThan(0)
   for (let key = 1; key < 20_000; key += 1000) {
     await writer.putColumns({ key: Uint32Array.from({ length: 1000 }, (_, i) => key + i) })
   }
-  await expect.poll(() => states.at(-1)!.sequence, { timeout: 20_000 }).toBe(20_001)
+  await expect.poll(() => states.at(-1)!.sequence).toBe(20_001)
   await writer.put(50_000)
   child.kill('SIGTERM')
   expect(await result).toMatchObject({ code: 0, stderr: '' })
@@ -69,7 +69,7 @@ test('of a writer that is killed the store has all that was told, and the next l
       stdio: 'ignore',
     })
     const seen = states.at(-1)?.sequence ?? 0
-    await expect.poll(() => states.at(-1)?.sequence ?? 0, { timeout: 30_000 }).toBeGreaterThan(seen + 100)
+    await expect.poll(() => states.at(-1)?.sequence ?? 0).toBeGreaterThan(seen + 100)
     writer.kill('SIGKILL')
     await once(writer, 'exit')
   }
