@@ -51,7 +51,7 @@ test('the close of a table waits 5 seconds at most for a replica that is being c
   // Its publish then looks what has become of the manifest.
   store.swap = () => Promise.resolve(undefined)
   const closing = replica.close().catch((error: unknown) => error)
-  await expect.poll(() => store.waits, { interval: 1, timeout: 30_000 }).toBe(1)
+  await expect.poll(() => store.waits, { interval: 1 }).toBe(1)
   await table.close()
   expect(await closing).toMatchObject({ name: 'AbortError' })
   expect(replica.status().ended).toBe(true)
@@ -61,7 +61,7 @@ test('the close of a table gives up a replica that has only begun', async () => 
   const [store, table] = [newStore(), await openTable()]
   store.hangs = true
   const beginning = table.replicate(store)
-  await expect.poll(() => store.waits, { interval: 1, timeout: 30_000 }).toBe(1)
+  await expect.poll(() => store.waits, { interval: 1 }).toBe(1)
   const closing = table.close()
   await expect(beginning).rejects.toMatchObject({ code: 'FLASHTABLE_NOT_OPEN' })
   await closing
