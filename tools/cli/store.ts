@@ -62,6 +62,8 @@ export async function openStore(url: string, { endpoint, region }: StoreTexts): 
 }
 
 async function loadS3(): Promise<typeof import('../../src/s3.js')> {
+  // The SDK would print ten lines on each command about versions of Node.js that its later versions need.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
   try {
     return await import('../../src/s3.js')
   } catch (error) {
