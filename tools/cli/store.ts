@@ -102,7 +102,12 @@ export function isStore(text: string): boolean {
 
 /** Whether it is the directory of a table. */
 function isTable(directory: string): boolean {
-  return statSync(join(directory, MANIFEST_NAME), { throwIfNoEntry: false })?.isFile() === true
+  try {
+    return statSync(join(directory, MANIFEST_NAME)).isFile()
+  } catch {
+    // It is not there, or a file is in its way: the store says so.
+    return false
+  }
 }
 
 function pathOf(url: string): string {

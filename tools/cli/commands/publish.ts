@@ -4,14 +4,16 @@ import { FlashTable } from '../../../src/index.js'
 import { jsonOption, single, waitOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import { interruptible } from '../interrupt.js'
-import { formatBytes, formatCount, report } from '../output.js'
+import { formatBytes, report } from '../output.js'
 import { withProgress } from '../progress.js'
+import { parseEnd, parseSpan } from '../span.js'
 import { addStoreOptions, openStore, parseTable, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
+import { countText } from '../words.js'
 
 const DETAILS = `${URL_DETAILS}
 
 Only files that are not there yet are uploaded. A program that has the table open publishes it itself, by
-table.publish(). Times are a number with s, m, h, d or w.
+table.publish(). Times are a number with s, m, h, d or w; --expires also takes one such as 2026-11-28T18:00:00Z.
 
 Examples:
   flashtable publish fingerprints.table /mnt/nas/fingerprints --retention 7d
@@ -29,9 +31,17 @@ export function definePublish(program: Command): void {
     .argument('<url>', 'where it is published', parseUrl)
   addStoreOptions(command)
     .addOption(single(new Option('--name <text>', 'a name for the version, which keeps it')))
-    .addOption(single(new Option('--expires <time>', 'when the name may be forgotten, such as 30d')))
     .addOption(
-      single(new Option('--retention <time>', 'how long older versions can be restored, at first 1h')),
+      single(
+        new Option('--expires <time>', 'when the name may be forgotten, such as 30d').argParser(parseEnd),
+      ),
+    )
+    .addOption(
+      single(
+        new Option('--retention <time>', 'how long older versions can be restored, at first 1h').argParser(
+          parseSpan,
+        ),
+      ),
     )
     .addOption(
       new Option('--take-over', 'go on with what another writer has published, from a restored copy'),
@@ -44,7 +54,7 @@ export function definePublish(program: Command): void {
 
 interface Options extends StoreTexts {
   readonly name?: string
-  readonly expires?: string
+  readonly expires?: string | Date
   readonly retention?: string
   readonly takeOver?: true
   readonly wait?: number
@@ -73,7 +83,7 @@ async function runPublish(directory: string, to: string, options: Options): Prom
   )
   const { version, uploadedFiles, uploadedBytes } = result
   report(options.json, { directory, url: store.url, ...result }, () => {
-    const uploaded = `${formatCount(uploadedFiles)} files, ${formatBytes(uploadedBytes)} uploaded`
+    const uploaded = `${countText(uploadedFiles, 'file')}, ${formatBytes(uploadedBytes)} uploaded`
     return `version ${version} in ${store.url}: ${uploadedFiles === 0 ? 'nothing had to be uploaded' : uploaded}`
   })
 }
