@@ -224,7 +224,7 @@ export class Publisher {
     const writer = { id: this.#known!.writer, label }
     this.#state = seen
     const { remote } = await this.#change(current => {
-      if (current === undefined) throw this.#fence('the published table was removed meanwhile')
+      if (current === undefined) throw this.#gone()
       this.#checkClaim(current, manifest, takeOver)
       return { ...current, epoch: current.epoch + 1, writer }
     }, signal)
@@ -238,12 +238,7 @@ export class Publisher {
     const { store, randomHex } = this.#options
     const { url } = store
     const last = remotes.find(remote => remote.url === url)
-    if (last !== undefined && last.published !== '' && !takeOver)
-      throw new FlashTableError(
-        'FLASHTABLE_NOT_FOUND',
-        `what this table has published to ${url} is gone: check that the right disk or bucket is there; ` +
-          'to begin anew, pass takeOver: true',
-      )
+    if (last !== undefined && last.published !== '' && !takeOver) throw this.#gone()
     // The first state may have been sent already, and arrive late.
     if (last !== undefined && last.published === '' && last.pending.length > 0) return last
     return {
@@ -270,7 +265,7 @@ export class Publisher {
     if (published !== known.published && !known.pending.includes(published))
       throw this.#fence(
         `the table in ${url} has gone on (${writer.label}, version ${version}) since this copy was made or last ` +
-          'published: restore it anew and go on with that, or publish elsewhere',
+          `published. ${this.#adviceToFenced()}`,
       )
     if (writer.id !== known.writer && !takeOver)
       throw this.#fence(
@@ -295,11 +290,27 @@ export class Publisher {
       if (current !== undefined) this.#checkClaim(current, manifest, takeOver)
       return
     }
-    if (current === undefined) throw this.#fence(`the table in ${this.#options.store.url} was removed`)
+    if (current === undefined) throw this.#gone()
     if (current.writer.id === before.writer.id && current.epoch === before.epoch) return
     throw this.#fence(
       `${current.writer.label} has taken over the table in ${this.#options.store.url} (epoch ${current.epoch}): this copy ` +
-        'can publish there no more. Restore it anew, or publish elsewhere; the table itself goes on',
+        `can publish there no more. ${this.#adviceToFenced()}`,
+    )
+  }
+
+  #adviceToFenced(): string {
+    return (
+      `What was put since then is in ${this.#options.directory} alone: move that directory away and restore it anew ` +
+      '(FlashTable.restore, or an open with takeOver: true), or publish elsewhere'
+    )
+  }
+
+  /** It may come back: a disk that is not mounted looks the same. */
+  #gone(): FlashTableError {
+    return new FlashTableError(
+      'FLASHTABLE_NOT_FOUND',
+      `what this table has published to ${this.#options.store.url} is gone: check that the right disk or bucket is ` +
+        'there; to begin anew, pass takeOver: true',
     )
   }
 

@@ -178,7 +178,8 @@ async function lockPublishing(
     throw new FlashTableError(
       'FLASHTABLE_LOCKED',
       `${directory} is published by another process or another open already, a replica for instance; two would take the ` +
-        `table from each other: end that one first (${messageOf(error)})`,
+        // Not what it says to do about it: nobody waits for this lock.
+        `table from each other: end that one first (${messageOf(error).split(';')[0]})`,
       { cause: error },
     )
   }

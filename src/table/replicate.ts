@@ -8,8 +8,8 @@ import { MANIFEST_NAME, walName } from '../io/file-names.js'
 import { modedFileSystem } from '../io/moded-file-system.js'
 import { Jobs } from '../jobs/jobs.js'
 import { listTable } from '../manifest/table-directory.js'
-import { optionalBoolean, optionalSignal, outside, readOptions } from '../options/arguments.js'
-import { optionalDuration } from '../options/duration.js'
+import { optionalBoolean, optionalSignal, readOptions } from '../options/arguments.js'
+import { optionalDuration, optionalInterval } from '../options/duration.js'
 import type { PublishRequest } from '../remote/publisher.js'
 import { Replica, type ReplicatedVersion } from '../replica/replica.js'
 import { Tail } from '../replica/tail.js'
@@ -20,8 +20,6 @@ import { sourceOfStored, type Publishing, type TakenState } from './publish.js'
 import type { TableParts } from './table-parts.js'
 
 const INTERVAL_MS = 10_000
-/** Less would be a publish after the other. */
-const INTERVAL_MIN_MS = 10
 /** A reader that finds a segment gone looks again, at most this often. */
 const ATTEMPTS = 20
 
@@ -259,11 +257,4 @@ class Follower {
     const stamps = await Promise.all(names.map(name => fileSystem.stamp(`${directory}/${name}`)))
     return JSON.stringify([names, stamps])
   }
-}
-
-function optionalInterval(value: unknown, name: string): number | undefined {
-  const ms = optionalDuration(value, name)
-  if (ms !== undefined && ms < INTERVAL_MIN_MS)
-    throw outside(name, `${INTERVAL_MIN_MS} milliseconds or more`, value)
-  return ms
 }

@@ -112,6 +112,10 @@ export interface StoreOpenOptions {
   readonly remote?: ObjectStore | undefined
   /** Go on with what another writer has published, which can publish no more. Default: false. */
   readonly takeOver?: boolean | undefined
+  /** How often what is new is published, as for `replicate`. Default: 10 seconds. */
+  readonly interval?: number | string | undefined
+  /** How long older versions can be restored, as for `publish`. Default: as at the last publish, at first an hour. */
+  readonly retention?: number | string | undefined
 }
 
 /** What `open` takes: encodings and options. */

@@ -89,6 +89,7 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/leave the encodings out to open it as it was created/g, 'flashtable stats shows its schema'],
   [/give the schema of the table to repair/g, 'give its schema with --schema to repair'],
   [/pass takeOver: true/g, 'pass --take-over'],
+  [/ \(FlashTable\.restore, or an open with takeOver: true\)/g, ' (flashtable restore)'],
   [/ \(retention\)/g, ' (--retention)'],
   [/; pass it as new URL\(\.\.\.\)/g, '; give its path'],
 ]
