@@ -13,6 +13,7 @@ import type { Manifest } from '../manifest/manifest.js'
 import type { ObjectSource, ObjectStore, StoreCall } from '../store/object-store.js'
 import { removeOrphans } from './garbage.js'
 import { changeRemote, loadRemote, type PointerOptions, type RemoteState } from './pointer.js'
+import { hasPartitions } from './nothing-published.js'
 import { probe } from './probe.js'
 import { fileIdentity, remoteKey, type RemoteManifest } from './remote-manifest.js'
 import { loadRemotes, saveRemote, type KnownRemote } from './remote-state.js'
@@ -214,6 +215,11 @@ export class Publisher {
     const remotes = await loadRemotes(fileSystem, directory)
     if (seen === undefined) {
       this.#known = this.#newLineage(remotes, takeOver)
+      if (await hasPartitions(store, { signal }))
+        throw new FlashTableError(
+          'FLASHTABLE_EXISTS',
+          `${store.url} has a table with partitions: publish elsewhere`,
+        )
       await probe(store, randomHex, { signal })
       this.#isClaimed = true
       return

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { Option, type Command } from 'commander'
 import { directoryStore, type ObjectStore } from '../../src/index.js'
 import { MANIFEST_NAME } from '../../src/io/file-names.js'
+import { PARTITIONS_KEY } from '../../src/remote/nothing-published.js'
 import { isAddress, parseDirectory, single } from './arguments.js'
 import { MissingPackageError } from './formats/packages.js'
 import { UsageError } from './usage.js'
@@ -93,7 +94,12 @@ export function parseTable(text: string): string {
 export function isStore(text: string): boolean {
   if (isAddress(text)) return IS_S3.test(text) || IS_FILE.test(text)
   try {
-    return !isTable(text) && readdirSync(text).some(name => /^MANIFEST\.[1-9]\d*$/.test(name))
+    const names = isTable(text) ? [] : readdirSync(text)
+    // One with partitions is told from the directory of their writer, which has a copy of PARTITIONS.
+    return names.some(
+      name =>
+        /^MANIFEST\.[1-9]\d*$/.test(name) || (name.startsWith(`${PARTITIONS_KEY}.`) && names.includes('p')),
+    )
   } catch {
     // It is not there, or is a file: the open says so.
     return false
