@@ -15,6 +15,8 @@ import {
   type RemoteVersion,
 } from './remote-manifest.js'
 
+/** A message names that many versions. */
+const NUMBERS_SHOWN = 12
 /** Versions that a replica has made and that are kept, and how long all of them are. */
 const STEPS_KEPT = 100
 const STEP_MS = 600_000
@@ -129,9 +131,19 @@ export function chooseVersion(remote: RemoteManifest, url: string, choice: Given
   const there =
     oldest === undefined
       ? 'nothing was published yet'
-      : `there are versions ${versions.map(({ version }) => version).join(', ')}, the oldest of ` +
-        `${new Date(oldest.at).toISOString()}, and the names ${names.map(({ name }) => JSON.stringify(name)).join(', ') || '(none)'}`
+      : `there are versions ${numbersText(versions.map(({ version }) => version))}, the oldest of ` +
+        `${new Date(oldest.at).toISOString()}, and ${namesText(names.map(({ name }) => name))}`
   throw new FlashTableError('FLASHTABLE_NOT_FOUND', `${url} does not have ${wanted}: ${there}`)
+}
+
+/** A replica makes hundreds. */
+function numbersText(numbers: readonly number[]): string {
+  const few = numbers.length <= NUMBERS_SHOWN
+  return (few ? numbers : [...numbers.slice(0, 3), '...', ...numbers.slice(-3)]).join(', ')
+}
+
+function namesText(names: readonly string[]): string {
+  return names.length === 0 ? 'no names' : `the names ${names.map(name => JSON.stringify(name)).join(', ')}`
 }
 
 function find(

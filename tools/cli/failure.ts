@@ -75,6 +75,7 @@ function usageText(error: CommanderError): string {
   if (error.code === 'commander.help') return 'name one of the commands above'
   const text = error.message
     .replace(/^error: /, '')
+    .replace(/^command-argument value ('.*') is invalid for argument '.*?'\. /s, '$1: ')
     .replace(/\s*\n\s*/g, ' ')
     .replace(/\.$/, '')
   return error instanceof UsageError ? text : `${text}; --help tells more`

@@ -21,6 +21,27 @@ test('a version is the files from the one that it came with up to the one withou
   expect([...keysByIdentity(remote).values()].map(key => key.at(-8))).toEqual(['d'])
 })
 
+test('who asks for a version that is not there is told of a few that are', () => {
+  let remote = publishedAt(1000, ['a'])
+  const told = (): unknown => {
+    try {
+      return chooseVersion(remote, 'here', { name: 'x' })
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  expect(told()).toBe(
+    'here does not have a version named "x": there are versions 1, the oldest of 1970-01-01T00:00:01.000Z, and no names',
+  )
+  for (let version = 2; version <= 40; version++)
+    remote = withVersion(remote, { ...manifestWith(1000 * version), files: [], name: named(version) })
+  expect(told()).toContain('there are versions 1, 2, 3, ..., 38, 39, 40, the oldest of')
+  expect(told()).toMatch(/ and the names "fourth"$/)
+})
+
+const named = (version: number): { readonly name: string } | undefined =>
+  version === 4 ? { name: 'fourth' } : undefined
+
 test('a version stays for the retention after the next one, to the millisecond, and the newest for ever', () => {
   let remote = publishedAt(1000, ['a'])
   remote = withVersion(remote, { ...manifestWith(2000), files: [fileIn('b')] })

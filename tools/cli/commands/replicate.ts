@@ -13,7 +13,7 @@ import { formatCount } from '../output.js'
 import { parseInterval, parseSpan } from '../span.js'
 import { addStoreOptions, openStore, parseTable, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
 import { printError, printLine, printText } from '../streams.js'
-import { countText, durationText } from '../words.js'
+import { countText } from '../words.js'
 
 const DETAILS = `${URL_DETAILS}
 
@@ -148,7 +148,7 @@ function lineOf(status: ReplicaStatus): string {
 
 function textOf({ version, lagRecords, lagMs, failure }: ReplicaStatus): string {
   const lag = lagRecords === 0 ? 'up to date' : `${countText(lagRecords, 'operation')} behind`
-  const since = lagMs < 1000 ? '' : `, ${durationText(lagMs)}`
+  const since = lagMs < 1000 ? '' : `, ${formatCount(Math.round(lagMs / 1000))} s`
   return `version ${formatCount(version)}, ${lag}${since}${failure === undefined ? '' : ', trying again'}`
 }
 
