@@ -56,7 +56,7 @@ test('a store that is not there at the start is tried until it is, but with --on
   await once(child.stderr!, 'data')
   expect(states).toEqual([])
   await rm(blocked)
-  await expect.poll(() => states.length, { timeout: 20_000 }).toBeGreaterThan(0)
+  await expect.poll(() => states.length).toBeGreaterThan(0)
   child.kill('SIGTERM')
   expect(await result).toMatchObject({
     code: 0,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { directoryStore, FlashTable, publishedTable } from '../../src/index.js'
+import { nodeEnvironment, type Environment } from '../../src/table/environment.js'
 
 const OPTIONS = { keyEncoding: 'u32', valueEncoding: 'u32' } as const
 type Table = FlashTable<'u32', 'u32'>
@@ -101,10 +102,19 @@ test('a writer that was replaced puts nothing more', async () => {
 })
 
 test('it is published at the interval that is given, and versions stay for the retention that is', async () => {
-  const table = await open('a', { interval: 20, retention: '7d' })
-  await table.put(1, 10)
-  await expect.poll(() => table.replica!.status().lagRecords, { timeout: 9000 }).toBe(0)
+  const waits: number[] = []
+  const environment: Environment = {
+    ...nodeEnvironment,
+    wait: (ms, signal) => {
+      waits.push(ms)
+      return nodeEnvironment.wait(ms, signal)
+    },
+  }
+  const options = { ...OPTIONS, remote: newStore(), interval: '7m', retention: '7d' }
+  const table = await FlashTable.openIn(join(root, 'a'), options, environment)
+  expect(waits).toContain(7 * 60_000)
   expect((await publishedTable(newStore())).retentionMs).toBe(7 * 86_400_000)
+  await table.close()
 })
 
 test('while the store is away puts go on, and when it is back they get there', async () => {
