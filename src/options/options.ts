@@ -18,6 +18,7 @@ import {
   type Checked,
 } from './arguments.js'
 import { optionalDuration, optionalInterval } from './duration.js'
+import { optionalKeep, type KeptPeriods } from './kept-periods.js'
 
 /** `'keep'`: a multimap, every put adds a record. `'replace'`: a put replaces all older records of its key. */
 export type Duplicates = 'keep' | 'replace'
@@ -154,6 +155,7 @@ export interface ResolvedStoreOptions {
   /** In milliseconds; `undefined`: as `replicate` has it. */
   readonly interval: number | undefined
   readonly retention: number | undefined
+  readonly keep: KeptPeriods | undefined
 }
 
 const KIB = 1024
@@ -219,6 +221,7 @@ const REPLICA_OPTIONS = {
   takeOver: optionalBoolean,
   interval: optionalInterval,
   retention: optionalDuration,
+  keep: optionalKeep,
 }
 
 const OPEN_WITH_STORE = { ...OPEN_OPTIONS, remote: asGiven, ...REPLICA_OPTIONS }
@@ -243,7 +246,7 @@ export interface ResolvedLoad {
  */
 export function resolveOptions(options: unknown): ResolvedOptions {
   const checked = readOptions('open', options, OPEN_WITH_STORE)
-  const { remote: store, takeOver = false, interval, retention, ...given } = checked
+  const { remote: store, takeOver = false, interval, retention, keep, ...given } = checked
   if (store === undefined) {
     const names = Object.keys(REPLICA_OPTIONS) as (keyof typeof REPLICA_OPTIONS)[]
     const other = names.find(name => checked[name] !== undefined && checked[name] !== false)
@@ -259,7 +262,7 @@ export function resolveOptions(options: unknown): ResolvedOptions {
     throw invalidOption(
       "options 'remote' and 'errorIfExists' exclude each other: what is published is restored",
     )
-  return { ...resolveGiven(given), remote: { store, takeOver, interval, retention } }
+  return { ...resolveGiven(given), remote: { store, takeOver, interval, retention, keep } }
 }
 
 /** The options of a bulk load, and of the open that it begins with. Throws as {@link resolveOptions}. */

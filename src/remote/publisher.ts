@@ -10,6 +10,7 @@ import { throwIfAborted } from '../async/abort.js'
 import { FlashTableError } from '../base/errors.js'
 import type { FileSystem } from '../io/file-system.js'
 import type { Manifest } from '../manifest/manifest.js'
+import type { KeptPeriods } from '../options/kept-periods.js'
 import type { ObjectSource, ObjectStore, StoreCall } from '../store/object-store.js'
 import { removeOrphans } from './garbage.js'
 import { changeRemote, loadRemote, type PointerOptions, type RemoteState } from './pointer.js'
@@ -17,7 +18,14 @@ import { hasPartitions } from './nothing-published.js'
 import { probe } from './probe.js'
 import { fileIdentity, remoteKey, type RemoteManifest } from './remote-manifest.js'
 import { loadRemotes, saveRemote, type KnownRemote } from './remote-state.js'
-import { collected, keysByIdentity, newestOf, withVersion, type PublishedFile } from './versions.js'
+import {
+  collected,
+  keysByIdentity,
+  newestOf,
+  withKeptPeriods,
+  withVersion,
+  type PublishedFile,
+} from './versions.js'
 
 /** What the publisher needs from the world, and from the table. */
 export interface PublisherOptions {
@@ -46,6 +54,8 @@ export interface PublishRequest extends StoreCall {
   readonly takeOver: boolean
   /** `undefined`: as long as the last publish has said, or else an hour. */
   readonly retentionMs: number | undefined
+  /** Of which periods the last versions get names. */
+  readonly keep?: KeptPeriods | undefined
   /** A replica asks: of its older versions only some are kept. */
   readonly isReplicated?: boolean
   /** Called with the bytes uploaded so far, and those of all uploads. */
@@ -173,7 +183,7 @@ export class Publisher {
   async #install(
     manifest: Manifest,
     files: readonly PublishedFile[],
-    { signal, name, expiresAt, retentionMs, takeOver, isReplicated = false }: PublishRequest,
+    { signal, name, expiresAt, retentionMs, keep = {}, takeOver, isReplicated = false }: PublishRequest,
   ): Promise<{ readonly version: number; readonly sequence: number }> {
     const { store } = this.#options
     const before = this.#state?.remote
@@ -199,7 +209,8 @@ export class Publisher {
         ...(isReplicated ? { replicated: true } : {}),
       })
       const retention = retentionMs ?? base.retentionMs
-      const rest = collected({ ...next, retentionMs: retention }, at, retention)
+      const kept = withKeptPeriods({ ...next, retentionMs: retention }, keep)
+      const rest = collected(kept, at, retention)
       dropped = rest.dropped
       return rest.remote
     }, signal)

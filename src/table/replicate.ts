@@ -10,6 +10,7 @@ import { Jobs } from '../jobs/jobs.js'
 import { listTable } from '../manifest/table-directory.js'
 import { optionalBoolean, optionalSignal, readOptions } from '../options/arguments.js'
 import { optionalDuration, optionalInterval } from '../options/duration.js'
+import { optionalKeep, type KeptPeriods } from '../options/kept-periods.js'
 import type { PublishRequest } from '../remote/publisher.js'
 import { Replica, type ReplicatedVersion } from '../replica/replica.js'
 import { Tail } from '../replica/tail.js'
@@ -29,6 +30,8 @@ export interface ReplicateOptions {
   readonly interval?: number | string | undefined
   /** How long older versions can be restored, as for `publish`. */
   readonly retention?: number | string | undefined
+  /** Of which periods the last versions stay, as for `publish`. */
+  readonly keep?: KeptPeriods | undefined
   /** Go on with a table that another writer has published, as for `publish`. */
   readonly takeOver?: boolean | undefined
   /** Ends the first publish: the call rejects with `signal.reason`. */
@@ -38,6 +41,7 @@ export interface ReplicateOptions {
 const REPLICATE_OPTIONS = {
   interval: optionalInterval,
   retention: optionalDuration,
+  keep: optionalKeep,
   takeOver: optionalBoolean,
   signal: optionalSignal,
 }
@@ -56,10 +60,11 @@ export interface ReplicatedTable {
 export async function startReplica(
   table: ReplicatedTable,
   store: ObjectStore,
-  given: ReplicateOptions | undefined,
+  options: ReplicateOptions | undefined,
   poisons: boolean,
 ): Promise<Replica> {
-  const { interval, retention, takeOver = false, signal } = readOptions('replicate', given, REPLICATE_OPTIONS)
+  const given = readOptions('replicate', options, REPLICATE_OPTIONS)
+  const { interval, retention, keep, takeOver = false, signal } = given
   const { environment } = table
   const { state, writer, remote } = table.parts()
   if (remote !== undefined) {
@@ -81,6 +86,7 @@ export async function startReplica(
         return await source.publish(store, {
           takeOver: isFirst && takeOver,
           retentionMs: retention,
+          keep,
           isReplicated: true,
           signal: ending,
         })

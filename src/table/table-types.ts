@@ -9,6 +9,7 @@ import type {
   ValueEncoding,
   ValueIn,
 } from '../encoding/types.js'
+import type { KeptPeriods } from '../options/kept-periods.js'
 import type { Duplicates, LoadOptions, TableOptions } from '../options/options.js'
 import type { RemoteOptions } from '../options/remote-options.js'
 import type { Snapshot } from '../state/snapshot.js'
@@ -116,6 +117,8 @@ export interface StoreOpenOptions {
   readonly interval?: number | string | undefined
   /** How long older versions can be restored, as for `publish`. Default: as at the last publish, at first an hour. */
   readonly retention?: number | string | undefined
+  /** Of which hours, days and weeks the last versions stay, as for `publish`. */
+  readonly keep?: KeptPeriods | undefined
 }
 
 /** What `open` takes: encodings and options. */

@@ -19,7 +19,9 @@ test('publish, put, publish, history, status, restore, verify, gc', async () => 
   expect(first).toMatchObject({ code: 0, stderr: '' })
   expect(first.stdout).toMatch(/^version 1 in file:\S+: 1 file, [\d,]+ bytes uploaded\n$/)
   await cli.run('put', table, '9', 'time=3', 'flags=1', 'id=-3')
-  expect(await cli.json('publish', table, url, '--retention', '7d')).toMatchObject({
+  expect(
+    await cli.json('publish', table, url, '--retention', '7d', '--keep', 'hourly=24,daily=7'),
+  ).toMatchObject({
     directory: table,
     url,
     version: 2,
@@ -127,6 +129,13 @@ test('what is not there, what is open elsewhere, and what is wrongly asked for',
       ['publish', table, store, '--retention', 'long'],
       "'--retention <time>' argument 'long' is invalid. It must be",
     ],
+    [
+      ['publish', table, store, '--keep', 'daily'],
+      'hourly, daily and weekly, each with a number: daily=7,weekly=4',
+    ],
+    [['publish', table, store, '--keep', 'daily=7,daily=8'], 'each with a number'],
+    [['publish', table, store, '--keep', 'daily=0'], 'each with a number'],
+    [['replicate', table, store, '--keep', 'monthly=7'], 'each with a number'],
     [['publish', table, store, '--retention', '7'], 'a number with s, m, h, d or w, such as 7d'],
     [['publish', table, store, '--name', 'x', '--expires', 'soon'], 'such as 30d, or a time such as'],
     [['publish', table, store, '--expires', '1d'], 'no name is given'],

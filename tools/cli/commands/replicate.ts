@@ -4,13 +4,19 @@ import { Option, type Command } from 'commander'
 import { throwIfAborted } from '../../../src/async/abort.js'
 import { visible } from '../../../src/base/describe-value.js'
 import { hasCode, messageOf } from '../../../src/base/errors.js'
-import { FlashTable, type ObjectStore, type Replica, type ReplicaStatus } from '../../../src/index.js'
+import {
+  FlashTable,
+  type KeptPeriods,
+  type ObjectStore,
+  type Replica,
+  type ReplicaStatus,
+} from '../../../src/index.js'
 import { jsonOption, single } from '../arguments.js'
 import { closing } from '../closing.js'
 import { inCommandLineWords } from '../failure.js'
 import { interruptible } from '../interrupt.js'
 import { formatCount } from '../output.js'
-import { parseInterval, parseSpan } from '../span.js'
+import { parseInterval, parseKeep, parseSpan } from '../span.js'
 import { addStoreOptions, openStore, parseTable, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
 import { printError, printLine, printText } from '../streams.js'
 import { countText } from '../words.js'
@@ -59,6 +65,14 @@ export function defineReplicate(program: Command): void {
       ),
     )
     .addOption(
+      single(
+        new Option(
+          '--keep <periods>',
+          'of how many hours, days and weeks the last version stays, such as daily=7,weekly=4',
+        ).argParser(parseKeep),
+      ),
+    )
+    .addOption(
       new Option('--take-over', 'go on with what another writer has published, from a restored copy'),
     )
     .addOption(new Option('--once', 'publish what is there now, and end'))
@@ -70,6 +84,7 @@ export function defineReplicate(program: Command): void {
 interface Options extends StoreTexts {
   readonly every?: string
   readonly retention?: string
+  readonly keep?: KeptPeriods
   readonly takeOver?: true
   readonly once?: true
   readonly json?: true
@@ -96,13 +111,13 @@ async function runReplicate(directory: string, to: string, options: Options): Pr
 async function start(
   table: FlashTable,
   store: ObjectStore,
-  { every, retention, takeOver, once }: Options,
+  { every, retention, keep, takeOver, once }: Options,
   signal: AbortSignal,
 ): Promise<Replica> {
   let told: string | undefined
   for (let failures = 0; ; failures++) {
     try {
-      return await table.replicate(store, { interval: every, retention, takeOver, signal })
+      return await table.replicate(store, { interval: every, retention, keep, takeOver, signal })
     } catch (error) {
       throwIfAborted(signal)
       if (once === true || !hasCode(error, 'FLASHTABLE_UNAVAILABLE')) throw error
