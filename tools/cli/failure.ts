@@ -52,6 +52,9 @@ function withoutNote(error: unknown): Failure {
   if (code?.startsWith('FLASHTABLE_INVALID_')) return usage(code, inCommandLineWords(error.message))
   if (error instanceof FlashTableError)
     return failed(error.code, inCommandLineWords(error.message) + adviceOn(error))
+  // Not of a table: the library says so itself.
+  if (code === 'ENOENT' && 'path' in error)
+    return failed('FLASHTABLE_NOT_FOUND', `there is no file ${visible(String(error.path))}; check the path`)
   if (code !== undefined && 'syscall' in error) return withoutNote(diskError(error, 'a file cannot be used'))
   return code === undefined ? internal(error.message, error.stack) : failed(code, error.message)
 }
