@@ -96,7 +96,7 @@ async function openWriter(
   environment: Environment,
 ): Promise<FlashTable> {
   const { signal } = options
-  await restoreFirst(store, directory, { ...resolveOptions(options), takeOver }, environment)
+  await restoreFirst(store, directory, resolveOptions(options), takeOver, environment)
   const table = await FlashTable.openIn(directory, options, environment)
   try {
     await table.publish(store, { takeOver, signal })

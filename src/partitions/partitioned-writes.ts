@@ -15,10 +15,11 @@ import {
   unexpected,
 } from '../options/arguments.js'
 import { keyLanesOf, OperationBuffer } from '../records/operations.js'
-import { optionalDuration } from '../options/duration.js'
+import { optionalDuration, optionalInterval } from '../options/duration.js'
+import { optionalKeep } from '../options/kept-periods.js'
 import { readPutColumnsOptions, readSync } from '../table/call-options.js'
 import type { PublishOptions } from '../table/publish.js'
-import { optionalInterval, type ReplicateOptions } from '../table/replicate.js'
+import type { ReplicateOptions } from '../table/replicate.js'
 import { gatherRows } from './part-columns.js'
 import type { Partition } from './partition.js'
 import { PartitionedReplica, type ReplicatedPartition } from './partitioned-replica.js'
@@ -34,11 +35,25 @@ const COMPACT_OPTIONS = { signal: optionalSignal }
 const SYNC_OPTIONS = { sync: optionalBoolean }
 /** Each partition checks them. */
 const asGiven = (value: unknown): unknown => value
-const REPLICATE_OPTIONS = { interval: optionalInterval, retention: optionalDuration, signal: optionalSignal }
-const PUBLISH_OPTIONS = { name: asGiven, expires: asGiven, retention: asGiven, signal: optionalSignal }
+const REPLICATE_OPTIONS = {
+  interval: optionalInterval,
+  retention: optionalDuration,
+  keep: optionalKeep,
+  signal: optionalSignal,
+}
+const PUBLISH_OPTIONS = {
+  name: asGiven,
+  expires: asGiven,
+  retention: asGiven,
+  keep: asGiven,
+  signal: optionalSignal,
+}
 
 /** Options of `publish`: those of a table, for each partition that is written here. */
-export type PartitionedPublishOptions = Pick<PublishOptions, 'name' | 'expires' | 'retention' | 'signal'>
+export type PartitionedPublishOptions = Pick<
+  PublishOptions,
+  'name' | 'expires' | 'retention' | 'keep' | 'signal'
+>
 
 /** Options of `replicate`: those of a table, for each partition that is written here. */
 export type PartitionedReplicateOptions = Omit<ReplicateOptions, 'takeOver'>

@@ -173,7 +173,8 @@ export class Lookup {
     let left = 0
     for (let i = newest; i >= 0; i--) left += files[i]!.footer.records
     let asked = files[newest]!.footer.records
-    for (let i = newest - 1; i >= 0 && (wantsAll || asked < left / 2); i--) {
+    for (let i = newest - 1; i >= 0; i--) {
+      if (!wantsAll && asked >= left / 2) return
       const file = files[i]!
       if (file.entry.endSequence <= this.#clearedAt) return
       asked += file.footer.records

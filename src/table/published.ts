@@ -6,7 +6,6 @@ import { Buffer } from 'node:buffer'
 import { throwIfAborted } from '../async/abort.js'
 import { keepAlive } from '../async/keep-alive.js'
 import { withProgress } from '../async/progress.js'
-import { FlashTableError } from '../base/errors.js'
 import { checkBucketFile } from '../bucket-file/check.js'
 import type { BucketFileOptions } from '../bucket-file/reader.js'
 import { Schema } from '../encoding/schema.js'
@@ -24,6 +23,7 @@ import {
 import { optionalDuration } from '../options/duration.js'
 import { collectRemote } from '../remote/garbage.js'
 import type { GivenVersion } from '../options/remote-options.js'
+import { nothingPublished } from '../remote/nothing-published.js'
 import { PieceReader } from '../remote/piece-reader.js'
 import { loadRemote } from '../remote/pointer.js'
 import { probe } from '../remote/probe.js'
@@ -172,7 +172,7 @@ export async function collectGarbage(
   const { remote } = await requireRemote(checked, { signal })
   const pointer = { store: checked, newNonce: () => randomHex(16), wait: nodeEnvironment.wait }
   const garbage = await keepAlive(collectRemote(pointer, { retentionMs: retention, dryRun, signal }))
-  if (garbage === undefined) throw notFound(checked)
+  if (garbage === undefined) throw await nothingPublished(checked, { signal })
   const { versions, dropped, orphans } = garbage
   const dropping = new Set(dropped)
   const files = remote.files.filter(({ key }) => dropping.has(key))
@@ -288,12 +288,8 @@ export async function requireRemote(
   { signal }: StoreCall,
 ): Promise<{ remote: RemoteManifest }> {
   const state = await loadRemote(store, { signal })
-  if (state === undefined) throw notFound(store)
+  if (state === undefined) throw await nothingPublished(store, { signal })
   return state
-}
-
-function notFound(store: ObjectStore): FlashTableError {
-  return new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no published table in ${store.url}`)
 }
 
 function describe(remote: RemoteManifest, version: RemoteVersion): PublishedVersion {

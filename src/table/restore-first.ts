@@ -23,7 +23,7 @@ import { openSchema, type TableLock } from './table-parts.js'
 const ATTEMPTS = 20
 
 /**
- * Does nothing if the directory has a table, or the store has none. Rejects with `FLASHTABLE_FENCED` unless it may take over,
+ * Does nothing if the directory has a table, or the store has none. Rejects with `FLASHTABLE_FENCED` unless `takeOver`,
  * `_SCHEMA_MISMATCH` if it is another table than the options say, `_LOCKED` if another open restores it meanwhile, `_EXISTS` if
  * something else is in the directory, and as a restore.
  */
@@ -31,10 +31,11 @@ export async function restoreFirst(
   store: ObjectStore,
   directory: string,
   options: ResolvedOptions,
+  takeOver: boolean,
   environment: Environment,
 ): Promise<void> {
   if (await hasTable(directory, environment)) return
-  const { takeOver, signal } = options
+  const { signal } = options
   const published = await loadRemote(store, { signal })
   if (published === undefined) return
   if (!takeOver)

@@ -24,6 +24,7 @@ import { combineOf, type Manifest } from '../manifest/manifest.js'
 import { installManifest } from '../manifest/store.js'
 import { optionalBoolean, optionalCallback, optionalSignal, readOptions } from '../options/arguments.js'
 import { VERSION_OPTIONS, versionChoice } from '../options/remote-options.js'
+import { nothingPublished } from '../remote/nothing-published.js'
 import { loadRemote } from '../remote/pointer.js'
 import {
   filesOfVersion,
@@ -102,8 +103,7 @@ export async function restoreTable(
   const choice = versionChoice({ at, version, name })
   return withProgress({ signal, onProgress }, async control => {
     const remote = claimed?.remote ?? (await loadRemote(store, control))?.remote
-    if (remote === undefined)
-      throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no published table in ${store.url}`)
+    if (remote === undefined) throw await nothingPublished(store, control)
     const chosen = chooseVersion(remote, store.url, choice)
     const writer = claimed?.writer ?? newWriterId(environment)
     const restore = new Restore(store, { remote, writer }, chosen, environment, verify, control.signal)

@@ -120,7 +120,7 @@ describe('a published table at its URL', () => {
     expect(stdout).toMatch(/^published at +file:\/\/\S+$/m)
     expect(stdout).toMatch(/^version +2 of \S+Z$/m)
     expect(stdout).toMatch(/^in the store +[\d,]+ bytes/m)
-    expect(stdout).toMatch(/^fetched +[\d,]+ bytes by \d+ requests, besides the manifest$/m)
+    expect(stdout).toMatch(/^fetched +[\d,]+ bytes by \d+ requests?, besides the manifest$/m)
     expect(stdout).not.toMatch(/^log on disk/m)
     expect(await json('stats', store, '--name', 'first')).toMatchObject({
       url: pathToFileURL(store).href,

@@ -1,6 +1,8 @@
 /** `flashtable replicate`, beside a program that writes the table. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, test } from 'vitest'
 import { FlashTable, directoryStore, type ReplicaStatus } from '../../src/index.js'
@@ -20,7 +22,7 @@ test('it publishes what is there, once', async () => {
   const [table, store] = [await smallTable(), freshPath()]
   expect(await cli.run('replicate', table, store, '--once')).toMatchObject({
     code: 0,
-    stdout: '',
+    stdout: expect.stringMatching(/^version 1, up to date, in file:\S+\n$/) as string,
     stderr: '',
   })
   const told = JSON.parse(
@@ -36,6 +38,31 @@ test('it publishes what is there, once', async () => {
   expect((await cli.run('replicate', copy, store, '--once', '--take-over')).code).toBe(0)
   expect((await cli.run('replicate', table, store, '--every', 'soon')).code).not.toBe(0)
   expect((await cli.run('replicate', freshPath(), store)).stderr).toMatch(/FLASHTABLE_NOT_FOUND/)
+})
+
+test('a store that is not there at the start is tried until it is, but with --once', async () => {
+  const [table, blocked] = [await smallTable(), freshPath()]
+  await writeFile(blocked, 'no directory')
+  const store = join(blocked, 'store')
+  expect(await cli.run('replicate', table, store, '--once')).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^flashtable: FLASHTABLE_UNAVAILABLE: /) as string,
+  })
+  const given = cli.start('replicate', table, store)
+  await once(given.child.stderr!, 'data')
+  given.child.kill('SIGINT')
+  expect(await given.result).toMatchObject({ code: 130 })
+  const { child, states, result } = replicating(table, store)
+  await once(child.stderr!, 'data')
+  expect(states).toEqual([])
+  await rm(blocked)
+  await expect.poll(() => states.length).toBeGreaterThan(0)
+  child.kill('SIGTERM')
+  expect(await result).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/ENOTDIR.*; it is tried until it succeeds\n$/) as string,
+  })
+  expect((await cli.run('count', store)).stdout).toBe('3\n')
 })
 
 test('it runs beside the writer, and SIGTERM publishes the rest and ends it', async () => {

@@ -1,6 +1,7 @@
 /** What is sent to Amazon, without Amazon: the client's connections are replaced. */
 import { Readable } from 'node:stream'
 import { expect, test, vi } from 'vitest'
+import { s3Store } from '../../../src/s3.js'
 import { S3Connection } from '../../../src/store/s3-connection.js'
 import { S3Store } from '../../../src/store/s3-store.js'
 
@@ -48,6 +49,28 @@ test('the one try of a swap is signed by the clock that the other client has set
   expect(Number(new Date(`${day(tomorrow!)}T00:00:00Z`)) - Number(new Date(`${day(today!)}T00:00:00Z`))).toBe(
     86_400_000,
   )
+})
+
+test('without a region or credentials it says what to set, and sends nothing', async () => {
+  for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION', 'AWS_PROFILE']) vi.stubEnv(name, undefined)
+  for (const name of ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE']) vi.stubEnv(name, '/dev/null')
+  try {
+    const noRegion = s3Store('s3://tables/t')
+    await expect(noRegion.load('MANIFEST')).rejects.toMatchObject({
+      code: 'FLASHTABLE_UNAVAILABLE',
+      message: expect.stringMatching(/cannot read MANIFEST: no region is known .*AWS_REGION/) as string,
+    })
+    const credentials = (): Promise<never> => Promise.reject(new Error('no such profile'))
+    const nobody = s3Store('s3://tables/t', { region: 'eu-west-1', credentials })
+    await expect(nobody.swap('MANIFEST', Uint8Array.of(1), undefined)).rejects.toMatchObject({
+      code: 'FLASHTABLE_UNAVAILABLE',
+      message: expect.stringMatching(
+        /no credentials are found \(no such profile\); set AWS_ACCESS_KEY_ID/,
+      ) as string,
+    })
+  } finally {
+    vi.unstubAllEnvs()
+  }
 })
 
 function day(text: string): string {

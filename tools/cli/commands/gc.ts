@@ -4,8 +4,10 @@ import { collectGarbage } from '../../../src/index.js'
 import { jsonOption, single } from '../arguments.js'
 import { closing } from '../closing.js'
 import { interruptible } from '../interrupt.js'
-import { formatBytes, formatCount, report } from '../output.js'
+import { formatBytes, report } from '../output.js'
+import { parseSpan } from '../span.js'
 import { addStoreOptions, openStore, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
+import { countText } from '../words.js'
 
 const DETAILS = `${URL_DETAILS}
 
@@ -26,7 +28,11 @@ export function defineGarbage(program: Command): void {
     .argument('<url>', 'where it is published', parseUrl)
   addStoreOptions(command)
     .addOption(
-      single(new Option('--retention <time>', 'how long older versions stay; default: as published')),
+      single(
+        new Option('--retention <time>', 'how long older versions stay; default: as published').argParser(
+          parseSpan,
+        ),
+      ),
     )
     .addOption(new Option('--dry-run', 'tell what would be removed, and remove nothing'))
     .addOption(jsonOption())
@@ -48,7 +54,7 @@ async function runGarbage(from: string, options: Options): Promise<void> {
   )
   const { versions, files, bytes } = garbage
   report(options.json, { url: store.url, dryRun, ...garbage }, () => {
-    const what = `${formatCount(versions.length)} versions, ${formatCount(files)} objects, ${formatBytes(bytes)}`
+    const what = `${countText(versions.length, 'version')}, ${countText(files, 'object')}, ${formatBytes(bytes)}`
     return dryRun ? `${what} would be removed` : `${what} removed`
   })
 }
