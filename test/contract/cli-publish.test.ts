@@ -80,6 +80,16 @@ test('publish, put, publish, history, status, restore, verify, gc', async () => 
   expect((await cli.run('publish', table, store, '--take-over')).stderr).toContain('FLASHTABLE_FENCED')
 })
 
+test('a name that is not needed any more is forgotten', async () => {
+  const [table, store] = [await smallTable(), freshPath()]
+  await cli.run('publish', table, store, '--name', 'one')
+  await cli.run('publish', table, store, '--name', 'two')
+  const wrong = await cli.run('gc', store, '--forget', 'three')
+  expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('the names "one", "two"')])
+  expect((await cli.run('gc', store, '--forget', 'one', 'two')).code).toBe(0)
+  expect((await cli.run('history', store)).stdout).not.toMatch(/one|two/)
+})
+
 test('a name expires at a time that is given', async () => {
   const [table, store] = [await smallTable(), freshPath()]
   await cli.run('publish', table, store, '--name', 'kept', '--expires', '2100-01-01T00:00:00Z')

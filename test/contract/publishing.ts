@@ -181,6 +181,19 @@ export function describePublishing(name: string, newStore: () => Promise<ObjectS
       const { versions, files } = await publishedTable(store)
       expect([versions.map(({ version }) => version), files]).toEqual([[2, 4], 2])
       await FlashTable.restore(store, join(home, 'copy'), { name: 'kept' })
+      await expect(collectGarbage(store, { forget: ['kept', 'lost'] })).rejects.toMatchObject({
+        code: 'FLASHTABLE_NOT_FOUND',
+        message: expect.stringContaining('does not have a version named "lost"') as string,
+      })
+      await expect(collectGarbage(store, { forget: 'kept' as never })).rejects.toMatchObject({
+        code: 'FLASHTABLE_INVALID_OPTION',
+      })
+      // The name goes at once; its version when its time is over.
+      expect(await collectGarbage(store, { forget: ['kept'], retention: '1h' })).toMatchObject({
+        versions: [],
+      })
+      expect((await publishedTable(store)).versions.map(({ names }) => names.length)).toEqual([0, 0])
+      expect(await collectGarbage(store, { retention: 0 })).toMatchObject({ versions: [2], files: 1 })
       expect(await prefixOf(join(home, 'copy'))).toBe(4000)
       // The writer goes on beside that.
       await put(table, 8000, 10)

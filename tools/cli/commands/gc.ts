@@ -15,7 +15,8 @@ Every publish does this, too: it is for tables that are published no more. It ma
 
 Examples:
   flashtable gc /mnt/nas/fingerprints --dry-run
-  flashtable gc s3://backups/fingerprints --retention 1d`
+  flashtable gc s3://backups/fingerprints --retention 1d
+  flashtable gc s3://backups/fingerprints --forget before-cleanup`
 
 export function defineGarbage(program: Command): void {
   const command = program
@@ -34,6 +35,12 @@ export function defineGarbage(program: Command): void {
         ),
       ),
     )
+    .addOption(
+      new Option(
+        '--forget <name...>',
+        'names that are not needed any more, with the versions that they keep',
+      ),
+    )
     .addOption(new Option('--dry-run', 'tell what would be removed, and remove nothing'))
     .addOption(jsonOption())
     .addHelpText('after', DETAILS)
@@ -42,15 +49,16 @@ export function defineGarbage(program: Command): void {
 
 interface Options extends StoreTexts {
   readonly retention?: string
+  readonly forget?: readonly string[]
   readonly dryRun?: true
   readonly json?: true
 }
 
 async function runGarbage(from: string, options: Options): Promise<void> {
-  const { retention, dryRun = false } = options
+  const { retention, forget, dryRun = false } = options
   const store = await openStore(from, options)
   const garbage = await interruptible(signal =>
-    closing(store, () => collectGarbage(store, { retention, dryRun, signal })),
+    closing(store, () => collectGarbage(store, { retention, forget, dryRun, signal })),
   )
   const { versions, files, bytes } = garbage
   report(options.json, { url: store.url, dryRun, ...garbage }, () => {
