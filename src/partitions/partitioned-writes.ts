@@ -2,6 +2,7 @@
  * The calls that write a table with partitions: each checks all that it was given, then hands every partition its part. A
  * call is atomic within a partition only. docs/internals.md, Partitions.
  */
+import { throwIfAborted } from '../async/abort.js'
 import { atOnce } from '../async/at-once.js'
 import { outOfRange } from '../base/errors.js'
 import { appendOperations } from '../encoding/given-operations.js'
@@ -160,12 +161,20 @@ export class PartitionedWrites {
     await this.#barrier(true)
   }
 
-  /** One after another: a merge uses the whole disk. */
+  /** One after another: a merge uses the whole disk. Each is compacted, also if another one fails. */
   async compact(options: unknown, extra: Extra): Promise<void> {
     this.#begin('compact', extra)
     const { signal } = readOptions('compact', options, COMPACT_OPTIONS)
-    for (const partition of this.#use.written)
-      await partition.write('compact', table => table.compact({ signal }))
+    const failures: unknown[] = []
+    for (const partition of this.#use.written) {
+      try {
+        await partition.write('compact', table => table.compact({ signal }))
+      } catch (error) {
+        throwIfAborted(signal)
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
   }
 
   /** Each is published, also if another one fails. */

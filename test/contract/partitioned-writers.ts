@@ -210,6 +210,11 @@ export function describePartitions(name: string, newStore: () => Promise<() => O
       await expect(writer.put(key, { time: 1, id: 1 })).rejects.toMatchObject(fenced)
       await expect(writer.putColumns(columnsOf(0, 100))).rejects.toMatchObject(fenced)
       expect(await writer.count()).toBe(0)
+      // The others are compacted nevertheless.
+      const other = columnsOf(0, 100).key.find(key => writer.partitionOf(key) === 3)!
+      await writer.put(other, { time: 1, id: 1 })
+      await expect(writer.compact()).rejects.toMatchObject(fenced)
+      expect((await writer.stats()).partitions[3]!.table!.files).toHaveLength(1)
     })
 
     test('what is written is kept a few seconds behind, until a partition is taken over', async () => {
