@@ -60,5 +60,17 @@ export const nodeEnvironment: Environment = {
   randomBytes: count => Uint8Array.from(randomBytes(count)),
   now: () => performance.now(),
   date: () => Date.now(),
-  wait: (ms, signal) => sleep(ms, undefined, { ref: false, signal }).catch(() => {}),
+  wait,
+}
+
+/** A timer of Node takes no more: after a longer time it would fire at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+async function wait(ms: number, signal: AbortSignal): Promise<void> {
+  let leftMs = ms
+  do {
+    const timerMs = Math.min(leftMs, TIMER_MS_MAX)
+    await sleep(timerMs, undefined, { ref: false, signal }).catch(() => {})
+    leftMs -= timerMs
+  } while (leftMs > 0 && !signal.aborted)
 }
