@@ -239,15 +239,20 @@ export class RemoteReader {
 
   /** Ends what is under way. Idempotent. Requires: nobody reads any more. */
   async close(): Promise<void> {
-    this.#closing.abort()
+    this.#end()
     await this.#fetching
     await this.#objects.close()
   }
 
   /** Ends fetches, also those that somebody waits for, and looks at the store. Nothing can be read any more. */
   stop(): void {
-    this.#closing.abort()
+    this.#end()
     void this.#objects.close()
+  }
+
+  /** What is under way rejects with this, a refresh for instance. */
+  #end(): void {
+    this.#closing.abort(new FlashTableError('FLASHTABLE_NOT_OPEN', `the table ${this.url} is closed`))
   }
 }
 

@@ -71,3 +71,28 @@ test('close ends lookups and scans that are under way', async () => {
   for (const result of await lookups)
     expect(result).toMatchObject({ status: 'rejected', reason: { code: 'FLASHTABLE_NOT_OPEN' } })
 })
+
+test('close ends a refresh that is under way', async () => {
+  let tellAsked!: () => void
+  const asked = new Promise<void>(resolve => (tellAsked = resolve))
+  let loads = 0
+  const { silent } = silentAfter(Infinity)
+  const table = await FlashTable.openRemote(
+    {
+      ...silent,
+      load(key, options) {
+        if (loads++ === 0) return store.load(key, options)
+        tellAsked()
+        return new Promise((_, reject) => {
+          const { signal } = options!
+          signal!.addEventListener('abort', () => reject(signal!.reason as Error))
+        })
+      },
+    },
+    { refreshInterval: Infinity },
+  )
+  const refreshed = table.refresh().catch((error: unknown) => error)
+  await asked
+  await table.close()
+  expect(await refreshed).toMatchObject({ code: 'FLASHTABLE_NOT_OPEN' })
+})
