@@ -13,8 +13,8 @@ export type { S3StoreOptions }
 
 const S3_OPTIONS = {
   endpoint: optionalEndpoint,
-  region: optionalText,
-  credentials: (value: unknown): S3StoreOptions['credentials'] => value as S3StoreOptions['credentials'],
+  region: optionalRegion,
+  credentials: optionalCredentials,
 }
 
 /**
@@ -36,6 +36,22 @@ export function s3Store(url: string | URL, options?: S3StoreOptions, ...extra: n
 function optionalText(value: unknown, name: string): string | undefined {
   if (value === undefined || typeof value === 'string') return value
   throw unexpected(name, 'a text', value)
+}
+
+function optionalRegion(value: unknown, name: string): string | undefined {
+  if (value === '') throw unexpected(name, 'a text, or nothing at all', value)
+  return optionalText(value, name)
+}
+
+/** No message shows them. */
+function optionalCredentials(value: unknown): S3StoreOptions['credentials'] {
+  const { accessKeyId, secretAccessKey } = (value ?? {}) as Readonly<Record<string, unknown>>
+  const areKeys = typeof accessKeyId === 'string' && typeof secretAccessKey === 'string'
+  if (value === undefined || typeof value === 'function' || areKeys)
+    return value as S3StoreOptions['credentials']
+  throw invalidOption(
+    'credentials: expected { accessKeyId, secretAccessKey }, both of them texts, or a function that gives them',
+  )
 }
 
 /** A user or a password in it would be shown in messages. */

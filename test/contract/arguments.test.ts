@@ -271,6 +271,9 @@ describe('arguments that a method does not take', () => {
       { endpoint: 'http://user:pw@x/' },
       { endpoint: 'ftp://x' },
       { region: 5 },
+      { region: '' },
+      { credentials: 'id:pw' },
+      { credentials: { accessKeyId: 'pw' } },
       { url: 'x' },
     ])
       expect(thrownBy(() => s3Store('s3://bucket/x', wrong as never))).toMatchObject({

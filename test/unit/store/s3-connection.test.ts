@@ -50,6 +50,33 @@ test('the one try of a swap is signed by the clock that the other client has set
   )
 })
 
+test('what is missing beside the address is told, and by a code', async () => {
+  for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION', 'AWS_PROFILE']) vi.stubEnv(name, undefined)
+  for (const name of ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE']) vi.stubEnv(name, '/dev/null')
+  try {
+    const nowhere = new S3Store('tables', '', {})
+    await expect(nowhere.load('MANIFEST')).rejects.toMatchObject({
+      code: 'FLASHTABLE_UNAVAILABLE',
+      message: expect.stringContaining('AWS_REGION') as string,
+    })
+    const credentials = (): Promise<never> => Promise.reject(new Error('no token'))
+    const nobody = new S3Store('tables', '', { region: 'eu-west-1', credentials })
+    await expect(nobody.load('MANIFEST')).rejects.toMatchObject({
+      code: 'FLASHTABLE_UNAVAILABLE',
+      message: expect.stringContaining('no token') as string,
+    })
+  } finally {
+    vi.unstubAllEnvs()
+  }
+})
+
+test('what a source says of itself is no failure of the store', async () => {
+  const { store } = amazon()
+  const failure = Object.assign(new Error('the disk of this machine'), { code: 'EIO' })
+  const source = { bytes: 10, read: () => Promise.reject(failure) }
+  await expect(store.put('e000000000001/000001-0123456789abcdef.bucket', source)).rejects.toBe(failure)
+})
+
 function day(text: string): string {
   return `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}`
 }
