@@ -18,6 +18,8 @@ import {
 /** Versions that a replica has made and that are kept, and how long all of them are. */
 const STEPS_KEPT = 100
 const STEP_MS = 600_000
+/** Versions, and names, that a message lists. */
+const LISTED_MAX = 20
 
 /** A bucket file of the new version. */
 export interface PublishedFile {
@@ -129,9 +131,17 @@ export function chooseVersion(remote: RemoteManifest, url: string, choice: Given
   const there =
     oldest === undefined
       ? 'nothing was published yet'
-      : `there are versions ${versions.map(({ version }) => version).join(', ')}, the oldest of ` +
-        `${new Date(oldest.at).toISOString()}, and the names ${names.map(({ name }) => JSON.stringify(name)).join(', ') || '(none)'}`
+      : `there are versions ${listed(versions.map(({ version }) => String(version)))}, the oldest of ` +
+        `${new Date(oldest.at).toISOString()}, and the names ${listed(names.map(({ name }) => JSON.stringify(name))) || '(none)'}`
   throw new FlashTableError('FLASHTABLE_NOT_FOUND', `${url} does not have ${wanted}: ${there}`)
+}
+
+/** All of a few; of many the first ones and the last ones. */
+function listed(texts: readonly string[]): string {
+  const hidden = texts.length - LISTED_MAX
+  if (hidden <= 0) return texts.join(', ')
+  const half = LISTED_MAX / 2
+  return [...texts.slice(0, half), `... (${hidden} more)`, ...texts.slice(-half)].join(', ')
 }
 
 function find(

@@ -63,8 +63,8 @@ export class DirectoryStore implements ObjectStore {
       return reading(file, async () => {
         const { start, end } = range ?? { start: 0, end: await file.size() }
         const bytes = new Uint8Array(end - start)
-        const count = await readFully(file, bytes, start)
-        if (count < bytes.byteLength) throw this.#unavailable(`read ${key}`, `it ends at ${start + count}`)
+        if ((await readFully(file, bytes, start)) < bytes.byteLength)
+          throw this.#unavailable(`read ${key}`, `it ends at ${await file.size()}, before ${end}`)
         return bytes
       })
     })
