@@ -3,7 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { directoryStore, FlashTable, type ObjectStore } from '../../../src/index.js'
+import { FlashTable } from '../../../src/flash-table.js'
+import { directoryStore, type ObjectStore } from '../../../src/index.js'
+import { nodeEnvironment } from '../../../src/table/environment.js'
+import { nextTurn } from '../../../src/async/turns.js'
 
 let root = ''
 let store: ObjectStore
@@ -95,4 +98,54 @@ test('close ends a refresh that is under way', async () => {
   await asked
   await table.close()
   expect(await refreshed).toMatchObject({ code: 'FLASHTABLE_NOT_OPEN' })
+})
+
+test('a lookup moves on, also if a refresh was under way that had not seen the newer version', async () => {
+  const moving = directoryStore(join(root, 'moving'))
+  const table = await FlashTable.open(join(root, 'moving-table'), { keyEncoding: 'u32' })
+  await table.putColumns({ key: Uint32Array.from({ length: 10_000 }, (_, at) => at) })
+  await table.compact()
+  await table.publish(moving, { retention: 0 })
+  let held: Promise<void> | undefined
+  const late: ObjectStore = {
+    ...silentAfter(0).silent,
+    async get(key, options) {
+      const bytes = await moving.get(key, options)
+      if (bytes === undefined) tellGone()
+      return bytes
+    },
+    async load(key, options) {
+      const content = await moving.load(key, options)
+      tellLoaded()
+      await held
+      return content
+    },
+  }
+  let tellLoaded = (): void => {}
+  let tellGone!: () => void
+  const gone = new Promise<void>(resolve => (tellGone = resolve))
+  const reader = await FlashTable.openRemoteIn(
+    late,
+    { filterBytes: 0, cacheBytes: 0, refreshInterval: Infinity },
+    { ...nodeEnvironment, blockBytes: 0 },
+  )
+  const loaded = new Promise<void>(resolve => (tellLoaded = resolve))
+  let goOn!: () => void
+  held = new Promise(resolve => (goOn = resolve))
+  const refreshed = reader.refresh()
+  await loaded
+  await table.put(10_000)
+  await table.compact()
+  await table.publish(moving, { retention: 0 })
+  const found = reader.has(5000)
+  await gone
+  // The lookup waits for the refresh that is under way.
+  await nextTurn()
+  held = undefined
+  goOn()
+  expect(await found).toBe(true)
+  await refreshed
+  expect((await reader.stats()).remote!.version).toBe(2)
+  await reader.close()
+  await table.close()
 })
