@@ -14,7 +14,7 @@ import type { ResolvedRemoteOptions } from '../options/remote-options.js'
 import { loadRemote } from '../remote/pointer.js'
 import { remoteFileSystem } from '../remote/remote-file-system.js'
 import { REMOTE_MANIFEST_KEY, type RemoteManifest, type RemoteVersion } from '../remote/remote-manifest.js'
-import { chooseVersion } from '../remote/versions.js'
+import { chooseVersion, newestOf } from '../remote/versions.js'
 import type { ObjectStore } from '../store/object-store.js'
 import { latencyOf, type Environment } from './environment.js'
 import { openReader } from './open-reader.js'
@@ -179,6 +179,13 @@ export class RemoteReader {
     const before = this.#remote
     if (before !== undefined && identityOf(before) !== identityOf(remote))
       throw movedError(`${this.url}/${REMOTE_MANIFEST_KEY}`, 'another published table has taken its place')
+    // A reader never goes back: a file server, or a proxy before the store, may give what it has kept.
+    if (before !== undefined && newestOf(remote).version < newestOf(before).version)
+      throw new FlashTableError(
+        'FLASHTABLE_UNAVAILABLE',
+        `the store ${this.url} gave an older ${REMOTE_MANIFEST_KEY} than before, of version ${newestOf(remote).version} ` +
+          `instead of ${newestOf(before).version}; try again, and let nothing between here and the store keep it`,
+      )
     return remote
   }
 

@@ -149,3 +149,31 @@ test('a lookup moves on, also if a refresh was under way that had not seen the n
   await reader.close()
   await table.close()
 })
+
+test('a store that gives an older manifest than before takes no reader back', async () => {
+  const moving = directoryStore(join(root, 'stale'))
+  const table = await FlashTable.open(join(root, 'stale-table'), { keyEncoding: 'u32' })
+  await table.publish(moving)
+  const old = await moving.load('MANIFEST')
+  await table.put(1)
+  const { version } = await table.publish(moving)
+  let isStale = false
+  const stale: ObjectStore = {
+    ...silentAfter(0).silent,
+    get: (key, options) => moving.get(key, options),
+    load: (key, options) => (isStale ? Promise.resolve(old) : moving.load(key, options)),
+  }
+  const reader = (await FlashTable.openRemote(stale, { refreshInterval: Infinity })) as FlashTable<'u32'>
+  isStale = true
+  await expect(reader.refresh()).rejects.toMatchObject({ code: 'FLASHTABLE_UNAVAILABLE' })
+  expect(await reader.has(1)).toBe(true)
+  expect((await reader.stats()).remote).toMatchObject({
+    version,
+    failure: expect.stringContaining('an older MANIFEST') as string,
+  })
+  isStale = false
+  await reader.refresh()
+  expect((await reader.stats()).remote!.failure).toBeUndefined()
+  await reader.close()
+  await table.close()
+})
