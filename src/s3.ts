@@ -23,14 +23,27 @@ const S3_OPTIONS = {
  */
 export function s3Store(url: string | URL, options?: S3StoreOptions, ...extra: never[]): ObjectStore {
   refuseExtra('s3Store', extra)
-  const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/+(.*?))?\/*$/.exec(String(url))
+  const text = addressOf(url)
+  const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/+(.*?))?\/*$/.exec(text)
   if (match === null || /[?#]|\/\/|(^|\/)\.\.?(\/|$)/.test(match[2] ?? ''))
     throw invalidOption(
-      `s3Store: expected an address such as s3://bucket/prefix, found ${describeValue(String(url))}`,
+      `s3Store: expected an address such as s3://bucket/prefix, found ${describeValue(text)}`,
     )
   const [, bucket, path = ''] = match
   const given = readOptions('s3Store', options, S3_OPTIONS)
   return new S3Store(bucket!, path === '' ? '' : `${path}/`, given)
+}
+
+/** As text, in which a prefix stands as it is: a URL has some characters as `%20` and the like. */
+function addressOf(url: string | URL): string {
+  if (typeof url === 'string') return url
+  try {
+    return decodeURIComponent(String(url))
+  } catch {
+    throw invalidOption(
+      's3Store: expected an address such as s3://bucket/prefix, found a URL that cannot be decoded',
+    )
+  }
 }
 
 function optionalText(value: unknown, name: string): string | undefined {

@@ -1,6 +1,7 @@
 /** What is sent to Amazon, without Amazon: the client's connections are replaced. */
 import { Readable } from 'node:stream'
 import { expect, test, vi } from 'vitest'
+import { s3Store } from '../../../src/s3.js'
 import { S3Connection } from '../../../src/store/s3-connection.js'
 import { S3Store } from '../../../src/store/s3-store.js'
 
@@ -80,3 +81,12 @@ test('what a source says of itself is no failure of the store', async () => {
 function day(text: string): string {
   return `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}`
 }
+
+test('an address is the same place as text and as a URL', () => {
+  for (const address of ['s3://tables', 's3://tables/a b/ü', 's3://tables/a%25b']) {
+    const { url } = s3Store(address)
+    expect(url).toBe(address)
+    expect(s3Store(new URL(encodeURI(url))).url).toBe(url)
+  }
+  expect(() => s3Store(new URL('s3://tables/%ff'))).toThrow(/cannot be decoded/)
+})
