@@ -6,9 +6,9 @@
  * is there, but leave nothing behind, except for blocks of which the next read needs the rest.
  */
 import { Semaphore } from 'async-mutex'
-import { abortReason, newSharedAbortController, throwIfAborted } from '../async/abort.js'
+import { newSharedAbortController, throwIfAborted } from '../async/abort.js'
 import { FlashTableError } from '../base/errors.js'
-import type { ObjectStore } from '../store/object-store.js'
+import { storeError, type ObjectStore } from '../store/object-store.js'
 import { BlockCache, type BlockCacheOptions } from './block-cache.js'
 import { BLOCK_BYTES, blockName, cachedObject, type CachedObject } from './cached-object.js'
 import type { ObjectReader, ObjectReaderStats } from './object-reader.js'
@@ -250,12 +250,18 @@ export class BlockReader implements ObjectReader {
   ): Promise<Uint8Array | undefined> {
     const { signal } = this.#closing
     const bytes = { start: first * BLOCK_BYTES, end: Math.min(size, end * BLOCK_BYTES) }
-    const content = await this.#fetches.runExclusive(() => {
+    let content: Uint8Array | undefined
+    try {
+      content = await this.#fetches.runExclusive(() => {
+        throwIfAborted(signal)
+        this.#requests++
+        return this.#store.get(key, { range: bytes, signal })
+      })
+    } catch (error) {
       throwIfAborted(signal)
-      this.#requests++
-      return this.#store.get(key, { range: bytes, signal })
-    })
-    if (signal.aborted) throw abortReason(signal)
+      throw storeError(error, this.#store, `read ${key}`)
+    }
+    throwIfAborted(signal)
     if (content === undefined) return undefined
     this.#fetchedBytes += content.byteLength
     if (content.byteLength === bytes.end - bytes.start) return content

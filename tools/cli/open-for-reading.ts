@@ -139,7 +139,7 @@ function readableVersion(
   }
 }
 
-/** A cache that cannot be used is no failure, but whoever asked for it should know that nothing is kept. */
+/** A cache that cannot be used is no failure, but the user, who asked for it, should know that nothing is kept. */
 async function tellUnusable(cache: string, table: AnyTable): Promise<void> {
   const off = (await table.stats()).remote?.disk?.off
   if (off !== undefined) printLine(`flashtable: nothing is kept in --cache ${cache}: ${off}`)

@@ -177,3 +177,27 @@ test('a store that gives an older manifest than before takes no reader back', as
   await reader.close()
   await table.close()
 })
+
+test('a store of the user may reject with errors of its own', async () => {
+  const failure = new TypeError('fetch failed')
+  let isDown = false
+  const failing: ObjectStore = {
+    ...silentAfter(0).silent,
+    get: (key, options) => (isDown ? Promise.reject(failure) : store.get(key, options)),
+    load: (key, options) => (isDown ? Promise.reject(failure) : store.load(key, options)),
+  }
+  const options = { filterBytes: 0, cacheBytes: 0, refreshInterval: Infinity }
+  const environment = { ...nodeEnvironment, blockBytes: 0 }
+  const reader = await FlashTable.openRemoteIn(failing, options, environment)
+  isDown = true
+  const told = {
+    code: 'FLASHTABLE_UNAVAILABLE',
+    cause: failure,
+    message: expect.stringMatching(/^the store file:.* cannot read .*: fetch failed; try again$/) as string,
+  }
+  await expect(reader.has(7)).rejects.toMatchObject(told)
+  await expect(reader.keys().next()).rejects.toMatchObject(told)
+  await expect(reader.refresh()).rejects.toMatchObject(told)
+  await expect(FlashTable.openRemoteIn(failing, options, environment)).rejects.toMatchObject(told)
+  await reader.close()
+})
