@@ -131,7 +131,7 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
       resolved.remote === undefined
         ? await TableSession.open(directory, text, resolved, environment)
         : await TableSession.openWithStore(
-            checkStore('open', resolved.remote),
+            { ...resolved.remote, store: checkStore('open', resolved.remote.store) },
             directory,
             text,
             resolved,

@@ -90,6 +90,7 @@ export type {
   LoadOptions,
   TableOptions,
 } from './options/options.js'
+export type { KeptPeriods } from './options/kept-periods.js'
 export type { RemoteOptions } from './options/remote-options.js'
 export type { RemoteStats } from './table/remote-reader.js'
 export type { DiskCacheStats } from './block-cache/object-reader.js'

@@ -27,7 +27,8 @@ export function s3Store(url: string | URL, options?: S3StoreOptions, ...extra: n
   const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/+(.*?))?\/*$/.exec(text)
   if (match === null || /[?#]|\/\/|(^|\/)\.\.?(\/|$)/.test(match[2] ?? ''))
     throw invalidOption(
-      `s3Store: expected an address such as s3://bucket/prefix, found ${describeValue(text)}`,
+      's3Store: expected an address such as s3://bucket/prefix, where the bucket has 3 to 63 lower-case letters, digits, ' +
+        `dots and hyphens, found ${describeValue(text)}`,
     )
   const [, bucket, path = ''] = match
   const given = readOptions('s3Store', options, S3_OPTIONS)

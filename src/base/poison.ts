@@ -45,9 +45,13 @@ export class Poison {
 
   error(): FlashTableError {
     const message = messageOf(this.#reason)
+    // Where another writer has taken over, the message says what to do.
+    const advice = hasCode(this.#reason, 'FLASHTABLE_FENCED')
+      ? ''
+      : ', close the table and open it again to write'
     return new FlashTableError(
       'FLASHTABLE_POISONED',
-      `an earlier failure stopped all writes (${message}); reads go on, close the table and open it again to write`,
+      `an earlier failure stopped all writes (${message}); reads go on${advice}`,
       { cause: this.#reason },
     )
   }

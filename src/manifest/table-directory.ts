@@ -52,10 +52,28 @@ export async function requireManifest(fileSystem: FileSystem, directory: string)
   })
   // A directory with files of a table that has lost its manifest is damaged, not empty.
   if (info?.kind === 'directory') await assertNoTableFiles(fileSystem, directory)
-  throw new FlashTableError(
-    'FLASHTABLE_NOT_FOUND',
-    `there is no table in ${directory}: it has no ${MANIFEST_NAME}`,
-  )
+  const what = (await whatElse(fileSystem, directory)) ?? `it has no ${MANIFEST_NAME}`
+  throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no table in ${directory}: ${what}`)
+}
+
+/**
+ * Rejects with `FLASHTABLE_EXISTS` if a table is published in the directory, or has its partitions there: the files of another
+ * one would be mixed up with it.
+ */
+export async function assertNoStore(fileSystem: FileSystem, directory: string): Promise<void> {
+  const found = await whatElse(fileSystem, directory)
+  if (found === undefined) return
+  throw new FlashTableError('FLASHTABLE_EXISTS', `no table can be made in ${directory}: ${found}`)
+}
+
+/** What a directory without a manifest has instead. If it cannot be listed, another call says so. */
+async function whatElse(fileSystem: FileSystem, directory: string): Promise<string | undefined> {
+  const names = await fileSystem.list(directory).catch((): string[] => [])
+  if (names.some(name => /^MANIFEST\.[1-9]\d*$/.test(name)))
+    return 'one is published there, by directoryStore; FlashTable.openRemote reads that, FlashTable.restore makes a table of it'
+  if (names.some(name => /^PARTITIONS\.[1-9]\d*$/.test(name)))
+    return 'it has the partitions of a table; PartitionedTable.open opens them'
+  return undefined
 }
 
 /** Rejects with `FLASHTABLE_CORRUPTION` if a directory without a manifest holds files of a table: no new table may go there. */

@@ -23,6 +23,17 @@ export function durationOf(value: unknown, name: string, besides = ''): number {
   return ms
 }
 
+/** Less would be one request after the other. */
+const INTERVAL_MS_MIN = 10
+
+/** How often something is done, in milliseconds, or left out. */
+export function optionalInterval(value: unknown, name: string): number | undefined {
+  const ms = optionalDuration(value, name)
+  if (ms !== undefined && ms < INTERVAL_MS_MIN)
+    throw outside(name, `${INTERVAL_MS_MIN} milliseconds or more`, value)
+  return ms
+}
+
 /** An option that is a span of time, in milliseconds, or left out. */
 export function optionalDuration(value: unknown, name: string): number | undefined {
   return value === undefined ? undefined : durationOf(value, name)

@@ -17,6 +17,8 @@ import {
   type Check,
   type Checked,
 } from './arguments.js'
+import { optionalDuration, optionalInterval } from './duration.js'
+import { optionalKeep, type KeptPeriods } from './kept-periods.js'
 
 /** `'keep'`: a multimap, every put adds a record. `'replace'`: a put replaces all older records of its key. */
 export type Duplicates = 'keep' | 'replace'
@@ -141,9 +143,19 @@ export interface ResolvedOptions {
   /** As given; encoding/ checks it. */
   readonly valueEncoding: unknown
   readonly latency: boolean
-  /** As given: the store where the table is published; its calls are checked later. `undefined`: none. */
-  readonly remote: unknown
+  /** `undefined`: it is kept in no store. */
+  readonly remote: ResolvedStoreOptions | undefined
+}
+
+/** The store in which a table is kept, too, and how. */
+export interface ResolvedStoreOptions {
+  /** As given; its calls are checked later. */
+  readonly store: unknown
   readonly takeOver: boolean
+  /** In milliseconds; `undefined`: as `replicate` has it. */
+  readonly interval: number | undefined
+  readonly retention: number | undefined
+  readonly keep: KeptPeriods | undefined
 }
 
 const KIB = 1024
@@ -204,7 +216,15 @@ export const OPEN_OPTIONS = {
   latency: optionalBoolean,
 }
 
-const OPEN_WITH_STORE = { ...OPEN_OPTIONS, remote: asGiven, takeOver: optionalBoolean }
+/** Options of an open with `remote`, as `replicate` has them. */
+const REPLICA_OPTIONS = {
+  takeOver: optionalBoolean,
+  interval: optionalInterval,
+  retention: optionalDuration,
+  keep: optionalKeep,
+}
+
+const OPEN_WITH_STORE = { ...OPEN_OPTIONS, remote: asGiven, ...REPLICA_OPTIONS }
 
 const LOAD_OPTIONS = {
   ...OPEN_OPTIONS,
@@ -225,18 +245,24 @@ export interface ResolvedLoad {
  * out of bounds, and for options that exclude each other.
  */
 export function resolveOptions(options: unknown): ResolvedOptions {
-  const { remote, takeOver = false, ...given } = readOptions('open', options, OPEN_WITH_STORE)
-  if (remote === undefined && takeOver)
-    throw invalidOption("option 'takeOver' is for a table with a store: pass remote, or leave it out")
-  if (remote !== undefined && given.readOnly === true)
+  const checked = readOptions('open', options, OPEN_WITH_STORE)
+  const { remote: store, takeOver = false, interval, retention, keep, ...given } = checked
+  if (store === undefined) {
+    const names = Object.keys(REPLICA_OPTIONS) as (keyof typeof REPLICA_OPTIONS)[]
+    const other = names.find(name => checked[name] !== undefined && checked[name] !== false)
+    if (other !== undefined)
+      throw invalidOption(`option '${other}' is for a table with a store: pass remote, or leave it out`)
+    return resolveGiven(given)
+  }
+  if (given.readOnly === true)
     throw invalidOption(
       "options 'remote' and 'readOnly' exclude each other: openRemote reads a published table",
     )
-  if (remote !== undefined && given.errorIfExists === true)
+  if (given.errorIfExists === true)
     throw invalidOption(
       "options 'remote' and 'errorIfExists' exclude each other: what is published is restored",
     )
-  return { ...resolveGiven(given), remote, takeOver }
+  return { ...resolveGiven(given), remote: { store, takeOver, interval, retention, keep } }
 }
 
 /** The options of a bulk load, and of the open that it begins with. Throws as {@link resolveOptions}. */
@@ -274,7 +300,6 @@ function resolveGiven(given: Checked<typeof OPEN_OPTIONS>): ResolvedOptions {
     eventLog: given.eventLog ?? true,
     latency: given.latency ?? false,
     remote: undefined,
-    takeOver: false,
   }
 }
 

@@ -1,6 +1,6 @@
 /** The options of `FlashTable.openRemote`, checked once at the edge. docs/api.md, FlashTable.openRemote. */
 import { readOptions, unexpected, outside, invalidOption } from './arguments.js'
-import { optionalDuration } from './duration.js'
+import { optionalInterval } from './duration.js'
 import { absolutePath } from './location.js'
 import { OPEN_OPTIONS, optionalInteger, resolveOptions, type ResolvedOptions } from './options.js'
 
@@ -60,8 +60,6 @@ const CACHE_DISK_BYTES = 1024 * MIB
 /** Less is no cache. */
 export const CACHE_DISK_BYTES_MIN = 16 * MIB
 const REFRESH_INTERVAL_MS = 10_000
-/** Less would be a request after the other. */
-const REFRESH_INTERVAL_MIN_MS = 10
 
 const { keyEncoding, valueEncoding, duplicates, combine, pageBytes, cacheBytes, signal, latency } =
   OPEN_OPTIONS
@@ -82,7 +80,8 @@ const REMOTE_OPTIONS = {
     value === undefined ? undefined : absolutePath(value, name),
   cacheDiskBytes: optionalInteger(CACHE_DISK_BYTES_MIN, 2 ** 50),
   filterBytes: optionalInteger(0, Number.MAX_SAFE_INTEGER),
-  refreshInterval: optionalInterval,
+  refreshInterval: (value: unknown, name: string) =>
+    value === Infinity ? Infinity : optionalInterval(value, name),
 }
 
 /** Throws a `TypeError` or `RangeError` with `FLASHTABLE_INVALID_OPTION`. */
@@ -119,14 +118,6 @@ export function versionChoice({
   if (Object.keys(choice).length > 1)
     throw unexpected('at, version and name', 'only one of them', Object.keys(choice).join(' and '))
   return choice
-}
-
-function optionalInterval(value: unknown, name: string): number | undefined {
-  if (value === Infinity) return Infinity
-  const ms = optionalDuration(value, name)
-  if (ms !== undefined && ms < REFRESH_INTERVAL_MIN_MS)
-    throw outside(name, `${REFRESH_INTERVAL_MIN_MS} milliseconds or more`, value)
-  return ms
 }
 
 function optionalDate(value: unknown, name: string): number | undefined {

@@ -8,6 +8,8 @@ import { Schema } from '../encoding/schema.js'
 import { invalidOption, outside } from '../options/arguments.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type CombineFields } from '../options/options.js'
 import { compareKeys } from '../records/compare.js'
+import { PARTITIONS_KEY } from '../remote/nothing-published.js'
+import { REMOTE_MANIFEST_KEY } from '../remote/remote-manifest.js'
 import { DirectoryStore } from '../store/directory-store.js'
 import type { ObjectStore } from '../store/object-store.js'
 import type { Environment } from '../table/environment.js'
@@ -17,7 +19,6 @@ import {
   keyDigits,
   keyOfDigits,
   parsePartitions,
-  PARTITIONS_KEY,
   serializePartitions,
   type PartitionsObject,
 } from './partitions-object.js'
@@ -79,6 +80,11 @@ async function create(
   { randomBytes }: Pick<Environment, 'randomBytes'>,
 ): Promise<PartitionsObject> {
   const { partitions, boundaries, signal, write, duplicates, pageBytes } = given
+  if ((await store.load(REMOTE_MANIFEST_KEY, { signal })) !== undefined)
+    throw new FlashTableError(
+      'FLASHTABLE_EXISTS',
+      `${store.url} has a published table without partitions: read that with FlashTable.openRemote, or choose another place`,
+    )
   if (write === undefined || write.length === 0)
     throw new FlashTableError(
       'FLASHTABLE_NOT_FOUND',

@@ -33,11 +33,20 @@ const COMPACT_OPTIONS = { signal: optionalSignal }
 const SYNC_OPTIONS = { sync: optionalBoolean }
 /** Each partition checks them. */
 const asGiven = (value: unknown): unknown => value
-const REPLICATE_OPTIONS = { interval: asGiven, retention: asGiven, signal: optionalSignal }
-const PUBLISH_OPTIONS = { name: asGiven, expires: asGiven, retention: asGiven, signal: optionalSignal }
+const REPLICATE_OPTIONS = { interval: asGiven, retention: asGiven, keep: asGiven, signal: optionalSignal }
+const PUBLISH_OPTIONS = {
+  name: asGiven,
+  expires: asGiven,
+  retention: asGiven,
+  keep: asGiven,
+  signal: optionalSignal,
+}
 
 /** Options of `publish`: those of a table, for each partition that is written here. */
-export type PartitionedPublishOptions = Pick<PublishOptions, 'name' | 'expires' | 'retention' | 'signal'>
+export type PartitionedPublishOptions = Pick<
+  PublishOptions,
+  'name' | 'expires' | 'retention' | 'keep' | 'signal'
+>
 
 /** Options of `replicate`: those of a table, for each partition that is written here. */
 export type PartitionedReplicateOptions = Omit<ReplicateOptions, 'takeOver'>

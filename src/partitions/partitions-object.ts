@@ -14,8 +14,6 @@ import {
 import type { RecordLayout } from '../records/record-layout.js'
 import { PARTITIONS_MAX } from './key-ranges.js'
 
-/** Its key in the store, and its name in the directory, where a copy is. */
-export const PARTITIONS_KEY = 'PARTITIONS'
 const FORMAT = { kind: 'partitions', version: 1 }
 
 /** What all partitions have in common. */

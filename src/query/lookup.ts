@@ -14,7 +14,7 @@ import { DELETE_KEY, DELETE_RECORD, OperationBuffer, PUT } from '../records/oper
 import type { RecordLayout } from '../records/record-layout.js'
 import { RecordSet } from '../records/record-set.js'
 import type { View } from '../state/table-state.js'
-import type { PageSource } from './page-source.js'
+import type { PageSource, PageSpan } from './page-source.js'
 
 /** A page is missing. */
 export const MISSING = -1
@@ -154,9 +154,34 @@ export class Lookup {
       const file = version.files[i]!
       if (file.entry.endSequence <= this.#clearedAt) break
       const page = file.lastPageFor(this.#key)
-      if (page >= 0) progress = this.#searchFile(file, page, hash, pages)
+      if (page < 0) continue
+      progress = this.#searchFile(file, page, hash, pages)
+      if (progress === MISSING) this.#missAlso(i, hash, pages)
     }
     return progress
+  }
+
+  /**
+   * A page of file `newest` is missing: takes note of those that this lookup lacks in older files, so that they are read
+   * together. A lookup of all records needs them anyway. One that may end before asks files that are far away, where a wait
+   * costs more than a read: as many of the newest as have half of the records that are left.
+   */
+  #missAlso(newest: number, hash: number, pages: PageSource): void {
+    const { files } = this.#view.version
+    const wantsAll = this.#limit === Infinity && !this.#replace
+    if (!wantsAll && !files[newest]!.isRemote) return
+    let left = 0
+    for (let i = newest; i >= 0; i--) left += files[i]!.footer.records
+    let asked = files[newest]!.footer.records
+    for (let i = newest - 1; i >= 0; i--) {
+      if (!wantsAll && asked >= left / 2) return
+      const file = files[i]!
+      if (file.entry.endSequence <= this.#clearedAt) return
+      asked += file.footer.records
+      const page = file.lastPageFor(this.#key)
+      if (page < 0 || pages.mayContain(file, page, hash) !== true) continue
+      if (!pages.find(file, page)) pages.missing.push(this.#spanFrom(file, page))
+    }
   }
 
   #searchMemtable(memtable: Memtable, length: number): Progress {
@@ -186,7 +211,7 @@ export class Lookup {
       let found = false
       if (may) {
         if (!pages.find(file, page)) {
-          pages.missing.push({ file, from: this.#firstPage(file, page), to: page + 1 })
+          pages.missing.push(this.#spanFrom(file, page))
           return MISSING
         }
         this.#page.open(pages.words, pages.base)
@@ -202,15 +227,15 @@ export class Lookup {
     return GO_ON
   }
 
-  /** The first page that this lookup is likely to want before `page`, `page` included. */
-  #firstPage(file: BucketFile, page: number): number {
+  /** Page `page`, and those before it that this lookup is likely to want. */
+  #spanFrom(file: BucketFile, page: number): PageSpan {
     const { records, deleteKeys, deleteRecords, dataPages } = file.footer
     const left = this.#offset + this.#limit - this.#found
     const wanted = Math.ceil((left * dataPages) / (records + deleteKeys + deleteRecords))
     const least = Math.max(0, page + 1 - Math.min(wanted, this.#missingPagesMax))
     let first = page
     while (first > least && file.startsWith(first, this.#key)) first--
-    return first
+    return { file, from: first, to: page + 1 }
   }
 
   /** Takes the rows that the reader found, from the newest on. */

@@ -8,7 +8,7 @@
 import type { ObjectInfo, ObjectStore, StoreCall } from '../store/object-store.js'
 import { changeRemote, loadRemote, type PointerOptions, type RemoteState } from './pointer.js'
 import { epochOfFolder, epochOfKey, type RemoteManifest } from './remote-manifest.js'
-import { collected, newestOf } from './versions.js'
+import { chooseVersion, collected, newestOf } from './versions.js'
 
 /** What begins like this is a bucket file. */
 const PREFIX = 'e'
@@ -49,20 +49,33 @@ export async function removeOrphans(
   return orphans
 }
 
+/** What a collection is asked for. */
+export interface GarbageRequest extends StoreCall {
+  /** Instead of what the last publish has said. */
+  readonly retentionMs?: number | undefined
+  /** Names that are forgotten, and no longer keep their versions. */
+  readonly forget?: readonly string[] | undefined
+  readonly dryRun: boolean
+}
+
 /**
  * Forgets versions of which the time is over, and removes everything that nobody needs. The newest version always stays.
- * `retentionMs`: instead of what the last publish has said. Resolves to `undefined` if nothing is published.
+ * Resolves to `undefined` if nothing is published. Rejects with `FLASHTABLE_NOT_FOUND` if a name is not there.
  */
 export async function collectRemote(
   pointer: PointerOptions,
-  { retentionMs, dryRun, signal }: StoreCall & { readonly retentionMs?: number | undefined; dryRun: boolean },
+  { retentionMs, forget = [], dryRun, signal }: GarbageRequest,
 ): Promise<Garbage | undefined> {
   const { store } = pointer
   const state = await loadRemote(store, { signal })
   if (state === undefined) return undefined
+  for (const name of forget) chooseVersion(state.remote, store.url, { name })
   const now = await store.now({ signal })
-  const collect = (remote: RemoteManifest): ReturnType<typeof collected> =>
-    collected(remote, Math.max(now, newestOf(remote).at), retentionMs ?? remote.retentionMs)
+  const collect = (remote: RemoteManifest): ReturnType<typeof collected> => {
+    const names = remote.names.filter(({ name }) => !forget.includes(name))
+    const at = Math.max(now, newestOf(remote).at)
+    return collected({ ...remote, names }, at, retentionMs ?? remote.retentionMs)
+  }
   if (dryRun) {
     const orphans = await findOrphans(store, { signal })
     return { ...garbageOf(state, collect), orphans }

@@ -10,13 +10,22 @@ import { throwIfAborted } from '../async/abort.js'
 import { FlashTableError } from '../base/errors.js'
 import type { FileSystem } from '../io/file-system.js'
 import type { Manifest } from '../manifest/manifest.js'
+import type { KeptPeriods } from '../options/kept-periods.js'
 import type { ObjectSource, ObjectStore, StoreCall } from '../store/object-store.js'
 import { removeOrphans } from './garbage.js'
 import { changeRemote, loadRemote, type PointerOptions, type RemoteState } from './pointer.js'
+import { hasPartitions } from './nothing-published.js'
 import { probe } from './probe.js'
 import { fileIdentity, remoteKey, type RemoteManifest } from './remote-manifest.js'
 import { loadRemotes, saveRemote, type KnownRemote } from './remote-state.js'
-import { collected, keysByIdentity, newestOf, withVersion, type PublishedFile } from './versions.js'
+import {
+  collected,
+  keysByIdentity,
+  newestOf,
+  withKeptPeriods,
+  withVersion,
+  type PublishedFile,
+} from './versions.js'
 
 /** What the publisher needs from the world, and from the table. */
 export interface PublisherOptions {
@@ -45,6 +54,8 @@ export interface PublishRequest extends StoreCall {
   readonly takeOver: boolean
   /** `undefined`: as long as the last publish has said, or else an hour. */
   readonly retentionMs: number | undefined
+  /** Of which periods the last versions get names. */
+  readonly keep?: KeptPeriods | undefined
   /** A replica asks: of its older versions only some are kept. */
   readonly isReplicated?: boolean
   /** Called with the bytes uploaded so far, and those of all uploads. */
@@ -172,7 +183,7 @@ export class Publisher {
   async #install(
     manifest: Manifest,
     files: readonly PublishedFile[],
-    { signal, name, expiresAt, retentionMs, takeOver, isReplicated = false }: PublishRequest,
+    { signal, name, expiresAt, retentionMs, keep = {}, takeOver, isReplicated = false }: PublishRequest,
   ): Promise<{ readonly version: number; readonly sequence: number }> {
     const { store } = this.#options
     const before = this.#state?.remote
@@ -198,7 +209,8 @@ export class Publisher {
         ...(isReplicated ? { replicated: true } : {}),
       })
       const retention = retentionMs ?? base.retentionMs
-      const rest = collected({ ...next, retentionMs: retention }, at, retention)
+      const kept = withKeptPeriods({ ...next, retentionMs: retention }, keep)
+      const rest = collected(kept, at, retention)
       dropped = rest.dropped
       return rest.remote
     }, signal)
@@ -214,6 +226,11 @@ export class Publisher {
     const remotes = await loadRemotes(fileSystem, directory)
     if (seen === undefined) {
       this.#known = this.#newLineage(remotes, takeOver)
+      if (await hasPartitions(store, { signal }))
+        throw new FlashTableError(
+          'FLASHTABLE_EXISTS',
+          `${store.url} has a table with partitions: publish elsewhere`,
+        )
       await probe(store, randomHex, { signal })
       this.#isClaimed = true
       return
@@ -224,7 +241,7 @@ export class Publisher {
     const writer = { id: this.#known!.writer, label }
     this.#state = seen
     const { remote } = await this.#change(current => {
-      if (current === undefined) throw this.#fence('the published table was removed meanwhile')
+      if (current === undefined) throw this.#gone()
       this.#checkClaim(current, manifest, takeOver)
       return { ...current, epoch: current.epoch + 1, writer }
     }, signal)
@@ -238,12 +255,7 @@ export class Publisher {
     const { store, randomHex } = this.#options
     const { url } = store
     const last = remotes.find(remote => remote.url === url)
-    if (last !== undefined && last.published !== '' && !takeOver)
-      throw new FlashTableError(
-        'FLASHTABLE_NOT_FOUND',
-        `what this table has published to ${url} is gone: check that the right disk or bucket is there; ` +
-          'to begin anew, pass takeOver: true',
-      )
+    if (last !== undefined && last.published !== '' && !takeOver) throw this.#gone()
     // The first state may have been sent already, and arrive late.
     if (last !== undefined && last.published === '' && last.pending.length > 0) return last
     return {
@@ -270,7 +282,7 @@ export class Publisher {
     if (published !== known.published && !known.pending.includes(published))
       throw this.#fence(
         `the table in ${url} has gone on (${writer.label}, version ${version}) since this copy was made or last ` +
-          'published: restore it anew and go on with that, or publish elsewhere',
+          `published. ${this.#adviceToFenced()}`,
       )
     if (writer.id !== known.writer && !takeOver)
       throw this.#fence(
@@ -295,11 +307,27 @@ export class Publisher {
       if (current !== undefined) this.#checkClaim(current, manifest, takeOver)
       return
     }
-    if (current === undefined) throw this.#fence(`the table in ${this.#options.store.url} was removed`)
+    if (current === undefined) throw this.#gone()
     if (current.writer.id === before.writer.id && current.epoch === before.epoch) return
     throw this.#fence(
       `${current.writer.label} has taken over the table in ${this.#options.store.url} (epoch ${current.epoch}): this copy ` +
-        'can publish there no more. Restore it anew, or publish elsewhere; the table itself goes on',
+        `can publish there no more. ${this.#adviceToFenced()}`,
+    )
+  }
+
+  #adviceToFenced(): string {
+    return (
+      `What was put since then is in ${this.#options.directory} alone: move that directory away and restore it anew ` +
+      '(FlashTable.restore, or an open with takeOver: true), or publish elsewhere'
+    )
+  }
+
+  /** It may come back: a disk that is not mounted looks the same. */
+  #gone(): FlashTableError {
+    return new FlashTableError(
+      'FLASHTABLE_NOT_FOUND',
+      `what this table has published to ${this.#options.store.url} is gone: check that the right disk or bucket is ` +
+        'there; to begin anew, pass takeOver: true',
     )
   }
 

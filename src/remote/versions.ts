@@ -6,6 +6,7 @@
  */
 import { FlashTableError } from '../base/errors.js'
 import type { BucketFileEntry } from '../manifest/bucket-file-entry.js'
+import type { KeptPeriods } from '../options/kept-periods.js'
 import type { GivenVersion } from '../options/remote-options.js'
 import {
   fileIdentity,
@@ -15,11 +16,22 @@ import {
   type RemoteVersion,
 } from './remote-manifest.js'
 
+/** A message names that many versions. */
+const NUMBERS_SHOWN = 12
 /** Versions that a replica has made and that are kept, and how long all of them are. */
 const STEPS_KEPT = 100
 const STEP_MS = 600_000
-/** Versions, and names, that a message lists. */
-const LISTED_MAX = 20
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+/** Each kind of period, how long one is, and how much of its beginning its name has. */
+const PERIODS = [
+  { kind: 'hourly', ms: HOUR_MS, digits: 'YYYY-MM-DDTHH'.length },
+  { kind: 'daily', ms: DAY_MS, digits: 'YYYY-MM-DD'.length },
+  { kind: 'weekly', ms: 7 * DAY_MS, digits: 'YYYY-MM-DD'.length },
+] as const
+/** 1970 began on a Thursday: weeks are counted from the Monday before. */
+const MONDAY_MS = -3 * DAY_MS
 
 /** A bucket file of the new version. */
 export interface PublishedFile {
@@ -58,6 +70,26 @@ export function withVersion(remote: RemoteManifest, next: NextVersion): RemoteMa
     versions: [...remote.versions.map(other => ({ supersededAt: at, ...other })), { version, ...facts }],
     names: name === undefined ? names : [...names, { ...name, version }],
   }
+}
+
+/**
+ * After a publish: if the version before was the last one of an hour, a day or a week that is to be kept, it gets a name, such
+ * as `daily-2026-11-29`, which expires when as many periods have passed.
+ */
+export function withKeptPeriods(remote: RemoteManifest, keep: KeptPeriods): RemoteManifest {
+  const [last, next] = remote.versions.slice(-2)
+  if (last === undefined || next === undefined) return remote
+  let { names } = remote
+  for (const { kind, ms, digits } of PERIODS) {
+    const count = keep[kind]
+    const beginOf = ({ at }: RemoteVersion): number => Math.floor((at - MONDAY_MS) / ms) * ms + MONDAY_MS
+    const begin = beginOf(last)
+    if (count === undefined || begin === beginOf(next)) continue
+    const name = `${kind}-${new Date(begin).toISOString().slice(0, digits)}`
+    const kept = { name, version: last.version, expiresAt: next.at + count * ms }
+    names = [...names.filter(other => other.name !== name), kept]
+  }
+  return { ...remote, names }
 }
 
 /** The newest version; before the first one, version 0. */
@@ -132,16 +164,18 @@ export function chooseVersion(remote: RemoteManifest, url: string, choice: Given
     oldest === undefined
       ? 'nothing was published yet'
       : `there are versions ${listed(versions.map(({ version }) => String(version)))}, the oldest of ` +
-        `${new Date(oldest.at).toISOString()}, and the names ${listed(names.map(({ name }) => JSON.stringify(name))) || '(none)'}`
+        `${new Date(oldest.at).toISOString()}, and ${namesText(names.map(({ name }) => name))}`
   throw new FlashTableError('FLASHTABLE_NOT_FOUND', `${url} does not have ${wanted}: ${there}`)
 }
 
-/** All of a few; of many the first ones and the last ones. */
+/** A replica makes hundreds, and periods that are kept have names. */
 function listed(texts: readonly string[]): string {
-  const hidden = texts.length - LISTED_MAX
-  if (hidden <= 0) return texts.join(', ')
-  const half = LISTED_MAX / 2
-  return [...texts.slice(0, half), `... (${hidden} more)`, ...texts.slice(-half)].join(', ')
+  const few = texts.length <= NUMBERS_SHOWN
+  return (few ? texts : [...texts.slice(0, 3), '...', ...texts.slice(-3)]).join(', ')
+}
+
+function namesText(names: readonly string[]): string {
+  return names.length === 0 ? 'no names' : `the names ${listed(names.map(name => JSON.stringify(name)))}`
 }
 
 function find(

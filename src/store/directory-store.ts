@@ -108,7 +108,10 @@ export class DirectoryStore implements ObjectStore {
     return this.#call(`read ${key}`, signal, async () => {
       for (let attempt = 1; attempt <= LOAD_ATTEMPTS; attempt++) {
         const number = (await this.#numbersOf(key)).at(-1)
-        if (number === undefined) return undefined
+        if (number === undefined) {
+          await this.#expectNoFile(key)
+          return undefined
+        }
         const file = await this.#open(this.#pathOfNumber(key, number))
         // A newer one has taken its place meanwhile.
         if (file === undefined) continue
@@ -227,6 +230,15 @@ export class DirectoryStore implements ObjectStore {
       'FLASHTABLE_UNAVAILABLE',
       `the store ${this.url} cannot ${what}: ${reason}; check that it is there and has room, and try again`,
       { cause },
+    )
+  }
+
+  /** A table in a directory has a file where a store has the versions of a pointer: the two would be mixed up. */
+  async #expectNoFile(key: string): Promise<void> {
+    if ((await this.#fileSystem.info(this.#pathOf(key)))?.kind !== 'file') return
+    throw new FlashTableError(
+      'FLASHTABLE_EXISTS',
+      `${this.#directory} is the directory of a table, and no store: give another directory to directoryStore`,
     )
   }
 

@@ -64,10 +64,6 @@ export function adviceOn(error: unknown): string {
   const status = statusOf(error)
   const name = isError(error) ? error.name : undefined
   if (name === 'RequestTimeTooSkewed') return '; set the clock of this machine, and try again'
-  if (name === 'CredentialsProviderError')
-    return '; give the option credentials, or put them where the tools of AWS find them'
-  // The client has no name for it.
-  if (messageOf(error) === 'Region is missing') return '; give the option region, or set AWS_REGION'
   if (status === 403 || status === 401)
     return '; check the credentials, and that they may list the bucket: without that, a missing object looks forbidden'
   if (status === 404) return '; make the bucket first'

@@ -4,6 +4,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
+import { messageOf } from '../base/errors.js'
 import type { VersionForm } from './s3-answers.js'
 import { S3RangeReads, pause, type Patience } from './s3-range-reads.js'
 import { documentedForm, wayOf } from './s3-way.js'
@@ -66,6 +67,28 @@ export class S3Connection {
   get once(): S3Client {
     this.#once.config.systemClockOffset = this.client.config.systemClockOffset
     return this.#once
+  }
+
+  /**
+   * Why nothing can be sent: no region or no credentials are found. `undefined`: both are there. The client keeps what it has
+   * found; its own errors for this do not say what to set.
+   */
+  async whatIsMissing(): Promise<string | undefined> {
+    const { region, credentials } = this.client.config
+    try {
+      await region()
+    } catch (error) {
+      return `no region is known (${messageOf(error)}); give one, or set AWS_REGION`
+    }
+    try {
+      await credentials()
+    } catch (error) {
+      return (
+        `no credentials are found (${messageOf(error)}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what else ` +
+        'the AWS tools read'
+      )
+    }
+    return undefined
   }
 
   /** How the store compares versions: found out once, by `find`. */

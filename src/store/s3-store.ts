@@ -240,6 +240,9 @@ export class S3Store implements ObjectStore {
     action: (call: Call) => Promise<T>,
   ): Promise<T> {
     throwIfAborted(signal)
+    const missing = await this.#connection.whatIsMissing()
+    throwIfAborted(signal)
+    if (missing !== undefined) throw this.#unavailable(what, missing)
     try {
       return await action(signal === undefined ? {} : { abortSignal: signal })
     } catch (error) {

@@ -22,6 +22,7 @@ import { guardedExecutor } from '../jobs/guarded-executor.js'
 import { Jobs } from '../jobs/jobs.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { loadManifest } from '../manifest/store.js'
+import { assertNoStore } from '../manifest/table-directory.js'
 import type { ResolvedOptions } from '../options/options.js'
 import { ALL, type TableReader } from '../query/reader.js'
 import { LifetimeCounters } from '../state/lifetime-counters.js'
@@ -108,13 +109,13 @@ async function prepareDirectory(
   // It may be a link. The dot follows it.
   if (info?.kind === 'other' && (await fileSystem.info(`${directory}/.`)) === undefined)
     refuse(`${directory} is a symbolic link to nothing; remove it`)
-  const mustExist = !options.createIfMissing
-  if (
-    mustExist &&
-    (info === undefined || (await fileSystem.info(`${directory}/${MANIFEST_NAME}`)) === undefined)
-  )
+  const manifest = info && (await fileSystem.info(`${directory}/${MANIFEST_NAME}`))
+  if (manifest === undefined && !options.createIfMissing)
     throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no table in ${directory}`)
-  if (info !== undefined) return
+  if (info !== undefined) {
+    if (manifest === undefined) await assertNoStore(fileSystem, directory)
+    return
+  }
   // Throws if the options say too little to create a table.
   if (options.keyEncoding === undefined) Schema.create(options)
   await fileSystem.makeDirectory(directory, options.mode)

@@ -16,6 +16,7 @@ import {
   readOptions,
 } from '../options/arguments.js'
 import { durationOf, optionalDuration } from '../options/duration.js'
+import { optionalKeep, type KeptPeriods } from '../options/kept-periods.js'
 import { isDate } from '../options/remote-options.js'
 import {
   Publisher,
@@ -53,6 +54,11 @@ export interface PublishOptions {
   readonly takeOver?: boolean | undefined
   /** How long older versions can be restored: milliseconds, or a text such as `'7d'`. Default: as at the last publish, at first an hour. */
   readonly retention?: number | string | undefined
+  /**
+   * When the first version of a new hour, day or week is published, the last one before it stays for that many of them, by a
+   * name such as `daily-2026-11-29`. To be given with each publish. Default: only the retention counts.
+   */
+  readonly keep?: KeptPeriods | undefined
   /** Ends the call: it rejects with `signal.reason`; what was uploaded by then is removed later. */
   readonly signal?: AbortSignal | undefined
   /** Called with the bytes uploaded so far, and those of all uploads. */
@@ -64,6 +70,7 @@ const PUBLISH_OPTIONS = {
   expires: optionalExpiry,
   takeOver: optionalBoolean,
   retention: optionalDuration,
+  keep: optionalKeep,
   signal: optionalSignal,
   onProgress: optionalCallback<NonNullable<PublishOptions['onProgress']>>(),
 }
@@ -92,6 +99,7 @@ export class Publishing {
       expires,
       takeOver = false,
       retention,
+      keep,
       signal,
       onProgress,
     } = readOptions('publish', given, PUBLISH_OPTIONS)
@@ -110,6 +118,7 @@ export class Publishing {
         expiresAt: expires,
         takeOver,
         retentionMs: retention,
+        keep,
         signal: control.signal,
         onBytes: (done: number, total: number) => control.onProgress?.({ done, total }),
       }
@@ -178,7 +187,8 @@ async function lockPublishing(
     throw new FlashTableError(
       'FLASHTABLE_LOCKED',
       `${directory} is published by another process or another open already, a replica for instance; two would take the ` +
-        `table from each other: end that one first (${messageOf(error)})`,
+        // Not what it says to do about it: nobody waits for this lock.
+        `table from each other: end that one first (${messageOf(error).split(';')[0]})`,
       { cause: error },
     )
   }

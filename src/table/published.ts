@@ -6,7 +6,6 @@ import { Buffer } from 'node:buffer'
 import { throwIfAborted } from '../async/abort.js'
 import { keepAlive } from '../async/keep-alive.js'
 import { withProgress } from '../async/progress.js'
-import { FlashTableError } from '../base/errors.js'
 import { checkBucketFile } from '../bucket-file/check.js'
 import type { BucketFileOptions } from '../bucket-file/reader.js'
 import { Schema } from '../encoding/schema.js'
@@ -20,10 +19,12 @@ import {
   optionalSignal,
   readOptions,
   refuseExtra,
+  unexpected,
 } from '../options/arguments.js'
 import { optionalDuration } from '../options/duration.js'
 import { collectRemote } from '../remote/garbage.js'
 import type { GivenVersion } from '../options/remote-options.js'
+import { nothingPublished } from '../remote/nothing-published.js'
 import { PieceReader } from '../remote/piece-reader.js'
 import { loadRemote } from '../remote/pointer.js'
 import { probe } from '../remote/probe.js'
@@ -81,6 +82,8 @@ export interface StoreOptions {
 export interface GarbageOptions extends StoreOptions {
   /** How long older versions can be restored: milliseconds, or a text such as `'7d'`. Default: what the last publish has said. */
   readonly retention?: number | string | undefined
+  /** Names of versions that are forgotten: they keep them no longer. Default: only those that have expired. */
+  readonly forget?: readonly string[] | undefined
   /** Removes nothing. */
   readonly dryRun?: boolean | undefined
 }
@@ -118,7 +121,12 @@ export interface PublishedProblem {
 }
 
 const STORE_OPTIONS = { signal: optionalSignal }
-const GARBAGE_OPTIONS = { ...STORE_OPTIONS, retention: optionalDuration, dryRun: optionalBoolean }
+const GARBAGE_OPTIONS = {
+  ...STORE_OPTIONS,
+  retention: optionalDuration,
+  forget: optionalNames,
+  dryRun: optionalBoolean,
+}
 const VERIFY_OPTIONS = {
   ...STORE_OPTIONS,
   onProgress: optionalCallback<NonNullable<VerifyPublishedOptions['onProgress']>>(),
@@ -158,7 +166,8 @@ export async function findPublished(
 
 /**
  * Forgets versions of which the time is over, names that have expired, and removes objects that nobody needs. Publishes do
- * so too: it is for tables that are published no more. It may run beside a writer. Rejects with `FLASHTABLE_NOT_FOUND`,
+ * so too: it is for tables that are published no more, and for names that are not needed any more. It may run beside a writer.
+ * Rejects with `FLASHTABLE_NOT_FOUND` if nothing is published or a name is not there,
  * `_CORRUPTION`, `_UNAVAILABLE`, or `signal.reason`. Cost: a list of all objects.
  */
 export async function collectGarbage(
@@ -168,11 +177,12 @@ export async function collectGarbage(
 ): Promise<CollectedGarbage> {
   refuseExtra('collectGarbage', extra)
   const checked = checkStore('collectGarbage', store)
-  const { retention, dryRun = false, signal } = readOptions('collectGarbage', options, GARBAGE_OPTIONS)
+  const given = readOptions('collectGarbage', options, GARBAGE_OPTIONS)
+  const { retention, forget, dryRun = false, signal } = given
   const { remote } = await requireRemote(checked, { signal })
   const pointer = { store: checked, newNonce: () => randomHex(16), wait: nodeEnvironment.wait }
-  const garbage = await keepAlive(collectRemote(pointer, { retentionMs: retention, dryRun, signal }))
-  if (garbage === undefined) throw notFound(checked)
+  const garbage = await keepAlive(collectRemote(pointer, { retentionMs: retention, forget, dryRun, signal }))
+  if (garbage === undefined) throw await nothingPublished(checked, { signal })
   const { versions, dropped, orphans } = garbage
   const dropping = new Set(dropped)
   const files = remote.files.filter(({ key }) => dropping.has(key))
@@ -288,12 +298,8 @@ export async function requireRemote(
   { signal }: StoreCall,
 ): Promise<{ remote: RemoteManifest }> {
   const state = await loadRemote(store, { signal })
-  if (state === undefined) throw notFound(store)
+  if (state === undefined) throw await nothingPublished(store, { signal })
   return state
-}
-
-function notFound(store: ObjectStore): FlashTableError {
-  return new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no published table in ${store.url}`)
 }
 
 function describe(remote: RemoteManifest, version: RemoteVersion): PublishedVersion {
@@ -325,4 +331,10 @@ function totalsOf(
 
 function randomHex(bytes: number): string {
   return Buffer.from(nodeEnvironment.randomBytes(bytes)).toString('hex')
+}
+
+function optionalNames(value: unknown, name: string): readonly string[] | undefined {
+  if (value === undefined) return undefined
+  if (Array.isArray(value) && value.every(one => typeof one === 'string')) return [...value]
+  throw unexpected(name, 'an array of names', value)
 }

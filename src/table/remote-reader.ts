@@ -11,6 +11,7 @@ import type { ObjectReader, ObjectReaderStats } from '../block-cache/object-read
 import type { BucketFile } from '../bucket-file/reader.js'
 import { movedError } from '../io/home.js'
 import type { ResolvedRemoteOptions } from '../options/remote-options.js'
+import { nothingPublished } from '../remote/nothing-published.js'
 import { loadRemote } from '../remote/pointer.js'
 import { remoteFileSystem } from '../remote/remote-file-system.js'
 import { REMOTE_MANIFEST_KEY, type RemoteManifest, type RemoteVersion } from '../remote/remote-manifest.js'
@@ -176,8 +177,7 @@ export class RemoteReader {
       throw storeError(error, this.#store, `read ${REMOTE_MANIFEST_KEY}`)
     })
     this.#checkedMs = this.#environment.date()
-    if (state === undefined)
-      throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no published table in ${this.url}`)
+    if (state === undefined) throw await nothingPublished(this.#store, { signal })
     const { remote } = state
     const before = this.#remote
     if (before !== undefined && identityOf(before) !== identityOf(remote))

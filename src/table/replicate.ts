@@ -8,8 +8,9 @@ import { MANIFEST_NAME, walName } from '../io/file-names.js'
 import { modedFileSystem } from '../io/moded-file-system.js'
 import { Jobs } from '../jobs/jobs.js'
 import { listTable } from '../manifest/table-directory.js'
-import { optionalBoolean, optionalSignal, outside, readOptions } from '../options/arguments.js'
-import { optionalDuration } from '../options/duration.js'
+import { optionalBoolean, optionalSignal, readOptions } from '../options/arguments.js'
+import { optionalDuration, optionalInterval } from '../options/duration.js'
+import { optionalKeep, type KeptPeriods } from '../options/kept-periods.js'
 import type { PublishRequest } from '../remote/publisher.js'
 import { Replica, type ReplicatedVersion } from '../replica/replica.js'
 import { Tail } from '../replica/tail.js'
@@ -20,8 +21,6 @@ import { sourceOfStored, type Publishing, type TakenState } from './publish.js'
 import type { TableParts } from './table-parts.js'
 
 const INTERVAL_MS = 10_000
-/** Less would be a publish after the other. */
-const INTERVAL_MIN_MS = 10
 /** A reader that finds a segment gone looks again, at most this often. */
 const ATTEMPTS = 20
 
@@ -31,6 +30,8 @@ export interface ReplicateOptions {
   readonly interval?: number | string | undefined
   /** How long older versions can be restored, as for `publish`. */
   readonly retention?: number | string | undefined
+  /** Of which periods the last versions stay, as for `publish`. */
+  readonly keep?: KeptPeriods | undefined
   /** Go on with a table that another writer has published, as for `publish`. */
   readonly takeOver?: boolean | undefined
   /** Ends the first publish: the call rejects with `signal.reason`. */
@@ -40,6 +41,7 @@ export interface ReplicateOptions {
 const REPLICATE_OPTIONS = {
   interval: optionalInterval,
   retention: optionalDuration,
+  keep: optionalKeep,
   takeOver: optionalBoolean,
   signal: optionalSignal,
 }
@@ -58,10 +60,11 @@ export interface ReplicatedTable {
 export async function startReplica(
   table: ReplicatedTable,
   store: ObjectStore,
-  given: ReplicateOptions | undefined,
+  options: ReplicateOptions | undefined,
   poisons: boolean,
 ): Promise<Replica> {
-  const { interval, retention, takeOver = false, signal } = readOptions('replicate', given, REPLICATE_OPTIONS)
+  const given = readOptions('replicate', options, REPLICATE_OPTIONS)
+  const { interval, retention, keep, takeOver = false, signal } = given
   const { environment } = table
   const { state, writer, remote } = table.parts()
   if (remote !== undefined) {
@@ -83,6 +86,7 @@ export async function startReplica(
         return await source.publish(store, {
           takeOver: isFirst && takeOver,
           retentionMs: retention,
+          keep,
           isReplicated: true,
           signal: ending,
         })
@@ -259,11 +263,4 @@ class Follower {
     const stamps = await Promise.all(names.map(name => fileSystem.stamp(`${directory}/${name}`)))
     return JSON.stringify([names, stamps])
   }
-}
-
-function optionalInterval(value: unknown, name: string): number | undefined {
-  const ms = optionalDuration(value, name)
-  if (ms !== undefined && ms < INTERVAL_MIN_MS)
-    throw outside(name, `${INTERVAL_MIN_MS} milliseconds or more`, value)
-  return ms
 }

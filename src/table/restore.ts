@@ -24,6 +24,7 @@ import { combineOf, type Manifest } from '../manifest/manifest.js'
 import { installManifest } from '../manifest/store.js'
 import { optionalBoolean, optionalCallback, optionalSignal, readOptions } from '../options/arguments.js'
 import { VERSION_OPTIONS, versionChoice } from '../options/remote-options.js'
+import { nothingPublished } from '../remote/nothing-published.js'
 import { loadRemote } from '../remote/pointer.js'
 import {
   filesOfVersion,
@@ -94,8 +95,7 @@ export async function restoreTable(
   const choice = versionChoice({ at, version, name })
   return withProgress({ signal, onProgress }, async control => {
     const state = await loadRemote(store, control)
-    if (state === undefined)
-      throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no published table in ${store.url}`)
+    if (state === undefined) throw await nothingPublished(store, control)
     const chosen = chooseVersion(state.remote, store.url, choice)
     const restore = new Restore(store, state.remote, chosen, environment, verify, control.signal)
     const fetchedBytes = await restore.into(directory, (done, total) => control.onProgress?.({ done, total }))

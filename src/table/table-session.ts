@@ -13,7 +13,7 @@ import type { Call } from '../commit/committer.js'
 import type { GivenColumns } from '../encoding/given-columns.js'
 import type { CompactOptions } from '../compaction/compactor.js'
 import { Jobs } from '../jobs/jobs.js'
-import type { ResolvedLoad, ResolvedOptions } from '../options/options.js'
+import type { ResolvedLoad, ResolvedOptions, ResolvedStoreOptions } from '../options/options.js'
 import type { ResolvedRemoteOptions } from '../options/remote-options.js'
 import type { JsonObject } from '../manifest/meta.js'
 import type { PublishResult } from '../remote/publisher.js'
@@ -122,17 +122,18 @@ export class TableSession {
    * publish; then nothing is left open.
    */
   static async openWithStore(
-    store: ObjectStore,
+    { store, ...replicate }: ResolvedStoreOptions & { readonly store: ObjectStore },
     directory: string,
     location: string,
     options: ResolvedOptions,
     environment: Environment,
   ): Promise<TableSession> {
-    const { takeOver, signal } = options
+    const { signal } = options
+    const { takeOver } = replicate
     await keepAlive(restoreFirst(store, directory, { takeOver, signal }, environment))
     const session = await TableSession.open(directory, location, options, environment)
     try {
-      session.replica = await session.replicate(store, { takeOver, signal }, true)
+      session.replica = await session.replicate(store, { ...replicate, signal }, true)
       return session
     } catch (error) {
       await session.close().catch(() => {})

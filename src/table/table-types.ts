@@ -9,6 +9,7 @@ import type {
   ValueEncoding,
   ValueIn,
 } from '../encoding/types.js'
+import type { KeptPeriods } from '../options/kept-periods.js'
 import type { Duplicates, LoadOptions, TableOptions } from '../options/options.js'
 import type { RemoteOptions } from '../options/remote-options.js'
 import type { Snapshot } from '../state/snapshot.js'
@@ -112,6 +113,12 @@ export interface StoreOpenOptions {
   readonly remote?: ObjectStore | undefined
   /** Go on with what another writer has published, which can publish no more. Default: false. */
   readonly takeOver?: boolean | undefined
+  /** How often what is new is published, as for `replicate`. Default: 10 seconds. */
+  readonly interval?: number | string | undefined
+  /** How long older versions can be restored, as for `publish`. Default: as at the last publish, at first an hour. */
+  readonly retention?: number | string | undefined
+  /** Of which hours, days and weeks the last versions stay, as for `publish`. */
+  readonly keep?: KeptPeriods | undefined
 }
 
 /** What `open` takes: encodings and options. */

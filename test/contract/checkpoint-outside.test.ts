@@ -65,4 +65,4 @@ test('beside a writer that seals, merges and compacts, a checkpoint holds a pref
     await ended
     await rm(root, { recursive: true, force: true })
   }
-}, 120_000)
+})

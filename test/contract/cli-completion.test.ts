@@ -155,7 +155,7 @@ describe.runIf(has('zsh'))('zsh (skipped where there is none)', () => {
       zpty -r -m shell out '*RAN:*:*'
       print -r -- \${\${out##*RAN:}%%:*}`
     const complete = async (line: string): Promise<string> => {
-      const options = { cwd: place, timeout: 20_000 }
+      const options = { cwd: place, timeout: 60_000 }
       const { stdout } = await run('zsh', ['-f', '-c', driver, 'zsh', place, line], options)
       return stdout.trim()
     }

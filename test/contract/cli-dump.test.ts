@@ -214,7 +214,7 @@ describe('flashtable load', () => {
     const directory = freshPath()
     await mkdir(directory)
     for (const [file, says] of [
-      [freshPath(), 'no such file'],
+      [freshPath(), 'FLASHTABLE_NOT_FOUND: there is no file '],
       [directory, 'directory'],
       ['package.json', 'is no dump'],
       ['/dev/null', 'is no dump'],

@@ -116,7 +116,7 @@ describe('flashtable import', () => {
       FINGERPRINT,
     )
     expect(code).toBe(1)
-    expect(stderr).toContain('no such file')
+    expect(stderr).toMatch(/^flashtable: FLASHTABLE_NOT_FOUND: there is no file [^;]+; check the path\n$/)
     expect(existsSync(path)).toBe(false)
   })
 

@@ -17,9 +17,11 @@ test('publish, put, publish, history, status, restore, verify, gc', async () => 
   )
   const first = await cli.run('publish', table, store, '--name', 'first', '--expires', '30d')
   expect(first).toMatchObject({ code: 0, stderr: '' })
-  expect(first.stdout).toMatch(/^version 1 in file:\S+: 1 files, [\d,]+ bytes uploaded\n$/)
+  expect(first.stdout).toMatch(/^version 1 in file:\S+: 1 file, [\d,]+ bytes uploaded\n$/)
   await cli.run('put', table, '9', 'time=3', 'flags=1', 'id=-3')
-  expect(await cli.json('publish', table, url, '--retention', '7d')).toMatchObject({
+  expect(
+    await cli.json('publish', table, url, '--retention', '7d', '--keep', 'hourly=24,daily=7'),
+  ).toMatchObject({
     directory: table,
     url,
     version: 2,
@@ -38,7 +40,9 @@ test('publish, put, publish, history, status, restore, verify, gc', async () => 
     newest: { version: 2, records: 4 },
     files: 2,
   })
-  expect((await cli.run('status', store)).stdout).toMatch(/^newest version +2 of .*Z$/m)
+  const status = (await cli.run('status', store)).stdout
+  expect(status).toMatch(/^newest version +2 of .*Z$/m)
+  expect(status).toMatch(/^versions +2; older ones are kept for 7 days$/m)
 
   const copies = [freshPath(), freshPath(), freshPath()]
   expect((await cli.run('restore', store, copies[0]!, '--verify')).stdout).toMatch(/^version 2 of .*, in /)
@@ -74,6 +78,22 @@ test('publish, put, publish, history, status, restore, verify, gc', async () => 
   )
   expect(await cli.run('publish', copies[0]!, store, '--take-over')).toMatchObject({ code: 0 })
   expect((await cli.run('publish', table, store, '--take-over')).stderr).toContain('FLASHTABLE_FENCED')
+})
+
+test('a name that is not needed any more is forgotten', async () => {
+  const [table, store] = [await smallTable(), freshPath()]
+  await cli.run('publish', table, store, '--name', 'one')
+  await cli.run('publish', table, store, '--name', 'two')
+  const wrong = await cli.run('gc', store, '--forget', 'three')
+  expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('the names "one", "two"')])
+  expect((await cli.run('gc', store, '--forget', 'one', 'two')).code).toBe(0)
+  expect((await cli.run('history', store)).stdout).not.toMatch(/one|two/)
+})
+
+test('a name expires at a time that is given', async () => {
+  const [table, store] = [await smallTable(), freshPath()]
+  await cli.run('publish', table, store, '--name', 'kept', '--expires', '2100-01-01T00:00:00Z')
+  expect((await cli.run('history', store)).stdout).toContain('kept (until 2100-01-01T00:00:00.000Z)')
 })
 
 test('damage of a published table is told by its object, and answers 1', async () => {
@@ -115,8 +135,21 @@ test('what is not there, what is open elsewhere, and what is wrongly asked for',
       'It must be a directory, a file: URL, or s3://bucket/prefix',
     ],
     [['publish', table, store, '--region', 'x'], '--endpoint and --region are for s3://bucket/prefix'],
-    [['publish', table, store, '--retention', 'long'], "such as '30d'"],
+    [
+      ['publish', table, store, '--retention', 'long'],
+      "'--retention <time>' argument 'long' is invalid. It must be",
+    ],
+    [
+      ['publish', table, store, '--keep', 'daily'],
+      'hourly, daily and weekly, each with a number: daily=7,weekly=4',
+    ],
+    [['publish', table, store, '--keep', 'daily=7,daily=8'], 'each with a number'],
+    [['publish', table, store, '--keep', 'daily=0'], 'each with a number'],
+    [['replicate', table, store, '--keep', 'monthly=7'], 'each with a number'],
+    [['publish', table, store, '--retention', '7'], 'a number with s, m, h, d or w, such as 7d'],
+    [['publish', table, store, '--name', 'x', '--expires', 'soon'], 'such as 30d, or a time such as'],
     [['publish', table, store, '--expires', '1d'], 'no name is given'],
+    [['replicate', table, store, '--every', '0s'], 'It must be 1s or more'],
     [
       ['restore', store, freshPath(), '--version', '1', '--name', 'x'],
       'give one of --at, --version and --name',

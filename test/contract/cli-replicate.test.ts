@@ -1,6 +1,8 @@
 /** `flashtable replicate`, beside a program that writes the table. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, test } from 'vitest'
 import { FlashTable, directoryStore, type ReplicaStatus } from '../../src/index.js'
@@ -20,7 +22,7 @@ test('it publishes what is there, once', async () => {
   const [table, store] = [await smallTable(), freshPath()]
   expect(await cli.run('replicate', table, store, '--once')).toMatchObject({
     code: 0,
-    stdout: '',
+    stdout: expect.stringMatching(/^version 1, up to date, in file:\S+\n$/) as string,
     stderr: '',
   })
   const told = JSON.parse(
@@ -38,16 +40,41 @@ test('it publishes what is there, once', async () => {
   expect((await cli.run('replicate', freshPath(), store)).stderr).toMatch(/FLASHTABLE_NOT_FOUND/)
 })
 
+test('a store that is not there at the start is tried until it is, but with --once', async () => {
+  const [table, blocked] = [await smallTable(), freshPath()]
+  await writeFile(blocked, 'no directory')
+  const store = join(blocked, 'store')
+  expect(await cli.run('replicate', table, store, '--once')).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^flashtable: FLASHTABLE_UNAVAILABLE: /) as string,
+  })
+  const given = cli.start('replicate', table, store)
+  await once(given.child.stderr!, 'data')
+  given.child.kill('SIGINT')
+  expect(await given.result).toMatchObject({ code: 130 })
+  const { child, states, result } = replicating(table, store)
+  await once(child.stderr!, 'data')
+  expect(states).toEqual([])
+  await rm(blocked)
+  await expect.poll(() => states.length).toBeGreaterThan(0)
+  child.kill('SIGTERM')
+  expect(await result).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/ENOTDIR.*; it is tried until it succeeds\n$/) as string,
+  })
+  expect((await cli.run('count', store)).stdout).toBe('3\n')
+})
+
 test('it runs beside the writer, and SIGTERM publishes the rest and ends it', async () => {
   const [table, store] = [freshPath(), freshPath()]
   const writer = await FlashTable.open(table, { keyEncoding: 'u32', bufferBytes: 65_536, fanout: 2 })
   await writer.put(0)
   const { child, states, result } = replicating(table, store)
-  await expect.poll(() => states.length, { timeout: 20_000 }).toBeGreaterThan(0)
+  await expect.poll(() => states.length).toBeGreaterThan(0)
   for (let key = 1; key < 20_000; key += 1000) {
     await writer.putColumns({ key: Uint32Array.from({ length: 1000 }, (_, i) => key + i) })
   }
-  await expect.poll(() => states.at(-1)!.sequence, { timeout: 20_000 }).toBe(20_001)
+  await expect.poll(() => states.at(-1)!.sequence).toBe(20_001)
   await writer.put(50_000)
   child.kill('SIGTERM')
   expect(await result).toMatchObject({ code: 0, stderr: '' })
@@ -69,7 +96,7 @@ test('of a writer that is killed the store has all that was told, and the next l
       stdio: 'ignore',
     })
     const seen = states.at(-1)?.sequence ?? 0
-    await expect.poll(() => states.at(-1)?.sequence ?? 0, { timeout: 30_000 }).toBeGreaterThan(seen + 100)
+    await expect.poll(() => states.at(-1)?.sequence ?? 0).toBeGreaterThan(seen + 100)
     writer.kill('SIGKILL')
     await once(writer, 'exit')
   }

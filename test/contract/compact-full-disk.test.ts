@@ -57,7 +57,6 @@ async function stuckTable(code: 'ENOSPC' | 'EIO'): Promise<FlashTable> {
 // Found by cutting the power of real file systems: the process that had lost its disk did not end.
 test.each(['ENOSPC', 'EIO'] as const)(
   'close() ends a compact() that waits for seals which fail with %s, whenever it comes',
-  { timeout: 10_000 },
   async code => {
     for (let turns = 0; turns < 8; turns++) {
       const table = await stuckTable(code)

@@ -13,7 +13,6 @@ const SOURCE = JSON.stringify(new URL('../../src/index.ts', import.meta.url).hre
 
 test.skipIf(!existsSync('/proc/self/task'))(
   '60 tables that have sealed and merged have four threads at most, four descriptors each, and no thread once closed',
-  { timeout: 120_000 },
   async () => {
     const { result } = startNode(
       '--import',
@@ -85,7 +84,6 @@ test('tables whose memory is short together flush early, the fullest first, and 
 
 test.skipIf(!existsSync('/proc/self/task'))(
   'a thousand small tables are open at once in little memory and address space, with few threads',
-  { timeout: 240_000 },
   async () => {
     const { result } = startNode(
       '--import',

@@ -1,9 +1,10 @@
 /** A table that is opened with a store: it is restored, kept there, and moves to another machine by a takeover. */
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { directoryStore, FlashTable, publishedTable } from '../../src/index.js'
+import { nodeEnvironment, type Environment } from '../../src/table/environment.js'
 
 const OPTIONS = { keyEncoding: 'u32', valueEncoding: 'u32' } as const
 type Table = FlashTable<'u32', 'u32'>
@@ -77,6 +78,9 @@ test('a writer that was replaced puts nothing more', async () => {
     code: 'FLASHTABLE_POISONED',
     cause: expect.objectContaining({ code: 'FLASHTABLE_FENCED' }) as unknown,
   }
+  const stopped = await first.put(3, 30).catch((error: Error) => error.message)
+  expect(stopped).toContain(`is in ${join(root, 'a')} alone: move that directory away and restore it anew`)
+  expect(stopped).not.toContain('open it again')
   for (const write of [first.put(3, 30), first.del(1), first.batch([{ type: 'del', key: 1 }]), first.sync()])
     await expect(write).rejects.toMatchObject(refused)
   expect(first.replica!.status()).toMatchObject({ ended: true })
@@ -87,14 +91,64 @@ test('a writer that was replaced puts nothing more', async () => {
   await second.put(4, 40)
   await second.replica!.sync()
   await first.close().catch(() => {})
-  await expect(open('a', { takeOver: true })).rejects.toMatchObject({ code: 'FLASHTABLE_FENCED' })
+  await expect(open('a', { takeOver: true })).rejects.toMatchObject({
+    code: 'FLASHTABLE_FENCED',
+    message: expect.stringContaining('move that directory away') as string,
+  })
+  // As it was told.
+  await rename(join(root, 'a'), join(root, 'away'))
+  await second.close()
+  expect(await (await open('a', { takeOver: true })).get(4)).toBe(40)
+})
+
+test('it is published at the interval that is given, and versions stay for the retention that is', async () => {
+  const waits: number[] = []
+  const environment: Environment = {
+    ...nodeEnvironment,
+    wait: (ms, signal) => {
+      waits.push(ms)
+      return nodeEnvironment.wait(ms, signal)
+    },
+  }
+  const options = { ...OPTIONS, remote: newStore(), interval: '7m', retention: '7d' }
+  const table = await FlashTable.openIn(join(root, 'a'), options, environment)
+  expect(waits).toContain(7 * 60_000)
+  expect((await publishedTable(newStore())).retentionMs).toBe(7 * 86_400_000)
+  await table.close()
+})
+
+test('while the store is away puts go on, and when it is back they get there', async () => {
+  const [store, away] = [join(root, 'store'), join(root, 'away')]
+  const table = await open('a', { interval: '1h' })
+  await table.put(1, 10)
+  // As a disk that is not mounted.
+  await rename(store, away)
+  await mkdir(store)
+  await expect(table.replica!.sync()).rejects.toMatchObject({
+    code: 'FLASHTABLE_NOT_FOUND',
+    message: expect.stringContaining('is gone: check that the right disk or bucket is there') as string,
+  })
+  expect(table.replica!.status()).toMatchObject({ ended: false, lagRecords: 1 })
+  await table.put(2, 20)
+  await rm(store, { recursive: true })
+  await rename(away, store)
+  await table.replica!.sync()
+  expect(table.replica!.status()).toMatchObject({ failure: undefined, lagRecords: 0 })
+  const reader = await FlashTable.openRemote(newStore())
+  expect(await reader.count()).toBe(2)
+  await reader.close()
 })
 
 test.each([
   [{ remote: {} }, 'expected a store'],
   [{ remote: 's3://bucket/prints' }, 'expected a store'],
   [{ remote: undefined, takeOver: true }, "'takeOver' is for"],
+  [{ remote: undefined, interval: '5s' }, "'interval' is for"],
+  [{ remote: undefined, retention: '7d' }, "'retention' is for"],
   [{ takeOver: 1 }, 'true or false'],
+  [{ interval: 'soon' }, 'interval: expected milliseconds'],
+  [{ interval: 1 }, '10 milliseconds or more'],
+  [{ retention: '7' }, 'retention: expected milliseconds'],
   [{ readOnly: true }, 'openRemote'],
   [{ errorIfExists: true }, 'errorIfExists'],
 ])('%j is refused before anything is made', async (options, message) => {

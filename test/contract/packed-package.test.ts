@@ -35,7 +35,7 @@ beforeAll(async () => {
   tarball = join(packed, (await readdir(packed))[0]!)
   await writeFile(join(project, 'package.json'), '{ "name": "user", "private": true, "type": "module" }')
   await run('npm', ['install', '--ignore-scripts', '--prefer-offline', tarball])
-}, 180_000)
+})
 
 afterAll(() => rm(project, { recursive: true, force: true }))
 
@@ -143,7 +143,7 @@ test('the commands of docs/guide/tutorial.md', async () => {
       `files: 1, exact: true`,
     ].join('\n'),
   )
-}, 120_000)
+})
 
 const NUMPY = spawnSync('python3', ['-c', 'import numpy']).status === 0
 

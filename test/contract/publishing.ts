@@ -181,10 +181,68 @@ export function describePublishing(name: string, newStore: () => Promise<ObjectS
       const { versions, files } = await publishedTable(store)
       expect([versions.map(({ version }) => version), files]).toEqual([[2, 4], 2])
       await FlashTable.restore(store, join(home, 'copy'), { name: 'kept' })
+      await expect(collectGarbage(store, { forget: ['kept', 'lost'] })).rejects.toMatchObject({
+        code: 'FLASHTABLE_NOT_FOUND',
+        message: expect.stringContaining('does not have a version named "lost"') as string,
+      })
+      await expect(collectGarbage(store, { forget: 'kept' as never })).rejects.toMatchObject({
+        code: 'FLASHTABLE_INVALID_OPTION',
+      })
+      // The name goes at once; its version when its time is over.
+      expect(await collectGarbage(store, { forget: ['kept'], retention: '1h' })).toMatchObject({
+        versions: [],
+      })
+      expect((await publishedTable(store)).versions.map(({ names }) => names.length)).toEqual([0, 0])
+      expect(await collectGarbage(store, { retention: 0 })).toMatchObject({ versions: [2], files: 1 })
       expect(await prefixOf(join(home, 'copy'))).toBe(4000)
       // The writer goes on beside that.
       await put(table, 8000, 10)
       expect((await table.publish(store)).sequence).toBe(8010)
+      await table.close()
+      await store.close()
+    })
+
+    test('the last version of each day is kept for as many days as was asked for', async () => {
+      const [store, home] = [await newStore(), await newDirectory()]
+      const table = await openTable(join(home, 'table'))
+      let now = Date.parse('2026-11-20T12:00:00Z')
+      const dated = new Proxy(store, {
+        get(target, name) {
+          if (name === 'now') return () => Promise.resolve(now)
+          const value: unknown = Reflect.get(target, name, target)
+          return typeof value === 'function' ? value.bind(target) : value
+        },
+      })
+      const keep = { daily: 2 }
+      for (let day = 0; day < 4; day++, now += 12 * 3_600_000) {
+        await put(table, 2 * day * 100, 100)
+        await table.publish(dated, { keep, retention: 0 })
+        now += 12 * 3_600_000 - 1
+        const replica = await table.replicate(dated, { keep, retention: 0, interval: '1d' })
+        await put(table, (2 * day + 1) * 100, 100)
+        await replica.close()
+        now++
+      }
+      const { versions } = await publishedTable(store)
+      expect(
+        versions.map(({ version, sequence, names }) => [version, sequence, names.map(({ name }) => name)]),
+      ).toEqual([
+        [4, 400, ['daily-2026-11-21']],
+        [6, 600, ['daily-2026-11-22']],
+        [8, 800, []],
+      ])
+      await FlashTable.restore(store, join(home, 'copy'), { name: 'daily-2026-11-21' })
+      expect(await prefixOf(join(home, 'copy'))).toBe(400)
+      for (const [wrong, message] of [
+        [7, /option 'keep': expected an object of hourly, daily and weekly/],
+        [{ dayly: 7 }, /hourly, daily and weekly.*found 'dayly'|found "dayly"/],
+        [{ daily: 0 }, /option 'keep.daily': expected an integer from 1 to 10000, found 0/],
+        [{ daily: '7' }, /option 'keep.daily': expected a number/],
+      ] as const)
+        await expect(table.publish(store, { keep: wrong as never })).rejects.toMatchObject({
+          code: 'FLASHTABLE_INVALID_OPTION',
+          message: expect.stringMatching(message) as string,
+        })
       await table.close()
       await store.close()
     })

@@ -65,4 +65,4 @@ test('four readers and a writer: whole batches, nothing acknowledged is missing,
     await table.close()
     await rm(directory, { recursive: true, force: true })
   }
-}, 180_000)
+})

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { FlashTable } from '../../src/flash-table.js'
 import { collectGarbage, struct, type ObjectStore, type RemoteOptions } from '../../src/index.js'
 import { nodeEnvironment } from '../../src/table/environment.js'
+import { inWaves } from '../support/waves.js'
 
 const OPTIONS = {
   keyEncoding: 'u64',
@@ -219,6 +220,30 @@ export function describeRemoteReading(name: string, newStore: () => Promise<Obje
       expect(await reader.get(7n * 15_000n)).toMatchObject({ id: 15_000 })
       expect((await reader.stats()).remote!.version).toBe(2)
       expect(await answers(reader)).toBe(await answers(table))
+    })
+
+    test('a lookup asks several files at once', async () => {
+      const [store, table] = [await newStore(), await newTable()]
+      // A file of each; the key of row 0 is in the first and in the third one.
+      for (let first = 0; first < 4; first++) {
+        await put(table, first, 1)
+        await put(table, 30_000 + first, 1)
+        if (first === 2) await put(table, 0, 1)
+        await table.publish(store)
+      }
+      const { store: waiting, waves } = inWaves(store)
+      const askedBy = async (look: (reader: Table) => Promise<unknown>): Promise<number[]> => {
+        const reader = await openReader(waiting, { filterBytes: 0, cacheBytes: 0 }, 0)
+        waves.length = 0
+        await look(reader)
+        return [...waves]
+      }
+      expect(await askedBy(reader => reader.get(0n))).toEqual([1])
+      expect(await askedBy(reader => reader.getAll(0n))).toEqual([2])
+      // All are needed; for the newest record, or none, those with half of what is left.
+      expect(await askedBy(reader => reader.getAll(7n * 30_000n))).toEqual([4])
+      expect(await askedBy(reader => reader.get(7n * 30_000n))).toEqual([2, 1, 1])
+      expect(await askedBy(reader => reader.has(7n * 29_000n))).toEqual([2, 1, 1])
     })
 
     test('blocks on disk answer a reader that begins again; a damaged cache is no answer', async () => {

@@ -231,7 +231,7 @@ export function describeReplicating(name: string, newStore: () => Promise<Object
       }
       await table.sync()
       const { next } = (await table.stats()).sequence
-      await expect.poll(() => replica.status().sequence, { timeout: 20_000 }).toBe(next)
+      await expect.poll(() => replica.status().sequence).toBe(next)
       expect(await publishedEntries(store)).toEqual(await entriesOf(table))
       // The writer closes and opens again.
       await table.close()

@@ -122,7 +122,7 @@ describe.skipIf(why !== undefined)('Ceph', () => {
       for (const secret of Object.values(credentials)) expect(stdout + stderr).not.toContain(secret)
       return stdout + stderr
     }
-    expect(await run('publish', join(directory, 'table'), url)).toContain(`version 1 in ${url}: 1 files`)
+    expect(await run('publish', join(directory, 'table'), url)).toContain(`version 1 in ${url}: 1 file,`)
     expect(await run('restore', url, join(directory, 'copy'), '--verify')).toContain('version 1 of')
     expect(await run('verify', url)).toContain('100 records: no problem')
     await rm(directory, { recursive: true })

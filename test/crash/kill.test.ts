@@ -21,9 +21,9 @@ import { KILL_OPTIONS } from './kill-options.js'
 const KILLS = Number(process.env['FLASHTABLE_KILLS'] ?? 10)
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000)
 const CHILD = fileURLToPath(new URL('./kill-child.ts', import.meta.url))
-/** The child dies when at most so many calls are acknowledged: counted, as a busy machine does few in a time. */
+/** The child dies once a number of calls up to this one are acknowledged: counted, as a busy machine does few in a time. */
 const LIFE_CALLS_MAX = 500
-/** It goes on until so many kills where no merged file was found yet: a busy machine may merge late. */
+/** Where no merged file was found yet it goes on, up to this number of kills: a busy machine may merge late. */
 const KILLS_MAX = 4 * KILLS
 /** Kills of one table; then a new one begins, so that the check does not get long. */
 const KILLS_PER_TABLE = 12

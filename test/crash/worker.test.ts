@@ -188,7 +188,7 @@ describe.each(BROKEN_WORKERS)('a thread that %s', (_name, url, reason) => {
   })
 })
 
-test('a thread that has died between two jobs is not waited for', { timeout: 60_000 }, async () => {
+test('a thread that has died between two jobs is not waited for', async () => {
   const executor = executorOf(
     script(
       `parentPort.on('message', () => {

@@ -132,7 +132,7 @@ describe.skipIf(PYTHON === undefined)(`${title}${reason}`, () => {
     same({ count: found.count, columns: fields }, columnBytes(wanted))
     await table.compact()
     expect(await sameAsLibrary(table)).toBe(140_287)
-  }, 30_000)
+  })
 
   describe(`answers as the library does (seed ${SEED})`, () => {
     test.each(SCHEMA_CASES)(
@@ -243,7 +243,7 @@ describe.skipIf(PYTHON === undefined)(`${title}${reason}`, () => {
     }
     expect((await watching)['seen']).toBe(until)
     expect((await watching)['reads']).toBeGreaterThan(3)
-  }, 30_000)
+  })
 
   test('begins again where the log was written over after the manifest was read', async () => {
     const table = await opened('overtaken', { keyEncoding: 'u64', valueEncoding: 'u32' })

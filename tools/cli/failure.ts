@@ -54,6 +54,9 @@ function withoutNote(error: unknown): Failure {
   if (code?.startsWith('FLASHTABLE_INVALID_')) return usage(code, inCommandLineWords(error.message))
   if (error instanceof FlashTableError)
     return failed(error.code, inCommandLineWords(error.message) + adviceOn(error))
+  // Not of a table: the library says so itself.
+  if (code === 'ENOENT' && 'path' in error)
+    return failed('FLASHTABLE_NOT_FOUND', `there is no file ${visible(String(error.path))}; check the path`)
   if (code !== undefined && 'syscall' in error) return withoutNote(diskError(error, 'a file cannot be used'))
   return code === undefined ? internal(error.message, error.stack) : failed(code, error.message)
 }
@@ -77,6 +80,7 @@ function usageText(error: CommanderError): string {
   if (error.code === 'commander.help') return 'name one of the commands above'
   const text = error.message
     .replace(/^error: /, '')
+    .replace(/^command-argument value ('.*') is invalid for argument '.*?'\. /s, '$1: ')
     .replace(/\s*\n\s*/g, ' ')
     .replace(/\.$/, '')
   return error instanceof UsageError ? text : `${text}; --help tells more`
@@ -91,6 +95,11 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/leave the encodings out to open it as it was created/g, 'flashtable stats shows its schema'],
   [/give the schema of the table to repair/g, 'give its schema with --schema to repair'],
   [/pass takeOver: true/g, 'pass --take-over'],
+  [/open it with PartitionedTable\.open, or take the store of a partition/g, 'take a partition'],
+  [/FlashTable\.openRemote reads that, FlashTable\.restore makes/g, 'flashtable restore makes'],
+  [/PartitionedTable\.open opens them/g, 'take one of them, a directory below'],
+  [/give another directory to directoryStore/g, 'choose another directory'],
+  [/ \(FlashTable\.restore, or an open with takeOver: true\)/g, ' (flashtable restore)'],
   [/ \(retention\)/g, ' (--retention)'],
   [/; pass it as new URL\(\.\.\.\)/g, '; give its path'],
 ]

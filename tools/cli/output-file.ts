@@ -78,7 +78,11 @@ async function written<Result>(
   options: OutputOptions,
   work: (output: Output) => Promise<Result>,
 ): Promise<Result> {
-  return closing(await open(path, 'w'), async handle => {
+  const file = await open(path, 'w').catch((error: unknown) => {
+    missing(error)
+    throw new FlashTableError('FLASHTABLE_NOT_FOUND', `there is no directory ${dirname(path)}; make it first`)
+  })
+  return closing(file, async handle => {
     const info = await handle.stat()
     const write = async (chunk: Uint8Array): Promise<boolean> => {
       await writeAll(handle, chunk, options.path)

@@ -43,7 +43,7 @@ Exit codes:
 /** The program, which `parseAsync` runs. It is described by its help, by completion.ts, and by the manual page. */
 export function commandLine(): Command {
   const program = new Command('flashtable')
-    .description('Offline tools for flashtable directories')
+    .description('Tools for the tables of flashtable: in directories, and where they are published')
     .version(packageVersion())
     // `restore --version 3` is an option of the command.
     .enablePositionalOptions()

@@ -28,7 +28,8 @@ export function parseVersion({ at, version, name }: VersionTexts): GivenVersion 
   return name === undefined ? {} : { name }
 }
 
-function parseTime(text: string): Date {
+/** A time of a day, in UTC or here. */
+export function parseTime(text: string): Date {
   const time = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : undefined
   if (time === undefined || Number.isNaN(time.getTime()))
     throw new UsageError('It must be a time such as 2026-11-28T18:00:00Z, or 2026-11-28T18:00 here.')

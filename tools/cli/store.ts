@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { Option, type Command } from 'commander'
 import { directoryStore, type ObjectStore } from '../../src/index.js'
 import { MANIFEST_NAME } from '../../src/io/file-names.js'
+import { PARTITIONS_KEY } from '../../src/remote/nothing-published.js'
 import { isAddress, parseDirectory, single } from './arguments.js'
 import { MissingPackageError } from './formats/packages.js'
 import { UsageError } from './usage.js'
@@ -62,6 +63,8 @@ export async function openStore(url: string, { endpoint, region }: StoreTexts): 
 }
 
 async function loadS3(): Promise<typeof import('../../src/s3.js')> {
+  // The SDK would print ten lines on each command about versions of Node.js that its later versions need.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
   try {
     return await import('../../src/s3.js')
   } catch (error) {
@@ -91,7 +94,12 @@ export function parseTable(text: string): string {
 export function isStore(text: string): boolean {
   if (isAddress(text)) return IS_S3.test(text) || IS_FILE.test(text)
   try {
-    return !isTable(text) && readdirSync(text).some(name => /^MANIFEST\.[1-9]\d*$/.test(name))
+    const names = isTable(text) ? [] : readdirSync(text)
+    // One with partitions is told from the directory of their writer, which has a copy of PARTITIONS.
+    return names.some(
+      name =>
+        /^MANIFEST\.[1-9]\d*$/.test(name) || (name.startsWith(`${PARTITIONS_KEY}.`) && names.includes('p')),
+    )
   } catch {
     // It is not there, or is a file: the open says so.
     return false
@@ -100,7 +108,12 @@ export function isStore(text: string): boolean {
 
 /** Whether it is the directory of a table. */
 function isTable(directory: string): boolean {
-  return statSync(join(directory, MANIFEST_NAME), { throwIfNoEntry: false })?.isFile() === true
+  try {
+    return statSync(join(directory, MANIFEST_NAME)).isFile()
+  } catch {
+    // It is not there, or a file is in its way: the store says so.
+    return false
+  }
 }
 
 function pathOf(url: string): string {

@@ -27,7 +27,6 @@ describe('options of an open', () => {
       eventLog: true,
       writeBudget: undefined,
       remote: undefined,
-      takeOver: false,
     })
   })
 

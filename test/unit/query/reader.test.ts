@@ -1,12 +1,12 @@
 /** Lookups over the parts of a table, without the face: active memtable, sealed ones and files, in the cache or not. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { resolveOptions } from '../../../src/options/options.js'
 import type { PageSpan } from '../../../src/query/page-source.js'
 import { PageSource } from '../../../src/query/page-source.js'
 import { DELETE_KEY, OperationBuffer, PUT, type WideOperations } from '../../../src/records/operations.js'
 import { openTable } from '../../../src/table/open.js'
 import type { TableParts } from '../../../src/table/table-parts.js'
-import { NEWEST } from '../../../src/query/reader.js'
+import { ALL, NEWEST } from '../../../src/query/reader.js'
 import { simulatedEnvironment } from '../../support/simulated-environment.js'
 import { Random } from '../../support/random.js'
 import { newest } from '../../support/wanted.js'
@@ -304,6 +304,36 @@ describe('a page source', () => {
       ],
     ])
   })
+})
+
+test('what a lookup of all records lacks in several files is read together; one of the newest reads no more than it needs', async () => {
+  const disk = newDisk()
+  const parts = await openParts(disk, { ...OPTIONS, fanout: 64 })
+  for (let file = 0; file < 5; file++) {
+    await commit(parts, PUT, 7, file)
+    await putKeys(parts, 1000 * file + 100, 1000 * file + 227)
+  }
+  await commit(parts, PUT, 9999)
+  await sealed(parts)
+  await closeParts(parts)
+  const options = resolveOptions({ ...OPTIONS, fanout: 64 })
+  const again = await openTable(DIRECTORY, options, simulatedEnvironment(disk), () => {})
+  const { reader, state } = again
+  const view = state.view()
+  expect(view.version.files.length).toBe(5)
+  const load = vi.spyOn(PageSource.prototype, 'load')
+  const before = disk.log.length
+  const newest = await reader.find(view, lanesOf(again, 7), NEWEST)
+  expect(valuesIn(again, newest)).toEqual([4])
+  // The filter of the newest file, and a page.
+  expect(disk.log.slice(before).filter(({ op }) => op === 'read')).toHaveLength(2)
+  load.mockClear()
+  const all = await reader.find(view, lanesOf(again, 7), ALL)
+  expect(valuesIn(again, all)).toEqual([0, 1, 2, 3, 4])
+  // The filters of the four other files, then their pages.
+  expect(load).toHaveBeenCalledTimes(2)
+  load.mockRestore()
+  await closeParts(again)
 })
 
 describe('many keys on a slow disk', () => {

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest'
-import { chooseVersion, collected, keysByIdentity, withVersion } from '../../../src/remote/versions.js'
+import {
+  chooseVersion,
+  collected,
+  keysByIdentity,
+  withKeptPeriods,
+  withVersion,
+} from '../../../src/remote/versions.js'
 import { thrownBy } from '../../support/thrown-by.js'
 import { fileIn, manifestWith, publishedAt, TABLE } from './manifests.js'
 
@@ -21,6 +27,27 @@ test('a version is the files from the one that it came with up to the one withou
   expect([1, 2, 3].map(filesOf)).toEqual([['a', 'b'], ['b', 'c'], ['d']])
   expect([...keysByIdentity(remote).values()].map(key => key.at(-8))).toEqual(['d'])
 })
+
+test('who asks for a version that is not there is told of a few that are', () => {
+  let remote = publishedAt(1000, ['a'])
+  const told = (): unknown => {
+    try {
+      return chooseVersion(remote, 'here', { name: 'x' })
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  expect(told()).toBe(
+    'here does not have a version named "x": there are versions 1, the oldest of 1970-01-01T00:00:01.000Z, and no names',
+  )
+  for (let version = 2; version <= 40; version++)
+    remote = withVersion(remote, { ...manifestWith(1000 * version), files: [], name: named(version) })
+  expect(told()).toContain('there are versions 1, 2, 3, ..., 38, 39, 40, the oldest of')
+  expect(told()).toMatch(/ and the names "fourth"$/)
+})
+
+const named = (version: number): { readonly name: string } | undefined =>
+  version === 4 ? { name: 'fourth' } : undefined
 
 test('a version stays for the retention after the next one, to the millisecond, and the newest for ever', () => {
   let remote = publishedAt(1000, ['a'])
@@ -48,6 +75,41 @@ test('a name keeps its version and no other one, until it expires or moves on', 
   next(5000, 'e', { name: 'kept' })
   expect(remote.names).toEqual([{ name: 'kept', version: 5 }])
   expect(collected(remote, 2 ** 50, 0).dropped).toEqual(['a', 'b', 'c', 'd'].map(key => fileIn(key).key))
+})
+
+test('the last version of an hour, a day and a week stays as long as was asked for', () => {
+  const DAY = 24 * HOUR
+  const monday = Date.parse('2026-11-23T00:00:00Z')
+  const keep = { hourly: 3, daily: 2, weekly: 1 }
+  let remote = publishedAt(monday - 30 * 60_000, ['a'])
+  const namesAfter = (at: number, asked: Parameters<typeof withKeptPeriods>[1] = keep): string[] => {
+    const next = withVersion(remote, { ...manifestWith(at), files: [fileIn('b')] })
+    remote = collected(withKeptPeriods(next, asked), at, 0).remote
+    return remote.names.map(({ name, version }) => `${name}: ${version}`)
+  }
+  // The first millisecond of a week ends an hour, a day and a week.
+  expect(namesAfter(monday - 1)).toEqual([])
+  expect(namesAfter(monday)).toEqual([
+    'hourly-2026-11-22T23: 2',
+    'daily-2026-11-22: 2',
+    'weekly-2026-11-16: 2',
+  ])
+  expect(namesAfter(monday + HOUR - 1)).toHaveLength(3)
+  expect(namesAfter(monday + HOUR).at(-1)).toBe('hourly-2026-11-23T00: 4')
+  expect(namesAfter(monday + 3 * HOUR - 1)).toEqual([
+    'hourly-2026-11-22T23: 2',
+    'daily-2026-11-22: 2',
+    'weekly-2026-11-16: 2',
+    'hourly-2026-11-23T00: 4',
+    'hourly-2026-11-23T01: 5',
+  ])
+  expect(namesAfter(monday + 3 * HOUR)).not.toContain('hourly-2026-11-22T23: 2')
+  // Versions without a name are forgotten, those with one are there.
+  expect(remote.versions.map(({ version }) => version)).toEqual([2, 4, 5, 6, 7])
+  // Days without a publish have no version of their own; the last one of them is kept from when it was replaced.
+  expect(namesAfter(monday + 5 * DAY, { daily: 2 })).toEqual(['weekly-2026-11-16: 2', 'daily-2026-11-23: 7'])
+  expect(namesAfter(monday + 7 * DAY - 1, {})).toEqual(['weekly-2026-11-16: 2'].concat('daily-2026-11-23: 7'))
+  expect(namesAfter(monday + 7 * DAY, {})).toEqual([])
 })
 
 test('a file that versions share stays as long as one of them', () => {
@@ -120,7 +182,7 @@ test('of many versions and names a message lists some', () => {
   const names = versions.map(({ version }) => ({ name: `n${version}`, version }))
   const choose = (): unknown => chooseVersion({ ...remote, versions, names }, 'sim://x', { name: 'y' })
   expect(choose).toThrow(
-    /versions 1, 2, .*, 10, \.\.\. \(19980 more\), 19991, .*, 20000, the oldest .*"n20000"$/,
+    /versions 1, 2, 3, \.\.\., 19998, 19999, 20000, the oldest .*"n1", "n2", "n3", \.\.\., .*"n20000"$/,
   )
   expect(String(thrownBy(choose)).length).toBeLessThan(1000)
 })

@@ -51,20 +51,22 @@ test('the one try of a swap is signed by the clock that the other client has set
   )
 })
 
-test('what is missing beside the address is told, and by a code', async () => {
+test('without a region or credentials it says what to set, and sends nothing', async () => {
   for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION', 'AWS_PROFILE']) vi.stubEnv(name, undefined)
   for (const name of ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE']) vi.stubEnv(name, '/dev/null')
   try {
-    const nowhere = new S3Store('tables', '', {})
-    await expect(nowhere.load('MANIFEST')).rejects.toMatchObject({
+    const noRegion = s3Store('s3://tables/t')
+    await expect(noRegion.load('MANIFEST')).rejects.toMatchObject({
       code: 'FLASHTABLE_UNAVAILABLE',
-      message: expect.stringContaining('AWS_REGION') as string,
+      message: expect.stringMatching(/cannot read MANIFEST: no region is known .*AWS_REGION/) as string,
     })
-    const credentials = (): Promise<never> => Promise.reject(new Error('no token'))
-    const nobody = new S3Store('tables', '', { region: 'eu-west-1', credentials })
-    await expect(nobody.load('MANIFEST')).rejects.toMatchObject({
+    const credentials = (): Promise<never> => Promise.reject(new Error('no such profile'))
+    const nobody = s3Store('s3://tables/t', { region: 'eu-west-1', credentials })
+    await expect(nobody.swap('MANIFEST', Uint8Array.of(1), undefined)).rejects.toMatchObject({
       code: 'FLASHTABLE_UNAVAILABLE',
-      message: expect.stringContaining('no token') as string,
+      message: expect.stringMatching(
+        /no credentials are found \(no such profile\); set AWS_ACCESS_KEY_ID/,
+      ) as string,
     })
   } finally {
     vi.unstubAllEnvs()

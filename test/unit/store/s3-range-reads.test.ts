@@ -1,5 +1,5 @@
 /** Reads of ranges over plain requests, of a server that lies: the answer is right, or there is an error. */
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { S3Connection } from '../../../src/store/s3-connection.js'
 import { S3Store } from '../../../src/store/s3-store.js'
 import { LyingServer, refuse, sendRange, type Lie } from '../../support/s3/lying-server.js'
@@ -244,7 +244,7 @@ test('closing ends the connections', async () => {
   await learnt()
   expect(await isRight()).toBe(true)
   connection!.close()
-  await vi.waitFor(() => expect(server.connections).toBe(0))
+  await expect.poll(() => server.connections).toBe(0)
 })
 
 test('credentials that change are followed', async () => {

@@ -39,7 +39,7 @@ test('it uploads, keeps, collects and writes what the library does, within a ten
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
-}, 60_000)
+})
 
 test('garbage stays for the retention and no longer, however long the table is written', () => {
   const retentionMs = 60_000

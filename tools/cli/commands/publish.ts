@@ -1,20 +1,22 @@
 /** `flashtable publish DIR URL`: the table as a new version in an object store. */
 import { Option, type Command } from 'commander'
-import { FlashTable } from '../../../src/index.js'
+import { FlashTable, type KeptPeriods } from '../../../src/index.js'
 import { jsonOption, single, waitOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import { interruptible } from '../interrupt.js'
-import { formatBytes, formatCount, report } from '../output.js'
+import { formatBytes, report } from '../output.js'
 import { withProgress } from '../progress.js'
+import { parseEnd, parseKeep, parseSpan } from '../span.js'
 import { addStoreOptions, openStore, parseTable, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
+import { countText } from '../words.js'
 
 const DETAILS = `${URL_DETAILS}
 
 Only files that are not there yet are uploaded. A program that has the table open publishes it itself, by
-table.publish(). Times are a number with s, m, h, d or w.
+table.publish(). Times are a number with s, m, h, d or w; --expires also takes one such as 2026-11-28T18:00:00Z.
 
 Examples:
-  flashtable publish fingerprints.table /mnt/nas/fingerprints --retention 7d
+  flashtable publish fingerprints.table /mnt/nas/fingerprints --retention 1d --keep daily=7,weekly=4
   flashtable publish fingerprints.table s3://backups/fingerprints --name "$(date +%F)" --expires 30d`
 
 export function definePublish(program: Command): void {
@@ -29,9 +31,25 @@ export function definePublish(program: Command): void {
     .argument('<url>', 'where it is published', parseUrl)
   addStoreOptions(command)
     .addOption(single(new Option('--name <text>', 'a name for the version, which keeps it')))
-    .addOption(single(new Option('--expires <time>', 'when the name may be forgotten, such as 30d')))
     .addOption(
-      single(new Option('--retention <time>', 'how long older versions can be restored, at first 1h')),
+      single(
+        new Option('--expires <time>', 'when the name may be forgotten, such as 30d').argParser(parseEnd),
+      ),
+    )
+    .addOption(
+      single(
+        new Option('--retention <time>', 'how long older versions can be restored, at first 1h').argParser(
+          parseSpan,
+        ),
+      ),
+    )
+    .addOption(
+      single(
+        new Option(
+          '--keep <periods>',
+          'of how many hours, days and weeks the last version stays, such as daily=7,weekly=4',
+        ).argParser(parseKeep),
+      ),
     )
     .addOption(
       new Option('--take-over', 'go on with what another writer has published, from a restored copy'),
@@ -44,15 +62,16 @@ export function definePublish(program: Command): void {
 
 interface Options extends StoreTexts {
   readonly name?: string
-  readonly expires?: string
+  readonly expires?: string | Date
   readonly retention?: string
+  readonly keep?: KeptPeriods
   readonly takeOver?: true
   readonly wait?: number
   readonly json?: true
 }
 
 async function runPublish(directory: string, to: string, options: Options): Promise<void> {
-  const { name, expires, retention, takeOver, wait } = options
+  const { name, expires, retention, keep, takeOver, wait } = options
   const store = await openStore(to, options)
   const result = await interruptible(signal =>
     closing(store, async () => {
@@ -63,6 +82,7 @@ async function runPublish(directory: string, to: string, options: Options): Prom
             name,
             expires,
             retention,
+            keep,
             takeOver,
             signal,
             onProgress: ({ done, total }) => update(done, total),
@@ -73,7 +93,7 @@ async function runPublish(directory: string, to: string, options: Options): Prom
   )
   const { version, uploadedFiles, uploadedBytes } = result
   report(options.json, { directory, url: store.url, ...result }, () => {
-    const uploaded = `${formatCount(uploadedFiles)} files, ${formatBytes(uploadedBytes)} uploaded`
+    const uploaded = `${countText(uploadedFiles, 'file')}, ${formatBytes(uploadedBytes)} uploaded`
     return `version ${version} in ${store.url}: ${uploadedFiles === 0 ? 'nothing had to be uploaded' : uploaded}`
   })
 }

@@ -6,10 +6,11 @@ import { findPublished } from '../../../src/table/published.js'
 import { jsonOption, parseDirectory, single } from '../arguments.js'
 import { closing } from '../closing.js'
 import { interruptible } from '../interrupt.js'
-import { formatBytes, formatCount, report } from '../output.js'
+import { formatBytes, report } from '../output.js'
 import { withProgress } from '../progress.js'
 import { addVersionOptions, parseVersion, type VersionTexts } from '../published-version.js'
 import { addStoreOptions, openStore, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
+import { countText } from '../words.js'
 
 const DETAILS = `${URL_DETAILS}
 
@@ -58,7 +59,7 @@ async function runRestore(from: string, directory: string, options: Options): Pr
         const found = await findPublished(store, choice, signal)
         report(json, { url, directory, dryRun: true, ...found }, () => {
           const { files, bytes, records } = found
-          const content = `${formatCount(files)} files, ${formatBytes(bytes)}, ${formatCount(records)} records`
+          const content = `${countText(files, 'file')}, ${formatBytes(bytes)}, ${countText(records, 'record')}`
           return `version ${found.version} of ${found.at.toISOString()} would be restored: ${content}`
         })
         return

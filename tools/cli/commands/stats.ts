@@ -20,6 +20,7 @@ import { parseReadable } from '../store.js'
 import { printText } from '../streams.js'
 import { writtenText } from '../table-stats.js'
 import { UsageError } from '../usage.js'
+import { countText } from '../words.js'
 
 interface Options extends ReadingTexts {
   readonly format?: 'text' | 'prometheus'
@@ -116,7 +117,7 @@ function fetchedText({ remote }: TableStats): Row[] {
   if (remote === undefined) return []
   const { requests, fetchedBytes } = remote
   return [
-    ['fetched', `${formatBytes(fetchedBytes)} by ${formatCount(requests)} requests, besides the manifest`],
+    ['fetched', `${formatBytes(fetchedBytes)} by ${countText(requests, 'request')}, besides the manifest`],
   ]
 }
 

@@ -5,7 +5,9 @@ import { jsonOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import { interruptible } from '../interrupt.js'
 import { formatBytes, formatCount, inLine, report, textList } from '../output.js'
+import { spanText } from '../span.js'
 import { addStoreOptions, openStore, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
+import { countText } from '../words.js'
 
 const DETAILS = `${URL_DETAILS}
 
@@ -34,8 +36,8 @@ async function runStatus(from: string, options: StoreTexts & { readonly json?: t
       ['records', formatCount(newest.records)],
       ['bucket files', `${formatCount(newest.files)}, ${formatBytes(newest.bytes)}`],
       ['writer', `${inLine(table.writer)}, epoch ${table.epoch}`],
-      ['versions', `${versions.length}; older ones are kept for ${formatCount(table.retentionMs / 1000)} s`],
-      ['stored in all', `${formatCount(table.files)} objects, ${formatBytes(table.bytes)}`],
+      ['versions', `${versions.length}; older ones are kept for ${spanText(table.retentionMs)}`],
+      ['stored in all', `${countText(table.files, 'object')}, ${formatBytes(table.bytes)}`],
     ]),
   )
 }

@@ -14,6 +14,7 @@ import { EXIT, formatCount, report } from '../output.js'
 import { withProgress } from '../progress.js'
 import { addStoreOptions, isStore, openStore, parseReadable, URL_DETAILS, type StoreTexts } from '../store.js'
 import { UsageError } from '../usage.js'
+import { countText } from '../words.js'
 
 const EXAMPLES = `
 DIR may also be the URL of a published table: then the newest version is read where it is.
@@ -71,7 +72,7 @@ async function verifyStore(from: string, options: Options): Promise<void> {
 }
 
 function publishedText({ version, problems, files, pages, records }: PublishedVerification): string {
-  const read = `${formatCount(files)} files, ${formatCount(pages)} pages, ${formatCount(records)} records`
+  const read = `${countText(files, 'file')}, ${countText(pages, 'page')}, ${countText(records, 'record')}`
   return [
     ...problemLines(problems),
     `version ${version}: ${read}: ${problems.length === 0 ? 'no problem' : `problems: ${formatCount(problems.length)}`}`,
@@ -92,9 +93,12 @@ function resultText({ problems, files, pages, frames, records, tornAt, orphans }
   }
   for (const path of orphans)
     lines.push(`${path}: not part of the table, the next writer removes it: no problem`)
-  const read =
-    `${formatCount(files)} files, ${formatCount(pages)} pages, ${formatCount(frames)} frames, ` +
-    `${formatCount(records)} records`
+  const read = [
+    countText(files, 'file'),
+    countText(pages, 'page'),
+    countText(frames, 'frame'),
+    countText(records, 'record'),
+  ].join(', ')
   lines.push(`${read}: ${problems.length === 0 ? 'no problem' : `problems: ${formatCount(problems.length)}`}`)
   return lines.join('\n')
 }

@@ -44,6 +44,15 @@ test('what fails or is interrupted leaves nothing, and leaves alone what was the
   expect([await readdir(directory), await readFile(path, 'utf8')]).toEqual([['out'], 'before'])
 })
 
+test('a directory that is missing is named', async () => {
+  await expect(
+    withOutput({ path: join(directory, 'none', 'file') }, () => Promise.resolve()),
+  ).rejects.toMatchObject({
+    code: 'FLASHTABLE_NOT_FOUND',
+    message: `there is no directory ${join(directory, 'none')}; make it first`,
+  })
+})
+
 test('a file that is there is refused, unless it is to be replaced; of a link, the file that it names', async () => {
   await writeFile(path, 'before')
   const link = join(directory, 'link')
