@@ -521,6 +521,15 @@ export class FlashTable<K extends KeyEncoding = KeyEncoding, V extends ValueEnco
   }
 
   /**
+   * Throws as a put rejects: if the table only reads, is closed, or an earlier failure has stopped all writes.
+   *
+   * @internal
+   */
+  checkWritable(): void {
+    this.#session.checkWritable()
+  }
+
+  /**
    * As `replicate`; when another writer has taken over, nothing can be put into this table any more.
    *
    * @internal

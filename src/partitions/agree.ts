@@ -7,6 +7,7 @@ import { corruption, FlashTableError, hasCode } from '../base/errors.js'
 import { Schema } from '../encoding/schema.js'
 import { invalidOption, outside } from '../options/arguments.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, type CombineFields } from '../options/options.js'
+import type { FileSystem } from '../io/file-system.js'
 import { compareKeys } from '../records/compare.js'
 import { PARTITIONS_KEY } from '../remote/nothing-published.js'
 import { REMOTE_MANIFEST_KEY } from '../remote/remote-manifest.js'
@@ -32,13 +33,14 @@ export interface Agreement {
 }
 
 /**
- * Reads PARTITIONS, or creates it if partitions are written here. Rejects with `FLASHTABLE_NOT_FOUND`, `_SCHEMA_MISMATCH`,
+ * Reads PARTITIONS, or creates it if partitions are written here. If it is gone from the store, and the directory has a copy, it
+ * is `_NOT_FOUND`; with `takeOver` it is made anew from that. Rejects with `FLASHTABLE_NOT_FOUND`, `_SCHEMA_MISMATCH`,
  * `_CORRUPTION`, `_UNSUPPORTED_FORMAT`, `_UNAVAILABLE`, and with `_INVALID_OPTION` for what creating needs.
  */
 export async function agree(
   store: ObjectStore,
   given: GivenPartitioned,
-  environment: Pick<Environment, 'randomBytes'>,
+  environment: Pick<Environment, 'randomBytes' | 'fileSystem'>,
 ): Promise<Agreement> {
   const { signal } = given
   const found = (await load(store, signal)) ?? (await create(store, given, environment))
@@ -55,7 +57,7 @@ export async function claimDirectory(
   object: PartitionsObject,
   { fileSystem }: Pick<Environment, 'fileSystem'>,
 ): Promise<void> {
-  const store = new DirectoryStore(fileSystem, directory, directory)
+  const store = copyIn(directory, fileSystem)
   const found = await load(store, undefined)
   if (found === undefined) await store.swap(PARTITIONS_KEY, serializePartitions(object), undefined)
   const { lineage } = found ?? (await load(store, undefined))!
@@ -64,6 +66,11 @@ export async function claimDirectory(
     'FLASHTABLE_EXISTS',
     `${directory} has partitions of another table (${lineage}, and this one is ${object.lineage}): choose another directory`,
   )
+}
+
+/** Where the directory has its copy. */
+function copyIn(directory: string, fileSystem: FileSystem): ObjectStore {
+  return new DirectoryStore(fileSystem, directory, directory)
 }
 
 async function load(
@@ -77,9 +84,9 @@ async function load(
 async function create(
   store: ObjectStore,
   given: GivenPartitioned,
-  { randomBytes }: Pick<Environment, 'randomBytes'>,
+  { randomBytes, fileSystem }: Pick<Environment, 'randomBytes' | 'fileSystem'>,
 ): Promise<PartitionsObject> {
-  const { partitions, boundaries, signal, write, duplicates, pageBytes } = given
+  const { signal, write, directory, takeOver } = given
   if ((await store.load(REMOTE_MANIFEST_KEY, { signal })) !== undefined)
     throw new FlashTableError(
       'FLASHTABLE_EXISTS',
@@ -90,20 +97,14 @@ async function create(
       'FLASHTABLE_NOT_FOUND',
       `there is no table with partitions in ${store.url}: the first process that writes some creates it`,
     )
-  if (partitions === undefined && boundaries === undefined)
-    throw invalidOption(
-      `option 'partitions': needed to create a table with partitions in ${store.url}, found undefined`,
+  const copy = await load(copyIn(directory!, fileSystem), signal)
+  if (copy !== undefined && takeOver !== true)
+    throw new FlashTableError(
+      'FLASHTABLE_NOT_FOUND',
+      `${directory!} has partitions of a table, and ${store.url} has no table: check that the right disk or bucket is there, or ` +
+        'choose another directory; to publish what is in this one anew, pass takeOver: true',
     )
-  const schema = Schema.create(given)
-  const keys = boundaries === undefined ? undefined : boundaryKeys(schema, boundaries)
-  const object: PartitionsObject = {
-    lineage: Buffer.from(randomBytes(LINEAGE_BYTES)).toString('hex'),
-    partitions: partitions ?? keys!.length + 1,
-    ...(keys && { boundaries: keys.map(key => keyDigits(key, schema.layout)) }),
-    schema: schema.stored,
-    duplicates: schema.combine ?? duplicates ?? DEFAULT_DUPLICATES,
-    pageBytes: pageBytes ?? DEFAULT_PAGE_BYTES,
-  }
+  const object = copy ?? newObject(store, given, randomBytes)
   let failure: unknown
   try {
     await store.swap(PARTITIONS_KEY, serializePartitions(object), undefined, { signal })
@@ -118,6 +119,29 @@ async function create(
     failure ??
     new FlashTableError('FLASHTABLE_UNAVAILABLE', `${PARTITIONS_KEY} in ${store.url} is gone; try again`)
   )
+}
+
+/** As the options say. Throws with `FLASHTABLE_INVALID_OPTION` and `_KEY`. */
+function newObject(
+  store: ObjectStore,
+  given: GivenPartitioned,
+  randomBytes: Environment['randomBytes'],
+): PartitionsObject {
+  const { partitions, boundaries, duplicates, pageBytes } = given
+  if (partitions === undefined && boundaries === undefined)
+    throw invalidOption(
+      `option 'partitions': needed to create a table with partitions in ${store.url}, found undefined`,
+    )
+  const schema = Schema.create(given)
+  const keys = boundaries === undefined ? undefined : boundaryKeys(schema, boundaries)
+  return {
+    lineage: Buffer.from(randomBytes(LINEAGE_BYTES)).toString('hex'),
+    partitions: partitions ?? keys!.length + 1,
+    ...(keys && { boundaries: keys.map(key => keyDigits(key, schema.layout)) }),
+    schema: schema.stored,
+    duplicates: schema.combine ?? duplicates ?? DEFAULT_DUPLICATES,
+    pageBytes: pageBytes ?? DEFAULT_PAGE_BYTES,
+  }
 }
 
 /** The object against the options of this open; a later PARTITIONS would be refused before. */

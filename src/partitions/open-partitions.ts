@@ -9,6 +9,7 @@ import { atOnce } from '../async/at-once.js'
 import { BlockCache } from '../block-cache/block-cache.js'
 import { declaredKey, declaredValue } from '../encoding/declared.js'
 import { FlashTable } from '../flash-table.js'
+import { resolveOptions } from '../options/options.js'
 import type { ObjectStore } from '../store/object-store.js'
 import type { Environment } from '../table/environment.js'
 import { blockCacheOptions } from '../table/remote-reader.js'
@@ -95,7 +96,7 @@ async function openWriter(
   environment: Environment,
 ): Promise<FlashTable> {
   const { signal } = options
-  await restoreFirst(store, directory, { takeOver, signal }, environment)
+  await restoreFirst(store, directory, resolveOptions(options), takeOver, environment)
   const table = await FlashTable.openIn(directory, options, environment)
   try {
     await table.publish(store, { takeOver, signal })

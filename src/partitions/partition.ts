@@ -92,10 +92,17 @@ export class Partition {
     }
   }
 
-  /** Throws unless it can be written here. `call`: for messages. */
+  /** Throws unless it can be written here: also if an earlier failure has stopped its table. `call`: for messages. */
   checkWritable(call: string): void {
     if (this.#fenced !== undefined) throw this.#fenced
-    if (this.isWritten) return
+    const { writer } = this.#options
+    if (writer !== undefined) {
+      try {
+        return writer.checkWritable()
+      } catch (error) {
+        throw this.named(error)
+      }
+    }
     const { name, store } = this.#options
     throw new FlashTableError(
       'FLASHTABLE_READ_ONLY',
@@ -113,19 +120,24 @@ export class Partition {
     }
   }
 
-  /** Publishes it. When another process has taken it over, nothing can be written here from then on. */
-  async publish(options: PublishOptions): Promise<PublishResult> {
+  /** Publishes it. */
+  publish(options: PublishOptions): Promise<PublishResult> {
+    return this.#claim('publish', table => table.publish(this.#options.store, options))
+  }
+
+  /** Keeps what is published a few seconds behind. */
+  replicate(options: ReplicateOptions): Promise<Replica> {
+    return this.#claim('replicate', table => table.replicateAlone(this.#options.store, options))
+  }
+
+  /** When another process has taken it over, nothing can be written here from then on. */
+  async #claim<T>(call: string, publish: (table: FlashTable) => Promise<T>): Promise<T> {
     try {
-      return await this.write('publish', table => table.publish(this.#options.store, options))
+      return await this.write(call, publish)
     } catch (error) {
       if (hasCode(error, 'FLASHTABLE_FENCED')) this.#fenced = error as FlashTableError
       throw error
     }
-  }
-
-  /** Keeps what is published a few seconds behind. When another process has taken it over, nothing can be written here. */
-  replicate(options: ReplicateOptions): Promise<Replica> {
-    return this.write('replicate', table => table.replicateAlone(this.#options.store, options))
   }
 
   /** Moves a reader on, to this version at least. Rejects as `refresh` of a table. */

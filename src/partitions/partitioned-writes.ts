@@ -15,6 +15,8 @@ import {
   unexpected,
 } from '../options/arguments.js'
 import { keyLanesOf, OperationBuffer } from '../records/operations.js'
+import { optionalDuration, optionalInterval } from '../options/duration.js'
+import { optionalKeep } from '../options/kept-periods.js'
 import { readPutColumnsOptions, readSync } from '../table/call-options.js'
 import type { PublishOptions } from '../table/publish.js'
 import type { ReplicateOptions } from '../table/replicate.js'
@@ -33,7 +35,12 @@ const COMPACT_OPTIONS = { signal: optionalSignal }
 const SYNC_OPTIONS = { sync: optionalBoolean }
 /** Each partition checks them. */
 const asGiven = (value: unknown): unknown => value
-const REPLICATE_OPTIONS = { interval: asGiven, retention: asGiven, keep: asGiven, signal: optionalSignal }
+const REPLICATE_OPTIONS = {
+  interval: optionalInterval,
+  retention: optionalDuration,
+  keep: optionalKeep,
+  signal: optionalSignal,
+}
 const PUBLISH_OPTIONS = {
   name: asGiven,
   expires: asGiven,

@@ -7,7 +7,7 @@
  * failure the table is claimed anew: that finds out what has become of the last change, and removes what was uploaded.
  */
 import { throwIfAborted } from '../async/abort.js'
-import { FlashTableError } from '../base/errors.js'
+import { FlashTableError, hasCode } from '../base/errors.js'
 import type { FileSystem } from '../io/file-system.js'
 import type { Manifest } from '../manifest/manifest.js'
 import type { KeptPeriods } from '../options/kept-periods.js'
@@ -103,6 +103,17 @@ export class Publisher {
    * `_UNSUPPORTED_STORE`; `_UNAVAILABLE`: nothing has changed, or the next publish finds that it has.
    */
   async publish(taken: PublishedState, request: PublishRequest): Promise<PublishResult> {
+    const wasClaimed = this.#isClaimed
+    try {
+      return await this.#attempt(taken, request)
+    } catch (error) {
+      // What is gone since it was claimed is begun anew by a claim.
+      if (!wasClaimed || !request.takeOver || !hasCode(error, 'FLASHTABLE_NOT_FOUND')) throw error
+      return this.#attempt(taken, request)
+    }
+  }
+
+  async #attempt(taken: PublishedState, request: PublishRequest): Promise<PublishResult> {
     try {
       if (!this.#isClaimed) await this.#claim(taken.manifest, request)
       return await this.#publish(taken, request)
@@ -117,7 +128,9 @@ export class Publisher {
     const remote = this.#state?.remote
     const files = this.#planFiles(taken.manifest)
     const newest = remote?.versions.at(-1)
-    if (newest !== undefined && request.name === undefined && isSame(remote!, taken.manifest, files)) {
+    const keepsNames = request.name === undefined
+    const keepsRetention = [undefined, remote?.retentionMs].includes(request.retentionMs)
+    if (newest !== undefined && keepsNames && keepsRetention && isSame(remote!, taken.manifest, files)) {
       await this.#expectWriter(taken.manifest, request)
       const { version, sequence } = newest
       return { version, sequence, uploadedBytes: 0, uploadedFiles: 0 }

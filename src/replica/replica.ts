@@ -1,7 +1,13 @@
 /**
  * A replica: keeps a published table a few seconds behind an open one. docs/api.md, replicate; docs/internals.md, Replicas.
  */
-import { newAbortController, unlessAborted, withSignals } from '../async/abort.js'
+import {
+  abortReason,
+  newAbortController,
+  throwIfAborted,
+  unlessAborted,
+  withSignals,
+} from '../async/abort.js'
 import { keepAlive } from '../async/keep-alive.js'
 import { FlashTableError, hasCode, messageOf } from '../base/errors.js'
 import { optionalSignal, readOptions, refuseExtra } from '../options/arguments.js'
@@ -56,7 +62,10 @@ const FINAL = ['FLASHTABLE_FENCED', 'FLASHTABLE_POISONED', 'FLASHTABLE_MOVED', '
 /** What `table.replicate` gives. */
 export class Replica {
   readonly #parts: ReplicaParts
+  /** Aborts when it has ended: publishes that still run are given up. */
   readonly #closing = newAbortController()
+  /** Aborts when a call of `close` does not want to wait for the last publish any longer. */
+  readonly #hurry = newAbortController()
   /** Publishes that have begun, and the one that begins when it has ended. */
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
@@ -73,14 +82,24 @@ export class Replica {
   }
 
   /**
-   * Publishes the state of this moment, and goes on.
+   * Publishes the state of this moment, and goes on. `signals`: end that first publish.
    *
    * @internal
    */
-  static async start(parts: ReplicaParts, signal: AbortSignal | undefined): Promise<Replica> {
+  static async start(
+    parts: ReplicaParts,
+    signals: readonly (AbortSignal | undefined)[] = [],
+  ): Promise<Replica> {
     const replica = new Replica(parts)
     try {
-      await withSignals([signal, replica.#closing.signal], both => replica.#publish(both))
+      await withSignals(signals, async signal => {
+        try {
+          await replica.#publish(signal)
+        } catch (error) {
+          throwIfAborted(signal)
+          throw error
+        }
+      })
     } catch (error) {
       replica.#ended = true
       await parts.release()
@@ -108,7 +127,8 @@ export class Replica {
     refuseExtra('status', extra)
     const { url, sequence, stamp, now } = this.#parts
     const published = this.#published!
-    const isNewest = stamp() === published.stamp
+    // After a failure it may be that nobody has looked.
+    const isNewest = this.#failure === undefined && stamp() === published.stamp
     return {
       url,
       version: published.version,
@@ -121,28 +141,49 @@ export class Replica {
   }
 
   /**
-   * Publishes what is new for the last time, and ends. Idempotent. Rejects with what kept that from succeeding, or with
-   * `signal.reason`; it has ended in any case.
+   * Publishes what is new for the last time, and ends. Idempotent; the signal of any call ends the wait of all of them. Rejects
+   * with what kept that from succeeding, or with `signal.reason`; it has ended in any case.
    */
-  close(options?: { readonly signal?: AbortSignal | undefined }, ...extra: never[]): Promise<void> {
-    this.#closed ??= this.#close(options, extra)
-    return this.#closed
+  async close(options?: { readonly signal?: AbortSignal | undefined }, ...extra: never[]): Promise<void> {
+    refuseExtra('close', extra)
+    const { signal } = readOptions('close', options, { signal: optionalSignal })
+    // After the arguments: a call that is refused closes nothing.
+    this.#closed ??= this.#close()
+    const hurry = (): void => this.#hurry.abort(abortReason(signal!))
+    signal?.addEventListener('abort', hurry)
+    if (signal?.aborted === true) hurry()
+    try {
+      await this.#closed
+    } finally {
+      signal?.removeEventListener('abort', hurry)
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  /** @internal */
-  get isClosed(): boolean {
-    return this.#closed !== undefined
+  /**
+   * Where it publishes.
+   *
+   * @internal
+   */
+  get url(): string {
+    return this.#parts.url
   }
 
-  async #close(options: unknown, extra: readonly unknown[]): Promise<void> {
-    refuseExtra('close', extra)
-    const { signal } = readOptions('close', options, { signal: optionalSignal })
+  /**
+   * Whether nothing is published any more.
+   *
+   * @internal
+   */
+  get hasEnded(): boolean {
+    return this.#ended
+  }
+
+  async #close(): Promise<void> {
     try {
-      if (!this.#ended) await keepAlive(unlessAborted(this.#turn(), signal))
+      if (!this.#ended) await keepAlive(unlessAborted(this.#turn(), this.#hurry.signal))
     } finally {
       this.#ended = true
       // Who still waits for a publish is told that.

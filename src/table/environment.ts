@@ -63,14 +63,13 @@ export const nodeEnvironment: Environment = {
   wait,
 }
 
-/** A timer of Node takes no more: after a longer time it would fire at once. */
+/** A timer that is longer fires at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
 async function wait(ms: number, signal: AbortSignal): Promise<void> {
-  let leftMs = ms
+  let left = ms
   do {
-    const timerMs = Math.min(leftMs, TIMER_MS_MAX)
-    await sleep(timerMs, undefined, { ref: false, signal }).catch(() => {})
-    leftMs -= timerMs
-  } while (leftMs > 0 && !signal.aborted)
+    await sleep(Math.min(left, TIMER_MS_MAX), undefined, { ref: false, signal }).catch(() => {})
+    left -= TIMER_MS_MAX
+  } while (left > 0 && !signal.aborted)
 }

@@ -157,7 +157,7 @@ export class Publishing {
           fileSystem,
           directory,
           randomHex: bytes => Buffer.from(randomBytes(bytes)).toString('hex'),
-          label: `${hostname()}:${directory}`,
+          label: writerLabel(directory),
           wait,
         })
         this.#publishers.set(store.url, publisher)
@@ -192,6 +192,11 @@ async function lockPublishing(
       { cause: error },
     )
   }
+}
+
+/** Says who publishes a directory, for people. */
+export function writerLabel(directory: string): string {
+  return `${hostname()}:${directory}`
 }
 
 /** The newest state in bucket files; they can be read until it is released, whatever is merged meanwhile. */

@@ -7,8 +7,9 @@ import { diskError, FlashTableError, hasCode } from '../base/errors.js'
 import { MANIFEST_NAME, walName } from '../io/file-names.js'
 import { modedFileSystem } from '../io/moded-file-system.js'
 import { Jobs } from '../jobs/jobs.js'
+import type { Manifest } from '../manifest/manifest.js'
 import { listTable } from '../manifest/table-directory.js'
-import { optionalBoolean, optionalSignal, readOptions } from '../options/arguments.js'
+import { optionalBoolean, optionalSignal, readOptions, type Checked } from '../options/arguments.js'
 import { optionalDuration, optionalInterval } from '../options/duration.js'
 import { optionalKeep, type KeptPeriods } from '../options/kept-periods.js'
 import type { PublishRequest } from '../remote/publisher.js'
@@ -46,6 +47,14 @@ const REPLICATE_OPTIONS = {
   signal: optionalSignal,
 }
 
+/** Options of `replicate` that were checked. */
+export type GivenReplicate = Checked<typeof REPLICATE_OPTIONS>
+
+/** Throws with `FLASHTABLE_INVALID_OPTION`. */
+export function readReplicateOptions(given: ReplicateOptions | undefined): GivenReplicate {
+  return readOptions('replicate', given, REPLICATE_OPTIONS)
+}
+
 /** The table of a replica. */
 export interface ReplicatedTable {
   /** The current parts: a refresh replaces those of a reader. */
@@ -56,15 +65,16 @@ export interface ReplicatedTable {
   readonly environment: Environment
 }
 
-/** `poisons`: where another writer has taken over, nothing can be put any more. Errors: as `publish`. */
+/**
+ * `poisons`: where another writer has taken over, nothing can be put any more. `ending`: ends the first publish, too. Errors: as
+ * `publish`.
+ */
 export async function startReplica(
   table: ReplicatedTable,
   store: ObjectStore,
-  options: ReplicateOptions | undefined,
-  poisons: boolean,
+  { interval, retention, keep, takeOver = false, signal }: GivenReplicate,
+  { poisons, ending }: { readonly poisons: boolean; readonly ending: AbortSignal },
 ): Promise<Replica> {
-  const given = readOptions('replicate', options, REPLICATE_OPTIONS)
-  const { interval, retention, keep, takeOver = false, signal } = given
   const { environment } = table
   const { state, writer, remote } = table.parts()
   if (remote !== undefined) {
@@ -80,15 +90,18 @@ export async function startReplica(
     intervalMs: interval ?? INTERVAL_MS,
     look: () => source.look(),
     sequence: () => table.parts().state.view().sequence,
-    stamp: () => stampOf(table.parts(), table.parts().state.view()),
-    publish: async (ending: AbortSignal, isFirst: boolean) => {
+    stamp: () => {
+      const { state } = table.parts()
+      return stampOf(state.manifest, state.view())
+    },
+    publish: async (signal: AbortSignal, isFirst: boolean) => {
       try {
         return await source.publish(store, {
           takeOver: isFirst && takeOver,
           retentionMs: retention,
           keep,
           isReplicated: true,
-          signal: ending,
+          signal,
         })
       } catch (error) {
         // If the first one fails, so does the open.
@@ -103,7 +116,7 @@ export async function startReplica(
     wait: environment.wait,
     now: environment.now,
   }
-  return Replica.start(parts, signal)
+  return Replica.start(parts, [signal, ending])
 }
 
 /** What a replica publishes: the states of an open table, with their tails. */
@@ -195,7 +208,8 @@ async function takeWithTail(
     const stored = new Set(manifest.files.map(({ number }) => number))
     const nextFileNumber = Math.max(manifest.nextFileNumber, ...tailFiles.map(({ number }) => number + 1))
     return {
-      stamp: stampOf(parts, view),
+      // Of the manifest that is published: there may be another one by now.
+      stamp: stampOf(manifest, view),
       manifest: {
         ...manifest,
         files: [...manifest.files, ...tailFiles],
@@ -216,10 +230,10 @@ async function takeWithTail(
   }
 }
 
-/** The same only for states with the same content. */
-function stampOf({ state: { manifest } }: TableParts, { sequence }: View): string {
-  const { tableId, epoch, files, meta } = manifest
-  return JSON.stringify([tableId, epoch, sequence, files.map(({ number }) => number), meta])
+/** The same only for states with the same content. A clear of records that are in the log alone changes where the log begins. */
+function stampOf(manifest: Manifest, { sequence }: View): string {
+  const { tableId, epoch, files, meta, firstLogSequence } = manifest
+  return JSON.stringify([tableId, epoch, firstLogSequence, sequence, files.map(({ number }) => number), meta])
 }
 
 /** Syncs the segments that the memtables of a reader come from. Rejects with `ENOENT` as the cause if one is gone. */

@@ -74,6 +74,13 @@ const RESTORE_OPTIONS = {
   onProgress: optionalCallback<NonNullable<RestoreOptions['onProgress']>>(),
 }
 
+/** A published table that was taken over for the copy that is to be made. */
+export interface ClaimedTable {
+  readonly remote: RemoteManifest
+  /** The id under which the copy will publish. */
+  readonly writer: string
+}
+
 /**
  * Restores into the new `directory`, an absolute path; everything in it is synced. Rejects with `FLASHTABLE_NOT_FOUND`,
  * `_EXISTS`, `_UNAVAILABLE`, `_CORRUPTION`, `_DISK_FULL`, `_IO_ERROR`, or `signal.reason`; then nothing is left of it.
@@ -83,6 +90,7 @@ export async function restoreTable(
   directory: string,
   given: RestoreOptions | undefined,
   environment: Environment,
+  claimed?: ClaimedTable,
 ): Promise<RestoreResult> {
   const {
     signal,
@@ -94,18 +102,25 @@ export async function restoreTable(
   } = readOptions('restore', given, RESTORE_OPTIONS)
   const choice = versionChoice({ at, version, name })
   return withProgress({ signal, onProgress }, async control => {
-    const state = await loadRemote(store, control)
-    if (state === undefined) throw await nothingPublished(store, control)
-    const chosen = chooseVersion(state.remote, store.url, choice)
-    const restore = new Restore(store, state.remote, chosen, environment, verify, control.signal)
+    const remote = claimed?.remote ?? (await loadRemote(store, control))?.remote
+    if (remote === undefined) throw await nothingPublished(store, control)
+    const chosen = chooseVersion(remote, store.url, choice)
+    const writer = claimed?.writer ?? newWriterId(environment)
+    const restore = new Restore(store, { remote, writer }, chosen, environment, verify, control.signal)
     const fetchedBytes = await restore.into(directory, (done, total) => control.onProgress?.({ done, total }))
     return { version: chosen.version, sequence: chosen.sequence, at: new Date(chosen.at), fetchedBytes }
   })
 }
 
+/** The id of a directory that publishes. */
+export function newWriterId({ randomBytes }: Pick<Environment, 'randomBytes'>): string {
+  return Buffer.from(randomBytes(16)).toString('hex')
+}
+
 class Restore {
   readonly #store: ObjectStore
   readonly #remote: RemoteManifest
+  readonly #writer: string
   readonly #chosen: RemoteVersion
   readonly #environment: Environment
   readonly #verify: boolean
@@ -113,7 +128,7 @@ class Restore {
 
   constructor(
     store: ObjectStore,
-    remote: RemoteManifest,
+    { remote, writer }: ClaimedTable,
     chosen: RemoteVersion,
     environment: Environment,
     verify: boolean,
@@ -121,6 +136,7 @@ class Restore {
   ) {
     this.#store = store
     this.#remote = remote
+    this.#writer = writer
     this.#chosen = chosen
     this.#environment = environment
     this.#verify = verify
@@ -174,15 +190,14 @@ class Restore {
     }
     await this.#check(manifest, fileSystem, directory)
     await fileSystem.syncDirectory(directory)
-    // This copy is a writer of its own.
-    const writer = Buffer.from(this.#environment.randomBytes(16)).toString('hex')
     const isNewest = this.#chosen.version === newestOf(this.#remote).version
     const { lineage } = this.#remote
     const published = isNewest ? this.#remote.published : ''
     await saveRemote(fileSystem, directory, {
       lineage,
       url: this.#store.url,
-      writer,
+      // This copy is a writer of its own.
+      writer: this.#writer,
       published,
       pending: [],
     })

@@ -130,7 +130,7 @@ export class TableSession {
   ): Promise<TableSession> {
     const { signal } = options
     const { takeOver } = replicate
-    await keepAlive(restoreFirst(store, directory, { takeOver, signal }, environment))
+    await keepAlive(restoreFirst(store, directory, options, takeOver, environment))
     const session = await TableSession.open(directory, location, options, environment)
     try {
       session.replica = await session.replicate(store, { ...replicate, signal }, true)
@@ -165,6 +165,12 @@ export class TableSession {
       throw new FlashTableError('FLASHTABLE_READ_ONLY', `the table ${directory} was opened ${how}`)
     }
     return writer
+  }
+
+  /** Throws as {@link writer}, or `FLASHTABLE_POISONED`. */
+  checkWritable(): void {
+    this.writer()
+    this.#parts.poison.check()
   }
 
   /** The current state, for a read. */

@@ -26,7 +26,7 @@ import { call, expectRefused, filledTable, METHODS, NO_OPTIONS, textOf } from '.
 const tables = testTables()
 
 /** For the library's own parts, tests and tools, which the types do not show; and what JSON.stringify calls, with a key. */
-const INTERNAL = ['commitOperations', 'replicateAlone', 'viewFor', 'toJSON']
+const INTERNAL = ['checkWritable', 'commitOperations', 'replicateAlone', 'viewFor', 'toJSON']
 
 test('every public method and function has its entry in method-arguments.ts', () => {
   const names = Object.getOwnPropertyNames(FlashTable.prototype).filter(

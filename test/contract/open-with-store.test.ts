@@ -1,5 +1,5 @@
 /** A table that is opened with a store: it is restored, kept there, and moves to another machine by a takeover. */
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -37,8 +37,8 @@ test('it is published at once, and again when it is closed; an empty directory i
   await first.put(2, 20)
   await first.close()
   // What a restore has left that was cut off, and an empty directory, are in the way of nobody.
-  await mkdir(join(root, 'b.restoring'))
-  await writeFile(join(root, 'b.restoring', '000001.bucket'), 'half')
+  await mkdir(join(root, 'b.restoring', 'table'), { recursive: true })
+  await writeFile(join(root, 'b.restoring', 'table', '000001.bucket'), 'half')
   await mkdir(join(root, 'b'))
   const second = await open('b', { takeOver: true })
   expect([await second.get(1), await second.get(2)]).toEqual([10, 20])
@@ -65,6 +65,83 @@ test('nobody takes over by accident, and then nothing is left open or made', asy
   await expect(open('other', { takeOver: true })).rejects.toMatchObject({ code: 'FLASHTABLE_EXISTS' })
   // It is not locked.
   await (await FlashTable.open(join(root, 'other'), OPTIONS)).close()
+})
+
+test('of many opens at once one restores, and the others find the table', async () => {
+  const first = await open('a')
+  await first.put(1, 10)
+  await first.close()
+  const locked = { code: 'FLASHTABLE_LOCKED' }
+  const opens = await Promise.allSettled([1, 2, 3, 4].map(() => open('b', { takeOver: true })))
+  const refused = opens.filter(({ status }) => status === 'rejected')
+  expect(refused).toMatchObject([1, 2, 3].map(() => ({ reason: locked })))
+  const waiting = open('b', { lockTimeoutMs: 60_000 })
+  await opened.at(-1)!.close()
+  expect(await (await waiting).get(1)).toBe(10)
+  await (await waiting).close()
+  await rm(join(root, 'b'), { recursive: true })
+  // Those that wait for the restore, too.
+  const all = await Promise.all(
+    [1, 2, 3].map(async () => {
+      const table = await open('b', { takeOver: true, lockTimeoutMs: 60_000 })
+      const value = await table.get(1)
+      await table.close()
+      return value
+    }),
+  )
+  expect(all).toEqual([10, 10, 10])
+  expect((await readdir(root)).toSorted()).toEqual(['a', 'b', 'store'])
+})
+
+test('a writer that still lives and publishes is replaced: what it has acknowledged is there', async () => {
+  const first = await open('a')
+  for (let key = 0; key < 20; key++) await first.put(key, 1)
+  await first.replica!.sync()
+  const store = newStore()
+  const get = store.get.bind(store)
+  const outcomes: unknown[] = []
+  // While what is published is fetched.
+  store.get = async (...args) => {
+    await first.put(100 + outcomes.length, 1)
+    outcomes.push(await first.replica!.sync().catch((error: { code: unknown }) => error.code))
+    return get(...args)
+  }
+  const second = await open('b', { remote: store, takeOver: true })
+  expect(outcomes).not.toEqual([])
+  expect(new Set(outcomes)).toEqual(new Set(['FLASHTABLE_FENCED']))
+  expect(await second.count()).toBe(20)
+  await second.put(1000, 1)
+  await second.replica!.sync()
+  await second.close()
+  expect(await (await open('b')).count()).toBe(21)
+})
+
+test('a directory with something else in it, a link, and a table of other records, are left alone', async () => {
+  const first = await open('a')
+  await mkdir(join(root, 'b'))
+  await writeFile(join(root, 'b', 'mine'), 'x')
+  await expect(open('b', { takeOver: true })).rejects.toMatchObject({
+    code: 'FLASHTABLE_EXISTS',
+    message: expect.stringContaining('there is something in it') as string,
+  })
+  await mkdir(join(root, 'c'))
+  await symlink(join(root, 'c'), join(root, 'd'))
+  await expect(open('d', { takeOver: true })).rejects.toMatchObject({
+    code: 'FLASHTABLE_IO_ERROR',
+    message: expect.stringContaining('a mount point, a link or a file') as string,
+  })
+  expect((await readdir(root)).toSorted()).toEqual(['a', 'b', 'c', 'd', 'store'])
+  expect(await readdir(join(root, 'b'))).toEqual(['mine'])
+  // A table of other records, too.
+  for (const wrong of [{ keyEncoding: 'u64' }, { duplicates: 'replace' }])
+    await expect(open('e', { takeOver: true, ...wrong })).rejects.toMatchObject({
+      code: 'FLASHTABLE_SCHEMA_MISMATCH',
+      message: expect.stringContaining(newStore().url) as string,
+    })
+  expect((await readdir(root)).toSorted()).toEqual(['a', 'b', 'c', 'd', 'store'])
+  // Nobody was stopped by that.
+  await first.put(1, 10)
+  await first.replica!.sync()
 })
 
 test('a writer that was replaced puts nothing more', async () => {

@@ -1,7 +1,7 @@
 /** What goes wrong in a table with partitions, and what it refuses: errors name the partition, and nothing is half done. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -213,9 +213,29 @@ describe('PARTITIONS', () => {
     expect(await readdir(root)).toEqual(['store'])
   })
 
+  test('that is gone is not made anew by chance, but by a takeover, and what is in the directory is published again', async () => {
+    const [home, away] = [join(root, 'store'), join(root, 'away')]
+    const table = await open()
+    await table.putColumns(columns(400, 100))
+    await table.publish()
+    await table.close()
+    // As a disk that is not mounted.
+    await rename(home, away)
+    for (const options of [{}, { write: [1] }, { partitions: undefined }])
+      await expect(open(options)).rejects.toMatchObject(code('NOT_FOUND', 'check that the right disk'))
+    expect((await readdir(root)).toSorted()).toEqual(['away', 'writer'])
+    await rename(away, home)
+    await (await open()).close()
+    await rm(home, { recursive: true })
+    const again = await open({ takeOver: true })
+    expect(await again.count()).toBe(400)
+    expect(await (await reader()).count()).toBe(400)
+  })
+
   test('a directory with partitions of another table is refused', async () => {
     await (await open()).close()
     const other = directoryStore(join(root, 'other'))
+    await (await open({ directory: join(root, 'writer-2') }, other)).close()
     await expect(open({}, other)).rejects.toMatchObject(code('EXISTS', 'partitions of another table'))
   })
 })

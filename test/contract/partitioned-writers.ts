@@ -197,10 +197,32 @@ export function describePartitions(name: string, newStore: () => Promise<() => O
       ).rejects.toMatchObject(code('FENCED', '^partition 03: .*restore it anew'))
     })
 
+    test('a replica that begins after a takeover tells of it, and nothing more can be put', async () => {
+      const [storeOf, root] = [await newStore(), await newRoot()]
+      const writer = await openPrints(storeOf(), { partitions: 4, write: 'all', directory: join(root, 'a') })
+      await openPrints(storeOf(), { write: [2], directory: join(root, 'b'), takeOver: true })
+      const fenced = {
+        code: 'FLASHTABLE_FENCED',
+        message: expect.stringMatching(/^partition 02: /) as string,
+      }
+      await expect(writer.replicate()).rejects.toMatchObject(fenced)
+      const key = columnsOf(0, 100).key.find(key => writer.partitionOf(key) === 2)!
+      await expect(writer.put(key, { time: 1, id: 1 })).rejects.toMatchObject(fenced)
+      await expect(writer.putColumns(columnsOf(0, 100))).rejects.toMatchObject(fenced)
+      expect(await writer.count()).toBe(0)
+    })
+
     test('what is written is kept a few seconds behind, until a partition is taken over', async () => {
       const [storeOf, root] = [await newStore(), await newRoot()]
       const writer = await openPrints(storeOf(), { partitions: 4, write: 'all', directory: join(root, 'a') })
       const replica = await writer.replicate({ interval: 20 })
+      await expect(writer.replicate({ interval: 'soon' })).rejects.toMatchObject({
+        code: 'FLASHTABLE_INVALID_OPTION',
+      })
+      await expect(writer.replicate()).rejects.toMatchObject({
+        code: 'FLASHTABLE_LOCKED',
+        message: expect.stringMatching(/^partition 0\d: .* already/) as string,
+      })
       await writer.putColumns(columnsOf(0, 500))
       await replica.sync()
       const reader = await openPrints(storeOf(), {})
@@ -229,14 +251,19 @@ export function describePartitions(name: string, newStore: () => Promise<() => O
       await expect(writer.put(inPartition(2), { time: 1, id: 1 })).rejects.toMatchObject({
         code: 'FLASHTABLE_POISONED',
       })
+      // Before anything is put: else each try would put what is for the others once more.
+      const before = await writer.count()
+      const rows = columnsOf(700, 100)
+      await expect(writer.putColumns(rows)).rejects.toMatchObject({ code: 'FLASHTABLE_POISONED' })
+      await expect(
+        writer.batch([2, 3].map(at => ({ type: 'put', key: inPartition(at), value: { time: 1, id: 1 } }))),
+      ).rejects.toMatchObject({ code: 'FLASHTABLE_POISONED' })
+      expect(await writer.count()).toBe(before)
       await writer.put(inPartition(3), { time: 1, id: 1 })
       await replica.close()
       await reader.refresh()
       expect(await reader.has(inPartition(3))).toBe(true)
       await expect(reader.replicate()).rejects.toMatchObject({ code: 'FLASHTABLE_READ_ONLY' })
-      await expect(writer.replicate({ interval: 'soon' })).rejects.toMatchObject({
-        code: 'FLASHTABLE_INVALID_OPTION',
-      })
     })
 
     test('a partition that nobody has published is empty, and is looked for again', async () => {
@@ -296,9 +323,9 @@ export function describePartitions(name: string, newStore: () => Promise<() => O
       await after.close()
       // What a restore has left that was cut off is in the way of nobody.
       const away = join(root, 'away')
-      await mkdir(join(away, 'p-01.restoring'), { recursive: true })
+      await mkdir(join(away, 'p-01.restoring', 'table'), { recursive: true })
       await mkdir(join(away, 'p-00'))
-      await writeFile(join(away, 'p-01.restoring', '000001.bucket'), 'half')
+      await writeFile(join(away, 'p-01.restoring', 'table', '000001.bucket'), 'half')
       const copy = await openPrints(store(), { write: 'all', directory: away, takeOver: true })
       expect(await copy.count()).toBe(2000)
       expect((await readdir(away)).toSorted()).toEqual(['PARTITIONS.1', 'p-00', 'p-01'])

@@ -114,3 +114,49 @@ test('a table that is closed while its replica begins has none', async () => {
   const again = await newWriter()
   await again.publish(store)
 })
+
+test('what is changed while a version is being made is in the next one', async () => {
+  let duringJob: (() => Promise<void>) | undefined
+  const writer = (await FlashTable.openIn(
+    join(root, 'table'),
+    { keyEncoding: 'u32' },
+    {
+      ...nodeEnvironment,
+      newExecutor: () => {
+        const executor = nodeEnvironment.newExecutor()
+        const run = executor.run.bind(executor)
+        executor.run = async (job, control) => {
+          await duringJob?.()
+          return run(job, control)
+        }
+        return executor
+      },
+    },
+  )) as unknown as SetTable
+  opened.push(writer)
+  const store = directoryStore(join(root, 'store'))
+  const replica = await writer.replicate(store, { interval: '1h' })
+  await put(writer, 0, 10)
+  duringJob = () => {
+    duringJob = undefined
+    return writer.setMeta({ note: 'new' })
+  }
+  await replica.sync()
+  await replica.sync()
+  const published = await FlashTable.openRemote(store)
+  opened.push(published)
+  expect(published.meta).toEqual({ note: 'new' })
+  // The same of a clear. It waits for the job, and the version has what there was before.
+  await put(writer, 10, 10)
+  let clearing: Promise<void> | undefined
+  duringJob = () => {
+    duringJob = undefined
+    clearing = writer.clear()
+    return Promise.resolve()
+  }
+  await replica.sync()
+  await clearing
+  await replica.sync()
+  await published.refresh()
+  expect(await published.count()).toBe(0)
+})

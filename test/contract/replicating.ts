@@ -286,6 +286,23 @@ export function describeReplicating(name: string, newStore: () => Promise<Object
       expect(await publishedEntries(store)).toHaveLength(30)
     })
 
+    test('a table has one replica in a store at a time', async () => {
+      const [store, table] = [await newStore(), await newTable()]
+      await put(table, 0, 10)
+      const refused = { code: 'FLASHTABLE_LOCKED', message: expect.stringContaining('already') as string }
+      const beginning = table.replicate(store, { interval: '1h' })
+      await expect(table.replicate(store)).rejects.toMatchObject(refused)
+      const replica = await beginning
+      await expect(table.replicate(store)).rejects.toMatchObject(refused)
+      await put(table, 10, 10)
+      await replica.sync()
+      await replica.close()
+      const next = await table.replicate(store, { interval: '1h' })
+      await put(table, 20, 10)
+      await next.sync()
+      expect(await publishedEntries(store)).toHaveLength(30)
+    })
+
     test('sync has what puts, deletes and clears before it do, also if they still run', async () => {
       const [store, table] = [await newStore(), await newTable()]
       await using replica = await table.replicate(store, { interval: '1h' })
@@ -299,6 +316,20 @@ export function describeReplicating(name: string, newStore: () => Promise<Object
       await replica.sync()
       expect(await publishedEntries(store)).toHaveLength(99)
       await Promise.all([deleted, cleared])
+      // All of it: of records in memory, of such in files, and of both.
+      for (const round of [0, 1, 2]) {
+        if (round > 0) {
+          await put(table, 0, 10)
+          await table.compact()
+        }
+        if (round !== 1) await put(table, 0, 10)
+        await replica.sync()
+        expect(await publishedEntries(store)).not.toHaveLength(0)
+        const emptied = table.clear()
+        await replica.sync()
+        expect(await publishedEntries(store)).toHaveLength(0)
+        await emptied
+      }
     })
 
     test('wrong options are refused, and what is published cannot be replicated', async () => {

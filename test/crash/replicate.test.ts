@@ -14,14 +14,16 @@ interface Told {
   /** Operations that a `sync` has resolved for. */
   synced: number
   put: number
+  /** The replica, once there is one. */
+  replica?: Replica
 }
 
 /** Puts, and syncs of a replica, until something fails. */
 async function live(machine: Machine, rounds: number, told: Told): Promise<unknown> {
-  let replica: Replica | undefined
   try {
     const table = await machine.open()
-    replica = await table.replicate(machine.store, { interval: NEVER, retention: 0 })
+    const replica = await table.replicate(machine.store, { interval: NEVER, retention: 0 })
+    told.replica = replica
     told.synced = told.put
     for (let round = 0; round < rounds; round++) {
       const count = 1 + (round % 4) * 30
@@ -132,13 +134,14 @@ test.for(['before', 'after', 'late'] as const)(
         isDone = true
         return fault
       }
-      const told = { synced: 0, put: 0 }
+      const told: Told = { synced: 0, put: 0 }
       const failure = await live(machine, 5, told)
       if (failure !== undefined) {
         expect(codeOf(failure)).toBe('FLASHTABLE_UNAVAILABLE')
         await expectPrefix(machine.store, told)
         const table = await machine.open()
-        const replica = await table.replicate(machine.store, { interval: NEVER })
+        // The one that has failed, unless its first publish did.
+        const replica = told.replica ?? (await table.replicate(machine.store, { interval: NEVER }))
         await machine.put(5)
         told.put += 5
         await replica.sync()

@@ -10,6 +10,8 @@ class Fake {
   puts = 0
   nowMs = 0
   failure: Error | undefined
+  /** Of a look at the table. */
+  lookFailure: Error | undefined
   /** Holds publishes up. */
   gate: Promise<void> = Promise.resolve()
   /** What was published, and what was waited for. */
@@ -22,7 +24,7 @@ class Fake {
     const parts = {
       url: 'sim://store',
       intervalMs: INTERVAL_MS,
-      look: () => Promise.resolve(),
+      look: () => (this.lookFailure === undefined ? Promise.resolve() : Promise.reject(this.lookFailure)),
       sequence: () => this.puts,
       stamp: () => `${this.puts}`,
       publish: async (signal: AbortSignal) => {
@@ -50,7 +52,7 @@ class Fake {
       },
       now: () => this.nowMs,
     }
-    return Replica.start(parts, undefined)
+    return Replica.start(parts)
   }
 
   /** The wait is over, and what follows it is done. */
@@ -148,6 +150,46 @@ test('a close whose signal aborts ends the publish, and tells all who wait for i
     { message: 'enough' },
   ])
   expect([fake.published, fake.released]).toEqual([[0], 1])
+})
+
+test('where nobody can look, it is not the newest state', async () => {
+  const fake = new Fake()
+  const replica = await fake.start()
+  fake.nowMs = 500
+  expect(replica.status()).toMatchObject({ lagMs: 0, failure: undefined })
+  fake.lookFailure = new Error('no directory')
+  await expect(replica.sync()).rejects.toThrow('no directory')
+  expect(replica.status()).toMatchObject({ lagMs: 500, failure: 'no directory' })
+  fake.lookFailure = undefined
+  await replica.sync()
+  expect(replica.status()).toMatchObject({ lagMs: 0, failure: undefined })
+})
+
+test('a close that is refused closes nothing', async () => {
+  const fake = new Fake()
+  const replica = await fake.start()
+  await expect(replica.close({ force: true } as never)).rejects.toMatchObject({
+    code: 'FLASHTABLE_INVALID_OPTION',
+  })
+  fake.puts = 1
+  await replica.sync()
+  await replica.close()
+  expect([fake.published, fake.released, replica.status().ended]).toEqual([[0, 1], 1, true])
+})
+
+test('the signal of any call of close ends the last publish for all of them', async () => {
+  const fake = new Fake()
+  const replica = await fake.start()
+  fake.close()
+  fake.puts = 1
+  const first = replica.close()
+  const controller = new AbortController()
+  const second = replica.close({ signal: controller.signal })
+  controller.abort(new Error('enough'))
+  await expect(first).rejects.toThrow('enough')
+  await expect(second).rejects.toThrow('enough')
+  await expect(replica.close({ signal: AbortSignal.abort(new Error('later')) })).rejects.toThrow('enough')
+  expect([fake.published, fake.released, replica.status().ended]).toEqual([[0], 1, true])
 })
 
 test('a close publishes what is new, also after a failure', async () => {
