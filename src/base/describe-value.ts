@@ -82,8 +82,18 @@ function foundObject(value: object): string {
   return Array.isArray(value) ? 'an array' : 'an object'
 }
 
-/** Short enough for a message, and without what would act on the terminal that shows it. */
-function shorten(text: string): string {
+/** Of an address: user and password, and a query, which may be a signature. */
+const SECRETS =
+  /(?<=\b[a-z][a-z0-9+.-]{0,20}:\/\/)[^\s/?#'"]*(?=@)|(?<=\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s?'"]*\?)[^\s'"]+/gi
+
+/** The text without what is secret in addresses: somebody may have given one with a password, and messages are kept in logs. */
+export function withoutSecrets(text: string): string {
+  return text.replace(SECRETS, '…')
+}
+
+/** Short enough for a message, without secrets, and without what would act on the terminal that shows it. */
+function shorten(given: string): string {
+  const text = withoutSecrets(given)
   if (text.length <= LONGEST_TEXT) return visible(text)
   // Not in the middle of a character.
   const end = /[\uD800-\uDBFF]/.test(text[LONGEST_TEXT - 1]!) ? LONGEST_TEXT - 1 : LONGEST_TEXT

@@ -5,9 +5,10 @@
  * only `close`. Neighbouring blocks that are missing come by one call of the store. Long reads are scans: they use what
  * is there, but leave nothing behind, except for blocks of which the next read needs the rest.
  */
-import { abortReason, newSharedAbortController, throwIfAborted } from '../async/abort.js'
+import { Semaphore } from 'async-mutex'
+import { newSharedAbortController, throwIfAborted } from '../async/abort.js'
 import { FlashTableError } from '../base/errors.js'
-import type { ObjectStore } from '../store/object-store.js'
+import { storeError, type ObjectStore } from '../store/object-store.js'
 import { BlockCache, type BlockCacheOptions } from './block-cache.js'
 import { BLOCK_BYTES, blockName, cachedObject, type CachedObject } from './cached-object.js'
 import type { ObjectReader, ObjectReaderStats } from './object-reader.js'
@@ -20,6 +21,8 @@ const FETCH_BLOCKS_MAX = 2 ** 23 / BLOCK_BYTES
 /** Calls of the store, and reads of the disk, that one read has under way. */
 const FETCHES_AT_ONCE = 4
 const DISK_READS_AT_ONCE = 16
+/** Calls of the store that all reads have under way: the others wait. A directory opens a file for each. */
+const FETCHES_MAX = 64
 /** Identities that are remembered: a table has fewer files. */
 const OBJECTS_MAX = 10_000
 
@@ -28,6 +31,8 @@ interface Flight {
   readonly first: number
   readonly end: number
   readonly content: Promise<Uint8Array | undefined>
+  /** Blocks that are in the cache already, or were dropped: several reads wait for them, and one of these keeps them. */
+  readonly kept: Set<number>
   /** It was forgotten meanwhile. */
   isForgotten: boolean
 }
@@ -61,6 +66,7 @@ export class BlockReader implements ObjectReader {
   #closed: Promise<void> | undefined
   readonly #objects = new Map<string, CachedObject>()
   readonly #flights = new Map<string, Flight>()
+  readonly #fetches = new Semaphore(FETCHES_MAX)
   /** Everything that `close` waits for. */
   readonly #underWay = new Set<Promise<unknown>>()
   #requests = 0
@@ -175,9 +181,11 @@ export class BlockReader implements ObjectReader {
       const from = (block - flight.first) * BLOCK_BYTES
       const bytes = content.subarray(from, from + blockBytes(size, block))
       copyBlock(wanted, block, bytes)
-      if (flight.isForgotten) continue
-      if (isKept) this.#cache.put(object, block, bytes)
-      else if (!isWholly(wanted, block)) this.#cache.memory.put(object, block, bytes)
+      if (flight.isForgotten || flight.kept.has(block)) continue
+      if (isKept) {
+        this.#cache.put(object, block, bytes)
+        flight.kept.add(block)
+      } else if (!isWholly(wanted, block)) this.#cache.memory.put(object, block, bytes)
     }
     return true
   }
@@ -220,6 +228,7 @@ export class BlockReader implements ObjectReader {
       const flight: Flight = {
         ...run,
         content: this.#track(before === undefined ? begin() : before.content.then(begin)),
+        kept: new Set(),
         isForgotten: false,
       }
       flights.push(flight)
@@ -240,11 +249,19 @@ export class BlockReader implements ObjectReader {
     end: number,
   ): Promise<Uint8Array | undefined> {
     const { signal } = this.#closing
-    throwIfAborted(signal)
     const bytes = { start: first * BLOCK_BYTES, end: Math.min(size, end * BLOCK_BYTES) }
-    this.#requests++
-    const content = await this.#store.get(key, { range: bytes, signal })
-    if (signal.aborted) throw abortReason(signal)
+    let content: Uint8Array | undefined
+    try {
+      content = await this.#fetches.runExclusive(() => {
+        throwIfAborted(signal)
+        this.#requests++
+        return this.#store.get(key, { range: bytes, signal })
+      })
+    } catch (error) {
+      throwIfAborted(signal)
+      throw storeError(error, this.#store, `read ${key}`)
+    }
+    throwIfAborted(signal)
     if (content === undefined) return undefined
     this.#fetchedBytes += content.byteLength
     if (content.byteLength === bytes.end - bytes.start) return content

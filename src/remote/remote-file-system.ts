@@ -25,7 +25,7 @@ export function remoteFileSystem(
 ): FileSystem {
   const entries = entriesOf(remote, version)
   const nameOf = (path: string): string => path.slice(url.length + 1)
-  const expired = (key: string): FlashTableError => expiredError(url, version.version, key)
+  const expired = (key: string): FlashTableError => expiredError(url, key)
   const infoOf = (path: string): EntryInfo | undefined => {
     if (path === url) return { kind: 'directory', bytes: 0, allocatedBytes: 0, modifiedMs: version.at }
     const entry = entries.get(nameOf(path))
@@ -151,10 +151,11 @@ function systemError(code: string, message: string): Error {
   return Object.assign(new Error(message), { code })
 }
 
-function expiredError(url: string, version: number, key: string): FlashTableError {
+/** A file belongs to many versions: it is not known here which of them is read. */
+function expiredError(url: string, key: string): FlashTableError {
   return new FlashTableError(
     'FLASHTABLE_SNAPSHOT_EXPIRED',
-    `version ${version} of ${url} can be read no more (${key} is gone): take a new snapshot or begin the scan again; ` +
+    `a version of ${url} can be read no more (${key} is gone): take a new snapshot or begin the scan again; ` +
       'to read a version for longer, publish with a longer retention, or give it a name and open it by that',
     { path: `${url}/${key}` },
   )

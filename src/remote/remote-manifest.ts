@@ -18,6 +18,8 @@ export const REMOTE_MANIFEST_KEY = 'MANIFEST'
 /** The format that this release writes; it reads no other one. */
 const FORMAT = { kind: 'remote', version: 1 }
 const EPOCH_DIGITS = 12
+/** The last moment of a `Date`. */
+const TIME_MS_MAX = 8.64e15
 const EPOCH = /^e(\d{12})\//
 const KEY = /^e(\d{12})\/\d{6,15}-[0-9a-f]{16}\.bucket$/
 
@@ -183,7 +185,7 @@ function problemOfVersions(versions: readonly unknown[]): string | undefined {
   if (versions.length === 0) return 'no version'
   for (const value of versions) {
     const { version, at, supersededAt = at, replicated = true } = (value ?? {}) as Partial<RemoteVersion>
-    const areCounts = isCount(version) && version > last && isCount(at) && isCount(supersededAt)
+    const areCounts = isCount(version) && version > last && isTime(at) && isTime(supersededAt)
     if (!areCounts || replicated !== true) return `a version: ${describeValue(value)}`
     last = version
   }
@@ -197,7 +199,7 @@ function problemOfFiles(files: readonly unknown[], epoch: number): string | unde
     const isEntry = typeof entry === 'object' && entry !== null && typeof entry.tableId === 'string'
     if (!isEntry || !isCount(since)) return `a file: ${describeValue(value)}`
     if ((until === undefined) !== (untilAt === undefined)) return `a file: ${describeValue(value)}`
-    if (until !== undefined && (!isCount(until) || until <= since || !isCount(untilAt)))
+    if (until !== undefined && (!isCount(until) || until <= since || !isTime(untilAt)))
       return `a file: ${describeValue(value)}`
     const made = typeof key === 'string' ? epochOfKey(key) : undefined
     if (made === undefined || made > epoch || keys.has(key!)) return `a key: ${describeValue(key)}`
@@ -211,7 +213,7 @@ function problemOfNames(names: readonly unknown[]): string | undefined {
   for (const value of names) {
     const { name, version, expiresAt } = (value ?? {}) as Partial<NamedVersion>
     const isFine = typeof name === 'string' && !seen.has(name) && isCount(version)
-    if (!isFine || (expiresAt !== undefined && !isCount(expiresAt))) return `a name: ${describeValue(value)}`
+    if (!isFine || (expiresAt !== undefined && !isTime(expiresAt))) return `a name: ${describeValue(value)}`
     seen.add(name)
   }
   return undefined
@@ -223,6 +225,11 @@ function problemOfTables(remote: RemoteManifest): string | undefined {
     if (problem !== undefined) return `version ${version.version}: ${problem}`
   }
   return undefined
+}
+
+/** Milliseconds since 1970 that a `Date` can hold. */
+function isTime(value: unknown): value is number {
+  return isCount(value) && value <= TIME_MS_MAX
 }
 
 function isCount(value: unknown): value is number {

@@ -163,19 +163,19 @@ export function chooseVersion(remote: RemoteManifest, url: string, choice: Given
   const there =
     oldest === undefined
       ? 'nothing was published yet'
-      : `there are versions ${numbersText(versions.map(({ version }) => version))}, the oldest of ` +
+      : `there are versions ${listed(versions.map(({ version }) => String(version)))}, the oldest of ` +
         `${new Date(oldest.at).toISOString()}, and ${namesText(names.map(({ name }) => name))}`
   throw new FlashTableError('FLASHTABLE_NOT_FOUND', `${url} does not have ${wanted}: ${there}`)
 }
 
-/** A replica makes hundreds. */
-function numbersText(numbers: readonly number[]): string {
-  const few = numbers.length <= NUMBERS_SHOWN
-  return (few ? numbers : [...numbers.slice(0, 3), '...', ...numbers.slice(-3)]).join(', ')
+/** A replica makes hundreds, and periods that are kept have names. */
+function listed(texts: readonly string[]): string {
+  const few = texts.length <= NUMBERS_SHOWN
+  return (few ? texts : [...texts.slice(0, 3), '...', ...texts.slice(-3)]).join(', ')
 }
 
 function namesText(names: readonly string[]): string {
-  return names.length === 0 ? 'no names' : `the names ${names.map(name => JSON.stringify(name)).join(', ')}`
+  return names.length === 0 ? 'no names' : `the names ${listed(names.map(name => JSON.stringify(name)))}`
 }
 
 function find(

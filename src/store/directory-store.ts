@@ -8,6 +8,7 @@
  * before, and then has lost. docs/decisions/directory-store.md.
  */
 import { randomBytes } from 'node:crypto'
+import { Semaphore } from 'async-mutex'
 import { throwIfAborted } from '../async/abort.js'
 import { FlashTableError, hasCode, messageOf } from '../base/errors.js'
 import type { FileHandle, FileSystem } from '../io/file-system.js'
@@ -24,6 +25,8 @@ import {
   type UploadChoice,
 } from './object-store.js'
 
+/** Objects that are read at once, of this store and those below it: each takes a descriptor, and there are few of them. */
+const READS_AT_ONCE = 64
 /** Bytes that are copied at once. */
 const PIECE_BYTES = 2 ** 20
 /** Names that begin like this are objects that are being written. */
@@ -44,9 +47,17 @@ export class DirectoryStore implements ObjectStore {
   readonly #fileSystem: FileSystem
   readonly #directory: string
   readonly #fileMode: number | undefined
+  readonly #reads: Semaphore
 
-  /** `directory`: an absolute path. It is made when something is stored. */
-  constructor(fileSystem: FileSystem, directory: string, url: string, fileMode?: number) {
+  /** `directory`: an absolute path. It is made when something is stored. `reads`: of the store that this one is below. */
+  constructor(
+    fileSystem: FileSystem,
+    directory: string,
+    url: string,
+    fileMode?: number,
+    reads = new Semaphore(READS_AT_ONCE),
+  ) {
+    this.#reads = reads
     this.#fileSystem = fileSystem
     this.#directory = directory
     this.url = url
@@ -57,16 +68,23 @@ export class DirectoryStore implements ObjectStore {
     key: string,
     { range, signal }: StoreCall & { readonly range?: ByteRange } = {},
   ): Promise<Uint8Array | undefined> {
-    return this.#call(`read ${key}`, signal, async () => {
-      const file = await this.#open(this.#pathOf(key))
-      if (file === undefined) return undefined
-      return reading(file, async () => {
-        const { start, end } = range ?? { start: 0, end: await file.size() }
-        const bytes = new Uint8Array(end - start)
-        const count = await readFully(file, bytes, start)
-        if (count < bytes.byteLength) throw this.#unavailable(`read ${key}`, `it ends at ${start + count}`)
-        return bytes
-      })
+    return this.#call(`read ${key}`, signal, () =>
+      this.#reads.runExclusive(() => {
+        throwIfAborted(signal)
+        return this.#get(key, range)
+      }),
+    )
+  }
+
+  async #get(key: string, range: ByteRange | undefined): Promise<Uint8Array | undefined> {
+    const file = await this.#open(this.#pathOf(key))
+    if (file === undefined) return undefined
+    return reading(file, async () => {
+      const { start, end } = range ?? { start: 0, end: await file.size() }
+      const bytes = new Uint8Array(end - start)
+      if ((await readFully(file, bytes, start)) < bytes.byteLength)
+        throw this.#unavailable(`read ${key}`, `it ends at ${await file.size()}, before ${end}`)
+      return bytes
     })
   }
 
@@ -171,7 +189,13 @@ export class DirectoryStore implements ObjectStore {
 
   below(path: string): DirectoryStore {
     const directory = `${this.#directory}/${checkBelow(path)}`
-    return new DirectoryStore(this.#fileSystem, directory, urlBelow(this.url, path), this.#fileMode)
+    return new DirectoryStore(
+      this.#fileSystem,
+      directory,
+      urlBelow(this.url, path),
+      this.#fileMode,
+      this.#reads,
+    )
   }
 
   close(): Promise<void> {

@@ -1,7 +1,7 @@
 /** What the client for S3 is given and gives back, in the words of the port. */
 import { createHash } from 'node:crypto'
-import { codeOf, messageOf } from '../base/errors.js'
-import type { ByteRange } from './object-store.js'
+import { codeOf, isError, messageOf } from '../base/errors.js'
+import type { ByteRange, ObjectSource } from './object-store.js'
 
 /** An `If-Match` wants the version in quotation marks by the standard; some stores compare it without. */
 export type VersionForm = 'quoted' | 'bare'
@@ -40,13 +40,20 @@ export function statusOf(error: unknown): unknown {
   return (error as { $metadata?: { httpStatusCode?: unknown } } | undefined)?.$metadata?.httpStatusCode
 }
 
-/** The client's own errors, and those of the connection below it; those of a source are others. */
-export function isClientError(error: unknown): boolean {
-  return statusOf(error) !== undefined || codeOf(error) !== undefined || '$metadata' in (error as object)
+/** A source could not be read, which says nothing of the store: its `cause` is what the caller gets. */
+export class SourceFailure extends Error {}
+
+/** Reads of a source. Rejects with a {@link SourceFailure}. */
+export async function readSource(source: ObjectSource, position: number, buffer: Uint8Array): Promise<void> {
+  try {
+    await source.read(position, buffer)
+  } catch (cause) {
+    throw new SourceFailure('the source cannot be read', { cause })
+  }
 }
 
 export function reasonOf(error: unknown): string {
-  const { name, Code } = error as { readonly name?: string; readonly Code?: string }
+  const { name, Code } = (error ?? {}) as { readonly name?: string; readonly Code?: string }
   const status = statusOf(error)
   const said = messageOf(error)
   const text = said === '' || said === 'UnknownError' ? (Code ?? name ?? 'no reason given') : said
@@ -55,8 +62,8 @@ export function reasonOf(error: unknown): string {
 
 export function adviceOn(error: unknown): string {
   const status = statusOf(error)
-  if ((error as Error).name === 'RequestTimeTooSkewed')
-    return '; set the clock of this machine, and try again'
+  const name = isError(error) ? error.name : undefined
+  if (name === 'RequestTimeTooSkewed') return '; set the clock of this machine, and try again'
   if (status === 403 || status === 401)
     return '; check the credentials, and that they may list the bucket: without that, a missing object looks forbidden'
   if (status === 404) return '; make the bucket first'

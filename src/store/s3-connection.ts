@@ -71,7 +71,7 @@ export class S3Connection {
 
   /**
    * Why nothing can be sent: no region or no credentials are found. `undefined`: both are there. The client keeps what it has
-   * found, and its own errors for this cannot be told from those of a source.
+   * found; its own errors for this do not say what to set.
    */
   async whatIsMissing(): Promise<string | undefined> {
     const { region, credentials } = this.client.config

@@ -33,9 +33,10 @@ import {
   content,
   ifThere,
   inForm,
-  isClientError,
   isRange,
+  readSource,
   reasonOf,
+  SourceFailure,
   statusOf,
   withoutRequest,
   type VersionForm,
@@ -140,7 +141,7 @@ export class S3Store implements ObjectStore {
     return this.#call(`write ${key}`, signal, async call => {
       if (source.bytes > SINGLE_PUT_BYTES) return this.#putParts(key, source, call)
       const body = new Uint8Array(source.bytes)
-      await source.read(0, body)
+      await readSource(source, 0, body)
       await this.#client.send(new PutObjectCommand({ ...this.#object(key), ...content(body) }), call)
     })
   }
@@ -232,7 +233,7 @@ export class S3Store implements ObjectStore {
     return Promise.resolve()
   }
 
-  /** Runs calls of the client; their failures become `FLASHTABLE_UNAVAILABLE`. */
+  /** Runs calls of the client; their failures become `FLASHTABLE_UNAVAILABLE`, those of a source stay what they are. */
   async #call<T>(
     what: string,
     signal: AbortSignal | undefined,
@@ -246,7 +247,8 @@ export class S3Store implements ObjectStore {
       return await action(signal === undefined ? {} : { abortSignal: signal })
     } catch (error) {
       throwIfAborted(signal)
-      if (error instanceof FlashTableError || !isClientError(error)) throw error
+      if (error instanceof SourceFailure) throw error.cause
+      if (error instanceof FlashTableError) throw error
       throw this.#unavailable(what, `${reasonOf(error)}${adviceOn(error)}`, withoutRequest(error))
     }
   }
@@ -307,7 +309,7 @@ export class S3Store implements ObjectStore {
       await atOnce(Math.ceil(source.bytes / partBytes), PARTS_AT_ONCE, async number => {
         const position = number * partBytes
         const body = new Uint8Array(Math.min(partBytes, source.bytes - position))
-        await source.read(position, body)
+        await readSource(source, position, body)
         const PartNumber = number + 1
         const part = new UploadPartCommand({ ...upload, PartNumber, ...content(body) })
         const { ETag } = await this.#client.send(part, call)

@@ -1,7 +1,6 @@
 /** Opens a table for reading: takes no lock, writes nothing. docs/durability.md, Recovery. */
 import type { Latency } from '../base/latency.js'
 import { Poison } from '../base/poison.js'
-import type { BucketFile } from '../bucket-file/reader.js'
 import type { Schema } from '../encoding/schema.js'
 import { totalBytes } from '../event-log/event.js'
 import { historyIn } from '../event-log/wear.js'
@@ -9,10 +8,11 @@ import { movedError } from '../io/home.js'
 import { tableIdText, writerOf, type BucketFileEntry } from '../manifest/bucket-file-entry.js'
 import type { Manifest } from '../manifest/manifest.js'
 import type { ResolvedOptions } from '../options/options.js'
+import type { LifetimeCounters } from '../state/lifetime-counters.js'
 import { TableState } from '../state/table-state.js'
 import type { Environment } from './environment.js'
 import { totalsOf } from './note-events.js'
-import type { RecoveryOptions } from './recovered.js'
+import type { KeptFile, RecoveryOptions } from './recovered.js'
 import { recoverReader } from './recover-reader.js'
 import { newReader, openSchema, recoveryOptions, type TableParts } from './table-parts.js'
 
@@ -48,11 +48,11 @@ export async function openReader(
     if (remote !== undefined) Object.assign(recovery, { isRemote: true, pace: undefined })
     if (before === undefined) return recovery
     const { cache, pace } = before.options
-    return { ...recovery, cache, pace, openFile: entry => openFileOf(before, entry, recovery.tableId) }
+    return { ...recovery, cache, pace }
   }
-  const recovered = await recoverReader(optionsFor, environment.fileSystem, directory)
+  const keptFile = before === undefined ? undefined : keptFilesOf(before)
+  const recovered = await recoverReader(optionsFor, environment.fileSystem, directory, keptFile)
   const poison = new Poison()
-  const { fileSystem, date } = environment
   const { counters } = recovered
   return {
     directory,
@@ -61,25 +61,32 @@ export async function openReader(
     poison,
     state: new TableState({ ...recovered.options, poison }, recovered, counters, before),
     reader: newReader(recovered.options, recovered.manifest, environment, latency),
-    async wear() {
-      const nowMs = date()
-      const bytes = totalBytes(totalsOf(counters).written)
-      return (await historyIn(fileSystem, directory, nowMs, bytes)).wear(nowMs, bytes)
-    },
+    wear: wearOf(directory, environment, counters),
     writer: undefined,
     latency,
     remote,
   }
 }
 
-/** The file of an open reader that is the same; `tableId`: of the table that has the entry. */
-function openFileOf(
-  { version, options }: TableState,
-  entry: BucketFileEntry,
-  tableId: Uint8Array,
-): BucketFile | undefined {
-  const identity = identityOf(entry, tableId)
-  return version.stored.find(file => identityOf(file.entry, options.tableId) === identity)
+/** A function of its own: what it closes over lives as long as the parts, and the state before must not. */
+function wearOf(
+  directory: string,
+  { fileSystem, date }: Environment,
+  counters: LifetimeCounters,
+): TableParts['wear'] {
+  return async () => {
+    const nowMs = date()
+    const bytes = totalBytes(totalsOf(counters).written)
+    return (await historyIn(fileSystem, directory, nowMs, bytes)).wear(nowMs, bytes)
+  }
+}
+
+/** The files of an open reader. */
+function keptFilesOf({ version, options }: TableState): KeptFile {
+  return (entry, tableId) => {
+    const identity = identityOf(entry, tableId)
+    return version.stored.find(file => identityOf(file.entry, options.tableId) === identity)
+  }
 }
 
 /** No two files that differ have the same. */

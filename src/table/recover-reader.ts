@@ -14,7 +14,7 @@ import { listTable, requireManifest, sameFiles } from '../manifest/table-directo
 import { LifetimeCounters } from '../state/lifetime-counters.js'
 import { newMemtable } from '../state/memtable-pool.js'
 import { loadLog } from './load-log.js'
-import { closeFiles, openFiles, type Recovered, type RecoveryOptions } from './recovered.js'
+import { closeFiles, openFiles, type KeptFile, type Recovered, type RecoveryOptions } from './recovered.js'
 
 /** A reader whose table changes during its open starts again, at most this often. */
 const ATTEMPTS_MAX = 50
@@ -25,20 +25,21 @@ export interface RecoveredReader extends Recovered {
 }
 
 /**
- * `optionsFor`: called with the manifest of each attempt; may throw. Rejects with `FLASHTABLE_CORRUPTION`, `_IO_ERROR`
+ * `optionsFor`: called with the manifest of each attempt; may throw. `keptFile`: of a reader that moves on. Rejects with `FLASHTABLE_CORRUPTION`, `_IO_ERROR`
  * or `_NOT_FOUND`.
  */
 export async function recoverReader(
   optionsFor: (manifest: Manifest) => RecoveryOptions,
   fileSystem: FileSystem,
   directory: string,
+  keptFile?: KeptFile,
 ): Promise<RecoveredReader> {
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     const manifest = await requireManifest(fileSystem, directory)
     const options = optionsFor(manifest)
     let opened: readonly BucketFile[] = []
     try {
-      const recovered = await readOnce(options, manifest)
+      const recovered = await readOnce(options, manifest, keptFile)
       opened = recovered.files
       const after = await requireManifest(fileSystem, directory)
       // A writer overwrites a segment only after it has installed a manifest whose bucket files hold the segment's records.
@@ -46,9 +47,9 @@ export async function recoverReader(
       // files are open; their names may be gone from the directory.
       const missedNothing = recovered.active.memtable.endSequence >= after.firstLogSequence
       if (missedNothing && after.tableId === manifest.tableId) return recovered
-      await closeFiles(options, opened)
+      await closeFiles(options, opened, keptFile)
     } catch (error) {
-      await closeFiles(options, opened)
+      await closeFiles(options, opened, keptFile)
       throwIfAborted(options.signal)
       if (sameFiles(manifest, await requireManifest(fileSystem, directory)))
         throw diskError(error, `${directory} cannot be read`)
@@ -60,9 +61,13 @@ export async function recoverReader(
   )
 }
 
-async function readOnce(options: RecoveryOptions, manifest: Manifest): Promise<RecoveredReader> {
+async function readOnce(
+  options: RecoveryOptions,
+  manifest: Manifest,
+  keptFile: KeptFile | undefined,
+): Promise<RecoveredReader> {
   const counters = new LifetimeCounters(manifest.counters, options.layout.recordBytes)
-  const files = await openFiles(options, manifest.files)
+  const files = await openFiles(options, manifest.files, keptFile)
   try {
     const listing = await listTable(options.fileSystem, options.directory)
     const { memtables, endSequence } = await loadLog(options, manifest, listing, counters)
@@ -70,7 +75,7 @@ async function readOnce(options: RecoveryOptions, manifest: Manifest): Promise<R
     const operationsReplayed = endSequence - manifest.firstLogSequence
     return { options, counters, manifest, files, sealed: memtables.slice(0, -1), active, operationsReplayed }
   } catch (error) {
-    await closeFiles(options, files)
+    await closeFiles(options, files, keptFile)
     throw error
   }
 }

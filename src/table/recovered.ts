@@ -13,11 +13,17 @@ export interface RecoveryOptions extends BucketFileOptions, MemtablePoolOptions 
   readonly bufferRecords: number
   /** In how many memtables they gather: runs that are flushed together. */
   readonly runsPerFlush: number
-  /** The open file, if it is open already: a reader that moves on keeps its files. They are not closed here. */
-  readonly openFile?: ((entry: BucketFileEntry) => BucketFile | undefined) | undefined
   /** Ends the recovery, wherever it is. */
   readonly signal?: AbortSignal | undefined
 }
+
+/**
+ * The file of an entry if it is open already: a reader that moves on keeps its files. They are not closed here.
+ * `tableId`: of the table that has the entry.
+ *
+ * It is no option: state and files keep their options, and so each state would keep the one before it.
+ */
+export type KeptFile = (entry: BucketFileEntry, tableId: Uint8Array) => BucketFile | undefined
 
 /** What the table consists of after recovery. */
 export interface Recovered extends TableContents {
@@ -32,17 +38,18 @@ const REMOTE_OPENS_AT_ONCE = 16
 export async function openFiles(
   options: RecoveryOptions,
   entries: readonly BucketFileEntry[],
+  keptFile?: KeptFile,
 ): Promise<BucketFile[]> {
   const files: BucketFile[] = []
   try {
     await atOnce(entries.length, options.isRemote === true ? REMOTE_OPENS_AT_ONCE : 1, async i => {
       throwIfAborted(options.signal)
       const entry = entries[i]!
-      files[i] = options.openFile?.(entry) ?? (await openNew(options, entry))
+      files[i] = keptFile?.(entry, options.tableId) ?? (await openNew(options, entry))
     })
     return files
   } catch (error) {
-    await closeFiles(options, files)
+    await closeFiles(options, files, keptFile)
     throw error
   }
 }
@@ -60,6 +67,11 @@ async function openNew(options: RecoveryOptions, entry: BucketFileEntry): Promis
 }
 
 /** Closes the files that {@link openFiles} has opened. */
-export async function closeFiles({ openFile }: RecoveryOptions, files: readonly BucketFile[]): Promise<void> {
-  for (const file of files) if (file !== undefined && openFile?.(file.entry) !== file) await file.close()
+export async function closeFiles(
+  { tableId }: RecoveryOptions,
+  files: readonly BucketFile[],
+  keptFile?: KeptFile,
+): Promise<void> {
+  for (const file of files)
+    if (file !== undefined && keptFile?.(file.entry, tableId) !== file) await file.close()
 }

@@ -15,8 +15,8 @@ import { nothingPublished } from '../remote/nothing-published.js'
 import { loadRemote } from '../remote/pointer.js'
 import { remoteFileSystem } from '../remote/remote-file-system.js'
 import { REMOTE_MANIFEST_KEY, type RemoteManifest, type RemoteVersion } from '../remote/remote-manifest.js'
-import { chooseVersion } from '../remote/versions.js'
-import type { ObjectStore } from '../store/object-store.js'
+import { chooseVersion, newestOf } from '../remote/versions.js'
+import { storeError, type ObjectStore } from '../store/object-store.js'
 import { latencyOf, type Environment } from './environment.js'
 import { openReader } from './open-reader.js'
 import type { TableParts } from './table-parts.js'
@@ -130,10 +130,12 @@ export class RemoteReader {
   }
 
   /**
-   * Opens the newest version, or returns the parts of the open one if that is it. `gone`: an object that the open version
+   * Opens the newest version, or returns the parts of the open one if that is it, or if it is to stay open. `gone`: an object that the open version
    * needs and that the store does not have. Errors: as {@link open}, and `FLASHTABLE_MOVED`.
    */
   async moveOn(previous: TableParts | undefined, gone?: string): Promise<TableParts> {
+    // A name may be another version's by now, and the one that is open may be forgotten: it stays as long as it can be read.
+    if (previous !== undefined && !this.follows) return previous
     try {
       const parts = await this.#moveOn(previous, gone)
       this.#failure = undefined
@@ -170,13 +172,23 @@ export class RemoteReader {
   /** The newest manifest, of the same published table as before. */
   async #load(previous: TableParts | undefined): Promise<RemoteManifest> {
     const signal = previous === undefined ? this.#options.open.signal : this.#closing.signal
-    const state = await loadRemote(this.#store, { signal })
+    const state = await loadRemote(this.#store, { signal }).catch((error: unknown) => {
+      throwIfAborted(signal)
+      throw storeError(error, this.#store, `read ${REMOTE_MANIFEST_KEY}`)
+    })
     this.#checkedMs = this.#environment.date()
     if (state === undefined) throw await nothingPublished(this.#store, { signal })
     const { remote } = state
     const before = this.#remote
     if (before !== undefined && identityOf(before) !== identityOf(remote))
       throw movedError(`${this.url}/${REMOTE_MANIFEST_KEY}`, 'another published table has taken its place')
+    // A reader never goes back: a file server, or a proxy before the store, may give what it has kept.
+    if (before !== undefined && newestOf(remote).version < newestOf(before).version)
+      throw new FlashTableError(
+        'FLASHTABLE_UNAVAILABLE',
+        `the store ${this.url} gave an older ${REMOTE_MANIFEST_KEY} than before, of version ${newestOf(remote).version} ` +
+          `instead of ${newestOf(before).version}; try again, and let nothing between here and the store keep it`,
+      )
     return remote
   }
 
@@ -237,15 +249,20 @@ export class RemoteReader {
 
   /** Ends what is under way. Idempotent. Requires: nobody reads any more. */
   async close(): Promise<void> {
-    this.#closing.abort()
+    this.#end()
     await this.#fetching
     await this.#objects.close()
   }
 
   /** Ends fetches, also those that somebody waits for, and looks at the store. Nothing can be read any more. */
   stop(): void {
-    this.#closing.abort()
+    this.#end()
     void this.#objects.close()
+  }
+
+  /** What is under way rejects with this, a refresh for instance. */
+  #end(): void {
+    this.#closing.abort(new FlashTableError('FLASHTABLE_NOT_OPEN', `the table ${this.url} is closed`))
   }
 }
 

@@ -37,6 +37,9 @@ import { tableStats, type TableStats } from './stats.js'
 import type { TableParts, WriterParts } from './table-parts.js'
 import type { RefreshOptions } from './table-types.js'
 
+/** A read of the newest version that is forgotten meanwhile begins again, at most this often. */
+const READS_MAX = 20
+
 export class TableSession {
   #parts: TableParts
   readonly pins: Pins
@@ -386,18 +389,22 @@ export class TableSession {
 
   /**
    * Runs a read of the newest state. Of a published table it may need an object that is gone, because the version was
-   * forgotten: then it runs once more, on the newest version.
+   * forgotten: then it runs again, on the newest version.
    */
-  async readNewest<T>(view: View, read: (view: View) => Promise<T>): Promise<T> {
-    try {
-      return await this.read(read(view))
-    } catch (error) {
-      if (!hasCode(error, 'FLASHTABLE_SNAPSHOT_EXPIRED') || this.#parts.remote?.follows !== true) throw error
-      const { path } = error as FlashTableError
-      // Another read, or the clock, may have moved on already.
-      if (this.view().version === view.version) await this.track(this.#refreshing.once(path))
-      this.assertOpen()
-      return this.read(read(this.view()))
+  async readNewest<T>(given: View, read: (view: View) => Promise<T>): Promise<T> {
+    for (let view = given, attempt = 1; ; attempt++) {
+      try {
+        return await this.read(read(view))
+      } catch (error) {
+        const isExpired = hasCode(error, 'FLASHTABLE_SNAPSHOT_EXPIRED')
+        if (!isExpired || this.#parts.remote?.follows !== true || attempt === READS_MAX) throw error
+        const { path } = error as FlashTableError
+        // Another read, or the clock, may have moved on already. A refresh that runs may have begun too early to see the
+        // newer version: then the read fails once more, and the next refresh begins after that.
+        if (this.view().version === view.version) await this.track(this.#refreshing.once(path))
+        this.assertOpen()
+        view = this.view()
+      }
     }
   }
 

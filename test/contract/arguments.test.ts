@@ -265,12 +265,26 @@ describe('arguments that a method does not take', () => {
       await expectRefused(collectGarbage(store, wrong as never), `collectGarbage ${JSON.stringify(wrong)}`)
     await expectRefused(restore(store, path, undefined, 5), 'restore and more')
     await expectRefused(restore(store, 5), 'restore into a number')
-    for (const wrong of [5, null, 's3:/x', 'https://example.org/x', 's3://Bucket/x', 's3://bucket/../x'])
-      expect(thrownBy(() => s3Store(wrong as never))).toMatchObject({ code: 'FLASHTABLE_INVALID_OPTION' })
+    for (const wrong of [
+      5,
+      null,
+      's3:/x',
+      'https://example.org/x',
+      's3://Bucket/x',
+      's3://bucket/../x',
+      's3://me:pw@bucket/x',
+    ])
+      expect(thrownBy(() => s3Store(wrong as never))).toMatchObject({
+        code: 'FLASHTABLE_INVALID_OPTION',
+        message: expect.not.stringContaining('pw') as string,
+      })
     for (const wrong of [
       { endpoint: 'http://user:pw@x/' },
       { endpoint: 'ftp://x' },
       { region: 5 },
+      { region: '' },
+      { credentials: 'id:pw' },
+      { credentials: { accessKeyId: 'pw' } },
       { url: 'x' },
     ])
       expect(thrownBy(() => s3Store('s3://bucket/x', wrong as never))).toMatchObject({

@@ -153,6 +153,18 @@ describe('a published table at its URL', () => {
     expect((await readdir(store)).filter(name => !/^(MANIFEST\.\d+|e\d+)$/.test(name))).toEqual([])
   })
 
+  test('a cache that cannot be used is told, and the command goes on', async () => {
+    const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    try {
+      expect(await run('get', store, '7', '--cache', '/dev/null/cache')).toEqual(await run('get', store, '7'))
+      expect(stderr.mock.calls.flat().join('')).toMatch(
+        /^flashtable: nothing is kept in --cache \/dev\/null\/cache: cannot open a cache in .*ENOTDIR.*\n$/,
+      )
+    } finally {
+      stderr.mockRestore()
+    }
+  })
+
   test('with --cache the next command needs only the manifest', async () => {
     const [copy, cache] = [freshPath(), freshPath()]
     await run('publish', older, copy)

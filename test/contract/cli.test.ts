@@ -74,5 +74,8 @@ describe('flashtable', () => {
     const wrong = await cli.run('stats', '--json')
     expect(wrong.code).toBe(2)
     expect(JSON.parse(wrong.stdout)).toMatchObject({ error: { code: 'WRONG_USAGE' } })
+    const address = await cli.run('get', 'https://user:secret@host/x?sign=secret', '7', '--json')
+    expect(address.code).toBe(2)
+    expect(address.stdout + address.stderr).not.toContain('secret')
   })
 })

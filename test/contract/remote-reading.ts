@@ -177,6 +177,26 @@ export function describeRemoteReading(name: string, newStore: () => Promise<Obje
       })
     })
 
+    test('it stays open when its name is given to another version, a newer one is of its time, or it is forgotten', async () => {
+      const [store, table] = [await newStore(), await newTable()]
+      await put(table, 0, 100)
+      await table.publish(store, { name: 'good', retention: 0 })
+      const later = new Date(Date.now() + 3_600_000)
+      const readers: Table[] = []
+      for (const choice of [{ version: 1 }, { name: 'good' }, { at: later }])
+        readers.push(await openReader(store, choice))
+      await put(table, 100, 100)
+      await table.publish(store, { name: 'good', retention: 0 })
+      await put(table, 200, 100)
+      await table.publish(store, { retention: 0 })
+      for (const reader of readers) {
+        const { requests } = (await reader.stats()).remote!
+        await reader.refresh()
+        expect((await reader.stats()).remote).toMatchObject({ version: 1, requests, failure: undefined })
+        expect(await reader.count()).toBe(100)
+      }
+    })
+
     test('what a reader needs and is gone: a lookup moves on, a snapshot and a scan are told', async () => {
       const [store, table] = [await newStore(), await newTable()]
       await put(table, 0, 15_000)

@@ -3,7 +3,7 @@
  * words of the command line. With `--json` standard output has the same as JSON. README.md, Command line.
  */
 import { CommanderError } from 'commander'
-import { visible } from '../../src/base/describe-value.js'
+import { visible, withoutSecrets } from '../../src/base/describe-value.js'
 import { diskError, FlashTableError } from '../../src/base/errors.js'
 import { Interrupted } from './interrupt.js'
 import { EXIT, report } from './output.js'
@@ -31,7 +31,9 @@ export function failWith(error: unknown, note: string): never {
 export function reportFailure(json: boolean, error: unknown): number {
   // Help and version are "errors" too.
   if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done
-  const { code, message, exitCode, stack } = failureOf(error)
+  const { code, message: text, exitCode, stack } = failureOf(error)
+  // Commander repeats the argument that is wrong.
+  const message = withoutSecrets(text)
   printLine(`flashtable: ${code}: ${message}`)
   if (stack !== undefined) printError(`${visible(stack, '\n')}\n`)
   if (json) report(true, { error: { code, message } }, String)

@@ -19,6 +19,7 @@ import { readableEncodings } from './encodings.js'
 import { interruptible } from './interrupt.js'
 import { addVersionOptions, parseVersion, type VersionTexts } from './published-version.js'
 import type { AnyTable } from './records.js'
+import { printLine } from './streams.js'
 import { addStoreOptions, isStore, openStore, URL_DETAILS, type StoreTexts } from './store.js'
 import { readSchema } from './table-schema.js'
 import { UsageError } from './usage.js'
@@ -129,9 +130,19 @@ function readableVersion(
         cacheDirectory: cache,
         signal,
       })
-      return whileOpen((await opening) as AnyTable, signal, work)
+      const table = (await opening) as AnyTable
+      return whileOpen(table, signal, async opened => {
+        if (cache !== undefined) await tellUnusable(cache, opened)
+        return work(opened)
+      })
     },
   }
+}
+
+/** A cache that cannot be used is no failure, but the user, who asked for it, should know that nothing is kept. */
+async function tellUnusable(cache: string, table: AnyTable): Promise<void> {
+  const off = (await table.stats()).remote?.disk?.off
+  if (off !== undefined) printLine(`flashtable: nothing is kept in --cache ${cache}: ${off}`)
 }
 
 /** Runs `work` and closes the table; on Ctrl-C at once, which ends all reads that are under way. */

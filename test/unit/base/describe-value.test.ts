@@ -5,6 +5,7 @@ import {
   lengthOfTypedArray,
   typedArrayName,
   visible,
+  withoutSecrets,
 } from '../../../src/base/describe-value.js'
 
 describe('visible', () => {
@@ -47,6 +48,16 @@ describe('found', () => {
     [Buffer.alloc(2), 'Uint8Array(2)'],
   ])('names %o in a few words', (value, text) => {
     expect(describeValue(value)).toBe(text)
+  })
+
+  test('shows no password and no query of an address', () => {
+    expect(describeValue('s3://user:pass@word@bucket/x')).toBe("'s3://…@bucket/x'")
+    expect(describeValue(`https://${'u'.repeat(70)}:pass@bucket/x`)).toBe("'https://…@bucket/x'")
+    expect(describeValue('s3://bucket/a?X-Amz-Signature=abc')).toBe("'s3://bucket/a?…'")
+    const text = "found 'https://u:p@x/y?k=v', s3://v:w@z and u@example.org"
+    expect(withoutSecrets(text)).toBe("found 'https://…@x/y?…', s3://…@z and u@example.org")
+    const plain = 'file:///a@b/c s3://bucket/a@b why? a://b'
+    expect(withoutSecrets(plain)).toBe(plain)
   })
 
   test('runs no code of the value', () => {

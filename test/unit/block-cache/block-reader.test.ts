@@ -135,6 +135,32 @@ describe('of the store is asked', () => {
     expect(store.atOnceMost).toBe(4)
   })
 
+  test('by 64 calls at once, however many ask; close ends those that wait', async () => {
+    const { read, store, reader } = await opened(0)
+    store.gate = settled
+    await Promise.all(Array.from({ length: 300 }, (_, block) => read(block * BLOCK, 10)))
+    expect([store.atOnceMost, reader.stats().requests]).toEqual([64, 300])
+    store.gate = signal =>
+      new Promise((_, reject) => signal!.addEventListener('abort', () => reject(signal!.reason as Error)))
+    const reads = Promise.allSettled(Array.from({ length: 300 }, (_, block) => read(block * BLOCK, 10)))
+    await settled()
+    await reader.close()
+    for (const result of await reads)
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'FLASHTABLE_NOT_OPEN' } })
+    expect(reader.stats().requests).toBe(364)
+  })
+
+  test('for several reads, and goes to the disk once or is dropped once', async () => {
+    const store = new CountingStore()
+    const reader = await openReader(store, new SimulatedFileSystem(), ON_DISK)
+    const blocks = Array.from({ length: 500 }, (_, at) => at % 100)
+    await Promise.all(blocks.map(block => reader.read(KEY, SIZE, block * BLOCK, new Uint8Array(10))))
+    const { newBytes, droppedBlocks } = reader.stats().disk!
+    expect(droppedBlocks).toBeGreaterThan(0)
+    expect(newBytes / BLOCK + droppedBlocks).toBe(100)
+    await reader.close()
+  })
+
   test('again what a call has failed to bring', async () => {
     const { read, ranges, store, reader } = await opened()
     store.gate = () => Promise.reject(new Error('it is down'))

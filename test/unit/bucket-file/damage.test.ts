@@ -246,7 +246,11 @@ describe('what is no damage', () => {
     expect(() => opened.loadPageSync(1)).toThrow(/offset 4096/)
     file.disk.failAt(call => call.op === 'read', 'EIO')
     const error: unknown = await opened.loadPages(0, 2).catch((reason: unknown) => reason)
-    expect(error).toMatchObject({ code: 'FLASHTABLE_IO_ERROR', cause: { code: 'EIO' } })
+    expect(error).toMatchObject({
+      code: 'FLASHTABLE_IO_ERROR',
+      cause: { code: 'EIO' },
+      message: expect.stringMatching(/ cannot be read at offset \d+: .*; the device failed: /) as string,
+    })
     expect(opened.cachedPage(1)).toBe(-1)
     expect(await opened.loadPages(0, 2)).toHaveLength(2)
     expect(opened.cachedPage(1)).toBeGreaterThanOrEqual(0)

@@ -47,6 +47,9 @@ test('a later format is told with both versions', () => {
 test('nonsense with a checksum that fits is damage, and is never written', () => {
   const wrong: Record<string, unknown>[] = [
     { lineage: 'x' },
+    { versions: [{ ...REMOTE.versions[0], at: 8.64e15 + 1 }, REMOTE.versions[1]] },
+    { versions: [{ ...REMOTE.versions[0], supersededAt: 8.64e15 + 1 }, REMOTE.versions[1]] },
+    { names: [{ name: 'kept', version: 2, expiresAt: 8.64e15 + 1 }] },
     { nonce: 7 },
     { writer: null },
     { epoch: 0 },

@@ -6,6 +6,7 @@ import {
   withKeptPeriods,
   withVersion,
 } from '../../../src/remote/versions.js'
+import { thrownBy } from '../../support/thrown-by.js'
 import { fileIn, manifestWith, publishedAt, TABLE } from './manifests.js'
 
 const HOUR = 3_600_000
@@ -173,4 +174,15 @@ test('of the versions of a replica a hundred stay in the retention, and every mo
   for (let at = 1000; at < 1_200_000; at += 1000)
     published = withVersion(published, { ...manifestWith(at), files: [fileIn('a')] })
   expect(collected(published, 1_200_000, HOUR).remote.versions).toHaveLength(1200)
+})
+
+test('of many versions and names a message lists some', () => {
+  const remote = publishedAt(1000, ['a'])
+  const versions = Array.from({ length: 20_000 }, (_, i) => ({ ...remote.versions[0]!, version: i + 1 }))
+  const names = versions.map(({ version }) => ({ name: `n${version}`, version }))
+  const choose = (): unknown => chooseVersion({ ...remote, versions, names }, 'sim://x', { name: 'y' })
+  expect(choose).toThrow(
+    /versions 1, 2, 3, \.\.\., 19998, 19999, 20000, the oldest .*"n1", "n2", "n3", \.\.\., .*"n20000"$/,
+  )
+  expect(String(thrownBy(choose)).length).toBeLessThan(1000)
 })

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import type { FileSystem } from '../../../src/io/file-system.js'
 import { nodeFileSystem } from '../../../src/io/node-file-system.js'
 import { DirectoryStore } from '../../../src/store/directory-store.js'
 import { sourceOf } from '../../../src/store/object-store.js'
@@ -125,4 +126,32 @@ test('a store that cannot be reached says so, and what to do', async () => {
     code: 'FLASHTABLE_UNAVAILABLE',
     message: expect.stringMatching(/file:\/\/\/x cannot write e1\/a: .*try again/s) as string,
   })
+})
+
+test('some objects are read at once, the others wait: descriptors are few', async () => {
+  let [open, most] = [0, 0]
+  const counting = new Proxy(nodeFileSystem, {
+    get: (_, name) =>
+      name === 'open'
+        ? async (...args: Parameters<FileSystem['open']>) => {
+            const file = await nodeFileSystem.open(...args)
+            most = Math.max(most, ++open)
+            const close = file.close.bind(file)
+            file.close = () => {
+              open--
+              return close()
+            }
+            return file
+          }
+        : (Reflect.get(nodeFileSystem, name) as unknown),
+  })
+  const store = new DirectoryStore(counting, await newDirectory(), 'file:///x')
+  const below = store.below('p')
+  for (const place of [store, below]) await place.put('e1/a', sourceOf(text('a')))
+  most = 0
+  const read = await Promise.all(
+    Array.from({ length: 400 }, (_, at) => (at % 2 === 0 ? store : below).get('e1/a')),
+  )
+  for (const bytes of read) expect(bytes).toEqual(text('a'))
+  expect([open, most]).toEqual([0, 64])
 })

@@ -73,6 +73,22 @@ test('without a region or credentials it says what to set, and sends nothing', a
   }
 })
 
+test('what a source says of itself is no failure of the store', async () => {
+  const { store } = amazon()
+  const failure = Object.assign(new Error('the disk of this machine'), { code: 'EIO' })
+  const source = { bytes: 10, read: () => Promise.reject(failure) }
+  await expect(store.put('e000000000001/000001-0123456789abcdef.bucket', source)).rejects.toBe(failure)
+})
+
 function day(text: string): string {
   return `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}`
 }
+
+test('an address is the same place as text and as a URL', () => {
+  for (const address of ['s3://tables', 's3://tables/a b/ü', 's3://tables/a%25b']) {
+    const { url } = s3Store(address)
+    expect(url).toBe(address)
+    expect(s3Store(new URL(encodeURI(url))).url).toBe(url)
+  }
+  expect(() => s3Store(new URL('s3://tables/%ff'))).toThrow(/cannot be decoded/)
+})
