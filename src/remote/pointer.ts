@@ -34,13 +34,18 @@ export interface PointerOptions {
 /** What a change makes of the current state. `undefined`: nothing is to be changed. */
 export type Change = (current: RemoteManifest | undefined) => RemoteManifest | undefined
 
-/** Reads the manifest; `undefined` if nothing is published. Rejects with `FLASHTABLE_UNAVAILABLE`, `_CORRUPTION`. */
+/**
+ * Reads the manifest; `undefined` if nothing is published. `known`: given back if it still is the newest state, since a large
+ * manifest takes a while to parse. Rejects with `FLASHTABLE_UNAVAILABLE`, `_CORRUPTION`.
+ */
 export async function loadRemote(
   store: ObjectStore,
   options: StoreCall = {},
+  known?: RemoteState,
 ): Promise<RemoteState | undefined> {
   const content = await store.load(REMOTE_MANIFEST_KEY, options)
-  return content && { remote: parseRemote(content.bytes, store.url), version: content.version }
+  if (content === undefined || content.version === known?.version) return content && known
+  return { remote: parseRemote(content.bytes, store.url), version: content.version }
 }
 
 /**

@@ -51,7 +51,7 @@ export class ReadCalls {
     this.#key = new Uint32Array(session.parts.schema.layout.keyLaneCount)
     this.#step = async step => {
       session.assertOpen()
-      return session.read(step())
+      return session.readHeld(step())
     }
   }
 
@@ -280,7 +280,7 @@ export class ReadCalls {
 
   /** Runs a read of a view, tracked; without a snapshot on a newer one if the view can be read no more. */
   #read<T>(options: unknown, view: View, read: (view: View) => Promise<T>): Promise<T> {
-    return isNewest(options) ? this.#session.readNewest(view, read) : this.#session.read(read(view))
+    return isNewest(options) ? this.#session.readNewest(view, read) : this.#session.readHeld(read(view))
   }
 
   #assertCall(call: string, extra: Extra): void {
@@ -300,7 +300,7 @@ export class ReadCalls {
       schema.encodeKey(key, this.#key)
       const answered = reader.findInMemory(view, this.#key, wanted, answer)
       if (answered !== undefined) return answered
-      if (!isNewest) return this.#session.read(reader.find(view, this.#key, wanted)).then(answer)
+      if (!isNewest) return this.#session.readHeld(reader.find(view, this.#key, wanted)).then(answer)
       const ownKey = this.#key.slice()
       return this.#session.readNewest(view, view => reader.find(view, ownKey, wanted)).then(answer)
     } catch (error) {

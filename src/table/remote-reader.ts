@@ -12,7 +12,7 @@ import type { BucketFile } from '../bucket-file/reader.js'
 import { movedError } from '../io/home.js'
 import type { ResolvedRemoteOptions } from '../options/remote-options.js'
 import { nothingPublished } from '../remote/nothing-published.js'
-import { loadRemote } from '../remote/pointer.js'
+import { loadRemote, type RemoteState } from '../remote/pointer.js'
 import { remoteFileSystem } from '../remote/remote-file-system.js'
 import { REMOTE_MANIFEST_KEY, type RemoteManifest, type RemoteVersion } from '../remote/remote-manifest.js'
 import { chooseVersion, newestOf } from '../remote/versions.js'
@@ -50,7 +50,9 @@ export class RemoteReader {
   /** Files whose filters were fetched, or are being. */
   readonly #filtersOf = new WeakSet<BucketFile>()
   #fetching: Promise<void> = Promise.resolve()
-  #remote: RemoteManifest | undefined
+  /** The newest manifest that was seen. */
+  #state: RemoteState | undefined
+  /** What is open. */
   #version: RemoteVersion | undefined
   #checkedMs = 0
   #failure: string | undefined
@@ -148,38 +150,40 @@ export class RemoteReader {
 
   async #moveOn(previous: TableParts | undefined, gone: string | undefined): Promise<TableParts> {
     let missing = gone
-    let seen = gone === undefined ? undefined : this.#remote
+    let seen = gone === undefined ? undefined : this.#state?.remote
     for (let attempt = 1; ; attempt++) {
       const remote = await this.#load(previous)
       const version = chooseVersion(remote, this.url, this.#options.choice)
       const isOpen = previous !== undefined && version.version === this.version
-      if (missing !== undefined && (isOpen || remote.nonce === seen?.nonce || attempt > ATTEMPTS))
-        throw corruption(missing, 0, 'an object that the manifest names', 'none: somebody has deleted it')
-      if (isOpen) {
-        this.#remote = remote
-        return previous
-      }
+      if (isOpen || remote.nonce === seen?.nonce) this.#expectGone(missing, remote)
+      if (isOpen) return previous
       try {
         return await this.#openVersion(remote, version, previous)
       } catch (error) {
-        if (!hasCode(error, 'FLASHTABLE_SNAPSHOT_EXPIRED')) throw error
+        if (!hasCode(error, 'FLASHTABLE_SNAPSHOT_EXPIRED') || attempt === ATTEMPTS) throw error
         missing = (error as FlashTableError).path!
         seen = remote
       }
     }
   }
 
+  /** Throws if the manifest still names this object, which the store does not have. */
+  #expectGone(path: string | undefined, { files }: RemoteManifest): void {
+    if (path === undefined || !files.some(({ key }) => `${this.url}/${key}` === path)) return
+    throw corruption(path, 0, 'an object that the manifest names', 'none: somebody has deleted it')
+  }
+
   /** The newest manifest, of the same published table as before. */
   async #load(previous: TableParts | undefined): Promise<RemoteManifest> {
     const signal = previous === undefined ? this.#options.open.signal : this.#closing.signal
-    const state = await loadRemote(this.#store, { signal }).catch((error: unknown) => {
+    const state = await loadRemote(this.#store, { signal }, this.#state).catch((error: unknown) => {
       throwIfAborted(signal)
       throw storeError(error, this.#store, `read ${REMOTE_MANIFEST_KEY}`)
     })
     this.#checkedMs = this.#environment.date()
     if (state === undefined) throw await nothingPublished(this.#store, { signal })
     const { remote } = state
-    const before = this.#remote
+    const before = this.#state?.remote
     if (before !== undefined && identityOf(before) !== identityOf(remote))
       throw movedError(`${this.url}/${REMOTE_MANIFEST_KEY}`, 'another published table has taken its place')
     // A reader never goes back: a file server, or a proxy before the store, may give what it has kept.
@@ -189,6 +193,7 @@ export class RemoteReader {
         `the store ${this.url} gave an older ${REMOTE_MANIFEST_KEY} than before, of version ${newestOf(remote).version} ` +
           `instead of ${newestOf(before).version}; try again, and let nothing between here and the store keep it`,
       )
+    this.#state = state
     return remote
   }
 
@@ -203,7 +208,6 @@ export class RemoteReader {
     const options = { ...this.#options.open, ...(previous === undefined ? {} : { signal: undefined }) }
     const environment = { ...this.#environment, fileSystem }
     const parts = await openReader(url, options, environment, this.#latency, { previous, remote: this })
-    this.#remote = remote
     this.#version = version
     this.#chooseFilters(parts)
     return parts

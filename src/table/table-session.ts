@@ -408,6 +408,24 @@ export class TableSession {
     }
   }
 
+  /**
+   * Runs a read of a state that is held: of a snapshot, or a step of a scan. An object that it needs may be gone. If the
+   * newest manifest still names that, somebody has deleted it, and to begin again would not help: then it is damage.
+   */
+  async readHeld<T>(reading: Promise<T>): Promise<T> {
+    try {
+      return await this.read(reading)
+    } catch (error) {
+      if (hasCode(error, 'FLASHTABLE_SNAPSHOT_EXPIRED') && this.#parts.remote?.follows === true) {
+        const { path } = error as FlashTableError
+        await this.track(this.#refreshing.once(path)).catch((reason: unknown) => {
+          if (hasCode(reason, 'FLASHTABLE_CORRUPTION')) throw reason
+        })
+      }
+      throw error
+    }
+  }
+
   /** Idempotent. Rejects as `closeTable` does. */
   close(): Promise<void> {
     this.#closed ??= keepAlive(this.#close().finally(() => (this.#status = 'closed')))

@@ -107,3 +107,13 @@ test('what a change throws ends it, and a signal ends the wait', async () => {
     'enough',
   )
 })
+
+test('a state that is known already is not parsed again', async () => {
+  const store = new SimulatedStore()
+  const pointer = pointerOf(store)
+  const state = await changeRemote(pointer, undefined, () => first, { isWriter: true })
+  expect(await loadRemote(store, {}, state)).toBe(state)
+  const changed = await changeRemote(pointer, state, longer, { isWriter: true })
+  expect(await loadRemote(store, {}, state)).toEqual(changed)
+  expect(await loadRemote(new SimulatedStore(), {}, state)).toBeUndefined()
+})
