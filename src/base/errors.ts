@@ -144,14 +144,25 @@ const ADVICE: Readonly<Record<string, string>> = {
 export function diskError(error: unknown, what: string): FlashTableError {
   if (error instanceof FlashTableError) return error
   const code = codeOf(error)
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return readError(error, what)
+  const reason = code === 'EDQUOT' ? 'the quota of this user is used up' : 'no space left'
+  return new FlashTableError(
+    'FLASHTABLE_DISK_FULL',
+    `${what}: ${reason}; make room and try again`,
+    causedBy(error),
+  )
+}
+
+/** The same for a read. It takes no room: whatever the system says, the disk is not full. */
+export function readError(error: unknown, what: string): FlashTableError {
+  if (error instanceof FlashTableError) return error
+  const advice = adviceOn(error, codeOf(error))
+  return new FlashTableError('FLASHTABLE_IO_ERROR', `${what}: ${messageOf(error)}${advice}`, causedBy(error))
+}
+
+function causedBy(error: unknown): { readonly cause: unknown; readonly path?: string } {
   const path = (error as { path?: unknown } | null | undefined)?.path
-  const options = { cause: error, ...(typeof path === 'string' ? { path } : {}) }
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    const reason = code === 'EDQUOT' ? 'the quota of this user is used up' : 'no space left'
-    return new FlashTableError('FLASHTABLE_DISK_FULL', `${what}: ${reason}; make room and try again`, options)
-  }
-  const advice = adviceOn(error, code)
-  return new FlashTableError('FLASHTABLE_IO_ERROR', `${what}: ${messageOf(error)}${advice}`, options)
+  return { cause: error, ...(typeof path === 'string' ? { path } : {}) }
 }
 
 function adviceOn(error: unknown, code: string | undefined): string {

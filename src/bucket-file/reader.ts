@@ -4,7 +4,7 @@
  * The way of a lookup: fences name the page, a line of the filter says whether the key may be there, the page cache has it
  * or it is read and checked. docs/file-format.md, Bucket file.
  */
-import { corruption, diskError } from '../base/errors.js'
+import { corruption, readError } from '../base/errors.js'
 import { DataPageReader } from '../format/data-page-reader.js'
 import { type Footer } from '../format/footer.js'
 import { wordsOf } from '../format/little-endian.js'
@@ -340,6 +340,6 @@ export class BucketFile implements CachedFile {
 
   #readError(error: unknown, page: number): unknown {
     const offset = page * this.#options.pageBytes
-    return diskError(error, `${this.#file.path} cannot be read at offset ${offset}`)
+    return readError(error, `${this.#file.path} cannot be read at offset ${offset}`)
   }
 }
