@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer'
 import { throwIfAborted } from '../async/abort.js'
 import { keepAlive } from '../async/keep-alive.js'
-import { withProgress } from '../async/progress.js'
+import { withProgress, type ProgressOptions } from '../async/progress.js'
 import { checkBucketFile } from '../bucket-file/check.js'
 import type { BucketFileOptions } from '../bucket-file/reader.js'
 import { Schema } from '../encoding/schema.js'
@@ -127,6 +127,8 @@ const GARBAGE_OPTIONS = {
   forget: optionalNames,
   dryRun: optionalBoolean,
 }
+/** A version that is forgotten meanwhile is verified no further: the newest one is, at most this often. */
+const VERIFICATIONS = 5
 const VERIFY_OPTIONS = {
   ...STORE_OPTIONS,
   onProgress: optionalCallback<NonNullable<VerifyPublishedOptions['onProgress']>>(),
@@ -207,29 +209,46 @@ export async function verifyPublished(
   refuseExtra('verifyPublished', extra)
   const checked = checkStore('verifyPublished', store)
   return withProgress(readOptions('verifyPublished', options, VERIFY_OPTIONS), async control => {
-    const { remote } = await requireRemote(checked, control)
-    const newest = remote.versions.at(-1)!
-    const problems = await missingObjects(checked, remote, control)
-    const missing = new Set(problems.map(({ file }) => file))
-    const all = filesOfVersion(remote, newest.version)
-    const files = all.filter(({ key }) => !missing.has(`${checked.url}/${key}`))
-    const pages = files.reduce((sum, { entry }) => sum + entry.pages, 0)
-    let done = 0
-    let records = 0
-    const objects = new PieceReader(checked, control)
-    const fileSystem = remoteFileSystem(checked.url, remote, newest, objects)
-    const options = verifyOptions(checked.url, manifestOf(remote, newest), fileSystem)
-    for (const file of files) {
-      const result = await checkStored(file, options, objects, count => {
-        throwIfAborted(control.signal)
-        done += count
-        control.onProgress?.({ done, total: pages })
-      })
-      problems.push(...result.problems)
-      records += result.records
+    for (let attempt = 1; ; attempt++) {
+      const { remote } = await requireRemote(checked, control)
+      const found = await verifyNewest(checked, remote, control)
+      if (found.problems.length === 0) return found
+      // A writer may have published meanwhile, and have deleted what was forgotten: only what is still named is damage.
+      const { files } = (await requireRemote(checked, control)).remote
+      const named = new Set(files.map(({ key }) => `${checked.url}/${key}`))
+      const problems = found.problems.filter(({ file }) => named.has(file))
+      if (problems.length === found.problems.length || attempt === VERIFICATIONS)
+        return { ...found, problems }
     }
-    return { version: newest.version, problems, files: all.length, pages, records }
   })
+}
+
+async function verifyNewest(
+  store: ObjectStore,
+  remote: RemoteManifest,
+  control: ProgressOptions,
+): Promise<PublishedVerification> {
+  const newest = remote.versions.at(-1)!
+  const problems = await missingObjects(store, remote, control)
+  const missing = new Set(problems.map(({ file }) => file))
+  const all = filesOfVersion(remote, newest.version)
+  const files = all.filter(({ key }) => !missing.has(`${store.url}/${key}`))
+  const pages = files.reduce((sum, { entry }) => sum + entry.pages, 0)
+  let done = 0
+  let records = 0
+  const objects = new PieceReader(store, control)
+  const fileSystem = remoteFileSystem(store.url, remote, newest, objects)
+  const options = verifyOptions(store.url, manifestOf(remote, newest), fileSystem)
+  for (const file of files) {
+    const result = await checkStored(file, options, objects, count => {
+      throwIfAborted(control.signal)
+      done += count
+      control.onProgress?.({ done, total: pages })
+    })
+    problems.push(...result.problems)
+    records += result.records
+  }
+  return { version: newest.version, problems, files: all.length, pages, records }
 }
 
 /**

@@ -295,6 +295,42 @@ export function describePublishing(name: string, newStore: () => Promise<ObjectS
       await store.close()
     })
 
+    test('what a writer forgets and deletes while it is verified is no damage', async () => {
+      const [store, home] = [await newStore(), await newDirectory()]
+      const table = await openTable(join(home, 'table'))
+      let rows = 0
+      const publishAnew = async (): Promise<void> => {
+        await put(table, rows, 1000)
+        rows += 1000
+        await table.compact()
+        await table.publish(store, { retention: 0 })
+      }
+      await publishAnew()
+      // The writer publishes between the look at the manifest and the list; or between the list and the pages.
+      let publishes = 0
+      const once = async (): Promise<void> => {
+        if (publishes++ === 0) await publishAnew()
+      }
+      const whole = withGet(store, (...args) => store.get(...args))
+      const list: ObjectStore['list'] = async function* (...args) {
+        await once()
+        yield* store.list(...args)
+      }
+      expect(await verifyPublished({ ...whole, list })).toMatchObject({
+        version: 2,
+        problems: [],
+        records: 2000,
+      })
+      publishes = 0
+      const slow = withGet(store, async (...args) => {
+        await once()
+        return store.get(...args)
+      })
+      expect(await verifyPublished(slow)).toMatchObject({ version: 3, problems: [], records: 3000 })
+      await table.close()
+      await store.close()
+    })
+
     test('every page can be verified where it is; damage is told, by its object', async () => {
       const [store, home] = [await newStore(), await newDirectory()]
       await expect(verifyPublished(store)).rejects.toMatchObject({ code: 'FLASHTABLE_NOT_FOUND' })
