@@ -87,7 +87,8 @@ export class Tail {
   }
 
   /**
-   * Makes files of what the view has and they do not have yet. Resolves to all of them, oldest first. `manifest`: that of the view.
+   * Makes files of the rows of the view that are in none yet. Resolves to all files of the tail, oldest first. `manifest`: that
+   * of the view.
    * Requires: the view's version is retained.
    */
   async cover(

@@ -6,6 +6,7 @@ import { Buffer } from 'node:buffer'
 import { throwIfAborted } from '../async/abort.js'
 import { keepAlive } from '../async/keep-alive.js'
 import { withProgress, type ProgressOptions } from '../async/progress.js'
+import { FlashTableError } from '../base/errors.js'
 import { checkBucketFile } from '../bucket-file/check.js'
 import type { BucketFileOptions } from '../bucket-file/reader.js'
 import { Schema } from '../encoding/schema.js'
@@ -127,7 +128,7 @@ const GARBAGE_OPTIONS = {
   forget: optionalNames,
   dryRun: optionalBoolean,
 }
-/** A version that is forgotten meanwhile is verified no further: the newest one is, at most this often. */
+/** If a version is forgotten while it is verified, the newest one is verified instead, at most this often. */
 const VERIFICATIONS = 5
 const VERIFY_OPTIONS = {
   ...STORE_OPTIONS,
@@ -168,9 +169,9 @@ export async function findPublished(
 
 /**
  * Forgets versions of which the time is over, names that have expired, and removes objects that nobody needs. Publishes do
- * so too: it is for tables that are published no more, and for names that are not needed any more. It may run beside a writer.
- * Rejects with `FLASHTABLE_NOT_FOUND` if nothing is published or a name is not there,
- * `_CORRUPTION`, `_UNAVAILABLE`, or `signal.reason`. Cost: a list of all objects.
+ * so too: it is for tables that are published no more, and for names that are not needed any more. It may run beside a
+ * writer. Rejects with `FLASHTABLE_NOT_FOUND` if nothing is published or a name is not there, `_CORRUPTION`,
+ * `_UNAVAILABLE`, or `signal.reason`. Cost: a list of all objects.
  */
 export async function collectGarbage(
   store: ObjectStore,
@@ -215,12 +216,20 @@ export async function verifyPublished(
       if (found.problems.length === 0) return found
       // A writer may have published meanwhile, and have deleted what was forgotten: only what is still named is damage.
       const { files } = (await requireRemote(checked, control)).remote
-      const named = new Set(files.map(({ key }) => `${checked.url}/${key}`))
-      const problems = found.problems.filter(({ file }) => named.has(file))
-      if (problems.length === found.problems.length || attempt === VERIFICATIONS)
-        return { ...found, problems }
+      const named = new Set(files.map(({ key }) => key))
+      if (filesOfVersion(remote, found.version).every(({ key }) => named.has(key)))
+        return { ...found, problems: found.problems.filter(({ file }) => named.has(keyIn(checked, file))) }
+      if (attempt === VERIFICATIONS)
+        throw new FlashTableError(
+          'FLASHTABLE_SNAPSHOT_EXPIRED',
+          `versions of ${checked.url} are forgotten faster than they can be verified: publish with a longer retention`,
+        )
     }
   })
+}
+
+function keyIn({ url }: ObjectStore, address: string): string {
+  return address.slice(url.length + 1)
 }
 
 async function verifyNewest(

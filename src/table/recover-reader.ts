@@ -25,8 +25,8 @@ export interface RecoveredReader extends Recovered {
 }
 
 /**
- * `optionsFor`: called with the manifest of each attempt; may throw. `keptFile`: of a reader that moves on. Rejects with `FLASHTABLE_CORRUPTION`, `_IO_ERROR`
- * or `_NOT_FOUND`.
+ * `optionsFor`: called with the manifest of each attempt; may throw. `keptFile`: of a reader that moves on. Rejects with
+ * `FLASHTABLE_CORRUPTION`, `_IO_ERROR` or `_NOT_FOUND`.
  */
 export async function recoverReader(
   optionsFor: (manifest: Manifest) => RecoveryOptions,

@@ -132,8 +132,8 @@ export class RemoteReader {
   }
 
   /**
-   * Opens the newest version, or returns the parts of the open one if that is it, or if it is to stay open. `gone`: an object that the open version
-   * needs and that the store does not have. Errors: as {@link open}, and `FLASHTABLE_MOVED`.
+   * Opens the newest version, or returns the parts of the open one if that is it, or if it is to stay open. `gone`: an
+   * object that the open version needs and that the store does not have. Errors: as {@link open}, and `FLASHTABLE_MOVED`.
    */
   async moveOn(previous: TableParts | undefined, gone?: string): Promise<TableParts> {
     // A name may be another version's by now, and the one that is open may be forgotten: it stays as long as it can be read.

@@ -327,6 +327,12 @@ export function describePublishing(name: string, newStore: () => Promise<ObjectS
         return store.get(...args)
       })
       expect(await verifyPublished(slow)).toMatchObject({ version: 3, problems: [], records: 3000 })
+      // Each time again: it does not say that what it has not seen is sound.
+      const busy = withGet(store, async (...args) => {
+        await publishAnew()
+        return store.get(...args)
+      })
+      await expect(verifyPublished(busy)).rejects.toMatchObject({ code: 'FLASHTABLE_SNAPSHOT_EXPIRED' })
       await table.close()
       await store.close()
     })

@@ -1,12 +1,13 @@
 /** `flashtable publish DIR URL`: the table as a new version in an object store. */
 import { Option, type Command } from 'commander'
-import { FlashTable, type KeptPeriods } from '../../../src/index.js'
+import { FlashTable } from '../../../src/index.js'
 import { jsonOption, single, waitOption } from '../arguments.js'
 import { closing } from '../closing.js'
 import { interruptible } from '../interrupt.js'
 import { formatBytes, report } from '../output.js'
 import { withProgress } from '../progress.js'
-import { parseEnd, parseKeep, parseSpan } from '../span.js'
+import { parseEnd } from '../span.js'
+import { addPublishOptions, type PublishTexts } from '../publish-options.js'
 import { addStoreOptions, openStore, parseTable, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
 import { countText } from '../words.js'
 
@@ -36,36 +37,16 @@ export function definePublish(program: Command): void {
         new Option('--expires <time>', 'when the name may be forgotten, such as 30d').argParser(parseEnd),
       ),
     )
-    .addOption(
-      single(
-        new Option('--retention <time>', 'how long older versions can be restored, at first 1h').argParser(
-          parseSpan,
-        ),
-      ),
-    )
-    .addOption(
-      single(
-        new Option(
-          '--keep <periods>',
-          'of how many hours, days and weeks the last version stays, such as daily=7,weekly=4',
-        ).argParser(parseKeep),
-      ),
-    )
-    .addOption(
-      new Option('--take-over', 'go on with what another writer has published, from a restored copy'),
-    )
+  addPublishOptions(command)
     .addOption(waitOption())
     .addOption(jsonOption())
     .addHelpText('after', DETAILS)
     .action(runPublish)
 }
 
-interface Options extends StoreTexts {
+interface Options extends StoreTexts, PublishTexts {
   readonly name?: string
   readonly expires?: string | Date
-  readonly retention?: string
-  readonly keep?: KeptPeriods
-  readonly takeOver?: true
   readonly wait?: number
   readonly json?: true
 }

@@ -4,19 +4,14 @@ import { Option, type Command } from 'commander'
 import { throwIfAborted } from '../../../src/async/abort.js'
 import { visible } from '../../../src/base/describe-value.js'
 import { hasCode, messageOf } from '../../../src/base/errors.js'
-import {
-  FlashTable,
-  type KeptPeriods,
-  type ObjectStore,
-  type Replica,
-  type ReplicaStatus,
-} from '../../../src/index.js'
+import { FlashTable, type ObjectStore, type Replica, type ReplicaStatus } from '../../../src/index.js'
 import { jsonOption, single } from '../arguments.js'
 import { closing } from '../closing.js'
 import { inCommandLineWords } from '../failure.js'
 import { interruptible } from '../interrupt.js'
 import { formatCount } from '../output.js'
-import { parseInterval, parseKeep, parseSpan } from '../span.js'
+import { parseInterval } from '../span.js'
+import { addPublishOptions, type PublishTexts } from '../publish-options.js'
 import { addStoreOptions, openStore, parseTable, parseUrl, URL_DETAILS, type StoreTexts } from '../store.js'
 import { printError, printLine, printText } from '../streams.js'
 import { countText } from '../words.js'
@@ -49,43 +44,22 @@ export function defineReplicate(program: Command): void {
     )
     .argument('<dir>', 'directory of the table', parseTable)
     .argument('<url>', 'where it is published', parseUrl)
-  addStoreOptions(command)
-    .addOption(
-      single(
-        new Option('--every <time>', 'how often what is new is published, at first 10s').argParser(
-          parseInterval,
-        ),
+  addStoreOptions(command).addOption(
+    single(
+      new Option('--every <time>', 'how often what is new is published, at first 10s').argParser(
+        parseInterval,
       ),
-    )
-    .addOption(
-      single(
-        new Option('--retention <time>', 'how long older versions can be restored, at first 1h').argParser(
-          parseSpan,
-        ),
-      ),
-    )
-    .addOption(
-      single(
-        new Option(
-          '--keep <periods>',
-          'of how many hours, days and weeks the last version stays, such as daily=7,weekly=4',
-        ).argParser(parseKeep),
-      ),
-    )
-    .addOption(
-      new Option('--take-over', 'go on with what another writer has published, from a restored copy'),
-    )
+    ),
+  )
+  addPublishOptions(command)
     .addOption(new Option('--once', 'publish what is there now, and end'))
     .addOption(jsonOption())
     .addHelpText('after', DETAILS)
     .action(runReplicate)
 }
 
-interface Options extends StoreTexts {
+interface Options extends StoreTexts, PublishTexts {
   readonly every?: string
-  readonly retention?: string
-  readonly keep?: KeptPeriods
-  readonly takeOver?: true
   readonly once?: true
   readonly json?: true
 }
