@@ -1,12 +1,14 @@
 /**
  * A growing list of words: filter and fences of a bucket file that is being written.
  *
- * Kept in chunks, so that growing copies nothing: the filter of a hundred million records has 125 MB. Chunks of one that was
- * written serve the next one of the thread: the garbage collector would let them pile up.
+ * Kept in chunks, so that growing copies nothing: the filter of a hundred million records has 125 MB. Only the first chunk
+ * grows, from little: most files are small. Chunks of one that was written serve the next one of the thread: the garbage
+ * collector would let them pile up.
  */
 import { newColumn } from '../kernels/kernels.js'
 
 const CHUNK_WORDS = 2 ** 16
+const FIRST_WORDS = 2 ** 8
 /** Up to this many words lie in the memory of the kernels, where there is some: more would leave too little for columns. */
 const KERNEL_WORDS_MAX = 2 ** 23
 
@@ -16,32 +18,43 @@ const spareChunks: Uint32Array[] = []
 export class WordBuffer {
   readonly #chunks: Uint32Array[] = []
   #length = 0
+  /** Words that the chunks hold. */
+  #room = 0
 
   get length(): number {
     return this.#length
   }
 
   push(word: number): void {
-    const at = this.#length % CHUNK_WORDS
-    if (at === 0) this.#addChunk()
-    this.#chunks.at(-1)![at] = word
+    if (this.#length === this.#room) this.#makeRoom()
+    this.#chunks.at(-1)![this.#length % CHUNK_WORDS] = word
     this.#length++
   }
 
   append(words: Uint32Array): void {
     for (let from = 0; from < words.length;) {
-      const at = this.#length % CHUNK_WORDS
-      if (at === 0) this.#addChunk()
-      const piece = words.subarray(from, from + CHUNK_WORDS - at)
-      this.#chunks.at(-1)!.set(piece, at)
+      if (this.#length === this.#room) this.#makeRoom()
+      const piece = words.subarray(from, from + this.#room - this.#length)
+      this.#chunks.at(-1)!.set(piece, this.#length % CHUNK_WORDS)
       from += piece.length
       this.#length += piece.length
     }
   }
 
-  #addChunk(): void {
+  #makeRoom(): void {
+    const first = this.#chunks[0]
+    if (first !== undefined && first.length < CHUNK_WORDS) {
+      this.#chunks[0] = newColumn(2 * first.length)
+      this.#chunks[0].set(first)
+    } else {
+      this.#chunks.push(first === undefined ? newColumn(FIRST_WORDS) : this.#newChunk())
+    }
+    this.#room = (this.#chunks.length - 1) * CHUNK_WORDS + this.#chunks.at(-1)!.length
+  }
+
+  #newChunk(): Uint32Array {
     const chunk = this.#length < KERNEL_WORDS_MAX ? newColumn(CHUNK_WORDS) : spareChunks.pop()
-    this.#chunks.push(chunk ?? new Uint32Array(CHUNK_WORDS))
+    return chunk ?? new Uint32Array(CHUNK_WORDS)
   }
 
   /** Drops all words; others will use their memory. */
@@ -49,6 +62,7 @@ export class WordBuffer {
     spareChunks.push(...this.#chunks.slice(KERNEL_WORDS_MAX / CHUNK_WORDS))
     this.#chunks.length = 0
     this.#length = 0
+    this.#room = 0
   }
 
   /** A copy of all words. */

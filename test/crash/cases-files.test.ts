@@ -25,7 +25,7 @@ describe(`files and directories (seed ${SEED})`, () => {
   })
 
   test('case 11: no stop between log and manifest looks like damage', async () => {
-    const { states } = await explore('mixed', 150, SEED)
+    const { states } = await explore('mixed', { states: 150, seed: SEED })
     expect(states).toBeGreaterThan(100)
   })
 

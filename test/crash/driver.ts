@@ -1,6 +1,6 @@
 /** Drives a table on a simulated disk and keeps the history of what it asked and was promised. */
 import { hasJobs } from '../support/later-executor.js'
-import type { SimulatedFileSystem } from '../support/simulated-file-system.js'
+import { SimulatedCrash, type SimulatedFileSystem } from '../support/simulated-file-system.js'
 import type { CrashRecord, Effect, History } from './history.js'
 import { bulkLoadOn, columnsOf, contents, openOn, type CrashTable, type OpenOptions } from './table.js'
 
@@ -26,6 +26,12 @@ export class Driver {
     if (this.#opened) await this.settle()
     this.#opened = true
     this.table = await openOn(this.disk, { ...this.options, ...options })
+  }
+
+  /** Another program writes a file; not when the process has ended, although a close may have said nothing of it. */
+  writeFile(path: string, bytes: Uint8Array): void {
+    if (this.disk.crashed) throw new SimulatedCrash('simulated crash before another program writes')
+    this.disk.writeFile(path, bytes)
   }
 
   /** Records that differ in all fields and share keys now and then. */

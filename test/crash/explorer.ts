@@ -2,6 +2,10 @@
  * The crash explorer: stops a workload at a call of the file system, draws disks that a power cut there may leave, and
  * opens them again (ALICE, OSDI'14).
  *
+ * What a stop leaves is taken from a run that goes on: the calls in flight end as the seed has it, and all is put back.
+ * Or the run ends there, as a process does that dies: that is slower, and sees more. What a call has been told by then
+ * counts as promised although its caller has not heard it yet.
+ *
  * Each disk must open without help and hold the state behind a prefix of the calls, with everything acknowledged as
  * durable in it; then put, sync, power cut and open work, and show the same and that put. Recovery is stopped at a call
  * of its own too: what comes after must find the same. Many draws give the same disk; it is opened once for each way
@@ -9,9 +13,9 @@
  */
 import { crc32 } from 'node:zlib'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
-import type { CallName } from '../support/simulated-file-system.js'
+import type { Call, CallName } from '../support/simulated-file-system.js'
 import { Driver } from './driver.js'
-import { History } from './history.js'
+import { History, type Promised } from './history.js'
 import { contents, metaOf, openOn } from './table.js'
 import { WORKLOADS } from './workloads/index.js'
 import type { Workload } from './workloads/workload.js'
@@ -41,6 +45,24 @@ interface Run {
   readonly history: History
 }
 
+/** What the end of the process at a call leaves, and what was promised by then. */
+interface Stop {
+  readonly disk: SimulatedFileSystem
+  readonly promised: Promised
+}
+
+export interface ExploreOptions {
+  /** About so many are drawn, over all stops alike. */
+  readonly states: number
+  readonly seed: number
+  /** Called after each state, with how many there have been. */
+  readonly onState?: (states: number) => void
+  /** Which stops are visited; default: all. */
+  readonly isVisited?: (step: number, steps: number) => boolean
+  /** At which of them a run ends; the others are taken from one that goes on. Default: at all. */
+  readonly isRunAnew?: (step: number) => boolean
+}
+
 /** What a disk holds, and how many calls it takes to open it. */
 interface Held {
   readonly table: string
@@ -59,8 +81,8 @@ const PATIENT_FANOUT = 8
 const READER_EVERY = 4
 const READER_CALLS: ReadonlySet<CallName> = new Set(['open', 'read', 'size', 'close', 'list', 'info'])
 
-/** Runs the workload until it ends, or until call `step`. */
-export async function run(workload: string, step?: number): Promise<Run> {
+/** Runs the workload until it ends, or until call `step`. `onBegun` sees the calls. */
+async function run(workload: string, step?: number, onBegun?: (call: Call, run: Run) => void): Promise<Run> {
   const disk = new SimulatedFileSystem({ seed: 1, crashAt: step })
   disk.writeFile('/tables/.keep', new Uint8Array(0))
   const { options = {}, run } = workloadOf(workload)
@@ -68,6 +90,7 @@ export async function run(workload: string, step?: number): Promise<Run> {
   const history = new History(
     duplicates === 'replace' ? 'replaced' : combine === undefined ? 'kept' : 'combined',
   )
+  if (onBegun !== undefined) disk.onBegun = call => onBegun(call, { disk, history })
   try {
     await run(new Driver(disk, history, options))
   } catch (error) {
@@ -76,41 +99,37 @@ export async function run(workload: string, step?: number): Promise<Run> {
   return { disk, history }
 }
 
-/**
- * Explores about `states` states of the workload, over all its stops alike, or over those that `isChosen`. Throws at the first
- * state that breaks a promise, with what is needed to see it again. `onState` is called after each, with how many there
- * have been.
- */
+/** Explores a workload. Throws at the first state that breaks a promise, with what is needed to see it again. */
 export async function explore(
   workload: string,
-  states: number,
-  firstSeed: number,
-  onState: (states: number) => void = () => {},
-  isChosen: (step: number, steps: number) => boolean = () => true,
+  { states, seed, onState = () => {}, isVisited = () => true, isRunAnew = () => true }: ExploreOptions,
 ): Promise<Exploration> {
-  const whole = await run(workload)
-  const steps = whole.disk.calls
+  const { disk } = await run(workload)
+  const steps = disk.calls
+  const visited = Array.from({ length: steps }, (_, i) => i + 1).filter(step => isVisited(step, steps))
+  const explorer = await Explorer.of(workload, visited)
   const seeds = Math.max(1, Math.ceil(states / steps) - 1)
-  const explorer = new Explorer(workload, whole)
-  let chosen = 0
-  for (let step = 1; step <= steps; step++) {
-    if (!isChosen(step, steps)) continue
-    chosen++
-    await explorer.stopAt(step)
+  for (const step of visited) {
+    await explorer.stopAt(step, isRunAnew(step))
     await explorer.check(-1, false)
     for (let i = 0; i < seeds; i++) {
       // Each stop has seeds of its own, or all would make the same choices.
-      await explorer.check(firstSeed + (step - 1) * seeds + i, false)
+      await explorer.check(seed + (step - 1) * seeds + i, false)
       onState(explorer.states)
     }
   }
-  return { steps: chosen, states: explorer.states, disks: explorer.disks, recoveries: explorer.recoveries }
+  return {
+    steps: visited.length,
+    states: explorer.states,
+    disks: explorer.disks,
+    recoveries: explorer.recoveries,
+  }
 }
 
 /** Checks one state again, in every way. */
 export async function replay({ workload, step, seed }: State): Promise<void> {
-  const explorer = new Explorer(workload, await run(workload))
-  await explorer.stopAt(step)
+  const explorer = await Explorer.of(workload, [step])
+  await explorer.stopAt(step, true)
   await explorer.check(seed, true)
 }
 
@@ -124,36 +143,62 @@ class Explorer {
   /** The state behind each prefix of all calls of the workload. */
   readonly #allPrefixes: readonly string[]
   readonly #calls: History['calls']
+  readonly #stops: ReadonlyMap<number, Stop>
   #step = 0
-  #run!: Run
+  #stop!: Stop
   /** The state behind each prefix of the calls up to the stop. */
   #prefixes: readonly string[] = []
 
-  /** `whole` is the run that nothing stops. */
-  constructor(workload: string, whole: Run) {
+  /** `whole` is the run that nothing stops, `stops` what some of its calls would leave. */
+  private constructor(workload: string, whole: Run, stops: ReadonlyMap<number, Stop>) {
     this.#workload = workload
     this.#options = workloadOf(workload).options ?? {}
     this.#allPrefixes = whole.history.states()
     this.#calls = whole.history.calls
+    this.#stops = stops
+  }
+
+  /** `steps`: ascending. As where a run ends, a stop is the first call to begin of those that have its number or a higher one. */
+  static async of(workload: string, steps: readonly number[]): Promise<Explorer> {
+    const stops = new Map<number, Stop>()
+    const take = (last: number, { disk, history }: Run): void => {
+      const here = steps.filter(step => step <= last && !stops.has(step))
+      if (here.length === 0) return
+      const stop = { disk: disk.leftByKill(), promised: history.promised() }
+      for (const step of here) stops.set(step, stop)
+    }
+    const whole = await run(workload, undefined, ({ step }, soFar) => take(step, soFar))
+    take(Infinity, whole)
+    return new Explorer(workload, whole, stops)
   }
 
   get disks(): number {
     return this.#held.size
   }
 
-  async stopAt(step: number): Promise<void> {
+  /** `anew`: a run ends there. */
+  async stopAt(step: number, anew: boolean): Promise<void> {
     this.#step = step
-    this.#run = await run(this.#workload, step)
-    const { calls } = this.#run.history
-    if (calls.some((effects, i) => effects.length !== this.#calls[i]!.length)) {
+    const taken = this.#stops.get(step)!
+    this.#stop = anew ? await this.#runTo(step, taken) : taken
+    this.#prefixes = this.#allPrefixes.slice(0, this.#stop.promised.calls + 1)
+  }
+
+  /** `taken`: what must be left. */
+  async #runTo(step: number, taken: Stop): Promise<Stop> {
+    const { disk, history } = await run(this.#workload, step)
+    if (history.calls.some((effects, i) => effects.length !== this.#calls[i]!.length)) {
       throw new Error(`${this.#workload} asks for something else when it is stopped at call ${step}`)
     }
-    this.#prefixes = this.#allPrefixes.slice(0, calls.length + 1)
+    if (!areAlike(disk, taken.disk, step)) {
+      throw new Error(`${this.#workload} leaves another disk when it is stopped at call ${step}`)
+    }
+    return { disk, promised: history.promised() }
   }
 
   /** Draws a disk and checks it; `thoroughly`: in every way, whatever the seed. */
   async check(seed: number, thoroughly: boolean): Promise<void> {
-    const { disk: stopped } = this.#run
+    const { disk: stopped } = this.#stop
     const disk = seed < 0 ? stopped.clone() : stopped.crashState(seed)
     this.states++
     try {
@@ -177,14 +222,14 @@ class Explorer {
   }
 
   #expectPromised({ table, meta, copies }: Held, processOnly: boolean): void {
-    const { history } = this.#run
-    const promised = processOnly ? history.written : history.durable
+    const { written, durable, meta: metaSet, copies: copiesMade } = this.#stop.promised
+    const promised = processOnly ? written : durable
     const prefix = this.#prefixes.lastIndexOf(table)
     if (prefix < 0)
       throw new Error(`no prefix of the history has this state: ${difference(table, this.#prefixes)}`)
     if (prefix < promised) throw new Error(`the state behind ${prefix} calls, but ${promised} were promised`)
-    this.#expectMeta(meta, prefix, history.meta)
-    for (const [i, { directory, from, meta: metaFrom, done }] of history.copies.entries()) {
+    this.#expectMeta(meta, prefix, metaSet)
+    for (const [i, { directory, from, meta: metaFrom, done }] of copiesMade.entries()) {
       const copy = copies[i]
       if (copy === undefined) {
         if (done) throw new Error(`${directory} is no table, although the checkpoint was complete`)
@@ -204,7 +249,7 @@ class Explorer {
   #expectMeta(meta: number, prefix: number, from: number): void {
     if (meta < from) throw new Error(`the metadata tell of ${meta} calls, but those of ${from} were set`)
     if (meta > prefix) throw new Error(`the metadata tell of ${meta} calls, the records are behind ${prefix}`)
-    if (meta > 0 && !this.#run.history.metas.includes(meta))
+    if (meta > 0 && !this.#stop.promised.metas.includes(meta))
       throw new Error(`nobody set the metadata ${meta}`)
   }
 
@@ -227,7 +272,7 @@ class Explorer {
     if (found !== expected)
       throw new Error(`after recovery, put and sync: '${found}' instead of '${expected}'`)
     const copies: Held['copies'][number][] = []
-    for (const { directory } of this.#run.history.copies)
+    for (const { directory } of this.#stop.promised.copies)
       copies.push(await this.#copyIn(disk.clone(), directory))
     return { table: held, meta, copies, openCalls }
   }
@@ -304,6 +349,11 @@ function identityOf(disk: SimulatedFileSystem): string {
       return `${path}:${bytes.byteLength}:${crc32(bytes)}`
     })
     .join(' ')
+}
+
+/** Whether a power cut leaves the same of both, as far as a draw shows it. */
+function areAlike(a: SimulatedFileSystem, b: SimulatedFileSystem, seed: number): boolean {
+  return identityOf(a) === identityOf(b) && identityOf(a.crashState(seed)) === identityOf(b.crashState(seed))
 }
 
 function difference(found: string, prefixes: readonly string[]): string {

@@ -34,6 +34,17 @@ export interface Copy {
   done: boolean
 }
 
+/** What is promised at one moment: see {@link History}. */
+export interface Promised {
+  /** How many calls have been made. */
+  readonly calls: number
+  readonly written: number
+  readonly durable: number
+  readonly meta: number
+  readonly metas: readonly number[]
+  readonly copies: readonly Readonly<Copy>[]
+}
+
 /** What is promised of the calls so far: how many of them a state after a crash must contain at least. */
 export class History {
   readonly calls: (readonly Effect[])[] = []
@@ -65,6 +76,18 @@ export class History {
   acknowledge(count: number, durable: boolean): void {
     this.written = Math.max(this.written, count)
     if (durable) this.durable = Math.max(this.durable, count)
+  }
+
+  promised(): Promised {
+    const { calls, written, durable, meta, metas, copies } = this
+    return {
+      calls: calls.length,
+      written,
+      durable,
+      meta,
+      metas: [...metas],
+      copies: copies.map(copy => ({ ...copy })),
+    }
   }
 
   /** The state behind each prefix, as text: position k is the state behind k calls. */

@@ -46,7 +46,11 @@ async function exploreAll({ states, seed, workloads }: Arguments): Promise<void>
   const startMs = performance.now()
   for (const workload of workloads) {
     const share = Math.ceil((states - sum.states) / (workloads.length - workloads.indexOf(workload)))
-    const explored = await explore(workload, share, seed, progressOf(workload, share))
+    const explored = await explore(workload, {
+      states: share,
+      seed,
+      onState: progressOf(workload, share),
+    })
     console.log(lineOf(workload, explored))
     for (const name of ['steps', 'states', 'disks', 'recoveries'] as const) sum[name] += explored[name]
   }

@@ -42,6 +42,14 @@ export class Random {
     return bytes
   }
 
+  /** To put it back to where it is now. */
+  remember(): () => void {
+    const state = this.#state
+    return () => {
+      this.#state = state
+    }
+  }
+
   /** A generator of its own, so that more draws in one place do not shift those in another. */
   fork(): Random {
     return new Random(this.next())

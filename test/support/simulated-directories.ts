@@ -106,6 +106,32 @@ export class SimulatedDirectories {
     this.#waiting = this.#waiting.filter(operation => !kept.has(operation))
   }
 
+  /** Every file that a name has, or has had and may have again after a power cut. */
+  *files(): Generator<SimulatedFile> {
+    for (const tree of [this.#current, this.#synced]) for (const files of tree.values()) yield* files.values()
+    for (const operation of this.#waiting) if ('file' in operation) yield operation.file
+  }
+
+  /** To put the names back to what they are now. Directories stay the same objects: they are known by them. */
+  remember(): () => void {
+    const trees = [this.#current, this.#synced].map(tree => ({
+      tree,
+      directories: [...tree].map(([path, files]) => ({ path, files, entries: [...files] })),
+    }))
+    const waiting = this.#waiting.slice()
+    return () => {
+      for (const { tree, directories } of trees) {
+        tree.clear()
+        for (const { path, files, entries } of directories) {
+          files.clear()
+          for (const [name, file] of entries) files.set(name, file)
+          tree.set(path, files)
+        }
+      }
+      this.#waiting = waiting
+    }
+  }
+
   /** The same names, synced or not as they are, for the copies of the files. */
   clone(copy: (file: SimulatedFile) => SimulatedFile): SimulatedDirectories {
     const result = new SimulatedDirectories(copyOf(this.#synced, copy))

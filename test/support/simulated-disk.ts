@@ -32,7 +32,7 @@ export class SimulatedDisk {
   readonly links: boolean
   readonly directories: SimulatedDirectories
   readonly handles = new Set<SimulatedHandle>()
-  readonly #stale: SimulatedFile[] = []
+  #stale: SimulatedFile[] = []
   #nextFileId = 1
 
   constructor(options: DiskOptions = {}, directories = new SimulatedDirectories()) {
@@ -45,6 +45,22 @@ export class SimulatedDisk {
   clone(options: DiskOptions): SimulatedDisk {
     const copy = once((file: SimulatedFile) => file.clone())
     return this.#derive(this.directories.clone(copy), options)
+  }
+
+  /** To put all of it back to what it is now. */
+  remember(): () => void {
+    const handles = [...this.handles]
+    const files = new Set([...this.directories.files(), ...handles.map(({ file }) => file)])
+    const undo = [this.directories.remember(), ...[...files].map(file => file.remember())]
+    const [stale, nextFileId] = [this.#stale, this.#nextFileId]
+    this.#stale = [...stale]
+    return () => {
+      for (const putBack of undo) putBack()
+      this.handles.clear()
+      for (const handle of handles) this.handles.add(handle)
+      this.#stale = stale
+      this.#nextFileId = nextFileId
+    }
   }
 
   /** A disk that a power cut may leave of this one. */

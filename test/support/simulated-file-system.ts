@@ -106,6 +106,11 @@ export class SimulatedFileSystem implements FileSystem {
     this.#steps.onCall = hook
   }
 
+  /** Sees every call when it has begun: {@link leftByKill} tells what it would leave if it were the last. */
+  set onBegun(hook: ((call: Call) => void) | undefined) {
+    this.#steps.onBegun = hook
+  }
+
   /** Sees every look at a path (`stamp`, `digest`) before it begins. It may hold it up. They are no calls, and have no number. */
   set onLook(hook: ((path: string) => void | Promise<void>) | undefined) {
     this.#steps.onLook = hook
@@ -152,6 +157,22 @@ export class SimulatedFileSystem implements FileSystem {
    */
   clone(options: SimulationOptions = {}): SimulatedFileSystem {
     return this.#with(this.#disk.clone(options), options)
+  }
+
+  /**
+   * What `kill -9` now would leave: calls in flight are done, done in part, or not done. It is the disk that a run with
+   * `crashAt` at this call has at its end; here the process lives on, and nothing has changed.
+   */
+  leftByKill(): SimulatedFileSystem {
+    const undo = [this.#disk, this.#steps, this.#random].map(part => part.remember())
+    const [written, directories] = [this.bytesWritten, [...this.#openDirectories]]
+    this.#steps.endInFlight()
+    const left = this.clone()
+    for (const putBack of undo) putBack()
+    this.bytesWritten = written
+    this.#openDirectories.splice(0, Infinity, ...directories)
+    left.history.push(`killed at call ${this.calls}`)
+    return left
   }
 
   /**

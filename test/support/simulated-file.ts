@@ -76,9 +76,9 @@ export class SimulatedFile {
   /** Pages that take room on the disk. */
   allocated = 0
   #pages: (Page | undefined)[] = []
-  readonly #dirty = new Map<number, DirtyPage>()
+  #dirty = new Map<number, DirtyPage>()
   /** Clean in the cache, though the device holds something else: what a failed sync leaves. */
-  readonly #lost = new Map<number, Page | undefined>()
+  #lost = new Map<number, Page | undefined>()
   /** Counts writes: tells what a sync that began earlier covers. */
   #time = 0
 
@@ -217,6 +217,19 @@ export class SimulatedFile {
       copy.#dirty.set(index, { ...dirty, versions: dirty.versions.slice() })
     for (const [index, device] of this.#lost) copy.#lost.set(index, device)
     return copy
+  }
+
+  /** To put it back to what it is now. */
+  remember(): () => void {
+    const { links, handles, size, syncedSize, allocated } = this
+    const now = this.clone()
+    return () => {
+      Object.assign(this, { links, handles, size, syncedSize, allocated })
+      this.#time = now.#time
+      this.#pages = now.#pages
+      this.#dirty = now.#dirty
+      this.#lost = now.#lost
+    }
   }
 
   /** All of it, as damage done to the device: synced, whatever was there. */

@@ -104,6 +104,7 @@ const SYSCALLS: Readonly<Record<CallName, string>> = {
 export class SimulatedSteps {
   crashAt: number | undefined
   onCall: ((call: Call) => void | Promise<void>) | undefined
+  onBegun: ((call: Call) => void) | undefined
   onLook: ((path: string) => void | Promise<void>) | undefined
   /** What no program may do has been done, and perhaps caught by somebody: from now on every call throws it. */
   misuse: Error | undefined
@@ -137,9 +138,19 @@ export class SimulatedSteps {
     this.#crash = new SimulatedCrash(
       `simulated crash at ${last === undefined ? 'the start' : describeCall(last)}`,
     )
-    for (const action of this.#inFlight) this.#doPartly(action)
+    this.endInFlight()
     this.#inFlight.clear()
     return this.#crash
+  }
+
+  /** What the end of the process makes of the calls in flight. */
+  endInFlight(): void {
+    for (const action of this.#inFlight) this.#doPartly(action)
+  }
+
+  /** To put the next choices back to what they are now. */
+  remember(): () => void {
+    return this.#random.remember()
   }
 
   /** A call that is done after others have had their turns. `make` runs when it begins. */
@@ -186,9 +197,16 @@ export class SimulatedSteps {
   #begin<T>(call: Call, make: () => Action<T>): Action<T> {
     if (this.#crash !== undefined) throw this.#crash
     const action = make()
-    if (this.crashAt === undefined || call.step < this.crashAt) return action
-    this.#inFlight.add(action)
-    throw this.crashNow()
+    if (this.crashAt !== undefined && call.step >= this.crashAt) {
+      this.#inFlight.add(action)
+      throw this.crashNow()
+    }
+    if (this.onBegun !== undefined) {
+      this.#inFlight.add(action)
+      this.onBegun(call)
+      this.#inFlight.delete(action)
+    }
+    return action
   }
 
   #end<T>(call: Call, action: Action<T>): T {

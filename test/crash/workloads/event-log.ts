@@ -8,12 +8,13 @@ const PATH = `${DIRECTORY}/LOG.jsonl`
 export const EVENT_LOG_WORKLOADS: Workloads = {
   /** The file is nearly full, with a torn line at its end: it is put aside, twice. */
   eventLog: {
+    options: { eventLog: true },
     async run(driver) {
       await driver.open()
       await driver.columns(driver.records(5), true)
       await driver.close()
       for (let life = 0; life < 2; life++) {
-        driver.disk.writeFile(PATH, new Uint8Array(EVENT_LOG_BYTES_MAX - 1).fill(0x20))
+        driver.writeFile(PATH, new Uint8Array(EVENT_LOG_BYTES_MAX - 1).fill(0x20))
         await driver.open()
         await driver.columns(driver.records(5), true)
         await driver.settle()

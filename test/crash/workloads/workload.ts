@@ -11,6 +11,7 @@ export interface Workload {
     readonly syncIntervalMs?: number
     readonly walBytes?: number
     readonly jobs?: JobForm
+    readonly eventLog?: boolean
     readonly runsPerFlush?: number
   }
   readonly run: (driver: Driver) => Promise<void>

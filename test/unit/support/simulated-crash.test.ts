@@ -95,4 +95,48 @@ describe('a crash', () => {
     expectBytes(next.crashState(0, { data: 'none', entries: 'all' }).readFile('/t/a'), filled(5000, 2))
     expectBytes(fs.crashState(0, { data: 'none', entries: 'all' }).readFile('/t/a'), filled(5000, 1))
   })
+
+  test('at any call leaves what the run that ends there leaves, and the run goes on as if nobody had asked', async () => {
+    /** Calls in flight at once, of all kinds. */
+    const run = async (fs: SimulatedFileSystem): Promise<void> => {
+      await fs.makeDirectory('/t')
+      await createSynced(fs, '/t/a', filled(5000, 1))
+      const [a, b] = [await fs.open('/t/a', 'update'), await create(fs, '/t/b', filled(10, 2))]
+      await Promise.all([
+        a.write(filled(700, 3), 4500),
+        a.sync(),
+        b.write(filled(4100, 4), 3),
+        fs.rename('/t/b', '/t/c'),
+        fs.makeDirectory('/t/d/e'),
+        fs.open('/t/f', 'create').then(handle => handle.close()),
+        fs.openDirectory('/t').then(async handle => handle.sync().finally(async () => handle.close())),
+      ])
+      await Promise.all([fs.unlink('/t/a'), fs.link('/t/c', '/t/g'), fs.removeDirectory('/t/d/e'), b.sync()])
+      await Promise.all([a.write(filled(9000, 5), 100), fs.rename('/t/c', '/t/f'), fs.syncDirectory('/t')])
+      const closed = Promise.all([a.close(), b.close()])
+      await Promise.all([closed, create(fs, '/t/h', filled(300, 6)).then(handle => handle.close())])
+    }
+    const found = (fs: SimulatedFileSystem): unknown =>
+      [fs, ...[1, 2, 3, 4, 5, 6].map(seed => fs.crashState(seed))].map(disk => ({
+        files: disk.files().map(path => [path, Buffer.from(disk.readFile(path)).toString('hex')]),
+        usedBytes: disk.usedBytes,
+        choices: disk.history.filter(line => !/^(power cut after|killed at) call/.test(line)),
+      }))
+    for (const seed of SEEDS.slice(0, 12)) {
+      const whole = new SimulatedFileSystem({ seed, shortTransfers: 0.2 })
+      const left: { readonly step: number; readonly disk: SimulatedFileSystem }[] = []
+      whole.onBegun = ({ step }) => left.push({ step, disk: whole.leftByKill() })
+      await run(whole)
+      const undisturbed = new SimulatedFileSystem({ seed, shortTransfers: 0.2 })
+      await run(undisturbed)
+      expect(whole.log).toEqual(undisturbed.log)
+      expect(found(whole)).toEqual(found(undisturbed))
+      expect([whole.openPaths, whole.bytesWritten]).toEqual([[], undisturbed.bytesWritten])
+      for (const { step, disk } of left) {
+        const ended = new SimulatedFileSystem({ seed, shortTransfers: 0.2, crashAt: step })
+        await expect(run(ended)).rejects.toThrow(SimulatedCrash)
+        expect(found(disk), `call ${step}, seed ${seed}`).toEqual(found(ended.clone()))
+      }
+    }
+  })
 })
