@@ -52,7 +52,7 @@ interface Stop {
 }
 
 export interface ExploreOptions {
-  /** About so many are drawn, over all stops alike. */
+  /** How many are drawn, about, over all stops alike. */
   readonly states: number
   readonly seed: number
   /** Called after each state, with how many there have been. */
