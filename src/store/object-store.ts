@@ -6,11 +6,10 @@
  * that the caller has seen. Everything that must not be done twice hangs on a swap. Keys of whole objects have a `/` in
  * them, those of pointers have none.
  *
- * What implements it keeps to this: a call either does what it says or rejects. `FLASHTABLE_UNAVAILABLE`: the store was not reached,
- * or refused for now; the call may have been done. A swap is never tried again by the store itself: an answer that was
+ * What implements it keeps to this: a call either does what it says or rejects. An error without a code of ours counts as
+ * `FLASHTABLE_UNAVAILABLE`: the store was not reached, or refused for now; the call may have been done. A swap is never tried again by the store itself: an answer that was
  * lost would turn success into `lost`. Anything else may be.
  */
-import { FlashTableError, messageOf } from '../base/errors.js'
 
 /** A range of bytes: from the first on, up to `end`, which is not part of it. */
 export interface ByteRange {
@@ -88,13 +87,6 @@ export interface ObjectStore {
   below(path: string): ObjectStore
   /** Releases connections. */
   close(): Promise<void>
-}
-
-/** What a call of a store has rejected with, as the port says it: the store of a user may reject with errors of its own. */
-export function storeError(error: unknown, { url }: ObjectStore, what: string): FlashTableError {
-  if (error instanceof FlashTableError) return error
-  const message = `the store ${url} cannot ${what}: ${messageOf(error)}; try again`
-  return new FlashTableError('FLASHTABLE_UNAVAILABLE', message, { cause: error })
 }
 
 /** Bytes in memory as a source. */

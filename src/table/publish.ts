@@ -27,6 +27,7 @@ import {
 } from '../remote/publisher.js'
 import type { TableState } from '../state/table-state.js'
 import type { Version } from '../state/version.js'
+import { GuardedStore } from '../store/guarded-store.js'
 import type { ObjectSource, ObjectStore } from '../store/object-store.js'
 import type { Environment } from './environment.js'
 import type { TableLock, TableParts, WriterParts } from './table-parts.js'
@@ -228,7 +229,7 @@ export function sourceOfStored({ stored }: Version, number: number, pageBytes: n
 }
 
 /**
- * Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION` unless it has the calls of an object store. `needsBelow`: also `below`,
+ * The store, guarded. Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION` unless it has the calls of an object store. `needsBelow`: also `below`,
  * which stores made by others need for tables of many parts alone.
  */
 export function checkStore(call: string, store: unknown, needsBelow = false): ObjectStore {
@@ -239,7 +240,7 @@ export function checkStore(call: string, store: unknown, needsBelow = false): Ob
     typeof given.url === 'string' &&
     STORE_CALLS.every(name => typeof given[name] === 'function')
   if (isStore) {
-    if (!needsBelow || typeof given.below === 'function') return store as ObjectStore
+    if (!needsBelow || typeof given.below === 'function') return new GuardedStore(store as ObjectStore)
     throw invalidOption(
       `${call}: the store ${given.url} has no method below, which gives the store at a path below it`,
     )

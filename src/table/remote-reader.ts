@@ -16,7 +16,7 @@ import { loadRemote, type RemoteState } from '../remote/pointer.js'
 import { remoteFileSystem } from '../remote/remote-file-system.js'
 import { REMOTE_MANIFEST_KEY, type RemoteManifest, type RemoteVersion } from '../remote/remote-manifest.js'
 import { chooseVersion, newestOf } from '../remote/versions.js'
-import { storeError, type ObjectStore } from '../store/object-store.js'
+import type { ObjectStore } from '../store/object-store.js'
 import { latencyOf, type Environment } from './environment.js'
 import { openReader } from './open-reader.js'
 import type { TableParts } from './table-parts.js'
@@ -176,10 +176,7 @@ export class RemoteReader {
   /** The newest manifest, of the same published table as before. */
   async #load(previous: TableParts | undefined): Promise<RemoteManifest> {
     const signal = previous === undefined ? this.#options.open.signal : this.#closing.signal
-    const state = await loadRemote(this.#store, { signal }, this.#state).catch((error: unknown) => {
-      throwIfAborted(signal)
-      throw storeError(error, this.#store, `read ${REMOTE_MANIFEST_KEY}`)
-    })
+    const state = await loadRemote(this.#store, { signal }, this.#state)
     this.#checkedMs = this.#environment.date()
     if (state === undefined) throw await nothingPublished(this.#store, { signal })
     const { remote } = state

@@ -173,22 +173,6 @@ describe('of the store is asked', () => {
     await reader.close()
   })
 
-  test('again what came with the wrong length, which is an error', async () => {
-    const { read, ranges, store } = await opened()
-    for (const change of [
-      (bytes: Uint8Array) => bytes.subarray(1),
-      (bytes: Uint8Array) => Uint8Array.of(...bytes, 0),
-      () => new Uint8Array(0),
-    ]) {
-      store.change = change
-      await expect(read(0, 10)).rejects.toMatchObject({ code: 'FLASHTABLE_UNAVAILABLE' })
-    }
-    store.change = bytes => bytes
-    ranges()
-    expect(await read(0, 10)).toHaveLength(10)
-    expect(ranges()).toHaveLength(1)
-  })
-
   test('after a failure nothing is written to the buffer any more', async () => {
     const { reader, store } = await opened()
     const gate = newDeferred()
