@@ -2,9 +2,9 @@
  * The crash explorer: stops a workload at a call of the file system, draws disks that a power cut there may leave, and
  * opens them again (ALICE, OSDI'14).
  *
- * What a stop leaves is taken from a run that goes on: the calls in flight end as the seed has it, and all is put back.
- * Or the run ends there, as a process does that dies: that is slower, and sees more. What a call has been told by then
- * counts as promised although its caller has not heard it yet.
+ * What a stop leaves is taken from a run that goes on: the calls in flight are done, done in part or not done, the disk is
+ * copied, and all is put back. Or a run ends there, as a process does that dies. That is slower and stricter: what was
+ * acknowledged by then is promised, although the caller has not heard it yet.
  *
  * Each disk must open without help and hold the state behind a prefix of the calls, with everything acknowledged as
  * durable in it; then put, sync, power cut and open work, and show the same and that put. Recovery is stopped at a call
