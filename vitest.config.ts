@@ -20,7 +20,7 @@ const QUICK = ['test/{contract,format,tidy,unit}/**/*.test.ts']
 
 /**
  * Gives threads their script as text, as the build does: from its sources a thread takes a second to begin, for tsx
- * loads as many modules as the test. test/contract/few-descriptors.test.ts starts threads from the sources.
+ * loads as many modules as the test. test/contract/cli.test.ts starts one from the sources.
  */
 const WORKER_AS_TEXT: Plugin = {
   name: 'worker-as-text',
