@@ -1,4 +1,7 @@
+import { resolve } from 'node:path'
 import { configDefaults, defineConfig } from 'vitest/config'
+import type { Plugin } from 'vite'
+import { workerText } from './tools/build/worker-text.mjs'
 import LongestFirst from './test/support/longest-first.js'
 
 /** Tests that take several seconds: they start processes, fill tables of many files, or wait for locks. */
@@ -15,7 +18,23 @@ const SLOW = [
 ]
 const QUICK = ['test/{contract,format,tidy,unit}/**/*.test.ts']
 
+/**
+ * Gives threads their script as text, as the build does: from its sources a thread takes a second to begin, for tsx
+ * loads as many modules as the test. test/contract/cli.test.ts starts one from the sources.
+ */
+const WORKER_AS_TEXT: Plugin = {
+  name: 'worker-as-text',
+  async load(id) {
+    if (!id.endsWith('/src/executor/worker-source.ts')) return undefined
+    const { text, files } = await workerText()
+    // In watch mode: it is made again when one of them changes.
+    for (const file of files) this.addWatchFile(resolve(file))
+    return text
+  },
+}
+
 export default defineConfig({
+  plugins: [WORKER_AS_TEXT],
   test: {
     // By default one processor is left free: of two that is half of them.
     maxWorkers: '100%',

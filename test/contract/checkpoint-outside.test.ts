@@ -4,13 +4,13 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
 import { verifyTable } from '../../src/offline/verify.js'
 import { FINGERPRINT, fingerprint } from '../support/fingerprints.js'
+import { programFile } from '../support/programs.js'
 
-const WRITER = resolve(import.meta.dirname, '../support/ascending-writer.ts')
 const COPIES = 6
 
 /** How many records there are; throws unless they are those of 0 to n - 1, each once. */
@@ -31,7 +31,7 @@ async function prefixIn(directory: string): Promise<number> {
 test('beside a writer that seals, merges and compacts, a checkpoint holds a prefix with all that was acknowledged', async () => {
   const root = await mkdtemp(join(tmpdir(), 'flashtable-outside-'))
   const [location, notes] = [join(root, 'table'), join(root, 'acknowledged')]
-  const writer = spawn(process.execPath, ['--import', 'tsx', WRITER, location, notes], {
+  const writer = spawn(process.execPath, [await programFile('ascending-writer.ts'), location, notes], {
     stdio: ['pipe', 'inherit', 'inherit'],
   })
   const ended = once(writer, 'exit')

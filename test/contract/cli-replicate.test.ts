@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { expect, test } from 'vitest'
 import { FlashTable, directoryStore, type ReplicaStatus } from '../../src/index.js'
 import { testCli } from './cli-tables.js'
+import { LIBRARY, programOf } from '../support/programs.js'
 
 const { cli, freshPath, smallTable } = testCli()
 
@@ -91,8 +92,9 @@ test('of a writer that is killed the store has all that was told, and the next l
   await first.put(0)
   await first.close()
   const { child, states, result } = replicating(table, store)
+  const program = await programOf(WRITER)
   for (let life = 0; life < 2; life++) {
-    const writer = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', WRITER, table], {
+    const writer = spawn(process.execPath, [program, table], {
       stdio: 'ignore',
     })
     const seen = states.at(-1)?.sequence ?? 0
@@ -119,8 +121,8 @@ test('of a writer that is killed the store has all that was told, and the next l
 
 /** Puts numbers from the next one on, until it is killed. */
 const WRITER = `
-import { FlashTable } from './src/index.ts'
-const table = await FlashTable.open(process.argv[1], { keyEncoding: 'u32', bufferBytes: 16384 })
+import { FlashTable } from ${LIBRARY}
+const table = await FlashTable.open(process.argv[2], { keyEncoding: 'u32', bufferBytes: 16384 })
 for (let key = (await table.stats()).sequence.next; ; key++) {
   await table.put(key)
   if (key % 50 === 0) await new Promise(resolve => setTimeout(resolve, 5))

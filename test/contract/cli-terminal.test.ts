@@ -10,6 +10,7 @@ import { fixed, FlashTable, struct } from '../../src/index.js'
 import type { CliResult } from '../support/run-cli.js'
 import { until } from '../support/until.js'
 import { testCli } from './cli-tables.js'
+import { LIBRARY, programOf } from '../support/programs.js'
 
 /** Characters that act on a terminal. */
 const ACTING = /[^\P{Cc}\n\t]|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u
@@ -226,11 +227,11 @@ describe('flashtable stats', () => {
   test('counts what only the log has, after kill -9 too', async () => {
     const path = freshPath()
     const program = `
-      import { FlashTable } from ${JSON.stringify(join(process.cwd(), 'src/index.ts'))}
+      import { FlashTable } from ${LIBRARY}
       const table = await FlashTable.open(${JSON.stringify(path)}, { keyEncoding: 'u32' })
       await table.putColumns({ key: Uint32Array.from({ length: 5000 }, (_, i) => i) })
       process.kill(process.pid, 'SIGKILL')`
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program])
+    const child = spawn(process.execPath, [await programOf(program)])
     await once(child, 'close')
     const { stdout } = await cli.run('stats', path)
     expect(stdout).toMatch(/^records +5,000$/m)

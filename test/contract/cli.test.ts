@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
+import { FlashTable } from '../../src/index.js'
 import { startNode } from '../support/run-cli.js'
 import { FINGERPRINT, testCli } from './cli-tables.js'
 
@@ -20,6 +21,19 @@ describe('flashtable', () => {
     const expected = { code: 0, stdout: `${version}\n`, stderr: '' }
     expect(await cli.run('--version')).toEqual(expected)
     expect(await startNode('--import', 'tsx', 'tools/cli/main.ts', '--version').result).toEqual(expected)
+  })
+
+  // Everywhere else tests start threads from text, as the package does.
+  test('run from the sources, it merges in a thread that loads the sources', async () => {
+    const path = freshPath()
+    const table = await FlashTable.open(path, { keyEncoding: 'u32' })
+    await table.put(7)
+    await table.close()
+    const compact = ['tools/cli/main.ts', 'compact', path, '--json']
+    const { code, stdout, stderr } = await startNode('--import', 'tsx', ...compact).result
+    // Where no thread can be started, it warns.
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(JSON.parse(stdout)).toMatchObject({ after: { bucketFiles: 1 } })
   })
 
   test.each([

@@ -4,21 +4,22 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { programFile } from '../support/programs.js'
 
-const SCRIPT = fileURLToPath(new URL('../support/waiting-process.ts', import.meta.url))
 /** A process that has not ended in this time is killed, and the test fails. */
 const LIFE_MS_MAX = 60_000
 
 let root = ''
+let program = ''
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'flashtable-alive-'))
+  program = await programFile('waiting-process.ts')
 })
 afterAll(() => rm(root, { recursive: true }))
 
 async function outputOf(situation: string): Promise<{ code: unknown; lines: string[] }> {
-  const args = ['--import', 'tsx', SCRIPT, situation, join(root, situation)]
+  const args = [program, situation, join(root, situation)]
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
     timeout: LIFE_MS_MAX,

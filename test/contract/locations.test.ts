@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { nodeFileSystem } from '../../src/io/node-file-system.js'
 import { startNode } from '../support/run-cli.js'
 import { testTables } from '../support/tables.js'
+import { LIBRARY, programOf } from '../support/programs.js'
 
 const tables = testTables()
 /** A text that was cut in the middle of an emoji. */
@@ -150,13 +151,13 @@ describe('a location', () => {
 describe('a location that is relative', () => {
   test('to a current directory that has been removed is told with a code', async () => {
     const program = `
-      import { FlashTable } from ${JSON.stringify(join(process.cwd(), 'src/index.ts'))}
+      import { FlashTable } from ${LIBRARY}
       import { mkdtempSync, rmdirSync } from 'node:fs'
       const directory = mkdtempSync(${JSON.stringify(join(tmpdir(), 'flashtable-gone-'))})
       process.chdir(directory)
       rmdirSync(directory)
       await FlashTable.open('table', { keyEncoding: 'u8' }).catch(error => console.log(error.code))`
-    const { stdout } = await startNode('--import', 'tsx', '--input-type=module', '-e', program).result
+    const { stdout } = await startNode(await programOf(program)).result
     expect(stdout).toBe('FLASHTABLE_IO_ERROR\n')
   })
 })

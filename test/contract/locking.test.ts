@@ -3,14 +3,13 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir, symlink } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
+import { programFile } from '../support/programs.js'
 import { FINGERPRINT, fingerprint, SMALL, testTables } from '../support/tables.js'
 import { until } from '../support/until.js'
 
 const tables = testTables({ onDisk: true })
-const HOLD_TABLE = fileURLToPath(new URL('../support/hold-table.ts', import.meta.url))
 const LOCKED = { name: 'FlashTableError', code: 'FLASHTABLE_LOCKED' }
 
 let processes: ChildProcess[] = []
@@ -29,7 +28,7 @@ async function kill(child: ChildProcess): Promise<void> {
 async function holder(
   path: string,
 ): Promise<{ child: ChildProcess; put: (count: number) => Promise<number> }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', HOLD_TABLE, path], {
+  const child = spawn(process.execPath, [await programFile('hold-table.ts'), path], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   processes.push(child)

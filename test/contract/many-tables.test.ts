@@ -4,22 +4,18 @@ import { expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
 import { BufferBudget } from '../../src/state/buffer-budget.js'
 import { nodeEnvironment } from '../../src/table/environment.js'
+import { LIBRARY, programOf } from '../support/programs.js'
 import { startNode } from '../support/run-cli.js'
 import { testTables } from '../support/tables.js'
 import { until } from '../support/until.js'
 
 const tables = testTables({ onDisk: true })
-const SOURCE = JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)
 
 test.skipIf(!existsSync('/proc/self/task'))(
   '60 tables that have sealed and merged have four threads at most, four descriptors each, and no thread once closed',
   async () => {
-    const { result } = startNode(
-      '--import',
-      'tsx',
-      '--input-type=module',
-      '-e',
-      `import { FlashTable } from ${SOURCE}
+    const program = await programOf(
+      `import { FlashTable } from ${LIBRARY}
        import { readdirSync } from 'node:fs'
        import { Worker } from 'node:worker_threads'
        const count = what => readdirSync('/proc/self/' + what).length
@@ -47,7 +43,7 @@ test.skipIf(!existsSync('/proc/self/task'))(
        await Promise.all(tables.map(table => table.close()))
        console.log(most > 0 && most <= 4, workers, open)`,
     )
-    const { stdout, stderr } = await result
+    const { stdout, stderr } = await startNode(program).result
     expect(stderr).toBe('')
     const [bounded, left, open] = stdout.trim().split(' ')
     expect(bounded).toBe('true')
@@ -85,12 +81,8 @@ test('tables whose memory is short together flush early, the fullest first, and 
 test.skipIf(!existsSync('/proc/self/task'))(
   'a thousand small tables are open at once in little memory and address space, with few threads',
   async () => {
-    const { result } = startNode(
-      '--import',
-      'tsx',
-      '--input-type=module',
-      '-e',
-      `import { FlashTable } from ${SOURCE}
+    const program = await programOf(
+      `import { FlashTable } from ${LIBRARY}
        import { readdirSync, readFileSync } from 'node:fs'
        const count = what => readdirSync('/proc/self/' + what).length
        const kib = name => Number(new RegExp(name + ':[^0-9]*([0-9]+)').exec(readFileSync('/proc/self/status', 'utf8'))[1])
@@ -110,7 +102,7 @@ test.skipIf(!existsSync('/proc/self/task'))(
        )
        await Promise.all(tables.map(table => table.close()))`,
     )
-    const { stdout, stderr } = await result
+    const { stdout, stderr } = await startNode(program).result
     expect(stderr).toBe('')
     const [found, rssMiB, sizeMiB, descriptors, threads] = stdout.trim().split(' ').map(Number)
     expect(found).toBe(1000)

@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
@@ -20,8 +19,8 @@ import { nodeEnvironment } from '../../src/table/environment.js'
 import { checkedText } from '../../src/format/checked-text.js'
 import { thrownBy } from '../support/thrown-by.js'
 import { collect } from '../support/tables.js'
+import { programFile } from '../support/programs.js'
 
-const PROCESS = fileURLToPath(new URL('../support/partition-process.ts', import.meta.url))
 const OPTIONS = {
   keyEncoding: 'u16',
   valueEncoding: struct({ n: 'u32' }),
@@ -393,9 +392,10 @@ test('processes write different partitions at the same time, and another one rea
   const run = promisify(execFile)
   const url = join(root, 'processes')
   const count = 20_000
+  const program = await programFile('partition-process.ts')
   const outputs = await Promise.all(
     ['0,2,4', '1,3', '5,6,7'].map((numbers, i) =>
-      run(process.execPath, ['--import', 'tsx', PROCESS, url, join(root, `${i}`), numbers, String(count)]),
+      run(process.execPath, [program, url, join(root, `${i}`), numbers, String(count)]),
     ),
   )
   const vectors = outputs.map(({ stdout }) => JSON.parse(stdout) as number[])

@@ -5,12 +5,11 @@ import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { FlashTable, directoryStore, publishedTable, verifyPublished } from '../../src/index.js'
 import { describePublishing, prefixOf } from './publishing.js'
+import { programFile } from '../support/programs.js'
 
-const CHILD = fileURLToPath(new URL('../support/publishing-process.ts', import.meta.url))
 const KILLS = 4
 
 let root: string
@@ -59,9 +58,10 @@ test('another retention is published, also where nothing else has changed', asyn
 test('a publisher that is killed at any moment leaves versions that are prefixes, and goes on', async () => {
   const [table, url] = [join(root, 'killed'), join(root, 'killed-store')]
   const store = directoryStore(url)
+  const program = await programFile('publishing-process.ts')
   let acknowledged = 0
   for (let kill = 0; kill < KILLS; kill++) {
-    const child = spawn(process.execPath, ['--import', 'tsx', CHILD, table, url], {
+    const child = spawn(process.execPath, [program, table, url], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const ended = once(child, 'exit')

@@ -2,16 +2,16 @@
 import { execFile } from 'node:child_process'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { FlashTable, struct } from '../../src/index.js'
+import { programFile } from '../support/programs.js'
 
 const READERS = 4
 /** `FLASHTABLE_READERS_MS=30000` for the long form. */
 const DURATION_MS = Number(process.env['FLASHTABLE_READERS_MS'] ?? 6000)
 const RECORDS_PER_BATCH = 50
-const SCRIPT = resolve(import.meta.dirname, '../support/reader-process.mts')
 
 test('four readers and a writer: whole batches, nothing acknowledged is missing, no false alarm', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'flashtable-readers-'))
@@ -34,15 +34,9 @@ test('four readers and a writer: whole batches, nothing acknowledged is missing,
   }
   try {
     await put()
+    const program = await programFile('reader-process.mts')
     const readers = Array.from({ length: READERS }, () =>
-      promisify(execFile)(process.execPath, [
-        '--import',
-        'tsx',
-        SCRIPT,
-        location,
-        notes,
-        String(DURATION_MS),
-      ]),
+      promisify(execFile)(process.execPath, [program, location, notes, String(DURATION_MS)]),
     )
     const state = { running: true }
     const done = Promise.allSettled(readers).then(results => {

@@ -21,6 +21,7 @@ import { describePartitions } from './partitioned-writers.js'
 import { describePublishing } from './publishing.js'
 import { describeReplicating } from './replicating.js'
 import { describeRemoteReading } from './remote-reading.js'
+import { Cli } from '../support/run-cli.js'
 
 const why = whyNoS3()
 if (why !== undefined) console.log(`skipped, the tests with a real S3 store: ${why}`)
@@ -112,13 +113,13 @@ describe.skipIf(why !== undefined)('Ceph', () => {
     }
     const url = `s3://${bucket}/cli${randomBytes(8).toString('hex')}`
     const directory = await mkdtemp(join(tmpdir(), 'flashtable-s3-'))
+    const cli = await Cli.build()
     const table = await FlashTable.open(join(directory, 'table'), { keyEncoding: 'u64' })
     for (let key = 0n; key < 100n; key++) await table.put(key)
     await table.close()
-    const main = ['--import', 'tsx', 'tools/cli/main.ts']
     const run = async (...args: string[]): Promise<string> => {
       const env = { ...process.env, ...environment }
-      const { stdout, stderr } = await promisify(execFile)(process.execPath, [...main, ...args], { env })
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, [cli.script, ...args], { env })
       for (const secret of Object.values(credentials)) expect(stdout + stderr).not.toContain(secret)
       return stdout + stderr
     }

@@ -17,6 +17,7 @@ import * as flashtable from '../../src/index.js'
 import { DEFAULT_DUPLICATES, DEFAULT_PAGE_BYTES, resolveOptions } from '../../src/options/options.js'
 import { guidePages } from '../support/guide.js'
 import { codeOf, readDocument, sectionOf, sectionsOf, type CodeBlock } from '../support/markdown.js'
+import { Cli } from '../support/run-cli.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const API = readDocument('docs/api.md')
@@ -76,10 +77,14 @@ let failures: Readonly<Record<string, string>> = {}
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'flashtable-examples-'))
   const index = join(ROOT, 'src/index.ts')
+  const { library } = await Cli.build()
+  await mkdir(join(directory, 'run'))
   const modules = await Promise.all(
     EXAMPLES.map(async (each, i) => {
-      const path = join(directory, `example-${i}.mts`)
-      await writeFile(path, moduleOf(each, index))
+      // Compiled with the types of the sources, and run with the package as it is built.
+      await writeFile(join(directory, `example-${i}.mts`), moduleOf(each, index))
+      const path = join(directory, 'run', `example-${i}.mts`)
+      await writeFile(path, moduleOf(each, library))
       return path
     }),
   )
@@ -99,7 +104,7 @@ describe('the examples of the documents', () => {
   test.each(EXAMPLES.map((each, i) => [each.name, i] as const))(
     '%s: runs, and shows what it says',
     (_, i) => {
-      expect(failures[join(directory, `example-${i}.mts`)]).toBeUndefined()
+      expect(failures[join(directory, 'run', `example-${i}.mts`)]).toBeUndefined()
     },
   )
 

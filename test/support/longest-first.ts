@@ -8,14 +8,21 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Seconds on two cores, of files that take more than ten. */
 const SECONDS: Readonly<Record<string, number>> = {
   'crash/crash': 300,
-  'contract/cli-export': 92,
-  'contract/packed-package': 62,
-  'contract/bulk-load': 51,
-  'crash/faults': 49,
-  'contract/cli-deletes': 28,
-  'contract/cli-scan': 26,
-  'contract/clear-range': 23,
-  'crash/store-interleavings': 20,
+  'crash/faults': 64,
+  'contract/packed-package': 60,
+  'contract/s3-store': 50,
+  'contract/cli-export': 40,
+  'property/table': 40,
+  'crash/cases-reads': 30,
+  'contract/bulk-load': 25,
+  'crash/passing-faults': 24,
+  'crash/replicate': 20,
+  'contract/cli-dump': 20,
+  'contract/many-tables': 18,
+  'contract/publish': 17,
+  'contract/many-records': 16,
+  'contract/cli-publish': 15,
+  'contract/cli-scan': 15,
 }
 
 export default class LongestFirst extends BaseSequencer {

@@ -51,17 +51,17 @@ export class Cli {
 
   /** A command as a shell takes it. */
   command(...args: string[]): string {
-    return [process.execPath, this.#script, ...args].map(word => `'${word}'`).join(' ')
+    return [process.execPath, this.script, ...args].map(word => `'${word}'`).join(' ')
   }
 
   /** Starts a command; `result` resolves when it has ended. */
   start(...args: string[]): { child: ChildProcess; result: Promise<CliResult> } {
-    return startNode(this.#script, ...args)
+    return startNode(this.script, ...args)
   }
 
   /** Starts a command that can be given a standard input. */
   startWith(...args: string[]): { child: ChildProcess; result: Promise<CliResult> } {
-    return startNodeWith('pipe', this.#script, ...args)
+    return startNodeWith('pipe', this.script, ...args)
   }
 
   /** Runs a command with this standard input to its end. */
@@ -75,7 +75,7 @@ export class Cli {
 
   /** Starts a command whose standard output is an open file. */
   startInto(stdout: number | 'pipe', ...args: string[]): ChildProcess {
-    return spawn(process.execPath, [this.#script, ...args], { cwd: ROOT, stdio: ['ignore', stdout, 'pipe'] })
+    return spawn(process.execPath, [this.script, ...args], { cwd: ROOT, stdio: ['ignore', stdout, 'pipe'] })
   }
 
   /** The library as the command line has it: its threads start from text and open no files. */
@@ -83,7 +83,8 @@ export class Cli {
     return join(this.#directory, 'dist/src/index.js')
   }
 
-  get #script(): string {
+  /** What `node` runs. */
+  get script(): string {
     return join(this.#directory, 'dist/tools/cli/main.js')
   }
 

@@ -1,11 +1,14 @@
-// The second half of `npm run build`, after tsc: bundles parts of dist, so that what a user's bundler, test runner or
-// single executable makes of the package needs nothing at run time. docs/decisions/embedded-worker.md.
+// The second half of `npm run build`, after tsc: the script of the worker threads becomes text, and the modules of the
+// package are bundled into few files. docs/decisions/embedded-worker.md, docs/decisions/bundled-package.md.
+//
+// The benchmarks build the library alone, into another directory: it stays as tsc made it.
 import { build } from 'esbuild'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
 import { manPage } from './man-page.mjs'
+import { workerText } from './worker-text.mjs'
 
 /** Where tsc has put its output, for the package or for the benchmarks. */
 const OUT = process.argv[2] ?? 'dist'
@@ -15,14 +18,6 @@ async function bundle(options) {
   const { outputFiles, warnings } = await build({ ...OPTIONS, ...options })
   if (warnings.length > 0) throw new Error(`it does not bundle: ${JSON.stringify(warnings)}`)
   return outputFiles[0].text
-}
-
-/** The worker thread's script, as text. */
-async function worker() {
-  const entryPoints = ['src/executor/worker.ts']
-  const text = await bundle({ entryPoints, platform: 'node', format: 'cjs', minifyWhitespace: true })
-  return `/** The script of the worker threads: CommonJS, made by the build. */
-export const WORKER_SOURCE = ${JSON.stringify(text)}\n`
 }
 
 /** level-transcoder as an ES module: it asks for `require('buffer')` and for globals, which not every context has. */
@@ -43,12 +38,12 @@ async function transcoder() {
     plugins: [NODE],
     inject: ['tools/build/build-globals.mjs'],
     banner: {
-      js: '/** level-transcoder, MIT, copyright 2012 its contributors; module-error, MIT, copyright Vincent Weevers. */',
+      js: '/*! level-transcoder, MIT, copyright 2012 its contributors; module-error, MIT, copyright Vincent Weevers. */',
     },
   })
 }
 
-writeFileSync(join(OUT, 'src/executor/worker-source.js'), await worker())
+writeFileSync(join(OUT, 'src/executor/worker-source.js'), (await workerText()).text)
 writeFileSync(join(OUT, 'src/encoding/transcoder.js'), await transcoder())
 
 /** Since TypeScript 5.7 typed arrays have a type parameter for their memory; older compilers get a copy without it. */
@@ -64,14 +59,42 @@ function declarationsWithoutMemory() {
 
 declarationsWithoutMemory()
 
+const PROGRAM = 'tools/cli/program.js'
+/** What package.json names. Chunks have what several of them share. */
+const ENTRIES = ['src/index.js', 'src/arrow.js', 'src/metrics.js', 'src/s3.js', 'tools/cli/main.js']
+
 /** What `man flashtable` shows after a global install: the field `man` of package.json names it. */
 async function writeManPage() {
-  const program = resolve(OUT, 'tools/cli/program.js')
-  // The benchmarks build the library alone.
-  if (!existsSync(program)) return
-  const { commandLine, EXIT_CODES } = await import(pathToFileURL(program).href)
+  const { commandLine, EXIT_CODES } = await import(pathToFileURL(resolve(OUT, PROGRAM)).href)
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   writeFileSync(join(OUT, 'flashtable.1'), manPage(commandLine(), { version, exitCodes: EXIT_CODES }))
 }
 
-await writeManPage()
+/** Puts few files in the place of the hundreds that tsc has made. What is imported when it is needed stays apart. */
+async function bundlePackage() {
+  const { outputFiles, warnings } = await build({
+    ...OPTIONS,
+    entryPoints: ENTRIES.map(name => join(OUT, name)),
+    outbase: OUT,
+    outdir: OUT,
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
+    format: 'esm',
+    platform: 'node',
+    packages: 'external',
+    legalComments: 'inline',
+  })
+  if (warnings.length > 0) throw new Error(`it does not bundle: ${JSON.stringify(warnings)}`)
+  for (const name of readdirSync(OUT, { recursive: true })) if (name.endsWith('.js')) rmSync(join(OUT, name))
+  // It had declarations that nobody can import.
+  rmSync(join(OUT, 'tools'), { recursive: true })
+  for (const { path, text } of outputFiles) {
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, text)
+  }
+}
+
+if (existsSync(join(OUT, PROGRAM))) {
+  await writeManPage()
+  await bundlePackage()
+}

@@ -1,6 +1,6 @@
 /** Numbers as people read them. The exact ones are in `flashtable stats` and `inspect`. */
 import { visible } from '../../src/base/describe-value.js'
-import { formatCount } from './output.js'
+import { formatCount, formatNumber } from './output.js'
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
 
@@ -20,7 +20,7 @@ export function sizeText(bytes: number): string {
 /** Three digits: 1.38, 13.8, 138, 1,380. */
 export function roundText(value: number): string {
   const digits = value >= 100 || value === 0 ? 0 : value >= 10 ? 1 : 2
-  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+  return formatNumber(value, digits)
 }
 
 /** 0.4 as `40 %`. */

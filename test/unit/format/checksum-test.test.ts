@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { defectOf, type Crc32 } from '../../../src/format/checksum-test.js'
+import { LIBRARY, programOf } from '../../support/programs.js'
 
 /** Of bytes. */
 type BytesCrc32 = (bytes: Uint8Array, seed?: number) => number
@@ -41,15 +42,13 @@ test('a runtime without one is told as such', () => {
 
 describe('the package', () => {
   const load = async (replacement: string): Promise<string> => {
-    const source = new URL('../../../src/index.ts', import.meta.url).href
     const program = `import zlib from 'node:zlib'
       import { syncBuiltinESMExports } from 'node:module'
       zlib.crc32 = ${replacement}
       syncBuiltinESMExports()
-      const outcome = await import(${JSON.stringify(source)}).then(() => 'loaded', error => error.code + ' ' + error.message)
+      const outcome = await import(${LIBRARY}).then(() => 'loaded', error => error.code + ' ' + error.message)
       console.log(outcome)`
-    const args = ['--import', 'tsx', '--input-type=module', '-e', program]
-    return (await promisify(execFile)(process.execPath, args)).stdout.trim()
+    return (await promisify(execFile)(process.execPath, [await programOf(program)])).stdout.trim()
   }
 
   test('is refused by a runtime whose checksums are wrong, or missing', async () => {

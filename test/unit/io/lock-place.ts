@@ -5,15 +5,15 @@ import { writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach } from 'vitest'
 import { LOCK_NAME } from '../../../src/io/file-names.js'
 import { flockTool, loadFlock } from '../../../src/io/flock.js'
 import { acquireLock, lockOf, realLockParts } from '../../../src/io/lock.js'
 import type { ProcessIdentity } from '../../../src/io/process-identity.js'
+import { programFile } from '../../support/programs.js'
 import type { FromAgent, ToAgent } from '../../support/lock-agent.js'
 
-const AGENT = fileURLToPath(new URL('../../support/lock-agent.ts', import.meta.url))
+const AGENT = 'lock-agent.ts'
 
 export const real = realLockParts()
 
@@ -41,7 +41,7 @@ export interface LockPlace {
   /** Another process, ready to take locks. */
   readonly startAgent: (flock: boolean) => Promise<ChildProcess>
   /** The same in a pid namespace of its own, as in a container. It is ready with its first message. */
-  readonly startElsewhere: (flock: boolean) => ChildProcess
+  readonly startElsewhere: (flock: boolean) => Promise<ChildProcess>
   readonly take: (agent: ChildProcess, timeoutMs?: number) => Promise<FromAgent>
 }
 
@@ -67,14 +67,14 @@ export function lockPlace(): LockPlace {
       return content
     },
     async startAgent(flock) {
-      const agent = fork(AGENT, flock ? [] : ['without-fs-ext'], { execArgv: ['--import', 'tsx'] })
+      const agent = fork(await programFile(AGENT), flock ? [] : ['without-fs-ext'], { execArgv: [] })
       agents.push(agent)
       await once(agent, 'message')
       return agent
     },
-    startElsewhere(flock) {
+    async startElsewhere(flock) {
       const unshare = ['--pid', '--fork', '--kill-child', '--mount-proc']
-      const args = [...unshare, process.execPath, '--import', 'tsx', AGENT]
+      const args = [...unshare, process.execPath, await programFile(AGENT)]
       const agent = spawn('unshare', flock ? args : [...args, 'without-fs-ext'], {
         stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       })

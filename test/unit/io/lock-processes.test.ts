@@ -135,7 +135,7 @@ describe('a holder in another pid namespace', () => {
       [false, acquireLock],
       [false, withTool],
     ] as const) {
-      const agent = startElsewhere(holder)
+      const agent = await startElsewhere(holder)
       const ready = await Promise.race([once(agent, 'message'), once(agent, 'exit')])
       if (typeof ready[0] !== 'object') return context.skip('no pid namespaces can be made here')
       expect(await take(agent)).toEqual({ taken: true })

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { formatCount, formatNumber } from '../../../../tools/cli/output.js'
 import {
   countText,
   durationText,
@@ -45,4 +46,33 @@ test('numbers have three digits, shares are never rounded to nothing or to all',
 test('long texts are cut between characters, and cannot act on what shows them', () => {
   expect(shortText('a\u202e\u0000b', 40)).toBe('a\\u202e\\u0000b')
   expect(shortText('😀😀😀😀', 3)).toBe('😀😀…')
+})
+
+test('counts and rounded numbers are written as toLocaleString writes them', () => {
+  const numbers = [
+    0,
+    1,
+    9,
+    10,
+    99.5,
+    999,
+    999.5,
+    1000,
+    1234.5,
+    12_345.678,
+    999_999.96,
+    1e6,
+    123_456_789,
+    2 ** 53,
+    1e21,
+  ]
+  for (const value of [...numbers, ...numbers.map(number => -number), 1 / 3, 1e-7, NaN, Infinity, -Infinity])
+    for (const digits of [0, 1, 2]) {
+      const expected = value.toLocaleString('en-US', {
+        minimumFractionDigits: digits,
+        maximumFractionDigits: digits,
+      })
+      expect(formatNumber(value, digits)).toBe(Object.is(value, -0) ? formatNumber(0, digits) : expected)
+      expect(formatCount(value)).toBe(Object.is(value, -0) ? '0' : value.toLocaleString('en-US'))
+    }
 })

@@ -1,0 +1,1 @@
+export function workerText(): Promise<{ readonly text: string; readonly files: readonly string[] }>
