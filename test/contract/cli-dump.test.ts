@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest'
 import { bytes, fixed, FlashTable, struct, type OpenOptions } from '../../src/index.js'
 import { ENCODINGS, imageOf, testCli, untilOrEnd } from './cli-tables.js'
 
-const { cli, freshPath, smallTable } = testCli()
+const { cli, freshPath, interrupted, smallTable } = testCli()
 
 const DUMP = `{"format":"flashtable dump","version":1,"schema":{"key":{"type":"u64"},"value":{"type":"struct","fields":[{"name":"time","type":"u16"},{"name":"flags","type":"u16"},{"name":"id","type":"i32"}]}},"duplicates":"keep","pageBytes":4096,"mode":"600","meta":{},"records":3}
 7,0,1,0
@@ -156,10 +156,10 @@ describe('flashtable dump', () => {
     const file = freshPath()
     const names = async () =>
       (await readdir(dirname(file))).filter(name => name.startsWith(`${basename(file)}.`))
-    const { child, result } = cli.start('dump', path, file)
-    await untilOrEnd(child, async () => (await names()).length > 0)
-    child.kill('SIGINT')
-    expect(await result).toMatchObject({ code: 130, stdout: '' })
+    expect(await interrupted('SIGINT', `${file}.`, 'dump', path, file)).toMatchObject({
+      code: 130,
+      stdout: '',
+    })
     expect([await names(), existsSync(file)]).toEqual([[], false])
   })
 

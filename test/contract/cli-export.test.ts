@@ -17,9 +17,9 @@ import { parseSchema } from '../../tools/cli/schema.js'
 import { readStats } from '../../tools/cli/table-stats.js'
 import { Random } from '../support/random.js'
 import { ALL_TYPES_SCHEMA, bitsOf, makeAllTypes } from '../support/all-types.js'
-import { ENCODINGS, FINGERPRINT, testCli, untilOrEnd } from './cli-tables.js'
+import { ENCODINGS, FINGERPRINT, testCli } from './cli-tables.js'
 
-const { cli, freshPath, smallTable, ...testing } = testCli()
+const { cli, freshPath, interrupted, smallTable, ...testing } = testCli()
 
 const NUMPY = spawnSync('python3', ['-c', 'import numpy']).status === 0
 const withoutNumpy = NUMPY ? '' : ' (skipped: python3 has no numpy)'
@@ -370,10 +370,8 @@ describe('flashtable export', () => {
     const folder = freshPath()
     await mkdir(folder)
     for (const name of ['x.jsonl', 'x.parquet']) {
-      const { child, result } = cli.start('export', path, join(folder, name))
-      await untilOrEnd(child, async () => (await readdir(folder)).length > 0)
-      child.kill('SIGINT')
-      const { code, stderr } = await result
+      const file = join(folder, name)
+      const { code, stderr } = await interrupted('SIGINT', file, 'export', path, file)
       expect({ code, stderr }).toMatchObject({
         code: 130,
         stderr: expect.stringContaining('INTERRUPTED') as string,

@@ -1,14 +1,13 @@
 /** `flashtable import` as a user sees it: output, exit codes, and the table that it leaves. */
 import { existsSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { bytes, FlashTable } from '../../src/index.js'
 import { readMemmapRecords, readMemmapTable } from '../../tools/demo/fixtures.js'
 import { countWrongKeys } from '../../tools/demo/found-again.js'
-import { ENCODINGS, FINGERPRINT, imageOf, testCli, untilOrEnd } from './cli-tables.js'
+import { ENCODINGS, FINGERPRINT, imageOf, testCli } from './cli-tables.js'
 
-const { cli, freshPath, fileOf, smallTable } = testCli()
+const { cli, freshPath, fileOf, interrupted, smallTable } = testCli()
 
 /** Packed fingerprints: row i has the key `keys[i]`, the time i, and the id -i. */
 function records(...keys: bigint[]): Buffer {
@@ -145,30 +144,29 @@ describe('flashtable import', () => {
 
   test('interrupted, it ends with 130, imports nothing, and can be done again', async () => {
     const path = freshPath()
-    const file = await fileOf(new Uint8Array(64 * 1024 * 1024))
+    const file = await fileOf(new Uint8Array(16 * 1024 * 1024))
     const args = ['import', file, path, '--format', 'records', '--schema', FINGERPRINT]
-    const { child, result } = cli.start(...args)
-    await untilOrEnd(child, async () => existsSync(join(path, 'MANIFEST')))
-    child.kill('SIGINT')
-    const { code, stderr } = await result
+    const { code, stderr } = await interrupted('SIGINT', join(path, 'MANIFEST'), ...args)
     expect(code).toBe(130)
     expect(stderr).toContain(`nothing of ${file} is in ${path}`)
     expect(stderr).toContain('interrupted by SIGINT')
     expect(await cli.json('stats', path)).toMatchObject({ records: 0, recordsPut: 0, files: [] })
-    expect(await cli.json(...args)).toMatchObject({ records: 4 * 1024 * 1024 })
+    expect(await cli.json(...args)).toMatchObject({ records: 1024 * 1024 })
   })
 
   test('interrupted while it appends, it ends with 143 and tells what is there', async () => {
     const path = await smallTable()
-    const file = await fileOf(new Uint8Array(64 * 1024 * 1024))
-    const segments = async () => (await readdir(path)).filter(name => name.endsWith('.wal')).length
-    const before = await segments()
+    const file = await fileOf(new Uint8Array(16 * 1024 * 1024))
     const options = ['--format', 'records', '--schema', FINGERPRINT, '--append']
-    const { child, result } = cli.start('import', file, path, ...options)
-    // The first record opens a segment of the log.
-    await untilOrEnd(child, async () => (await segments()) > before)
-    child.kill('SIGTERM')
-    const { code, stderr } = await result
+    // The first record opens the next segment of the log.
+    const { code, stderr } = await interrupted(
+      'SIGTERM',
+      join(path, '000002.wal'),
+      'import',
+      file,
+      path,
+      ...options,
+    )
     expect(code).toBe(143)
     const [, told] = /only the first (\d+) records/.exec(stderr) ?? []
     expect(told).toBeDefined()

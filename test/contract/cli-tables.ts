@@ -1,11 +1,13 @@
 /** What the tests of the command line share: the compiled program, and tables and files for it. */
-import type { ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll } from 'vitest'
 import { FlashTable, struct } from '../../src/index.js'
-import { Cli } from '../support/run-cli.js'
+import { Cli, type CliResult } from '../support/run-cli.js'
 import { until } from '../support/until.js'
 
 export const FINGERPRINT = 'key:u64,time:u16,flags:u16,id:i32'
@@ -15,10 +17,14 @@ export const ENCODINGS = {
   valueEncoding: struct({ time: 'u16', flags: 'u16', id: 'i32' }),
 } as const
 
+const PRELOADED = new URL('../support/interrupts-itself.mjs', import.meta.url).href
+
 /** The command line, and a directory for its tables. */
 export interface TestCli {
   readonly cli: Pick<Cli, 'command' | 'run' | 'runWith' | 'json' | 'start' | 'startWith' | 'startInto'>
   readonly directory: string
+  /** Runs a command that gets the signal as soon as it has made a file whose path begins with `path`. */
+  interrupted(signal: NodeJS.Signals, path: string, ...args: string[]): Promise<CliResult>
   /** A path that nothing has. */
   freshPath(): string
   fileOf(content: Uint8Array): Promise<string>
@@ -51,6 +57,20 @@ export function testCli(): TestCli {
     },
     get directory() {
       return directory
+    },
+    async interrupted(signal, path, ...args) {
+      const environment = {
+        INTERRUPT_AT: path,
+        INTERRUPT_WITH: signal,
+        NODE_OPTIONS: `--import=${PRELOADED}`,
+      }
+      const child = spawn('sh', ['-c', `exec ${cli.command(...args)}`], {
+        env: { ...process.env, ...environment },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      const ended = once(child, 'close') as Promise<[number | null]>
+      const [[code], stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)])
+      return { code, stdout, stderr }
     },
     freshPath,
     async fileOf(content) {

@@ -2,13 +2,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, closeSync } from 'node:fs'
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
 import { fixed, FlashTable, struct } from '../../src/index.js'
 import type { CliResult } from '../support/run-cli.js'
-import { until } from '../support/until.js'
 import { testCli } from './cli-tables.js'
 import { LIBRARY, programOf } from '../support/programs.js'
 
@@ -180,16 +179,9 @@ describe('a signal', () => {
     async (signal, exitCode) => {
       const path = freshPath()
       const file = freshPath()
-      await writeFile(file, new Uint8Array(64 * 1024 * 1024))
-      const { child, result } = cli.start('import', file, path, '--format', 'records', '--schema', 'key:u64')
-      const names = await until(
-        'there is a manifest, or the command has ended',
-        () => readdir(path).catch((): string[] => []),
-        found => found.includes('MANIFEST') || child.exitCode !== null,
-      )
-      expect(names).toContain('MANIFEST')
-      child.kill(signal)
-      const ended = await result
+      await writeFile(file, new Uint8Array(16 * 1024 * 1024))
+      const args = ['import', file, path, '--format', 'records', '--schema', 'key:u64']
+      const ended = await place.interrupted(signal, join(path, 'MANIFEST'), ...args)
       expectError(ended, exitCode)
       expect(ended.stderr).toContain(`INTERRUPTED: interrupted by ${signal}; nothing of`)
       expect(await cli.json('stats', path)).toMatchObject({ records: 0 })

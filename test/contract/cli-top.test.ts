@@ -1,5 +1,6 @@
 /** `flashtable top` beside a writer, in a pipe and on a real terminal. */
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
 import { until } from '../support/until.js'
@@ -68,7 +69,8 @@ describe.skipIf(!hasScript)('on a terminal', () => {
     terminal.stdout.on('data', chunk => (seen += String(chunk)))
     await until('it has drawn twice', () => seen.split('\u001b[H').length > 2)
     terminal.stdin.write(key)
-    const code = await new Promise(resolve => void terminal.on('exit', resolve))
+    // When all that it wrote has been read: it may have ended before.
+    const [code] = (await once(terminal, 'close')) as [number | null]
     await table.close()
     expect(code).toBe(key === 'q' ? 0 : 130)
     expect(seen.startsWith('\u001b[?1049h\u001b[?25l')).toBe(true)

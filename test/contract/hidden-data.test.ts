@@ -1,5 +1,4 @@
 /** Merges give the space of deleted records back: files with much garbage are merged, and then nothing more. */
-import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import type { TableStats } from '../../src/index.js'
 import { MEMTABLE_RECORDS, columnsOf, openOn, type CrashTable } from '../crash/table.js'
@@ -9,6 +8,7 @@ import {
   fingerprint,
   fingerprintColumns,
   imageOf,
+  isSame,
   settled,
   SMALL,
   spreadKey,
@@ -45,11 +45,6 @@ async function pushOut(table: FingerprintTable): Promise<void> {
 /** Hides 4 of 7 records. */
 async function deleteMost(table: FingerprintTable): Promise<void> {
   for (const flags of [0, 1, 2, 3]) await table.delWhere({ flags })
-}
-
-/** Whether nothing has changed but the time. */
-function isSame(now: TableStats, before: TableStats): boolean {
-  return isDeepStrictEqual({ ...now, wear: undefined }, { ...before, wear: undefined })
 }
 
 /** Waits until nothing is written any more. */

@@ -11,6 +11,7 @@ import {
   testTables,
   type FingerprintTable,
 } from '../support/tables.js'
+import { until } from '../support/until.js'
 
 const tables = testTables()
 const MIB = 2 ** 20
@@ -28,10 +29,11 @@ async function grown(options: object = {}): Promise<FingerprintTable> {
     await table.putColumns(fingerprintColumns(from, from + 500_000, spreadKey))
   await table.put(1n, fingerprint(1))
   await table.put(1n, fingerprint(1))
-  for (let polls = 0; (await table.stats()).spareBytesOnDisk < 4 * MIB; polls++) {
-    expect(polls).toBeLessThan(100_000)
-    await new Promise(resolve => void setImmediate(resolve))
-  }
+  await until(
+    'there are spare segments',
+    () => table.stats(),
+    ({ spareBytesOnDisk }) => spareBytesOnDisk >= 4 * MIB,
+  )
   return table
 }
 
@@ -84,20 +86,20 @@ describe('spare segments of more than a few MiB', () => {
   })
 })
 
-/** Collects garbage until `done`; a bounded number of times. */
 /** A scan after its first step. */
 async function begun(scan: AsyncGenerator): Promise<AsyncGenerator> {
   await scan.next()
   return scan
 }
 
-async function collectUntil(done: () => boolean): Promise<void> {
+/** Collects garbage until it is `done`. */
+async function collectUntil(what: string, done: () => boolean): Promise<void> {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
-  for (let round = 0; round < 100 && !done(); round++) {
+  await until(what, () => {
     collect()
-    await new Promise(resolve => void setImmediate(resolve))
-  }
+    return done()
+  })
 }
 
 describe('files that a merge has replaced', () => {
@@ -140,7 +142,7 @@ describe('files that a merge has replaced', () => {
       expect((await table.stats()).pins).toBe(1)
       expect(held).toBeDefined()
       held = undefined
-      await collectUntil(() => events.length > 0)
+      await collectUntil('it is forgotten', () => events.length > 0)
       expect(events).toEqual([{ directory: table.location, kind: 'forgotten', what, sequence: 5000 }])
       expect(await table.stats()).toMatchObject({ pinnedBytes: 0, pins: 0 })
       expect(await table.get(1n)).toEqual(fingerprint(1))
@@ -155,7 +157,7 @@ describe('files that a merge has replaced', () => {
     const snapshot = table.snapshot()
     await table.clear()
     let rounds = 0
-    await collectUntil(() => ++rounds > 5)
+    await collectUntil('garbage was collected often enough', () => ++rounds > 5)
     expect(await table.get(spreadKey(7), { snapshot })).toEqual(fingerprint(7))
     expect((await table.stats()).pins).toBe(1)
     await snapshot.close()

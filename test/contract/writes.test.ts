@@ -11,6 +11,7 @@ import {
   type Fingerprint,
   type FingerprintTable,
 } from '../support/tables.js'
+import { until } from '../support/until.js'
 
 const tables = testTables()
 
@@ -134,15 +135,17 @@ describe('a batch', () => {
   test('becomes visible at once', async () => {
     const table = await tables.fingerprints()
     const writer = { ended: false }
+    const seen = new Set<number>()
     const write = async (): Promise<void> => {
       for (let i = 0; i < 150; i++) {
         await (i % 2 === 0
           ? table.batch(putsOf(7n, i * 10, i * 10 + 10))
           : table.putColumns(fingerprintColumns(i * 10, i * 10 + 10, () => 7n)))
+        // However quick the writer is, the readers see this many states at least.
+        if (i % 10 === 9) await until('it is seen', () => seen.has(i * 10 + 10))
       }
       writer.ended = true
     }
-    const seen = new Set<number>()
     const read = async (): Promise<void> => {
       while (!writer.ended) {
         const count = await table.count(7n)

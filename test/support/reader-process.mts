@@ -33,12 +33,13 @@ const endMs = performance.now() + Number(milliseconds)
 let opens = 0
 let refreshes = 0
 let batches = 0
-while (performance.now() < endMs) {
+// However slow the machine is, it opens and refreshes once at least.
+do {
   const before = Number(await readFile(notes, 'utf8'))
   const table = await FlashTable.open(directory, { readOnly: true, cacheBytes: 2 ** 20 })
   opens++
   batches = await check(table, before)
-  for (let i = 0; i < 5 && performance.now() < endMs; i++) {
+  for (let i = 0; i === 0 || (i < 5 && performance.now() < endMs); i++) {
     const acknowledged = Number(await readFile(notes, 'utf8'))
     await table.refresh()
     refreshes++
@@ -47,5 +48,5 @@ while (performance.now() < endMs) {
     batches = now
   }
   await table.close()
-}
+} while (performance.now() < endMs)
 console.log(JSON.stringify({ opens, refreshes, batches }))
