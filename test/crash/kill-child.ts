@@ -5,7 +5,8 @@
  */
 import { subscribe } from 'node:diagnostics_channel'
 import { writeSync } from 'node:fs'
-import { FlashTable, type TableEvent } from '../../src/index.js'
+import type { TableEvent } from '../../src/base/events.js'
+import { FlashTable } from '../../src/index.js'
 import { nodeEnvironment } from '../../src/table/environment.js'
 import { isSynced, recordsOf } from './kill-calls.js'
 import { KILL_OPTIONS } from './kill-options.js'
