@@ -39,10 +39,10 @@ interface Death {
   readonly openMs: number | undefined
 }
 
-/** A child that has put so many calls has merged files, if it does so at all: puts wait where merges are behind. */
+/** A child that has put that many calls has merged files, if it does so at all: puts wait where merges are behind. */
 const MERGING_CALLS_MAX = 100_000
 
-/** When a child dies: once so many calls are acknowledged; that long after its start; or once it has merged files. */
+/** When a child dies: once a number of calls is acknowledged; some time after its start; or once it has merged files. */
 type Moment = { readonly calls: number } | { readonly startMs: number } | { readonly merges: true }
 
 /** Lets a child put calls from `first` on, and kills it at that moment. */
