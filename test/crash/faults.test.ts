@@ -3,6 +3,7 @@
  * leave the pages clean, short transfers. docs/durability.md, Failures.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { clockStandsStill } from '../support/clock.js'
 import { SimulatedFileSystem, describeCall, type Call } from '../support/simulated-file-system.js'
 import { Driver } from './driver.js'
 import { FaultyLife, expectState, outcomeOf, reopened, type Asked } from './faulty-life.js'
@@ -122,6 +123,7 @@ function mustPoison({ op, path }: Call): boolean {
 }
 
 describe(`a disk that fails (seed ${SEED})`, () => {
+  clockStandsStill()
   beforeAll(() => void process.on('unhandledRejection', noteUnhandled))
   afterAll(() => void process.off('unhandledRejection', noteUnhandled))
   afterEach(async () => {

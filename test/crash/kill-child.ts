@@ -1,8 +1,11 @@
 /**
  * A process to be killed: puts calls from number `argv[3]` on into the table `argv[2]`, some at a time, and writes the
- * number of each to its output once it is acknowledged. It runs until it is killed.
+ * number of each to its output once it is acknowledged, and `merged` once a merged file is in the manifest. It runs until it
+ * is killed.
  */
+import { subscribe } from 'node:diagnostics_channel'
 import { writeSync } from 'node:fs'
+import type { TableEvent } from '../../src/base/events.js'
 import { FlashTable } from '../../src/index.js'
 import { nodeEnvironment } from '../../src/table/environment.js'
 import { isSynced, recordsOf } from './kill-calls.js'
@@ -43,6 +46,9 @@ function say(text: string): void {
   }
 }
 
+subscribe('flashtable:compaction', event => {
+  if ((event as TableEvent).kind === 'merge') say('merged\n')
+})
 let next = Number(first)
 say(`open ${next}\n`)
 let compacting: Promise<void> | undefined

@@ -3,6 +3,7 @@
  * comes later, nothing is poisoned, nothing is lost, and all goes on. docs/durability.md, Failures.
  */
 import { describe, expect, test } from 'vitest'
+import { clockStandsStill } from '../support/clock.js'
 import { SimulatedFileSystem, describeCall, type Call } from '../support/simulated-file-system.js'
 import { FaultyLife, expectState, reopened } from './faulty-life.js'
 
@@ -72,6 +73,7 @@ async function liveWith(
 }
 
 describe(`what is lacking for a moment (seed ${SEED})`, () => {
+  clockStandsStill()
   test.each(LIVES)(
     'descriptors, at any call that needs one: one call is rejected at most, nothing is poisoned (%s)',
     { timeout: 600_000 },

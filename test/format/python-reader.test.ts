@@ -3,7 +3,7 @@
  *
  * One Python process reads all tables: test/support/read-table.py.
  */
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { bytes, struct } from '../../src/index.js'
@@ -20,6 +20,7 @@ import {
   type SchemaCase,
 } from '../support/schemas.js'
 import { spreadKey, testTables } from '../support/tables.js'
+import { until } from '../support/until.js'
 
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000_000)
 const GOLDEN = join(import.meta.dirname, '../fixtures/golden')
@@ -234,15 +235,18 @@ describe.skipIf(PYTHON === undefined)(`${title}${reason}`, () => {
   test('reads while a writer goes on, and sees a prefix of what was put each time', async () => {
     const small = { bufferBytes: 4096, walBytes: 8192, fanout: 2, syncIntervalMs: 0 }
     const table = await opened('busy', { keyEncoding: 'u8', valueEncoding: 'i64', ...small })
-    const until = 15_000
-    const watching = reader.ask('watch', table.location, { until })
-    for (let number = 0; number < until; number += 60) {
+    const reads = join(directory, 'reads')
+    const watching = reader.ask('watch', table.location, { until: 15_000, reads })
+    const timesRead = async (): Promise<number> => (await stat(reads).catch(() => undefined))?.size ?? 0
+    for (let number = 0; number < 15_000; number += 60) {
+      // Where the reader is slow, the writer waits until it has read again.
+      const again = until('it has read again', timesRead, times => times >= Math.floor(number / 1000))
+      await Promise.race([watching, again])
       const value = BigInt64Array.from({ length: 60 }, (_, i) => BigInt(number + i))
       await table.putColumns({ key: new Uint8Array(60).fill(7), value })
-      await new Promise(resolve => setTimeout(resolve, 1))
     }
-    expect((await watching)['seen']).toBe(until)
-    expect((await watching)['reads']).toBeGreaterThan(3)
+    expect((await watching)['seen']).toBe(15_000)
+    expect((await watching)['reads']).toBeGreaterThanOrEqual(14)
   })
 
   test('begins again where the log was written over after the manifest was read', async () => {

@@ -51,14 +51,18 @@ def lookup(table, command):
 
 
 def watch(_, command):
-    """Opens and refreshes a table of the numbers 0, 1, 2, ... while they are put. Ends when there are enough."""
+    """
+    Opens and refreshes a table of the numbers 0, 1, 2, ... while they are put. Ends when there are enough. Each read makes
+    the file `reads` a byte longer.
+    """
     seen = reads = 0
-    with flashtable.open(command['path']) as table:
+    with flashtable.open(command['path']) as table, open(command['reads'], 'wb', buffering=0) as told:
         while seen < command['until']:
             table.refresh()
             value = table.to_numpy()['value']
             assert len(value) >= seen and (value == np.arange(len(value))).all(), 'a prefix of what was put'
             seen, reads = len(value), reads + 1
+            told.write(b'.')
     return {'seen': seen, 'reads': reads}
 
 

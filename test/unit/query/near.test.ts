@@ -4,6 +4,7 @@ import type { TableReader } from '../../../src/query/reader.js'
 import { OperationBuffer } from '../../../src/records/operations.js'
 import { recordLayout } from '../../../src/records/record-layout.js'
 import type { View } from '../../../src/state/table-state.js'
+import { clockByLooks } from '../../support/clock.js'
 
 const QUERIES = 200_000
 
@@ -11,6 +12,7 @@ test.each([
   ['looked up one by one', 1n],
   ['scanned', 1n << 40n],
 ])('the event loop turns while the reach of many keys is computed, before they are %s', async (_, within) => {
+  clockByLooks(0.1)
   const layout = recordLayout([4, 4], [])
   const keys = Array.from({ length: layout.keyLaneCount }, () => new Uint32Array(QUERIES))
   keys.at(-1)!.forEach((_, query, lane) => (lane[query] = query))

@@ -129,29 +129,40 @@ test('a store that cannot be reached says so, and what to do', async () => {
 })
 
 test('some objects are read at once, the others wait: descriptors are few', async () => {
-  let [open, most] = [0, 0]
-  const counting = new Proxy(nodeFileSystem, {
+  const atOnce = 64
+  let [begun, open, most] = [0, 0, 0]
+  let openGate!: () => void
+  // While the gate is shut no read ends, so that none makes room for another one.
+  const gate = new Promise<void>(resolve => (openGate = resolve))
+  const gated = new Proxy(nodeFileSystem, {
     get: (_, name) =>
       name === 'open'
         ? async (...args: Parameters<FileSystem['open']>) => {
-            const file = await nodeFileSystem.open(...args)
+            begun++
             most = Math.max(most, ++open)
+            await gate
+            const file = await nodeFileSystem.open(...args)
             const close = file.close.bind(file)
-            file.close = () => {
-              open--
-              return close()
-            }
+            file.close = () => close().finally(() => open--)
             return file
           }
         : (Reflect.get(nodeFileSystem, name) as unknown),
   })
-  const store = new DirectoryStore(counting, await newDirectory(), 'file:///x')
+  const directory = await newDirectory()
+  const writer = new DirectoryStore(nodeFileSystem, directory, 'file:///x')
+  for (const place of [writer, writer.below('p')]) await place.put('e1/a', sourceOf(text('a')))
+  const store = new DirectoryStore(gated, directory, 'file:///x')
   const below = store.below('p')
-  for (const place of [store, below]) await place.put('e1/a', sourceOf(text('a')))
-  most = 0
-  const read = await Promise.all(
-    Array.from({ length: 400 }, (_, at) => (at % 2 === 0 ? store : below).get('e1/a')),
-  )
-  for (const bytes of read) expect(bytes).toEqual(text('a'))
-  expect([open, most]).toEqual([0, 64])
+  const reads = Array.from({ length: 400 }, (_, at) => (at % 2 === 0 ? store : below).get('e1/a'))
+  // A read that may begin waits for nothing before it opens its file: after a turn of the event loop it has.
+  await new Promise(resolve => void setImmediate(resolve))
+  const begunAtFirst = begun
+  openGate()
+  for (const bytes of await Promise.all(reads)) expect(bytes).toEqual(text('a'))
+  expect({ begunAtFirst, most, begun, open }).toEqual({
+    begunAtFirst: atOnce,
+    most: atOnce,
+    begun: 400,
+    open: 0,
+  })
 })
