@@ -24,6 +24,10 @@ export const URL_DETAILS = `
 URL is a directory, such as /mnt/nas/prints, or s3://bucket/prefix; for S3 install @aws-sdk/client-s3. Credentials are
 found as the AWS tools find them; --endpoint and --region, or AWS_ENDPOINT_URL and AWS_REGION, say where the store is.`
 
+/** What the help of commands adds that take the URL of a table with partitions and do the same to each of them. */
+export const PARTITIONS_DETAILS =
+  'At the URL of a table with partitions it does so for each of them, with the sums at the end.'
+
 /** The argument URL, and `--endpoint` and `--region`. */
 export function addStoreOptions(command: Command): Command {
   // The endpoint is checked later: commander would repeat it in its message, and somebody may have put a password there.
