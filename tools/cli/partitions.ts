@@ -37,7 +37,7 @@ export interface AtUrl<One, Many> {
   readonly many: (partitions: readonly PartitionPlace[], signal: AbortSignal) => Promise<Many>
 }
 
-/** Runs `one`, or `many` if there is a table with partitions. `isMany` tells which it was. */
+/** Runs `one`, or `many` if there is a table with partitions: which of them it was is told. */
 export async function atUrl<One, Many>(
   url: string,
   texts: StoreTexts,
