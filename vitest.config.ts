@@ -7,7 +7,7 @@ import LongestFirst from './test/support/longest-first.js'
 /** Tests that take several seconds: they start processes, fill tables of many files, or wait for locks. */
 const SLOW = [
   'test/contract/{bulk-load,callbacks,checkpoint,checkpoint-beside,checkpoint-outside}.test.ts',
-  'test/contract/{cli,cli-bench,cli-completion,cli-dump,cli-export,cli-import,cli-inspect,cli-log,cli-publish,cli-reads,cli-remote,cli-replicate,cli-scan,cli-terminal,cli-top,cli-upkeep}.test.ts',
+  'test/contract/{cli,cli-bench,cli-completion,cli-dump,cli-export,cli-import,cli-inspect,cli-log,cli-partitions,cli-publish,cli-reads,cli-remote,cli-replicate,cli-scan,cli-terminal,cli-top,cli-upkeep}.test.ts',
   'test/contract/{close,counters,deletes,floats,hidden-data,says-what-it-is,turns}.test.ts',
   'test/contract/{partition-failures,partitioned-table,publish,recognise-remote,remote-readers,replicate,s3-store}.test.ts',
   'test/contract/{few-descriptors,keeps-alive,locations,locking,lookups,maintenance,many-records,many-tables,moved,open}.test.ts',

@@ -457,6 +457,15 @@ export class PartitionedTable<K extends KeyEncoding = KeyEncoding, V extends Val
   }
 
   /**
+   * Why nothing is kept in `cacheDirectory`.
+   *
+   * @internal
+   */
+  get cacheFailure(): string | undefined {
+    return this.#use.cacheFailure
+  }
+
+  /**
    * How it looks in `JSON.stringify`.
    *
    * @internal

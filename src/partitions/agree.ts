@@ -43,7 +43,7 @@ export async function agree(
   environment: Pick<Environment, 'randomBytes' | 'fileSystem'>,
 ): Promise<Agreement> {
   const { signal } = given
-  const found = (await load(store, signal)) ?? (await create(store, given, environment))
+  const found = (await loadPartitions(store, signal)) ?? (await create(store, given, environment))
   const path = `${store.url}/${PARTITIONS_KEY}`
   return checked(found, path, given)
 }
@@ -58,9 +58,9 @@ export async function claimDirectory(
   { fileSystem }: Pick<Environment, 'fileSystem'>,
 ): Promise<void> {
   const store = copyIn(directory, fileSystem)
-  const found = await load(store, undefined)
+  const found = await loadPartitions(store, undefined)
   if (found === undefined) await store.swap(PARTITIONS_KEY, serializePartitions(object), undefined)
-  const { lineage } = found ?? (await load(store, undefined))!
+  const { lineage } = found ?? (await loadPartitions(store, undefined))!
   if (lineage === object.lineage) return
   throw new FlashTableError(
     'FLASHTABLE_EXISTS',
@@ -73,7 +73,8 @@ function copyIn(directory: string, fileSystem: FileSystem): ObjectStore {
   return new DirectoryStore(fileSystem, directory, directory)
 }
 
-async function load(
+/** PARTITIONS; `undefined`: the store has no table with partitions. */
+export async function loadPartitions(
   store: ObjectStore,
   signal: AbortSignal | undefined,
 ): Promise<PartitionsObject | undefined> {
@@ -97,7 +98,7 @@ async function create(
       'FLASHTABLE_NOT_FOUND',
       `there is no table with partitions in ${store.url}: the first process that writes some creates it`,
     )
-  const copy = await load(copyIn(directory!, fileSystem), signal)
+  const copy = await loadPartitions(copyIn(directory!, fileSystem), signal)
   if (copy !== undefined && takeOver !== true)
     throw new FlashTableError(
       'FLASHTABLE_NOT_FOUND',
@@ -113,7 +114,7 @@ async function create(
     failure = error
   }
   // Ours, or the one of somebody who was first. An answer that was lost is not missed.
-  const found = await load(store, signal)
+  const found = await loadPartitions(store, signal)
   if (found !== undefined) return found
   throw (
     failure ??

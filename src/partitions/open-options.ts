@@ -11,6 +11,9 @@ import { absolutePath } from '../options/location.js'
 import { checkCombine, OPEN_OPTIONS, type TableOptions } from '../options/options.js'
 import {
   resolveRemoteOptions,
+  VERSION_OPTIONS,
+  versionChoice,
+  type GivenVersion,
   type RemoteOptions,
   type ResolvedRemoteOptions,
 } from '../options/remote-options.js'
@@ -35,7 +38,10 @@ export interface PartitionedOptions
       | 'pageBytes'
       | 'duplicates'
     >,
-    Pick<RemoteOptions, 'cacheDirectory' | 'cacheDiskBytes' | 'filterBytes' | 'refreshInterval'> {
+    Pick<
+      RemoteOptions,
+      'cacheDirectory' | 'cacheDiskBytes' | 'filterBytes' | 'refreshInterval' | 'at' | 'name'
+    > {
   /** How many there are, a power of two up to 65536: by the leading bits of keys. Needed to create, unless boundaries are given. */
   readonly partitions?: number | undefined
   /** Which ones this process writes, by number, or all. Default: none, it only reads. */
@@ -91,6 +97,8 @@ const PARTITIONED_OPTIONS = {
   signal,
   ...TABLE_OPTIONS,
   ...READER_OPTIONS,
+  at: VERSION_OPTIONS.at,
+  name: VERSION_OPTIONS.name,
   partitions: optionalPartitions,
   boundaries: asGiven,
   write: optionalWrite,
@@ -128,6 +136,9 @@ export function readPartitionedOptions(options: unknown): GivenPartitioned {
       throw invalidOption("option 'takeOver' is for partitions that are written: pass write, or leave it out")
   } else if (given.directory === undefined)
     throw invalidOption("option 'directory': needed for the partitions that are written")
+  else if (given.at !== undefined || given.name !== undefined)
+    throw invalidOption("options 'at' and 'name' are for a table that is only read: leave write out, or them")
+  versionOf(given)
   cacheOptions(given)
   return given
 }
@@ -136,6 +147,11 @@ export function readPartitionedOptions(options: unknown): GivenPartitioned {
 export function cacheOptions(given: GivenPartitioned): ResolvedRemoteOptions {
   const { cacheDirectory, cacheDiskBytes, filterBytes, refreshInterval } = given
   return resolveRemoteOptions({ cacheDirectory, cacheDiskBytes, filterBytes, refreshInterval })
+}
+
+/** Which version of each partition is read; empty: always the newest. Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION`. */
+export function versionOf({ at, name }: GivenPartitioned): GivenVersion {
+  return versionChoice({ at, version: undefined, name })
 }
 
 /** The options of a reader of one partition, of `readers` that there may be: they share what filters may take. */

@@ -6,17 +6,27 @@
  * restored first. A publish claims it, so that the process that wrote it before cannot publish it any more.
  */
 import { atOnce } from '../async/at-once.js'
+import { hasCode } from '../base/errors.js'
 import { BlockCache } from '../block-cache/block-cache.js'
 import { declaredKey, declaredValue } from '../encoding/declared.js'
 import { FlashTable } from '../flash-table.js'
 import { resolveOptions } from '../options/options.js'
+import type { GivenVersion } from '../options/remote-options.js'
+import { loadRemote } from '../remote/pointer.js'
+import { chooseVersion } from '../remote/versions.js'
 import type { ObjectStore } from '../store/object-store.js'
 import type { Environment } from '../table/environment.js'
 import { blockCacheOptions } from '../table/remote-reader.js'
 import { restoreFirst } from '../table/restore-first.js'
 import type { Agreement } from './agree.js'
 import { partitionName } from './key-ranges.js'
-import { cacheOptions, readerOptions, writerOptions, type GivenPartitioned } from './open-options.js'
+import {
+  cacheOptions,
+  readerOptions,
+  versionOf,
+  writerOptions,
+  type GivenPartitioned,
+} from './open-options.js'
 import { Partition } from './partition.js'
 
 const OPENS_AT_ONCE = 8
@@ -48,6 +58,7 @@ export async function openPartitions(
   const writing = { ...encodings, ...writerOptions(given, written.length), signal }
   const reading = { ...encodings, ...readerOptions(given, count - written.length) }
   const reader = cacheOptions(given)
+  const choice = versionOf(given)
   const cache =
     written.length === count
       ? undefined
@@ -62,7 +73,7 @@ export async function openPartitions(
       name,
       store: store.below(`p/${name}`),
       writer,
-      openReader: part => FlashTable.openRemoteIn(part, reading, readerEnvironment),
+      openReader: part => openReader(part, choice, reading, readerEnvironment),
       lookAgainMs: reader.refreshIntervalMs,
       now: environment.now,
     })
@@ -85,6 +96,27 @@ export async function openPartitions(
     throw error
   }
   return { all: Array.from({ length: count }, (_, number) => partOf(number, writers.get(number))), cache }
+}
+
+/** A reader of what is published there; `undefined`: nobody has published it, or had at the time that is asked for. */
+async function openReader(
+  store: ObjectStore,
+  choice: GivenVersion,
+  options: Readonly<Record<string, unknown>>,
+  environment: Environment,
+): Promise<FlashTable | undefined> {
+  if (choice.at === undefined && choice.name === undefined)
+    return FlashTable.openRemoteIn(store, options, environment).catch((error: unknown) => {
+      if (!hasCode(error, 'FLASHTABLE_NOT_FOUND')) throw error
+      return undefined
+    })
+  const state = await loadRemote(store)
+  if (state === undefined) return undefined
+  const { remote } = state
+  const oldest = remote.versions[0]
+  if (oldest?.version === 1 && choice.at !== undefined && choice.at < oldest.at) return undefined
+  const { version } = chooseVersion(remote, store.url, choice)
+  return FlashTable.openRemoteIn(store, { ...options, version }, environment)
 }
 
 /** The table of a partition that is written here, claimed. */

@@ -20,7 +20,8 @@ export interface PartitionOptions {
   readonly store: ObjectStore
   /** The table of what is written here; `undefined`: somebody else writes it. */
   readonly writer: FlashTable | undefined
-  readonly openReader: (store: ObjectStore) => Promise<FlashTable>
+  /** Resolves to `undefined` if nobody has published it. */
+  readonly openReader: (store: ObjectStore) => Promise<FlashTable | undefined>
   /** How long a partition is taken for empty that was not there. */
   readonly lookAgainMs: number
   readonly now: () => number
@@ -73,13 +74,9 @@ export class Partition {
 
   async #openReader(): Promise<FlashTable | undefined> {
     const { openReader, store, now } = this.#options
-    try {
-      return (this.#table = await openReader(store))
-    } catch (error) {
-      if (!hasCode(error, 'FLASHTABLE_NOT_FOUND')) throw error
-      this.#missedMs = now()
-      return undefined
-    }
+    this.#table = await openReader(store)
+    if (this.#table === undefined) this.#missedMs = now()
+    return this.#table
   }
 
   /** Reads it; `none`: what is found where nothing is. */

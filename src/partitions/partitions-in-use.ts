@@ -33,6 +33,11 @@ export class PartitionsInUse {
     return this.#status
   }
 
+  /** Why blocks are not kept in the directory that was asked for; `undefined`: they are, or none was. */
+  get cacheFailure(): string | undefined {
+    return this.#cache?.diskStats()?.off
+  }
+
   /** Throws `FLASHTABLE_NOT_OPEN` as soon as `close` has been called. */
   assertOpen(): void {
     if (this.#closed !== undefined)

@@ -9,33 +9,9 @@ import { directoryStore, FlashTable, publishedTable } from '../../src/index.js'
 import { commandLine } from '../../tools/cli/program.js'
 import { LyingServer } from '../support/s3/lying-server.js'
 import { until } from '../support/until.js'
-import { ENCODINGS, imageOf, testCli } from './cli-tables.js'
+import { ENCODINGS, imageOf, jsonHere as json, runHere as run, testCli } from './cli-tables.js'
 
 const { cli, freshPath } = testCli()
-
-/** Runs a command in this process, to its end. Rejects with what it fails with. */
-async function run(...args: string[]): Promise<{ readonly code: number; readonly stdout: string }> {
-  const chunks: Uint8Array[] = []
-  const write = (chunk: Uint8Array | string, done: unknown): boolean => {
-    chunks.push(Buffer.from(chunk as Uint8Array))
-    if (typeof done === 'function') done()
-    return true
-  }
-  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation(write as typeof process.stdout.write)
-  const before = process.exitCode
-  process.exitCode = 0
-  try {
-    await commandLine().parseAsync(args, { from: 'user' })
-    return { code: process.exitCode, stdout: Buffer.concat(chunks).toString() }
-  } finally {
-    process.exitCode = before
-    stdout.mockRestore()
-  }
-}
-
-async function json(...args: string[]): Promise<Record<string, unknown>> {
-  return JSON.parse((await run(...args, '--json')).stdout) as Record<string, unknown>
-}
 
 /** A table with deletes and two bucket files, a copy of its first version, and where both were published. */
 let table = ''

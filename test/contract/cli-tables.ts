@@ -5,8 +5,9 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, vi } from 'vitest'
 import { FlashTable, struct } from '../../src/index.js'
+import { commandLine } from '../../tools/cli/program.js'
 import { Cli, type CliResult } from '../support/run-cli.js'
 import { until } from '../support/until.js'
 
@@ -106,4 +107,31 @@ export async function untilOrEnd(child: ChildProcess, condition: () => Promise<b
   await until('the condition holds', async () => (await condition()) || child.exitCode !== null)
   if (child.exitCode !== null)
     throw new Error(`it ended with ${child.exitCode} before it could be interrupted`)
+}
+
+/** Runs a command in this process, to its end. Rejects with what it fails with. */
+export async function runHere(
+  ...args: string[]
+): Promise<{ readonly code: number; readonly stdout: string }> {
+  const chunks: Uint8Array[] = []
+  const write = (chunk: Uint8Array | string, done: unknown): boolean => {
+    chunks.push(Buffer.from(chunk as Uint8Array))
+    if (typeof done === 'function') done()
+    return true
+  }
+  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation(write as typeof process.stdout.write)
+  const before = process.exitCode
+  process.exitCode = 0
+  try {
+    await commandLine().parseAsync(args, { from: 'user' })
+    return { code: process.exitCode, stdout: Buffer.concat(chunks).toString() }
+  } finally {
+    process.exitCode = before
+    stdout.mockRestore()
+  }
+}
+
+/** The same with `--json`: what it prints. */
+export async function jsonHere(...args: string[]): Promise<Record<string, unknown>> {
+  return JSON.parse((await runHere(...args, '--json')).stdout) as Record<string, unknown>
 }

@@ -94,10 +94,19 @@ test('the command line says so in its words', async () => {
   const url = pathToFileURL(partitioned).href
   const whole =
     `flashtable: FLASHTABLE_NOT_FOUND: ${url} has a table with partitions, and this is for one published table: ` +
-    `take a partition, below ${url}/p\n`
-  for (const command of ['count', 'verify', 'status', 'stats'])
-    expect(await cli.run(command, partitioned)).toEqual({ code: 1, stdout: '', stderr: whole })
+    `take the URL of a partition, below ${url}/p\n`
+  for (const [command, ...rest] of [['inspect'], ['restore', 'new']] as const)
+    expect(await cli.run(command, partitioned, ...rest)).toEqual({ code: 1, stdout: '', stderr: whole })
   expect((await cli.run('count', join(partitioned, 'p', '00'))).stdout).toBe('1\n')
-  expect((await cli.run('count', writer)).stderr).toContain('take one of them, a directory below')
-  expect((await cli.run('put', partitioned, '1', 'value=2')).stderr).toContain('A table is published there')
+  expect((await cli.run('count', writer)).stderr).toContain('take the URL of its store, or one of them')
+  const elsewhere = 'has a table with partitions: publish elsewhere'
+  for (const command of [['publish'], ['replicate', '--once']] as const) {
+    const [name, ...rest] = command
+    expect((await cli.run(name, table, partitioned, ...rest)).stderr).toContain(elsewhere)
+  }
+  for (const rest of [
+    ['put', partitioned, '1', 'value=2'],
+    ['report', partitioned, '-o', '-'],
+  ])
+    expect((await cli.run(...rest)).stderr).toContain('A table with partitions is published there')
 })

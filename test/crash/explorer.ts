@@ -14,6 +14,7 @@
 import { crc32 } from 'node:zlib'
 import { SimulatedFileSystem } from '../support/simulated-file-system.js'
 import type { Call, CallName } from '../support/simulated-file-system.js'
+import { stopClock } from '../support/stopped-clock.js'
 import { Driver } from './driver.js'
 import { History, type Promised } from './history.js'
 import { contents, metaOf, openOn } from './table.js'
@@ -100,7 +101,11 @@ async function run(workload: string, step?: number, onBegun?: (call: Call, run: 
 }
 
 /** Explores a workload. Throws at the first state that breaks a promise, with what is needed to see it again. */
-export async function explore(
+export async function explore(workload: string, options: ExploreOptions): Promise<Exploration> {
+  return withStoppedClock(() => exploreWith(workload, options))
+}
+
+async function exploreWith(
   workload: string,
   { states, seed, onState = () => {}, isVisited = () => true, isRunAnew = () => true }: ExploreOptions,
 ): Promise<Exploration> {
@@ -128,9 +133,21 @@ export async function explore(
 
 /** Checks one state again, in every way. */
 export async function replay({ workload, step, seed }: State): Promise<void> {
-  const explorer = await Explorer.of(workload, [step])
-  await explorer.stopAt(step, true)
-  await explorer.check(seed, true)
+  await withStoppedClock(async () => {
+    const explorer = await Explorer.of(workload, [step])
+    await explorer.stopAt(step, true)
+    await explorer.check(seed, true)
+  })
+}
+
+/** Long work lets the event loop turn by the clock (src/async/turns.ts): each run must do so at the same places. */
+async function withStoppedClock<T>(action: () => Promise<T>): Promise<T> {
+  const goOn = stopClock()
+  try {
+    return await action()
+  } finally {
+    goOn()
+  }
 }
 
 class Explorer {

@@ -74,7 +74,8 @@ function progressOf(workload: string, share: number): (states: number) => void {
   if (!process.stderr.isTTY) return () => {}
   let shownMs = 0
   return states => {
-    const nowMs = performance.now()
+    // The clock of the process stands still meanwhile.
+    const nowMs = Date.now()
     if (nowMs - shownMs < PROGRESS_INTERVAL_MS) return
     shownMs = nowMs
     process.stderr.write(`\r\x1b[K${workload}: ${Math.min(100, Math.floor((100 * states) / share))} %\r`)

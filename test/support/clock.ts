@@ -2,6 +2,7 @@
 import { performance } from 'node:perf_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
 import { beforeAll, onTestFinished, vi } from 'vitest'
+import { stopClock } from './stopped-clock.js'
 
 /** Until the test ends, each look at the clock of the process is `msPerLook` after the look before. */
 export function clockByLooks(msPerLook: number): void {
@@ -22,9 +23,5 @@ export function clockByLooks(msPerLook: number): void {
  * would turn at other places each time, and calls would come in another order.
  */
 export function clockStandsStill(): void {
-  beforeAll(() => {
-    const ms = performance.now()
-    const clock = vi.spyOn(performance, 'now').mockReturnValue(ms)
-    return () => clock.mockRestore()
-  })
+  beforeAll(() => stopClock())
 }

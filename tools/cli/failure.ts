@@ -40,7 +40,8 @@ export function reportFailure(json: boolean, error: unknown): number {
   return exitCode
 }
 
-function failureOf(error: unknown): Failure {
+/** What is reported of a failure. */
+export function failureOf(error: unknown): Failure {
   const note = typeof error === 'object' && error !== null ? notes.get(error) : undefined
   const failure = withoutNote(error)
   return note === undefined ? failure : { ...failure, message: `${failure.message}; ${note}` }
@@ -95,9 +96,9 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/leave the encodings out to open it as it was created/g, 'flashtable stats shows its schema'],
   [/give the schema of the table to repair/g, 'give its schema with --schema to repair'],
   [/pass takeOver: true/g, 'pass --take-over'],
-  [/open it with PartitionedTable\.open, or take the store of a partition/g, 'take a partition'],
+  [/open it with PartitionedTable\.open, or take the store of a partition/g, 'take the URL of a partition'],
   [/FlashTable\.openRemote reads that, FlashTable\.restore makes/g, 'flashtable restore makes'],
-  [/PartitionedTable\.open opens them/g, 'take one of them, a directory below'],
+  [/PartitionedTable\.open opens them/g, 'take the URL of its store, or one of them, a directory below'],
   [/give another directory to directoryStore/g, 'choose another directory'],
   [/ \(FlashTable\.restore, or an open with takeOver: true\)/g, ' (flashtable restore)'],
   [/ \(retention\)/g, ' (--retention)'],

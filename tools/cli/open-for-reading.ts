@@ -6,6 +6,8 @@ import { Option, type Command } from 'commander'
 import { throwIfAborted } from '../../src/async/abort.js'
 import { parseStoredSchema, type StoredSchema } from '../../src/encoding/stored-schema.js'
 import { FlashTable, type ObjectStore } from '../../src/index.js'
+import type { PartitionsObject } from '../../src/partitions/partitions-object.js'
+import { PARTITIONS_KEY } from '../../src/remote/nothing-published.js'
 import {
   REMOTE_MANIFEST_KEY,
   type RemoteManifest,
@@ -17,8 +19,9 @@ import { parseDirectory, single } from './arguments.js'
 import { closing } from './closing.js'
 import { readableEncodings } from './encodings.js'
 import { interruptible } from './interrupt.js'
+import { publishedOr } from './partitions.js'
 import { addVersionOptions, parseVersion, type VersionTexts } from './published-version.js'
-import type { AnyTable } from './records.js'
+import { readPartitions, readTable, type ReadTable } from './read-table.js'
 import { printLine } from './streams.js'
 import { addStoreOptions, isStore, openStore, URL_DETAILS, type StoreTexts } from './store.js'
 import { readSchema } from './table-schema.js'
@@ -32,7 +35,8 @@ export interface ReadingTexts extends StoreTexts, VersionTexts {
 /** What the help of commands that read a directory or a URL says of it. */
 export const READING_DETAILS = `
 DIR may also be the URL of a published table. Then it is read where it is: what is needed is fetched, of the newest
-version, or of one by --at, --version or --name.
+version, or of one by --at, --version or --name. It may be the URL of a table with partitions, too: --at and --name then
+mean a version of each partition.
 ${URL_DETAILS}`
 
 /** A table that can be opened. */
@@ -43,7 +47,7 @@ export interface Readable {
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal
   /** Runs `work` on the open table, which stays as it is at its open. Rejects with the reason of `signal` once that is aborted. */
-  open<Result>(work: (table: AnyTable) => Promise<Result>): Promise<Result>
+  open<Result>(work: (table: ReadTable) => Promise<Result>): Promise<Result>
 }
 
 /** A version of a published table. */
@@ -71,8 +75,16 @@ export async function reading<Result>(
   work: (table: Readable) => Promise<Result>,
 ): Promise<Result> {
   return interruptible(async signal => {
-    if (isStore(place))
-      return withPublished(place, texts, signal, published => work(readableVersion(published, texts, signal)))
+    if (isStore(place)) {
+      const choice = parseVersion(texts)
+      return closing(await openStore(place, texts), async store => {
+        const found = await publishedOr(store, signal, () => requireRemote(store, { signal }))
+        if ('partitions' in found) return work(readableOfPartitions(store, found.partitions, texts, signal))
+        const { remote } = found.result
+        const version = chooseVersion(remote, store.url, choice)
+        return work(readableVersion({ store, remote, version }, texts, signal))
+      })
+    }
     refuseStoreOptions(texts)
     const schema = await readSchema(place)
     return work({
@@ -81,7 +93,7 @@ export async function reading<Result>(
       signal,
       async open(work) {
         const options = { ...readableEncodings(schema), readOnly: true, signal }
-        return whileOpen((await FlashTable.open(place, options)) as AnyTable, signal, work)
+        return whileOpen(await readTable(FlashTable.open(place, options)), signal, work)
       },
     })
   })
@@ -130,26 +142,52 @@ function readableVersion(
         cacheDirectory: cache,
         signal,
       })
-      const table = (await opening) as AnyTable
-      return whileOpen(table, signal, async opened => {
-        if (cache !== undefined) await tellUnusable(cache, opened)
-        return work(opened)
-      })
+      return whileOpen(await readTable(opening), signal, tellingUnusable(cache, work))
+    },
+  }
+}
+
+/** All partitions, each as its newest version, or as that by its time or name. */
+function readableOfPartitions(
+  store: ObjectStore,
+  object: PartitionsObject,
+  { cache, at, name, version }: ReadingTexts,
+  signal: AbortSignal,
+): Readable {
+  if (version !== undefined)
+    throw new UsageError(
+      `--version is for one table, and each partition of ${store.url} has versions of its own: give --at or --name, ` +
+        'or the URL of a partition',
+    )
+  const schema = parseStoredSchema(object.schema, `${store.url}/${PARTITIONS_KEY}`)
+  return {
+    place: { url: store.url },
+    schema,
+    signal,
+    async open(work) {
+      const table = await readPartitions(store, object, { schema, at, name, cache, signal })
+      return whileOpen(table, signal, tellingUnusable(cache, work))
     },
   }
 }
 
 /** A cache that cannot be used is no failure, but the user, who asked for it, should know that nothing is kept. */
-async function tellUnusable(cache: string, table: AnyTable): Promise<void> {
-  const off = (await table.stats()).remote?.disk?.off
-  if (off !== undefined) printLine(`flashtable: nothing is kept in --cache ${cache}: ${off}`)
+function tellingUnusable<Result>(
+  cache: string | undefined,
+  work: (table: ReadTable) => Promise<Result>,
+): (table: ReadTable) => Promise<Result> {
+  return async table => {
+    const failure = cache === undefined ? undefined : await table.cacheFailure()
+    if (failure !== undefined) printLine(`flashtable: nothing is kept in --cache ${cache}: ${failure}`)
+    return work(table)
+  }
 }
 
 /** Runs `work` and closes the table; on Ctrl-C at once, which ends all reads that are under way. */
 async function whileOpen<Result>(
-  table: AnyTable,
+  table: ReadTable,
   signal: AbortSignal,
-  work: (table: AnyTable) => Promise<Result>,
+  work: (table: ReadTable) => Promise<Result>,
 ): Promise<Result> {
   const close = (): void => void table.close().catch(() => {})
   signal.addEventListener('abort', close)

@@ -2,7 +2,11 @@
 import type { StoredFieldType, StoredSchema } from '../../src/encoding/stored-schema.js'
 import type { FlashTable, KeyEncoding, ValueEncoding } from '../../src/index.js'
 import type { KeyRange } from './range.js'
+import type { ReadTable } from './read-table.js'
 import type { RowColumns } from './rows/row-format.js'
+
+/** What records are read from. */
+type Records = AnyTable | Pick<ReadTable, 'scanColumns' | 'count'>
 
 /** A table whose encodings are known only when it is open. */
 export type AnyTable = FlashTable<KeyEncoding, ValueEncoding>
@@ -15,8 +19,8 @@ export interface Scan extends KeyRange {
   readonly signal?: AbortSignal | undefined
 }
 
-export function scan(table: AnyTable, wanted: Scan): AsyncGenerator<RowColumns, void> {
-  return table.scanColumns(wanted as Parameters<AnyTable['scanColumns']>[0])
+export function scan(table: Records, wanted: Scan): AsyncGenerator<RowColumns, void> {
+  return (table as ReadTable).scanColumns(wanted)
 }
 
 /** Rows of columns that have a key. */
@@ -25,8 +29,8 @@ export function rowsOf(columns: RowColumns, key: StoredFieldType): number {
 }
 
 /** How many records match. */
-export async function countRecords(table: AnyTable, { key }: StoredSchema, wanted: Scan): Promise<number> {
-  if (!areObjects(key)) return table.count(wanted)
+export async function countRecords(table: Records, { key }: StoredSchema, wanted: Scan): Promise<number> {
+  if (!areObjects(key)) return (table as ReadTable).count(wanted)
   // The library would take the range for a key.
   if (Object.values(wanted).every(option => option === undefined)) return table.count()
   let records = 0

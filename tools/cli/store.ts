@@ -24,6 +24,10 @@ export const URL_DETAILS = `
 URL is a directory, such as /mnt/nas/prints, or s3://bucket/prefix; for S3 install @aws-sdk/client-s3. Credentials are
 found as the AWS tools find them; --endpoint and --region, or AWS_ENDPOINT_URL and AWS_REGION, say where the store is.`
 
+/** What the help of commands adds that take the URL of a table with partitions and do the same to each of them. */
+export const PARTITIONS_DETAILS =
+  'At the URL of a table with partitions it does so for each of them, with the sums at the end.'
+
 /** The argument URL, and `--endpoint` and `--region`. */
 export function addStoreOptions(command: Command): Command {
   // The endpoint is checked later: commander would repeat it in its message, and somebody may have put a password there.
@@ -83,6 +87,11 @@ export function parseReadable(text: string): string {
 
 /** `<dir>` of commands for which a table must be in a directory. */
 export function parseTable(text: string): string {
+  if (text !== '' && hasPartitions(text))
+    throw new UsageError(
+      'A table with partitions is published there, and this command is for a table in a directory: flashtable restore ' +
+        'URL NEW makes one of a partition, a directory below p.',
+    )
   if (text !== '' && isStore(text))
     throw new UsageError(
       'A table is published there, and this command is for a table in a directory: flashtable restore URL NEW makes one.',
@@ -93,16 +102,23 @@ export function parseTable(text: string): string {
 /** Whether what may be a table or a store is a store: a URL, or a directory where the manifest is a series of directories. */
 export function isStore(text: string): boolean {
   if (isAddress(text)) return IS_S3.test(text) || IS_FILE.test(text)
+  return hasPartitions(text) || namesIn(text).some(name => /^MANIFEST\.[1-9]\d*$/.test(name))
+}
+
+/** Whether it is a directory where a table with partitions is published. */
+function hasPartitions(text: string): boolean {
+  const names = isAddress(text) ? [] : namesIn(text)
+  // The directory of their writer has a copy of PARTITIONS, too.
+  return names.includes('p') && names.some(name => name.startsWith(`${PARTITIONS_KEY}.`))
+}
+
+/** What is in a directory that has no table. */
+function namesIn(directory: string): readonly string[] {
   try {
-    const names = isTable(text) ? [] : readdirSync(text)
-    // One with partitions is told from the directory of their writer, which has a copy of PARTITIONS.
-    return names.some(
-      name =>
-        /^MANIFEST\.[1-9]\d*$/.test(name) || (name.startsWith(`${PARTITIONS_KEY}.`) && names.includes('p')),
-    )
+    return isTable(directory) ? [] : readdirSync(directory)
   } catch {
     // It is not there, or is a file: the open says so.
-    return false
+    return []
   }
 }
 

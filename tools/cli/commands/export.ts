@@ -26,7 +26,8 @@ import { formatBytes, formatCount, report, textList } from '../output.js'
 import { withOutput } from '../output-file.js'
 import { withProgress, type Update } from '../progress.js'
 import { addRangeOptions, parseRange, type RangeTexts } from '../range.js'
-import { countRecords, scan, type AnyTable, type Scan } from '../records.js'
+import type { ReadTable } from '../read-table.js'
+import { countRecords, scan, type Scan } from '../records.js'
 import type { RowColumns } from '../rows/row-format.js'
 import { storedFields, type StoredSchema } from '../../../src/encoding/stored-schema.js'
 import { parseReadable } from '../store.js'
@@ -134,7 +135,7 @@ async function runExport(directory: string, file: string, options: Options): Pro
 }
 
 interface Export extends Pick<Written, 'stored' | 'fields'> {
-  readonly table: AnyTable
+  readonly table: ReadTable
   readonly schema: StoredSchema
   /** All records that are asked for, were there no limit. */
   readonly wanted: Scan

@@ -15,7 +15,8 @@ import {
 } from '../open-for-reading.js'
 import { EXIT } from '../output.js'
 import { withOutput } from '../output-file.js'
-import { rowsOf, scan, type AnyTable } from '../records.js'
+import type { ReadTable } from '../read-table.js'
+import { rowsOf, scan } from '../records.js'
 import { jsonFormat, tableFormat, type RowColumns, type RowField } from '../rows/row-format.js'
 import { RowWriter } from '../rows/row-writer.js'
 import { storedFields } from '../../../src/encoding/stored-schema.js'
@@ -138,7 +139,7 @@ function shownFields(schema: StoredSchema, isMany: boolean, isNear: boolean): re
 }
 
 async function* recordsOf(
-  table: AnyTable,
+  table: ReadTable,
   schema: StoredSchema,
   key: unknown,
   { limit = Infinity, offset = 0, reverse, signal }: Options & { readonly signal: AbortSignal },
@@ -152,8 +153,8 @@ async function* recordsOf(
   }
 }
 
-async function* recordsNear(table: AnyTable, schema: StoredSchema, key: unknown, within: number): Found {
-  const columns: RowColumns = await table.getColumns([key] as never, { within })
+async function* recordsNear(table: ReadTable, schema: StoredSchema, key: unknown, within: number): Found {
+  const columns = await table.getColumns([key], { within })
   const rows = rowsOf(columns, schema.key)
   yield [{ ...columns, query: repeated(key, schema.key, columns['key']!, rows) }, 0, rows]
 }

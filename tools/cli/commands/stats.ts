@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander'
 import { basename, resolve } from 'node:path'
 import { metricsOfStats, toPrometheus } from '../../../src/metrics.js'
-import { projectedLifeDays, type TableStats } from '../../../src/index.js'
+import { projectedLifeDays, type PartitionedStats, type TableStats } from '../../../src/index.js'
 import { parseEndurance, wearText, type Endurance } from '../endurance.js'
 import { jsonOption, single } from '../arguments.js'
 import { formatKey } from '../key.js'
@@ -13,8 +13,10 @@ import {
   type Readable,
   type ReadingTexts,
 } from '../open-for-reading.js'
-import { formatBytes, formatCount, report, textList } from '../output.js'
+import { formatBytes, formatCount, report, textList, textTable } from '../output.js'
+import { countsText } from '../partitions.js'
 import { combineText } from '../../../src/encoding/combine.js'
+import type { StoredSchema } from '../../../src/encoding/stored-schema.js'
 import { schemaText } from '../schema.js'
 import { parseReadable } from '../store.js'
 import { printText } from '../streams.js'
@@ -31,6 +33,7 @@ interface Options extends ReadingTexts {
 type Row = [label: string, value: string]
 
 const DETAILS = `${READING_DETAILS}
+Of a table with partitions it shows sums and each partition; metrics have the partition as a label.
 
 Examples:
   flashtable stats fingerprints.table
@@ -70,10 +73,12 @@ async function runStats(directory: string, options: Options): Promise<void> {
   const { tbw } = options
   if (tbw !== undefined && options.format === 'prometheus')
     throw new UsageError('give --tbw or --format prometheus, not both')
-  const { place, stats } = await reading(directory, options, async ({ place, open }) => ({
+  const { place, schema, stats } = await reading(directory, options, async ({ place, schema, open }) => ({
     place,
+    schema,
     stats: await open(table => table.stats()),
   }))
+  if ('partitions' in stats) return reportPartitioned(place, schema, stats, options)
   if (options.format === 'prometheus')
     return printText(toPrometheus(metricsOfStats(stats, { table: nameOf(place) })))
   report(
@@ -83,10 +88,7 @@ async function runStats(directory: string, options: Options): Promise<void> {
       textList([
         ...versionText(stats),
         ...tableText(stats),
-        [
-          'records',
-          `${formatCount(stats.records)}${stats.recordsAreExact ? '' : ', deleted ones still among them'}`,
-        ],
+        ['records', recordsText(stats.records, stats.recordsAreExact)],
         ...keysText(stats),
         ['put', `${formatCount(stats.recordsPut)} records, ${formatBytes(stats.recordBytesPut)}`],
         ...writtenText(stats),
@@ -96,6 +98,58 @@ async function runStats(directory: string, options: Options): Promise<void> {
         ...fetchedText(stats),
       ]),
   )
+}
+
+function reportPartitioned(
+  place: Readable['place'],
+  schema: StoredSchema,
+  stats: PartitionedStats,
+  { format, tbw, json }: Options,
+): void {
+  if (tbw !== undefined)
+    throw new UsageError(
+      '--tbw is for one table: give the URL of a partition, or the directory of its writer',
+    )
+  const partitions = stats.partitions.map(({ location, ...partition }) => ({
+    ...partition,
+    name: basename(location),
+  }))
+  const published = partitions.flatMap(({ name, table }) => (table === undefined ? [] : [{ name, table }]))
+  if (format === 'prometheus')
+    return printText(
+      toPrometheus(
+        published.flatMap(({ name, table }) =>
+          metricsOfStats(table, { table: nameOf(place), partition: name }),
+        ),
+      ),
+    )
+  const { records, recordsAreExact, recordsPut, recordBytesPut, fileBytes, files } = stats
+  report(json, { ...place, ...stats }, () =>
+    [
+      textList([
+        ['partitions', countsText(partitions.length, published.length, 0)],
+        ['schema', schemaText(schema)],
+        ['records', recordsText(records, recordsAreExact)],
+        ['put', `${formatCount(recordsPut)} records, ${formatBytes(recordBytesPut)}`],
+        ['bucket files', `${formatCount(files)}, ${formatBytes(fileBytes)}`],
+      ]),
+      '',
+      textTable(
+        ['partition', 'published', 'version', 'records', 'files', 'bytes'],
+        partitions.map(({ name, table }) => {
+          if (table === undefined) return [name, 'not published', '', '', '', '']
+          const { remote, records, files } = table
+          const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+          const counts = [remote!.version, records, files.length, bytes]
+          return [name, remote!.at.toISOString(), ...counts.map(formatCount)]
+        }),
+      ),
+    ].join('\n'),
+  )
+}
+
+function recordsText(records: number, areExact: boolean): string {
+  return `${formatCount(records)}${areExact ? '' : ', deleted ones still among them'}`
 }
 
 /** The last name in its path or URL. */

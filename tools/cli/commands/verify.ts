@@ -8,17 +8,25 @@ import type { Command } from 'commander'
 import { verifyPublished, type PublishedVerification } from '../../../src/index.js'
 import { verifyTable, type Verification } from '../../../src/offline/verify.js'
 import { jsonOption } from '../arguments.js'
-import { closing } from '../closing.js'
 import { interruptible } from '../interrupt.js'
 import { EXIT, formatCount, report } from '../output.js'
+import { atUrl, ofEach, reportPartitions, resultsOf, sumOf, type Outcome } from '../partitions.js'
 import { withProgress } from '../progress.js'
-import { addStoreOptions, isStore, openStore, parseReadable, URL_DETAILS, type StoreTexts } from '../store.js'
+import {
+  addStoreOptions,
+  isStore,
+  parseReadable,
+  PARTITIONS_DETAILS,
+  URL_DETAILS,
+  type StoreTexts,
+} from '../store.js'
 import { UsageError } from '../usage.js'
 import { countText } from '../words.js'
 
 const EXAMPLES = `
 DIR may also be the URL of a published table: then the newest version is read where it is.
 ${URL_DETAILS}
+${PARTITIONS_DETAILS}
 
 Examples:
   flashtable verify fingerprints.table
@@ -58,25 +66,60 @@ async function runVerify(directory: string, options: Options): Promise<void> {
 }
 
 async function verifyStore(from: string, options: Options): Promise<void> {
-  const store = await openStore(from, options)
-  const result = await interruptible(signal =>
-    closing(store, () =>
-      withProgress('verifying', update =>
+  const found = await withProgress('verifying', update =>
+    atUrl(from, options, {
+      one: (store, signal) =>
         verifyPublished(store, { signal, onProgress: ({ done, total }) => update(done, total) }),
-      ),
-    ),
+      many: (partitions, signal) =>
+        ofEach(partitions, signal, 1, ({ store, partition }) =>
+          verifyPublished(store, {
+            signal,
+            onProgress: ({ done, total }) => update(partition + done / total, partitions.length),
+          }),
+        ),
+    }),
   )
+  if ('many' in found) return reportAll(found.url, found.many, options)
+  const { one } = found
+  report(options.json, { url: found.url, ...publishedJson(one) }, () => publishedText(one))
+  if (one.problems.length > 0) process.exitCode = EXIT.failed
+}
+
+function reportAll(url: string, all: readonly Outcome<PublishedVerification>[], { json }: Options): void {
+  const problems = resultsOf(all).flatMap(({ problems }) => problems)
+  const [files, pages] = [sumOf(all, ({ files }) => files), sumOf(all, ({ pages }) => pages)]
+  const records = sumOf(all, ({ records }) => records)
+  reportPartitions(json, url, all, {
+    json: publishedJson,
+    total: { files, pages, records, problems: problems.length },
+    head: ['found', 'version', 'files', 'pages', 'records'],
+    rows: ({ version, files, pages, records, problems }) => [
+      [problemsText(problems), ...[version, files, pages, records].map(formatCount)],
+    ],
+    lines: problemLines(problems),
+    sums: `${readText(files, pages, records)}: ${problemsText(problems)}`,
+  })
+  if (problems.length > 0) process.exitCode = EXIT.failed
+}
+
+function publishedJson(result: PublishedVerification): object {
   const problems = result.problems.map(problem => ({ ...problem, offset: problem.offset ?? null }))
-  report(options.json, { url: store.url, ...result, problems }, () => publishedText(result))
-  if (result.problems.length > 0) process.exitCode = EXIT.failed
+  return { ...result, problems }
 }
 
 function publishedText({ version, problems, files, pages, records }: PublishedVerification): string {
-  const read = `${countText(files, 'file')}, ${countText(pages, 'page')}, ${countText(records, 'record')}`
   return [
     ...problemLines(problems),
-    `version ${version}: ${read}: ${problems.length === 0 ? 'no problem' : `problems: ${formatCount(problems.length)}`}`,
+    `version ${version}: ${readText(files, pages, records)}: ${problemsText(problems)}`,
   ].join('\n')
+}
+
+function readText(files: number, pages: number, records: number): string {
+  return `${countText(files, 'file')}, ${countText(pages, 'page')}, ${countText(records, 'record')}`
+}
+
+function problemsText(problems: readonly unknown[]): string {
+  return problems.length === 0 ? 'no problem' : `problems: ${formatCount(problems.length)}`
 }
 
 function problemLines(problems: Verification['problems']): string[] {
@@ -99,6 +142,6 @@ function resultText({ problems, files, pages, frames, records, tornAt, orphans }
     countText(frames, 'frame'),
     countText(records, 'record'),
   ].join(', ')
-  lines.push(`${read}: ${problems.length === 0 ? 'no problem' : `problems: ${formatCount(problems.length)}`}`)
+  lines.push(`${read}: ${problemsText(problems)}`)
   return lines.join('\n')
 }

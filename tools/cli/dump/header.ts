@@ -41,7 +41,7 @@ export interface DumpEnd {
 }
 
 /** What a table says of itself. */
-type Described = Pick<FlashTable, 'duplicates' | 'combine' | 'pageBytes' | 'mode' | 'meta'>
+export type Described = Pick<FlashTable, 'duplicates' | 'combine' | 'pageBytes' | 'mode' | 'meta'>
 
 export function headerLine(table: Described, schema: StoredSchema, records: number): string {
   const { duplicates, combine, pageBytes, mode, meta } = table

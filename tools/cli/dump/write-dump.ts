@@ -2,13 +2,14 @@
 import { crc32 } from 'node:zlib'
 import type { StoredSchema } from '../../../src/encoding/stored-schema.js'
 import type { Output } from '../output-file.js'
-import { countRecords, rowsOf, scan, type AnyTable } from '../records.js'
+import type { ReadTable } from '../read-table.js'
+import { countRecords, rowsOf, scan } from '../records.js'
 import { RowWriter } from '../rows/row-writer.js'
 import { dumpFormat, endLine, headerLine } from './header.js'
 
 /** Returns the number of records. Requires: the table is opened only for reading, so that it stays as it is. */
 export async function writeDump(
-  table: AnyTable,
+  table: ReadTable,
   schema: StoredSchema,
   output: Output,
   { signal, onProgress }: { signal: AbortSignal; onProgress: (done: number, total: number) => void },
@@ -21,7 +22,7 @@ export async function writeDump(
     },
   }
   const total = await countRecords(table, schema, { signal })
-  await checked.write(headerLine(table, schema, total))
+  await checked.write(headerLine(await table.describe(), schema, total))
   const writer = new RowWriter(checked, dumpFormat(schema))
   for await (const columns of scan(table, { signal })) {
     await writer.add(columns, 0, rowsOf(columns, schema.key))
