@@ -11,16 +11,15 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { FlashTable } from '../../src/index.js'
+import { programFile } from '../support/programs.js'
 import { Random } from '../support/random.js'
 import { sizeOf, recordsOf } from './kill-calls.js'
 import { KILL_OPTIONS } from './kill-options.js'
 
 const KILLS = Number(process.env['FLASHTABLE_KILLS'] ?? 10)
 const SEED = Number(process.env['FLASHTABLE_SEED'] ?? Date.now() % 1_000_000)
-const CHILD = fileURLToPath(new URL('./kill-child.ts', import.meta.url))
 /** The child dies once a number of calls up to this one are acknowledged: counted, as a busy machine does few in a time. */
 const LIFE_CALLS_MAX = 500
 /** Kills of one table; then a new one begins, so that the check does not get long. */
@@ -47,8 +46,9 @@ type Moment = { readonly calls: number } | { readonly startMs: number } | { read
 
 /** Lets a child put calls from `first` on, and kills it at that moment. */
 async function killed(directory: string, first: number, moment: Moment): Promise<Death> {
+  const program = await programFile('../crash/kill-child.ts')
   const began = performance.now()
-  const child = spawn(process.execPath, ['--import', 'tsx', CHILD, directory, String(first)], {
+  const child = spawn(process.execPath, [program, directory, String(first)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ended = once(child, 'exit')
