@@ -75,16 +75,19 @@ async function expectRefused(from: string, to: string, kind: 'bucket' | 'wal'): 
 describe('a file of one table in the place of a file of the other', () => {
   test('is found where a table and its checkpoint have gone on with the same numbers', async () => {
     const found = { bucket: 0, wal: 0 }
-    for (const shift of [false, true]) {
-      const table = await filled()
-      const copy = await copyOf(table)
-      await table.close()
-      // Epochs agree too: each has its second life.
-      await goOn(table.location, 10_000)
-      await goOn(copy, 20_000, shift)
-      for (const kind of ['bucket', 'wal'] as const) {
-        found[kind] += await expectRefused(copy, table.location, kind)
-        found[kind] += await expectRefused(table.location, copy, kind)
+    // How far flushes have come at a close decides which files are left: other ones each time.
+    for (let pair = 0; pair < 10 && (found.bucket < 5 || found.wal === 0); pair++) {
+      for (const shift of [false, true]) {
+        const table = await filled()
+        const copy = await copyOf(table)
+        await table.close()
+        // Epochs agree too: each has its second life.
+        await goOn(table.location, 10_000)
+        await goOn(copy, 20_000, shift)
+        for (const kind of ['bucket', 'wal'] as const) {
+          found[kind] += await expectRefused(copy, table.location, kind)
+          found[kind] += await expectRefused(table.location, copy, kind)
+        }
       }
     }
     expect(found.bucket).toBeGreaterThan(4)
