@@ -244,6 +244,33 @@ describe('each partition', () => {
     await expect(run('gc', copy, '--retention', 'soon')).rejects.toThrow(/soon|time/)
   })
 })
+    // One that cannot be read may have the name: that it is nowhere is not known.
+    await damageManifest(copy, '00')
+    const unread = await run('gc', copy, '--forget', 'second')
+    expect(unread.code).toBe(1)
+    expect(unread.stdout).toMatch(/^ +00 +failed$/m)
+    expect(unread.stdout).toMatch(/^ +01 +done /m)
+    expect(unread.stdout).toMatch(/^partition 00: FLASHTABLE_CORRUPTION: /m)
+  })
+})
+
+describe('places', () => {
+  test('a table of which nobody has published a partition is empty, at its path as at its URL', async () => {
+    const copy = await copyOfStore()
+    await rm(join(copy, 'p'), { recursive: true })
+    for (const place of [copy, pathToFileURL(copy).href])
+      expect(await run('count', place)).toEqual({ code: 0, stdout: '0\n' })
+    await expect(run('put', copy, '1', '1')).rejects.toThrow(/A table with partitions is published there/)
+  })
+
+  test('the directory of a writer is no store', async () => {
+    for (const [command, place] of [
+      ['status', writer],
+      ['gc', writer],
+      ['count', pathToFileURL(writer).href],
+    ] as const)
+      await expect(run(command, place)).rejects.toThrow(/is what a writer of a table with partitions has/)
+    await expect(run('count', writer)).rejects.toMatchObject({ code: 'FLASHTABLE_NOT_FOUND' })
 
 /** The first bytes of the manifest of a partition become others. */
 async function damageManifest(store: string, name: string): Promise<void> {
