@@ -113,8 +113,8 @@ async function collectAll(
   const unknown = forget.find(name => !resultsOf(named).some(names => names.has(name)))
   // Their names are not known, and may be those: they have failed, whatever a second look says.
   const unread = new Map(
-    named.flatMap(({ result: _, ...outcome }) =>
-      outcome.failure === undefined ? [] : [[outcome.partition, outcome] as const],
+    named.flatMap(({ partition, name, store, failure }) =>
+      failure === undefined ? [] : [[partition, { partition, name, store, failure }] as const],
     ),
   )
   if (unknown !== undefined && unread.size === 0)
