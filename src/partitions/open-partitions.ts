@@ -13,7 +13,6 @@ import { FlashTable } from '../flash-table.js'
 import { resolveOptions } from '../options/options.js'
 import type { GivenVersion } from '../options/remote-options.js'
 import { loadRemote } from '../remote/pointer.js'
-import { chooseVersion } from '../remote/versions.js'
 import type { ObjectStore } from '../store/object-store.js'
 import type { Environment } from '../table/environment.js'
 import { blockCacheOptions } from '../table/remote-reader.js'
@@ -110,13 +109,18 @@ async function openReader(
       if (!hasCode(error, 'FLASHTABLE_NOT_FOUND')) throw error
       return undefined
     })
-  const state = await loadRemote(store)
-  if (state === undefined) return undefined
-  const { remote } = state
-  const oldest = remote.versions[0]
-  if (oldest?.version === 1 && choice.at !== undefined && choice.at < oldest.at) return undefined
-  const { version } = chooseVersion(remote, store.url, choice)
-  return FlashTable.openRemoteIn(store, { ...options, version }, environment)
+  // Chosen by the open itself: a version that is chosen here may be forgotten by a publish until then.
+  const at = choice.at === undefined ? undefined : new Date(choice.at)
+  return FlashTable.openRemoteIn(store, { ...options, at, name: choice.name }, environment).catch(
+    async (error: unknown) => {
+      if (!hasCode(error, 'FLASHTABLE_NOT_FOUND')) throw error
+      const state = await loadRemote(store)
+      if (state === undefined) return undefined
+      const oldest = state.remote.versions[0]
+      if (oldest?.version === 1 && choice.at !== undefined && choice.at < oldest.at) return undefined
+      throw error
+    },
+  )
 }
 
 /** The table of a partition that is written here, claimed. */

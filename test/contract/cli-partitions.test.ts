@@ -12,6 +12,8 @@ const { freshPath } = testCli()
 /** A table, and a store with the same records in four partitions: three of them are published, each in three versions. */
 let table = ''
 let store = ''
+/** What its writer has on its disk. */
+let writer = ''
 let url = ''
 /** As both were when the first version was published. */
 let older = ''
@@ -21,7 +23,7 @@ let firstPublished = new Date(0)
 const keyOf = (partition: number, i: number): bigint => (BigInt(partition) << 62n) + BigInt(i)
 
 beforeAll(async () => {
-  ;[table, older, store] = [freshPath(), freshPath(), freshPath()]
+  ;[table, older, store, writer] = [freshPath(), freshPath(), freshPath(), freshPath()]
   url = pathToFileURL(store).href
   const one = await FlashTable.open(table, { ...ENCODINGS, mode: 0o640 })
   const many = await PartitionedTable.open(directoryStore(store), {
@@ -29,7 +31,7 @@ beforeAll(async () => {
     mode: 0o640,
     partitions: 4,
     write: [0, 1, 2],
-    directory: freshPath(),
+    directory: writer,
     bufferBytes: 65_536,
   })
   const put = async (from: number, to: number): Promise<void> => {
@@ -242,6 +244,33 @@ describe('each partition', () => {
     expect((await json('history', copy))['total']).toMatchObject({ versions: 3 })
     expect((await run('count', copy)).stdout).toBe((await run('count', store)).stdout)
     await expect(run('gc', copy, '--retention', 'soon')).rejects.toThrow(/soon|time/)
+    // One that cannot be read may have the name: that it is nowhere is not known.
+    await damageManifest(copy, '00')
+    const unread = await run('gc', copy, '--forget', 'second')
+    expect(unread.code).toBe(1)
+    expect(unread.stdout).toMatch(/^ +00 +failed$/m)
+    expect(unread.stdout).toMatch(/^ +01 +done /m)
+    expect(unread.stdout).toMatch(/^partition 00: FLASHTABLE_CORRUPTION: /m)
+  })
+})
+
+describe('places', () => {
+  test('a table of which nobody has published a partition is empty, at its path as at its URL', async () => {
+    const copy = await copyOfStore()
+    await rm(join(copy, 'p'), { recursive: true })
+    for (const place of [copy, pathToFileURL(copy).href])
+      expect(await run('count', place)).toEqual({ code: 0, stdout: '0\n' })
+    await expect(run('put', copy, '1', '1')).rejects.toThrow(/A table with partitions is published there/)
+  })
+
+  test('the directory of a writer is no store', async () => {
+    for (const [command, place] of [
+      ['status', writer],
+      ['gc', writer],
+      ['count', pathToFileURL(writer).href],
+    ] as const)
+      await expect(run(command, place)).rejects.toThrow(/is what a writer of a table with partitions has/)
+    await expect(run('count', writer)).rejects.toMatchObject({ code: 'FLASHTABLE_NOT_FOUND' })
   })
 })
 

@@ -3,7 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { collectGarbage, directoryStore, PartitionedTable, publishedTable } from '../../src/index.js'
+import {
+  collectGarbage,
+  directoryStore,
+  PartitionedTable,
+  publishedTable,
+  type ObjectStore,
+} from '../../src/index.js'
 import { until } from '../support/until.js'
 
 const OPTIONS = { keyEncoding: 'u16', valueEncoding: 'u32', partitions: 4, bufferBytes: 65_536 } as const
@@ -107,4 +113,40 @@ test('both, or one of them where partitions are written, are refused', async () 
         directory: join(root, 'writer-3'),
       }),
     ).rejects.toMatchObject({ ...refused, message: expect.stringMatching(/only read/) as string })
+})
+
+test('at: a publish beside it that forgets what was the newest does not make it fail', async () => {
+  const place = directoryStore(join(root, 'racing'))
+  const writing = await PartitionedTable.open(place, {
+    ...OPTIONS,
+    partitions: 1,
+    write: 'all',
+    directory: join(root, 'racing-writer'),
+  })
+  await writing.put(1, 10)
+  await writing.publish()
+  // After the first look at the manifest of the partition, which is the newest then, there is another one.
+  let looks = 0
+  const racing = (store: ObjectStore): ObjectStore =>
+    new Proxy(store, {
+      get(target, name) {
+        if (name === 'below') return (path: string) => racing(target.below(path))
+        if (name === 'load') return load.bind(undefined, target)
+        const value = Reflect.get(target, name, target) as unknown
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      },
+    })
+  const load = async (target: ObjectStore, key: string, call?: { readonly signal?: AbortSignal }) => {
+    const loaded = await target.load(key, call)
+    if (key === 'MANIFEST' && looks++ === 0) {
+      await writing.put(2, 11)
+      await writing.publish({ retention: 0 })
+    }
+    return loaded
+  }
+  const table = await PartitionedTable.open(racing(place), { at: new Date(8.64e15) })
+  expect(await table.count()).toBeGreaterThan(0)
+  expect(looks).toBeGreaterThan(0)
+  await table.close()
+  await writing.close()
 })

@@ -54,6 +54,11 @@ export async function openStore(url: string, { endpoint, region }: StoreTexts): 
       throw new UsageError(
         `${url} is a table, and no place where one is published; flashtable publish DIR URL publishes it to another one`,
       )
+    if (isOfWriter(namesIn(directory)))
+      throw new UsageError(
+        `${url} is what a writer of a table with partitions has on its disk, and no place where they are published: ` +
+          'take the URL of its store',
+      )
     return directoryStore(directory)
   }
   const { env } = process
@@ -108,8 +113,18 @@ export function isStore(text: string): boolean {
 /** Whether it is a directory where a table with partitions is published. */
 function hasPartitions(text: string): boolean {
   const names = isAddress(text) ? [] : namesIn(text)
-  // The directory of their writer has a copy of PARTITIONS, too.
-  return names.includes('p') && names.some(name => name.startsWith(`${PARTITIONS_KEY}.`))
+  // p is made by the first publish.
+  return hasObject(names) && !isOfWriter(names)
+}
+
+/** Whether it is the directory of a writer of partitions, which has a copy of PARTITIONS, too. */
+function isOfWriter(names: readonly string[]): boolean {
+  return hasObject(names) && !names.includes('p') && names.some(name => /^p-[\da-f]+$/.test(name))
+}
+
+/** Whether it has the object that says how a table is divided, in one of its versions. */
+function hasObject(names: readonly string[]): boolean {
+  return names.some(name => name.startsWith(`${PARTITIONS_KEY}.`))
 }
 
 /** What is in a directory that has no table. */

@@ -111,13 +111,22 @@ async function collectAll(
           return new Set(versions.flatMap(({ names }) => names.map(({ name }) => name)))
         })
   const unknown = forget.find(name => !resultsOf(named).some(names => names.has(name)))
-  if (unknown !== undefined)
+  // Their names are not known, and may be those: they have failed, whatever a second look says.
+  const unread = new Map(
+    named.flatMap(({ partition, name, store, failure }) =>
+      failure === undefined ? [] : [[partition, { partition, name, store, failure }] as const],
+    ),
+  )
+  if (unknown !== undefined && unread.size === 0)
     throw new FlashTableError(
       'FLASHTABLE_NOT_FOUND',
       `no partition has a version named ${JSON.stringify(unknown)}; flashtable history shows the names`,
     )
-  return ofEach(partitions, signal, AT_ONCE, ({ store, partition }) => {
+  const readable = partitions.filter(({ partition }) => !unread.has(partition))
+  const outcomes = await ofEach(readable, signal, AT_ONCE, ({ store, partition }) => {
     const own = forget.filter(name => named[partition]?.result?.has(name))
     return collectGarbage(store, { retention, forget: own, dryRun, signal })
   })
+  const collected = new Map(outcomes.map(outcome => [outcome.partition, outcome]))
+  return partitions.map(({ partition }) => collected.get(partition) ?? unread.get(partition)!)
 }
