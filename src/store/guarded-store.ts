@@ -197,7 +197,8 @@ export class GuardedStore implements ObjectStore {
   #failure(what: string, error: unknown): unknown {
     const { code, message } = told(error)
     if (code.startsWith('FLASHTABLE_')) return error
-    const text = `the store ${this.url} cannot ${what}: ${message}; try again`
+    const advice = message.endsWith('try again') ? '' : '; try again'
+    const text = `the store ${this.url} cannot ${what}: ${message}${advice}`
     return new FlashTableError('FLASHTABLE_UNAVAILABLE', text, { cause: error })
   }
 

@@ -108,6 +108,15 @@ describe.each(Object.entries(CALLS))('%s', (name, call) => {
     })
   })
 
+  test('that advises itself to try again is not advised twice', async () => {
+    const fail = (): never => {
+      throw new Error('it is busy; try again')
+    }
+    await expect(call(await storeWith({ [name]: fail }))).rejects.toThrow(
+      /cannot [^;]*: it is busy; try again$/,
+    )
+  })
+
   test('that fails with an address does not tell its secrets', async () => {
     const fail = (): never => {
       throw new Error('cannot reach https://me:word@host/x?signature=abc')
