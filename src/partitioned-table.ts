@@ -151,7 +151,7 @@ export class PartitionedTable<K extends KeyEncoding = KeyEncoding, V extends Val
     options: unknown,
     environment: Environment,
   ): Promise<PartitionedTable> {
-    const checked = checkStore('PartitionedTable.open', store)
+    const checked = checkStore('PartitionedTable.open', store, true)
     const given = readPartitionedOptions(options)
     return keepAlive(PartitionedTable.#open(checked, given, environment))
   }

@@ -84,17 +84,27 @@ const KEY_BYTES = 8
 const RETENTION_MS = 3_600_000
 
 export class Publisher {
-  readonly #options: PublisherOptions
-  readonly #pointer: PointerOptions
+  #options: PublisherOptions
+  #pointer: PointerOptions
   /** As it was last seen by the writer that has the epoch. `undefined`: nothing is published, or it is not claimed. */
   #state: RemoteState | undefined
   #known: KnownRemote | undefined
   #isClaimed = false
+  /** Whether the store is another one than that which was claimed. */
+  #isOther = false
 
   constructor(options: PublisherOptions) {
     this.#options = options
     const { store, randomHex, wait } = options
     this.#pointer = { store, newNonce: () => randomHex(NONCE_BYTES), wait }
+  }
+
+  /** Goes on with another store of the same url: with a new one, for instance, where the last one was closed. */
+  useStore(store: ObjectStore): void {
+    if (store === this.#options.store) return
+    this.#options = { ...this.#options, store }
+    this.#pointer = { ...this.#pointer, store }
+    this.#isOther = true
   }
 
   /**
@@ -115,6 +125,8 @@ export class Publisher {
 
   async #attempt(taken: PublishedState, request: PublishRequest): Promise<PublishResult> {
     try {
+      if (this.#isClaimed && this.#isOther) await this.#compare(request)
+      this.#isOther = false
       if (!this.#isClaimed) await this.#claim(taken.manifest, request)
       return await this.#publish(taken, request)
     } catch (error) {
@@ -122,6 +134,13 @@ export class Publisher {
       this.#state = undefined
       throw error
     }
+  }
+
+  /** Two stores may have one url by mistake: what is published in this one must be what was published last. */
+  async #compare({ signal }: PublishRequest): Promise<void> {
+    const found = await loadRemote(this.#options.store, { signal })
+    this.#isClaimed = found !== undefined && found.remote.published === this.#state?.remote.published
+    this.#state = this.#isClaimed ? found : undefined
   }
 
   async #publish(taken: PublishedState, request: PublishRequest): Promise<PublishResult> {

@@ -38,7 +38,7 @@ export interface ObjectInfo {
 }
 
 export interface StoreCall {
-  /** Ends the call; it rejects with `signal.reason`. */
+  /** Ends the call; it rejects with `signal.reason`. One that takes no notice is given up after two seconds. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -48,7 +48,7 @@ export interface UploadChoice {
 }
 
 export interface ObjectStore {
-  /** Names the place in messages and files. Contains no credentials. */
+  /** Names the place, and no other one, in messages and files. Contains no credentials. */
   readonly url: string
   /** A whole object, or exactly that range of it; `undefined` if there is none. */
   get(key: string, options?: StoreCall & { readonly range?: ByteRange }): Promise<Uint8Array | undefined>

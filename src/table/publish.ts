@@ -27,23 +27,12 @@ import {
 } from '../remote/publisher.js'
 import type { TableState } from '../state/table-state.js'
 import type { Version } from '../state/version.js'
-import { GuardedStore } from '../store/guarded-store.js'
+import { guardedStore, missingOf } from '../store/guarded-store.js'
 import type { ObjectSource, ObjectStore } from '../store/object-store.js'
 import type { Environment } from './environment.js'
 import type { TableLock, TableParts, WriterParts } from './table-parts.js'
 
 const NAME_LENGTH_MAX = 200
-/** Calls that an object store has. */
-const STORE_CALLS: readonly (keyof ObjectStore)[] = [
-  'get',
-  'put',
-  'load',
-  'swap',
-  'list',
-  'delete',
-  'abortUploads',
-  'now',
-]
 
 /** Options of `publish`. */
 export interface PublishOptions {
@@ -162,6 +151,7 @@ export class Publishing {
           wait,
         })
         this.#publishers.set(store.url, publisher)
+        publisher.useStore(store)
         return await publisher.publish(taken, request)
       } finally {
         await taken.release()
@@ -229,24 +219,20 @@ export function sourceOfStored({ stored }: Version, number: number, pageBytes: n
 }
 
 /**
- * The store, guarded. Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION` unless it has the calls of an object store. `needsBelow`: also `below`,
- * which stores made by others need for tables of many parts alone.
+ * The store, guarded. Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION` unless it has the calls of an object store. `needsBelow`: also
+ * `below`, which stores made by others need for tables of many parts alone.
  */
 export function checkStore(call: string, store: unknown, needsBelow = false): ObjectStore {
-  const given = store as Partial<Record<keyof ObjectStore, unknown>> | null | undefined
-  const isStore =
-    typeof given === 'object' &&
-    given !== null &&
-    typeof given.url === 'string' &&
-    STORE_CALLS.every(name => typeof given[name] === 'function')
-  if (isStore) {
-    if (!needsBelow || typeof given.below === 'function') return new GuardedStore(store as ObjectStore)
+  const missing = missingOf(store)
+  if (missing !== undefined)
     throw invalidOption(
-      `${call}: the store ${given.url} has no method below, which gives the store at a path below it`,
+      `${call}: expected a store, made by directoryStore(), by s3Store() of flashtable/s3, or of your own, found ` +
+        `${describeValue(store)}: ${missing}`,
     )
-  }
+  const given = store as ObjectStore
+  if (!needsBelow || typeof (given as Partial<ObjectStore>).below === 'function') return guardedStore(given)
   throw invalidOption(
-    `${call}: expected a store, made by directoryStore() or by s3Store() of flashtable/s3, found ${describeValue(store)}`,
+    `${call}: the store ${given.url} has no method below, which gives the store at a path below it`,
   )
 }
 

@@ -8,7 +8,7 @@ const KEY = 'e1/a'
 const BYTES = Uint8Array.of(1, 2, 3, 4, 5)
 
 /** A store that has one object and one pointer, of which some methods are others. */
-async function storeWith(changed: object = {}): Promise<GuardedStore> {
+async function storeWith(changed: object = {}, giveUpMs?: number): Promise<GuardedStore> {
   const store = new SimulatedStore()
   await store.put(KEY, sourceOf(BYTES))
   await store.swap('M', BYTES, undefined)
@@ -19,7 +19,18 @@ async function storeWith(changed: object = {}): Promise<GuardedStore> {
         return typeof value === 'function' ? (value.bind(store) as unknown) : value
       },
     }),
+    giveUpMs,
   )
+}
+
+/** The store with a signal for every call: it is the last argument, whatever comes before. */
+function withSignal(store: ObjectStore, signal: AbortSignal): ObjectStore {
+  const counts = { get: 1, put: 2, load: 1, swap: 3, list: 1, delete: 1, abortUploads: 1, now: 0 } as const
+  const methods = Object.entries(counts).map(([name, count]) => {
+    const method = Reflect.get(store, name) as (...args: unknown[]) => unknown
+    return [name, (...args: unknown[]) => method.call(store, ...args.slice(0, count), { signal })]
+  })
+  return Object.fromEntries(methods) as ObjectStore
 }
 
 async function listOf(store: ObjectStore): Promise<unknown[]> {
@@ -80,6 +91,51 @@ describe.each(Object.entries(CALLS))('%s', (name, call) => {
       ) as string,
       cause: { message: 'the net is down' },
     })
+  })
+
+  test.each([
+    ['a code that throws', Object.defineProperty(new Error('down'), 'code', { get: () => expect.fail() })],
+    ['a code that is an object', Object.assign(new Error('down'), { code: Object.create(null) as object })],
+    ['no text', Object.create(null) as object],
+    ['a text alone', 'down'],
+  ])('that fails with %s has a code', async (_, error) => {
+    const fail = (): never => {
+      throw error as Error
+    }
+    await expect(call(await storeWith({ [name]: fail }))).rejects.toMatchObject({
+      code: 'FLASHTABLE_UNAVAILABLE',
+      cause: error,
+    })
+  })
+
+  test('that advises itself to try again is not advised twice', async () => {
+    const fail = (): never => {
+      throw new Error('it is busy; try again')
+    }
+    await expect(call(await storeWith({ [name]: fail }))).rejects.toThrow(
+      /cannot [^;]*: it is busy; try again$/,
+    )
+  })
+
+  test('that fails with an address does not tell its secrets', async () => {
+    const fail = (): never => {
+      throw new Error('cannot reach https://me:word@host/x?signature=abc')
+    }
+    const failure = await call(await storeWith({ [name]: fail })).catch((error: unknown) => error as Error)
+    expect(failure).toMatchObject({ code: 'FLASHTABLE_UNAVAILABLE' })
+    expect((failure as Error).message).not.toMatch(/word|abc/)
+  })
+
+  test('that takes no notice of its signal is given up', async () => {
+    const abort = new AbortController()
+    const never = (): Promise<never> => new Promise(() => {})
+    const method = name === 'list' ? () => ({ [Symbol.asyncIterator]: () => ({ next: never }) }) : never
+    const reason = new Error('enough')
+    const calling = call(withSignal(await storeWith({ [name]: method }, 5), abort.signal))
+    const rejection = expect(calling).rejects.toBe(reason)
+    await Promise.resolve()
+    abort.abort(reason)
+    await rejection
   })
 
   test('that fails with a code of ours stays what it is, also from another copy of the library', async () => {
@@ -171,4 +227,75 @@ test('a list that is not read to its end ends the list of the store', async () =
   }
   for await (const _ of (await storeWith({ list })).list('e')) break
   expect(ended).toBe(true)
+})
+
+test.each([[[{ key: KEY, bytes: 5 }]], [undefined], [{}]])('a list that is %j is no list', async found => {
+  await expect(listOf(await storeWith({ list: () => found }))).rejects.toMatchObject({
+    code: 'FLASHTABLE_UNSUPPORTED_STORE',
+  })
+})
+
+test('a list whose end fails has given what it had, and a step that gives nothing is no step', async () => {
+  const end = (): Promise<never> => Promise.reject(new Error('it was closed already'))
+  const listing = (next: () => Promise<unknown>) =>
+    storeWith({ list: () => ({ [Symbol.asyncIterator]: () => ({ next, return: end }) }) })
+  for await (const info of (await listing(() => Promise.resolve({ value: { key: KEY, bytes: 5 } }))).list(
+    'e',
+  )) {
+    expect(info.bytes).toBe(5)
+    break
+  }
+  await expect(listOf(await listing(() => Promise.resolve(undefined)))).rejects.toMatchObject({
+    code: 'FLASHTABLE_UNSUPPORTED_STORE',
+  })
+})
+
+test.each([
+  ['beyond the end', 3, new Uint8Array(3)],
+  ['before the start', -1, new Uint8Array(3)],
+  ['into something else', 0, new ArrayBuffer(5)],
+])(
+  'a store that reads %s of what it puts is told so: the source is not damaged',
+  async (_, position, buffer) => {
+    const put: ObjectStore['put'] = (_key, source) => source.read(position, buffer as Uint8Array)
+    const source = { bytes: 5, read: () => Promise.reject(new Error('the file is damaged')) }
+    await expect((await storeWith({ put })).put('e1/b', source)).rejects.toMatchObject({
+      code: 'FLASHTABLE_UNSUPPORTED_STORE',
+      message: expect.stringMatching(
+        /^put of the store .*, expected to read a Uint8Array within the 5/,
+      ) as string,
+    })
+  },
+)
+
+test('nothing is read of a source once its put is over, and reads that go on are waited for', async () => {
+  let release = (): void => {}
+  const slow = new Promise<void>(resolve => (release = resolve))
+  const seen: ((position: number, buffer: Uint8Array) => Promise<void>)[] = []
+  const put: ObjectStore['put'] = (_key, source) => {
+    seen.push(source.read)
+    void source.read(0, new Uint8Array(5))
+    return Promise.reject(new Error('the net is down'))
+  }
+  let over = false
+  const putting = (await storeWith({ put })).put('e1/b', { bytes: 5, read: () => slow })
+  const settled = putting.catch(() => (over = true))
+  await new Promise(resolve => setTimeout(resolve, 5))
+  expect(over).toBe(false)
+  release()
+  await settled
+  await expect(seen[0]!(0, new Uint8Array(5))).rejects.toThrow('the write of e1/b is over')
+})
+
+test.each([[undefined], [{}], [Promise.resolve({})], [{ url: 'x' }]])('%j is no store below', async found => {
+  const store = await storeWith({ below: () => found })
+  expect(() => store.below('p')).toThrow(expect.objectContaining({ code: 'FLASHTABLE_UNSUPPORTED_STORE' }))
+})
+
+test('a place below that cannot be given has a code', async () => {
+  const below = (): never => {
+    throw new Error('too deep')
+  }
+  const store = await storeWith({ below })
+  expect(() => store.below('p')).toThrow(expect.objectContaining({ code: 'FLASHTABLE_UNAVAILABLE' }))
 })
