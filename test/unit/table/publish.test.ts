@@ -111,7 +111,7 @@ test('wrong options are refused before anything is sent', async () => {
   for (const store of [undefined, null, 's3://bucket/prefix', {}, { ...machine.store, url: 's' }])
     await expect(table.publish(store as never)).rejects.toMatchObject({
       code: 'FLASHTABLE_INVALID_OPTION',
-      message: expect.stringMatching(/made by directoryStore\(\) or by s3Store\(\)/) as string,
+      message: expect.stringMatching(/made by directoryStore\(\), by s3Store\(\)/) as string,
     })
   for (const options of [{ version: 1, name: 'x' }, { version: 0 }, { at: 'now' }, { name: 7 }])
     await expect(FlashTable.restore(machine.store, '/x', options as never)).rejects.toMatchObject({
