@@ -88,8 +88,7 @@ export class Tail {
 
   /**
    * Makes files of the rows of the view that are in none yet. Resolves to all files of the tail, oldest first. `manifest`: that
-   * of the view.
-   * Requires: the view's version is retained.
+   * of the view. Requires: the view's version is retained.
    */
   async cover(
     view: View,

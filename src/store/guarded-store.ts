@@ -1,6 +1,6 @@
 /**
- * A store held to the port: what its calls reject with gets a code, and what they answer is looked at. Every store that
- * the library is given is guarded, so the code behind it need not know who has made it.
+ * A store held to the port: its failures get codes, and its answers are checked. The library guards every store that a
+ * user gives it. So the rest of the library does not care who made a store.
  */
 import { clearTimeout, setTimeout } from 'node:timers'
 import { isUint8Array } from 'node:util/types'
@@ -58,8 +58,8 @@ export class GuardedStore implements ObjectStore {
   }
 
   /**
-   * What the source rejects with is not the store's failure, whatever the store makes of it. Once it has settled, nothing is
-   * read from the source any more: its file may be closed.
+   * What the source rejects with is not the store's failure, whatever the store makes of it. Once this call has
+   * settled, nothing is read from the source any more: its file may be closed.
    */
   async put(key: string, source: ObjectSource, options: StoreCall = {}): Promise<void> {
     let failure: { readonly error: unknown } | undefined

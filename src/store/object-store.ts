@@ -7,8 +7,8 @@
  * them, those of pointers have none.
  *
  * What implements it keeps to this: a call either does what it says or rejects. An error without a code of ours counts as
- * `FLASHTABLE_UNAVAILABLE`: the store was not reached, or refused for now; the call may have been done. A swap is never tried again by the store itself: an answer that was
- * lost would turn success into `lost`. Anything else may be.
+ * `FLASHTABLE_UNAVAILABLE`: the store was not reached, or refused for now; the call may have been done. A swap is never
+ * tried again by the store itself: an answer that was lost would turn success into `lost`. Anything else may be.
  */
 
 /** A range of bytes: from the first on, up to `end`, which is not part of it. */

@@ -219,8 +219,8 @@ export function sourceOfStored({ stored }: Version, number: number, pageBytes: n
 }
 
 /**
- * The store, guarded. Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION` unless it has the calls of an object store. `needsBelow`: also
- * `below`, which stores made by others need for tables of many parts alone.
+ * The store, guarded. Throws a `TypeError` with `FLASHTABLE_INVALID_OPTION` unless it has the calls of an object store.
+ * `needsBelow`: also `below`, which stores made by others need for tables of many parts alone.
  */
 export function checkStore(call: string, store: unknown, needsBelow = false): ObjectStore {
   const missing = missingOf(store)
