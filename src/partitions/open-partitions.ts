@@ -104,23 +104,19 @@ async function openReader(
   options: Readonly<Record<string, unknown>>,
   environment: Environment,
 ): Promise<FlashTable | undefined> {
-  if (choice.at === undefined && choice.name === undefined)
-    return FlashTable.openRemoteIn(store, options, environment).catch((error: unknown) => {
-      if (!hasCode(error, 'FLASHTABLE_NOT_FOUND')) throw error
-      return undefined
-    })
-  // Chosen by the open itself: a version that is chosen here may be forgotten by a publish until then.
+  // The open chooses the version: one that is chosen before may be forgotten by a publish until then.
   const at = choice.at === undefined ? undefined : new Date(choice.at)
-  return FlashTable.openRemoteIn(store, { ...options, at, name: choice.name }, environment).catch(
-    async (error: unknown) => {
-      if (!hasCode(error, 'FLASHTABLE_NOT_FOUND')) throw error
-      const state = await loadRemote(store)
-      if (state === undefined) return undefined
-      const oldest = state.remote.versions[0]
-      if (oldest?.version === 1 && choice.at !== undefined && choice.at < oldest.at) return undefined
-      throw error
-    },
-  )
+  try {
+    return await FlashTable.openRemoteIn(store, { ...options, at, name: choice.name }, environment)
+  } catch (error) {
+    if (!hasCode(error, 'FLASHTABLE_NOT_FOUND')) throw error
+    if (choice.at === undefined && choice.name === undefined) return undefined
+    const state = await loadRemote(store)
+    if (state === undefined) return undefined
+    const oldest = state.remote.versions[0]
+    if (oldest?.version === 1 && choice.at !== undefined && choice.at < oldest.at) return undefined
+    throw error
+  }
 }
 
 /** The table of a partition that is written here, claimed. */

@@ -24,6 +24,7 @@ const guards = new WeakMap<ObjectStore, GuardedStore>()
 
 /** The same guard for the same store, so that it can be told from others with its url. */
 export function guardedStore(store: ObjectStore): GuardedStore {
+  if (store instanceof GuardedStore) return store
   const known = guards.get(store)
   if (known !== undefined) return known
   const guard = new GuardedStore(store)

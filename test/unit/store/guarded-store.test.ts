@@ -1,6 +1,6 @@
 /** A store of a user that keeps to less than the port: what comes of it. */
 import { describe, expect, test } from 'vitest'
-import { GuardedStore } from '../../../src/store/guarded-store.js'
+import { GuardedStore, guardedStore } from '../../../src/store/guarded-store.js'
 import { sourceOf, type ObjectStore } from '../../../src/store/object-store.js'
 import { SimulatedStore } from '../../support/simulated-store.js'
 
@@ -50,6 +50,14 @@ const CALLS: Readonly<Record<string, (store: ObjectStore) => Promise<unknown>>> 
   abortUploads: store => store.abortUploads('e'),
   now: store => store.now(),
 }
+
+test('a store has one guard, and a guard none', () => {
+  const store = new SimulatedStore()
+  const guard = guardedStore(store)
+  expect(guardedStore(store)).toBe(guard)
+  expect(guardedStore(guard)).toBe(guard)
+  expect(guardedStore(new SimulatedStore())).not.toBe(guard)
+})
 
 test('what the store gives is given, also below it', async () => {
   const store = await storeWith()
